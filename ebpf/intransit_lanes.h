@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arithmetic on packed lanes: a 64-bit word holds several sums side by side, the lowest lane in the lowest bits.
+ *
+ * Everything here is free of branches. The verifier walks both sides of every branch, so a clamp with an `if` doubles
+ * its work for each neuron; and a mispredicted one costs more than all the masks.
+ */
+#ifndef INTRANSIT_LANES_H
+#define INTRANSIT_LANES_H
+
+#include <linux/types.h>
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+/* Keeps the compiler from seeing through a value: it would turn masks back into branches, and shifts into multiplies. */
+#define INTRANSIT_OPAQUE(v) asm volatile("" : "+r"(v))
+
+/*
+ * All ones below the sign bit in each lane whose sign bit is set, else zero.
+ * sign: bit of the sign within the lane; ones: 1 in the lowest bit of each lane.
+ */
+static __always_inline __u64 intransit_lane_mask(__u64 v, const int sign, const __u64 ones)
+{
+	__u64 high = v & (ones << sign);
+	__u64 low = high >> sign;
+
+	INTRANSIT_OPAQUE(low);
+	return high - low;
+}
+
+/*
+ * Clamps every lane to [0, top]: lanes come in as 2^sign + x, x a two's complement number of `sign` bits and a sign.
+ * top holds 2^sign + the limit in each lane. The result too has the sign bit set in each lane: whoever takes a lane out
+ * masks it off, or counts on it.
+ */
+static __always_inline __u64 intransit_clamp_lanes(__u64 v, __u64 top, const int sign, const __u64 ones)
+{
+	__u64 room;
+
+	v &= intransit_lane_mask(v, sign, ones);
+	room = top - v;
+	room &= intransit_lane_mask(room, sign, ones);
+	return top - room;
+}
+
+/* The lane at a bit position, `bits` wide; the topmost lane has nothing above it to mask. */
+static __always_inline __u64 intransit_lane(__u64 v, const int at, const int bits)
+{
+	v >>= at;
+	return at + bits >= 64 ? v : v & ((1ULL << bits) - 1);
+}
+
+/* x < 0 ? 0 : x */
+static __always_inline __s64 intransit_at_least_zero(__s64 x)
+{
+	__s64 negative = x >> 63;
+
+	INTRANSIT_OPAQUE(negative);
+	return x & ~negative;
+}
+
+/* Clamps x to [min, max]. */
+static __always_inline __s64 intransit_clamp(__s64 x, const __s64 min, const __s64 max)
+{
+	x = intransit_at_least_zero(x - min);
+	return max - intransit_at_least_zero(max - min - x);
+}
+
+/* The larger of two. */
+static __always_inline __s64 intransit_max(__s64 a, __s64 b)
+{
+	return a + intransit_at_least_zero(b - a);
+}
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The smallest program: one layer that returns its one activation. It stands in for a generated program, so that the
+// hand-written parts compile alone: p4c-bm2-ss -o /dev/null intransit_pipeline.p4
+#ifndef INTRANSIT_EXAMPLE_P4
+#define INTRANSIT_EXAMPLE_P4
+#define INTRANSIT_PROGRAM
+
+#include <core.p4>
+#include <v1model.p4>
+#include "intransit_wire.p4"
+#include "intransit_tables.p4"
+
+const bit<16> INTRANSIT_PORT = INTRANSIT_DEFAULT_PORT;
+const bit<16> INTRANSIT_INPUTS = 1;
+const bit<16> INTRANSIT_OUTPUTS = 1;
+const bit<8> INTRANSIT_INPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;
+const bit<8> INTRANSIT_OUTPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;
+#define INTRANSIT_RESULT hdr.result.part0
+
+header activations_t {
+    bit<8> e0;
+}
+
+header result_t {
+    bit<8> part0;
+}
+
+header scratch_t {
+    INTRANSIT_HELD_FIELDS
+}
+
+#include "intransit_headers.p4"
+
+control IntransitLayers(inout headers_t hdr) {
+    @hidden
+    action finish() {
+        hdr.result.setValid();
+        hdr.result.part0 = hdr.activations.e0;
+    }
+
+    apply {
+        finish();
+    }
+}
+
+#endif

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every program for v1model has in common: parser, classification, answer, forwarding, deparser. A generated
+// program defines its shapes and its layers first and includes this file last; the example stands in for one.
+#ifndef INTRANSIT_PIPELINE_P4
+#define INTRANSIT_PIPELINE_P4
+
+#ifndef INTRANSIT_PROGRAM
+#include "intransit_example.p4"
+#endif
+
+const bit<16> ETHERTYPE_IPV4 = 0x0800;
+const bit<8> PROTOCOL_UDP = 17;
+
+// Lengths in bytes, from the beginning of the frame or of the header named.
+const bit<16> ETHERNET_BYTES = 14;
+const bit<16> IPV4_BYTES = 20;
+const bit<16> UDP_BYTES = 8;
+const bit<16> LEAST_UDP_LENGTH = UDP_BYTES + INTRANSIT_HEADER_BYTES;
+const bit<16> REQUEST_UDP_LENGTH = LEAST_UDP_LENGTH + INTRANSIT_INPUTS;
+const bit<16> ANSWER_UDP_LENGTH = LEAST_UDP_LENGTH + INTRANSIT_OUTPUTS;
+const bit<16> REQUEST_IPV4_LENGTH = IPV4_BYTES + REQUEST_UDP_LENGTH;
+const bit<16> ANSWER_IPV4_LENGTH = IPV4_BYTES + ANSWER_UDP_LENGTH;
+const bit<32> OUTER_BYTES = (bit<32>)(ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES);
+const bit<32> REQUEST_BYTES = (bit<32>)(ETHERNET_BYTES + REQUEST_IPV4_LENGTH);
+const bit<32> ANSWER_BYTES = (bit<32>)(ETHERNET_BYTES + ANSWER_IPV4_LENGTH);
+
+// What the answer's length adds to the one's complement sum of the IPv4 header: new - old, folded to 16 bits.
+const bit<17> IPV4_CHANGE_UNFOLDED = (bit<17>)(~REQUEST_IPV4_LENGTH) + (bit<17>)ANSWER_IPV4_LENGTH;
+const bit<17> IPV4_CHANGE = (IPV4_CHANGE_UNFOLDED & 0xffff) + (IPV4_CHANGE_UNFOLDED >> 16);
+
+// The time to live is the high byte of its 16-bit word: one less, in one's complement.
+const bit<17> TTL_CHANGE = 0xfeff;
+
+// BMv2's port of no return.
+const bit<9> DROP_PORT = 511;
+
+// One's complement (RFC 1624): the checksum after its header's sum has grown by `change`. One that was wrong stays wrong.
+#define CHECKSUM_AFTER(checksum, change) \
+    ~(bit<16>)((((bit<17>)(~checksum) + change) & 0xffff) + (((bit<17>)(~checksum) + change) >> 16))
+
+parser IntransitParser(
+    packet_in packet,
+    out headers_t hdr,
+    inout metadata_t meta,
+    inout standard_metadata_t standard
+) {
+    state start {
+        packet.extract(hdr.ethernet);
+        transition select(hdr.ethernet.ether_type) {
+            ETHERTYPE_IPV4: ipv4;
+            default: accept;
+        }
+    }
+
+    state ipv4 {
+        packet.extract(hdr.ipv4);
+        transition select(hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.fragment, hdr.ipv4.protocol) {
+            (4, 5, 0, PROTOCOL_UDP): udp;
+            default: accept;
+        }
+    }
+
+    state udp {
+        packet.extract(hdr.udp);
+        transition select(hdr.udp.destination) {
+            INTRANSIT_PORT: inference;
+            default: accept;
+        }
+    }
+
+    // The activations are taken out only of what could be computed: the bytes of all else are left alone.
+    state inference {
+        packet.extract(hdr.intransit);
+        transition select(
+            hdr.intransit.magic,
+            hdr.intransit.header_version,
+            hdr.intransit.kind,
+            hdr.intransit.element_type,
+            hdr.intransit.element_count,
+            hdr.udp.length,
+            hdr.ipv4.total_length
+        ) {
+            (INTRANSIT_MAGIC, INTRANSIT_HEADER_VERSION, INTRANSIT_KIND_REQUEST, INTRANSIT_INPUT_ELEMENT,
+                INTRANSIT_INPUTS, REQUEST_UDP_LENGTH, REQUEST_IPV4_LENGTH): activations;
+            default: accept;
+        }
+    }
+
+    state activations {
+        packet.extract(hdr.activations);
+        transition accept;
+    }
+}
+
+control NoChecksum(inout headers_t hdr, inout metadata_t meta) {
+    apply {
+    }
+}
+
+control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
+    @id(INTRANSIT_ID_VERDICTS)
+    @name(".verdicts")
+    counter(INTRANSIT_VERDICTS, CounterType.packets) verdicts;
+
+    @id(INTRANSIT_ID_ABSENT)
+    @name(".absent")
+    action absent() {
+    }
+
+    @id(INTRANSIT_ID_HOLD)
+    @name(".hold")
+    action hold(bit<16> slot, bit<16> version, bit<8> first_layer, bit<8> next_layer, bit<8> layer_count) {
+        hdr.scratch.setValid();
+        hdr.scratch.slot = slot;
+        hdr.scratch.version = version;
+        hdr.scratch.first_layer = first_layer;
+        hdr.scratch.next_layer = next_layer;
+        hdr.scratch.layer_count = layer_count;
+    }
+
+    // Model and version -> slot of the weights, and the layers that are computed here. Version 0 is the current one.
+    @id(INTRANSIT_ID_MODELS)
+    @name(".models")
+    table models {
+        key = {
+            hdr.intransit.model_id: exact @name("model_id");
+            hdr.intransit.model_version: exact @name("model_version");
+        }
+        actions = {
+            hold;
+            @defaultonly absent;
+        }
+        const default_action = absent();
+        size = INTRANSIT_SIZE_MODELS;
+    }
+
+    @id(INTRANSIT_ID_HELD)
+    @name(".held")
+    action held() {
+    }
+
+    // Models of which some version is here: tells an unknown version from an unknown model.
+    @id(INTRANSIT_ID_MODEL_IDS)
+    @name(".model_ids")
+    table model_ids {
+        key = {
+            hdr.intransit.model_id: exact @name("model_id");
+        }
+        actions = {
+            held;
+            @defaultonly absent;
+        }
+        const default_action = absent();
+        size = INTRANSIT_SIZE_MODEL_IDS;
+    }
+
+    @id(INTRANSIT_ID_PERMIT)
+    @name(".permit")
+    action permit() {
+        hdr.permitted.setValid();
+    }
+
+    // Trust zones for which this device may compute; 0, any, it always may.
+    @id(INTRANSIT_ID_ZONES)
+    @name(".zones")
+    table zones {
+        key = {
+            hdr.intransit.trust_zone: exact @name("trust_zone");
+        }
+        actions = {
+            permit;
+            @defaultonly absent;
+        }
+        const default_action = absent();
+        size = INTRANSIT_SIZE_ZONES;
+    }
+
+    @id(INTRANSIT_ID_CROSS)
+    @name(".cross")
+    action cross(bit<9> port) {
+        standard.egress_spec = port;
+    }
+
+    @id(INTRANSIT_ID_ROUTE)
+    @name(".route")
+    action route(bit<48> source_mac, bit<48> destination_mac, bit<9> port) {
+        standard.egress_spec = hdr.ipv4.ttl > 1 ? port : DROP_PORT;
+        hdr.ethernet.source = source_mac;
+        hdr.ethernet.destination = destination_mac;
+        hdr.ipv4.ttl = hdr.ipv4.ttl - 1;
+        hdr.ipv4.checksum = CHECKSUM_AFTER(hdr.ipv4.checksum, TTL_CHANGE);
+    }
+
+    @id(INTRANSIT_ID_DROP)
+    @name(".drop")
+    action drop() {
+        mark_to_drop(standard);
+    }
+
+    // Where packets of a port go, as they are: a device that stands in the wire.
+    @id(INTRANSIT_ID_PORTS)
+    @name(".ports")
+    table ports {
+        key = {
+            standard.ingress_port: exact @name("ingress_port");
+        }
+        actions = {
+            cross;
+            drop;
+        }
+        const default_action = drop();
+        size = INTRANSIT_SIZE_PORTS;
+    }
+
+    // Ordinary forwarding, which goes before the ports'.
+    @id(INTRANSIT_ID_IPV4_LPM)
+    @name(".ipv4_lpm")
+    table ipv4_lpm {
+        key = {
+            hdr.ipv4.destination: lpm @name("destination");
+        }
+        actions = {
+            route;
+            cross;
+            drop;
+            @defaultonly absent;
+        }
+        const default_action = absent();
+        size = INTRANSIT_SIZE_IPV4_LPM;
+    }
+
+    bit<16> hashed;
+
+    // The request becomes its answer; the layers have set the result.
+    @hidden
+    action answer() {
+        verdicts.count(INTRANSIT_COMPUTED);
+        hdr.activations.setInvalid();
+        hdr.intransit.kind = hdr.scratch.next_layer == hdr.scratch.layer_count
+            ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST;
+        hdr.intransit.model_version = hdr.scratch.version;
+        hdr.intransit.next_layer = hdr.scratch.next_layer;
+        hdr.intransit.element_type = INTRANSIT_OUTPUT_ELEMENT;
+        hdr.intransit.element_count = INTRANSIT_OUTPUTS;
+        hdr.udp.length = ANSWER_UDP_LENGTH;
+        hdr.ipv4.total_length = ANSWER_IPV4_LENGTH;
+        hdr.ipv4.checksum = CHECKSUM_AFTER(hdr.ipv4.checksum, IPV4_CHANGE);
+    }
+
+    // RFC 768: over the pseudo-header, the header and the payload; a sum of 0 is sent as 0xffff.
+    @hidden
+    action sum_udp() {
+        hash(hashed, HashAlgorithm.csum16, 16w0, {
+            hdr.ipv4.source,
+            hdr.ipv4.destination,
+            8w0,
+            PROTOCOL_UDP,
+            ANSWER_UDP_LENGTH,
+            hdr.udp.source,
+            hdr.udp.destination,
+            ANSWER_UDP_LENGTH,
+            hdr.intransit.magic,
+            hdr.intransit.header_version,
+            hdr.intransit.kind,
+            hdr.intransit.flags,
+            hdr.intransit.model_id,
+            hdr.intransit.model_version,
+            hdr.intransit.next_layer,
+            hdr.intransit.layer_count,
+            hdr.intransit.element_type,
+            hdr.intransit.trust_zone,
+            hdr.intransit.element_count,
+            hdr.intransit.job_id,
+            hdr.intransit.sequence,
+            hdr.intransit.fragment_index,
+            hdr.intransit.fragment_count,
+            hdr.intransit.reserved,
+            INTRANSIT_RESULT
+        }, 17w0x10000);
+        hdr.udp.checksum = hashed == 0 ? 16w0xffff : hashed;
+    }
+
+    bit<48> mac;
+    bit<32> address;
+    bit<16> port;
+
+    // Back where it came from.
+    @hidden
+    action turn_round() {
+        mac = hdr.ethernet.source;
+        hdr.ethernet.source = hdr.ethernet.destination;
+        hdr.ethernet.destination = mac;
+        address = hdr.ipv4.source;
+        hdr.ipv4.source = hdr.ipv4.destination;
+        hdr.ipv4.destination = address;
+        port = hdr.udp.source;
+        hdr.udp.source = hdr.udp.destination;
+        hdr.udp.destination = port;
+        standard.egress_spec = standard.ingress_port;
+    }
+
+    IntransitLayers() layers;
+
+    apply {
+        if (hdr.intransit.isValid()) {
+            models.apply();
+            if (hdr.intransit.trust_zone != 0) {
+                zones.apply();
+            }
+            if (
+                hdr.activations.isValid() &&
+                hdr.scratch.isValid() &&
+                hdr.intransit.next_layer == hdr.scratch.first_layer &&
+                hdr.intransit.layer_count == hdr.scratch.layer_count &&
+                hdr.intransit.fragment_index == 0 &&
+                hdr.intransit.fragment_count == 1 &&
+                (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
+            ) {
+                layers.apply(hdr);
+                if (hdr.result.isValid()) {
+                    answer();
+                    if (hdr.udp.checksum != 0) {
+                        sum_udp();
+                    }
+                    if (standard.packet_length > REQUEST_BYTES) {
+                        truncate(ANSWER_BYTES); // the request was padded
+                    }
+                    if (hdr.intransit.kind == INTRANSIT_KIND_RESULT && hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND != 0) {
+                        turn_round();
+                        exit;
+                    }
+                } else {
+                    verdicts.count(INTRANSIT_FAILED);
+                }
+            } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
+                verdicts.count(INTRANSIT_TRUNCATED);
+            } else if (
+                hdr.intransit.magic != INTRANSIT_MAGIC || hdr.intransit.header_version != INTRANSIT_HEADER_VERSION
+            ) {
+                verdicts.count(INTRANSIT_BAD_MAGIC);
+            } else if (hdr.intransit.kind != INTRANSIT_KIND_REQUEST) {
+                verdicts.count(INTRANSIT_NOT_REQUEST);
+            } else if (!hdr.scratch.isValid()) {
+                if (model_ids.apply().hit) {
+                    verdicts.count(INTRANSIT_UNKNOWN_VERSION);
+                } else {
+                    verdicts.count(INTRANSIT_UNKNOWN_MODEL);
+                }
+            } else if (hdr.intransit.next_layer != hdr.scratch.first_layer) {
+                verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
+            } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
+                verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
+            } else if (
+                hdr.intransit.layer_count != hdr.scratch.layer_count ||
+                hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
+                hdr.intransit.element_count != INTRANSIT_INPUTS
+            ) {
+                verdicts.count(INTRANSIT_BAD_SHAPE);
+            } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
+                verdicts.count(INTRANSIT_TRUNCATED);
+            } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
+                verdicts.count(INTRANSIT_OVERSIZED);
+            } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
+                verdicts.count(INTRANSIT_TRUNCATED);
+            } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
+                verdicts.count(INTRANSIT_OVERSIZED);
+            } else {
+                verdicts.count(INTRANSIT_ZONE_REFUSED);
+            }
+        } else if (
+            !hdr.ipv4.isValid() ||
+            standard.packet_length < OUTER_BYTES ||
+            hdr.ipv4.version != 4 ||
+            hdr.ipv4.protocol != PROTOCOL_UDP
+        ) {
+            verdicts.count(INTRANSIT_FOREIGN);
+        } else if (hdr.ipv4.ihl > 5) {
+            verdicts.count(INTRANSIT_IP_OPTIONS);
+        } else if (hdr.ipv4.ihl < 5) {
+            verdicts.count(INTRANSIT_TRUNCATED);
+        } else if (hdr.ipv4.fragment != 0) {
+            verdicts.count(INTRANSIT_IP_FRAGMENT);
+        } else if (hdr.udp.destination != INTRANSIT_PORT) {
+            verdicts.count(INTRANSIT_FOREIGN);
+        } else {
+            verdicts.count(INTRANSIT_TRUNCATED);
+        }
+        ports.apply();
+        if (hdr.ipv4.isValid()) {
+            ipv4_lpm.apply();
+        }
+    }
+}
+
+control IntransitEgress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
+    apply {
+    }
+}
+
+control IntransitDeparser(packet_out packet, in headers_t hdr) {
+    apply {
+        packet.emit(hdr.ethernet);
+        packet.emit(hdr.ipv4);
+        packet.emit(hdr.udp);
+        packet.emit(hdr.intransit);
+        packet.emit(hdr.activations);
+        packet.emit(hdr.result);
+    }
+}
+
+V1Switch(
+    IntransitParser(),
+    NoChecksum(),
+    IntransitIngress(),
+    IntransitEgress(),
+    NoChecksum(),
+    IntransitDeparser()
+) main;
+
+#endif

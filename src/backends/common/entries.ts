@@ -1,0 +1,43 @@
+import type { FieldMatch, TableEntry, Update } from '../../p4runtime/types.ts';
+import { canonicalBytes } from '../../p4runtime/values.ts';
+import type { ActionModel, TableKey, TableModel } from './table-model.ts';
+
+/** A value to match; of an LPM key with the number of its leading bits. */
+export type KeyValue = number | bigint | { readonly value: number | bigint; readonly prefix: number };
+
+/** One entry of a table by name, before any encoding. */
+export interface Entry {
+  readonly table: TableModel;
+  readonly keys: readonly KeyValue[];
+  readonly action: ActionModel;
+  readonly parameters: readonly (number | bigint)[];
+}
+
+function matchOf(key: TableKey, fieldId: number, value: KeyValue): FieldMatch {
+  if (typeof value !== 'object') return { fieldId, exact: { value: canonicalBytes(value) } };
+  if (key.match !== 'LPM') throw new Error(`${key.name} is no prefix`);
+  return { fieldId, lpm: { value: canonicalBytes(value.value), prefixLen: value.prefix } };
+}
+
+/** The entry as P4Runtime has it. */
+export function tableEntry({ table, keys, action, parameters }: Entry): TableEntry {
+  return {
+    tableId: table.id,
+    match: table.keys.map((key, i) => matchOf(key, i + 1, keys[i]!)),
+    action: {
+      action: {
+        actionId: action.id,
+        params: action.parameters.map((_, i) => ({ paramId: i + 1, value: canonicalBytes(parameters[i]!) })),
+      },
+    },
+  };
+}
+
+export const insertion = (entry: Entry): Update => ({
+  type: 'INSERT',
+  entity: { tableEntry: tableEntry(entry) },
+});
+
+/** Bytes of the entry's parameters as they are pushed. */
+export const parameterBytes = (entry: Entry): number =>
+  entry.action.parameters.reduce((sum, p) => sum + Math.ceil(p.bits / 8), 0);

@@ -1,0 +1,142 @@
+import { verdicts } from '../../wire/header.ts';
+
+/**
+ * The tables that a controller sees, the same on every target. Declared here once: the ids and sizes of the P4 program,
+ * the P4Info and the entries come from it.
+ */
+
+export interface TableKey {
+  readonly name: string;
+  readonly bits: number;
+  readonly match: 'EXACT' | 'LPM';
+}
+
+export interface ActionModel {
+  readonly name: string;
+  readonly id: number;
+  readonly parameters: readonly { readonly name: string; readonly bits: number }[];
+}
+
+export interface TableModel {
+  readonly name: string;
+  readonly id: number;
+  readonly keys: readonly TableKey[];
+  /** What entries may do. */
+  readonly actions: readonly ActionModel[];
+  /** What happens where no entry matches; never changed at run time. */
+  readonly defaultAction: ActionModel;
+  readonly size: number;
+}
+
+export interface CounterModel {
+  readonly name: string;
+  readonly id: number;
+  readonly size: number;
+}
+
+export interface TableSet {
+  readonly tables: readonly TableModel[];
+  readonly counters: readonly CounterModel[];
+}
+
+/** P4Runtime's ids carry their kind in the first byte. */
+const action = (n: number, name: string, parameters: ActionModel['parameters'] = []): ActionModel => ({
+  name,
+  id: 0x01_000000 + n,
+  parameters,
+});
+
+const table = (n: number, model: Omit<TableModel, 'id'>): TableModel => ({ id: 0x02_000000 + n, ...model });
+
+export const absent = action(1, 'absent');
+export const hold = action(2, 'hold', [
+  { name: 'slot', bits: 16 },
+  { name: 'version', bits: 16 },
+  { name: 'first_layer', bits: 8 },
+  { name: 'next_layer', bits: 8 },
+  { name: 'layer_count', bits: 8 },
+]);
+export const held = action(3, 'held');
+export const permit = action(4, 'permit');
+export const cross = action(5, 'cross', [{ name: 'port', bits: 9 }]);
+export const route = action(6, 'route', [
+  { name: 'source_mac', bits: 48 },
+  { name: 'destination_mac', bits: 48 },
+  { name: 'port', bits: 9 },
+]);
+export const drop = action(7, 'drop');
+export const noWeights = action(8, 'no_weights');
+
+const exact = (name: string, bits: number): TableKey => ({ name, bits, match: 'EXACT' });
+
+export const models = table(1, {
+  name: 'models',
+  keys: [exact('model_id', 16), exact('model_version', 16)],
+  actions: [hold],
+  defaultAction: absent,
+  size: 256,
+});
+
+export const modelIds = table(2, {
+  name: 'model_ids',
+  keys: [exact('model_id', 16)],
+  actions: [held],
+  defaultAction: absent,
+  size: 256,
+});
+
+export const zones = table(3, {
+  name: 'zones',
+  keys: [exact('trust_zone', 8)],
+  actions: [permit],
+  defaultAction: absent,
+  size: 256,
+});
+
+export const ports = table(4, {
+  name: 'ports',
+  keys: [exact('ingress_port', 9)],
+  actions: [cross, drop],
+  defaultAction: drop,
+  size: 512,
+});
+
+export const ipv4Lpm = table(5, {
+  name: 'ipv4_lpm',
+  keys: [{ name: 'destination', bits: 32, match: 'LPM' }],
+  actions: [route, cross, drop],
+  defaultAction: absent,
+  size: 1024,
+});
+
+/** Tables of every device, whatever model it holds. */
+export const deviceTables: readonly TableModel[] = [models, modelIds, zones, ports, ipv4Lpm];
+
+export const verdictCounter: CounterModel = {
+  name: 'verdicts',
+  id: 0x12_000000 + 1,
+  size: verdicts.length,
+};
+
+/** Weights tables hold one entry a slot; more versions than this are never live at once. */
+export const WEIGHT_SLOTS = 16;
+
+/** Ids of the layers' tables and actions begin here. */
+const FIRST_LAYER_ID = 0x100;
+
+/** The weights of one layer: the entry of a slot holds all of them. */
+export function weightsTable(layer: number, parameters: ActionModel['parameters']): TableModel {
+  return table(FIRST_LAYER_ID + layer, {
+    name: `weights_${layer}`,
+    keys: [exact('slot', 16)],
+    actions: [action(FIRST_LAYER_ID + layer, `layer_${layer}`, parameters)],
+    defaultAction: noWeights,
+    size: WEIGHT_SLOTS,
+  });
+}
+
+/** Each action once, in order of ids. */
+export function actionsOf(tables: readonly TableModel[]): ActionModel[] {
+  const byId = new Map(tables.flatMap((t) => [...t.actions, t.defaultAction]).map((a) => [a.id, a]));
+  return [...byId.values()].sort((a, b) => a.id - b.id);
+}

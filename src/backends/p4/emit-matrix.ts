@@ -1,0 +1,158 @@
+import { binary, cast, type Expression, literal, reference, shift, slice } from '../common/expression.ts';
+import { ELEMENT_BITS, type Placement, type Run } from './activations.ts';
+import { type Code, lanesOf } from './code.ts';
+import { crossRanges, groupsOf, type LaneWords, type MatrixSpec, rowOffset, rowRange } from './lane-words.ts';
+
+/** Where one application of a matrix finds its columns, and which elements its rows make. */
+export interface MatrixPosition {
+  /** Key of its constants. */
+  readonly kind: string;
+  /** By run of the spec; undefined where the columns are padding. */
+  readonly runs: readonly (Run | undefined)[];
+}
+
+type Word = LaneWords['words'][number];
+
+/** The clamps and the shift of one word: which lanes are rows, and what may happen in them. */
+interface Requantisation {
+  readonly layout: LaneWords;
+  readonly offsets: readonly number[];
+  readonly shift: number;
+  readonly span: number;
+  /** Whether any z may be negative, or beyond the clamp's upper end. */
+  readonly below: boolean;
+  readonly above: boolean;
+}
+
+/**
+ * One matrix at all its positions: a sum of products and a requantisation a word.
+ * @returns for each position the rows' placements
+ * @post every field is zero outside of its rows' eight bits
+ */
+export function emitMatrix(
+  code: Code,
+  name: string,
+  spec: MatrixSpec,
+  layout: LaneWords,
+  positions: readonly MatrixPosition[],
+  runtime: boolean,
+): Placement[][] {
+  const constant = (parameter: string, width: number, value: bigint): Expression =>
+    runtime ? code.parameter(parameter, width, BigInt.asUintN(width, value)) : literal(value, width);
+  const placements: Placement[][] = positions.map(() => []);
+  for (const [w, word] of layout.words.entries()) {
+    const requantisation = requantisationOf(spec, layout, word);
+    const starts = startWords(spec, layout, word);
+    const weights = weightWords(spec, layout, word);
+    for (const [p, position] of positions.entries()) {
+      const field = code.field(positions.length === 1 ? `${name}_${w}` : `${name}_${p}_${w}`, word.width);
+      let sum = constant(`start${position.kind}_${w}`, word.width, starts.get(position.kind)!);
+      for (const [r, run] of position.runs.entries()) {
+        if (run === undefined) continue;
+        for (const [g, value] of weights[r]!.entries()) {
+          const weight = constant(`w${r}_${g}_${w}`, word.width, value);
+          const group = cast(takeGroup(run, g, layout.group), word.width);
+          sum = binary(sum, '+', binary(group, '*', weight));
+        }
+      }
+      code.assign(field, sum);
+      emitRequantisation(code, field, requantisation);
+      for (const offset of requantisation.offsets)
+        placements[p]!.push({ field: fieldName(field), width: word.width, offset });
+    }
+  }
+  return placements;
+}
+
+const fieldName = (field: Expression): string => (field.kind === 'reference' ? field.name : '');
+
+/** The group's activations, as far apart as they lie in their field. */
+function takeGroup(run: Run, group: number, size: number): Expression {
+  const first = group * size;
+  const count = Math.min(size, run.members.length - first);
+  const bits = (count - 1) * run.pitch + ELEMENT_BITS;
+  return slice(reference(run.field, run.width), run.offset + first * run.pitch, bits);
+}
+
+/** The word of weights of each group of each run: see LaneWords. */
+export function weightWords(spec: MatrixSpec, layout: LaneWords, word: Word): bigint[][] {
+  const laneBits = BigInt(layout.laneBits);
+  return spec.runs.map((run) =>
+    groupsOf(run.columns, layout.group).map((columns) => {
+      let value = 0n;
+      for (let row = word.rows - 1; row >= 0; row--)
+        for (let lane = layout.group - 1; lane >= 0; lane--) {
+          const column = columns[layout.group - 1 - lane];
+          const weight = column === undefined ? 0 : spec.coefficient(word.firstRow + row, column);
+          value = (value << laneBits) + BigInt(weight);
+        }
+      return value;
+    }),
+  );
+}
+
+/**
+ * Start words by kind of position: each row's constant above its guard (so that the guard stays 1 while z is not
+ * negative), and in the lanes between what keeps the cross terms from ever borrowing.
+ */
+export function startWords(spec: MatrixSpec, layout: LaneWords, word: Word): ReadonlyMap<string, bigint> {
+  const guard = 1n << BigInt(layout.laneBits - 1);
+  const cross = Array.from({ length: word.rows }, (_, row) =>
+    layout.group === 1 ? [] : crossRanges(spec, layout.group, word.firstRow + row),
+  );
+  return new Map(
+    [...spec.constants].map(([kind, constants]) => {
+      let value = 0n;
+      for (let row = 0; row < word.rows; row++) {
+        const own = rowOffset(layout, row);
+        value += (guard + BigInt(constants[word.firstRow + row]!)) << BigInt(own);
+        for (const [lane, { lo }] of cross[row]!.entries())
+          value += BigInt(-lo) << BigInt(own - (layout.group - 1 - lane) * layout.laneBits);
+      }
+      return [kind, value];
+    }),
+  );
+}
+
+function requantisationOf(spec: MatrixSpec, layout: LaneWords, word: Word): Requantisation {
+  const ranges = Array.from({ length: word.rows }, (_, row) => rowRange(spec, word.firstRow + row));
+  return {
+    layout,
+    offsets: ranges.map((_, row) => rowOffset(layout, row)),
+    shift: spec.shift,
+    span: spec.span,
+    below: ranges.some((r) => r.lo < 0),
+    above: ranges.some((r) => r.hi >= (spec.span + 1) * 2 ** spec.shift),
+  };
+}
+
+/**
+ * `field = clamp(z >> shift, 0, span)` in all lanes at once. A guard that is 1, less itself shifted to the lane's
+ * lowest bit, is a mask of the lane's other bits: so a comparison of all lanes is one subtraction.
+ */
+function emitRequantisation(code: Code, field: Expression, r: Requantisation): void {
+  const { width } = field;
+  const top = r.layout.laneBits - 1;
+  const lanes = (value: bigint) => literal(lanesOf(r.offsets, value), width);
+  const guards = lanes(1n << BigInt(top));
+  const maskOf = (guarded: Expression) => binary(guarded, '-', shift(guarded, '>>', top));
+
+  const keep = r.below ? maskOf(binary(field, '&', guards)) : lanes((1n << BigInt(top)) - 1n);
+  const positive = binary(field, '&', keep);
+  const elements = lanes(0xffn);
+  if (!r.above) {
+    code.assign(field, binary(shift(positive, '>>', r.shift), '&', elements));
+    return;
+  }
+  code.assign(field, positive);
+  // Beyond the clamp the lane carries into its guard; then all its bits become one.
+  const end = BigInt(r.span + 1) << BigInt(r.shift);
+  const beyond = binary(binary(field, '+', lanes((1n << BigInt(top)) - end)), '&', guards);
+  const saturated = binary(shift(binary(field, '|', maskOf(beyond)), '>>', r.shift), '&', elements);
+  if (r.span === 0xff) code.assign(field, saturated);
+  else
+    code.assign(
+      field,
+      binary(saturated, '-', binary(shift(beyond, '>>', top), '*', literal(0xff - r.span, width))),
+    );
+}

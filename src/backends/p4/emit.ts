@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { p4InfoText, writeRequestText } from '../../p4runtime/text.ts';
+import type { P4Info, Update } from '../../p4runtime/types.ts';
+import { P4_DIR } from '../../paths.ts';
+import { p4infoOf } from '../common/p4info.ts';
+import type { P4Plan } from './plan.ts';
+import { printProgram } from './print-program.ts';
+import { installation, tableSet } from './tables.ts';
+
+/** The hand-written parts, and those made from the wire header and the table model; copied beside the program. */
+const FIXED = ['intransit_headers.p4', 'intransit_pipeline.p4', 'intransit_tables.p4', 'intransit_wire.p4'];
+
+/** Slot of the version that a fresh device holds. */
+export const FIRST_SLOT = 0;
+
+export const PROGRAM_FILE = 'program.p4';
+
+export const p4Info = (plan: P4Plan): P4Info => p4infoOf(tableSet(plan.lowered));
+
+/** The entries of the plan's model and version. */
+export const p4Entries = (plan: P4Plan, slot = FIRST_SLOT): Update[] =>
+  installation(plan.lowered, {
+    modelId: plan.options.modelId,
+    modelVersion: plan.options.modelVersion,
+    slot,
+    from: plan.options.from,
+    to: plan.options.to,
+    layerCount: plan.model.layers.length,
+  });
+
+/** All files of the plan by name; the same plan gives the same bytes. */
+export function emitP4(plan: P4Plan): Map<string, string | Uint8Array> {
+  return new Map<string, string | Uint8Array>([
+    [PROGRAM_FILE, printProgram(plan)],
+    ...FIXED.map((name) => [name, readFileSync(join(P4_DIR, name), 'utf8')] as const),
+    ['p4info.txt', p4InfoText(p4Info(plan))],
+    ['entries.txt', writeRequestText(p4Entries(plan))],
+  ]);
+}

@@ -1,0 +1,180 @@
+import type { Interval } from '../../model/tensor.ts';
+import { signedBits } from '../../model/ranges.ts';
+import { v1model } from '../../targets/v1model.ts';
+
+/**
+ * A matrix of exact integers that acts on unsigned activations, made ready for packed lanes.
+ *
+ * The requantiser's multiplier is folded into the weights, so a row's sum is already what the shift is applied to:
+ * `z = constant + sum coefficient[row][column] * u[column]` with `coefficient = weight * multiplier`, and
+ * `q - min = clamp(floor(z / 2^shift), 0, span)`.
+ */
+export interface MatrixSpec {
+  readonly rows: number;
+  /**
+   * Columns that arrive together, each list one run of a field, and the run's pitch in bits. Where the same matrix acts
+   * on many positions of an image, every position has runs of these shapes.
+   */
+  readonly runs: readonly { readonly columns: readonly number[]; readonly pitch: number }[];
+  coefficient(row: number, column: number): number;
+  /** Largest `u` of the input. */
+  readonly inputMax: number;
+  /** Each row's constant, by kind of position: at the image's border some columns are absent. */
+  readonly constants: ReadonlyMap<string, readonly number[]>;
+  readonly shift: number;
+  /** `max - min` of the clamp. */
+  readonly span: number;
+}
+
+/**
+ * How the rows lie in words. A group of `group` activations, `laneBits` apart, is multiplied at once: the product of
+ * `sum_j u[j] * 2^(j*L)` and `sum_j w[j] * 2^((group-1-j)*L)` holds the wanted sum in lane `group - 1`, and cross terms
+ * in the others. So a row takes `group` lanes, of which the topmost is its own.
+ */
+export interface LaneWords {
+  readonly laneBits: number;
+  readonly group: number;
+  /** Rows of each word. */
+  readonly words: readonly { readonly firstRow: number; readonly rows: number; readonly width: number }[];
+  /** Bits that a lane must have at least. */
+  readonly needBits: number;
+  /** Estimated ns of one position, for choosing among layouts. */
+  readonly cost: number;
+}
+
+/** Offset of the row's own lane in its word. */
+export const rowOffset = (layout: LaneWords, rowInWord: number): number =>
+  (rowInWord * layout.group + layout.group - 1) * layout.laneBits;
+
+/** Widest group that is considered; beyond it words only get wider. */
+const MAX_GROUP = 12;
+
+/**
+ * The cheapest layout of all that are exact.
+ * @param floor least lane width, so that the next layer can take several of our lanes at once
+ * @param maxRows rows of a word at most; 1 switches packing off
+ */
+export function chooseLayout(spec: MatrixSpec, floor = 0, maxRows = Number.POSITIVE_INFINITY): LaneWords {
+  const pitches = new Set(spec.runs.filter((r) => r.columns.length > 1).map((r) => r.pitch));
+  const single = layoutOf(spec, 1, Math.max(floor, rowBits(spec)), maxRows);
+  const pitch = pitches.size === 1 ? [...pitches][0]! : 0;
+  let best = single;
+  for (let group = 2; group <= MAX_GROUP && maxRows > 1; group++) {
+    if (pitch < rowBits(spec) || pitch * group > v1model.maxWidthBits) break;
+    if (pitch < crossBits(spec, group)) continue;
+    const layout = layoutOf(spec, group, pitch, maxRows);
+    if (layout.cost < best.cost) best = layout;
+  }
+  return best;
+}
+
+function layoutOf(spec: MatrixSpec, group: number, laneBits: number, maxRows: number): LaneWords {
+  const fit = Math.floor(v1model.maxWidthBits / (group * laneBits));
+  const perWord = Math.max(1, Math.min(fit, maxRows));
+  const words: { firstRow: number; rows: number; width: number }[] = [];
+  for (let firstRow = 0; firstRow < spec.rows; firstRow += perWord) {
+    const rows = Math.min(perWord, spec.rows - firstRow);
+    // Headers of BMv2 are whole bytes.
+    words.push({ firstRow, rows, width: Math.ceil((rows * group * laneBits) / 8) * 8 });
+  }
+  const layout = { laneBits, group, words, needBits: rowBits(spec) };
+  return { ...layout, cost: costOf(spec, layout) };
+}
+
+/** Measured on BMv2 1.15: ns of one operation of an expression, and of each 64-bit limb that it handles. */
+const OPERATION_NS = 20;
+const LIMB_NS = 0.8;
+const PRODUCT_LIMB_NS = 0.5;
+/** ns of storing a field, and of each byte of it. */
+const STORE_NS = 150;
+const STORE_BYTE_NS = 1.5;
+/** Operations of one multiply-add: the product, the sum, and the masks that p4c puts behind both. */
+const MULTIPLY_ADD = 4;
+/** Operations of taking a group out of its field: shift, slice, cast and p4c's masks. */
+const TAKE = 4;
+const REQUANTISE = 21;
+const REQUANTISE_STORES = 3;
+
+function costOf(spec: MatrixSpec, layout: Omit<LaneWords, 'cost'>): number {
+  let cost = 0;
+  const groups = spec.runs.reduce((n, run) => n + Math.ceil(run.columns.length / layout.group), 0);
+  const inputLimbs = Math.ceil((layout.group * layout.laneBits) / 64);
+  for (const { width } of layout.words) {
+    const limbs = Math.ceil(width / 64);
+    const operation = OPERATION_NS + LIMB_NS * limbs;
+    const product = layout.group === 1 ? 0 : (inputLimbs - 1) * limbs * PRODUCT_LIMB_NS;
+    cost += groups * (TAKE * OPERATION_NS + MULTIPLY_ADD * operation + product);
+    cost += REQUANTISE * operation + REQUANTISE_STORES * (STORE_NS + (STORE_BYTE_NS * width) / 8);
+  }
+  return cost;
+}
+
+/** Sums of the negative and of the positive coefficients that one lane may collect. */
+function span(coefficients: Iterable<number>): Interval {
+  let lo = 0;
+  let hi = 0;
+  for (const c of coefficients) {
+    if (c < 0) lo += c;
+    else hi += c;
+  }
+  return { lo, hi };
+}
+
+/** Exact bounds of a row's z over all inputs and kinds of position; absent columns count as zero. */
+export function rowRange(spec: MatrixSpec, row: number): Interval {
+  const columns = spec.runs.flatMap((run) => run.columns);
+  const { lo, hi } = span(columns.map((column) => spec.coefficient(row, column)));
+  const constants = [...spec.constants.values()].map((c) => c[row]!);
+  return {
+    lo: Math.min(...constants) + lo * spec.inputMax,
+    hi: Math.max(...constants) + hi * spec.inputMax,
+  };
+}
+
+/** Bits of a lane with its guard: the guard, on top, is 1 where z is not negative. Also holds the clamp's upper end. */
+function rowBits(spec: MatrixSpec): number {
+  let bits = signedBits({ lo: 0, hi: (spec.span + 1) * 2 ** spec.shift });
+  for (let row = 0; row < spec.rows; row++) bits = Math.max(bits, signedBits(rowRange(spec, row)));
+  return bits;
+}
+
+/**
+ * Coefficient of the group's member `j` in lane `lane` (0..group-2) of row `row`: a cross term with the same row's, or
+ * the row below's, weight of another member.
+ */
+function crossCoefficient(
+  spec: MatrixSpec,
+  columns: readonly number[],
+  group: number,
+  row: number,
+  lane: number,
+  j: number,
+): number {
+  const from = j <= lane ? row : row - 1;
+  const member = j <= lane ? group - 1 - lane + j : j - lane - 1;
+  return from < 0 || member >= columns.length ? 0 : spec.coefficient(from, columns[member]!);
+}
+
+/** Groups of columns, as the multiply takes them. */
+export const groupsOf = (columns: readonly number[], group: number): number[][] =>
+  Array.from({ length: Math.ceil(columns.length / group) }, (_, i) => columns.slice(i * group, (i + 1) * group));
+
+/** Bounds of the lanes between the rows' own ones, by `[row][lane]`. */
+export function crossRanges(spec: MatrixSpec, group: number, row: number): Interval[] {
+  return Array.from({ length: group - 1 }, (_, lane) => {
+    const coefficients: number[] = [];
+    for (const run of spec.runs)
+      for (const columns of groupsOf(run.columns, group))
+        for (let j = 0; j < columns.length; j++)
+          coefficients.push(crossCoefficient(spec, columns, group, row, lane, j));
+    const { lo, hi } = span(coefficients);
+    return { lo: lo * spec.inputMax, hi: hi * spec.inputMax };
+  });
+}
+
+function crossBits(spec: MatrixSpec, group: number): number {
+  let bits = 0;
+  for (let row = 0; row < spec.rows; row++)
+    for (const { lo, hi } of crossRanges(spec, group, row)) bits = Math.max(bits, signedBits({ lo: 0, hi: hi - lo }) - 1);
+  return bits;
+}

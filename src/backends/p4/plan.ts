@@ -1,0 +1,162 @@
+import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
+import { type Model, valueType } from '../../model/model.ts';
+import { elementCount, formatTensorType, type TensorType } from '../../model/tensor.ts';
+import { v1model } from '../../targets/v1model.ts';
+import { DEFAULT_PORT, HEADER_BYTES, OUTER_BYTES } from '../../wire/header.ts';
+import { type Lowered, type LowerOptions, lower } from './lower.ts';
+import { widestEntry } from './tables.ts';
+
+export interface P4Options {
+  /** Layers `[from, to)`; all unless named. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly lanes?: 'on' | 'off';
+  readonly weights?: 'runtime' | 'static';
+  readonly modelId?: number;
+  readonly modelVersion?: number;
+  /** Largest IPv4 packet of the path, in bytes. */
+  readonly mtu?: number;
+  /** UDP destination port of requests. */
+  readonly port?: number;
+}
+
+/** What a layer needs of a resource, beside what the target has. */
+export interface Need {
+  /** Undefined for the program as a whole. */
+  readonly layer?: string;
+  readonly resource: string;
+  readonly need: number;
+  readonly limit: number;
+  readonly unit: string;
+}
+
+/** A program for v1model, decided on to the last bit but not yet written. */
+export interface P4Plan {
+  readonly model: Model;
+  readonly options: Required<P4Options>;
+  readonly input: TensorType;
+  readonly output: TensorType;
+  /** Elements of input and output. */
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly lowered: Lowered;
+  readonly needs: readonly Need[];
+}
+
+/**
+ * Plans layers `[from, to)` of a verified model.
+ * @returns no plan where a diagnostic is an error
+ */
+export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; diagnostics: Diagnostic[] } {
+  const options: Required<P4Options> = {
+    from: given.from ?? 0,
+    to: given.to ?? model.layers.length,
+    lanes: given.lanes ?? 'on',
+    weights: given.weights ?? 'runtime',
+    modelId: given.modelId ?? 1,
+    modelVersion: given.modelVersion ?? 1,
+    mtu: given.mtu ?? v1model.defaultMtu,
+    port: given.port ?? DEFAULT_PORT,
+  };
+  const { from, to } = options;
+  const place = { file: model.file };
+  if (!(from >= 0 && from < to && to <= model.layers.length)) {
+    const range = { given: `${from}..${to}`, count: model.layers.length };
+    return { diagnostics: [diagnostic('layer-range', range, place)] };
+  }
+  const diagnostics = tensorDiagnostics(model, options);
+  if (diagnostics.length > 0) return { diagnostics };
+  const { lowered, diagnostics: refusals } = lowerCheapest(model, options);
+  if (lowered === undefined) return { diagnostics: refusals };
+  const input = valueType(model, from);
+  const output = valueType(model, to);
+  const needs = needsOf(model, lowered, options);
+  const plan: P4Plan = {
+    model,
+    options,
+    input,
+    output,
+    inputs: elementCount(input.shape),
+    outputs: elementCount(output.shape),
+    lowered,
+    needs,
+  };
+  const exceeded = needs.filter((n) => n.need > n.limit).map((n) => exceededBy(n, model));
+  return exceeded.length > 0 ? { diagnostics: exceeded } : { plan, diagnostics: [] };
+}
+
+const ipv4Bytes = (elements: number): number => OUTER_BYTES - 14 + HEADER_BYTES + elements;
+
+/** Request and answer must both fit the MTU: a fragment cannot be computed. */
+function tensorDiagnostics(model: Model, { from, to, mtu }: Required<P4Options>): Diagnostic[] {
+  const tensors = [
+    { name: 'input', type: valueType(model, from) },
+    { name: 'output', type: valueType(model, to) },
+  ];
+  return tensors
+    .map(({ name, type }) => ({ tensor: `${name} ${formatTensorType(type)}`, bytes: ipv4Bytes(elementCount(type.shape)) }))
+    .filter(({ bytes }) => bytes > mtu)
+    .map(({ tensor, bytes }) => diagnostic('mtu-exceeded', { tensor, bytes, mtu }, { file: model.file }));
+}
+
+/**
+ * Lowers with the narrowest lanes, and with lanes as wide as the widest layer needs: then a layer can take several
+ * lanes of the one before it in one multiply. Takes what costs less.
+ */
+function lowerCheapest(model: Model, options: Required<P4Options>): { lowered?: Lowered; diagnostics: Diagnostic[] } {
+  const at = (laneFloors: LowerOptions['laneFloors']) => lower(model, { ...options, laneFloors });
+  const narrow = at(new Map());
+  if (narrow.lowered === undefined || options.lanes === 'off') return narrow;
+  const floors = nextNeeds(narrow.lowered);
+  if (floors.size === 0) return narrow;
+  const wide = at(floors);
+  return wide.lowered !== undefined && wide.lowered.cost < narrow.lowered.cost ? wide : narrow;
+}
+
+/** For each matrix layer the lane width that the next one needs. */
+function nextNeeds(lowered: Lowered): Map<number, number> {
+  const matrices = lowered.layouts.filter((l) => l.words.length > 0);
+  return new Map(
+    matrices.slice(1).map((next, i) => [matrices[i]!.layer, Math.max(...next.words.map((w) => w.needBits))]),
+  );
+}
+
+function needsOf(model: Model, lowered: Lowered, options: Required<P4Options>): Need[] {
+  const needs: Need[] = [];
+  for (const { layer, words, products } of lowered.layouts) {
+    if (words.length === 0) continue;
+    const name = model.layers[layer]!.name;
+    const widest = Math.max(...words.flatMap((l) => l.words.map((w) => w.width)));
+    const lane = Math.max(...words.map((l) => l.needBits));
+    needs.push({ layer: name, resource: 'lane', need: lane, limit: v1model.maxWidthBits, unit: 'bits' });
+    needs.push({ layer: name, resource: 'word', need: widest, limit: v1model.maxWidthBits, unit: 'bits' });
+    needs.push({
+      layer: name,
+      resource: 'multiply-adds',
+      need: products,
+      limit: v1model.maxProducts,
+      unit: 'operations',
+    });
+  }
+  const packet = { limit: options.mtu, unit: 'bytes' };
+  const bytes = (value: number) => ipv4Bytes(elementCount(valueType(model, value).shape));
+  needs.push({ resource: 'request', need: bytes(options.from), ...packet });
+  needs.push({ resource: 'answer', need: bytes(options.to), ...packet });
+  const entry = { limit: v1model.maxEntryBytes, unit: 'bytes' };
+  needs.push({ resource: 'action data of one entry', need: widestEntry(lowered), ...entry });
+  return needs;
+}
+
+const exceededBy = ({ layer, resource, need, limit, unit }: Need, model: Model): Diagnostic =>
+  diagnostic(
+    'resource-exceeded',
+    {
+      resource,
+      need,
+      limit,
+      unit,
+      target: v1model.name,
+      help: 'leave layers to another node with --layers A..B, or split the layer over its outputs',
+    },
+    { file: model.file, ...(layer !== undefined && { layer }) },
+  );

@@ -1,0 +1,152 @@
+import { elementTypes } from '../../wire/header.ts';
+import { type Expression } from '../common/expression.ts';
+import { Printer } from '../common/printer.ts';
+import { type TableModel } from '../common/table-model.ts';
+import type { Stage } from './code.ts';
+import { SCRATCH } from './code.ts';
+import type { P4Plan } from './plan.ts';
+import { printExpression } from './print-expression.ts';
+import { layerTable } from './tables.ts';
+
+/** The program: its shapes, its layers, and the hand-written parts around them. */
+export function printProgram(plan: P4Plan): string {
+  const p = new Printer();
+  const { model, options } = plan;
+  p.comment('SPDX-License-Identifier: Apache-2.0')
+    .comment(`Layers ${options.from}..${options.to} of ${model.name}. Made by intransit; do not edit.`)
+    .line('#define INTRANSIT_PROGRAM')
+    .line()
+    .line('#include <core.p4>')
+    .line('#include <v1model.p4>')
+    .line('#include "intransit_wire.p4"')
+    .line('#include "intransit_tables.p4"')
+    .line();
+  printConstants(p, plan);
+  printHeaders(p, plan);
+  p.line('#include "intransit_headers.p4"').line();
+  printLayers(p, plan);
+  p.line().line('#include "intransit_pipeline.p4"');
+  return p.toString();
+}
+
+function printConstants(p: Printer, plan: P4Plan): void {
+  const element = (name: keyof typeof elementTypes) => `INTRANSIT_ELEMENT_${name.toUpperCase()}`;
+  const { output } = plan.lowered;
+  p.line(`const bit<16> INTRANSIT_PORT = ${plan.options.port};`)
+    .line(`const bit<16> INTRANSIT_INPUTS = ${plan.inputs};`)
+    .line(`const bit<16> INTRANSIT_OUTPUTS = ${plan.outputs};`)
+    .line(`const bit<8> INTRANSIT_INPUT_ELEMENT = ${element(plan.input.element)};`)
+    .line(`const bit<8> INTRANSIT_OUTPUT_ELEMENT = ${element(plan.output.element)};`)
+    .line(`#define INTRANSIT_RESULT ${output.map((_, i) => resultField(i)).join(', ')}`)
+    .line();
+}
+
+const resultField = (i: number): string => `hdr.result.part${i}`;
+
+function printHeaders(p: Printer, { lowered }: P4Plan): void {
+  const fields = (list: readonly { name: string; width: number }[]) => {
+    for (const { name, width } of list) p.line(`bit<${width}> ${name};`);
+  };
+  p.block('header activations_t', () => fields(lowered.input)).line();
+  p.block('header result_t', () =>
+    fields(lowered.output.map(({ width }, i) => ({ name: `part${i}`, width }))),
+  ).line();
+  p.block('header scratch_t', () => {
+    p.line('INTRANSIT_HELD_FIELDS');
+    fields(lowered.code.scratch);
+  }).line();
+}
+
+function printLayers(p: Printer, plan: P4Plan): void {
+  const { stages } = plan.lowered.code;
+  const tables = stages.map((stage) => (stage.parameters.length > 0 ? layerTable(stage) : undefined));
+  p.block('control IntransitLayers(inout headers_t hdr)', () => {
+    if (tables.some((t) => t !== undefined)) {
+      p.line('@id(INTRANSIT_ID_NO_WEIGHTS)').line('@name(".no_weights")');
+      p.block('action no_weights()', () => {}).line();
+    }
+    for (const [i, stage] of stages.entries()) {
+      printAction(p, plan, stage, i, tables[i]);
+      if (tables[i] !== undefined) printTable(p, tables[i]);
+    }
+    p.block('apply', () => printApply(p, tables, 0));
+  });
+}
+
+/** Each layer runs only if the one before it has: without its weights nothing of a packet is computed. */
+function printApply(p: Printer, tables: readonly (TableModel | undefined)[], i: number): void {
+  if (i === tables.length) return;
+  const table = tables[i];
+  if (table === undefined) {
+    p.line(`stage_${i}();`);
+    printApply(p, tables, i + 1);
+  } else if (i === tables.length - 1) p.line(`${table.name}.apply();`);
+  else p.block(`if (${table.name}.apply().hit)`, () => printApply(p, tables, i + 1));
+}
+
+function printAction(p: Printer, plan: P4Plan, stage: Stage, index: number, table?: TableModel): void {
+  const { stages } = plan.lowered.code;
+  const parameters = stage.parameters.map((q) => `bit<${q.width}> ${q.name}`);
+  if (stage.layer !== undefined) p.comment(`Layer ${stage.layer}: ${plan.model.layers[stage.layer]!.name}`);
+  const name = table === undefined ? `stage_${index}` : table.actions[0]!.name;
+  if (table !== undefined) p.line(`@id(${hexId(table.actions[0]!.id)})`).line(`@name(".${name}")`);
+  else p.line('@hidden');
+  p.line(`action ${name}(`).indent(() => {
+    for (const [i, text] of parameters.entries()) p.line(i < parameters.length - 1 ? `${text},` : text);
+  });
+  p.line(') {').indent(() => {
+    printBody(p, stage);
+    if (index === stages.length - 1) printResult(p, plan);
+  });
+  p.line('}').line();
+}
+
+/**
+ * p4c propagates copies within an action: a field that is read twice behind its assignment would have its whole
+ * expression computed twice. Validating the header forgets what is known of its fields, at the cost of one operation.
+ */
+function printBody(p: Printer, { body }: Stage): void {
+  const known = new Set<string>();
+  for (const { target, value } of body) {
+    if (readsAny(value, known)) {
+      p.line(`${SCRATCH}.setValid();`);
+      known.clear();
+    }
+    p.line(`${target.name} = ${printExpression(value)};`);
+    known.add(target.name);
+  }
+  if (known.size > 0) p.line(`${SCRATCH}.setValid();`);
+}
+
+function readsAny(e: Expression, names: ReadonlySet<string>): boolean {
+  switch (e.kind) {
+    case 'reference':
+      return names.has(e.name);
+    case 'literal':
+      return false;
+    case 'binary':
+    case 'concat':
+      return readsAny(e.right, names) || readsAny(e.left, names);
+    case 'shift':
+    case 'slice':
+    case 'cast':
+      return readsAny(e.operand, names);
+  }
+}
+
+function printResult(p: Printer, { lowered }: P4Plan): void {
+  p.line('hdr.result.setValid();');
+  for (const [i, { value }] of lowered.output.entries()) p.line(`${resultField(i)} = ${printExpression(value)};`);
+}
+
+function printTable(p: Printer, table: TableModel): void {
+  p.line(`@id(${hexId(table.id)})`).line(`@name(".${table.name}")`);
+  p.block(`table ${table.name}`, () => {
+    p.block('key =', () => p.line(`${SCRATCH}.slot: exact @name("slot");`));
+    p.block('actions =', () => p.line(`${table.actions[0]!.name};`).line('@defaultonly no_weights;'));
+    p.line('const default_action = no_weights();').line(`size = ${table.size};`);
+  }).line();
+}
+
+export const hexId = (id: number): string => `0x${id.toString(16).padStart(8, '0')}`;
+

@@ -1,0 +1,105 @@
+import { type Entry, insertion, parameterBytes } from '../common/entries.ts';
+import {
+  absent,
+  actionsOf,
+  deviceTables,
+  held,
+  hold,
+  modelIds,
+  models,
+  noWeights,
+  type TableModel,
+  type TableSet,
+  verdictCounter,
+  weightsTable,
+} from '../common/table-model.ts';
+import type { Update } from '../../p4runtime/types.ts';
+import { HEADER_BYTES } from '../../wire/header.ts';
+import type { Stage } from './code.ts';
+import type { Lowered } from './lower.ts';
+
+/** The table of a stage with weights. */
+export const layerTable = (stage: Stage): TableModel =>
+  weightsTable(
+    stage.layer!,
+    stage.parameters.map((p) => ({ name: p.name, bits: p.width })),
+  );
+
+/** All tables of the program, the weights' last. */
+export function tableSet(lowered: Lowered): TableSet {
+  const weights = lowered.code.stages.filter((s) => s.parameters.length > 0).map(layerTable);
+  return { tables: [...deviceTables, ...weights], counters: [verdictCounter] };
+}
+
+/** Which version of which model an entry belongs to. */
+export interface Version {
+  readonly modelId: number;
+  readonly modelVersion: number;
+  /** Key of the weights of this version; another one than that of any version which is still in use. */
+  readonly slot: number;
+  readonly from: number;
+  readonly to: number;
+  readonly layerCount: number;
+}
+
+/** One entry a layer: the weights of one version. */
+export const weightEntries = (lowered: Lowered, slot: number): Entry[] =>
+  lowered.code.stages
+    .filter((s) => s.parameters.length > 0)
+    .map((stage) => {
+      const table = layerTable(stage);
+      return { table, keys: [slot], action: table.actions[0]!, parameters: stage.parameters.map((p) => p.value) };
+    });
+
+/** What makes the version known to the device; the last to be written, so that its weights are there. */
+export function versionEntries(v: Version): Entry[] {
+  const parameters = [v.slot, v.modelVersion, v.from, v.to, v.layerCount];
+  return [{ table: models, keys: [v.modelId, v.modelVersion], action: hold, parameters }];
+}
+
+export const modelEntry = (modelId: number): Entry => ({
+  table: modelIds,
+  keys: [modelId],
+  action: held,
+  parameters: [],
+});
+
+/** A request for version 0 is computed by whichever version this entry names: one write flips it. */
+export const currentEntry = (v: Version): Entry => ({ ...versionEntries(v)[0]!, keys: [v.modelId, 0] });
+
+/** All that a device needs which holds one version, in the order of writing. */
+export const installation = (lowered: Lowered, v: Version): Update[] =>
+  [...weightEntries(lowered, v.slot), ...versionEntries(v), currentEntry(v), modelEntry(v.modelId)].map(insertion);
+
+/** Bytes of the widest entry. */
+export const widestEntry = (lowered: Lowered): number =>
+  Math.max(0, ...weightEntries(lowered, 0).map(parameterBytes));
+
+/** `p4/intransit_tables.p4`: ids and sizes for the hand-written program. */
+export function tablesP4(): string {
+  const define = (kind: string, name: string, value: string) =>
+    `#define INTRANSIT_${kind}_${name.toUpperCase()} ${value}`;
+  const hex = (id: number) => `0x${id.toString(16).padStart(8, '0')}`;
+  const actions = [...actionsOf(deviceTables), noWeights];
+  if (!actions.includes(absent)) throw new Error('the device tables have a default');
+  return [
+    '// SPDX-License-Identifier: Apache-2.0',
+    '// Made from src/backends/common/table-model.ts by `npm run generate`; do not edit.',
+    '#ifndef INTRANSIT_TABLES_P4',
+    '#define INTRANSIT_TABLES_P4',
+    '',
+    ...actions.map((a) => define('ID', a.name, hex(a.id))),
+    ...deviceTables.map((t) => define('ID', t.name, hex(t.id))),
+    define('ID', verdictCounter.name, hex(verdictCounter.id)),
+    '',
+    ...deviceTables.map((t) => define('SIZE', t.name, `${t.size}`)),
+    '',
+    `const bit<16> INTRANSIT_HEADER_BYTES = ${HEADER_BYTES};`,
+    '',
+    '// What the entry of a model holds: the parameters of hold(), in a header of the program.',
+    `#define INTRANSIT_HELD_FIELDS ${hold.parameters.map((p) => `bit<${p.bits}> ${p.name};`).join(' ')}`,
+    '',
+    '#endif',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,171 @@
+import { readFileSync } from 'node:fs';
+import Handlebars from 'handlebars';
+import { elementCount, formatTensorType } from '../../model/tensor.ts';
+import { bufferBytes, hasBorder, pixelAt, rowBytes, scratchBytes, type ValueBuffer } from './buffers.ts';
+import { emitElementwise } from './emit-elementwise.ts';
+import { emitMatrix } from './emit-matrix.ts';
+import type { LayerPlan, XdpPlan } from './plan.ts';
+import { type WeightArray, weightArrays } from './weights.ts';
+
+const skeleton = Handlebars.compile(
+  readFileSync(new URL('../../../templates/xdp.c.hbs', import.meta.url), 'utf8'),
+  { noEscape: true, strict: true, knownHelpersOnly: true },
+);
+
+export const PROGRAM_FILE = 'program.c';
+
+/** The program's C source. The same plan gives the same bytes. */
+export function emitXdp(plan: XdpPlan): string {
+  const { model, options: o } = plan;
+  const arrays = weightArrays(plan);
+  return skeleton({
+    file: PROGRAM_FILE,
+    title: `${model.name}, layers ${o.from}..${o.to} of ${model.layers.length}`,
+    summary: plan.layers.map(
+      (p) => `layer ${p.index} ${p.layer.name}: ${p.layer.kind} -> ${formatTensorType(p.layer.output)}`,
+    ),
+    defines: [
+      `PORT ${o.port}`,
+      `FIRST_LAYER ${o.from}`,
+      `NEXT_LAYER ${o.to}`,
+      `LAYER_COUNT ${model.layers.length}`,
+      `INPUT_ELEMENT INTRANSIT_ELEMENT_${plan.input.element.toUpperCase()}`,
+      `INPUTS ${elementCount(plan.input.shape)}`,
+      `OUTPUT_ELEMENT INTRANSIT_ELEMENT_${plan.output.element.toUpperCase()}`,
+      `OUTPUTS ${elementCount(plan.output.shape)}`,
+      `SCRATCH_BYTES ${programScratchBytes(plan)}`,
+      `RESULT_AT ${resultAt(plan)}`,
+    ],
+    weights: (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays),
+    layers: plan.layers.map((p) =>
+      p.kind === 'matrix' ? emitMatrix(p, readsPayload(plan, p)) : emitElementwise(p),
+    ),
+    body: inferBody(plan).map((line) => `\t${line}`),
+  });
+}
+
+/** Over a plain vector, or an image of one channel, a matrix layer reads the packet itself. */
+function readsPayload(plan: XdpPlan, p: LayerPlan): boolean {
+  if (p.kind !== 'matrix' || p.layer.inputs[0] !== plan.options.from) return false;
+  const b = p.from;
+  return !hasBorder(b) && (b.channels === 1 || b.height * b.width === 1);
+}
+
+const readsBuffer = (plan: XdpPlan, value: number): boolean =>
+  plan.layers.some((p) => p.layer.inputs.includes(value) && !readsPayload(plan, p));
+
+/** Whether the result's channels must be moved outermost for the wire. */
+const movesChannels = (b: ValueBuffer): boolean => b.channels > 1 && b.height * b.width > 1;
+
+/** Where the result lies in the order of the wire: its buffer, or behind all buffers if channels are moved. */
+function resultAt(plan: XdpPlan): number {
+  const b = plan.buffers.get(plan.options.to)!;
+  return movesChannels(b) ? scratchBytes(plan.buffers) : b.offset;
+}
+
+/** Scratch memory of the program, in bytes. */
+export function programScratchBytes(plan: XdpPlan): number {
+  const moved = movesChannels(plan.buffers.get(plan.options.to)!) ? elementCount(plan.output.shape) : 0;
+  return scratchBytes(plan.buffers) + Math.ceil(moved / 8) * 8;
+}
+
+const structOf = (arrays: readonly WeightArray[], qualifier = ''): string[] =>
+  arrays.map(
+    (a) =>
+      `\t${qualifier}__${a.type} ${a.name}[${a.values.length}] __attribute__((aligned(8))); /* ${a.description} */`,
+  );
+
+function runtimeWeights(arrays: readonly WeightArray[]): string {
+  if (arrays.length === 0) return 'struct intransit_weights {\n\t__u64 none;\n};';
+  return [
+    'struct intransit_weights {',
+    ...structOf(arrays),
+    '};',
+    '',
+    '/* Two versions of the weights side by side. */',
+    'struct {',
+    '\t__uint(type, BPF_MAP_TYPE_ARRAY);',
+    '\t__uint(max_entries, INTRANSIT_SLOTS);',
+    '\t__type(key, __u32);',
+    '\t__type(value, struct intransit_weights);',
+    '} weights SEC(".maps");',
+  ].join('\n');
+}
+
+/** Constants that the compiler folds into the code. */
+function staticWeights(arrays: readonly WeightArray[]): string {
+  const literal = (a: WeightArray, v: bigint) =>
+    a.type === 'u64' ? `0x${BigInt.asUintN(64, v).toString(16)}ULL` : `${v}`;
+  const values = (a: WeightArray) => {
+    const literals = a.values.map((v) => literal(a, v));
+    const lines: string[] = [];
+    for (let i = 0; i < literals.length; i += 8) lines.push(`\t\t${literals.slice(i, i + 8).join(', ')},`);
+    return `\t.${a.name} = {\n${lines.join('\n')}\n\t},`;
+  };
+  if (arrays.length === 0)
+    return 'struct intransit_weights {\n\t__u64 none;\n};\n\nstatic const struct intransit_weights weights;';
+  return [
+    'struct intransit_weights {',
+    ...structOf(arrays),
+    '};',
+    '',
+    'static const struct intransit_weights weights = {',
+    ...arrays.map(values),
+    '};',
+  ].join('\n');
+}
+
+function inferBody(plan: XdpPlan): string[] {
+  const out: string[] = [];
+  const { from, weights } = plan.options;
+  if (weights === 'runtime' && weightArrays(plan).length > 0)
+    out.push(
+      'const struct intransit_weights *w = bpf_map_lookup_elem(&weights, &slot);',
+      '',
+      'if (!w)',
+      '\treturn -1;',
+    );
+  else if (weights === 'static') out.push('const struct intransit_weights *w = &weights;', '');
+  else out.push('const struct intransit_weights *w = 0;', '');
+  for (const [value, buffer] of plan.buffers)
+    if (hasBorder(buffer) && buffer.fill !== 0) out.push(...fill(value, buffer));
+  if (readsBuffer(plan, from)) out.push(...copyInput(plan));
+  for (const p of plan.layers) {
+    const at = (value: number) => `bytes + ${plan.buffers.get(value)!.offset}`;
+    const inputs = p.layer.inputs.map((v) => (v === from && readsPayload(plan, p) ? 'payload' : at(v)));
+    out.push(`layer${p.index}(${[...inputs, at(p.index + 1), 'w'].join(', ')});`);
+  }
+  out.push(...moveChannelsOut(plan));
+  return out;
+}
+
+/** Fills a buffer and so its border; the layer that writes the value writes over the rest. */
+const fill = (value: number, b: ValueBuffer): string[] => [
+  `for (int i = 0; i < ${bufferBytes(b)}; i++) /* border of value ${value} */`,
+  `\tbytes[${b.offset} + i] = ${b.fill};`,
+];
+
+/** Payload (channels outermost) to buffer (channels innermost, unsigned, with border). */
+function copyInput(plan: XdpPlan): string[] {
+  const b = plan.buffers.get(plan.options.from)!;
+  const sign = plan.input.element === 'int8' ? ' ^ 0x80' : '';
+  const target = `bytes[${b.offset + pixelAt(b, 0, 0)} + y * ${rowBytes(b)} + x * ${b.channels} + c]`;
+  return [
+    `for (int c = 0; c < ${b.channels}; c++)`,
+    `\tfor (int y = 0; y < ${b.height}; y++)`,
+    `\t\tfor (int x = 0; x < ${b.width}; x++)`,
+    `\t\t\t${target} = payload[(c * ${b.height} + y) * ${b.width} + x]${sign};`,
+  ];
+}
+
+/** Buffer (channels innermost) to the wire's order (channels outermost). */
+function moveChannelsOut(plan: XdpPlan): string[] {
+  const b = plan.buffers.get(plan.options.to)!;
+  if (!movesChannels(b)) return [];
+  const pixels = b.height * b.width;
+  return [
+    `for (int c = 0; c < ${b.channels}; c++)`,
+    `\tfor (int p = 0; p < ${pixels}; p++)`,
+    `\t\tbytes[${resultAt(plan)} + c * ${pixels} + p] = bytes[${b.offset} + p * ${b.channels} + c];`,
+  ];
+}

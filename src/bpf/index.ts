@@ -1,0 +1,51 @@
+/**
+ * The BPF runtime: compiles, loads, runs and attaches XDP programs over libbpf.so.1. It knows nothing of models and
+ * imports nothing of the project.
+ */
+export { BPF_FLAGS, type CompileOptions, compileBpf } from './compile.ts';
+export {
+  BpfError,
+  type BpfErrorCode,
+  type BpfErrorDetails,
+  CompileError,
+  KernelCallError,
+  VerifierError,
+} from './errors.ts';
+export type { GlobalValue } from './globals.ts';
+export { BpfMap, type MapBytes, type MapInfo, openPinnedMap, PinnedMap } from './map.ts';
+export { withNetns } from './netns.ts';
+export { BpfObject, type OpenOptions, openObject } from './object.ts';
+export { ensureBpffs, unpin } from './pin.ts';
+export {
+  type Feature,
+  type ProbeHost,
+  type ProbeResult,
+  probeAll,
+  probeBtf,
+  probeClang,
+  probeLibbpf,
+  probeXdpLink,
+  thisHost,
+} from './probes.ts';
+export {
+  BpfProgram,
+  type ProgramInfo,
+  type TestRunOptions,
+  type TestRunResult,
+  XdpVerdict,
+} from './program.ts';
+export { createTestRunner, type TestRunner } from './test-run.ts';
+export {
+  parseVerifierRefusal,
+  parseVerifierStats,
+  type VerifierRefusal,
+  type VerifierStats,
+} from './verifier-log.ts';
+export {
+  type AttachOptions,
+  attachXdp,
+  interfaceIndex,
+  openPinnedLink,
+  XdpLink,
+  type XdpMode,
+} from './xdp-link.ts';

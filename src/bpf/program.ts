@@ -1,0 +1,99 @@
+import type { Lease } from './lease.ts';
+import { readInfo } from './memory.ts';
+import { pin } from './pin.ts';
+import { createTestRunner, type TestRunner } from './test-run.ts';
+import type { VerifierStats } from './verifier-log.ts';
+import { type AttachOptions, attachXdp, type XdpLink } from './xdp-link.ts';
+
+export interface ProgramInfo {
+  readonly id: number;
+  /** Hash of the instructions, 16 hex digits. */
+  readonly tag: string;
+  /** Bytes of machine code; 0 where the kernel interprets (no JIT). */
+  readonly jitedBytes: number;
+  /** Bytes of BPF instructions, 8 each, after the kernel's rewriting. */
+  readonly translatedBytes: number;
+}
+
+export interface TestRunOptions {
+  /** The frame, from the Ethernet header on; at least 14 bytes. */
+  readonly packet: Uint8Array;
+  /** Runs in one call. A program that rewrites its packet sees its own output from the second run on. */
+  readonly repeat?: number;
+  /** Bytes of room for a packet that the program lengthens; default: that of the input and 256 more. */
+  readonly dataOutSize?: number;
+}
+
+export interface TestRunResult {
+  /** The program's return value; see `XdpVerdict`. */
+  readonly verdict: number;
+  readonly packet: Buffer;
+  /** Mean of the runs, in ns, as the kernel measured it; of one run it holds the clock's own cost, about 20 ns. */
+  readonly durationNs: number;
+}
+
+/** What an XDP program returns. */
+export const XdpVerdict = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
+
+export class BpfProgram {
+  readonly name: string;
+  /** What the verifier told of it; undefined where the kernel (before 5.2) does not. */
+  readonly stats: VerifierStats | undefined;
+  readonly #fd: number;
+  readonly #lease: Lease;
+
+  /** @internal Programs come from `BpfObject.program`. */
+  constructor(name: string, fd: number, lease: Lease, stats: VerifierStats | undefined) {
+    this.name = name;
+    this.stats = stats;
+    this.#fd = fd;
+    this.#lease = lease;
+  }
+
+  /** @throws BpfError `bpf-closed` */
+  get fd(): number {
+    this.#lease.check();
+    return this.#fd;
+  }
+
+  /** Instructions that the verifier walked, over all paths; the kernel's limit is 1,000,000. */
+  get verifiedInstructions(): number | undefined {
+    return this.stats?.verifiedInstructions;
+  }
+
+  info(): ProgramInfo {
+    const raw = readInfo(this.fd, 24);
+    return {
+      id: raw.readUInt32LE(4),
+      tag: raw.toString('hex', 8, 16),
+      jitedBytes: raw.readUInt32LE(16),
+      translatedBytes: raw.readUInt32LE(20),
+    };
+  }
+
+  /**
+   * Runs the program on a packet, in this thread and on no interface. For many runs see `createTestRunner`.
+   *
+   * @throws KernelCallError EINVAL (the packet is too short, or longer than a page holds), ENOSPC (`dataOutSize`)
+   */
+  testRun({ packet, repeat = 1, dataOutSize }: TestRunOptions): TestRunResult {
+    const runner = createTestRunner(this, packet.length, dataOutSize);
+    const verdict = runner.run(packet, repeat);
+    return { verdict, packet: Buffer.from(runner.packet), durationNs: runner.durationNs };
+  }
+
+  /** A runner with buffers of its own, for packets up to `maxPacket` bytes. */
+  createTestRunner(maxPacket: number, dataOutSize?: number): TestRunner {
+    return createTestRunner(this, maxPacket, dataOutSize);
+  }
+
+  /** Attaches the program to an interface, until the link is closed or this process ends. See `attachXdp`. */
+  attachXdp(options: AttachOptions): XdpLink {
+    return attachXdp(this, options);
+  }
+
+  /** Keeps the program alive beyond this process, under a path of a BPF file system (`ensureBpffs`). */
+  pin(path: string): void {
+    pin(this.fd, path, `program "${this.name}"`);
+  }
+}

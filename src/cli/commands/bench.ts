@@ -1,0 +1,70 @@
+import { bench } from '../../engines/bench.ts';
+import { importModel } from '../../import/index.ts';
+import { elementCount } from '../../model/tensor.ts';
+import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
+import {
+  defineCommand,
+  jsonOption,
+  modelArgument,
+  type ProgramArguments,
+  programOf,
+  programOptions,
+} from '../options.ts';
+import { readRows } from '../rows.ts';
+
+interface Arguments extends ProgramArguments {
+  readonly model: string;
+  readonly on: 'xdp';
+  readonly input?: string | undefined;
+  readonly rounds: number;
+  readonly json: boolean;
+}
+
+/** `bench MODEL --on xdp [--json]` */
+export const benchCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'bench <model>',
+    describe: 'Time an inference against plain forms of the same layers',
+    builder: (y) =>
+      jsonOption(programOptions(modelArgument(y)))
+        .option('on', { choices: ['xdp'] as const, default: 'xdp' as const, describe: 'The engine' })
+        .option('input', {
+          type: 'string',
+          describe: 'Raw rows of the input type; default: rows made up',
+          requiresArg: true,
+        })
+        .option('rounds', {
+          type: 'number',
+          default: 41,
+          describe: 'Interleaved runs of each form',
+          requiresArg: true,
+        }),
+    async handler(a) {
+      const { model, diagnostics } = await importModel(a.model);
+      printDiagnostics(io, diagnostics);
+      const rows =
+        a.input === undefined ? madeUpRows(elementCount(model.input.shape)) : readRows(model.input, a.input);
+      const bar = progress(io, 'bench: rounds', a.rounds);
+      const r = await bench(model, rows, programOf(model, a), a.rounds, bar.update);
+      bar.end();
+      if (a.json) return printJson(io, r);
+      const ns = (value: number) => Number(value.toFixed(1));
+      const ratio = (value: number) => (r.packedNs / value).toFixed(2);
+      io.out(
+        table([
+          ['form', 'ns an inference', 'packed / form'],
+          ['packed lanes', ns(r.packedNs), ''],
+          ['--lanes off', ns(r.unpackedNs), ratio(r.unpackedNs)],
+          ['native C, scalar', ns(r.scalarNs), ratio(r.scalarNs)],
+          ['native C, SIMD', ns(r.simdNs), ratio(r.simdNs)],
+          ['bound (multiplies)', ns(r.boundNs), ratio(r.boundNs)],
+          ['packet in to packet out', ns(r.packetNs), ''],
+        ]),
+      );
+    },
+  });
+
+/** Rows of every value, the same in each run. */
+function madeUpRows(width: number): Uint8Array {
+  return Uint8Array.from({ length: 64 * width }, (_, i) => (i * 2654435761) >>> 24);
+}

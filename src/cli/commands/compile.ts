@@ -1,0 +1,81 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { OBJECT_FILE, xdpFiles } from '../../backends/xdp/artifact.ts';
+import { PROGRAM_FILE } from '../../backends/xdp/emit.ts';
+import { needDiagnostics, xdpNeeds } from '../../backends/xdp/needs.ts';
+import { compileBpf } from '../../bpf/index.ts';
+import { throwErrors } from '../../diagnostics/index.ts';
+import { planOrRefuse } from '../../engines/xdp.ts';
+import { importModel } from '../../import/index.ts';
+import type { Model } from '../../model/model.ts';
+import { EBPF_DIR } from '../../paths.ts';
+import { writeDirectory, writeFiles } from '../directory.ts';
+import { type Io, printDiagnostics, printJson, printLine } from '../io.ts';
+import {
+  defineCommand,
+  jsonOption,
+  modelArgument,
+  type ProgramArguments,
+  programOf,
+  programOptions,
+} from '../options.ts';
+
+interface Arguments extends ProgramArguments {
+  readonly model: string;
+  readonly output: string;
+  readonly target: 'xdp' | 'v1model';
+  readonly build: boolean;
+  readonly json: boolean;
+}
+
+/** `compile MODEL -o DIR --target T` */
+export const compileCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'compile <model>',
+    describe: 'Write the program, P4Info, manifest and weights of a model',
+    builder: (y) =>
+      jsonOption(programOptions(modelArgument(y)))
+        .option('output', {
+          alias: 'o',
+          type: 'string',
+          demandOption: true,
+          describe: 'Directory to write',
+          requiresArg: true,
+        })
+        .option('target', {
+          choices: ['xdp', 'v1model'] as const,
+          demandOption: true,
+          describe: 'What the program runs on',
+        })
+        .option('build', {
+          type: 'boolean',
+          default: true,
+          describe: 'Also compile the program (xdp: clang); --no-build leaves it out',
+        }),
+    async handler(a) {
+      const { model, diagnostics } = await importModel(a.model);
+      printDiagnostics(io, diagnostics);
+      const files = await compileXdp(model, a);
+      if (a.json) printJson(io, { output: a.output, files });
+      else printLine(io, `${a.output}: ${files.join(', ')}`);
+    },
+  });
+
+async function compileXdp(model: Model, a: Arguments): Promise<string[]> {
+  const plan = planOrRefuse(model, programOf(model, a));
+  throwErrors(needDiagnostics(xdpNeeds(plan), model.file));
+  const files = xdpFiles(plan);
+  const names = [...files.keys()];
+  await writeDirectory(a.output, async (folder) => {
+    writeFiles(folder, files);
+    // With its headers beside it the program builds anywhere.
+    for (const header of ['intransit_wire.h', 'intransit_lanes.h', 'intransit_xdp.h']) {
+      cpSync(join(EBPF_DIR, header), join(folder, header));
+      names.push(header);
+    }
+    if (!a.build) return;
+    await compileBpf(join(folder, PROGRAM_FILE), join(folder, OBJECT_FILE), { includeDirs: [folder] });
+    names.push(OBJECT_FILE);
+  });
+  return names.sort();
+}

@@ -1,0 +1,70 @@
+import type { Diagnostic } from '../diagnostics/index.ts';
+import { formatDiagnostic } from '../diagnostics/index.ts';
+
+/** What a command may touch of the world around it, so that tests run it without a process. */
+export interface Io {
+  /** Results. With `--json` one document and nothing else. */
+  readonly out: (text: string) => void;
+  /** Messages and progress. */
+  readonly err: (text: string) => void;
+  /** Whether `err` is a terminal, on which a line may be written over. */
+  readonly interactive: boolean;
+}
+
+export const processIo = (): Io => ({
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  interactive: process.stderr.isTTY === true,
+});
+
+export const printLine = (io: Io, line: string): void => io.out(`${line}\n`);
+
+export const printJson = (io: Io, value: unknown): void => io.out(`${JSON.stringify(value, undefined, 2)}\n`);
+
+/** Warnings and notes of an import or a plan. */
+export function printDiagnostics(io: Io, diagnostics: readonly Diagnostic[]): void {
+  for (const d of diagnostics) io.err(`${formatDiagnostic(d)}\n`);
+}
+
+export interface Progress {
+  /** Says how much is done; at most ten times a second reaches the screen. */
+  update(done: number): void;
+  end(): void;
+}
+
+/** `label: done/total` on a terminal; elsewhere only the end of it, so that logs stay short. */
+export function progress(io: Io, label: string, total: number): Progress {
+  let shown = 0;
+  let last = 0;
+  const line = (done: number) => `${label}: ${done}/${total}`;
+  return {
+    update(done) {
+      last = done;
+      const now = Date.now();
+      if (!io.interactive || now - shown < 100) return;
+      shown = now;
+      io.err(`\r${line(done)}\x1b[K`);
+    },
+    end() {
+      io.err(io.interactive ? `\r${line(last)}\x1b[K\n` : `${line(last)}\n`);
+    },
+  };
+}
+
+/** Columns as wide as their widest cell, two blanks between; numbers to the right. */
+export function table(rows: readonly (readonly (string | number)[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
+    });
+  const text = rows.map((row) =>
+    row
+      .map((cell, i) =>
+        typeof cell === 'number' ? String(cell).padStart(widths[i]!) : cell.padEnd(widths[i]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${text.join('\n')}\n`;
+}

@@ -1,0 +1,75 @@
+import yargs from 'yargs';
+import { BpfError } from '../bpf/index.ts';
+import { DiagnosticError } from '../diagnostics/index.ts';
+import { benchCommand } from './commands/bench.ts';
+import { compileCommand } from './commands/compile.ts';
+import { demoCommand } from './commands/demo.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { runCommand } from './commands/run.ts';
+import { verifyCommand } from './commands/verify.ts';
+import type { Io } from './io.ts';
+import { UsageError } from './usage.ts';
+
+export type ExitCode = 0 | 1 | 2;
+
+/** Runs one command line. Never exits the process, never throws for what the user can mend. */
+export async function run(argv: readonly string[], io: Io, version: string): Promise<ExitCode> {
+  let code: ExitCode = 0;
+  const verbose = argv.includes('--verbose');
+  const parser = yargs()
+    .scriptName('intransit')
+    .usage('$0 <command>\n\nCompiles quantised neural-network layers into the network path.')
+    .version(version)
+    .option('verbose', {
+      type: 'boolean',
+      default: false,
+      describe: 'Show the whole log of a tool that fails',
+      global: true,
+    })
+    .command(compileCommand(io))
+    .command(inspectCommand(io))
+    .command(runCommand(io))
+    .command(
+      verifyCommand(io, (failed) => {
+        code = failed ? 1 : 0;
+      }),
+    )
+    .command(benchCommand(io))
+    .command(demoCommand(io))
+    .demandCommand(1, 'name a command')
+    .recommendCommands()
+    .strict()
+    .wrap(100)
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new UsageError(message);
+    });
+  try {
+    await parser.parseAsync([...argv], {}, (_error, _argv, output) => {
+      if (output) io.out(`${output}\n`);
+    });
+    return code;
+  } catch (error) {
+    return report(error, io, verbose);
+  }
+}
+
+function report(error: unknown, io: Io, verbose: boolean): ExitCode {
+  if (error instanceof DiagnosticError) {
+    io.err(`intransit: ${error.message}\n`);
+    if (verbose) for (const d of error.diagnostics) if (d.log !== undefined) io.err(`\n${d.log}\n`);
+    return 1;
+  }
+  if (error instanceof BpfError) {
+    io.err(`intransit: ${error.message} [${error.code}]\n  help: ${error.remedy}\n`);
+    if (verbose && error.log !== undefined) io.err(`\n${error.log}\n`);
+    return 1;
+  }
+  if (error instanceof UsageError) {
+    io.err(`intransit: ${error.message}\n  help: intransit --help, or intransit <command> --help\n`);
+    return 2;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  io.err(`intransit: internal error, please report it: ${verbose ? text : text.split('\n')[0]}\n`);
+  return 1;
+}

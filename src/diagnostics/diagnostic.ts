@@ -1,0 +1,80 @@
+import { type DiagnosticArgs, type DiagnosticCode, diagnosticTable, type Severity } from './table.ts';
+
+/** Where in the user's input: a file, then the layer or node, then the tensor; whatever is known. */
+export interface Place {
+  readonly file?: string;
+  readonly layer?: string;
+  readonly tensor?: string;
+}
+
+export interface Diagnostic {
+  readonly code: DiagnosticCode;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly remedy?: string;
+  readonly place: Place;
+  /** The whole output of the tool that failed; shown on demand. */
+  readonly log?: string;
+}
+
+export function diagnostic<C extends DiagnosticCode>(
+  code: C,
+  args: DiagnosticArgs<C>,
+  place: Place = {},
+  log?: string,
+): Diagnostic {
+  // The table pairs each code with its own argument type; that pairing is lost on indexing by a union.
+  const { severity, message, remedy } = diagnosticTable[code] as {
+    severity: Severity;
+    message: (a: DiagnosticArgs<C>) => string;
+    remedy?: (a: DiagnosticArgs<C>) => string;
+  };
+  return {
+    code,
+    severity,
+    message: message(args),
+    ...(remedy && { remedy: remedy(args) }),
+    place,
+    ...(log !== undefined && { log }),
+  };
+}
+
+/** Thrown where work cannot go on: carries what the user is to read, never a stack to show. */
+export class DiagnosticError extends Error {
+  override readonly name = 'DiagnosticError';
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    super(diagnostics.map(formatDiagnostic).join('\n'));
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** Throws one diagnostic; for the many places where the first fault is the only one that can be told. */
+export function refuse<C extends DiagnosticCode>(
+  code: C,
+  args: DiagnosticArgs<C>,
+  place: Place = {},
+  log?: string,
+): never {
+  throw new DiagnosticError([diagnostic(code, args, place, log)]);
+}
+
+/** Throws all errors among the diagnostics; warnings and notes alone let the work go on. */
+export function throwErrors(diagnostics: readonly Diagnostic[]): void {
+  const errors = diagnostics.filter((d) => d.severity === 'error');
+  if (errors.length > 0) throw new DiagnosticError(errors);
+}
+
+/** `file: layer "fc1": message [code]`, then the remedy on a line of its own. */
+export function formatDiagnostic(d: Diagnostic): string {
+  const where = [
+    d.place.file,
+    d.place.layer === undefined ? undefined : `layer "${d.place.layer}"`,
+    d.place.tensor === undefined ? undefined : `tensor "${d.place.tensor}"`,
+  ].filter((part) => part !== undefined);
+  const head = [...where, `${d.severity === 'error' ? '' : `${d.severity}: `}${d.message} [${d.code}]`].join(
+    ': ',
+  );
+  return d.remedy === undefined ? head : `${head}\n  help: ${d.remedy}`;
+}

@@ -1,0 +1,10 @@
+export {
+  type Diagnostic,
+  DiagnosticError,
+  diagnostic,
+  formatDiagnostic,
+  type Place,
+  refuse,
+  throwErrors,
+} from './diagnostic.ts';
+export { type DiagnosticCode, diagnosticTable, type Severity } from './table.ts';

@@ -1,0 +1,155 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { emitNative } from '../backends/native/emit.ts';
+import { multiplies, type XdpOptions } from '../backends/xdp/plan.ts';
+import type { XdpDevice } from '../devices/xdp.ts';
+import { refuse } from '../diagnostics/index.ts';
+import type { Model } from '../model/model.ts';
+import { macs, valueType } from '../model/model.ts';
+import { elementCount } from '../model/tensor.ts';
+import { temporaryFolder } from '../temporary.ts';
+import { emptyRequest, loadXdp, planOrRefuse } from './xdp.ts';
+
+/** Nanoseconds an inference of the same layers, medians of interleaved runs; see docs of `bench`. */
+export interface BenchResult {
+  readonly packedNs: number;
+  readonly unpackedNs: number;
+  readonly scalarNs: number;
+  readonly simdNs: number;
+  /** Multiplies of the lanes at one 64-bit multiply a cycle, as calibrated in this run. */
+  readonly boundNs: number;
+  readonly macs: number;
+  /** The whole program, packet in to packet out, less an empty program. */
+  readonly packetNs: number;
+  readonly verifiedInstructions: number | undefined;
+}
+
+/** Plain C of the layers as a program of this host. */
+export interface NativeProgram extends Disposable {
+  /** Outputs of the rows. */
+  run(rows: Uint8Array): Uint8Array;
+  /** ns of one inference over the rows in turn, and of one multiply. */
+  time(iterations: number, rows: Uint8Array): { readonly inference: number; readonly multiply: number };
+}
+
+/** Compiles the layers for this host. @throws DiagnosticError where gcc is missing or refuses */
+export async function buildNative(model: Model, flags: readonly string[]): Promise<NativeProgram> {
+  const folder = temporaryFolder();
+  const source = join(folder.path, 'layers.c');
+  const program = join(folder.path, 'layers');
+  writeFileSync(source, emitNative(model));
+  try {
+    await promisify(execFile)('gcc', [...flags, '-o', program, source]);
+  } catch (error) {
+    folder[Symbol.dispose]();
+    const { code, stderr } = error as { code?: string; stderr?: string };
+    if (code === 'ENOENT') refuse('missing-tool', { tool: 'gcc', install: 'apt-get install gcc libc6-dev' });
+    refuse('tool-failed', { tool: 'gcc', summary: stderr?.split('\n')[0] ?? 'no message' }, {}, stderr);
+  }
+  const call = (args: string[], rows: Uint8Array) =>
+    execFileSync(program, args, { input: rows, maxBuffer: 1 << 28 });
+  return {
+    run: (rows) => call(['run'], rows),
+    time(iterations, rows) {
+      const [layers, multiplies] = call(['time', `${iterations}`], rows)
+        .toString()
+        .split(' ')
+        .map(Number) as [number, number];
+      return { inference: layers / iterations, multiply: multiplies / (8 * iterations) };
+    },
+    [Symbol.dispose]: () => folder[Symbol.dispose](),
+  };
+}
+
+/** gcc's flags, and gcc's code: its vectoriser makes more of these loops than clang's. */
+const SCALAR_FLAGS = ['-O2', '-fno-tree-vectorize'];
+const SIMD_FLAGS = ['-O3', '-march=native'];
+
+/** Inferences of one sample; a sample takes some ten milliseconds. */
+const ITERATIONS = 50_000;
+
+/**
+ * Times all forms in turn, `rounds` times, so that a change of the machine's pace meets all of them alike.
+ * @throws DiagnosticError
+ */
+export async function bench(
+  model: Model,
+  rows: Uint8Array,
+  options: XdpOptions,
+  rounds: number,
+  onRound: (done: number) => void,
+): Promise<BenchResult> {
+  const packed = planOrRefuse(model, { ...options, lanes: 'on' });
+  const unpacked = planOrRefuse(model, { ...options, lanes: 'off' });
+  using scalar = await buildNative(model, SCALAR_FLAGS);
+  using simd = await buildNative(model, SIMD_FLAGS);
+  using packedLayers = await loadXdp(packed, ['-DINTRANSIT_BENCH']);
+  using unpackedLayers = await loadXdp(unpacked, ['-DINTRANSIT_BENCH']);
+  using program = await loadXdp(packed);
+
+  const inputs = elementCount(valueType(model, 0).shape);
+  const count = rows.length / inputs;
+  const request = emptyRequest(packed);
+  const forms = {
+    packed: () => timeProgram(packedLayers, request),
+    unpacked: () => timeProgram(unpackedLayers, request),
+    scalar: () => scalar.time(ITERATIONS, rows).inference,
+    simd: () => simd.time(ITERATIONS, rows).inference,
+    multiply: () => scalar.time(ITERATIONS, rows).multiply,
+    packet: () => timePackets(program, request),
+    passed: () => timePackets(program, foreign(request)),
+  };
+  type Form = keyof typeof forms;
+  const samples = new Map<Form, number[]>();
+  for (let round = 0; round < rounds; round++) {
+    const row = rows.subarray((round % count) * inputs, ((round % count) + 1) * inputs);
+    request.set(row, request.length - inputs);
+    for (const [form, time] of Object.entries(forms) as [Form, () => number][])
+      samples.set(form, [...(samples.get(form) ?? []), time()]);
+    onRound(round + 1);
+    await new Promise(setImmediate);
+  }
+  const ns = (form: Form) => median(samples.get(form)!);
+  const lanes = packed.layers.reduce((sum, p) => sum + multiplies(p), 0);
+  return {
+    packedNs: ns('packed'),
+    unpackedNs: ns('unpacked'),
+    scalarNs: ns('scalar'),
+    simdNs: ns('simd'),
+    boundNs: lanes * ns('multiply'),
+    macs: model.layers.reduce((sum, layer) => sum + macs(model, layer), 0),
+    packetNs: ns('packet') - ns('passed'),
+    verifiedInstructions: program.program.verifiedInstructions,
+  };
+}
+
+/** Mean ns of a program that leaves its packet as it was. */
+function timeProgram(device: XdpDevice, frame: Uint8Array): number {
+  return device.program.testRun({ packet: frame, repeat: ITERATIONS }).durationNs;
+}
+
+/** Median ns of single runs: the program rewrites its packet, so a repeat would see the answer. */
+function timePackets(device: XdpDevice, frame: Uint8Array): number {
+  const runner = device.program.createTestRunner(frame.length, 2048);
+  return median(
+    Array.from({ length: 1000 }, () => {
+      runner.run(frame);
+      return runner.durationNs;
+    }),
+  );
+}
+
+/** The same frame, but no UDP: the program passes it on at once. */
+function foreign(frame: Uint8Array): Uint8Array {
+  const other = Uint8Array.from(frame);
+  other[23] = 6;
+  return other;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

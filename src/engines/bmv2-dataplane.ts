@@ -1,0 +1,74 @@
+import { Client, type ClientDuplexStream, credentials, type ServiceDefinition } from '@grpc/grpc-js';
+import { fromJSON } from '@grpc/proto-loader';
+import { descriptorOf } from '../p4runtime/index.ts';
+
+/** BMv2's service that carries packets in and out of ports without interfaces (`p4.bm`, behavioral-model/services). */
+const descriptor = descriptorOf(
+  {
+    'p4.bm.PacketStreamRequest': {
+      id: 'uint64 1',
+      deviceId: 'uint64 2',
+      port: 'uint32 3',
+      packet: 'bytes 4',
+    },
+    'p4.bm.PacketStreamResponse': {
+      id: 'uint64 1',
+      deviceId: 'uint64 2',
+      port: 'uint32 3',
+      packet: 'bytes 4',
+    },
+  },
+  {},
+  {
+    'p4.bm.DataplaneInterface': {
+      PacketStream: ['stream PacketStreamRequest', 'stream PacketStreamResponse'],
+    },
+  },
+);
+
+const service = fromJSON(descriptor, { longs: Number, defaults: true })[
+  'p4.bm.DataplaneInterface'
+] as ServiceDefinition;
+
+export interface PortPacket {
+  readonly port: number;
+  readonly packet: Uint8Array;
+}
+
+/** The switch's ports as one stream. One client at a time. */
+export class Dataplane {
+  readonly #client: Client;
+  readonly #stream: ClientDuplexStream<object, PortPacket>;
+  readonly #deviceId: number;
+  #receive: (packet: PortPacket) => void = () => {};
+  #fail: (error: Error) => void = () => {};
+
+  constructor(address: string, deviceId: number) {
+    this.#deviceId = deviceId;
+    this.#client = new Client(address, credentials.createInsecure(), { 'grpc.enable_http_proxy': 0 });
+    const { path, requestSerialize, responseDeserialize } = service.PacketStream!;
+    this.#stream = this.#client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize as (bytes: Buffer) => PortPacket,
+    );
+    this.#stream.on('data', (message: PortPacket) => this.#receive(message));
+    this.#stream.on('error', (error) => this.#fail(error));
+  }
+
+  /** Who gets the packets that leave the switch, and the news that the stream broke. */
+  listen(receive: (packet: PortPacket) => void, fail: (error: Error) => void): void {
+    this.#receive = receive;
+    this.#fail = fail;
+  }
+
+  send(port: number, packet: Uint8Array): void {
+    this.#stream.write({ deviceId: this.#deviceId, port, packet });
+  }
+
+  close(): void {
+    this.#fail = () => {};
+    this.#stream.cancel();
+    this.#client.close();
+  }
+}

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { refuse } from '../diagnostics/index.ts';
+
+export const P4C = 'p4c-bm2-ss';
+export const SWITCH = 'simple_switch_grpc';
+
+const INSTALL: Readonly<Record<string, string>> = {
+  [P4C]:
+    "Debian and Ubuntu do not package it: take p4lang's own packages (p4lang-p4c, https://github.com/p4lang/p4c#getting-started) " +
+    'or run inside the image docker.io/p4lang/p4c',
+  [SWITCH]:
+    "Debian and Ubuntu do not package it: take p4lang's own packages (p4lang-bmv2, https://github.com/p4lang/behavioral-model) " +
+    'or run inside the image docker.io/p4lang/behavioral-model',
+};
+
+/** Path of a program on the PATH. */
+export function findTool(name: string, path = process.env.PATH ?? ''): string | undefined {
+  for (const directory of path.split(delimiter)) {
+    const file = join(directory, name);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Not in this directory.
+    }
+  }
+  return undefined;
+}
+
+/** @throws DiagnosticError that says where to get it. */
+export const requireTool = (name: string): string =>
+  findTool(name) ?? refuse('missing-tool', { tool: name, install: INSTALL[name] ?? `install ${name}` });
+
+export interface P4cResult {
+  readonly ok: boolean;
+  /** Everything that p4c wrote; empty if it had nothing to say. */
+  readonly log: string;
+}
+
+/** A program of a few MB of JSON takes seconds; one that takes this long is quadratic somewhere. */
+const P4C_TIMEOUT_MS = 300_000;
+
+/** Compiles to BMv2's JSON, and P4Info where a file is named for it. */
+export function runP4c(program: string, json: string, p4info?: string): Promise<P4cResult> {
+  const tool = requireTool(P4C);
+  const files = p4info === undefined ? [] : ['--p4runtime-files', p4info];
+  const options = { timeout: P4C_TIMEOUT_MS, maxBuffer: 64 * 2 ** 20 };
+  return new Promise((resolve) => {
+    execFile(tool, [...files, '-o', json, program], options, (error, stdout, stderr) =>
+      resolve({ ok: error === null, log: `${stdout}${stderr}`.trim() }),
+    );
+  });
+}
+
+/** The first complaint of p4c, without the source lines that it quotes. */
+export function summariseP4c(log: string): string {
+  const lines = log.split('\n').filter((line) => /\berror:|\bwarning:|Compiler Bug/.test(line));
+  if (lines.length === 0) return log.split('\n')[0] || 'no message';
+  const rest = lines.length === 1 ? '' : ` (and ${lines.length - 1} more)`;
+  return `${lines[0]!.replace(/^.*?(?=\[--|error:|warning:|Compiler)/, '').trim()}${rest}`;
+}

@@ -1,0 +1,64 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * A private temporary directory of one run: the program, the switch's sockets, and the ids of both processes, so that
+ * the next run can clear up behind one that was killed.
+ */
+const PREFIX = 'intransit-bmv2-';
+const OWNER = 'owner.pid';
+const SWITCH = 'switch.pid';
+
+export function createWorkspace(): string {
+  clearLeftovers();
+  const directory = mkdtempSync(join(tmpdir(), PREFIX));
+  writeFileSync(join(directory, OWNER), `${process.pid}`);
+  return directory;
+}
+
+export const recordSwitch = (directory: string, pid: number): void =>
+  writeFileSync(join(directory, SWITCH), `${pid}`);
+
+export const removeWorkspace = (directory: string): void =>
+  rmSync(directory, { recursive: true, force: true });
+
+/** Kills switches and removes directories whose owner is gone. */
+export function clearLeftovers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    if (!name.startsWith(PREFIX)) continue;
+    const directory = join(tmpdir(), name);
+    const owner = readPid(join(directory, OWNER));
+    // A directory without an owner is one that another run is just making.
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    const pid = readPid(join(directory, SWITCH));
+    if (pid !== undefined && commandLine(pid).includes(directory)) kill(pid);
+    removeWorkspace(directory);
+  }
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(file, 'utf8'));
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Guards against a process id that has been given to somebody else since. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
+}

@@ -1,0 +1,8 @@
+/** Something that runs a model's rows: the reference, the kernel, a switch. */
+export interface Engine {
+  /** Rows in the model's input type, raw, one after the other; returns the outputs likewise. */
+  run(rows: Uint8Array, onProgress?: (rowsDone: number) => void): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export type EngineName = 'reference' | 'xdp' | 'bmv2';

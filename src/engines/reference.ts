@@ -1,0 +1,35 @@
+import { refuse } from '../diagnostics/index.ts';
+import type { Model } from '../model/model.ts';
+import { valueType } from '../model/model.ts';
+import { elementCount } from '../model/tensor.ts';
+import { interpret } from '../reference/interpreter.ts';
+import type { Engine } from './engine.ts';
+
+/** The integer interpreter, layers `[from, to)`. */
+export function createReferenceEngine(
+  model: Model,
+  o: { readonly from?: number; readonly to?: number } = {},
+): Engine {
+  const from = o.from ?? 0;
+  const to = o.to ?? model.layers.length;
+  if (!(from >= 0 && from < to && to <= model.layers.length))
+    refuse('layer-range', { given: `${from}..${to}`, count: model.layers.length }, { file: model.file });
+  const inputs = elementCount(valueType(model, from).shape);
+  const outputs = elementCount(valueType(model, to).shape);
+  return {
+    async run(rows, onProgress) {
+      const count = rows.length / inputs;
+      const out = new Uint8Array(count * outputs);
+      for (let row = 0; row < count; row++) {
+        out.set(interpret(model, rows.subarray(row * inputs, (row + 1) * inputs), from, to), row * outputs);
+        if (row % 64 === 63) {
+          onProgress?.(row + 1);
+          await new Promise(setImmediate);
+        }
+      }
+      onProgress?.(count);
+      return out;
+    },
+    async close() {},
+  };
+}

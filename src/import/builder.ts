@@ -1,0 +1,149 @@
+import { type Diagnostic, diagnostic, type Place } from '../diagnostics/index.ts';
+import type { Layer, Model, ValueId } from '../model/model.ts';
+import { fitRequantiser, type Requantiser, type SourceRounding } from '../model/requantiser.ts';
+import { elementCount, elementRange, type Interval, type TensorType } from '../model/tensor.ts';
+import { simplify } from './simplify.ts';
+
+/**
+ * A value of the model under construction, and how the source sees it: `type.shape` may be another view of the same
+ * row-major elements than the layer's own output shape, since reshaping moves nothing.
+ */
+export interface Activation {
+  readonly value: ValueId;
+  readonly type: TensorType;
+}
+
+/** Element type, scale and zero point of a tensor. */
+export type Quantisation = Pick<TensorType, 'element' | 'scale' | 'zeroPoint'>;
+
+type Unnamed<L> = L extends Layer ? Omit<L, 'name'> : never;
+
+export interface ImportOptions {
+  /**
+   * Widest multiplier of a requantiser, in bits. By default as wide as equality with the source needs (22 to 27 bits
+   * for common layers); 16 bits are off by one step at about one accumulator in 5,000, and the import says so.
+   */
+  readonly multiplierBits?: number;
+}
+
+/** Collects layers and diagnostics of one import; every importer ends in it. */
+export class ModelBuilder {
+  readonly diagnostics: Diagnostic[] = [];
+  readonly #name: string;
+  readonly #file: string;
+  readonly #options: ImportOptions;
+  readonly #layers: Layer[] = [];
+  readonly #names = new Set<string>();
+  #input: TensorType | undefined;
+
+  constructor(name: string, file: string, options: ImportOptions = {}) {
+    this.#name = name;
+    this.#file = file;
+    this.#options = options;
+  }
+
+  get file(): string {
+    return this.#file;
+  }
+
+  /** What is known of the model's input so far. */
+  get input(): TensorType | undefined {
+    return this.#input;
+  }
+
+  setInput(type: TensorType): Activation {
+    this.#input = type;
+    return { value: 0, type };
+  }
+
+  place(layer: string, tensor?: string): Place {
+    return { file: this.#file, layer, ...(tensor !== undefined && { tensor }) };
+  }
+
+  /** Appends a layer; a name that is taken gets a number. */
+  add(name: string, layer: Unnamed<Layer>): Activation {
+    let unique = name;
+    for (let n = 2; this.#names.has(unique); n++) unique = `${name}_${n}`;
+    this.#names.add(unique);
+    this.#layers.push({ name: unique, ...layer });
+    return { value: this.#layers.length, type: layer.output };
+  }
+
+  /** The requantiser of a layer, under the options of this import. */
+  fit(
+    sources: readonly SourceRounding[],
+    ranges: readonly Interval[],
+    min: number,
+    max: number,
+  ): Requantiser {
+    return fitRequantiser(sources, ranges, min, max, 0, this.#options.multiplierBits);
+  }
+
+  /** Warns where the layer's integers are not those of the source everywhere. */
+  reportExactness(name: string, { exactness, multiplier }: Requantiser): void {
+    if (exactness.accumulators === 0) return;
+    const args = { ...exactness, of: multiplier.length };
+    this.diagnostics.push(diagnostic('rounding-differs', args, this.place(name)));
+  }
+
+  /**
+   * The activation as a value whose own shape is the view's: for layers that read images. Where the producer makes an
+   * image of another shape itself, a layer that changes nothing but the shape goes between.
+   */
+  reshaped(activation: Activation): ValueId {
+    const { value, type } = activation;
+    const own = value === 0 ? this.#input! : this.#layers[value - 1]!.output;
+    if (sameShape(own.shape, type.shape)) return value;
+    if (this.#retype(value, type)) return value;
+    return this.clamped('reshape', activation).value;
+  }
+
+  /** A layer that copies its input within `[min, max]`: exact, for scale and zero point stay. */
+  clamped(name: string, { value, type }: Activation, min?: number, max?: number): Activation {
+    const range = elementRange(type.element);
+    const requantiser: Requantiser = {
+      multiplier: [1],
+      offset: [type.zeroPoint],
+      shift: 0,
+      min: min ?? range.lo,
+      max: max ?? range.hi,
+      exactness: { channels: 0, accumulators: 0, total: range.hi - range.lo + 1 },
+    };
+    return this.add(name, { kind: 'requantise', inputs: [value], output: type, requantiser });
+  }
+
+  /** Gives a value another shape if neither its maker nor any reader depends on the one it has. */
+  #retype(value: ValueId, type: TensorType): boolean {
+    const readsImage = (layer: Layer) => layer.inputs.includes(value) && isWindowed(layer);
+    if (this.#layers.some(readsImage)) return false;
+    if (value === 0) {
+      this.#input = { ...this.#input!, shape: type.shape };
+      return true;
+    }
+    const maker = this.#layers[value - 1]!;
+    if (isWindowed(maker) || maker.kind === 'argmax') return false;
+    this.#layers[value - 1] = { ...maker, output: { ...maker.output, shape: type.shape } };
+    return true;
+  }
+
+  /** The finished model, whose output is `output`: layers that nothing reads are gone, clamps are folded. */
+  finish(output: Activation): Model {
+    // Only for looks: the bytes of the output are the same in either shape.
+    if (output.value !== 0) this.#retype(output.value, output.type);
+    const model = { name: this.#name, file: this.#file, input: this.#input!, layers: this.#layers };
+    return simplify(model, output.value);
+  }
+}
+
+const isWindowed = ({ kind }: Layer): boolean =>
+  kind === 'conv2d' || kind === 'maxPool' || kind === 'averagePool';
+
+export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, i) => size === b[i]);
+
+/** The same elements under another shape of as many. */
+export const viewed = ({ value, type }: Activation, shape: readonly number[]): Activation => {
+  if (elementCount(type.shape) !== elementCount(shape))
+    throw new Error('a view keeps the number of elements');
+  return { value, type: { ...type, shape } };
+};

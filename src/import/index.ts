@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { refuse } from '../diagnostics/index.ts';
+import type { ImportOptions } from './builder.ts';
+import type { ImportResult } from './result.ts';
+
+export type { ImportOptions } from './builder.ts';
+export type { ImportResult } from './result.ts';
+
+/** Reads a model file of any known format. @throws DiagnosticError with every fault that was found */
+export async function importModel(file: string, options: ImportOptions = {}): Promise<ImportResult> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return refuse('file-unreadable', { reason }, { file });
+  }
+  return importBytes(bytes, file, options);
+}
+
+/** Libraries are loaded only for the format that is there: they take longer than the import itself. */
+export async function importBytes(
+  bytes: Uint8Array,
+  file: string,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  switch (formatOf(bytes, file)) {
+    case 'onnx':
+      return importOnnx(bytes, file, options);
+    case 'json':
+      return importJson(new TextDecoder().decode(bytes), file, options);
+    case undefined:
+      return refuse('unknown-format', { known: ['.onnx', '.json'] }, { file });
+  }
+}
+
+export async function importOnnx(
+  bytes: Uint8Array,
+  file: string,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  const onnx = await import('./onnx/index.ts');
+  return onnx.importOnnx(bytes, file, options);
+}
+
+export async function importJson(
+  text: string,
+  file: string,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  const json = await import('./json/index.ts');
+  return json.importJson(text, file, options);
+}
+
+type Format = 'onnx' | 'json';
+
+/** By the extension, which says what the user means; by the content where it says nothing. */
+function formatOf(bytes: Uint8Array, file: string): Format | undefined {
+  const extension = extname(file).toLowerCase();
+  if (extension === '.onnx') return 'onnx';
+  if (extension === '.json') return 'json';
+  const first = bytes.find((byte) => byte > 0x20);
+  if (first === 0x7b) return 'json';
+  // Field 1, the IR version, stands first in every file that ONNX tools write.
+  return bytes[0] === 0x08 ? 'onnx' : undefined;
+}

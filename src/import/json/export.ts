@@ -1,0 +1,121 @@
+import type { Conv2dLayer, DenseLayer, Layer, Model, ValueId, Window } from '../../model/model.ts';
+import { valueType } from '../../model/model.ts';
+import type { Requantiser } from '../../model/requantiser.ts';
+import type { TensorType } from '../../model/tensor.ts';
+import { sameShape } from '../builder.ts';
+import { JSON_VERSION, type JsonLayerInput, type JsonModelInput } from './schema.ts';
+
+/**
+ * A Model as a JSON document that imports as the same model: requantisers are written as their integers, so nothing
+ * is fitted again.
+ */
+export function exportJson(model: Model): JsonModelInput {
+  const layers: JsonLayerInput[] = [];
+  const names: string[] = ['input'];
+  for (const layer of model.layers) {
+    layers.push(exportLayer(model, layer, (value) => names[value]!));
+    const natural = naturalShape(model, layer);
+    const { shape } = layer.output;
+    if (sameShape(natural, shape)) {
+      names.push(layer.name);
+      continue;
+    }
+    const name = `${layer.name}_view`;
+    layers.push({ kind: 'reshape', name, input: layer.name, shape: [...shape] });
+    names.push(name);
+  }
+  return {
+    format: 'intransit-model',
+    version: JSON_VERSION,
+    name: model.name,
+    input: { ...grid(model.input), shape: [...model.input.shape] },
+    layers,
+  };
+}
+
+const grid = ({ element, scale, zeroPoint }: TensorType) => ({ element, scale, zeroPoint });
+
+/** The output shape that the importer gives the layer by itself. */
+function naturalShape(model: Model, layer: Layer): readonly number[] {
+  const input = valueType(model, layer.inputs[0]!);
+  switch (layer.kind) {
+    case 'dense':
+      return [layer.bias.length];
+    case 'requantise':
+    case 'add':
+      return input.shape;
+    case 'argmax':
+      return [2];
+    case 'conv2d':
+    case 'maxPool':
+    case 'averagePool':
+      return layer.output.shape;
+  }
+}
+
+function exportLayer(_model: Model, layer: Layer, nameOf: (value: ValueId) => string): JsonLayerInput {
+  const head = { name: layer.name, input: nameOf(layer.inputs[0]!) };
+  const output = grid(layer.output);
+  switch (layer.kind) {
+    case 'dense':
+      return { kind: layer.kind, ...head, ...linear(layer), output };
+    case 'conv2d':
+      return { kind: layer.kind, ...head, ...linear(layer), output, ...window(layer), groups: layer.groups };
+    case 'maxPool':
+      return { kind: layer.kind, ...head, ...window(layer) };
+    case 'averagePool': {
+      const { countPadding, requantiser } = layer;
+      return {
+        kind: layer.kind,
+        ...head,
+        ...window(layer),
+        countPadding,
+        output,
+        requantiser: integers(requantiser),
+      };
+    }
+    case 'requantise':
+      return { kind: layer.kind, ...head, output, requantiser: integers(layer.requantiser) };
+    case 'add': {
+      const { name, multipliers, offset, shift, min, max } = layer;
+      const [a, b] = multipliers;
+      const coefficients = { multipliers: [a, b] satisfies [number, number], offset, shift, min, max };
+      const inputs: [string, string] = [nameOf(layer.inputs[0]!), nameOf(layer.inputs[1]!)];
+      return { kind: layer.kind, name, inputs, output, coefficients };
+    }
+    case 'argmax':
+      return { kind: layer.kind, ...head };
+  }
+}
+
+function window({ kernel, strides, pads }: Window) {
+  const pair = ([a, b]: readonly [number, number]): [number, number] => [a, b];
+  const [top, left, bottom, right] = pads;
+  const sides: [number, number, number, number] = [top, left, bottom, right];
+  return { kernel: pair(kernel), strides: pair(strides), pads: sides };
+}
+
+const integers = ({ multiplier, offset, shift, min, max, exactness }: Requantiser) => ({
+  multiplier: [...multiplier],
+  offset: [...offset],
+  shift,
+  min,
+  max,
+  exactness: { ...exactness },
+});
+
+/**
+ * Weights as rows of one channel. The format holds 8-bit weights; differences from a zero point go down to -255, so a
+ * channel below -128 gets a zero point that lifts it.
+ */
+function linear({ weights, bias, requantiser }: DenseLayer | Conv2dLayer) {
+  const taps = weights.length / bias.length;
+  const rows = Array.from(bias, (_, o) => Array.from(weights.subarray(o * taps, (o + 1) * taps)));
+  const zeros = rows.map((row) => Math.max(0, -128 - row.reduce((least, w) => Math.min(least, w), 0)));
+  return {
+    weights: rows.map((row, o) => row.map((w) => w + zeros[o]!)),
+    ...(zeros.some((z) => z > 0) && { weightZeroPoint: zeros }),
+    bias: Array.from(bias),
+    requantiser: integers(requantiser),
+  };
+}

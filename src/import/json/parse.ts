@@ -1,0 +1,56 @@
+import type { z } from 'zod';
+import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
+import { type JsonModel, modelSchema } from './schema.ts';
+
+/** Faults told at most: past these the rest is noise of the same cause. */
+const MOST_FAULTS = 20;
+
+/** Text to a validated model file. @throws DiagnosticError `json-syntax`, or `json-field` for each wrong field */
+export function parseJsonModel(text: string, file: string): JsonModel {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return refuse(
+      'json-syntax',
+      { reason: error instanceof Error ? error.message : String(error) },
+      { file },
+    );
+  }
+  const result = modelSchema.safeParse(value);
+  if (result.success) return result.data;
+  throw new DiagnosticError(
+    result.error.issues.slice(0, MOST_FAULTS).map((issue) => fieldFault(issue, value, file)),
+  );
+}
+
+function fieldFault(issue: z.core.$ZodIssue, root: unknown, file: string): Diagnostic {
+  const layer = layerName(issue.path, root);
+  return diagnostic(
+    'json-field',
+    { path: pathText(issue.path), expected: expectation(issue) },
+    { file, ...(layer !== undefined && { layer }) },
+  );
+}
+
+/** `layers[2].weights[0]`; the document itself is `$`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  const text = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+  return text === '' ? '$' : text.replace(/^\./, '');
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here`;
+  return issue.message.replace(/^Invalid input: /, '').replace(/^Too (big|small): /, '');
+}
+
+/** The name that the file gives the layer at fault. */
+function layerName([first, index]: readonly PropertyKey[], root: unknown): string | undefined {
+  if (first !== 'layers' || typeof index !== 'number') return undefined;
+  const layers = property(root, 'layers');
+  const name = Array.isArray(layers) ? property(layers[index], 'name') : undefined;
+  return typeof name === 'string' ? name : `layer${index}`;
+}
+
+const property = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;

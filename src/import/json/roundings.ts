@@ -1,0 +1,49 @@
+import { onnxAddRounding, type PairRounding } from '../../model/add-fit.ts';
+import {
+  float32Rounding,
+  halfUpRounding,
+  idealRounding,
+  roundHalfEven,
+  type SourceRounding,
+  tfliteRounding,
+} from '../../model/requantiser.ts';
+import type { JsonRounding } from './schema.ts';
+
+/** The rounding of `acc * product / output + zeroPoint`; scales in the order in which a float32 source multiplies. */
+export function namedRounding(
+  name: JsonRounding,
+  inputScale: number,
+  weightScale: number,
+  outputScale: number,
+  zeroPoint: number,
+): SourceRounding {
+  switch (name) {
+    case 'onnx': {
+      const f = Math.fround;
+      return float32Rounding(f(f(f(inputScale) * f(weightScale)) / f(outputScale)), zeroPoint);
+    }
+    case 'tflite':
+      return tfliteRounding((inputScale * weightScale) / outputScale, zeroPoint);
+    case 'half-even':
+      return idealRounding((inputScale * weightScale) / outputScale, zeroPoint);
+    case 'half-up':
+      return halfUpRounding((inputScale * weightScale) / outputScale, zeroPoint);
+  }
+}
+
+/** The rounding of a sum of two tensors. TFLite's adds in integers of its own, which half up of the exact sum is near. */
+export function namedAddRounding(
+  name: JsonRounding,
+  [a, b, output]: readonly [number, number, number],
+  zeroPoint: number,
+): PairRounding {
+  switch (name) {
+    case 'onnx':
+      return onnxAddRounding([a, b, output], zeroPoint);
+    case 'half-even':
+      return (x, y) => roundHalfEven((x * a + y * b) / output) + zeroPoint;
+    case 'tflite':
+    case 'half-up':
+      return (x, y) => Math.floor((x * a + y * b) / output + 0.5) + zeroPoint;
+  }
+}

@@ -1,0 +1,69 @@
+import { refuse } from '../../diagnostics/index.ts';
+import { fitAdd, type PairRounding } from '../../model/add-fit.ts';
+import type { AddLayer } from '../../model/model.ts';
+import type { Requantiser, SourceRounding } from '../../model/requantiser.ts';
+import { elementCount, elementRange, type Interval } from '../../model/tensor.ts';
+import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
+import type { Clamp } from './linear.ts';
+
+/** q-values less their zero point. */
+const centred = ({ type }: Activation): Interval => {
+  const { lo, hi } = elementRange(type.element);
+  return { lo: lo - type.zeroPoint, hi: hi - type.zeroPoint };
+};
+
+/** The same real value under another quantisation; `rounding` takes `q - zeroPoint`. */
+export function lowerRequantise(
+  builder: ModelBuilder,
+  name: string,
+  input: Activation,
+  output: Quantisation & Clamp,
+  rounding: SourceRounding | Requantiser,
+): Activation {
+  const { min, max, element, scale, zeroPoint } = output;
+  const requantiser =
+    typeof rounding === 'function' ? builder.fit([rounding], [centred(input)], min, max) : rounding;
+  builder.reportExactness(name, requantiser);
+  const type = { element, scale, zeroPoint, shape: input.type.shape };
+  return builder.add(name, { kind: 'requantise', inputs: [input.value], output: type, requantiser });
+}
+
+export interface AddSpec {
+  readonly name: string;
+  readonly a: Activation;
+  readonly b: Activation;
+  readonly output: Quantisation & Clamp;
+  /** How the source rounds the sum, from both q-values less their zero points. */
+  readonly rounding: PairRounding;
+}
+
+export function lowerAdd(builder: ModelBuilder, spec: AddSpec): Activation {
+  const { name, a, b, output } = spec;
+  requireSameCount(builder, name, a, b);
+  const { min, max, element, scale, zeroPoint } = output;
+  const ratios: [number, number] = [a.type.scale / scale, b.type.scale / scale];
+  const { exactness, ...form } = fitAdd(spec.rounding, ratios, [centred(a), centred(b)], zeroPoint, min, max);
+  builder.reportExactness(name, { exactness, multiplier: [0], offset: [0], shift: 0, min, max });
+  const type = { element, scale, zeroPoint, shape: a.type.shape };
+  return builder.add(name, { kind: 'add', inputs: [a.value, b.value], output: type, ...form, min, max });
+}
+
+/** A sum whose integers are given: nothing to fit. */
+export function lowerGivenAdd(
+  builder: ModelBuilder,
+  name: string,
+  a: Activation,
+  b: Activation,
+  { element, scale, zeroPoint }: Quantisation,
+  form: Pick<AddLayer, 'multipliers' | 'offset' | 'shift' | 'min' | 'max'>,
+): Activation {
+  requireSameCount(builder, name, a, b);
+  const type = { element, scale, zeroPoint, shape: a.type.shape };
+  return builder.add(name, { kind: 'add', inputs: [a.value, b.value], output: type, ...form });
+}
+
+function requireSameCount(builder: ModelBuilder, name: string, a: Activation, b: Activation): void {
+  if (elementCount(a.type.shape) === elementCount(b.type.shape)) return;
+  const actual = `[${a.type.shape.join(', ')}] and [${b.type.shape.join(', ')}]`;
+  refuse('shape-mismatch', { expected: 'two equal shapes', actual }, builder.place(name));
+}

@@ -1,0 +1,98 @@
+import { refuse } from '../../../diagnostics/index.ts';
+import { elementCount } from '../../../model/tensor.ts';
+import type { Activation } from '../../builder.ts';
+import { conv2dShape } from '../../lower/linear.ts';
+import { biased, type LinearReal, scaled } from '../affine.ts';
+import { convGeometry, spatialRank } from '../geometry.ts';
+import { onGrid } from '../materialise.ts';
+import { bothOf, type NodeReader } from '../node-reader.ts';
+import { type LinearTerm, unclamped, type Value } from '../values.ts';
+import { channelWeights, matrixWeights, type Weights, weightsAt } from '../weights.ts';
+
+/** The activation that a linear operator multiplies. */
+export function multiplicand(c: NodeReader, index: number): Activation {
+  const value = c.input(index);
+  if (value.kind === 'real') return onGrid(c, value, index);
+  if (value.kind === 'constant' || value.kind === 'quantisedConstant')
+    return refuse(
+      'onnx-attribute',
+      { attribute: `input ${index}`, value: 'constant', supported: 'activations first, weights second' },
+      c.place(index),
+    );
+  return c.refuseFloat(index, 'there is no QuantizeLinear and DequantizeLinear before it');
+}
+
+/** `alpha * A * B + beta * C`. */
+export function gemm(c: NodeReader): Value {
+  c.requireInt('transA', 0);
+  const outAxis = c.int('transB', 0) === 1 ? 0 : 1;
+  const [input, weights] = bothOf(
+    () => multiplicand(c, 0),
+    () => matrixWeights(c, weightsAt(c, 1), 1, outAxis),
+  );
+  const product = denseProduct(c, input, weights);
+  const scaledProduct = { ...product, term: scaled(product.term, fill(weights, c.float('alpha', 1))) };
+  if (c.optional(2) === undefined) return scaledProduct;
+  const beta = c.float('beta', 1);
+  if (beta === 0) return scaledProduct;
+  if (beta !== 1) c.refuseAttribute('beta', beta, '0, 1');
+  return { ...scaledProduct, term: biased(c, scaledProduct, 2, 'broadcast') };
+}
+
+const fill = ({ scales }: Weights, factor: number) => new Float64Array(scales.length).fill(factor);
+
+export function matMul(c: NodeReader): Value {
+  const [input, weights] = bothOf(
+    () => multiplicand(c, 0),
+    () => matrixWeights(c, weightsAt(c, 1), 1, 1),
+  );
+  return denseProduct(c, input, weights);
+}
+
+/** The product of rows by a matrix: the last axis is summed, all others must be 1. */
+export function denseProduct(c: NodeReader, input: Activation, weights: Weights): LinearReal {
+  const { shape } = input.type;
+  const outs = weights.scales.length;
+  const ins = weights.values.length / outs;
+  if (shape.at(-1) !== ins || elementCount(shape) !== ins)
+    refuse(
+      'shape-mismatch',
+      { expected: `rows of ${ins} elements`, actual: `[batch, ${shape.join(', ')}]` },
+      c.place(0),
+    );
+  const term = linearTerm(c.name, input, weights);
+  return { kind: 'real', term, clamp: unclamped, shape: [...shape.slice(0, -1), outs] };
+}
+
+/** Scales multiplied in float32, as the runtime does. */
+function linearTerm(name: string, input: Activation, weights: Weights): LinearTerm {
+  return {
+    kind: 'linear',
+    name,
+    input,
+    weights: weights.values,
+    bias: new Float64Array(weights.scales.length),
+    scale: weights.scales.map((s) => Math.fround(input.type.scale * s)),
+    fused: true,
+  };
+}
+
+export function conv(c: NodeReader): Value {
+  const [input, weights] = bothOf(
+    () => multiplicand(c, 0),
+    () => channelWeights(c, weightsAt(c, 1), 1),
+  );
+  const product = convProduct(c, input, weights);
+  return c.optional(2) === undefined ? product : { ...product, term: biased(c, product, 2, 'vector') };
+}
+
+/** A convolution over one or two spatial axes; one axis is an image of height 1. */
+export function convProduct(c: NodeReader, input: Activation, weights: Weights): LinearReal {
+  const rank = spatialRank(c, weights.dims.length - 2, input);
+  const image = rank === 2 ? input.type.shape : [input.type.shape[0]!, 1, input.type.shape[1]!];
+  const view = { ...input, type: { ...input.type, shape: image } };
+  const geometry = convGeometry(c, weights.dims.slice(2), image);
+  const term = { ...linearTerm(c.name, view, weights), conv: geometry };
+  const [outs, height, width] = conv2dShape(c.builder, term, geometry);
+  return { kind: 'real', term, clamp: unclamped, shape: rank === 2 ? [outs, height, width] : [outs, width] };
+}

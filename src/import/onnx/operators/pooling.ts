@@ -1,0 +1,101 @@
+import type { Activation } from '../../builder.ts';
+import { lowerMaxPool, poolShape } from '../../lower/pooling.ts';
+import { spatialRank, windowOf } from '../geometry.ts';
+import { onGrid } from '../materialise.ts';
+import type { NodeReader } from '../node-reader.ts';
+import { type AverageTerm, type Real, realActivation, unclamped, type Value } from '../values.ts';
+
+/** The input as an image, and how to see the result as the source does. */
+function image(c: NodeReader, input: Activation, kernelRank: number) {
+  const rank = spatialRank(c, kernelRank, input);
+  const { shape } = input.type;
+  const lifted = rank === 2 ? shape : [shape[0]!, 1, shape[1]!];
+  const view: Activation = { ...input, type: { ...input.type, shape: lifted } };
+  const back = ([channels, height, width]: readonly [number, number, number]): readonly number[] =>
+    rank === 2 ? [channels, height, width] : [channels, width];
+  return { view, back };
+}
+
+export function maxPool(c: NodeReader): Value {
+  c.requireInt('storage_order', 0);
+  if (c.node.output[1]) c.refuseAttribute('outputs', 2, 'the maxima alone, not their indices');
+  const x = c.input(0);
+  const kernel = c.ints('kernel_shape') ?? [];
+  if (x.kind === 'quantised') return { kind: 'quantised', activation: pooled(c, x.activation, kernel) };
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  if (x.term.kind === 'activation') return realActivation(pooled(c, onGrid(c, x, 0), kernel));
+  return maximumOf(c, x, kernel);
+}
+
+function pooled(c: NodeReader, input: Activation, kernel: readonly number[]): Activation {
+  const { view, back } = image(c, input, kernel.length);
+  const window = windowOf(c, kernel, view.type.shape);
+  const made = lowerMaxPool(c.builder, c.name, view, window);
+  const [channels, height, width] = made.type.shape;
+  return { value: made.value, type: { ...input.type, shape: back([channels!, height!, width!]) } };
+}
+
+function maximumOf(c: NodeReader, of: Real, kernel: readonly number[]): Value {
+  // Only its shape matters here; the layers come with the QuantizeLinear.
+  const like: Activation = { value: 0, type: { element: 'int8', scale: 1, zeroPoint: 0, shape: of.shape } };
+  const { view, back } = image(c, like, kernel.length);
+  const window = windowOf(c, kernel, view.type.shape);
+  const shape = poolShape(c.builder, c.name, view, window);
+  return {
+    kind: 'real',
+    term: { kind: 'maximum', name: c.name, of: { ...of, shape: view.type.shape }, window },
+    clamp: unclamped,
+    shape: back(shape),
+  };
+}
+
+export function averagePool(c: NodeReader): Value {
+  const x = c.input(0);
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  return average(c, onGrid(c, x, 0), c.ints('kernel_shape') ?? []);
+}
+
+export function average(c: NodeReader, input: Activation, kernel: readonly number[]): Real {
+  const { view, back } = image(c, input, kernel.length);
+  const window = windowOf(c, kernel, view.type.shape);
+  const padded = window.pads.some((p) => p > 0);
+  const countPadding = c.int('count_include_pad', 0) === 1 && padded;
+  // Runtimes do not agree on the divisor of a window that runs over the padding.
+  if (countPadding && c.int('ceil_mode', 0) === 1)
+    c.refuseAttribute('ceil_mode', 1, '0 with count_include_pad = 1');
+  const shape = poolShape(c.builder, c.name, view, window);
+  const term: AverageTerm = {
+    kind: 'average',
+    name: c.name,
+    input: view,
+    window,
+    countPadding,
+    global: false,
+  };
+  return { kind: 'real', term, clamp: unclamped, shape: back(shape) };
+}
+
+export function globalAveragePool(c: NodeReader): Value {
+  const x = c.input(0);
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  return globalAverage(c, onGrid(c, x, 0));
+}
+
+export function globalAverage(c: NodeReader, input: Activation): Real {
+  const { view, back } = image(c, input, input.type.shape.length - 1);
+  const [channels, height, width] = view.type.shape;
+  const window = {
+    kernel: [height!, width!],
+    strides: [1, 1],
+    pads: [0, 0, 0, 0],
+  } as const;
+  const term: AverageTerm = {
+    kind: 'average',
+    name: c.name,
+    input: view,
+    window,
+    countPadding: false,
+    global: true,
+  };
+  return { kind: 'real', term, clamp: unclamped, shape: back([channels!, 1, 1]) };
+}

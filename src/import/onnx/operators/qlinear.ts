@@ -1,0 +1,120 @@
+import { refuse } from '../../../diagnostics/index.ts';
+import type { Activation } from '../../builder.ts';
+import { scaled } from '../affine.ts';
+import { materialise } from '../materialise.ts';
+import type { NodeReader } from '../node-reader.ts';
+import { readAs, readParameters, readQuantisation } from '../quantisation.ts';
+import { DataType, isFloat } from '../tensor-data.ts';
+import { type LinearTerm, type Real, unclamped, type Value } from '../values.ts';
+import { channelWeights, checkedWeights, matrixWeights } from '../weights.ts';
+import { convProduct, denseProduct } from './linear.ts';
+import { average, globalAverage } from './pooling.ts';
+
+/** The activation in three inputs: integers, scale, zero point. */
+function activationAt(c: NodeReader, index: number): Activation {
+  const value = c.input(index);
+  if (value.kind !== 'quantised') return c.refuseFloat(index, `${c.operator} reads quantised activations`);
+  return readAs(c, value, readParameters(c, index + 1, index + 2), index + 1);
+}
+
+/** The weights in three inputs: integers, scales, zero points. */
+function weightsIn(c: NodeReader, index: number, axis: number) {
+  const value = c.constant(index, 'the value (weights)');
+  if (isFloat(value.dataType)) refuse('onnx-float-weights', { tensor: c.tensor(index) }, c.place(index));
+  const { scales, zeroPoints } = readParameters(c, index + 1, index + 2);
+  return checkedWeights(c, { ...value, kind: 'quantisedConstant', scales, zeroPoints, axis }, index);
+}
+
+/** int32, on the scale of the accumulator. */
+function accumulatorBias(c: NodeReader, term: LinearTerm, index: number): LinearTerm {
+  if (c.optional(index) === undefined) return term;
+  const { values, dataType } = c.constant(index, 'the bias');
+  const channels = term.bias.length;
+  if (dataType !== DataType.int32 || (values.length !== channels && values.length !== 1))
+    refuse(
+      'shape-mismatch',
+      { expected: `an int32 bias of ${channels} channels`, actual: `${values.length} values` },
+      c.place(index),
+    );
+  return { ...term, bias: term.bias.map((b, o) => b + values[values.length === 1 ? 0 : o]!) };
+}
+
+const quantised = (c: NodeReader, real: Real, scaleAt: number): Value => ({
+  kind: 'quantised',
+  activation: materialise(c, real, readQuantisation(c, scaleAt, scaleAt + 1)),
+});
+
+/** `x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias`. */
+export function qLinearConv(c: NodeReader): Value {
+  const product = convProduct(c, activationAt(c, 0), channelWeights(c, weightsIn(c, 3, 0), 3));
+  return quantised(c, { ...product, term: accumulatorBias(c, product.term, 8) }, 6);
+}
+
+/** `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
+export function qLinearMatMul(c: NodeReader): Value {
+  return quantised(c, denseProduct(c, activationAt(c, 0), matrixWeights(c, weightsIn(c, 3, 1), 3, 1)), 6);
+}
+
+/** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, bias, y_scale, y_zero`, with Gemm's attributes. */
+export function qGemm(c: NodeReader): Value {
+  c.requireInt('transA', 0);
+  const outAxis = c.int('transB', 0) === 1 ? 0 : 1;
+  const weights = matrixWeights(c, weightsIn(c, 3, outAxis), 3, outAxis);
+  const product = denseProduct(c, activationAt(c, 0), weights);
+  const alpha = new Float64Array(weights.scales.length).fill(c.float('alpha', 1));
+  const term = accumulatorBias(c, scaled(product.term, alpha), 6);
+  if (c.optional(7) === undefined) return { ...product, term };
+  return quantised(c, { ...product, term }, 7);
+}
+
+/** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
+export function qLinearAdd(c: NodeReader): Value {
+  const [a, b] = [activationAt(c, 0), activationAt(c, 3)];
+  const term = { kind: 'sum', name: c.name, a, b } as const;
+  return quantised(c, { kind: 'real', term, clamp: unclamped, shape: a.type.shape }, 6);
+}
+
+/** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`, with AveragePool's attributes. */
+export function qLinearAveragePool(c: NodeReader): Value {
+  c.requireInt('channels_last', 0);
+  return quantised(c, average(c, activationAt(c, 0), c.ints('kernel_shape') ?? []), 3);
+}
+
+export function qLinearGlobalAveragePool(c: NodeReader): Value {
+  c.requireInt('channels_last', 0);
+  return quantised(c, globalAverage(c, activationAt(c, 0)), 3);
+}
+
+/** `a, b, a_zero, b_zero` without scales: the accumulators themselves, as reals of scale 1. */
+const integerProduct = (product: Real & { term: LinearTerm }): Real => ({
+  ...product,
+  term: { ...product.term, fused: false },
+});
+
+function integerOperands(c: NodeReader, axis: number) {
+  const x = c.input(0);
+  if (x.kind !== 'quantised') return c.refuseFloat(0, `${c.operator} reads quantised activations`);
+  const value = c.constant(1, 'the value (weights)');
+  const zeroOf = (index: number, count: number): number[] =>
+    c.optional(index) === undefined
+      ? Array.from({ length: count }, () => 0)
+      : Array.from(c.constant(index, 'the zero point').values);
+  const zeroPoints = zeroOf(3, 1);
+  const scales = zeroPoints.map(() => 1);
+  const weights = checkedWeights(c, { ...value, kind: 'quantisedConstant', scales, zeroPoints, axis }, 1);
+  // The accumulators do not depend on the scale of the activation; it has one only if it is known otherwise.
+  const known = x.activation.value === 0 ? c.builder.input!.scale : x.activation.type.scale;
+  const scale = Number.isNaN(known) ? 1 : known;
+  const input = readAs(c, x, { scales: [scale], zeroPoints: zeroOf(2, 1) }, 2);
+  return { input: { ...input, type: { ...input.type, scale: 1 } }, weights };
+}
+
+export function matMulInteger(c: NodeReader): Value {
+  const { input, weights } = integerOperands(c, 1);
+  return integerProduct(denseProduct(c, input, matrixWeights(c, weights, 1, 1)));
+}
+
+export function convInteger(c: NodeReader): Value {
+  const { input, weights } = integerOperands(c, 0);
+  return integerProduct(convProduct(c, input, channelWeights(c, weights, 1)));
+}

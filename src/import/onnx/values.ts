@@ -1,0 +1,111 @@
+import type { Window } from '../../model/model.ts';
+import type { Activation } from '../builder.ts';
+import type { Conv2dGeometry } from '../lower/linear.ts';
+import type { Constant, Numbers } from './tensor-data.ts';
+
+/** Integers known at compile time that stand for reals: what DequantizeLinear makes of a constant. */
+export interface QuantisedConstant {
+  readonly kind: 'quantisedConstant';
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly dataType: number;
+  readonly values: Numbers;
+  /** One, or one an index of `axis`. */
+  readonly scales: readonly number[];
+  /** As many as scales. */
+  readonly zeroPoints: readonly number[];
+  readonly axis: number;
+}
+
+/** Integers of the network: a graph input of an 8-bit type, the output of QuantizeLinear or of a QLinear operator. */
+export interface Quantised {
+  readonly kind: 'quantised';
+  readonly activation: Activation;
+}
+
+/** Reals of the network, held as what they are computed from, until a QuantizeLinear says on which grid they end. */
+export interface Real {
+  readonly kind: 'real';
+  readonly term: Term;
+  readonly clamp: RealClamp;
+  /** Without the batch. */
+  readonly shape: readonly number[];
+}
+
+export interface RealClamp {
+  readonly lo: number;
+  readonly hi: number;
+}
+
+export const unclamped: RealClamp = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
+
+/** A dequantised activation. */
+export interface ActivationTerm {
+  readonly kind: 'activation';
+  readonly activation: Activation;
+}
+
+/** `scale[o] * (bias[o] + sum weights * (x - zx))`: a product with constant weights, and what was folded into it. */
+export interface LinearTerm {
+  readonly kind: 'linear';
+  /** Of the node, for the layer. */
+  readonly name: string;
+  readonly input: Activation;
+  /** Row-major `[out][taps]`, less their zero point. */
+  readonly weights: Int16Array;
+  /** Whole numbers, in units of the accumulator. */
+  readonly bias: Float64Array;
+  /** Positive; float32. */
+  readonly scale: Float64Array;
+  /** Absent for a dense layer. */
+  readonly conv?: Conv2dGeometry;
+  /** ONNX Runtime has one integer kernel for it: then its rounding is known exactly. */
+  readonly fused: boolean;
+}
+
+export interface AverageTerm {
+  readonly kind: 'average';
+  readonly name: string;
+  readonly input: Activation;
+  readonly window: Window;
+  readonly countPadding: boolean;
+  /** Over the whole image, by the operator made for it: it rounds otherwise. */
+  readonly global: boolean;
+}
+
+export interface SumTerm {
+  readonly kind: 'sum';
+  readonly name: string;
+  readonly a: Activation;
+  readonly b: Activation;
+}
+
+/** The maximum commutes with rounding: it is taken of the quantised values. */
+export interface MaximumTerm {
+  readonly kind: 'maximum';
+  readonly name: string;
+  readonly of: Real;
+  readonly window: Window;
+}
+
+export type Term = ActivationTerm | LinearTerm | AverageTerm | SumTerm | MaximumTerm;
+
+/** The float32 graph input, until QuantizeLinear makes it the model's. */
+export interface FloatInput {
+  readonly kind: 'floatInput';
+  readonly shape: readonly number[];
+}
+
+/** The output of a node that was refused: nodes behind it are passed over without another message. */
+export interface Refused {
+  readonly kind: 'refused';
+}
+
+export type Value = Constant | QuantisedConstant | Quantised | Real | FloatInput | Refused;
+
+export const realActivation = (activation: Activation): Real => ({
+  kind: 'real',
+  term: { kind: 'activation', activation },
+  clamp: unclamped,
+  shape: activation.type.shape,
+});

@@ -1,0 +1,103 @@
+import { refuse } from '../../diagnostics/index.ts';
+import type { NodeReader } from './node-reader.ts';
+import { DataType, dataTypeName, isFloat, type Numbers } from './tensor-data.ts';
+import type { QuantisedConstant, Value } from './values.ts';
+
+/** Weights by output channel. */
+export interface Weights {
+  /** Row-major `[out][taps]`, less their zero point: -255..255. */
+  readonly values: Int16Array;
+  /** One a channel. */
+  readonly scales: Float64Array;
+  /** As in the file. */
+  readonly dims: readonly number[];
+}
+
+const weightTypes: readonly number[] = [DataType.int8, DataType.uint8, DataType.int4, DataType.uint4];
+
+/** The weights among a node's inputs; `rank` of them, or any. */
+export function weightsAt(c: NodeReader, index: number): QuantisedConstant {
+  const value = c.input(index);
+  if (value.kind === 'constant' && isFloat(value.dataType))
+    return refuse('onnx-float-weights', { tensor: c.tensor(index) }, c.place(index));
+  if (value.kind !== 'quantisedConstant')
+    return refuse('onnx-dynamic', { tensor: c.tensor(index), what: 'the value (weights)' }, c.place(index));
+  return checkedWeights(c, value, index);
+}
+
+export function checkedWeights(c: NodeReader, value: QuantisedConstant, index: number): QuantisedConstant {
+  if (!weightTypes.includes(value.dataType))
+    refuse(
+      'bad-quantisation',
+      { what: `weights are ${dataTypeName(value.dataType)}; int8, uint8, int4 and uint4 are supported` },
+      c.place(index),
+    );
+  return value;
+}
+
+/** Weights `[out, in]`, or `[in, out]` if the output channel is axis 1. */
+export function matrixWeights(c: NodeReader, q: QuantisedConstant, index: number, outAxis: 0 | 1): Weights {
+  const [rows, columns, ...more] = q.dims;
+  if (rows === undefined || columns === undefined || more.length > 0)
+    return refuse(
+      'shape-mismatch',
+      { expected: 'a matrix of weights', actual: dimsText(q.dims) },
+      c.place(index),
+    );
+  const [outs, ins] = outAxis === 0 ? [rows, columns] : [columns, rows];
+  const { scales, zeroPoints } = channelParameters(c, q, index, outAxis, outs);
+  const values = new Int16Array(outs * ins);
+  const [outStep, inStep] = outAxis === 0 ? [columns, 1] : [1, columns];
+  for (let o = 0; o < outs; o++)
+    for (let i = 0; i < ins; i++) values[o * ins + i] = q.values[o * outStep + i * inStep]! - zeroPoints[o]!;
+  return { values, scales, dims: q.dims };
+}
+
+/** Weights `[out, ...]` as convolutions have them. */
+export function channelWeights(c: NodeReader, q: QuantisedConstant, index: number): Weights {
+  const outs = q.dims[0] ?? 0;
+  const taps = q.dims.slice(1).reduce((a, b) => a * b, 1);
+  const { scales, zeroPoints } = channelParameters(c, q, index, 0, outs);
+  const values = Int16Array.from(
+    q.values as Numbers & ArrayLike<number>,
+    (w, i) => w - zeroPoints[Math.floor(i / taps)]!,
+  );
+  return { values, scales, dims: q.dims };
+}
+
+/** Scales and zero points one an output channel; several along another axis cannot be factored out of the sum. */
+function channelParameters(
+  c: NodeReader,
+  { scales, zeroPoints, axis }: QuantisedConstant,
+  index: number,
+  outAxis: number,
+  outs: number,
+): { scales: Float64Array; zeroPoints: Int32Array } {
+  const uniform = scales.every((s) => s === scales[0]) && zeroPoints.every((z) => z === zeroPoints[0]);
+  if (!uniform && (axis !== outAxis || scales.length !== outs))
+    refuse(
+      'bad-quantisation',
+      { what: `the scales run along axis ${axis}, but output channels along axis ${outAxis}` },
+      c.place(index),
+    );
+  const at = (o: number) => (uniform ? 0 : o);
+  return {
+    scales: Float64Array.from({ length: outs }, (_, o) => scales[at(o)]!),
+    zeroPoints: Int32Array.from({ length: outs }, (_, o) => zeroPoints[at(o)]!),
+  };
+}
+
+const dimsText = (dims: readonly number[]): string => `[${dims.join(', ')}]`;
+
+/** A value of the graph as constant reals, if it is one. */
+export function realConstant(value: Value): { values: Float64Array; dims: readonly number[] } | undefined {
+  if (value.kind === 'constant') return { values: Float64Array.from(value.values), dims: value.dims };
+  if (value.kind !== 'quantisedConstant') return undefined;
+  const { scales, zeroPoints, dims, axis } = value;
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const values = Float64Array.from(value.values, (q, i) => {
+    const channel = scales.length === 1 ? 0 : Math.floor(i / inner) % scales.length;
+    return Math.fround((q - zeroPoints[channel]!) * scales[channel]!);
+  });
+  return { values, dims };
+}

@@ -1,0 +1,83 @@
+import type { Layer, Model, ValueId } from '../model/model.ts';
+import { valueType } from '../model/model.ts';
+
+/**
+ * Drops layers that the output does not depend on, and folds clamps into the layer before.
+ *
+ * @pre `output` is a value of the model
+ * @post the last layer makes the output; the function of the model is unchanged
+ */
+export function simplify(model: Model, output: ValueId): Model {
+  const folded = foldClamps(model, output);
+  return prune(folded.model, folded.output);
+}
+
+function prune(model: Model, output: ValueId): Model {
+  const needed = new Set<ValueId>([output]);
+  for (let value = output; value > 0; value--)
+    if (needed.has(value)) for (const input of model.layers[value - 1]!.inputs) needed.add(input);
+  const renumbered = new Map<ValueId, ValueId>([[0, 0]]);
+  const layers: Layer[] = [];
+  for (const [i, layer] of model.layers.entries()) {
+    if (!needed.has(i + 1)) continue;
+    layers.push({ ...layer, inputs: layer.inputs.map((v) => renumbered.get(v)!) });
+    renumbered.set(i + 1, layers.length);
+  }
+  return { ...model, layers };
+}
+
+/**
+ * A `requantise` layer that keeps scale, zero point and shape only narrows the range: where it is the one reader of a
+ * layer that clamps as well, that layer takes the narrower range. `dense [-128, 127]; clamp [0, 127]` becomes
+ * `dense [0, 127]`.
+ */
+function foldClamps(model: Model, output: ValueId): { model: Model; output: ValueId } {
+  const layers = [...model.layers];
+  const readers = new Map<ValueId, number>([[output, 1]]);
+  for (const layer of layers) for (const v of layer.inputs) readers.set(v, (readers.get(v) ?? 0) + 1);
+  const replaced = new Map<ValueId, ValueId>();
+  const resolve = (v: ValueId): ValueId => replaced.get(v) ?? v;
+
+  for (const [i, layer] of layers.entries()) {
+    const inputs = layer.inputs.map(resolve);
+    layers[i] = { ...layer, inputs };
+    const source = inputs[0]!;
+    const before = layers[source - 1];
+    if (before === undefined || readers.get(layer.inputs[0]!) !== 1 || !isClamp(model, layer)) continue;
+    const narrowed = narrow(before, layer.requantiser.min, layer.requantiser.max);
+    if (narrowed === undefined) continue;
+    layers[source - 1] = narrowed;
+    replaced.set(i + 1, source);
+    readers.set(source, readers.get(i + 1) ?? 0);
+  }
+  return { model: { ...model, layers }, output: resolve(output) };
+}
+
+function isClamp(model: Model, layer: Layer): layer is Extract<Layer, { kind: 'requantise' }> {
+  if (layer.kind !== 'requantise') return false;
+  const input = valueType(model, layer.inputs[0]!);
+  const { multiplier, offset, shift } = layer.requantiser;
+  const copies = shift === 0 && multiplier[0] === 1 && offset[0] === input.zeroPoint;
+  const { element, scale, zeroPoint, shape } = layer.output;
+  const same = element === input.element && scale === input.scale && zeroPoint === input.zeroPoint;
+  return copies && same && shape.join() === input.shape.join();
+}
+
+function narrow(layer: Layer, min: number, max: number): Layer | undefined {
+  const within = (l: { min: number; max: number }) => ({
+    min: Math.min(Math.max(l.min, min), max),
+    max: Math.max(Math.min(l.max, max), min),
+  });
+  switch (layer.kind) {
+    case 'dense':
+    case 'conv2d':
+    case 'averagePool':
+    case 'requantise':
+      return { ...layer, requantiser: { ...layer.requantiser, ...within(layer.requantiser) } };
+    case 'add':
+      return { ...layer, ...within(layer) };
+    case 'maxPool':
+    case 'argmax':
+      return undefined;
+  }
+}

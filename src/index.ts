@@ -1,0 +1,20 @@
+/** The public API. What is not exported here may change at any time. */
+export { emitXdp } from './backends/xdp/emit.ts';
+export { type Need, xdpNeeds } from './backends/xdp/needs.ts';
+export { planXdp, type XdpOptions, type XdpPlan } from './backends/xdp/plan.ts';
+export { planReplacement } from './backends/xdp/replacement.ts';
+export { encodeWeights } from './backends/xdp/weights.ts';
+export { type Slot, type SlotContents, XdpDevice } from './devices/xdp.ts';
+export { type Diagnostic, DiagnosticError, formatDiagnostic, type Place } from './diagnostics/index.ts';
+export { createEngine, type Engine, type EngineName } from './engines/index.ts';
+export { type ImportResult, importModel } from './import/index.ts';
+export type { Layer, LayerKind, Model } from './model/model.ts';
+export type { ElementType, TensorType } from './model/tensor.ts';
+export { interpret, interpretRows } from './reference/interpreter.ts';
+export {
+  decodePacket,
+  encodePacket,
+  type Header,
+  type InferencePacket,
+  requestPacket,
+} from './wire/index.ts';

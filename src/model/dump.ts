@@ -1,0 +1,83 @@
+import type { Layer, Model, Window } from './model.ts';
+import { macs, valueType } from './model.ts';
+import type { Requantiser } from './requantiser.ts';
+import { formatTensorType, type TensorType } from './tensor.ts';
+
+/** Numbers shown of a list before it is cut. */
+const SHOWN = 8;
+
+/**
+ * The model as text, for people and golden files: the same model gives the same bytes anywhere. Long lists are cut
+ * and followed by their length and a checksum, so that any change shows.
+ */
+export function dumpModel(model: Model): string {
+  const lines = [`model ${model.name}`, `  input ${quantised(model.input)}`];
+  for (const [i, layer] of model.layers.entries()) lines.push(...dumpLayer(model, layer, i));
+  return `${lines.join('\n')}\n`;
+}
+
+function dumpLayer(model: Model, layer: Layer, index: number): string[] {
+  const inputs = layer.inputs.map((v) => (v === 0 ? 'input' : model.layers[v - 1]!.name)).join(', ');
+  const types = layer.inputs.map((v) => formatTensorType(valueType(model, v))).join(', ');
+  return [
+    `${index} ${layer.kind} ${layer.name}`,
+    `  reads ${inputs}: ${types}`,
+    `  makes ${quantised(layer.output)}`,
+    ...details(model, layer).map((line) => `  ${line}`),
+  ];
+}
+
+function details(model: Model, layer: Layer): string[] {
+  switch (layer.kind) {
+    case 'dense':
+    case 'conv2d':
+      return [
+        ...(layer.kind === 'conv2d' ? [window(layer), `groups ${layer.groups}`] : []),
+        `macs ${macs(model, layer)}`,
+        `weights ${list(layer.weights)}`,
+        `bias ${list(layer.bias)}`,
+        ...requantiser(layer.requantiser),
+      ];
+    case 'maxPool':
+      return [window(layer)];
+    case 'averagePool':
+      return [
+        window(layer),
+        `divisors ${list(layer.divisors)}${layer.countPadding ? ' with padding' : ''}`,
+        ...requantiser(layer.requantiser),
+      ];
+    case 'requantise':
+      return requantiser(layer.requantiser);
+    case 'add':
+      return [
+        `multipliers ${list(layer.multipliers)}`,
+        `offset ${layer.offset} shift ${layer.shift} clamp ${layer.min}..${layer.max}`,
+      ];
+    case 'argmax':
+      return [];
+  }
+}
+
+const quantised = (t: TensorType): string => `${formatTensorType(t)} scale ${t.scale} zero ${t.zeroPoint}`;
+
+const window = ({ kernel, strides, pads }: Window): string =>
+  `kernel ${kernel.join('x')} strides ${strides.join('x')} pads ${pads.join(',')}`;
+
+const requantiser = (r: Requantiser): string[] => [
+  `multiplier ${list(r.multiplier)}`,
+  `offset ${list(r.offset)}`,
+  `shift ${r.shift} clamp ${r.min}..${r.max}, off at ${r.exactness.accumulators} of ${r.exactness.total}`,
+];
+
+function list(values: ArrayLike<number>): string {
+  const all = Array.from(values);
+  if (all.length <= SHOWN) return `[${all.join(' ')}]`;
+  return `[${all.slice(0, SHOWN).join(' ')} ...] of ${all.length}, checksum ${checksum(all)}`;
+}
+
+/** FNV-1a over the decimal text. */
+function checksum(values: readonly number[]): string {
+  let hash = 0x811c9dc5;
+  for (const char of values.join(' ')) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,35 @@
+import { elementRange, type Interval, type TensorType } from './tensor.ts';
+
+/** Bits of a two's complement integer that holds the interval. */
+export function signedBits({ lo, hi }: Interval): number {
+  let bits = 1;
+  while (lo < -(2 ** (bits - 1)) || hi > 2 ** (bits - 1) - 1) bits++;
+  return bits;
+}
+
+/** Accumulators must fit in 31 bits and a sign: what int32 hardware and the frameworks use. */
+export const ACCUMULATOR_BITS = 32;
+
+/**
+ * Exact bounds of each output channel's accumulator when every input may be any element of its type: inputs come off
+ * the wire, so nothing narrower may be assumed of them. `weights` is row-major, `[out][taps]`.
+ */
+export function accumulatorRanges(
+  layer: { readonly weights: Int16Array; readonly bias: ArrayLike<number> },
+  input: TensorType,
+): Interval[] {
+  const { lo, hi } = elementRange(input.element);
+  const least = lo - input.zeroPoint;
+  const most = hi - input.zeroPoint;
+  const taps = layer.weights.length / layer.bias.length;
+  return Array.from(layer.bias, (bias, o) => {
+    let positive = 0;
+    let negative = 0;
+    for (let i = o * taps; i < (o + 1) * taps; i++) {
+      const w = layer.weights[i]!;
+      if (w > 0) positive += w;
+      else negative += w;
+    }
+    return { lo: bias + positive * least + negative * most, hi: bias + positive * most + negative * least };
+  });
+}

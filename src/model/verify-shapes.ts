@@ -1,0 +1,106 @@
+import type { AveragePoolLayer, Conv2dLayer, Layer, MaxPoolLayer } from './model.ts';
+import { elementCount, formatTensorType, type TensorType } from './tensor.ts';
+import { type Report, verifyLength, verifySameCount } from './verify-report.ts';
+import { tapCounts, windowOutput } from './window.ts';
+
+/** Output shapes, lengths of weights, biases and requantisers against the input's shape. */
+export function verifyShapes(layer: Layer, inputs: readonly TensorType[], report: Report): void {
+  const input = inputs[0]!;
+  const { output } = layer;
+  switch (layer.kind) {
+    case 'dense': {
+      const outs = layer.bias.length;
+      verifyLength(report, 'weights', layer.weights.length, outs * elementCount(input.shape));
+      verifyLength(report, 'outputs', elementCount(output.shape), outs);
+      verifyChannels(layer, outs, report);
+      return;
+    }
+    case 'conv2d':
+      verifyConv(layer, input, report);
+      return;
+    case 'maxPool':
+      verifyWindow(layer, input, input.shape[0]!, report);
+      verifySameGrid(input, output, report);
+      return;
+    case 'averagePool':
+      verifyWindow(layer, input, input.shape[0]!, report);
+      return;
+    case 'requantise':
+      verifySameCount(report, input, output);
+      verifyChannels(layer, 1, report);
+      return;
+    case 'add':
+      verifySameCount(report, input, output);
+      verifySameCount(report, inputs[1]!, output);
+      return;
+    case 'argmax':
+      if (output.element !== 'uint8' || elementCount(output.shape) !== 2)
+        report(`the output is ${formatTensorType(output)}, not uint8[2]`);
+      if (elementCount(input.shape) > 256) report('more than 256 classes do not fit in a byte');
+      return;
+  }
+}
+
+type WithRequantiser = Extract<Layer, { readonly requantiser: unknown }>;
+
+function verifyChannels({ requantiser }: WithRequantiser, channels: number, report: Report): void {
+  verifyLength(report, 'multipliers', requantiser.multiplier.length, channels);
+  verifyLength(report, 'offsets', requantiser.offset.length, channels);
+}
+
+function verifyConv(layer: Conv2dLayer, input: TensorType, report: Report): void {
+  const outs = layer.bias.length;
+  const { groups, kernel } = layer;
+  verifyWindow(layer, input, outs, report);
+  if (!Number.isInteger(groups) || groups < 1 || input.shape[0]! % groups !== 0 || outs % groups !== 0) {
+    report(`${groups} groups do not divide ${input.shape[0]} input and ${outs} output channels`);
+    return;
+  }
+  const taps = (input.shape[0]! / groups) * kernel[0] * kernel[1];
+  verifyLength(report, 'weights', layer.weights.length, outs * taps);
+  verifyChannels(layer, outs, report);
+}
+
+/** The output size follows from the window; each window of a pool holds an element. */
+function verifyWindow(
+  layer: Conv2dLayer | MaxPoolLayer | AveragePoolLayer,
+  input: TensorType,
+  channels: number,
+  report: Report,
+): void {
+  const { kernel, strides, pads, output } = layer;
+  if (input.shape.length !== 3) {
+    report(`reads ${formatTensorType(input)}, not [channels, height, width]`);
+    return;
+  }
+  if ([...kernel, ...strides].some((n) => !Number.isInteger(n) || n < 1)) {
+    report('window or stride below 1');
+    return;
+  }
+  if (pads.some((n) => !Number.isInteger(n) || n < 0)) {
+    report('pads below 0');
+    return;
+  }
+  const [, height, width] = input.shape;
+  const expected = [channels, ...windowOutput(layer, height!, width!)];
+  if (output.shape.join() !== expected.join())
+    report(`the output is ${formatTensorType(output)}, its shape should be [${expected.join(', ')}]`);
+  if (layer.kind === 'conv2d') return;
+  const counts = tapCounts(layer, height!, width!);
+  if (counts.includes(0)) report('a window holds padding alone');
+  if (layer.kind === 'averagePool') verifyDivisors(layer, counts, report);
+}
+
+/** One divisor if padding counts, else each number of elements that a window can hold. */
+function verifyDivisors(layer: AveragePoolLayer, counts: readonly number[], report: Report): void {
+  const { divisors, countPadding, kernel } = layer;
+  const expected = countPadding ? [kernel[0] * kernel[1]] : counts;
+  if (divisors.join() !== expected.join())
+    report(`divisors [${divisors.join(', ')}], expected [${expected.join(', ')}]`);
+  verifyChannels(layer, divisors.length, report);
+}
+
+function verifySameGrid(input: TensorType, output: TensorType, report: Report): void {
+  const same = (['element', 'scale', 'zeroPoint'] as const).every((key) => input[key] === output[key]);
+  if (!same) report('a maximum keeps element type, scale and zero point');
+}

@@ -1,0 +1,63 @@
+import { type Requantiser, requantise } from '../model/requantiser.ts';
+import type { Interval } from '../model/tensor.ts';
+
+/**
+ * The requantiser of one channel with its clamp moved in front of the multiply:
+ * `q = min + floor(((clamp(acc, from, to) - from) * multiplier + offset) / 2^shift)`.
+ * Clamping accumulators is a matter of masks for all lanes of a word at once, and what is left needs no sign:
+ * `0 <= (to - from) * multiplier + offset < (max - min + 1) * 2^shift`.
+ */
+export interface ClampWindow {
+  readonly from: number;
+  readonly to: number;
+  readonly multiplier: number;
+  readonly offset: number;
+}
+
+/**
+ * @pre `ranges[c]` bounds the accumulator of channel c
+ * @post the window form equals `requantise` at every accumulator of the range
+ * @returns undefined where a channel leaps over several q at its lower clamp: then no such form exists
+ */
+export function clampWindows(r: Requantiser, ranges: readonly Interval[]): ClampWindow[] | undefined {
+  const windows: ClampWindow[] = [];
+  for (const [c, range] of ranges.entries()) {
+    const from = lastAt(r, c, range, r.min);
+    const to = firstAt(r, c, range, r.max, from);
+    if (from === to) {
+      // A channel that never leaves its clamp; its line may be far away from it.
+      windows.push({ from, to, multiplier: 0, offset: (requantise(r, c, from) - r.min) * 2 ** r.shift });
+      continue;
+    }
+    const multiplier = r.multiplier[c]!;
+    const offset = from * multiplier + r.offset[c]! - r.min * 2 ** r.shift;
+    if (offset < 0 || (to - from) * multiplier + offset >= (r.max - r.min + 1) * 2 ** r.shift)
+      return undefined;
+    windows.push({ from, to, multiplier, offset });
+  }
+  return windows;
+}
+
+/** Largest accumulator of the range that still gives q, or the range's own beginning. */
+function lastAt(r: Requantiser, c: number, range: Interval, q: number): number {
+  return bisect(range.lo, range.hi, (acc) => requantise(r, c, acc) <= q);
+}
+
+/** Smallest accumulator from `from` on that gives q, or the range's own end. */
+function firstAt(r: Requantiser, c: number, range: Interval, q: number, from: number): number {
+  if (requantise(r, c, from) >= q) return from;
+  const below = bisect(from, range.hi, (acc) => requantise(r, c, acc) < q);
+  return Math.min(below + 1, range.hi);
+}
+
+/** Largest x in `[lo, hi]` for which the condition holds, given that it holds up to some x and not beyond; else lo. */
+function bisect(lo: number, hi: number, holds: (x: number) => boolean): number {
+  let left = lo;
+  let right = hi + 1;
+  while (right - left > 1) {
+    const middle = Math.floor((left + right) / 2);
+    if (holds(middle)) left = middle;
+    else right = middle;
+  }
+  return left;
+}

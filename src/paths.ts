@@ -1,0 +1,7 @@
+import { fileURLToPath } from 'node:url';
+
+/** Folder of the hand-written eBPF headers; the same from `src/` and from `dist/`. */
+export const EBPF_DIR = fileURLToPath(new URL('../ebpf', import.meta.url));
+
+/** Folder of the hand-written P4. */
+export const P4_DIR = fileURLToPath(new URL('../p4', import.meta.url));

@@ -1,0 +1,11 @@
+/** Limits of XDP programs that matter here; Linux 5.17 and later. */
+export const xdpLimits = {
+  /** BPF_COMPLEXITY_LIMIT_INSNS: instructions that the verifier walks, over all paths. */
+  verifiedInstructions: 1_000_000,
+  /** MAX_BPF_STACK, bytes. */
+  stackBytes: 512,
+  /** KMALLOC_MAX_SIZE of array maps, bytes of one value. */
+  mapValueBytes: 4 * 1024 * 1024,
+  /** PCPU_MIN_UNIT_SIZE: one value of a per-CPU array, bytes. */
+  perCpuValueBytes: 32 * 1024,
+} as const;

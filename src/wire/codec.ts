@@ -1,0 +1,101 @@
+import type { ElementType } from '../model/tensor.ts';
+import {
+  elementTypes,
+  flagTurnRound,
+  HEADER_BYTES,
+  HEADER_VERSION,
+  type HeaderFieldName,
+  headerFields,
+  MAGIC,
+  packetKinds,
+} from './header.ts';
+
+/** Every field as a number, `jobId` as a bigint. */
+export type Header = { readonly [N in HeaderFieldName]: N extends 'jobId' ? bigint : number };
+
+export interface InferencePacket {
+  readonly header: Header;
+  readonly activations: Uint8Array;
+}
+
+/** Where each field begins, in bytes. */
+const offsets: ReadonlyMap<HeaderFieldName, number> = (() => {
+  const map = new Map<HeaderFieldName, number>();
+  let at = 0;
+  for (const f of headerFields) {
+    map.set(f.name, at);
+    at += f.bits / 8;
+  }
+  return map;
+})();
+
+export const fieldOffset = (name: HeaderFieldName): number => offsets.get(name)!;
+
+/** Header and activations as one UDP payload. @throws RangeError if a field does not fit its width. */
+export function encodePacket({ header, activations }: InferencePacket): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + activations.length);
+  const view = new DataView(bytes.buffer);
+  for (const { name, bits } of headerFields) {
+    const value = header[name];
+    if (value < 0 || value >= 2 ** bits) throw new RangeError(`${name} = ${value} does not fit ${bits} bits`);
+    const at = fieldOffset(name);
+    if (bits === 8) view.setUint8(at, Number(value));
+    else if (bits === 16) view.setUint16(at, Number(value));
+    else if (bits === 32) view.setUint32(at, Number(value));
+    else view.setBigUint64(at, BigInt(value));
+  }
+  bytes.set(activations, HEADER_BYTES);
+  return bytes;
+}
+
+/** Reads a UDP payload; `undefined` if it is not ours, or not whole. Bytes behind the activations are refused too. */
+export function decodePacket(payload: Uint8Array): InferencePacket | undefined {
+  if (payload.length < HEADER_BYTES) return undefined;
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  const read = (name: HeaderFieldName, bits: number): number | bigint => {
+    const at = fieldOffset(name);
+    if (bits === 8) return view.getUint8(at);
+    if (bits === 16) return view.getUint16(at);
+    return bits === 32 ? view.getUint32(at) : view.getBigUint64(at);
+  };
+  const header = Object.fromEntries(headerFields.map((f) => [f.name, read(f.name, f.bits)])) as Header;
+  if (header.magic !== MAGIC || header.headerVersion !== HEADER_VERSION) return undefined;
+  if (payload.length !== HEADER_BYTES + header.elementCount) return undefined;
+  return { header, activations: payload.subarray(HEADER_BYTES) };
+}
+
+/** What a request needs beyond the defaults. */
+export interface RequestOptions {
+  readonly modelId: number;
+  readonly modelVersion: number;
+  readonly layerCount: number;
+  readonly element: ElementType;
+  readonly jobId?: bigint;
+  readonly sequence?: number;
+  readonly nextLayer?: number;
+  readonly trustZone?: number;
+  readonly turnRound?: boolean;
+}
+
+/** A whole tensor as one request. */
+export function requestPacket(activations: Uint8Array, o: RequestOptions): InferencePacket {
+  const header: Header = {
+    magic: MAGIC,
+    headerVersion: HEADER_VERSION,
+    kind: packetKinds.request,
+    flags: o.turnRound ? flagTurnRound : 0,
+    modelId: o.modelId,
+    modelVersion: o.modelVersion,
+    nextLayer: o.nextLayer ?? 0,
+    layerCount: o.layerCount,
+    elementType: elementTypes[o.element],
+    trustZone: o.trustZone ?? 0,
+    elementCount: activations.length,
+    jobId: o.jobId ?? 0n,
+    sequence: o.sequence ?? 0,
+    fragmentIndex: 0,
+    fragmentCount: 1,
+    reserved: 0,
+  };
+  return { header, activations };
+}

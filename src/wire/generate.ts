@@ -1,0 +1,120 @@
+import {
+  DEFAULT_PORT,
+  elementTypes,
+  flagTurnRound,
+  HEADER_BYTES,
+  HEADER_VERSION,
+  headerFields,
+  MAGIC,
+  packetKinds,
+  verdicts,
+} from './header.ts';
+
+const GENERATED = 'Made from src/wire/header.ts by `npm run generate`; do not edit.';
+
+const snake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+const upper = (name: string): string => snake(name).toUpperCase();
+const hex = (value: number): string => `0x${value.toString(16)}`;
+
+/** Constants that both languages share, as name and literal. */
+const constants: readonly (readonly [name: string, bits: 8 | 16, literal: string])[] = [
+  ['MAGIC', 16, hex(MAGIC)],
+  ['HEADER_VERSION', 8, `${HEADER_VERSION}`],
+  ['DEFAULT_PORT', 16, `${DEFAULT_PORT}`],
+  ...Object.entries(packetKinds).map(([name, v]) => [`KIND_${upper(name)}`, 8, `${v}`] as const),
+  ...Object.entries(elementTypes).map(([name, v]) => [`ELEMENT_${upper(name)}`, 8, `${v}`] as const),
+  ['FLAG_TURN_ROUND', 16, hex(flagTurnRound)],
+];
+
+/** `ebpf/intransit_wire.h`: the struct and the constants for C. */
+export function wireHeaderC(): string {
+  const fields = headerFields.map((f) => {
+    const type = f.bits === 8 ? '__u8' : `__be${f.bits}`;
+    return `\t${type} ${snake(f.name)}; /* ${f.description} */`;
+  });
+  return [
+    '/* SPDX-License-Identifier: Apache-2.0 */',
+    `/* ${GENERATED} */`,
+    '#ifndef INTRANSIT_WIRE_H',
+    '#define INTRANSIT_WIRE_H',
+    '',
+    '#include <linux/types.h>',
+    '',
+    ...constants.map(([name, , literal]) => `#define INTRANSIT_${name} ${literal}`),
+    `#define INTRANSIT_HEADER_BYTES ${HEADER_BYTES}`,
+    '',
+    '/* Counter of each verdict. */',
+    'enum intransit_verdict {',
+    ...verdicts.map((v, i) => `\tINTRANSIT_${upper(v.name)} = ${i}, /* ${v.description} */`),
+    `\tINTRANSIT_VERDICTS = ${verdicts.length},`,
+    '};',
+    '',
+    'struct intransit_header {',
+    ...fields,
+    '} __attribute__((packed));',
+    '',
+    '#endif',
+    '',
+  ].join('\n');
+}
+
+/** `p4/intransit_wire.p4`: the header type and the constants for P4_16. */
+export function wireHeaderP4(): string {
+  return [
+    '// SPDX-License-Identifier: Apache-2.0',
+    `// ${GENERATED}`,
+    '#ifndef INTRANSIT_WIRE_P4',
+    '#define INTRANSIT_WIRE_P4',
+    '',
+    ...constants.map(([name, bits, literal]) => `const bit<${bits}> INTRANSIT_${name} = ${literal};`),
+    '',
+    '// Counter of each verdict.',
+    ...verdicts.map((v, i) => `const bit<32> INTRANSIT_${upper(v.name)} = ${i}; // ${v.description}`),
+    `const bit<32> INTRANSIT_VERDICTS = ${verdicts.length};`,
+    '',
+    'header intransit_header_t {',
+    ...headerFields.map((f) => `    bit<${f.bits}> ${snake(f.name)}; // ${f.description}`),
+    '}',
+    '',
+    '#endif',
+    '',
+  ].join('\n');
+}
+
+/** `docs/wire.md`: the same for people. */
+export function wireHeaderDocs(): string {
+  let at = 0;
+  const rows = headerFields.map((f) => {
+    const row = `| ${at} | ${f.bits / 8} | \`${f.name}\` | ${f.description} |`;
+    at += f.bits / 8;
+    return row;
+  });
+  return [
+    `<!-- ${GENERATED} -->`,
+    '# The inference header',
+    '',
+    `UDP payload, by default to port ${DEFAULT_PORT}. All fields are big-endian. The activations follow behind byte`,
+    `${HEADER_BYTES}, one byte an element, row-major.`,
+    '',
+    '| byte | size | field | meaning |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+    `Kinds: ${Object.entries(packetKinds)
+      .map(([k, v]) => `${v} ${k}`)
+      .join(', ')}. ` +
+      `Element types: ${Object.entries(elementTypes)
+        .map(([k, v]) => `${v} ${k}`)
+        .join(', ')}. ` +
+      `Flags: ${hex(flagTurnRound)} turn round.`,
+    '',
+    '## What becomes of a packet',
+    '',
+    'A device computes a packet or passes it on untouched; either way it counts it, once.',
+    '',
+    '| counter | name | meaning |',
+    '|---|---|---|',
+    ...verdicts.map((v, i) => `| ${i} | \`${v.name}\` | ${v.description} |`),
+    '',
+  ].join('\n');
+}

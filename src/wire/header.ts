@@ -1,0 +1,76 @@
+/**
+ * The inference header: UDP payload of every packet that carries activations. This is its only definition: the codec
+ * (`codec.ts`), the C struct (`ebpf/intransit_wire.h`) and the P4 header (`p4/intransit_wire.p4`) are made from it.
+ * All fields are big-endian and whole bytes; the activations follow, one byte an element.
+ */
+
+export interface HeaderField {
+  readonly name: string;
+  readonly bits: 8 | 16 | 32 | 64;
+  readonly description: string;
+}
+
+const field = <N extends string, B extends HeaderField['bits']>(name: N, bits: B, description: string) =>
+  ({ name, bits, description }) as const;
+
+export const headerFields = [
+  field('magic', 16, 'Always 0x49a7; anything else is not ours'),
+  field('headerVersion', 8, 'Layout of this header: 1'),
+  field('kind', 8, 'Request, result, error or probe'),
+  field('flags', 16, 'Bit set, see the flags'),
+  field('modelId', 16, 'Which model; unique in the network'),
+  field('modelVersion', 16, 'Which weights; a packet is computed by one version from end to end'),
+  field('nextLayer', 8, 'The cursor: index of the first layer not yet computed'),
+  field('layerCount', 8, 'Layers of the whole model; the cursor of a result'),
+  field('elementType', 8, 'Type of the activations'),
+  field('trustZone', 8, 'Zone that a device must be in to compute this packet; 0 is any'),
+  field('elementCount', 16, 'Activations in this packet'),
+  field('jobId', 64, "The application's agent, workflow or job; returned as sent"),
+  field('sequence', 32, 'Number of the request within the job; returned as sent'),
+  field('fragmentIndex', 8, 'Which part of the tensor this is, from 0'),
+  field('fragmentCount', 8, 'Parts of the tensor; 1 is all of it'),
+  field('reserved', 16, 'Zero'),
+] as const satisfies readonly HeaderField[];
+
+export type HeaderFieldName = (typeof headerFields)[number]['name'];
+
+export const HEADER_BYTES = headerFields.reduce((bytes, f) => bytes + f.bits / 8, 0);
+export const MAGIC = 0x49a7;
+export const HEADER_VERSION = 1;
+
+/** UDP destination port of requests unless a deployment names another; a registered port that nobody claims. */
+export const DEFAULT_PORT = 18858;
+
+export const packetKinds = { request: 1, result: 2, error: 3, probe: 4 } as const;
+export const elementTypes = { uint8: 1, int8: 2 } as const;
+
+/** The device that computes the last layer sends the packet back where it came from. */
+export const flagTurnRound = 0x0001;
+
+/** Ethernet, IPv4 without options and UDP, in bytes: what stands before the header. */
+export const OUTER_BYTES = 14 + 20 + 8;
+
+/**
+ * What became of a packet: index of the device's counter, and why it was passed on untouched. A packet is counted once.
+ */
+export const verdicts = [
+  { name: 'computed', description: 'All layers that the device holds were computed' },
+  { name: 'foreign', description: 'Not UDP over IPv4 to the inference port' },
+  { name: 'ip_fragment', description: 'An IPv4 fragment: the activations may be elsewhere' },
+  { name: 'ip_options', description: 'IPv4 header with options' },
+  { name: 'truncated', description: 'Shorter than its own length fields say' },
+  { name: 'bad_magic', description: 'To our port, but without the magic or of another header version' },
+  { name: 'not_request', description: 'A result, error or probe' },
+  { name: 'unknown_model', description: 'The device holds no such model' },
+  { name: 'unknown_version', description: 'The device holds other versions of the model' },
+  { name: 'cursor_elsewhere', description: 'The next layer is not where this device begins' },
+  { name: 'bad_shape', description: 'Element type, element count or layer count are not those of the model' },
+  { name: 'oversized', description: 'More bytes behind the activations than the header accounts for' },
+  { name: 'tensor_fragment', description: 'One part of a tensor that the layer needs whole' },
+  { name: 'zone_refused', description: 'The device may not compute for this trust zone' },
+  { name: 'failed', description: 'The device could not finish, for example for lack of headroom' },
+] as const;
+
+export type VerdictName = (typeof verdicts)[number]['name'];
+
+export const verdictIndex = (name: VerdictName): number => verdicts.findIndex((v) => v.name === name);

@@ -1,0 +1,3 @@
+export * from './codec.ts';
+export * from './frame.ts';
+export * from './header.ts';
