@@ -52,13 +52,19 @@ static __always_inline __u64 intransit_lane(__u64 v, const int at, const int bit
 	return at + bits >= 64 ? v : v & ((1ULL << bits) - 1);
 }
 
+/* All ones where x < 0, else zero. Opaque on both sides: clang knows what a shifted difference is, and what a mask is. */
+static __always_inline __s64 intransit_sign(__s64 x)
+{
+	INTRANSIT_OPAQUE(x);
+	x >>= 63;
+	INTRANSIT_OPAQUE(x);
+	return x;
+}
+
 /* x < 0 ? 0 : x */
 static __always_inline __s64 intransit_at_least_zero(__s64 x)
 {
-	__s64 negative = x >> 63;
-
-	INTRANSIT_OPAQUE(negative);
-	return x & ~negative;
+	return x & ~intransit_sign(x);
 }
 
 /* Clamps x to [min, max]. */

@@ -1,6 +1,10 @@
 /** The public API. What is not exported here may change at any time. */
+
+export type { Need } from './backends/common/need.ts';
+export { emitP4 } from './backends/p4/emit.ts';
+export { type P4Options, type P4Plan, planP4 } from './backends/p4/plan.ts';
 export { emitXdp } from './backends/xdp/emit.ts';
-export { type Need, xdpNeeds } from './backends/xdp/needs.ts';
+export { xdpNeeds } from './backends/xdp/needs.ts';
 export { planXdp, type XdpOptions, type XdpPlan } from './backends/xdp/plan.ts';
 export { planReplacement } from './backends/xdp/replacement.ts';
 export { encodeWeights } from './backends/xdp/weights.ts';

@@ -28,7 +28,7 @@ export interface TestRunResult {
   /** The program's return value; see `XdpVerdict`. */
   readonly verdict: number;
   readonly packet: Buffer;
-  /** Mean of the runs, in ns, as the kernel measured it; of one run it holds the clock's own cost, about 20 ns. */
+  /** Mean of the runs, in ns, as the kernel measured it; that of a single run includes reading the clock. */
   readonly durationNs: number;
 }
 
@@ -74,7 +74,7 @@ export class BpfProgram {
   /**
    * Runs the program on a packet, in this thread and on no interface. For many runs see `createTestRunner`.
    *
-   * @throws KernelCallError EINVAL (the packet is too short, or longer than a page holds), ENOSPC (`dataOutSize`)
+   * @throws KernelCallError EINVAL (shorter than 14 bytes, or longer than the kernel takes), ENOSPC (`dataOutSize`)
    */
   testRun({ packet, repeat = 1, dataOutSize }: TestRunOptions): TestRunResult {
     const runner = createTestRunner(this, packet.length, dataOutSize);

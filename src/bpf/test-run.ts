@@ -79,7 +79,7 @@ function runError(name: string, errno: number, length: number, room: number): Ke
 }
 
 function runRemedy(errno: number, room: number): string {
-  if (errno === EINVAL) return 'pass a whole Ethernet frame: at least 14 bytes, and no more than fit a page';
+  if (errno === EINVAL) return 'pass a frame of at least 14 bytes; older kernels take about 3,500 at most';
   if (errno === ENOSPC) return `pass a dataOutSize above ${room}: the program lengthens its packet`;
   if (errno === EINTR) return 'run again: a signal interrupted the repeats';
   return 'check that the program is an XDP program';

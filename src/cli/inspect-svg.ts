@@ -10,7 +10,7 @@ export interface Bar {
   readonly unit: string;
 }
 
-const WIDTH = 720;
+const WIDTH = 800;
 const ROW = 56;
 const BAR = 26;
 const MARGIN = 20;

@@ -61,3 +61,10 @@ export function summariseP4c(log: string): string {
   const rest = lines.length === 1 ? '' : ` (and ${lines.length - 1} more)`;
   return `${lines[0]!.replace(/^.*?(?=\[--|error:|warning:|Compiler)/, '').trim()}${rest}`;
 }
+
+/** Compiles a program of ours. @throws DiagnosticError where p4c is missing or has anything to say */
+export async function compileP4Program(program: string, json: string, file: string): Promise<void> {
+  const { ok, log } = await runP4c(program, json);
+  // A warning is a fault of ours: what p4c doubts may not mean what was proven.
+  if (!ok || log !== '') refuse('tool-failed', { tool: P4C, summary: summariseP4c(log) }, { file }, log);
+}

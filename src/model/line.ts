@@ -47,10 +47,13 @@ function hull(points: readonly Point[], side: 1 | -1): Point[] {
   return kept;
 }
 
+/** Steep enough for a jump over all 256 q at one accumulator; with it products stay below 2^53 at any shift. */
+const STEEPEST: Fraction = { numerator: 512, denominator: 1 };
+
 /** Slopes of all lines that satisfy the constraints of these hulls; undefined if there is none. */
 export function feasibleSlopes({ atLeast, lessThan }: Constraints): SlopeInterval | undefined {
   let lo: Fraction = { numerator: -1, denominator: 1 };
-  let hi: Fraction = { numerator: 2 ** 20, denominator: 1 };
+  let hi = STEEPEST;
   // slope * (above.acc - below.acc) < above.q - below.q, for each pair.
   for (const below of atLeast)
     for (const above of lessThan) {

@@ -127,9 +127,9 @@ function analyse(source: SourceRounding, range: Interval, min: number, max: numb
       slopes = feasibleSlopes(facing);
     }
   }
-  const steepest = slopes === undefined ? estimate : slopes.hi.numerator / slopes.hi.denominator;
-  const widest =
-    Math.max(Math.abs(range.lo), Math.abs(range.hi), 1) * Math.min(steepest, 2 * estimate + 1) + 512;
+  // Multipliers are taken from the lower end of the interval.
+  const slope = slopes === undefined ? estimate : slopes.lo.numerator / slopes.lo.denominator;
+  const widest = Math.max(Math.abs(range.lo), Math.abs(range.hi), 1) * slope * 1.01 + 512;
   const maxShift = Math.min(MAX_SHIFT, Math.floor(52 - Math.log2(widest)));
   return { range, source: found, hulls: facing, slopes, estimate, maxShift };
 }

@@ -83,11 +83,14 @@ export class P4RuntimeClient {
     stream.on('data', (message: StreamResponse) => this.#receive(message));
     stream.on('error', (e: ServiceError) => this.#arbitrated?.(p4runtimeError('StreamChannel', e)));
     stream.on('end', () =>
-      this.#arbitrated?.(new P4RuntimeError('StreamChannel', status.UNAVAILABLE, 'the device closed the stream')),
+      this.#arbitrated?.(
+        new P4RuntimeError('StreamChannel', status.UNAVAILABLE, 'the device closed the stream'),
+      ),
     );
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => this.#arbitrated?.(new P4RuntimeError('StreamChannel', status.DEADLINE_EXCEEDED, 'no arbitration')),
+        () =>
+          this.#arbitrated?.(new P4RuntimeError('StreamChannel', status.DEADLINE_EXCEEDED, 'no arbitration')),
         this.#timeoutMs,
       );
       this.#arbitrated = (error) => {
@@ -164,13 +167,14 @@ export class P4RuntimeClient {
     const { path, requestSerialize, responseDeserialize } = service.Read!;
     return new Promise((resolve, reject) => {
       const found: Entity[] = [];
-      const stream: ClientReadableStream<{ entities: readonly Entity[] }> = this.#client.makeServerStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize as (bytes: Buffer) => { entities: readonly Entity[] },
-        { deviceId: this.#deviceId, entities },
-        { deadline: this.#deadline() },
-      );
+      const stream: ClientReadableStream<{ entities: readonly Entity[] }> =
+        this.#client.makeServerStreamRequest(
+          path,
+          requestSerialize,
+          responseDeserialize as (bytes: Buffer) => { entities: readonly Entity[] },
+          { deviceId: this.#deviceId, entities },
+          { deadline: this.#deadline() },
+        );
       stream.on('data', (message) => found.push(...message.entities));
       stream.on('error', (e: ServiceError) => reject(p4runtimeError('Read', e)));
       stream.on('end', () => resolve(found));

@@ -1,4 +1,4 @@
-import { Metadata, type ServiceError, status as grpcStatus } from '@grpc/grpc-js';
+import { status as grpcStatus, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { p4runtimeRoot } from './schema.ts';
 
 /** What the server says of one update of a batch. */

@@ -150,7 +150,14 @@ const messages: Messages = {
 };
 
 const enums: Enums = {
-  'p4.config.v1.MatchField.MatchType': { UNSPECIFIED: 0, EXACT: 2, LPM: 3, TERNARY: 4, RANGE: 5, OPTIONAL: 6 },
+  'p4.config.v1.MatchField.MatchType': {
+    UNSPECIFIED: 0,
+    EXACT: 2,
+    LPM: 3,
+    TERNARY: 4,
+    RANGE: 5,
+    OPTIONAL: 6,
+  },
   'p4.config.v1.Table.IdleTimeoutBehavior': { NO_TIMEOUT: 0, NOTIFY_CONTROL: 1 },
   'p4.config.v1.ActionRef.Scope': { TABLE_AND_DEFAULT: 0, TABLE_ONLY: 1, DEFAULT_ONLY: 2, GROUP_ACTION: 3 },
   'p4.config.v1.CounterSpec.Unit': { UNSPECIFIED: 0, BYTES: 1, PACKETS: 2, BOTH: 3 },
@@ -170,7 +177,10 @@ const services: Services = {
   'p4.v1.P4Runtime': {
     Write: ['WriteRequest', 'WriteResponse'],
     Read: ['ReadRequest', 'stream ReadResponse'],
-    SetForwardingPipelineConfig: ['SetForwardingPipelineConfigRequest', 'SetForwardingPipelineConfigResponse'],
+    SetForwardingPipelineConfig: [
+      'SetForwardingPipelineConfigRequest',
+      'SetForwardingPipelineConfigResponse',
+    ],
     StreamChannel: ['stream StreamMessageRequest', 'stream StreamMessageResponse'],
     Capabilities: ['CapabilitiesRequest', 'CapabilitiesResponse'],
   },

@@ -34,7 +34,13 @@ function scalarText(field: Field, value: unknown): string {
 function isDefault(field: Field, value: unknown): boolean {
   if (field.partOf !== null) return false;
   const zeroEnum = isEnum(field) && (field.resolvedType as Enum).values[String(value)] === 0;
-  return value === 0 || value === '' || value === false || zeroEnum || (value instanceof Uint8Array && value.length === 0);
+  return (
+    value === 0 ||
+    value === '' ||
+    value === false ||
+    zeroEnum ||
+    (value instanceof Uint8Array && value.length === 0)
+  );
 }
 
 const isEnum = (field: Field): boolean => field.resolvedType !== null && 'values' in field.resolvedType;

@@ -73,7 +73,9 @@ export type FieldMatch = { readonly fieldId: number } & (
 export interface TableEntry {
   readonly tableId: number;
   readonly match?: readonly FieldMatch[];
-  readonly action?: { readonly action: { readonly actionId: number; readonly params?: readonly ActionParam[] } };
+  readonly action?: {
+    readonly action: { readonly actionId: number; readonly params?: readonly ActionParam[] };
+  };
   readonly priority?: number;
   readonly isDefaultAction?: boolean;
   readonly isConst?: boolean;

@@ -14,7 +14,7 @@ describeWith([...loading, 'xdp-link'], 'an XDP link', () => {
   beforeAll(async () => {
     veth = createVeth('attach');
     object = await openObject(await fixture('count-udp'));
-  }, 60_000);
+  });
   afterAll(() => {
     object?.close();
     veth?.remove();
@@ -75,7 +75,7 @@ describeWith([...loading, 'xdp-link'], 'an XDP link', () => {
     link.update(object.program('count_udp'));
     expect(link.info().programId).toBe(object.program('count_udp').info().id);
     expect(await arrives()).toBe(true);
-  }, 60_000);
+  });
 
   it('keeps its program although the object is closed', async () => {
     const other = await openObject(await fixture('count-udp'));
@@ -99,7 +99,7 @@ describeWith([...loading, 'xdp-link'], 'an XDP link', () => {
     await once(child, 'exit');
     for (const end = Date.now() + DEADLINE_MS; /\bxdp/.test(shown()) && Date.now() < end; ) await sleep(20);
     expect(shown()).not.toMatch(/\bxdp/);
-  }, 60_000);
+  });
 
   it('is refused where another program is, in the same mode and in the other', async () => {
     using link = object.program('pass').attachXdp({ interface: 'far', mode: 'native', netns: veth.farNs });

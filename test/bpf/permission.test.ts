@@ -23,5 +23,5 @@ describeWith(loading, 'without root', () => {
       privilege: 'unsupported',
       'xdp-program': 'unknown',
     });
-  }, 60_000);
+  });
 });

@@ -20,7 +20,7 @@ describeWith([...loading, 'xdp-link'], 'pins', () => {
     folder = ensureBpffs('intransit', mountPoint);
     veth = createVeth('pin');
     object = await openObject(await fixture('count-udp'));
-  }, 60_000);
+  });
   afterAll(() => {
     object?.close();
     veth?.remove();

@@ -93,6 +93,15 @@ describe('fitRequantiser', () => {
     expect(fit).toMatchObject({ multiplier: [3], shift: 3 });
   });
 
+  it('serves a channel of one step, or none, beside one that needs a large shift', () => {
+    const sources = [float32Rounding(Math.fround(3.1e-4), 0), (acc: number) => (acc < 17 ? 0 : 1), () => 3];
+    const ranges = sources.map(() => ({ lo: -300_000, hi: 300_000 }));
+    const { fit, off } = bruteForce(sources, ranges, 0, 255);
+    expect(fit.shift).toBeGreaterThan(20);
+    expect(fit.exactness.accumulators).toBe(off);
+    expect(off).toBeLessThan(3);
+  });
+
   it('needs no multiplier for a constant', () => {
     const fit = fitRequantiser([() => 7], [{ lo: -1000, hi: 1000 }], 0, 255);
     expect(requantise(fit, 0, 12)).toBe(7);

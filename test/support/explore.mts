@@ -1,9 +1,9 @@
-import { randomMlp, randomCnn } from '/work/main/test/support/models.ts';
-import { random, randomRows } from '/work/main/test/support/random.ts';
-import { compareXdp, inParallel, foretold } from '/work/main/test/support/xdp.ts';
-import { planXdp } from '/work/main/src/backends/xdp/plan.ts';
-import { elementCount } from '/work/main/src/model/tensor.ts';
-import { outputType } from '/work/main/src/model/model.ts';
+import { randomMlp, randomCnn } from './models.ts';
+import { random, randomRows } from './random.ts';
+import { compareXdp, inParallel, foretold } from './xdp.ts';
+import { planXdp } from '../../src/backends/xdp/plan.ts';
+import { elementCount } from '../../src/model/tensor.ts';
+import { outputType } from '../../src/model/model.ts';
 const kind = process.argv[2]!, from = Number(process.argv[3]), to = Number(process.argv[4]);
 const options = JSON.parse(process.argv[5] ?? '{}');
 const t0 = Date.now();

@@ -30,7 +30,12 @@ export type Expression =
   /** Zero-extends, or drops the high bits. */
   | { readonly kind: 'cast'; readonly operand: Expression; readonly width: number }
   /** Left is the more significant. */
-  | { readonly kind: 'concat'; readonly left: Expression; readonly right: Expression; readonly width: number };
+  | {
+      readonly kind: 'concat';
+      readonly left: Expression;
+      readonly right: Expression;
+      readonly width: number;
+    };
 
 export type BinaryOperator = '+' | '-' | '*' | '&' | '|' | '^';
 

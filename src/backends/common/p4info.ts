@@ -4,9 +4,9 @@ import { type ActionModel, actionsOf, type TableModel, type TableSet } from './t
 const preamble = (id: number, name: string): Preamble => ({ id, name, alias: name });
 
 /** The P4Info of a device with these tables; in order of ids. */
-export function p4infoOf({ tables, counters }: TableSet): P4Info {
+export function p4infoOf({ tables, counters }: TableSet, arch = 'v1model'): P4Info {
   return {
-    pkgInfo: { arch: 'v1model' },
+    pkgInfo: { arch },
     tables: [...tables].sort((a, b) => a.id - b.id).map(tableInfo),
     actions: actionsOf(tables).map(actionInfo),
     counters: counters.map((c) => ({

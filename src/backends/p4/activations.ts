@@ -5,11 +5,12 @@ export interface Placement {
   readonly width: number;
   /** Least significant of the eight bits. */
   readonly offset: number;
+  /** The field is one of the packet: between elements of one run lie others. */
+  readonly mixed?: boolean;
 }
 
 /**
- * A tensor in fields of the program. Fields that hold lanes are zero outside of their elements' bits; fields that come
- * off the wire hold elements without gaps.
+ * A tensor in fields of the program. Fields that hold lanes are zero outside of their elements' bits, but for mixed ones.
  */
 export interface Activations {
   /** Row-major, one an element. */
@@ -32,6 +33,7 @@ export interface Run {
   readonly pitch: number;
   /** Which elements, ascending by offset; indices into the list given to `findRuns`. */
   readonly members: readonly number[];
+  readonly mixed: boolean;
 }
 
 /** Splits elements into runs, each as long as it gets; runs in the order in which their fields are first met. */
@@ -63,6 +65,7 @@ function splitByPitch(members: readonly number[], placements: readonly Placement
       offset: first.offset,
       pitch,
       members: members.slice(at, end),
+      mixed: first.mixed ?? false,
     });
     at = end;
   }

@@ -16,13 +16,9 @@ const WIDTH = 24;
  */
 export function emitArgmax(code: Code, name: string, input: Activations): Activations {
   const field = (part: string) => code.field(`${name}_${part}`, WIDTH);
-  const [best, second, larger, smaller, difference] = ['best', 'second', 'larger', 'smaller', 'd'].map(field) as [
-    Expression,
-    Expression,
-    Expression,
-    Expression,
-    Expression,
-  ];
+  const [best, second, larger, smaller, difference] = ['best', 'second', 'larger', 'smaller', 'd'].map(
+    field,
+  ) as [Expression, Expression, Expression, Expression, Expression];
   const keys = input.placements.map((p, i) => keyOf(p, i));
   code.assign(best, keys[0]!);
   code.assign(second, literal(0, WIDTH));

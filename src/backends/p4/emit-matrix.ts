@@ -46,22 +46,31 @@ export function emitMatrix(
     const weights = weightWords(spec, layout, word);
     for (const [p, position] of positions.entries()) {
       const field = code.field(positions.length === 1 ? `${name}_${w}` : `${name}_${p}_${w}`, word.width);
-      let sum = constant(`start${position.kind}_${w}`, word.width, starts.get(position.kind)!);
+      const terms = [constant(`start${position.kind}_${w}`, word.width, starts.get(position.kind)!)];
       for (const [r, run] of position.runs.entries()) {
         if (run === undefined) continue;
         for (const [g, value] of weights[r]!.entries()) {
           const weight = constant(`w${r}_${g}_${w}`, word.width, value);
           const group = cast(takeGroup(run, g, layout.group), word.width);
-          sum = binary(sum, '+', binary(group, '*', weight));
+          terms.push(binary(group, '*', weight));
         }
       }
-      code.assign(field, sum);
+      code.assign(field, sumOf(terms));
       emitRequantisation(code, field, requantisation);
       for (const offset of requantisation.offsets)
         placements[p]!.push({ field: fieldName(field), width: word.width, offset });
     }
   }
   return placements;
+}
+
+/**
+ * A balanced tree of additions: as many as a chain, but p4c's time and the size of its JSON grow with the depth.
+ */
+function sumOf(terms: readonly Expression[]): Expression {
+  if (terms.length === 1) return terms[0]!;
+  const half = Math.ceil(terms.length / 2);
+  return binary(sumOf(terms.slice(0, half)), '+', sumOf(terms.slice(half)));
 }
 
 const fieldName = (field: Expression): string => (field.kind === 'reference' ? field.name : '');
@@ -71,7 +80,10 @@ function takeGroup(run: Run, group: number, size: number): Expression {
   const first = group * size;
   const count = Math.min(size, run.members.length - first);
   const bits = (count - 1) * run.pitch + ELEMENT_BITS;
-  return slice(reference(run.field, run.width), run.offset + first * run.pitch, bits);
+  const taken = slice(reference(run.field, run.width), run.offset + first * run.pitch, bits);
+  if (count === 1 || !run.mixed) return taken;
+  const offsets = Array.from({ length: count }, (_, i) => i * run.pitch);
+  return binary(taken, '&', literal(lanesOf(offsets, 0xffn), bits));
 }
 
 /** The word of weights of each group of each run: see LaneWords. */

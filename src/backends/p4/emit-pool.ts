@@ -72,7 +72,13 @@ export function assignLarger(
 
 /** Runs with room for a guard between lanes, the same in all lists; single elements where that is not so. */
 function alignRuns(list: readonly Placement[], lists: readonly (readonly Placement[])[]): Run[] {
-  const shapes = new Set(lists.map((l) => findRuns(l).map((r) => `${r.pitch}:${r.members.join()}`).join(';')));
+  const shapes = new Set(
+    lists.map((l) =>
+      findRuns(l)
+        .map((r) => `${r.pitch}:${r.members.join()}`)
+        .join(';'),
+    ),
+  );
   const own = findRuns(list);
   const roomy = own.every((r) => r.members.length === 1 || r.pitch > ELEMENT_BITS);
   if (shapes.size === 1 && roomy) return own;
@@ -83,5 +89,5 @@ function alignRuns(list: readonly Placement[], lists: readonly (readonly Placeme
 function takeRun(run: Run, offsets: readonly number[], width: number): Expression {
   const bits = (run.members.length - 1) * run.pitch + ELEMENT_BITS;
   const lanes = cast(slice(reference(run.field, run.width), run.offset, bits), width);
-  return run.members.length === 1 ? lanes : binary(lanes, '&', literal(lanesOf(offsets, 0xffn), width));
+  return run.members.length === 1 || !run.mixed ? lanes : binary(lanes, '&', literal(lanesOf(offsets, 0xffn), width));
 }

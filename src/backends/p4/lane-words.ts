@@ -1,6 +1,7 @@
-import type { Interval } from '../../model/tensor.ts';
 import { signedBits } from '../../model/ranges.ts';
+import type { Interval } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
+import { ELEMENT_BITS } from './activations.ts';
 
 /**
  * A matrix of exact integers that acts on unsigned activations, made ready for packed lanes.
@@ -131,9 +132,12 @@ export function rowRange(spec: MatrixSpec, row: number): Interval {
   };
 }
 
-/** Bits of a lane with its guard: the guard, on top, is 1 where z is not negative. Also holds the clamp's upper end. */
+/**
+ * Bits of a lane with its guard: the guard, on top, is 1 where z is not negative. Below it there is room for an element
+ * before the shift: that holds the clamp's upper end too.
+ */
 function rowBits(spec: MatrixSpec): number {
-  let bits = signedBits({ lo: 0, hi: (spec.span + 1) * 2 ** spec.shift });
+  let bits = spec.shift + ELEMENT_BITS + 1;
   for (let row = 0; row < spec.rows; row++) bits = Math.max(bits, signedBits(rowRange(spec, row)));
   return bits;
 }
@@ -157,7 +161,9 @@ function crossCoefficient(
 
 /** Groups of columns, as the multiply takes them. */
 export const groupsOf = (columns: readonly number[], group: number): number[][] =>
-  Array.from({ length: Math.ceil(columns.length / group) }, (_, i) => columns.slice(i * group, (i + 1) * group));
+  Array.from({ length: Math.ceil(columns.length / group) }, (_, i) =>
+    columns.slice(i * group, (i + 1) * group),
+  );
 
 /** Bounds of the lanes between the rows' own ones, by `[row][lane]`. */
 export function crossRanges(spec: MatrixSpec, group: number, row: number): Interval[] {
@@ -175,6 +181,7 @@ export function crossRanges(spec: MatrixSpec, group: number, row: number): Inter
 function crossBits(spec: MatrixSpec, group: number): number {
   let bits = 0;
   for (let row = 0; row < spec.rows; row++)
-    for (const { lo, hi } of crossRanges(spec, group, row)) bits = Math.max(bits, signedBits({ lo: 0, hi: hi - lo }) - 1);
+    for (const { lo, hi } of crossRanges(spec, group, row))
+      bits = Math.max(bits, signedBits({ lo: 0, hi: hi - lo }) - 1);
   return bits;
 }

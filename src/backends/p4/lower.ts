@@ -9,7 +9,14 @@ import { emitArgmax, MAX_ARGMAX } from './emit-argmax.ts';
 import { emitMatrix } from './emit-matrix.ts';
 import { emitMaxPool } from './emit-pool.ts';
 import { chooseLayout, type LaneWords } from './lane-words.ts';
-import { addJob, averagePoolJobs, convJob, denseJob, type MatrixJob, requantiseJob } from './matrix-layers.ts';
+import {
+  addJob,
+  averagePoolJobs,
+  convJob,
+  denseJob,
+  type MatrixJob,
+  requantiseJob,
+} from './matrix-layers.ts';
 import { type Piece, packOutput } from './pack.ts';
 
 /** A field of the packet's activations, in the order of the wire. */
@@ -80,7 +87,8 @@ export function lower(model: Model, options: LowerOptions): { lowered?: Lowered;
 }
 
 function refusalOf(layer: Layer, inputs: readonly (Activations | undefined)[]): string | undefined {
-  if (inputs.some((i) => i === undefined)) return 'it reads a tensor from before the split, which the packet does not carry';
+  if (inputs.some((i) => i === undefined))
+    return 'it reads a tensor from before the split, which the packet does not carry';
   if (layer.kind === 'argmax' && inputs[0]!.placements.length > MAX_ARGMAX)
     return `it has ${inputs[0]!.placements.length} elements, an index of 8 bits tells ${MAX_ARGMAX} apart`;
   return undefined;
@@ -113,7 +121,7 @@ function readInput(code: Code, type: TensorType): { input: InputField[]; activat
       field = unsigned.kind === 'reference' ? unsigned.name : field;
     }
     for (let i = 0; i < elements; i++)
-      placements.push({ field, width, offset: (elements - 1 - i) * ELEMENT_BITS });
+      placements.push({ field, width, offset: (elements - 1 - i) * ELEMENT_BITS, mixed: true });
   }
   return { input, activations: { placements, low: lo, high: hi } };
 }
@@ -168,7 +176,8 @@ function lowerMatrix(l: Lowering, index: number, jobs: readonly MatrixJob[]): Ac
       for (const [row, element] of position.outputs.entries()) placements[element] = rows[p]![row]!;
   }
   l.layouts.push({ layer: index, words, products });
-  const { min, max } = 'requantiser' in layer ? layer.requantiser : layer.kind === 'add' ? layer : { min: 0, max: 0 };
+  const { min, max } =
+    'requantiser' in layer ? layer.requantiser : layer.kind === 'add' ? layer : { min: 0, max: 0 };
   return { placements, low: min, high: max };
 }
 

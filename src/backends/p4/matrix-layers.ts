@@ -1,6 +1,13 @@
-import type { AddLayer, AveragePoolLayer, Conv2dLayer, DenseLayer, RequantiseLayer } from '../../model/model.ts';
-import type { Requantiser } from '../../model/requantiser.ts';
-import type { TensorType } from '../../model/tensor.ts';
+import type {
+  AddLayer,
+  AveragePoolLayer,
+  Conv2dLayer,
+  DenseLayer,
+  RequantiseLayer,
+} from '../../model/model.ts';
+import { accumulatorRanges } from '../../model/ranges.ts';
+import { type Requantiser, requantise } from '../../model/requantiser.ts';
+import type { Interval, TensorType } from '../../model/tensor.ts';
 import { type Activations, findRuns, type Run } from './activations.ts';
 import type { MatrixPosition } from './emit-matrix.ts';
 import type { MatrixSpec } from './lane-words.ts';
@@ -37,7 +44,10 @@ function makeJob(a: Arithmetic, input: Activations, gatherings: readonly Gatheri
   const shapes = Array.from({ length: taps }, (_, t) => {
     const runs = gatherings.flatMap((g) => (g.taps[t] === undefined ? [] : [findRuns(places(g.taps[t]))]));
     const alike = runs.every((r) => signature(r) === signature(runs[0]!));
-    return { alike, members: runs.length === 0 ? [] : alike ? runs[0]!.map((r) => r.members) : singles(runs[0]!) };
+    return {
+      alike,
+      members: runs.length === 0 ? [] : alike ? runs[0]!.map((r) => r.members) : singles(runs[0]!),
+    };
   });
   const columns = shapes.flatMap(({ members }, tap) => members.map((m) => ({ tap, members: m })));
   const constants = new Map<string, number[]>();
@@ -45,7 +55,10 @@ function makeJob(a: Arithmetic, input: Activations, gatherings: readonly Gatheri
     const present = g.taps.map((t) => t !== undefined);
     const kind = kindOf(present);
     if (!constants.has(kind))
-      constants.set(kind, Array.from({ length: a.rows }, (_, row) => a.constant(row, present)));
+      constants.set(
+        kind,
+        Array.from({ length: a.rows }, (_, row) => a.constant(row, present)),
+      );
     const runs = g.taps.flatMap((elements, t): (Run | undefined)[] => {
       if (elements === undefined) return shapes[t]!.members.map(() => undefined);
       if (shapes[t]!.alike) return findRuns(places(elements));
@@ -87,22 +100,42 @@ const singles = (runs: readonly Run[]): number[][] =>
 const kindOf = (present: readonly boolean[]): string =>
   present.every(Boolean) ? '' : BigInt(`0b${present.map(Number).join('')}`).toString(16);
 
+/** Multiplier and offset of one channel. */
+interface Line {
+  readonly multiplier: number;
+  readonly offset: number;
+}
+
+/**
+ * The requantiser's lines; a channel whose every accumulator gives the same q becomes that constant: its own line may
+ * run far outside of the clamp, and need a far wider lane.
+ */
+const linesOf = (r: Requantiser, ranges: readonly Interval[]): Line[] =>
+  ranges.map(({ lo, hi }, c) => {
+    const q = requantise(r, c, lo);
+    if (q === requantise(r, c, hi)) return { multiplier: 0, offset: q * 2 ** r.shift };
+    return { multiplier: r.multiplier[c]!, offset: r.offset[c]! };
+  });
+
+const lineOf = (r: Requantiser, c: number): Line => ({ multiplier: r.multiplier[c]!, offset: r.offset[c]! });
+
 /** z at `u = 0` from the accumulator at `u = 0`. */
-const zConstant = (r: Requantiser, channel: number, acc: number): number =>
-  acc * r.multiplier[channel]! + r.offset[channel]! - r.min * 2 ** r.shift;
+const zConstant = (line: Line, r: Pick<Requantiser, 'min' | 'shift'>, acc: number): number =>
+  acc * line.multiplier + line.offset - r.min * 2 ** r.shift;
 
 export function denseJob(layer: DenseLayer, input: Activations, type: TensorType): MatrixJob {
   const { weights, bias, requantiser } = layer;
   const inputs = input.placements.length;
   const zero = input.low - type.zeroPoint;
+  const lines = linesOf(requantiser, accumulatorRanges(layer, type));
   const arithmetic: Arithmetic = {
     rows: bias.length,
     requantiser,
-    coefficient: (row, _, i) => weights[row * inputs + i]! * requantiser.multiplier[row]!,
+    coefficient: (row, _, i) => weights[row * inputs + i]! * lines[row]!.multiplier,
     constant(row) {
       let acc = bias[row]!;
       for (let i = 0; i < inputs; i++) acc += weights[row * inputs + i]! * zero;
-      return zConstant(requantiser, row, acc);
+      return zConstant(lines[row]!, requantiser, acc);
     },
   };
   const all = input.placements.map((_, i) => i);
@@ -116,6 +149,7 @@ export function convJob(layer: Conv2dLayer, input: Activations, type: TensorType
   const inGroup = image.channels / layer.groups;
   const outGroup = bias.length / layer.groups;
   const zero = input.low - type.zeroPoint;
+  const lines = linesOf(requantiser, accumulatorRanges(layer, type));
   const weight = (row: number, tap: number, channel: number): number => {
     const member = channel - Math.floor(row / outGroup) * inGroup;
     return member < 0 || member >= inGroup ? 0 : weights[(row * inGroup + member) * area + tap]!;
@@ -123,12 +157,12 @@ export function convJob(layer: Conv2dLayer, input: Activations, type: TensorType
   const arithmetic: Arithmetic = {
     rows: bias.length,
     requantiser,
-    coefficient: (row, tap, channel) => weight(row, tap, channel) * requantiser.multiplier[row]!,
+    coefficient: (row, tap, channel) => weight(row, tap, channel) * lines[row]!.multiplier,
     constant(row, present) {
       let acc = bias[row]!;
       for (let tap = 0; tap < area; tap++)
         for (let c = 0; present[tap] && c < image.channels; c++) acc += weight(row, tap, c) * zero;
-      return zConstant(requantiser, row, acc);
+      return zConstant(lines[row]!, requantiser, acc);
     },
   };
   return makeJob(arithmetic, input, gatherWindows(layer, type, layer.output));
@@ -140,6 +174,7 @@ export function averagePoolJobs(layer: AveragePoolLayer, input: Activations, typ
   const zero = input.low - type.zeroPoint;
   const byChannel = new Map<number, Gathering[]>();
   for (const g of gatherWindows(layer, type, layer.output)) {
+    // All channels of a pixel share their padding.
     const count = g.taps.filter((t) => t !== undefined).length;
     const channel = layer.countPadding ? 0 : layer.divisors.indexOf(count);
     byChannel.set(channel, [...(byChannel.get(channel) ?? []), g]);
@@ -150,7 +185,7 @@ export function averagePoolJobs(layer: AveragePoolLayer, input: Activations, typ
         rows: imageOf(type).channels,
         requantiser: r,
         coefficient: (row, _, member) => (member === row ? r.multiplier[channel]! : 0),
-        constant: (_, present) => zConstant(r, channel, present.filter(Boolean).length * zero),
+        constant: (_, present) => zConstant(lineOf(r, channel), r, present.filter(Boolean).length * zero),
       },
       input,
       gatherings,
@@ -165,7 +200,7 @@ export function requantiseJob(layer: RequantiseLayer, input: Activations, type: 
     rows: gatherings[0]!.outputs.length,
     requantiser: r,
     coefficient: (row, _, member) => (member === row ? r.multiplier[0]! : 0),
-    constant: () => zConstant(r, 0, input.low - type.zeroPoint),
+    constant: () => zConstant(lineOf(r, 0), r, input.low - type.zeroPoint),
   };
   return makeJob(arithmetic, input, gatherings);
 }
@@ -205,7 +240,11 @@ function gatherElements(type: TensorType): number[][] {
   return Array.from({ length: area }, (_, p) => Array.from({ length: channels }, (_, c) => c * area + p));
 }
 
-function gatherWindows(layer: Conv2dLayer | AveragePoolLayer, input: TensorType, output: TensorType): Gathering[] {
+function gatherWindows(
+  layer: Conv2dLayer | AveragePoolLayer,
+  input: TensorType,
+  output: TensorType,
+): Gathering[] {
   const { channels, height, width } = imageOf(input);
   const rows = imageOf(output).channels;
   const outArea = imageOf(output).height * imageOf(output).width;

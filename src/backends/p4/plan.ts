@@ -3,6 +3,7 @@ import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, formatTensorType, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
 import { DEFAULT_PORT, HEADER_BYTES, OUTER_BYTES } from '../../wire/header.ts';
+import { type Need, needDiagnostics } from '../common/need.ts';
 import { type Lowered, type LowerOptions, lower } from './lower.ts';
 import { widestEntry } from './tables.ts';
 
@@ -18,16 +19,6 @@ export interface P4Options {
   readonly mtu?: number;
   /** UDP destination port of requests. */
   readonly port?: number;
-}
-
-/** What a layer needs of a resource, beside what the target has. */
-export interface Need {
-  /** Undefined for the program as a whole. */
-  readonly layer?: string;
-  readonly resource: string;
-  readonly need: number;
-  readonly limit: number;
-  readonly unit: string;
 }
 
 /** A program for v1model, decided on to the last bit but not yet written. */
@@ -81,7 +72,7 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
     lowered,
     needs,
   };
-  const exceeded = needs.filter((n) => n.need > n.limit).map((n) => exceededBy(n, model));
+  const exceeded = needDiagnostics(needs, v1model.name, model.file);
   return exceeded.length > 0 ? { diagnostics: exceeded } : { plan, diagnostics: [] };
 }
 
@@ -94,7 +85,10 @@ function tensorDiagnostics(model: Model, { from, to, mtu }: Required<P4Options>)
     { name: 'output', type: valueType(model, to) },
   ];
   return tensors
-    .map(({ name, type }) => ({ tensor: `${name} ${formatTensorType(type)}`, bytes: ipv4Bytes(elementCount(type.shape)) }))
+    .map(({ name, type }) => ({
+      tensor: `${name} ${formatTensorType(type)}`,
+      bytes: ipv4Bytes(elementCount(type.shape)),
+    }))
     .filter(({ bytes }) => bytes > mtu)
     .map(({ tensor, bytes }) => diagnostic('mtu-exceeded', { tensor, bytes, mtu }, { file: model.file }));
 }
@@ -103,7 +97,10 @@ function tensorDiagnostics(model: Model, { from, to, mtu }: Required<P4Options>)
  * Lowers with the narrowest lanes, and with lanes as wide as the widest layer needs: then a layer can take several
  * lanes of the one before it in one multiply. Takes what costs less.
  */
-function lowerCheapest(model: Model, options: Required<P4Options>): { lowered?: Lowered; diagnostics: Diagnostic[] } {
+function lowerCheapest(
+  model: Model,
+  options: Required<P4Options>,
+): { lowered?: Lowered; diagnostics: Diagnostic[] } {
   const at = (laneFloors: LowerOptions['laneFloors']) => lower(model, { ...options, laneFloors });
   const narrow = at(new Map());
   if (narrow.lowered === undefined || options.lanes === 'off') return narrow;
@@ -121,6 +118,8 @@ function nextNeeds(lowered: Lowered): Map<number, number> {
   );
 }
 
+const HELP = 'leave layers to another node with --layers A..B, or split the layer over its outputs';
+
 function needsOf(model: Model, lowered: Lowered, options: Required<P4Options>): Need[] {
   const needs: Need[] = [];
   for (const { layer, words, products } of lowered.layouts) {
@@ -128,35 +127,36 @@ function needsOf(model: Model, lowered: Lowered, options: Required<P4Options>): 
     const name = model.layers[layer]!.name;
     const widest = Math.max(...words.flatMap((l) => l.words.map((w) => w.width)));
     const lane = Math.max(...words.map((l) => l.needBits));
-    needs.push({ layer: name, resource: 'lane', need: lane, limit: v1model.maxWidthBits, unit: 'bits' });
-    needs.push({ layer: name, resource: 'word', need: widest, limit: v1model.maxWidthBits, unit: 'bits' });
+    needs.push({
+      layer: name,
+      resource: 'lane',
+      need: lane,
+      limit: v1model.maxWidthBits,
+      unit: 'bits',
+      help: HELP,
+    });
+    needs.push({
+      layer: name,
+      resource: 'word',
+      need: widest,
+      limit: v1model.maxWidthBits,
+      unit: 'bits',
+      help: HELP,
+    });
     needs.push({
       layer: name,
       resource: 'multiply-adds',
       need: products,
       limit: v1model.maxProducts,
       unit: 'operations',
+      help: HELP,
     });
   }
-  const packet = { limit: options.mtu, unit: 'bytes' };
+  const packet = { limit: options.mtu, unit: 'bytes', help: 'raise --mtu where the path allows it' };
   const bytes = (value: number) => ipv4Bytes(elementCount(valueType(model, value).shape));
   needs.push({ resource: 'request', need: bytes(options.from), ...packet });
   needs.push({ resource: 'answer', need: bytes(options.to), ...packet });
-  const entry = { limit: v1model.maxEntryBytes, unit: 'bytes' };
+  const entry = { limit: v1model.maxEntryBytes, unit: 'bytes', help: HELP };
   needs.push({ resource: 'action data of one entry', need: widestEntry(lowered), ...entry });
   return needs;
 }
-
-const exceededBy = ({ layer, resource, need, limit, unit }: Need, model: Model): Diagnostic =>
-  diagnostic(
-    'resource-exceeded',
-    {
-      resource,
-      need,
-      limit,
-      unit,
-      target: v1model.name,
-      help: 'leave layers to another node with --layers A..B, or split the layer over its outputs',
-    },
-    { file: model.file, ...(layer !== undefined && { layer }) },
-  );

@@ -1,7 +1,7 @@
-import { elementTypes } from '../../wire/header.ts';
-import { type Expression } from '../common/expression.ts';
+import type { elementTypes } from '../../wire/header.ts';
+import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
-import { type TableModel } from '../common/table-model.ts';
+import type { TableModel } from '../common/table-model.ts';
 import type { Stage } from './code.ts';
 import { SCRATCH } from './code.ts';
 import type { P4Plan } from './plan.ts';
@@ -136,7 +136,8 @@ function readsAny(e: Expression, names: ReadonlySet<string>): boolean {
 
 function printResult(p: Printer, { lowered }: P4Plan): void {
   p.line('hdr.result.setValid();');
-  for (const [i, { value }] of lowered.output.entries()) p.line(`${resultField(i)} = ${printExpression(value)};`);
+  for (const [i, { value }] of lowered.output.entries())
+    p.line(`${resultField(i)} = ${printExpression(value)};`);
 }
 
 function printTable(p: Printer, table: TableModel): void {
@@ -149,4 +150,3 @@ function printTable(p: Printer, table: TableModel): void {
 }
 
 export const hexId = (id: number): string => `0x${id.toString(16).padStart(8, '0')}`;
-

@@ -1,3 +1,5 @@
+import type { Update } from '../../p4runtime/types.ts';
+import { HEADER_BYTES } from '../../wire/header.ts';
 import { type Entry, insertion, parameterBytes } from '../common/entries.ts';
 import {
   absent,
@@ -13,8 +15,6 @@ import {
   verdictCounter,
   weightsTable,
 } from '../common/table-model.ts';
-import type { Update } from '../../p4runtime/types.ts';
-import { HEADER_BYTES } from '../../wire/header.ts';
 import type { Stage } from './code.ts';
 import type { Lowered } from './lower.ts';
 
@@ -48,7 +48,12 @@ export const weightEntries = (lowered: Lowered, slot: number): Entry[] =>
     .filter((s) => s.parameters.length > 0)
     .map((stage) => {
       const table = layerTable(stage);
-      return { table, keys: [slot], action: table.actions[0]!, parameters: stage.parameters.map((p) => p.value) };
+      return {
+        table,
+        keys: [slot],
+        action: table.actions[0]!,
+        parameters: stage.parameters.map((p) => p.value),
+      };
     });
 
 /** What makes the version known to the device; the last to be written, so that its weights are there. */
@@ -69,7 +74,9 @@ export const currentEntry = (v: Version): Entry => ({ ...versionEntries(v)[0]!, 
 
 /** All that a device needs which holds one version, in the order of writing. */
 export const installation = (lowered: Lowered, v: Version): Update[] =>
-  [...weightEntries(lowered, v.slot), ...versionEntries(v), currentEntry(v), modelEntry(v.modelId)].map(insertion);
+  [...weightEntries(lowered, v.slot), ...versionEntries(v), currentEntry(v), modelEntry(v.modelId)].map(
+    insertion,
+  );
 
 /** Bytes of the widest entry. */
 export const widestEntry = (lowered: Lowered): number =>

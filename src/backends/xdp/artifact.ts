@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TensorType } from '../../model/tensor.ts';
 import { emitXdp, PROGRAM_FILE } from './emit.ts';
+import { P4INFO_FILE, xdpP4Info } from './p4info.ts';
 import type { LayerPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, encodeWeights, weightArrays } from './weights.ts';
 
@@ -81,6 +82,7 @@ export function xdpFiles(plan: XdpPlan): Map<string, string | Uint8Array> {
   const files = new Map<string, string | Uint8Array>();
   files.set(PROGRAM_FILE, emitXdp(plan));
   if (plan.options.weights === 'runtime') files.set(WEIGHTS_FILE, encodeWeights(plan));
+  files.set(P4INFO_FILE, xdpP4Info(plan));
   files.set(MANIFEST_FILE, `${JSON.stringify(xdpManifest(plan), undefined, 2)}\n`);
   return files;
 }

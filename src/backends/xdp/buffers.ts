@@ -28,14 +28,27 @@ export const pixelAt = (b: ValueBuffer, y: number, x: number): number =>
 
 export const hasBorder = (b: ValueBuffer): boolean => b.border.some((pixels) => pixels > 0);
 
+/** Byte of row-major element `index` of `[channels, height, width]`, from the buffer's beginning. */
+export function elementAt(b: ValueBuffer, index: number): number {
+  const pixels = b.height * b.width;
+  const pixel = index % pixels;
+  return pixelAt(b, Math.floor(pixel / b.width), pixel % b.width) + Math.floor(index / pixels);
+}
+
+/** Whether the row-major elements lie in the buffer one after the other. */
+export const isRowMajor = (b: ValueBuffer): boolean =>
+  !hasBorder(b) && (b.channels === 1 || b.height * b.width === 1);
+
 /** `[channels, height, width]` of any shape: a vector is one pixel. */
 export function imageShape(shape: readonly number[]): [channels: number, height: number, width: number] {
   if (shape.length === 3) return [shape[0]!, shape[1]!, shape[2]!];
   return [shape.reduce((a, b) => a * b, 1), 1, 1];
 }
 
+type Pads = ValueBuffer['border'];
+
 interface Border {
-  readonly pads: readonly [number, number, number, number];
+  readonly pads: Pads;
   readonly fill: number;
 }
 
@@ -47,10 +60,17 @@ function borderFor(model: Model, layer: Layer): Border | undefined {
   return { pads: layer.pads, fill };
 }
 
+/** One border wide enough for all readers; undefined if they want different fills. */
+function commonBorder(borders: readonly Border[]): Border | undefined {
+  if (new Set(borders.map(({ fill }) => fill)).size > 1) return undefined;
+  const widest = (side: 0 | 1 | 2 | 3) => Math.max(0, ...borders.map(({ pads }) => pads[side]));
+  return { pads: [widest(0), widest(1), widest(2), widest(3)], fill: borders[0]?.fill ?? 0 };
+}
+
 /**
  * Lays out the values that layers `[from, to)` read and write, one after the other: a border that is zero is then zero
  * for ever, as nobody writes it.
- * @returns the buffers by value, or the value whose readers want different borders
+ * @returns the buffers by value, or the value whose readers want borders of different fills
  */
 export function layOutBuffers(
   model: Model,
@@ -61,10 +81,10 @@ export function layOutBuffers(
   let offset = 0;
   for (let value = from; value <= to; value++) {
     const readers = model.layers.slice(from, to).filter((layer) => layer.inputs.includes(value));
-    const borders = readers.map((layer) => borderFor(model, layer));
-    if (new Set(borders.map((b) => JSON.stringify(b))).size > 1) return { conflict: value };
+    const borders = readers.map((layer) => borderFor(model, layer)).filter((b) => b !== undefined);
+    const border = commonBorder(borders);
+    if (border === undefined) return { conflict: value };
     const [channels, height, width] = imageShape(valueType(model, value).shape);
-    const border = borders[0] ?? { pads: [0, 0, 0, 0], fill: 0 };
     const buffer: ValueBuffer = { offset, channels, height, width, border: border.pads, fill: border.fill };
     buffers.set(value, buffer);
     offset += Math.ceil(bufferBytes(buffer) / 8) * 8;

@@ -1,5 +1,5 @@
-import { elementRange } from '../../model/tensor.ts';
-import { bufferBytes, imageShape, pixelAt, rowBytes } from './buffers.ts';
+import { elementCount, elementRange } from '../../model/tensor.ts';
+import { hasBorder, imageShape, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
 import type { ElementwisePlan } from './plan.ts';
 
 /** C of a layer without weights. All values are unsigned activations in scratch memory. */
@@ -21,11 +21,11 @@ function body(p: ElementwisePlan): string[] {
     case 'averagePool':
       return overWindows(p, ['__s64 sum = 0;'], `sum += in[at];`, requantised(p, `sum - ${sumOffset(p)}`));
     case 'requantise':
-      return overElements(p, requantised(p, `(__s64)from0[i] - ${unsignedZero(p, 0)}`));
+      return overElements(p, requantised(p, `(__s64)from0[at0] - ${unsignedZero(p, 0)}`));
     case 'add': {
       const { shift, min, max } = p.layer;
       const term = (i: number) =>
-        `((__s64)from${i}[i] - ${unsignedZero(p, i)}) * (__s64)w->layer${p.index}_multiplier[${i}]`;
+        `((__s64)from${i}[at${i}] - ${unsignedZero(p, i)}) * (__s64)w->layer${p.index}_multiplier[${i}]`;
       const sum = `${term(0)} + ${term(1)} + (__s64)w->layer${p.index}_offset[0]`;
       return overElements(p, `intransit_clamp((${sum}) >> ${shift}, ${min}, ${max}) - ${leastOf(p)}`);
     }
@@ -52,13 +52,57 @@ function requantised(p: ElementwisePlan, acc: string): string {
   return `intransit_clamp((${scaled}) >> ${shift}, ${min}, ${max}) - ${leastOf(p)}`;
 }
 
+/** Loops over all elements; `at0`, `at1` are the element's places in the inputs. */
 function overElements(p: ElementwisePlan, value: string): string[] {
-  // Element for element in memory: both sides lie alike, their borders included.
-  const bytes = bufferBytes(p.to);
+  const count = elementCount(p.layer.output.shape);
+  if (p.from.every((b) => liesAlike(b, p.to))) {
+    const indices = p.from.map((_, i) => `at${i} = i`).join(', ');
+    return [
+      '#pragma clang loop unroll_count(4)',
+      `\tfor (int i = 0; i < ${count}; i++) {`,
+      `\t\tint ${indices};`,
+      '',
+      `\t\tto[i] = ${value};`,
+      '\t}',
+    ];
+  }
+  // Borders or views of other shapes: each side is walked in row-major order, for itself.
+  const walks = [...p.from.map((b, i) => ({ b, name: `${i}` })), { b: p.to, name: '_to' }];
   return [
-    '#pragma clang loop unroll_count(4)',
-    `\tfor (int i = 0; i < ${bytes}; i++)`,
-    `\t\tto[i] = ${value};`,
+    ...walks.map(({ b, name }) => walkStart(b, name)),
+    '',
+    '#pragma clang loop unroll(disable)',
+    `\tfor (int i = 0; i < ${count}; i++) {`,
+    `\t\tto[at_to] = ${value};`,
+    ...walks.flatMap(({ b, name }) => walkOn(b, name)),
+    '\t}',
+  ];
+}
+
+/** Whether element for element stands at the same byte, and nothing between them. */
+const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
+  !hasBorder(a) &&
+  !hasBorder(b) &&
+  ((isRowMajor(a) && isRowMajor(b)) ||
+    (a.channels === b.channels && a.height === b.height && a.width === b.width));
+
+const walkStart = (b: ValueBuffer, name: string): string =>
+  `\tint at${name} = ${pixelAt(b, 0, 0)}${isRowMajor(b) ? '' : `, x${name} = 0, y${name} = 0`};`;
+
+/** The byte of the next element: one pixel on, at the end of a row to the next, at the last to the next channel. */
+function walkOn(b: ValueBuffer, name: string): string[] {
+  if (isRowMajor(b)) return [`\t\tat${name}++;`];
+  const [at, x, y] = [`at${name}`, `x${name}`, `y${name}`];
+  return [
+    `\t\t${at} += ${b.channels};`,
+    `\t\tif (++${x} == ${b.width}) {`,
+    `\t\t\t${x} = 0;`,
+    `\t\t\t${at} += ${rowBytes(b) - b.width * b.channels};`,
+    `\t\t\tif (++${y} == ${b.height}) {`,
+    `\t\t\t\t${y} = 0;`,
+    `\t\t\t\t${at} += ${1 - b.height * rowBytes(b)};`,
+    '\t\t\t}',
+    '\t\t}',
   ];
 }
 
@@ -93,23 +137,27 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
   ];
 }
 
+/**
+ * Element and index are compared as one number, the index reversed, so that the first of equals is the largest. To select
+ * the index by a mask would fork the verifier's walk: it follows both values of a sign that meets a known number.
+ */
 function argmax(p: ElementwisePlan): string[] {
   const from = p.from[0]!;
-  const count = from.channels * from.height * from.width;
+  const walks = !isRowMajor(from);
   return [
-    '\t__s64 best = from0[0], second = -256, index = 0;',
+    `\t__s64 best = -512 * 65536, second = best;`,
+    ...(walks ? [walkStart(from, '0')] : []),
     '',
-    '#pragma clang loop unroll_count(4)',
-    `\tfor (int i = 1; i < ${count}; i++) {`,
-    '\t\t__s64 v = from0[i];',
-    '\t\t__s64 larger = (best - v) >> 63;',
+    `#pragma clang loop ${walks ? 'unroll(disable)' : 'unroll_count(4)'}`,
+    `\tfor (int i = 0; i < ${elementCount(p.inputs[0]!.shape)}; i++) {`,
+    `\t\t__s64 key = ((__s64)from0[${walks ? 'at0' : 'i'}] << 16) + (0xffff - i);`,
+    '\t\t__s64 most = intransit_max(best, key);',
     '',
-    '\t\tINTRANSIT_OPAQUE(larger);',
-    '\t\tsecond = intransit_max(second, (best & larger) | (v & ~larger));',
-    '\t\tbest = (v & larger) | (best & ~larger);',
-    '\t\tindex = (i & larger) | (index & ~larger);',
+    '\t\tsecond = intransit_max(second, best + key - most);',
+    '\t\tbest = most;',
+    ...(walks ? walkOn(from, '0') : []),
     '\t}',
-    '\tto[0] = index;',
-    '\tto[1] = intransit_clamp(best - second, 0, 255);',
+    '\tto[0] = 0xffff - (best & 0xffff);',
+    '\tto[1] = intransit_clamp((best >> 16) - (second >> 16), 0, 255);',
   ];
 }

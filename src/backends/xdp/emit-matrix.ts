@@ -1,5 +1,5 @@
 import { elementRange } from '../../model/tensor.ts';
-import { imageShape, pixelAt, rowBytes } from './buffers.ts';
+import { elementAt, hasBorder, imageShape, pixelAt, rowBytes } from './buffers.ts';
 import type { MatrixPlan } from './plan.ts';
 
 /** Taps in one straight run of memory: a row of the window, or the whole vector. */
@@ -11,7 +11,11 @@ interface Runs {
 }
 
 function runs(p: MatrixPlan): Runs {
-  if (p.layer.kind === 'dense') return { count: 1, length: p.taps, stride: p.taps };
+  if (p.layer.kind === 'dense') {
+    if (!hasBorder(p.from)) return { count: 1, length: p.taps, stride: p.taps };
+    const { channels, height, width } = p.from;
+    return { count: height, length: width * channels, stride: rowBytes(p.from) };
+  }
   const [height, width] = p.layer.kernel;
   return { count: height, length: width * p.from.channels, stride: rowBytes(p.from) };
 }
@@ -64,7 +68,9 @@ function overPositions(p: MatrixPlan, body: readonly string[]): string[] {
 function blocks(p: MatrixPlan, direct: boolean): string[] {
   const out: string[] = [];
   const isConv = p.layer.kind === 'conv2d';
-  const names = isConv ? { from: 'in', to: 'out' } : { from: 'from', to: 'to' };
+  const origin = pixelAt(p.from, 0, 0);
+  const from = origin === 0 ? 'from' : `(from + ${origin})`;
+  const names = isConv ? { from: 'in', to: 'out' } : { from, to: 'to' };
   let first = 0;
   for (const size of p.blocks) {
     out.push(...(p.lanes ? laneBlock(p, first, size, names, direct) : plainOutput(p, first, names, direct)));
@@ -153,10 +159,12 @@ function storeWord(
 function store(p: MatrixPlan, channel: number, value: string, to: string, window: boolean): string {
   const array = (part: string) => `w->layer${p.index}_${part}[${channel}]`;
   const scaled = `${value} * ${array('multiplier')} + ${array('offset')}`;
-  if (window) return `\t\t${to}[${channel}] = (${scaled}) >> ${p.shift};`;
+  // A convolution writes one pixel; a dense layer all elements, which may be viewed as an image.
+  const at = p.layer.kind === 'dense' ? elementAt(p.to, channel) : channel;
+  if (window) return `\t\t${to}[${at}] = (${scaled}) >> ${p.shift};`;
   const { lo } = elementRange(p.layer.output.element);
   const { min, max } = p.layer.requantiser;
-  return `\t\t${to}[${channel}] = intransit_clamp((__s64)(${scaled}) >> ${p.shift}, ${min}, ${max}) - ${lo};`;
+  return `\t\t${to}[${at}] = intransit_clamp((__s64)(${scaled}) >> ${p.shift}, ${min}, ${max}) - ${lo};`;
 }
 
 function plainOutput(p: MatrixPlan, channel: number, names: Names, direct: boolean): string[] {

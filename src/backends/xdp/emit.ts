@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import Handlebars from 'handlebars';
 import { elementCount, formatTensorType } from '../../model/tensor.ts';
-import { bufferBytes, hasBorder, pixelAt, rowBytes, scratchBytes, type ValueBuffer } from './buffers.ts';
+import {
+  bufferBytes,
+  hasBorder,
+  isRowMajor,
+  pixelAt,
+  rowBytes,
+  scratchBytes,
+  type ValueBuffer,
+} from './buffers.ts';
 import { emitElementwise } from './emit-elementwise.ts';
 import { emitMatrix } from './emit-matrix.ts';
 import type { LayerPlan, XdpPlan } from './plan.ts';
@@ -47,8 +55,7 @@ export function emitXdp(plan: XdpPlan): string {
 /** Over a plain vector, or an image of one channel, a matrix layer reads the packet itself. */
 function readsPayload(plan: XdpPlan, p: LayerPlan): boolean {
   if (p.kind !== 'matrix' || p.layer.inputs[0] !== plan.options.from) return false;
-  const b = p.from;
-  return !hasBorder(b) && (b.channels === 1 || b.height * b.width === 1);
+  return isRowMajor(p.from);
 }
 
 const readsBuffer = (plan: XdpPlan, value: number): boolean =>
@@ -139,10 +146,16 @@ function inferBody(plan: XdpPlan): string[] {
   return out;
 }
 
+/** Keeps clang from making a call of memset or memcpy out of a loop: BPF has neither. */
+const NO_IDIOM = 'asm volatile("" : : : "memory");';
+
 /** Fills a buffer and so its border; the layer that writes the value writes over the rest. */
 const fill = (value: number, b: ValueBuffer): string[] => [
-  `for (int i = 0; i < ${bufferBytes(b)}; i++) /* border of value ${value} */`,
-  `\tbytes[${b.offset} + i] = ${b.fill};`,
+  '#pragma clang loop unroll_count(8)',
+  `for (int i = 0; i < ${Math.ceil(bufferBytes(b) / 8)}; i++) { /* border of value ${value} */`,
+  `\t((__u64 *)(bytes + ${b.offset}))[i] = 0x${b.fill.toString(16).padStart(2, '0').repeat(8)}ULL;`,
+  `\t${NO_IDIOM}`,
+  '}',
 ];
 
 /** Payload (channels outermost) to buffer (channels innermost, unsigned, with border). */
@@ -153,8 +166,10 @@ function copyInput(plan: XdpPlan): string[] {
   return [
     `for (int c = 0; c < ${b.channels}; c++)`,
     `\tfor (int y = 0; y < ${b.height}; y++)`,
-    `\t\tfor (int x = 0; x < ${b.width}; x++)`,
+    `\t\tfor (int x = 0; x < ${b.width}; x++) {`,
     `\t\t\t${target} = payload[(c * ${b.height} + y) * ${b.width} + x]${sign};`,
+    `\t\t\t${NO_IDIOM}`,
+    '\t\t}',
   ];
 }
 

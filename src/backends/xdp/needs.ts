@@ -1,22 +1,12 @@
-import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
 import { xdpLimits } from '../../targets/xdp.ts';
 import { HEADER_BYTES, OUTER_BYTES } from '../../wire/index.ts';
+import type { Need } from '../common/need.ts';
 import { bufferBytes, imageShape } from './buffers.ts';
 import { programScratchBytes } from './emit.ts';
 import type { LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, weightArrays } from './weights.ts';
-
-/** One resource: what is needed beside what is there. */
-export interface Need {
-  readonly layer: string;
-  readonly resource: string;
-  readonly need: number;
-  readonly limit: number;
-  readonly unit: string;
-  readonly help: string;
-}
 
 /** Verified instructions outside the layers: parser, tables, answer. */
 const FIXED_INSTRUCTIONS = 600;
@@ -34,7 +24,7 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
     verified += verifiedInstructions(p);
   }
   const whole = (resource: string, need: number, limit: number, unit: string, help: string) =>
-    needs.push({ layer: '', resource, need, limit, unit, help });
+    needs.push({ resource, need, limit, unit, help });
   whole(
     'verified instructions',
     verified,
@@ -92,15 +82,3 @@ export function verifiedInstructions(p: LayerPlan): number {
       return 24 * elementCount(p.inputs[0]!.shape);
   }
 }
-
-/** Needs above their limits, as errors. */
-export const needDiagnostics = (needs: readonly Need[], file: string): Diagnostic[] =>
-  needs
-    .filter((n) => n.need > n.limit)
-    .map((n) =>
-      diagnostic(
-        'resource-exceeded',
-        { resource: n.resource, need: n.need, limit: n.limit, unit: n.unit, target: 'xdp', help: n.help },
-        { file, ...(n.layer !== '' && { layer: n.layer }) },
-      ),
-    );

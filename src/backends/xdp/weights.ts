@@ -41,7 +41,8 @@ export function encodeWeights(plan: XdpPlan): Uint8Array {
   return bytes;
 }
 
-function layerArrays(p: LayerPlan): WeightArray[] {
+/** The arrays of one layer. */
+export function layerArrays(p: LayerPlan): WeightArray[] {
   if (p.kind === 'elementwise') return elementwiseArrays(p);
   return p.lanes === undefined ? plainArrays(p) : laneArrays(p, p.lanes);
 }

@@ -1,10 +1,15 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { needDiagnostics } from '../../backends/common/need.ts';
+import { P4_JSON_FILE, p4Files } from '../../backends/p4/artifact.ts';
+import { PROGRAM_FILE as P4_PROGRAM_FILE } from '../../backends/p4/emit.ts';
+import { planP4 } from '../../backends/p4/plan.ts';
 import { OBJECT_FILE, xdpFiles } from '../../backends/xdp/artifact.ts';
 import { PROGRAM_FILE } from '../../backends/xdp/emit.ts';
-import { needDiagnostics, xdpNeeds } from '../../backends/xdp/needs.ts';
+import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { compileBpf } from '../../bpf/index.ts';
 import { throwErrors } from '../../diagnostics/index.ts';
+import { compileP4Program } from '../../engines/bmv2-tools.ts';
 import { planOrRefuse } from '../../engines/xdp.ts';
 import { importModel } from '../../import/index.ts';
 import type { Model } from '../../model/model.ts';
@@ -55,7 +60,7 @@ export const compileCommand = (io: Io) =>
     async handler(a) {
       const { model, diagnostics } = await importModel(a.model);
       printDiagnostics(io, diagnostics);
-      const files = await compileXdp(model, a);
+      const files = a.target === 'xdp' ? await compileXdp(model, a) : await compileP4(model, a);
       if (a.json) printJson(io, { output: a.output, files });
       else printLine(io, `${a.output}: ${files.join(', ')}`);
     },
@@ -63,7 +68,7 @@ export const compileCommand = (io: Io) =>
 
 async function compileXdp(model: Model, a: Arguments): Promise<string[]> {
   const plan = planOrRefuse(model, programOf(model, a));
-  throwErrors(needDiagnostics(xdpNeeds(plan), model.file));
+  throwErrors(needDiagnostics(xdpNeeds(plan), 'xdp', model.file));
   const files = xdpFiles(plan);
   const names = [...files.keys()];
   await writeDirectory(a.output, async (folder) => {
@@ -76,6 +81,20 @@ async function compileXdp(model: Model, a: Arguments): Promise<string[]> {
     if (!a.build) return;
     await compileBpf(join(folder, PROGRAM_FILE), join(folder, OBJECT_FILE), { includeDirs: [folder] });
     names.push(OBJECT_FILE);
+  });
+  return names.sort();
+}
+
+async function compileP4(model: Model, a: Arguments): Promise<string[]> {
+  const { plan, diagnostics } = planP4(model, programOf(model, a));
+  throwErrors(diagnostics);
+  const files = p4Files(plan!);
+  const names = [...files.keys()];
+  await writeDirectory(a.output, async (folder) => {
+    writeFiles(folder, files);
+    if (!a.build) return;
+    await compileP4Program(join(folder, P4_PROGRAM_FILE), join(folder, P4_JSON_FILE), model.file);
+    names.push(P4_JSON_FILE);
   });
   return names.sort();
 }

@@ -1,5 +1,7 @@
+import { type Need, needDiagnostics } from '../../backends/common/need.ts';
+import { planP4 } from '../../backends/p4/plan.ts';
 import { describeLayer } from '../../backends/xdp/artifact.ts';
-import { type Need, needDiagnostics, xdpNeeds } from '../../backends/xdp/needs.ts';
+import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { type LayerPlan, planXdp } from '../../backends/xdp/plan.ts';
 import { type Diagnostic, throwErrors } from '../../diagnostics/index.ts';
 import { importModel } from '../../import/index.ts';
@@ -50,7 +52,7 @@ export const inspectCommand = (io: Io) =>
         .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
     async handler(a) {
       const { model, diagnostics } = await importModel(a.model);
-      const inspection = inspectXdp(model, a);
+      const inspection = a.target === 'xdp' ? inspectXdp(model, a) : inspectP4(model, a);
       const all = [...diagnostics, ...inspection.diagnostics];
       if (a.json) {
         const { how: _, ...document } = inspection;
@@ -70,7 +72,7 @@ export const inspectCommand = (io: Io) =>
       }
       if (a.svg !== undefined) {
         const bars = inspection.needs.map((n) => ({
-          label: `${n.layer || 'program'}: ${n.resource}`,
+          label: `${n.layer ?? 'program'}: ${n.resource}`,
           need: n.need,
           limit: n.limit,
           unit: n.unit,
@@ -94,8 +96,20 @@ function inspectXdp(model: Model, a: Arguments): Inspection {
     needs,
     plan: plan.layers.map(describeLayer),
     how,
-    diagnostics: [...diagnostics, ...needDiagnostics(needs, model.file)],
+    diagnostics: [...diagnostics, ...needDiagnostics(needs, 'xdp', model.file)],
   };
+}
+
+function inspectP4(model: Model, a: Arguments): Inspection {
+  const { plan, diagnostics } = planP4(model, programOf(model, a));
+  if (plan === undefined) return { target: 'v1model', needs: [], plan: [], how: [], diagnostics };
+  const how = model.layers.map((_, i) => {
+    const layout = plan.lowered.layouts.find((l) => l.layer === i);
+    if (layout === undefined)
+      return i < plan.options.from || i >= plan.options.to ? 'left to another node' : 'lane by lane';
+    return `${layout.products} multiply-adds`;
+  });
+  return { target: 'v1model', needs: plan.needs, plan: plan.lowered.layouts, how, diagnostics };
 }
 
 function describeLanes(p: LayerPlan): string {
@@ -130,7 +144,7 @@ const needTable = (needs: readonly Need[]): string =>
   table([
     ['layer', 'resource', 'need', 'limit', 'unit', ''],
     ...needs.map((n) => [
-      n.layer || 'program',
+      n.layer ?? 'program',
       n.resource,
       n.need,
       n.limit,

@@ -164,7 +164,13 @@ function readOutput(
       return checked(onGrid(reader, value, 0), file);
     }
     case 'refused':
-      return undefined;
+      // Told already, unless it is an output that no operator here makes.
+      if (builder.diagnostics.some((d) => d.severity === 'error')) return undefined;
+      return refuse(
+        'onnx-interface',
+        { what: 'the output is a second output of its node, which is not imported' },
+        { file, tensor },
+      );
     default:
       return refuse('onnx-interface', { what: 'the output does not depend on the input' }, { file, tensor });
   }

@@ -1,0 +1,77 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { insertion } from '../backends/common/entries.ts';
+import { cross, ports } from '../backends/common/table-model.ts';
+import { emitP4, PROGRAM_FILE, p4Entries, p4Info } from '../backends/p4/emit.ts';
+import type { P4Plan } from '../backends/p4/plan.ts';
+import { refuse } from '../diagnostics/index.ts';
+import type { Update } from '../p4runtime/index.ts';
+import { Dataplane } from './bmv2-dataplane.ts';
+import { DEVICE_ID, type RunningSwitch, startSwitch } from './bmv2-switch.ts';
+import { compileP4Program } from './bmv2-tools.ts';
+import { createWorkspace, removeWorkspace } from './bmv2-workspace.ts';
+
+/** A switch that runs a plan's program with its entries, and its ports. */
+export interface Bmv2Session {
+  readonly device: RunningSwitch;
+  readonly dataplane: Dataplane;
+  close(): Promise<void>;
+}
+
+/** Packets come in at one port and leave by the other. */
+export const PORT_IN = 1;
+export const PORT_OUT = 2;
+
+/** All files of the plan in a directory, compiled; the bytes of BMv2's JSON. @throws DiagnosticError */
+export async function compilePlan(plan: P4Plan, directory: string): Promise<Uint8Array> {
+  for (const [name, content] of emitP4(plan)) await writeFile(join(directory, name), content);
+  const json = join(directory, 'program.json');
+  await compileP4Program(join(directory, PROGRAM_FILE), json, plan.model.file);
+  return readFile(json);
+}
+
+/** Compiles, starts a switch, pushes the program and the entries. @throws DiagnosticError */
+export async function openBmv2(plan: P4Plan, extra: readonly Update[] = []): Promise<Bmv2Session> {
+  const directory = createWorkspace();
+  const remove = () => removeWorkspace(directory);
+  process.once('exit', remove);
+  let device: RunningSwitch | undefined;
+  const close = async (): Promise<void> => {
+    await device?.stop();
+    process.off('exit', remove);
+    remove();
+  };
+  try {
+    const json = await compilePlan(plan, directory);
+    device = await startSwitch(directory);
+    await install(device, plan, json, extra);
+    const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
+    return {
+      device,
+      dataplane,
+      async close() {
+        dataplane.close();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function install(
+  device: RunningSwitch,
+  plan: P4Plan,
+  json: Uint8Array,
+  extra: readonly Update[],
+): Promise<void> {
+  const wire = insertion({ table: ports, keys: [PORT_IN], action: cross, parameters: [PORT_OUT] });
+  try {
+    await device.client.setPipeline(p4Info(plan), json);
+    await device.client.write([wire, ...p4Entries(plan), ...extra]);
+  } catch (error) {
+    const summary = error instanceof Error ? error.message : String(error);
+    refuse('switch-failed', { summary: device.ended() ?? summary }, { file: plan.model.file }, device.log());
+  }
+}

@@ -1,0 +1,35 @@
+import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
+import { decodeMessage, encodeMessage } from './codec.ts';
+import type { Methods } from './dsl.ts';
+import type { MessagePlan } from './field-plan.ts';
+
+const STREAM = 'stream ';
+const bare = (type: string): string => type.replace(STREAM, '');
+
+/** Buffers are what grpc-js sends; protobufjs writes Buffers on Node already, only typed more widely. */
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** What grpc-js needs of a service; `plan` gives the compiled form of a message by the name that `methods` uses. */
+export function serviceOf(
+  serviceName: string,
+  methods: Methods,
+  plan: (name: string) => MessagePlan,
+): ServiceDefinition {
+  const definition: Record<string, MethodDefinition<object, object>> = {};
+  for (const [name, [request, response]] of Object.entries(methods)) {
+    const requestPlan = plan(bare(request));
+    const responsePlan = plan(bare(response));
+    definition[name] = {
+      path: `/${serviceName}/${name}`,
+      originalName: name,
+      requestStream: request.startsWith(STREAM),
+      responseStream: response.startsWith(STREAM),
+      requestSerialize: (message) => asBuffer(encodeMessage(requestPlan, message)),
+      requestDeserialize: (bytes) => decodeMessage(requestPlan, bytes),
+      responseSerialize: (message) => asBuffer(encodeMessage(responsePlan, message)),
+      responseDeserialize: (bytes) => decodeMessage(responsePlan, bytes),
+    };
+  }
+  return definition;
+}
