@@ -81,6 +81,15 @@ struct {
 	__type(value, struct intransit_scratch);
 } scratch SEC(".maps");
 
+struct intransit_weights;
+
+/* What the body of a loop over a layer's outputs works on. */
+struct intransit_loop {
+	const struct intransit_weights *weights;
+	const __u8 *from;
+	__u8 *to;
+};
+
 struct intransit_packet {
 	struct ethhdr eth;
 	struct iphdr ip;

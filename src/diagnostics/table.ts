@@ -80,10 +80,11 @@ export const diagnosticTable = {
 
   // JSON
   'json-syntax': entry<{ reason: string }>('error', (a) => `is no JSON: ${a.reason}`),
-  'json-field': entry<{ path: string; expected: string }>(
+  'json-field': entry<{ path: string; expected: string; help?: string }>(
     'error',
     (a) => `${a.path}: ${a.expected}`,
-    () => 'see docs/json-model.md, or let your editor check the file against schema/model.schema.json',
+    (a) =>
+      a.help ?? 'see docs/json-model.md, or let your editor check the file against schema/model.schema.json',
   ),
 
   // Model

@@ -9,7 +9,7 @@ import type { Update } from '../p4runtime/index.ts';
 import { Dataplane } from './bmv2-dataplane.ts';
 import { DEVICE_ID, type RunningSwitch, startSwitch } from './bmv2-switch.ts';
 import { compileP4Program } from './bmv2-tools.ts';
-import { createWorkspace, removeWorkspace } from './bmv2-workspace.ts';
+import { createWorkspace } from './bmv2-workspace.ts';
 
 /** A switch that runs a plan's program with its entries, and its ports. */
 export interface Bmv2Session {
@@ -32,18 +32,15 @@ export async function compilePlan(plan: P4Plan, directory: string): Promise<Uint
 
 /** Compiles, starts a switch, pushes the program and the entries. @throws DiagnosticError */
 export async function openBmv2(plan: P4Plan, extra: readonly Update[] = []): Promise<Bmv2Session> {
-  const directory = createWorkspace();
-  const remove = () => removeWorkspace(directory);
-  process.once('exit', remove);
+  const workspace = createWorkspace();
   let device: RunningSwitch | undefined;
   const close = async (): Promise<void> => {
     await device?.stop();
-    process.off('exit', remove);
-    remove();
+    workspace.remove();
   };
   try {
-    const json = await compilePlan(plan, directory);
-    device = await startSwitch(directory);
+    const json = await compilePlan(plan, workspace.directory);
+    device = await startSwitch(workspace);
     await install(device, plan, json, extra);
     const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
     return {

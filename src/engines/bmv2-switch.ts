@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
 import { P4RuntimeClient, P4RuntimeError } from '../p4runtime/index.ts';
 import { requireTool, SWITCH } from './bmv2-tools.ts';
-import { recordSwitch } from './bmv2-workspace.ts';
+import type { Workspace } from './bmv2-workspace.ts';
 
 /** Id under which P4Runtime and the data plane address the switch. */
 export const DEVICE_ID = 1;
@@ -27,22 +27,19 @@ export interface RunningSwitch {
 
 /**
  * Starts simple_switch_grpc without a program and waits until it answers as a P4Runtime device. Both its servers listen
- * on Unix sockets in `directory`: nobody else can reach them, and no port can be taken.
+ * on Unix sockets in the workspace: nobody else can reach them, and no port can be taken.
  */
-export async function startSwitch(directory: string): Promise<RunningSwitch> {
+export async function startSwitch({ directory, adopt }: Workspace): Promise<RunningSwitch> {
   const runtime = `unix:${join(directory, 'p4runtime.sock')}`;
   const dataplane = `unix:${join(directory, 'dataplane.sock')}`;
   const args = ['--no-p4', '--device-id', `${DEVICE_ID}`, '-L', 'off', '--'];
   const addresses = ['--grpc-server-addr', runtime, '--dp-grpc-server-addr', dataplane];
   const child = spawn(requireTool(SWITCH), [...args, ...addresses], { stdio: ['ignore', 'pipe', 'pipe'] });
   const state = watch(child);
-  if (child.pid !== undefined) recordSwitch(directory, child.pid);
-  const killNow = () => void child.kill('SIGKILL');
-  process.once('exit', killNow);
+  if (child.pid !== undefined) adopt(child.pid);
 
   const client = new P4RuntimeClient({ address: runtime, deviceId: DEVICE_ID, timeoutMs: START_TIMEOUT_MS });
   const stop = async (): Promise<void> => {
-    process.off('exit', killNow);
     client.close();
     child.kill('SIGKILL');
     await state.end;

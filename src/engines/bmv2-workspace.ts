@@ -10,18 +10,37 @@ const PREFIX = 'intransit-bmv2-';
 const OWNER = 'owner.pid';
 const SWITCH = 'switch.pid';
 
-export function createWorkspace(): string {
+export interface Workspace {
+  readonly directory: string;
+  /** The process that works here: it ends when this one does. */
+  adopt(pid: number): void;
+  /** Takes the directory away; the process should be gone by then. */
+  remove(): void;
+}
+
+export function createWorkspace(): Workspace {
   clearLeftovers();
   const directory = mkdtempSync(join(tmpdir(), PREFIX));
   writeFileSync(join(directory, OWNER), `${process.pid}`);
-  return directory;
+  let child: number | undefined;
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  const onExit = (): void => {
+    if (child !== undefined) kill(child);
+    remove();
+  };
+  process.once('exit', onExit);
+  return {
+    directory,
+    adopt(pid) {
+      child = pid;
+      writeFileSync(join(directory, SWITCH), `${pid}`);
+    },
+    remove() {
+      process.off('exit', onExit);
+      remove();
+    },
+  };
 }
-
-export const recordSwitch = (directory: string, pid: number): void =>
-  writeFileSync(join(directory, SWITCH), `${pid}`);
-
-export const removeWorkspace = (directory: string): void =>
-  rmSync(directory, { recursive: true, force: true });
 
 /** Kills switches and removes directories whose owner is gone. */
 export function clearLeftovers(): void {
@@ -33,7 +52,7 @@ export function clearLeftovers(): void {
     if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
     const pid = readPid(join(directory, SWITCH));
     if (pid !== undefined && commandLine(pid).includes(directory)) kill(pid);
-    removeWorkspace(directory);
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 

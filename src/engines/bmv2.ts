@@ -1,16 +1,9 @@
 import { type P4Options, type P4Plan, planP4 } from '../backends/p4/plan.ts';
 import { refuse, throwErrors } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
-import {
-  decodePacket,
-  encodeFrame,
-  encodePacket,
-  type FrameAddresses,
-  framePayload,
-  requestPacket,
-} from '../wire/index.ts';
-import { type Bmv2Session, openBmv2, PORT_IN } from './bmv2-session.ts';
-import { lastLine } from './bmv2-switch.ts';
+import { decodePacket, encodeFrame, encodePacket, framePayload, requestPacket } from '../wire/index.ts';
+import { exchange } from './bmv2-exchange.ts';
+import { type Bmv2Session, openBmv2 } from './bmv2-session.ts';
 import type { Engine } from './engine.ts';
 
 export interface Bmv2Options extends P4Options {
@@ -21,7 +14,7 @@ export interface Bmv2Options extends P4Options {
 }
 
 /** Any addresses do: nothing but the switch sees these frames. */
-const ADDRESSES: Omit<FrameAddresses, 'destinationPort'> = {
+const ADDRESSES = {
   sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 1),
   destinationMac: Uint8Array.of(2, 0, 0, 0, 0, 2),
   sourceIp: Uint8Array.of(192, 0, 2, 1),
@@ -29,23 +22,26 @@ const ADDRESSES: Omit<FrameAddresses, 'destinationPort'> = {
   sourcePort: 40000,
 };
 
-/** Requests under way: enough to keep the switch busy, few enough for its queues (64 packets). */
-const WINDOW = 32;
+const PROGRESS_EVERY = 64;
 
-const DEFAULT_TIMEOUT_MS = 10_000;
+/** Plans the program, or throws what forbids it. @throws DiagnosticError */
+export function planP4OrRefuse(model: Model, options: P4Options): P4Plan {
+  const { plan, diagnostics } = planP4(model, options);
+  throwErrors(diagnostics);
+  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  return plan;
+}
 
 /**
  * The model on a software switch: every row is a real packet in, and a real packet out.
  * @throws DiagnosticError where the model does not fit, a tool is missing, or the switch fails
  */
 export async function createBmv2Engine(model: Model, options: Bmv2Options = {}): Promise<Engine> {
-  const { plan, diagnostics } = planP4(model, options);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  const plan = planP4OrRefuse(model, options);
   const session = await openBmv2(plan);
   return {
     run: (rows, onProgress) =>
-      sendRows(session, plan, rows, options.timeoutMs ?? DEFAULT_TIMEOUT_MS, (done) => {
+      sendRows(session, plan, rows, options.timeoutMs, (done) => {
         options.onProgress?.(done);
         onProgress?.(done);
       }),
@@ -67,63 +63,36 @@ export function requestFrame(plan: P4Plan, row: Uint8Array, sequence: number): U
   return encodeFrame({ ...ADDRESSES, destinationPort: port }, encodePacket(packet));
 }
 
-function sendRows(
+async function sendRows(
   session: Bmv2Session,
   plan: P4Plan,
   rows: Uint8Array,
-  timeoutMs: number,
+  timeoutMs: number | undefined,
   onProgress: (rowsDone: number) => void,
 ): Promise<Uint8Array> {
-  const { dataplane, device } = session;
   const count = rows.length / plan.inputs;
   const out = new Uint8Array(count * plan.outputs);
-  const answered = new Set<number>();
-  return new Promise((resolve, reject) => {
-    let sent = 0;
-    let timer: NodeJS.Timeout | undefined;
-    const fail = (summary: string): void => {
-      clearTimeout(timer);
-      try {
-        const reason = device.ended() === undefined ? summary : lastLine(device.log(), device.ended()!);
-        refuse('switch-failed', { summary: reason }, { file: plan.model.file }, device.log());
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const expect = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(
-        () => fail(`${answered.size} of ${count} rows were answered, then nothing for ${timeoutMs / 1000} s`),
-        timeoutMs,
-      );
-    };
-    const send = (): void => {
-      const row = rows.subarray(sent * plan.inputs, (sent + 1) * plan.inputs);
-      dataplane.send(PORT_IN, requestFrame(plan, row, sent++));
-    };
-    const receive = (frame: Uint8Array): void => {
+  const place = { file: plan.model.file };
+  await exchange(session, {
+    count,
+    file: plan.model.file,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    frame: (i) => requestFrame(plan, rows.subarray(i * plan.inputs, (i + 1) * plan.inputs), i),
+    receive({ packet: frame }, received) {
       const payload = framePayload(frame);
       const packet = payload && decodePacket(payload);
-      if (packet === undefined) return fail('a frame came back that is no inference packet');
+      if (packet === undefined)
+        return refuse('switch-failed', { summary: 'a frame came back that is no inference packet' }, place);
       const { sequence, nextLayer } = packet.header;
       if (nextLayer !== plan.options.to || packet.activations.length !== plan.outputs)
-        return fail(`row ${sequence} came back without being computed`);
+        return refuse(
+          'switch-failed',
+          { summary: `row ${sequence} came back without being computed` },
+          place,
+        );
       out.set(packet.activations, sequence * plan.outputs);
-      answered.add(sequence);
-      if (answered.size % 64 === 0 || answered.size === count) onProgress(answered.size);
-      if (answered.size === count) {
-        clearTimeout(timer);
-        return resolve(out);
-      }
-      expect();
-      if (sent < count) send();
-    };
-    dataplane.listen(
-      ({ packet }) => receive(packet),
-      (error) => fail(error.message),
-    );
-    if (count === 0) return resolve(out);
-    expect();
-    while (sent < Math.min(WINDOW, count)) send();
+      if (received % PROGRESS_EVERY === 0 || received === count) onProgress(received);
+    },
   });
+  return out;
 }

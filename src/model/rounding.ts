@@ -4,7 +4,15 @@
  */
 
 /** The source's own rounding of one channel: accumulator to q, before the clamp. Must not decrease. */
-export type SourceRounding = (acc: number) => number;
+export interface SourceRounding {
+  (acc: number): number;
+  /** First accumulator of the upper side, where the source rounds in two ways, as half away from zero does. */
+  readonly pivot?: number;
+}
+
+/** A rounding whose sides meet at a pivot: the requantiser may then have a line on each side. */
+export const pivoted = (rounding: (acc: number) => number, pivot: number): SourceRounding =>
+  Object.assign(rounding, { pivot });
 
 /** Rounds half to even, as IEEE 754 does by default. */
 export function roundHalfEven(x: number): number {
@@ -43,28 +51,3 @@ export function onnxRounding(
   return float32Rounding(Math.fround(Math.fround(inputScale * weightScale) / outputScale), zeroPoint);
 }
 
-/**
- * How the TFLite reference kernels requantise (`MultiplyByQuantizedMultiplier` with two roundings): the scale is a
- * 31-bit multiplier and a power of two; the high half of the doubled product is rounded half up, then the shift half
- * away from zero.
- */
-export function tfliteRounding(scale: number, zeroPoint: number): SourceRounding {
-  if (scale === 0) return () => zeroPoint;
-  let exponent = Math.floor(Math.log2(scale)) + 1;
-  let multiplier = Math.round((scale / 2 ** exponent) * 2 ** 31);
-  if (multiplier === 2 ** 31) {
-    multiplier /= 2;
-    exponent++;
-  }
-  const left = 2 ** Math.max(0, exponent);
-  const right = 2 ** Math.max(0, -exponent);
-  const high = Math.floor(multiplier / 2 ** 16);
-  const low = multiplier % 2 ** 16;
-  return (acc) => {
-    const x = acc * left;
-    // floor((x * multiplier + 2^30) / 2^31) in two halves, as the product has up to 62 bits.
-    const product = Math.floor((x * high + Math.floor((x * low + 2 ** 30) / 2 ** 16)) / 2 ** 15);
-    const magnitude = Math.floor(Math.abs(product) / right + 0.5);
-    return (product < 0 ? -magnitude : magnitude) + zeroPoint;
-  };
-}

@@ -8,7 +8,8 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
-import { P4RuntimeError, p4runtimeError } from './errors.ts';
+import type { P4RuntimeError } from './errors.ts';
+import { callFailure, rpcFailure } from './rpc-errors.ts';
 import { p4runtimeDescriptor } from './schema.ts';
 import type { CounterEntry, ElectionId, Entity, P4Info, Update } from './types.ts';
 
@@ -81,16 +82,13 @@ export class P4RuntimeClient {
     );
     this.#stream = stream;
     stream.on('data', (message: StreamResponse) => this.#receive(message));
-    stream.on('error', (e: ServiceError) => this.#arbitrated?.(p4runtimeError('StreamChannel', e)));
+    stream.on('error', (e: ServiceError) => this.#arbitrated?.(callFailure('StreamChannel', e)));
     stream.on('end', () =>
-      this.#arbitrated?.(
-        new P4RuntimeError('StreamChannel', status.UNAVAILABLE, 'the device closed the stream'),
-      ),
+      this.#arbitrated?.(rpcFailure('StreamChannel', status.UNAVAILABLE, 'the device closed the stream')),
     );
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () =>
-          this.#arbitrated?.(new P4RuntimeError('StreamChannel', status.DEADLINE_EXCEEDED, 'no arbitration')),
+        () => this.#arbitrated?.(rpcFailure('StreamChannel', status.DEADLINE_EXCEEDED, 'no arbitration')),
         this.#timeoutMs,
       );
       this.#arbitrated = (error) => {
@@ -107,7 +105,7 @@ export class P4RuntimeClient {
     if (arbitration === undefined || arbitration === null) return;
     const code = arbitration.status?.code ?? 0;
     if (code === 0) this.#arbitrated?.();
-    else this.#arbitrated?.(new P4RuntimeError('StreamChannel', code, arbitration.status?.message ?? ''));
+    else this.#arbitrated?.(rpcFailure('StreamChannel', code, arbitration.status?.message ?? ''));
   }
 
   /** Loads a program; forwarding changes at once and all entries are gone. */
@@ -132,7 +130,7 @@ export class P4RuntimeClient {
   }
 
   close(): void {
-    this.#arbitrated?.(new P4RuntimeError('StreamChannel', status.CANCELLED, 'closed'));
+    this.#arbitrated?.(rpcFailure('StreamChannel', status.CANCELLED, 'closed'));
     this.#stream?.removeAllListeners('data');
     this.#stream?.on('error', () => {});
     this.#stream?.cancel();
@@ -153,12 +151,12 @@ export class P4RuntimeClient {
           responseDeserialize as (bytes: Buffer) => R,
           { deviceId: this.#deviceId, ...fields },
           { deadline: this.#deadline() },
-          (error, value) => (error ? reject(p4runtimeError(method, error)) : resolve(value!)),
+          (error, value) => (error ? reject(callFailure(method, error)) : resolve(value!)),
         );
       if (!waitForReady) call();
       else
         this.#client.waitForReady(this.#deadline(), (error) =>
-          error ? reject(new P4RuntimeError(method, status.UNAVAILABLE, 'no connection')) : call(),
+          error ? reject(rpcFailure(method, status.UNAVAILABLE, 'no connection')) : call(),
         );
     });
   }
@@ -176,7 +174,7 @@ export class P4RuntimeClient {
           { deadline: this.#deadline() },
         );
       stream.on('data', (message) => found.push(...message.entities));
-      stream.on('error', (e: ServiceError) => reject(p4runtimeError('Read', e)));
+      stream.on('error', (e: ServiceError) => reject(callFailure('Read', e)));
       stream.on('end', () => resolve(found));
     });
   }

@@ -103,7 +103,15 @@ export function randomCnn(seed: number): Model {
   const last = () => layers.at(-1)?.name ?? 'input';
   const push = (layer: JsonLayerInput) => layers.push({ ...layer, name: `l${layers.length}` });
   for (let i = r.int(1, 3); i > 0; i--) {
-    const kind = r.pick(['conv2d', 'conv2d', 'conv2d', 'maxPool', 'averagePool', 'requantise', 'residual'] as const);
+    const kind = r.pick([
+      'conv2d',
+      'conv2d',
+      'conv2d',
+      'maxPool',
+      'averagePool',
+      'requantise',
+      'residual',
+    ] as const);
     const [kh, kw] = [r.int(1, Math.min(3, h)), r.int(1, Math.min(3, w))];
     const strides: [number, number] = [r.int(1, 2), r.int(1, 2)];
     const pad = (k: number) => (r.chance(0.5) ? r.int(0, k - 1) : 0);

@@ -1,7 +1,7 @@
 import { xdpNeeds } from '../../src/backends/xdp/needs.ts';
 import type { XdpOptions, XdpPlan } from '../../src/backends/xdp/plan.ts';
-import { loadXdp, emptyRequest, planOrRefuse } from '../../src/engines/xdp.ts';
 import type { XdpDevice } from '../../src/devices/xdp.ts';
+import { emptyRequest, loadXdp, planOrRefuse } from '../../src/engines/xdp.ts';
 import type { Model } from '../../src/model/model.ts';
 import { elementCount } from '../../src/model/tensor.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
@@ -34,7 +34,12 @@ export async function compareXdp(model: Model, options: XdpOptions, rows: Uint8A
     for (const [i, byte] of expected.entries()) if (actual?.[i] !== byte) mismatches++;
     if (actual !== undefined && actual.length !== expected.length) mismatches += expected.length;
   }
-  return { elements, mismatches, foretold: foretold(plan), verified: device.program.verifiedInstructions ?? 0 };
+  return {
+    elements,
+    mismatches,
+    foretold: foretold(plan),
+    verified: device.program.verifiedInstructions ?? 0,
+  };
 }
 
 /** A function that asks the loaded program for one row; undefined where the packet was not computed. */

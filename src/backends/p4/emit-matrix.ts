@@ -41,7 +41,7 @@ export function emitMatrix(
     runtime ? code.parameter(parameter, width, BigInt.asUintN(width, value)) : literal(value, width);
   const placements: Placement[][] = positions.map(() => []);
   for (const [w, word] of layout.words.entries()) {
-    const requantisation = requantisationOf(spec, layout, word);
+    const requantisation = requantisationOf(spec, layout, word, runtime);
     const starts = startWords(spec, layout, word);
     const weights = weightWords(spec, layout, word);
     for (const [p, position] of positions.entries()) {
@@ -126,15 +126,16 @@ export function startWords(spec: MatrixSpec, layout: LaneWords, word: Word): Rea
   );
 }
 
-function requantisationOf(spec: MatrixSpec, layout: LaneWords, word: Word): Requantisation {
+/** Weights that may be replaced may reach any part of the clamp. */
+function requantisationOf(spec: MatrixSpec, layout: LaneWords, word: Word, runtime: boolean): Requantisation {
   const ranges = Array.from({ length: word.rows }, (_, row) => rowRange(spec, word.firstRow + row));
   return {
     layout,
     offsets: ranges.map((_, row) => rowOffset(layout, row)),
     shift: spec.shift,
     span: spec.span,
-    below: ranges.some((r) => r.lo < 0),
-    above: ranges.some((r) => r.hi >= (spec.span + 1) * 2 ** spec.shift),
+    below: runtime || ranges.some((r) => r.lo < 0),
+    above: runtime || ranges.some((r) => r.hi >= (spec.span + 1) * 2 ** spec.shift),
   };
 }
 

@@ -89,5 +89,7 @@ function alignRuns(list: readonly Placement[], lists: readonly (readonly Placeme
 function takeRun(run: Run, offsets: readonly number[], width: number): Expression {
   const bits = (run.members.length - 1) * run.pitch + ELEMENT_BITS;
   const lanes = cast(slice(reference(run.field, run.width), run.offset, bits), width);
-  return run.members.length === 1 || !run.mixed ? lanes : binary(lanes, '&', literal(lanesOf(offsets, 0xffn), width));
+  return run.members.length === 1 || !run.mixed
+    ? lanes
+    : binary(lanes, '&', literal(lanesOf(offsets, 0xffn), width));
 }

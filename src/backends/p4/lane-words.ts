@@ -39,6 +39,9 @@ export interface LaneWords {
   readonly words: readonly { readonly firstRow: number; readonly rows: number; readonly width: number }[];
   /** Bits that a lane must have at least. */
   readonly needBits: number;
+  /** Of the matrix that it was made for; part of the program. */
+  readonly shift: number;
+  readonly span: number;
   /** Estimated ns of one position, for choosing among layouts. */
   readonly cost: number;
 }
@@ -50,19 +53,25 @@ export const rowOffset = (layout: LaneWords, rowInWord: number): number =>
 /** Widest group that is considered; beyond it words only get wider. */
 const MAX_GROUP = 12;
 
-/**
- * The cheapest layout of all that are exact.
- * @param floor least lane width, so that the next layer can take several of our lanes at once
- * @param maxRows rows of a word at most; 1 switches packing off
- */
-export function chooseLayout(spec: MatrixSpec, floor = 0, maxRows = Number.POSITIVE_INFINITY): LaneWords {
+export interface LayoutOptions {
+  /** Least lane width, so that the next layer can take several of our lanes at once. */
+  readonly floor: number;
+  /** Rows of a word at most; 1 switches packing off. */
+  readonly maxRows: number;
+  /** Bits of a lane beyond what this matrix needs, for others that may replace it. */
+  readonly headroom: number;
+}
+
+/** The cheapest layout of all that are exact. */
+export function chooseLayout(spec: MatrixSpec, { floor, maxRows, headroom }: LayoutOptions): LaneWords {
+  const need = rowBits(spec) + headroom;
   const pitches = new Set(spec.runs.filter((r) => r.columns.length > 1).map((r) => r.pitch));
-  const single = layoutOf(spec, 1, Math.max(floor, rowBits(spec)), maxRows);
+  const single = layoutOf(spec, 1, Math.max(floor, need), maxRows);
   const pitch = pitches.size === 1 ? [...pitches][0]! : 0;
   let best = single;
   for (let group = 2; group <= MAX_GROUP && maxRows > 1; group++) {
-    if (pitch < rowBits(spec) || pitch * group > v1model.maxWidthBits) break;
-    if (pitch < crossBits(spec, group)) continue;
+    if (pitch < need || pitch * group > v1model.maxWidthBits) break;
+    if (pitch < crossBits(spec, group) + headroom) continue;
     const layout = layoutOf(spec, group, pitch, maxRows);
     if (layout.cost < best.cost) best = layout;
   }
@@ -78,8 +87,38 @@ function layoutOf(spec: MatrixSpec, group: number, laneBits: number, maxRows: nu
     // Headers of BMv2 are whole bytes.
     words.push({ firstRow, rows, width: Math.ceil((rows * group * laneBits) / 8) * 8 });
   }
-  const layout = { laneBits, group, words, needBits: rowBits(spec) };
+  const { shift, span } = spec;
+  const layout = { laneBits, group, words, needBits: rowBits(spec), shift, span };
   return { ...layout, cost: costOf(spec, layout) };
+}
+
+/**
+ * The same function at a larger shift: all numbers times a power of two. So a program serves every matrix whose shift
+ * is at most its own.
+ */
+export function atShift(spec: MatrixSpec, shift: number): MatrixSpec {
+  const factor = 2 ** (shift - spec.shift);
+  if (factor === 1) return spec;
+  return {
+    ...spec,
+    shift,
+    coefficient: (row, column) => spec.coefficient(row, column) * factor,
+    constants: new Map([...spec.constants].map(([kind, list]) => [kind, list.map((c) => c * factor)])),
+  };
+}
+
+/**
+ * Why another matrix cannot take the place of the one that a layout was made for; undefined if it can.
+ * @pre both belong to layers of one shape
+ */
+export function misfit(spec: MatrixSpec, layout: LaneWords): string | undefined {
+  if (spec.span !== layout.span) return `its clamp spans ${spec.span} steps, the program's ${layout.span}`;
+  if (spec.shift > layout.shift) return `it shifts by ${spec.shift} bits, the program by ${layout.shift}`;
+  const scaled = atShift(spec, layout.shift);
+  const bits = Math.max(rowBits(scaled), layout.group === 1 ? 0 : crossBits(scaled, layout.group));
+  return bits > layout.laneBits
+    ? `it needs lanes of ${bits} bits, the program has ${layout.laneBits}`
+    : undefined;
 }
 
 /** Measured on BMv2 1.15: ns of one operation of an expression, and of each 64-bit limb that it handles. */

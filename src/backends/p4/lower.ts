@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
+import { type Diagnostic, diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type Layer, type Model, valueType } from '../../model/model.ts';
 import { elementRange, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
@@ -8,7 +8,7 @@ import { Code, INPUT } from './code.ts';
 import { emitArgmax, MAX_ARGMAX } from './emit-argmax.ts';
 import { emitMatrix } from './emit-matrix.ts';
 import { emitMaxPool } from './emit-pool.ts';
-import { chooseLayout, type LaneWords } from './lane-words.ts';
+import { atShift, chooseLayout, type LaneWords, type MatrixSpec, misfit } from './lane-words.ts';
 import {
   addJob,
   averagePoolJobs,
@@ -51,6 +51,8 @@ export interface LowerOptions {
   readonly weights: 'runtime' | 'static';
   /** Least lane width of a layer in bits; a wider lane may let the next layer take several at once. */
   readonly laneFloors: ReadonlyMap<number, number>;
+  /** Layouts of a program that is there already: its weights are to be replaced by this model's. */
+  readonly envelope?: readonly LayerLayout[];
 }
 
 interface Lowering {
@@ -156,22 +158,26 @@ function lowerLayer(l: Lowering, index: number, inputs: readonly Activations[]):
   }
 }
 
+/** Shift and lanes of layers whose weights may be replaced: retrained weights rarely need more than this beyond. */
+const HEADROOM_SHIFT = 2;
+const HEADROOM_BITS = 1;
+
 /** Layers with weights get a table; the constants of the others are part of the program. */
 function lowerMatrix(l: Lowering, index: number, jobs: readonly MatrixJob[]): Activations {
   const layer = l.model.layers[index]!;
   const weighted = layer.kind === 'dense' || layer.kind === 'conv2d';
-  const floor = l.options.laneFloors.get(index) ?? 0;
+  const runtime = weighted && l.options.weights === 'runtime';
   if (weighted) l.code.beginStage(index);
   const placements: Placement[] = [];
   const words: LaneWords[] = [];
   let products = 0;
   for (const [j, job] of jobs.entries()) {
-    const layout = chooseLayout(job.spec, floor, l.options.lanes === 'off' ? 1 : undefined);
+    const layout = layoutOf(l, index, j, job.spec, runtime);
+    const spec = atShift(job.spec, layout.shift);
     words.push({ ...layout, cost: layout.cost * job.positions.length });
     products += productsOf(job, layout);
     const name = `l${index}${jobs.length === 1 ? '' : `_${j}`}`;
-    const runtime = weighted && l.options.weights === 'runtime';
-    const rows = emitMatrix(l.code, name, job.spec, layout, job.positions, runtime);
+    const rows = emitMatrix(l.code, name, spec, layout, job.positions, runtime);
     for (const [p, position] of job.positions.entries())
       for (const [row, element] of position.outputs.entries()) placements[element] = rows[p]![row]!;
   }
@@ -179,6 +185,21 @@ function lowerMatrix(l: Lowering, index: number, jobs: readonly MatrixJob[]): Ac
   const { min, max } =
     'requantiser' in layer ? layer.requantiser : layer.kind === 'add' ? layer : { min: 0, max: 0 };
   return { placements, low: min, high: max };
+}
+
+function layoutOf(l: Lowering, index: number, job: number, spec: MatrixSpec, runtime: boolean): LaneWords {
+  const { envelope, laneFloors, lanes } = l.options;
+  const given = envelope?.find((e) => e.layer === index)?.words[job];
+  if (given === undefined)
+    return chooseLayout(runtime ? atShift(spec, spec.shift + HEADROOM_SHIFT) : spec, {
+      floor: laneFloors.get(index) ?? 0,
+      maxRows: lanes === 'off' ? 1 : Number.POSITIVE_INFINITY,
+      headroom: runtime ? HEADROOM_BITS : 0,
+    });
+  const what = misfit(spec, given);
+  if (what !== undefined)
+    refuse('envelope-exceeded', { what }, { file: l.model.file, layer: l.model.layers[index]!.name });
+  return given;
 }
 
 function productsOf(job: MatrixJob, layout: LaneWords): number {

@@ -36,7 +36,7 @@ export interface P4Plan {
 
 /**
  * Plans layers `[from, to)` of a verified model.
- * @returns no plan where a diagnostic is an error
+ * @returns no plan where the layers cannot be expressed at all; beside a plan, errors for what exceeds the target
  */
 export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; diagnostics: Diagnostic[] } {
   const options: Required<P4Options> = {
@@ -72,8 +72,7 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
     lowered,
     needs,
   };
-  const exceeded = needDiagnostics(needs, v1model.name, model.file);
-  return exceeded.length > 0 ? { diagnostics: exceeded } : { plan, diagnostics: [] };
+  return { plan, diagnostics: needDiagnostics(needs, v1model.name, model.file) };
 }
 
 const ipv4Bytes = (elements: number): number => OUTER_BYTES - 14 + HEADER_BYTES + elements;
@@ -124,39 +123,20 @@ function needsOf(model: Model, lowered: Lowered, options: Required<P4Options>): 
   const needs: Need[] = [];
   for (const { layer, words, products } of lowered.layouts) {
     if (words.length === 0) continue;
-    const name = model.layers[layer]!.name;
+    const of = { layer: model.layers[layer]!.name, help: HELP };
+    const width = { limit: v1model.maxWidthBits, unit: 'bits' };
+    needs.push({ ...of, resource: 'lane', need: Math.max(...words.map((l) => l.needBits)), ...width });
     const widest = Math.max(...words.flatMap((l) => l.words.map((w) => w.width)));
-    const lane = Math.max(...words.map((l) => l.needBits));
-    needs.push({
-      layer: name,
-      resource: 'lane',
-      need: lane,
-      limit: v1model.maxWidthBits,
-      unit: 'bits',
-      help: HELP,
-    });
-    needs.push({
-      layer: name,
-      resource: 'word',
-      need: widest,
-      limit: v1model.maxWidthBits,
-      unit: 'bits',
-      help: HELP,
-    });
-    needs.push({
-      layer: name,
-      resource: 'multiply-adds',
-      need: products,
-      limit: v1model.maxProducts,
-      unit: 'operations',
-      help: HELP,
-    });
+    needs.push({ ...of, resource: 'word', need: widest, ...width });
+    const operations = { limit: v1model.maxProducts, unit: 'operations' };
+    needs.push({ ...of, resource: 'multiply-adds', need: products, ...operations });
   }
-  const packet = { limit: options.mtu, unit: 'bytes', help: 'raise --mtu where the path allows it' };
+  const whole = (resource: string, need: number, limit: number, help: string) =>
+    needs.push({ resource, need, limit, unit: 'bytes', help });
   const bytes = (value: number) => ipv4Bytes(elementCount(valueType(model, value).shape));
-  needs.push({ resource: 'request', need: bytes(options.from), ...packet });
-  needs.push({ resource: 'answer', need: bytes(options.to), ...packet });
-  const entry = { limit: v1model.maxEntryBytes, unit: 'bytes', help: HELP };
-  needs.push({ resource: 'action data of one entry', need: widestEntry(lowered), ...entry });
+  const mtu = 'raise --mtu where the path allows it';
+  whole('request', bytes(options.from), options.mtu, mtu);
+  whole('answer', bytes(options.to), options.mtu, mtu);
+  whole('action data of one entry', widestEntry(lowered), v1model.maxEntryBytes, HELP);
   return needs;
 }

@@ -6,7 +6,7 @@ import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { type LaneLayout, laneNeed, packLanes } from '../../passes/lanes.ts';
 import { OUTER_BYTES } from '../../wire/header.ts';
 import { HEADER_BYTES } from '../../wire/index.ts';
-import { imageShape, layOutBuffers, type ValueBuffer } from './buffers.ts';
+import { imageShape, isRowMajor, layOutBuffers, type ValueBuffer } from './buffers.ts';
 
 export interface XdpOptions {
   /** Layers `[from, to)` of the model; all by default. */
@@ -36,6 +36,8 @@ export interface MatrixPlan {
   readonly lanes: LaneLayout | undefined;
   /** Words (or channels, without lanes) whose sums are in registers together; one entry a pass over the inputs. */
   readonly blocks: readonly number[];
+  /** Leading blocks, all of one size, that `bpf_loop` runs: 0 for layers small enough to be written out. */
+  readonly looped: number;
   /** Weights of one output, in the order in which the activations lie in memory. */
   readonly taps: number;
   /** Whether the weights fit int8 (zero points may widen them); matters without lanes. */
@@ -174,6 +176,8 @@ function planLayer(
   const input = inputs[0]!;
   const lanes = o.lanes === 'on' ? packLanes(laneNeed(layer, input)) : undefined;
   const sums = lanes?.words ?? layer.bias.length;
+  const most = lanes === undefined ? 1 : SUMS_IN_REGISTERS;
+  const looped = loopsOverBlocks(layer, sums, to) ? Math.floor(sums / most) : 0;
   const scaled = o.weights === 'runtime' && lanes?.requantisation === 'window';
   return {
     kind: 'matrix',
@@ -183,11 +187,27 @@ function planLayer(
     from: from[0]!,
     to,
     lanes,
-    blocks: lanes === undefined ? Array<number>(sums).fill(1) : evenBlocks(sums, SUMS_IN_REGISTERS),
+    blocks: looped > 0 ? fullBlocks(sums, most) : evenBlocks(sums, most),
+    looped,
     narrow: layer.weights.every((w) => w >= -128 && w <= 127),
     taps: layer.weights.length / layer.bias.length,
     shift: scaled ? RUNTIME_SHIFT : layer.requantiser.shift,
   };
+}
+
+/** Multiplies from which a layer is looped over; below it the calls cost more than they save. */
+const LOOP_MULTIPLIES = 4096;
+
+/** A dense layer that is large, and whose outputs lie one after the other, so that a block's place follows from its index. */
+const loopsOverBlocks = (layer: Layer, sums: number, to: ValueBuffer): boolean =>
+  layer.kind === 'dense' &&
+  isRowMajor(to) &&
+  (layer.weights.length / layer.bias.length) * sums >= LOOP_MULTIPLIES;
+
+/** As many blocks of `size` as there are, and the rest. */
+function fullBlocks(count: number, size: number): number[] {
+  const full = Array<number>(Math.floor(count / size)).fill(size);
+  return count % size === 0 ? full : [...full, count % size];
 }
 
 /** Splits `count` into the fewest blocks of at most `most`, as even as can be. */

@@ -15,12 +15,18 @@ export function simulate(lowered: Lowered, row: Uint8Array): Uint8Array {
   for (const stage of lowered.code.stages) {
     for (const p of stage.parameters) values.set(p.name, p.value);
     for (const { target, value } of stage.body) {
-      if (value.width !== target.width) throw new Error(`${target.name}: ${value.width} into ${target.width} bits`);
+      if (value.width !== target.width)
+        throw new Error(`${target.name}: ${value.width} into ${target.width} bits`);
       values.set(target.name, evaluate(value, values));
     }
   }
   const bytes = lowered.output.flatMap(({ width, value }) => [
-    ...Buffer.from(evaluate(value, values).toString(16).padStart(width / 4, '0'), 'hex'),
+    ...Buffer.from(
+      evaluate(value, values)
+        .toString(16)
+        .padStart(width / 4, '0'),
+      'hex',
+    ),
   ]);
   return Uint8Array.from(bytes);
 }

@@ -8,12 +8,19 @@ type Plain = Record<string, unknown>;
 
 const VARINT = 0;
 const DELIMITED = 2;
+const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** protobufjs writes 64-bit numbers; a bigint beyond 2^53 goes as its decimal text, which it parses. */
-function wide(value: unknown): number | string {
+/**
+ * protobufjs writes 64-bit numbers; a bigint beyond 2^53 goes as its decimal text, which it parses.
+ * @throws RangeError on what 64 bits do not hold.
+ */
+function wide(value: unknown, signed: boolean): number | string {
   if (typeof value === 'number') return value;
   const big = value as bigint;
-  return big >= -0x1fffffffffffffn && big <= 0x1fffffffffffffn ? Number(big) : BigInt(big).toString();
+  if (big >= (signed ? -MAX_SAFE : 0n) && big <= MAX_SAFE) return Number(big);
+  const cut = signed ? BigInt.asIntN(64, big) : BigInt.asUintN(64, big);
+  if (cut !== big) throw new RangeError(`${big} does not fit a 64-bit ${signed ? 'int64' : 'uint64'}`);
+  return big.toString();
 }
 
 function fromWide(value: Parameters<typeof util.LongBits.from>[0], signed: boolean): bigint {
@@ -32,10 +39,10 @@ function writeScalar(w: WriterLike, scalar: ScalarName, value: unknown): void {
       w.int32(value as number);
       return;
     case 'uint64':
-      w.uint64(BigInt.asUintN(64, BigInt(value as bigint)) === BigInt(value as bigint) ? wide(value) : 0);
+      w.uint64(wide(value, false));
       return;
     case 'int64':
-      w.int64(wide(value));
+      w.int64(wide(value, true));
       return;
     case 'bool':
       w.bool(value as boolean);
@@ -194,7 +201,7 @@ function readMapEntry(r: ReaderLike, type: FieldType, into: Plain): void {
 }
 
 function readField(r: ReaderLike, field: FieldPlan, wire: number, message: Plain, plan: MessagePlan): void {
-  if (field.rule === "map") {
+  if (field.rule === 'map') {
     readMapEntry(r, field.type, message[field.name] as Plain);
     return;
   }

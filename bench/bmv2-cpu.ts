@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Dataplane } from '../src/engines/bmv2-dataplane.ts';
+import { exchange } from '../src/engines/bmv2-exchange.ts';
+import type { Bmv2Session } from '../src/engines/bmv2-session.ts';
+import { DEVICE_ID, startSwitch } from '../src/engines/bmv2-switch.ts';
+import { compileP4Program } from '../src/engines/bmv2-tools.ts';
+import { createWorkspace } from '../src/engines/bmv2-workspace.ts';
+
+/** CPU time of all threads of a process so far, in ns (first field of schedstat: time on a CPU). */
+export function cpuNs(pid: number): number {
+  let total = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`))
+    total += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+  return total;
+}
+
+/** CPU us a packet of the switch's process, over `count` packets that it is sent and sends on. */
+export async function cpuOfPackets(
+  session: Bmv2Session,
+  frames: readonly Uint8Array[],
+  count: number,
+): Promise<number> {
+  const before = cpuNs(session.device.pid);
+  await exchange(session, {
+    count,
+    file: 'bench',
+    frame: (i) => frames[i % frames.length]!,
+    receive: () => {},
+  });
+  return (cpuNs(session.device.pid) - before) / count / 1000;
+}
+
+const EMPTY = `#include <core.p4>
+#include <v1model.p4>
+struct headers_t {}
+struct metadata_t {}
+parser Nothing(packet_in packet, out headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
+    state start { transition accept; }
+}
+control Checksum(inout headers_t hdr, inout metadata_t meta) { apply {} }
+control Cross(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
+    apply { standard.egress_spec = 2; }
+}
+control Egress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) { apply {} }
+control Deparser(packet_out packet, in headers_t hdr) { apply {} }
+V1Switch(Nothing(), Checksum(), Cross(), Egress(), Checksum(), Deparser()) main;
+`;
+
+/** A switch that only passes packets on: what the machine, gRPC and BMv2 cost by themselves. */
+export async function openEmpty(): Promise<Bmv2Session> {
+  const workspace = createWorkspace();
+  const program = join(workspace.directory, 'empty.p4');
+  const json = join(workspace.directory, 'empty.json');
+  await writeFile(program, EMPTY);
+  await compileP4Program(program, json, 'empty.p4');
+  const device = await startSwitch(workspace);
+  await device.client.setPipeline(
+    { pkgInfo: { arch: 'v1model' }, tables: [], actions: [] },
+    await readFile(json),
+  );
+  const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
+  return {
+    device,
+    dataplane,
+    async close() {
+      dataplane.close();
+      await device.stop();
+      workspace.remove();
+    },
+  };
+}

@@ -1,0 +1,206 @@
+import { analyse, analyseSplit, type Channel, MAX_SHIFT, type Side } from './fit-channel.ts';
+import { type Line, multipliers, nearestSlope, offsets } from './line.ts';
+import { lineSteps, nearestLine } from './nearest.ts';
+import type { Requantiser } from './requantiser.ts';
+import type { SourceRounding } from './rounding.ts';
+import { differences } from './steps.ts';
+import type { Interval } from './tensor.ts';
+
+/** Bits of a multiplier that stands in where no line is exact. */
+const FALLBACK_BITS = 20;
+
+/**
+ * Finds the smallest shift, common to all channels, at which integer multipliers and offsets reproduce every step of
+ * the sources over their accumulator ranges. Both sides are monotone, so equality at each step (at most 255) is equality
+ * everywhere: a fit is a proof. Small multipliers are fewer bits to shift and add, and narrower lanes.
+ *
+ * Where a channel has no exact line, and its source is known to round in two ways on the sides of a pivot, all channels
+ * get a line on each side (`below`). Else (its float32 noise is not that of any line, or ties go to even) a near one
+ * stands in, and `exactness` counts the accumulators at which it is off.
+ *
+ * @param maxBits widest multiplier allowed; fewer bits may cost exactness, which is then counted
+ */
+export function fitRequantiser(
+  sources: readonly SourceRounding[],
+  ranges: readonly Interval[],
+  min: number,
+  max: number,
+  minShift = 0,
+  maxBits = 52,
+): Requantiser {
+  const channels = analyseAll(sources, ranges, min, max);
+  const shift = commonShift(channels, minShift, maxBits);
+  const lines: (readonly Line[])[] = [];
+  let inexact = 0;
+  let accumulators = 0;
+  let total = 0;
+  const used = { bits: 0 };
+  for (const [c, channel] of channels.entries()) {
+    // The same channel again: one source over one range.
+    const again = c > 0 && channel === channels[c - 1];
+    const fitted = again ? lines[c - 1]! : fitLines(channel, shift, min, max, used);
+    const off = differencesOf(channel, fitted, shift, min, max);
+    lines.push(fitted);
+    if (off > 0) inexact++;
+    accumulators += off;
+    total += ranges[c]!.hi - ranges[c]!.lo + 1;
+  }
+  return {
+    multiplier: lines.map(([line]) => line!.multiplier),
+    offset: lines.map((sides) => sides.at(-1)!.offset),
+    shift,
+    min,
+    max,
+    exactness: { channels: inexact, accumulators, total },
+    ...belowOf(channels, lines),
+  };
+}
+
+function analyseAll(
+  sources: readonly SourceRounding[],
+  ranges: readonly Interval[],
+  min: number,
+  max: number,
+): Channel[] {
+  const shared = sharedChannel(sources, ranges, min, max);
+  if (shared !== undefined) return sources.map(() => shared);
+  const split = (source: SourceRounding, c: number) => analyseSplit(source, ranges[c]!, min, max);
+  const channels: Channel[] = [];
+  for (const [c, source] of sources.entries()) {
+    const channel = analyse(source, ranges[c]!, min, max);
+    // One that needs two sides: the code for them runs in all lanes, and the others get by with smaller multipliers.
+    if (!channel.exact && split(source, c) !== undefined)
+      return sources.map((other, o) => split(other, o) ?? analyse(other, ranges[o]!, min, max));
+    channels.push(channel);
+  }
+  return channels;
+}
+
+/**
+ * Where all channels have the very same source, as with one scale for all weights, a line over the union of their
+ * ranges serves them all, and they share a multiplier.
+ */
+function sharedChannel(
+  sources: readonly SourceRounding[],
+  ranges: readonly Interval[],
+  min: number,
+  max: number,
+): Channel | undefined {
+  const source = sources[0]!;
+  if (sources.length < 2 || sources.some((other) => other !== source)) return undefined;
+  const union = ranges.reduce((a, b) => ({ lo: Math.min(a.lo, b.lo), hi: Math.max(a.hi, b.hi) }));
+  const line = analyse(source, union, min, max);
+  if (line.exact) return line;
+  return analyseSplit(source, union, min, max);
+}
+
+/** A channel without a pivot in its range has the same line on both sides. */
+function belowOf(
+  channels: readonly Channel[],
+  lines: readonly (readonly Line[])[],
+): Pick<Requantiser, 'below'> {
+  if (lines.every((sides) => sides.length === 1)) return {};
+  const pivot = channels.map(({ sides }) => sides.at(-1)!.range.lo);
+  return { below: { pivot, offset: lines.map(([line]) => line!.offset) } };
+}
+
+/** A shift that serves a channel serves it at every larger one too, with the double multiplier. */
+function commonShift(channels: readonly Channel[], minShift: number, maxBits: number): number {
+  const steepest = Math.max(...channels.map(({ estimate }) => estimate), 2 ** -MAX_SHIFT);
+  const widest = Math.floor(maxBits - Math.log2(steepest));
+  const limit = Math.max(minShift, Math.min(widest, ...channels.map(({ maxShift }) => maxShift)));
+  let shift = minShift;
+  for (const { slopes, estimate } of channels) {
+    if (slopes === undefined) {
+      const wanted = FALLBACK_BITS - Math.floor(Math.log2(Math.max(estimate, 2 ** -MAX_SHIFT)));
+      shift = Math.max(shift, Math.min(limit, wanted));
+      continue;
+    }
+    const serves = (at: number) => {
+      const { lo, hi } = multipliers(slopes, at);
+      return lo <= hi;
+    };
+    while (shift < limit && !serves(shift)) shift++;
+  }
+  return shift;
+}
+
+/** A line for each side of the channel. `used.bits` are the bits set in any multiplier so far: a backend pays for each once. */
+function fitLines(
+  channel: Channel,
+  shift: number,
+  min: number,
+  max: number,
+  used: { bits: number },
+): readonly Line[] {
+  const { slopes, sides, estimate } = channel;
+  if (slopes !== undefined) {
+    const candidates = multipliers(slopes, shift);
+    if (candidates.lo <= candidates.hi) {
+      const multiplier = fewestBits(candidates, used);
+      return sides.map((side) => {
+        const { lo, hi } = offsets(side.hulls, multiplier, shift);
+        return { multiplier, offset: Math.floor((lo + hi) / 2) };
+      });
+    }
+  }
+  return nearestLines(sides, estimate, shift, min, max);
+}
+
+/** Bounded in bits, or without any exact line: the nearest on the side of most steps, and its slope on the other. */
+function nearestLines(
+  sides: readonly Side[],
+  estimate: number,
+  shift: number,
+  min: number,
+  max: number,
+): readonly Line[] {
+  const near = (side: Side): Line => {
+    const { slope } = nearestSlope(side.hulls, estimate);
+    return nearestLine(side.source, slope, shift, side.range, min, max).line;
+  };
+  const most = sides.reduce((a, b) => (b.source.steps.length > a.source.steps.length ? b : a));
+  const line = near(most);
+  return sides.map((side) => {
+    if (side === most) return line;
+    const { lo, hi } = offsets(side.hulls, line.multiplier, shift);
+    return { ...line, offset: Math.floor((lo + hi) / 2) };
+  });
+}
+
+const differencesOf = (
+  { sides }: Channel,
+  lines: readonly Line[],
+  shift: number,
+  min: number,
+  max: number,
+): number =>
+  sides.reduce((sum, { source, range }, i) => {
+    const steps = lineSteps(lines[i]!, shift, range, min, max);
+    return sum + differences(source, steps, range);
+  }, 0);
+
+/** Multipliers looked at for one that needs no bit that is not used already. */
+const CANDIDATES = 32;
+
+function fewestBits({ lo, hi }: Interval, used: { bits: number }): number {
+  let best = lo;
+  // Beyond 31 bits the operators on bits do not reach; such multipliers have no cheap form anyway.
+  if (hi < 2 ** 31) {
+    let fewest = 32;
+    for (let m = lo; m <= Math.min(hi, lo + CANDIDATES); m++) {
+      const added = bitCount(m & ~used.bits);
+      if (added >= fewest) continue;
+      fewest = added;
+      best = m;
+    }
+    used.bits |= best;
+  }
+  return best;
+}
+
+function bitCount(x: number): number {
+  let count = 0;
+  for (let rest = x >>> 0; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}

@@ -1,0 +1,57 @@
+import { pivoted, type SourceRounding } from './rounding.ts';
+
+/**
+ * The integers of the TFLite reference kernels, from the formulas that gemmlowp (`fixedpoint.h`) and TFLite
+ * (`quantization_util.cc`, `common.h`) document. A positive real is held as `multiplier * 2^(exponent - 31)`.
+ */
+export interface QuantizedMultiplier {
+  /** 2^30..2^31 - 1, or 0. */
+  readonly multiplier: number;
+  /** Above zero to the left. */
+  readonly exponent: number;
+}
+
+/** `QuantizeMultiplier`: `frexp`, then 31 bits, rounded half away from zero. Reals below 2^-32 become 0. */
+export function quantizeMultiplier(real: number): QuantizedMultiplier {
+  if (!(real > 0)) return { multiplier: 0, exponent: 0 };
+  let exponent = Math.floor(Math.log2(real)) + 1;
+  let multiplier = Math.round((real / 2 ** exponent) * 2 ** 31);
+  if (multiplier === 2 ** 31) {
+    multiplier /= 2;
+    exponent++;
+  }
+  return exponent < -31 ? { multiplier: 0, exponent: 0 } : { multiplier, exponent };
+}
+
+/**
+ * `SaturatingRoundingDoublingHighMul` of 32 bits: `floor((a * b + 2^30) / 2^31)`. gemmlowp writes it with a nudge by the
+ * sign and a division that truncates, which is the same: ties go up. Exact for `|a| < 2^37`, `0 <= b < 2^31`.
+ */
+export function roundingDoublingHighMul(a: number, b: number): number {
+  const high = Math.floor(b / 2 ** 16);
+  const low = b % 2 ** 16;
+  // In two halves, as the product has up to 62 bits.
+  return Math.floor((a * high + Math.floor((a * low + 2 ** 30) / 2 ** 16)) / 2 ** 15);
+}
+
+/** `RoundingDivideByPOT`: `x / 2^exponent`, ties away from zero. */
+export function roundingDivideByPot(x: number, exponent: number): number {
+  const magnitude = Math.floor(Math.abs(x) / 2 ** exponent + 0.5);
+  return x < 0 ? -magnitude : magnitude;
+}
+
+/** `MultiplyByQuantizedMultiplier` with two roundings: shift left, high half of the product, shift right. */
+export function multiplyByQuantized(x: number, { multiplier, exponent }: QuantizedMultiplier): number {
+  const product = roundingDoublingHighMul(x * 2 ** Math.max(0, exponent), multiplier);
+  return roundingDivideByPot(product, Math.max(0, -exponent));
+}
+
+/**
+ * How the TFLite reference kernels requantise an int32 accumulator: `MultiplyByQuantizedMultiplier(acc) + zeroPoint`. On
+ * each side of zero it is a line: with `M` the multiplier and `r` bits to the right,
+ * `floor((acc * M + 2^30 + 2^(30 + r)) / 2^(31 + r))` from 0 on, and 2^31 less in the numerator below.
+ */
+export function tfliteRounding(scale: number, zeroPoint: number): SourceRounding {
+  const multiplier = quantizeMultiplier(scale);
+  return pivoted((acc) => multiplyByQuantized(acc, multiplier) + zeroPoint, 0);
+}

@@ -1,0 +1,165 @@
+import { refusal } from './errors.ts';
+import { type Named, NameIndex } from './name-index.ts';
+import type { Config, ConfigInit } from './proto/messages.ts';
+import { configCodec } from './proto/registry.ts';
+import type { ValueType } from './values.ts';
+
+export type MatchKind = 'EXACT' | 'LPM' | 'TERNARY' | 'RANGE' | 'OPTIONAL';
+
+/** A parameter of an action, or a field of a controller header. */
+export interface FieldInfo extends Named, ValueType {}
+
+export interface MatchFieldInfo extends FieldInfo {
+  readonly match: MatchKind;
+}
+
+export interface ActionInfo extends Named {
+  readonly params: NameIndex<FieldInfo>;
+}
+
+export interface ActionRefInfo {
+  readonly action: ActionInfo;
+  readonly scope: 'both' | 'entries' | 'default';
+}
+
+export interface ProfileInfo extends Named {
+  readonly info: Config<'ActionProfile'>;
+  /** Actions of the tables that use it. */
+  readonly actionIds: ReadonlySet<number>;
+}
+
+export interface TableInfo extends Named {
+  readonly info: Config<'Table'>;
+  readonly fields: NameIndex<MatchFieldInfo>;
+  readonly actions: ReadonlyMap<number, ActionRefInfo>;
+  /** Entries may overlap, so they need a priority (section "TableEntry"). */
+  readonly needsPriority: boolean;
+  readonly directCounter: DirectInfo<'DirectCounter'> | undefined;
+  readonly directMeter: DirectInfo<'DirectMeter'> | undefined;
+  readonly profileId: number;
+}
+
+export interface DirectInfo<N extends 'DirectCounter' | 'DirectMeter'> extends Named {
+  readonly info: Config<N>;
+}
+
+/** Any other object, with its message. */
+export type ResourceInfo<N extends 'Counter' | 'Meter' | 'Register' | 'ValueSet' | 'Digest'> = Named & {
+  readonly info: Config<N>;
+};
+
+export interface HeaderInfo extends Named {
+  readonly fields: NameIndex<FieldInfo>;
+}
+
+const p4infoCodec = configCodec('P4Info');
+
+const named = (what: string, preamble: Config<'Preamble'> | undefined): Named => {
+  if (preamble === undefined) throw refusal('bad-p4info', `a ${what} has no preamble`);
+  return { id: preamble.id, name: preamble.name, alias: preamble.alias };
+};
+
+const field = (f: { id: number; name: string; bitwidth: number }): FieldInfo => ({
+  id: f.id,
+  name: f.name,
+  alias: '',
+  bitwidth: f.bitwidth,
+});
+
+function matchField(f: Config<'MatchField'>, table: string): MatchFieldInfo {
+  const kind = f.matchType;
+  if (kind === undefined || typeof kind === 'number' || kind === 'UNSPECIFIED')
+    throw refusal('bad-p4info', `field ${f.name} of ${table} has match kind ${f.otherMatchType ?? kind}`);
+  return { ...field(f), match: kind };
+}
+
+/** What a program offers, by id, name or alias. Made once a pipeline; throws on a P4Info that contradicts itself. */
+export class P4InfoIndex {
+  readonly p4info: Config<'P4Info'>;
+  readonly actions: NameIndex<ActionInfo>;
+  readonly tables: NameIndex<TableInfo>;
+  readonly profiles: NameIndex<ProfileInfo>;
+  readonly counters: NameIndex<ResourceInfo<'Counter'>>;
+  readonly meters: NameIndex<ResourceInfo<'Meter'>>;
+  readonly registers: NameIndex<ResourceInfo<'Register'>>;
+  readonly valueSets: NameIndex<ResourceInfo<'ValueSet'>>;
+  readonly digests: NameIndex<ResourceInfo<'Digest'>>;
+  readonly directCounters: NameIndex<DirectInfo<'DirectCounter'>>;
+  readonly directMeters: NameIndex<DirectInfo<'DirectMeter'>>;
+  readonly headers: NameIndex<HeaderInfo>;
+
+  /** @throws P4RuntimeError `bad-p4info` */
+  constructor(p4info: ConfigInit<'P4Info'>) {
+    // Through the codec, so that fields left out have their defaults.
+    const info = p4infoCodec.decode(p4infoCodec.encode(p4info));
+    this.p4info = info;
+    this.actions = new NameIndex(
+      'action',
+      info.actions.map((a) => ({
+        ...named('action', a.preamble),
+        params: new NameIndex(`parameter of ${a.preamble?.name}`, a.params.map(field)),
+      })),
+    );
+    this.counters = resources('counter', info.counters);
+    this.meters = resources('meter', info.meters);
+    this.registers = resources('register', info.registers);
+    this.valueSets = resources('value set', info.valueSets);
+    this.digests = resources('digest', info.digests);
+    this.directCounters = resources('direct counter', info.directCounters);
+    this.directMeters = resources('direct meter', info.directMeters);
+    this.tables = new NameIndex(
+      'table',
+      info.tables.map((t) => this.#table(t)),
+    );
+    this.profiles = new NameIndex(
+      'action profile',
+      info.actionProfiles.map((p) => this.#profile(p)),
+    );
+    this.headers = new NameIndex(
+      'controller header',
+      info.controllerPacketMetadata.map((h) => ({
+        ...named('controller header', h.preamble),
+        fields: new NameIndex(`field of ${h.preamble?.name}`, h.metadata.map(field)),
+      })),
+    );
+  }
+
+  #table(info: Config<'Table'>): TableInfo {
+    const name = named('table', info.preamble);
+    const fields = info.matchFields.map((f) => matchField(f, name.name));
+    const direct = new Set(info.directResourceIds);
+    return {
+      ...name,
+      info,
+      fields: new NameIndex(`match field of ${name.name}`, fields),
+      actions: new Map(info.actionRefs.map((ref) => [ref.id, this.#actionRef(ref, name.name)])),
+      needsPriority: fields.some((f) => f.match !== 'EXACT' && f.match !== 'LPM'),
+      directCounter: [...this.directCounters].find((c) => direct.has(c.id)),
+      directMeter: [...this.directMeters].find((m) => direct.has(m.id)),
+      profileId: info.implementationId,
+    };
+  }
+
+  #actionRef(ref: Config<'ActionRef'>, table: string): ActionRefInfo {
+    const action = this.actions.find(ref.id);
+    if (action === undefined)
+      throw refusal('bad-p4info', `table ${table} names action ${ref.id}, which is not there`);
+    const scope = ref.scope === 'TABLE_ONLY' ? 'entries' : ref.scope === 'DEFAULT_ONLY' ? 'default' : 'both';
+    return { action, scope };
+  }
+
+  #profile(info: Config<'ActionProfile'>): ProfileInfo {
+    const tables = info.tableIds.map((id) => this.tables.get(id));
+    return {
+      ...named('action profile', info.preamble),
+      info,
+      actionIds: new Set(tables.flatMap((t) => [...t.actions.keys()])),
+    };
+  }
+}
+
+const resources = <I extends { readonly preamble?: Config<'Preamble'> }>(what: string, items: readonly I[]) =>
+  new NameIndex(
+    what,
+    items.map((info) => ({ ...named(what, info.preamble), info })),
+  );

@@ -1,0 +1,134 @@
+import { HEADER_BYTES, OUTER_BYTES } from '../wire/header.ts';
+import { type Chain, type SegmentProfile, sharedResources } from './chain.ts';
+import { computeNs, costOf } from './cost-model.ts';
+import type { CrossingStep, Instance, InstanceObjective, SegmentStep, Violation } from './instance.ts';
+import { segmentRules } from './segment-rules.ts';
+import type { NodeKind, Objective, Topology } from './topology-schema.ts';
+
+const PS_PER_NS = 1000;
+const PS_PER_US = 1_000_000;
+/** Money counts in billionths. */
+const NANO = 1_000_000_000;
+
+/** Bytes of an Ethernet frame (without checksum) that carries `bytes` of activations behind `extra` bytes of headers. */
+export const frameBytes = (bytes: number, extra: number): number => OUTER_BYTES + extra + HEADER_BYTES + bytes;
+
+const ETHERNET_BYTES = 14;
+
+/** A directed link and the one in the file that it comes from. */
+export interface DirectedLink {
+  readonly from: number;
+  readonly to: number;
+  readonly file: Topology['links'][number];
+}
+
+export interface BuiltInstance extends Instance {
+  readonly directed: readonly DirectedLink[];
+  /** Whether `confirm` of the chain has refused this segment: then with these reasons. */
+  readonly refused: Map<string, readonly string[]>;
+}
+
+export const segmentKey = (node: number, from: number, to: number): string => `${node} ${from} ${to}`;
+
+/** Model and topology in plain numbers. @throws DiagnosticError where a rule names layers that the model does not have */
+export function buildInstance(chain: Chain, t: Topology, file: string): BuiltInstance {
+  const index = new Map(t.nodes.map((n, i) => [n.name, i]));
+  const directed = t.links.flatMap((link): DirectedLink[] => {
+    const from = index.get(link.from)!;
+    const to = index.get(link.to)!;
+    const there = { from, to, file: link };
+    return link.oneWay ? [there] : [there, { from: to, to: from, file: link }];
+  });
+  const extra = t.constraints.headers.reduce((sum, h) => sum + h.bytes, 0);
+  const costs = t.nodes.map(costOf);
+  const rules = segmentRules(chain, t, file);
+  const refused = new Map<string, readonly string[]>();
+  const profiles = profileCache(chain);
+  const packetPs = costs.map((c) => Math.round((c?.packetNs ?? 0) * PS_PER_NS));
+
+  const segment = (node: number, from: number, to: number): SegmentStep => {
+    const { kind, load, price } = t.nodes[node]!;
+    const profile = profiles(kind, from, to);
+    const cost = costs[node];
+    const violations = rules.violations(node, from, to, profile);
+    for (const message of refused.get(segmentKey(node, from, to)) ?? [])
+      violations.push({ constraint: 'backend', place: t.nodes[node]!.name, message });
+    const ps =
+      cost === undefined || load >= 1 ? 0 : Math.round(computeNs(cost, profile.work, load) * PS_PER_NS);
+    const usage = sharedResources.map((resource) =>
+      resource === 'layers'
+        ? chain.cuts[to]! - chain.cuts[from]!
+        : (profile.needs.find((n) => n.resource === resource)?.need ?? 0),
+    );
+    return { ps, price: Math.round(price * NANO), violations, usage };
+  };
+  const crossing = (link: number, cut: number): CrossingStep => {
+    const { to, file } = directed[link]!;
+    const frame = frameBytes(chain.tensors[cut]!.bytes, extra);
+    return {
+      latencyPs: Math.round(file.latencyUs * PS_PER_US),
+      // 1 Mbit/s is a bit a microsecond.
+      serialisationPs: Math.round((frame * 8 * PS_PER_US) / file.bandwidthMbps),
+      packetPs: packetPs[to]!,
+      violations: [...mtuViolation(chain, directed[link]!, t, cut, frame - ETHERNET_BYTES), ...rawInput(t, to, cut)],
+    };
+  };
+  const ingress = index.get(t.ingress)!;
+  return {
+    nodes: t.nodes.length,
+    links: directed,
+    directed,
+    refused,
+    lastCut: chain.cuts.length - 1,
+    ingress,
+    egress: index.get(t.egress)!,
+    entry: {
+      latencyPs: 0,
+      serialisationPs: 0,
+      packetPs: packetPs[ingress]!,
+      violations: rawInput(t, ingress, 0),
+    },
+    capacities: rules.capacities,
+    segment,
+    crossing,
+    objective: objectiveOf(t.objective),
+  };
+}
+
+const objectiveOf = (o: Objective): InstanceObjective =>
+  o.minimise === 'latency' ? o : { minimise: 'cost', boundPs: Math.round(o.latencyUs * PS_PER_US) };
+
+/** Each kind and segment is profiled once, however many nodes are of the kind. */
+function profileCache(chain: Chain): (kind: NodeKind, from: number, to: number) => SegmentProfile {
+  const known = new Map<NodeKind, (SegmentProfile | undefined)[]>();
+  const width = chain.cuts.length;
+  return (kind, from, to) => {
+    let table = known.get(kind);
+    if (table === undefined) known.set(kind, (table = []));
+    return (table[from * width + to] ??= chain.profile(kind, from, to));
+  };
+}
+
+function mtuViolation(chain: Chain, link: DirectedLink, t: Topology, cut: number, need: number): Violation[] {
+  const limit = link.file.mtu;
+  if (need <= limit) return [];
+  const place = `${t.nodes[link.from]!.name} -> ${t.nodes[link.to]!.name}`;
+  const message = `${tensorName(chain, cut)} makes a packet of ${need} bytes, the MTU of ${place} is ${limit}: ${need - limit} too many`;
+  return [{ constraint: 'mtu', place, message, need, limit, unit: 'bytes' }];
+}
+
+/** Cut 0 is the raw input: it may be only where its zone is. */
+function rawInput(t: Topology, node: number, cut: number): Violation[] {
+  const zones = t.constraints.rawInput;
+  const { name, zone } = t.nodes[node]!;
+  if (cut > 0 || zones === undefined || zones.includes(zone)) return [];
+  const message = `the raw input must stay in zone ${zones.join(' or ')}, and ${name} is in zone ${zone}`;
+  return [{ constraint: 'raw input', place: name, message }];
+}
+
+/** `the raw input uint8[64]`, `the output of layer "conv1" uint8[8x8x8]`. */
+export function tensorName(chain: Chain, cut: number): string {
+  const layer = chain.cuts[cut]!;
+  const what = layer === 0 ? 'the raw input' : `the output of layer "${chain.layers[layer - 1]}"`;
+  return `${what} ${chain.tensors[cut]!.text}`;
+}

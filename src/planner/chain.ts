@@ -1,0 +1,51 @@
+import type { Work } from './cost-model.ts';
+import type { NodeKind } from './topology-schema.ts';
+
+/** Resources that all segments of a node share, however often a packet passes: their needs add up. */
+export const sharedResources = ['layers', 'memory', 'tables'] as const;
+export type SharedResource = (typeof sharedResources)[number];
+
+/** One resource of a segment: what it needs, beside what its target has at most (none: the topology says). */
+export interface SegmentNeed {
+  readonly resource: string;
+  readonly need: number;
+  readonly limit?: number;
+  readonly unit: string;
+  /** Where one layer alone is what needs it. */
+  readonly layer?: string;
+}
+
+/** What a kind of node makes of a segment, load and price aside. */
+export interface SegmentProfile {
+  readonly work: Work;
+  readonly needs: readonly SegmentNeed[];
+  /** Reasons for which this kind does not run it at all. */
+  readonly unsupported: readonly string[];
+}
+
+/** A tensor between layers, as it travels. */
+export interface CutTensor {
+  /** Bytes of activations in a packet. */
+  readonly bytes: number;
+  /** `uint8[1x8x8]`. */
+  readonly text: string;
+}
+
+/**
+ * The model as the planner sees it: a chain of atomic blocks with a cut before, between and behind them. Cut 0 is the raw
+ * input, the last one the answer.
+ */
+export interface Chain {
+  /** Model file and name, for messages. */
+  readonly file: string;
+  readonly name: string;
+  /** Names of all layers. */
+  readonly layers: readonly string[];
+  /** Index of the first layer behind each cut: ascending, from 0 to the number of layers. */
+  readonly cuts: readonly number[];
+  readonly tensors: readonly CutTensor[];
+  /** The blocks from cut `from` up to cut `to` on this kind; @pre from < to. Called often: kept by the caller. */
+  profile(kind: NodeKind, from: number, to: number): SegmentProfile;
+  /** What the backend itself says of a segment that was chosen: reasons against it. */
+  confirm(kind: NodeKind, from: number, to: number): readonly string[];
+}

@@ -1,0 +1,36 @@
+import type { NodeKind, TopologyNode } from './topology-schema.ts';
+import { fittedCosts } from './measurements.ts';
+
+/** What some layers ask of a target in one inference. Each is a sum over layers. */
+export interface Work {
+  /** Multiply-accumulates of the model. */
+  readonly macs: number;
+  /** Multiplies of the target's words: fewer than MACs where lanes are packed. */
+  readonly multiplies: number;
+  /** Output elements that are requantised. */
+  readonly neurons: number;
+}
+
+/**
+ * `ns = fixedNs + macNs * macs + multiplyNs * multiplies + neuronNs * neurons`, divided by `1 - load`. Besides, each
+ * packet that arrives costs `packetNs`, load or not: it is what parsing and forwarding take.
+ */
+export interface CostModel {
+  readonly packetNs: number;
+  readonly fixedNs: number;
+  readonly macNs: number;
+  readonly multiplyNs: number;
+  readonly neuronNs: number;
+  /** Where the numbers come from, for people. */
+  readonly origin: string;
+}
+
+/** Nanoseconds of one inference on a node of which the share `load` (0 up to but not 1) is taken. */
+export const computeNs = (m: CostModel, w: Work, load: number): number =>
+  (m.fixedNs + m.macNs * w.macs + m.multiplyNs * w.multiplies + m.neuronNs * w.neurons) / (1 - load);
+
+/** The kind's fitted model; nothing was ever measured on a Tofino, so it has none. */
+export const defaultCost = (kind: NodeKind): CostModel | undefined => (kind === 'tna' ? undefined : fittedCosts[kind]);
+
+/** The node's own model, or its kind's. */
+export const costOf = (node: TopologyNode): CostModel | undefined => node.cost ?? defaultCost(node.kind);

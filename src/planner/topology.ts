@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
+import { pathText } from '../import/json/parse.ts';
+import { type Topology, topologySchema } from './topology-schema.ts';
+
+/** Faults told at most: past these the rest is noise of the same cause. */
+const MOST_FAULTS = 20;
+
+/** @throws DiagnosticError `file-unreadable`, or as `parseTopology` */
+export function readTopology(file: string): Topology {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return refuse('file-unreadable', { reason: (error as Error).message }, { file });
+  }
+  return parseTopology(text, file);
+}
+
+/** Text to a checked topology. @throws DiagnosticError `json-syntax`, or `json-field` for each wrong field */
+export function parseTopology(text: string, file: string): Topology {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return refuse('json-syntax', { reason: error instanceof Error ? error.message : String(error) }, { file });
+  }
+  const result = topologySchema.safeParse(value);
+  const faults = result.success
+    ? danglingNames(result.data).map(([path, expected]) => topologyFault(file, path, expected))
+    : result.error.issues.map((issue) => topologyFault(file, issue.path, expectation(issue)));
+  if (faults.length > 0) throw new DiagnosticError(faults.slice(0, MOST_FAULTS));
+  return topologySchema.parse(value);
+}
+
+export const topologyFault = (file: string, path: readonly PropertyKey[], expected: string): Diagnostic =>
+  diagnostic(
+    'json-field',
+    {
+      path: pathText(path),
+      expected,
+      help: 'see docs/plan.md, or let your editor check the file against schema/topology.schema.json',
+    },
+    { file },
+  );
+
+function expectation(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here`;
+  return issue.message.replace(/^Invalid input: /, '').replace(/^Too (big|small): /, '');
+}
+
+type Fault = readonly [path: readonly PropertyKey[], expected: string];
+
+/** What a schema cannot say: names are unique, and every name that is used exists. */
+function danglingNames(t: Topology): Fault[] {
+  const faults: Fault[] = [];
+  const names = new Set<string>();
+  for (const [i, { name }] of t.nodes.entries()) {
+    if (names.has(name)) faults.push([['nodes', i, 'name'], `a name of its own, but another node is ${name} too`]);
+    names.add(name);
+  }
+  const zones = new Set(t.nodes.map((n) => n.zone));
+  const known = (set: ReadonlySet<string>, what: string, path: readonly PropertyKey[], name: string) => {
+    if (!set.has(name)) faults.push([path, `${name} is no ${what}: expected one of ${[...set].join(', ')}`]);
+  };
+  for (const [i, link] of t.links.entries()) {
+    known(names, 'node', ['links', i, 'from'], link.from);
+    known(names, 'node', ['links', i, 'to'], link.to);
+    if (link.from === link.to) faults.push([['links', i, 'to'], `a node other than ${link.from}`]);
+  }
+  known(names, 'node', ['ingress'], t.ingress);
+  known(names, 'node', ['egress'], t.egress);
+  for (const [i, zone] of (t.constraints.rawInput ?? []).entries())
+    known(zones, 'zone of a node', ['constraints', 'rawInput', i], zone);
+  for (const [i, rule] of t.constraints.layers.entries()) {
+    const path = ['constraints', 'layers', i] as const;
+    for (const [j, zone] of (rule.zones ?? []).entries()) known(zones, 'zone of a node', [...path, 'zones', j], zone);
+    for (const [j, node] of (rule.nodes ?? []).entries()) known(names, 'node', [...path, 'nodes', j], node);
+    if (rule.zones === undefined && rule.nodes === undefined) faults.push([path, 'expected zones or nodes']);
+  }
+  return faults;
+}

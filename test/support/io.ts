@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import type { Io } from '../../src/cli/io.ts';
+import { type ExitCode, run } from '../../src/cli/run.ts';
+
+export interface Outcome {
+  readonly code: ExitCode;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs one command line, in this process. */
+export async function intransit(...argv: string[]): Promise<Outcome> {
+  let out = '';
+  let err = '';
+  const io: Io = {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    interactive: false,
+  };
+  const code = await run(argv, io, '0.0.0-test');
+  return { code, out, err };
+}
+
+/** A folder that goes with the test file; its name is not one that the program itself clears. */
+export function testFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), `ittest-${process.pid}-`));
+  afterAll(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
