@@ -39,13 +39,13 @@ struct metadata_t {}
 parser Nothing(packet_in packet, out headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
     state start { transition accept; }
 }
-control Checksum(inout headers_t hdr, inout metadata_t meta) { apply {} }
+control Sum(inout headers_t hdr, inout metadata_t meta) { apply {} }
 control Cross(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
     apply { standard.egress_spec = 2; }
 }
-control Egress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) { apply {} }
-control Deparser(packet_out packet, in headers_t hdr) { apply {} }
-V1Switch(Nothing(), Checksum(), Cross(), Egress(), Checksum(), Deparser()) main;
+control Leave(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) { apply {} }
+control Emit(packet_out packet, in headers_t hdr) { apply {} }
+V1Switch(Nothing(), Sum(), Cross(), Leave(), Sum(), Emit()) main;
 `;
 
 /** A switch that only passes packets on: what the machine, gRPC and BMv2 cost by themselves. */

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import type { P4Plan } from '../src/backends/p4/plan.ts';
 import { planP4OrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
+import { findTool, P4C, SWITCH } from '../src/engines/bmv2-tools.ts';
 import { cpuOfPackets, openEmpty } from './bmv2-cpu.ts';
 import { type BenchModel, benchModels } from './bmv2-models.ts';
 
@@ -17,6 +18,12 @@ const { values: args } = parseArgs({
     packets: { type: 'string', default: '2000' },
   },
 });
+
+const missing = [P4C, SWITCH].filter((tool) => findTool(tool) === undefined);
+if (missing.length > 0) {
+  process.stderr.write(`BMv2 is not measured: ${missing.join(' and ')} not on the PATH\n`);
+  process.exit(0);
+}
 
 interface Case {
   readonly name: string;

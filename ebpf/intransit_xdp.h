@@ -107,6 +107,12 @@ static __always_inline int intransit_pass(__u32 verdict)
 	return XDP_PASS;
 }
 
+/* Whether a slot holds some version of the packet's model. */
+static __always_inline int intransit_holds(const struct intransit_slot *held, const struct intransit_header *h)
+{
+	return held && held->valid && held->model_id == bpf_ntohs(h->model_id);
+}
+
 /* Tells ours from others. Only INTRANSIT_COMPUTED leaves the slot set, and the packet whole in front of `end`. */
 static __always_inline enum intransit_verdict intransit_classify(struct intransit_packet *p, void *end, __u32 *slot)
 {
@@ -138,13 +144,19 @@ static __always_inline enum intransit_verdict intransit_classify(struct intransi
 		return INTRANSIT_FAILED;
 	*slot = *current & (INTRANSIT_SLOTS - 1);
 	held = bpf_map_lookup_elem(&slots, slot);
-	if (!held || !held->valid || held->model_id != bpf_ntohs(h->model_id))
-		return INTRANSIT_UNKNOWN_MODEL;
-	if (h->model_version && held->model_version != bpf_ntohs(h->model_version)) {
+	if (!intransit_holds(held, h)) {
+		if (!h->model_version)
+			return INTRANSIT_UNKNOWN_MODEL;
 		*slot ^= one;
 		held = bpf_map_lookup_elem(&slots, slot);
-		if (!held || !held->valid || held->model_id != bpf_ntohs(h->model_id) ||
-		    held->model_version != bpf_ntohs(h->model_version))
+		if (!intransit_holds(held, h))
+			return INTRANSIT_UNKNOWN_MODEL;
+		if (held->model_version != bpf_ntohs(h->model_version))
+			return INTRANSIT_UNKNOWN_VERSION;
+	} else if (h->model_version && held->model_version != bpf_ntohs(h->model_version)) {
+		*slot ^= one;
+		held = bpf_map_lookup_elem(&slots, slot);
+		if (!intransit_holds(held, h) || held->model_version != bpf_ntohs(h->model_version))
 			return INTRANSIT_UNKNOWN_VERSION;
 	}
 

@@ -15,7 +15,11 @@ const bit<16> INTRANSIT_INPUTS = 1;
 const bit<16> INTRANSIT_OUTPUTS = 1;
 const bit<8> INTRANSIT_INPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;
 const bit<8> INTRANSIT_OUTPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;
-#define INTRANSIT_RESULT hdr.result.part0
+typedef bit<96> intransit_sum_t;
+const intransit_sum_t INTRANSIT_SUM_WORDS = 0x0000ffff0000ffff0000ffff;
+const intransit_sum_t INTRANSIT_SUM_LANES = 0x000000010000000100000001;
+#define INTRANSIT_SUM_TOP 64
+#define INTRANSIT_RESULT_SUM ((intransit_sum_t)hdr.result.part0 << 8)
 
 header activations_t {
     bit<8> e0;
@@ -27,6 +31,8 @@ header result_t {
 
 header scratch_t {
     INTRANSIT_HELD_FIELDS
+    intransit_sum_t sum;
+    bit<32> total;
 }
 
 #include "intransit_headers.p4"

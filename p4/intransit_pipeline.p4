@@ -38,6 +38,16 @@ const bit<9> DROP_PORT = 511;
 #define CHECKSUM_AFTER(checksum, change) \
     ~(bit<16>)((((bit<17>)(~checksum) + change) & 0xffff) + (((bit<17>)(~checksum) + change) >> 16))
 
+// What is always the same in an answer: protocol, UDP length (in the pseudo-header too), the header's fields.
+const intransit_sum_t SUM_OF_CONSTANTS = (intransit_sum_t)PROTOCOL_UDP
+    + 2 * (intransit_sum_t)ANSWER_UDP_LENGTH
+    + (intransit_sum_t)INTRANSIT_MAGIC
+    + 256 * (intransit_sum_t)INTRANSIT_HEADER_VERSION
+    + 256 * (intransit_sum_t)INTRANSIT_OUTPUT_ELEMENT
+    + (intransit_sum_t)INTRANSIT_OUTPUTS
+    + 1; // fragment 0 of 1
+#define SUM(field) ((intransit_sum_t)field)
+
 parser IntransitParser(
     packet_in packet,
     out headers_t hdr,
@@ -229,8 +239,6 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         size = INTRANSIT_SIZE_IPV4_LPM;
     }
 
-    bit<16> hashed;
-
     // The request becomes its answer; the layers have set the result.
     @hidden
     action answer() {
@@ -247,37 +255,34 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         hdr.ipv4.checksum = CHECKSUM_AFTER(hdr.ipv4.checksum, IPV4_CHANGE);
     }
 
-    // RFC 768: over the pseudo-header, the header and the payload; a sum of 0 is sent as 0xffff.
+    // RFC 768: over the pseudo-header, the header and the payload. A one's complement sum of 16-bit words is the number
+    // itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. Then the
+    // words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product that gathers them on top.
     @hidden
     action sum_udp() {
-        hash(hashed, HashAlgorithm.csum16, 16w0, {
-            hdr.ipv4.source,
-            hdr.ipv4.destination,
-            8w0,
-            PROTOCOL_UDP,
-            ANSWER_UDP_LENGTH,
-            hdr.udp.source,
-            hdr.udp.destination,
-            ANSWER_UDP_LENGTH,
-            hdr.intransit.magic,
-            hdr.intransit.header_version,
-            hdr.intransit.kind,
-            hdr.intransit.flags,
-            hdr.intransit.model_id,
-            hdr.intransit.model_version,
-            hdr.intransit.next_layer,
-            hdr.intransit.layer_count,
-            hdr.intransit.element_type,
-            hdr.intransit.trust_zone,
-            hdr.intransit.element_count,
-            hdr.intransit.job_id,
-            hdr.intransit.sequence,
-            hdr.intransit.fragment_index,
-            hdr.intransit.fragment_count,
-            hdr.intransit.reserved,
-            INTRANSIT_RESULT
-        }, 17w0x10000);
-        hdr.udp.checksum = hashed == 0 ? 16w0xffff : hashed;
+        hdr.scratch.sum = SUM(hdr.ipv4.source)
+            + SUM(hdr.ipv4.destination)
+            + SUM(hdr.udp.source)
+            + SUM(hdr.udp.destination)
+            + SUM(hdr.intransit.kind)
+            + SUM(hdr.intransit.flags)
+            + SUM(hdr.intransit.model_id)
+            + SUM(hdr.intransit.model_version)
+            + (SUM(hdr.intransit.next_layer) << 8)
+            + SUM(hdr.intransit.layer_count)
+            + SUM(hdr.intransit.trust_zone)
+            + SUM(hdr.intransit.job_id)
+            + SUM(hdr.intransit.sequence)
+            + SUM(hdr.intransit.reserved)
+            + (SUM_OF_CONSTANTS + INTRANSIT_RESULT_SUM);
+        hdr.scratch.setValid();
+        hdr.scratch.total = (bit<32>)((((hdr.scratch.sum & INTRANSIT_SUM_WORDS)
+            + (hdr.scratch.sum >> 16 & INTRANSIT_SUM_WORDS)) * INTRANSIT_SUM_LANES) >> INTRANSIT_SUM_TOP);
+        hdr.scratch.setValid();
+        // 2 * 0xffff less the sum, folded: the complement, and 0xffff where that is 0.
+        hdr.scratch.total = 0x1fffe - ((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
+        hdr.scratch.setValid();
+        hdr.udp.checksum = (bit<16>)((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
     }
 
     bit<48> mac;

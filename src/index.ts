@@ -14,6 +14,14 @@ export { createEngine, type Engine, type EngineName } from './engines/index.ts';
 export { type ImportResult, importModel } from './import/index.ts';
 export type { Layer, LayerKind, Model } from './model/model.ts';
 export type { ElementType, TensorType } from './model/tensor.ts';
+export {
+  type PlanReport,
+  planDiagnostics,
+  planModel,
+  planSvg,
+  readTopology,
+  type Topology,
+} from './planner/index.ts';
 export { interpret, interpretRows } from './reference/interpreter.ts';
 export {
   decodePacket,

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from './alive.ts';
 
 const PREFIX = 'intransit-';
 
@@ -10,13 +11,7 @@ const open = new Set<string>();
 /** Whether the process that made a folder still runs; its number is part of the name. */
 function isOrphan(name: string): boolean {
   const pid = Number(/^intransit-(\d+)-/.exec(name)?.[1]);
-  if (!Number.isInteger(pid)) return false;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+  return Number.isInteger(pid) && !isAlive(pid);
 }
 
 /** Removes what runs that were killed have left behind. */

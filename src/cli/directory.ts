@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isAlive } from '../alive.ts';
 import { refuse } from '../diagnostics/index.ts';
 
 const MARK = '.intransit-';
@@ -57,15 +58,6 @@ function sweep(parent: string, name: string): void {
 }
 
 const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
 
 function asDiagnostic(error: unknown, file: string): never {
   const code = (error as NodeJS.ErrnoException).code;

@@ -75,6 +75,12 @@ const inRange = (name: string, value: number, lo: number, hi: number): number =>
   return value;
 };
 
+/** A count that the user gave, if any. @throws UsageError */
+export const countOf = <N extends number | undefined>(name: string, value: N): N => {
+  if (value !== undefined) inRange(name, value, 1, Number.MAX_SAFE_INTEGER);
+  return value;
+};
+
 /** Arguments to compiler options. @throws UsageError */
 export function programOf(model: Model, a: ProgramArguments) {
   const range = a.layers === undefined ? undefined : /^(\d*)\.\.(\d*)$/.exec(a.layers);

@@ -5,6 +5,8 @@ import { benchCommand } from './commands/bench.ts';
 import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { p4infoCommand } from './commands/p4info.ts';
+import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
 import { verifyCommand } from './commands/verify.ts';
 import type { Io } from './io.ts';
@@ -28,6 +30,7 @@ export async function run(argv: readonly string[], io: Io, version: string): Pro
     })
     .command(compileCommand(io))
     .command(inspectCommand(io))
+    .command(planCommand(io))
     .command(runCommand(io))
     .command(
       verifyCommand(io, (failed) => {
@@ -36,11 +39,13 @@ export async function run(argv: readonly string[], io: Io, version: string): Pro
     )
     .command(benchCommand(io))
     .command(demoCommand(io))
+    .command(p4infoCommand(io))
     .demandCommand(1, 'name a command')
     .recommendCommands()
     .strict()
     .wrap(100)
     .exitProcess(false)
+    .parserConfiguration({ 'duplicate-arguments-array': false })
     .fail((message, error) => {
       throw error ?? new UsageError(message);
     });

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { isAlive } from '../alive.ts';
 import { refuse } from '../diagnostics/index.ts';
 
 /** One end of the cable. */
@@ -100,10 +101,6 @@ function sweep(): void {
   for (const line of ip('netns', 'list').split('\n')) {
     const match = /^intransit-(\d+)-\w+/.exec(line);
     if (match === null) continue;
-    try {
-      process.kill(Number(match[1]), 0);
-    } catch {
-      remove(match[0]);
-    }
+    if (!isAlive(Number(match[1]))) remove(match[0]);
   }
 }

@@ -78,6 +78,39 @@ export const diagnosticTable = {
   ),
   'onnx-interface': entry<{ what: string }>('error', (a) => a.what),
 
+  // TFLite
+  'tflite-malformed': entry<{ reason: string }>(
+    'error',
+    (a) => `is no TFLite model: ${a.reason}`,
+    () => 'convert the model again, or check that the file is whole',
+  ),
+  'tflite-unsupported-operator': entry<{ operator: string; supported: readonly string[] }>(
+    'error',
+    (a) => `operator ${a.operator} is not supported`,
+    (a) => `supported are ${list(a.supported)}`,
+  ),
+  'tflite-not-integer': entry<{ tensor: string; what: string }>(
+    'error',
+    (a) => `${a.tensor} is ${a.what}`,
+    () =>
+      'convert with full integer quantisation: a representative_dataset and ' +
+      'supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]',
+  ),
+  'tflite-dynamic': entry<{ tensor: string; what: string }>(
+    'error',
+    (a) => `${a.what} (${a.tensor}) is computed by the graph`,
+    () => 'it must be a constant of the file',
+  ),
+  'tflite-option': entry<{ option: string; value: string; supported: string }>(
+    'error',
+    (a) => `option ${a.option} = ${a.value} is not supported (supported: ${a.supported})`,
+  ),
+  'tflite-interface': entry<{ what: string }>('error', (a) => a.what),
+  'softmax-as-argmax': entry(
+    'note',
+    () => 'the softmax at the end becomes a verdict: the class it would favour and the margin before it',
+  ),
+
   // JSON
   'json-syntax': entry<{ reason: string }>('error', (a) => `is no JSON: ${a.reason}`),
   'json-field': entry<{ path: string; expected: string; help?: string }>(
@@ -179,6 +212,21 @@ export const diagnosticTable = {
     'error',
     (a) => `the switch failed: ${a.summary}`,
     () => 'run with --verbose for the log of the switch',
+  ),
+
+  // Plans
+  'plan-impossible': entry<{ constraint: string; message: string; lifting: 'alone' | 'together' }>(
+    'error',
+    (a) => `no plan exists: ${a.message} (${a.constraint})`,
+    (a) =>
+      a.lifting === 'alone'
+        ? 'without this constraint there would be a plan'
+        : 'this and the other constraints named would have to go together',
+  ),
+  'plan-not-found': entry(
+    'error',
+    () => 'the search was given up before it found a plan; there may be one',
+    () => 'allow fewer nodes, or give those that are short of memory or layers more',
   ),
 } as const;
 

@@ -3,8 +3,8 @@ import type { PortPacket } from './bmv2-dataplane.ts';
 import { type Bmv2Session, PORT_IN } from './bmv2-session.ts';
 import { lastLine } from './bmv2-switch.ts';
 
-/** Packets under way: enough to keep the switch busy, few enough for its queues (64 packets). */
-const WINDOW = 32;
+/** Packets under way at a time: enough to keep the switch busy, but fewer than its egress queue holds (64). */
+const WINDOW = 60;
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,6 +7,10 @@ import { join } from 'node:path';
  * the next run can clear up behind one that was killed.
  */
 const PREFIX = 'intransit-bmv2-';
+
+/** A socket's path may have 107 characters; where the user's folder for temporary files is deep, `/tmp` serves. */
+const BASE = tmpdir().length <= 60 ? tmpdir() : '/tmp';
+
 const OWNER = 'owner.pid';
 const SWITCH = 'switch.pid';
 
@@ -20,7 +24,7 @@ export interface Workspace {
 
 export function createWorkspace(): Workspace {
   clearLeftovers();
-  const directory = mkdtempSync(join(tmpdir(), PREFIX));
+  const directory = mkdtempSync(join(BASE, PREFIX));
   writeFileSync(join(directory, OWNER), `${process.pid}`);
   let child: number | undefined;
   const remove = () => rmSync(directory, { recursive: true, force: true });
@@ -44,12 +48,12 @@ export function createWorkspace(): Workspace {
 
 /** Kills switches and removes directories whose owner is gone. */
 export function clearLeftovers(): void {
-  for (const name of readdirSync(tmpdir())) {
+  for (const name of readdirSync(BASE)) {
     if (!name.startsWith(PREFIX)) continue;
-    const directory = join(tmpdir(), name);
+    const directory = join(BASE, name);
     const owner = readPid(join(directory, OWNER));
     // A directory without an owner is one that another run is just making.
-    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    if (owner === undefined || commandLine(owner) !== '') continue;
     const pid = readPid(join(directory, SWITCH));
     if (pid !== undefined && commandLine(pid).includes(directory)) kill(pid);
     rmSync(directory, { recursive: true, force: true });
@@ -65,7 +69,7 @@ function readPid(file: string): number | undefined {
   }
 }
 
-/** Guards against a process id that has been given to somebody else since. */
+/** Empty for a process that is gone, or a zombie. Also guards against an id that has been given to somebody else. */
 function commandLine(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');

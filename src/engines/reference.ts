@@ -14,6 +14,11 @@ export function createReferenceEngine(
   const to = o.to ?? model.layers.length;
   if (!(from >= 0 && from < to && to <= model.layers.length))
     refuse('layer-range', { given: `${from}..${to}`, count: model.layers.length }, { file: model.file });
+  for (const { name, kind, inputs: read } of model.layers.slice(from, to))
+    if (read.some((value) => value < from)) {
+      const reason = 'it reads a value from before the split';
+      refuse('unsupported-layer', { kind, target: 'reference', reason }, { file: model.file, layer: name });
+    }
   const inputs = elementCount(valueType(model, from).shape);
   const outputs = elementCount(valueType(model, to).shape);
   return {

@@ -121,7 +121,7 @@ export class ModelBuilder {
       return true;
     }
     const maker = this.#layers[value - 1]!;
-    if (isWindowed(maker) || maker.kind === 'argmax') return false;
+    if (isWindowed(maker) || maker.kind === 'transpose' || maker.kind === 'argmax') return false;
     this.#layers[value - 1] = { ...maker, output: { ...maker.output, shape: type.shape } };
     return true;
   }
@@ -136,7 +136,7 @@ export class ModelBuilder {
 }
 
 const isWindowed = ({ kind }: Layer): boolean =>
-  kind === 'conv2d' || kind === 'maxPool' || kind === 'averagePool';
+  kind === 'conv2d' || kind === 'maxPool' || kind === 'averagePool' || kind === 'pad';
 
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);

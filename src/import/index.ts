@@ -28,10 +28,12 @@ export async function importBytes(
   switch (formatOf(bytes, file)) {
     case 'onnx':
       return importOnnx(bytes, file, options);
+    case 'tflite':
+      return importTflite(bytes, file, options);
     case 'json':
       return importJson(new TextDecoder().decode(bytes), file, options);
     case undefined:
-      return refuse('unknown-format', { known: ['.onnx', '.json'] }, { file });
+      return refuse('unknown-format', { known: ['.onnx', '.tflite', '.json'] }, { file });
   }
 }
 
@@ -44,6 +46,15 @@ export async function importOnnx(
   return onnx.importOnnx(bytes, file, options);
 }
 
+export async function importTflite(
+  bytes: Uint8Array,
+  file: string,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  const tflite = await import('./tflite/index.ts');
+  return tflite.importTflite(bytes, file, options);
+}
+
 export async function importJson(
   text: string,
   file: string,
@@ -53,13 +64,15 @@ export async function importJson(
   return json.importJson(text, file, options);
 }
 
-type Format = 'onnx' | 'json';
+type Format = 'onnx' | 'tflite' | 'json';
 
 /** By the extension, which says what the user means; by the content where it says nothing. */
 function formatOf(bytes: Uint8Array, file: string): Format | undefined {
   const extension = extname(file).toLowerCase();
   if (extension === '.onnx') return 'onnx';
+  if (extension === '.tflite') return 'tflite';
   if (extension === '.json') return 'json';
+  if (new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === 'TFL3') return 'tflite';
   const first = bytes.find((byte) => byte > 0x20);
   if (first === 0x7b) return 'json';
   // Field 1, the IR version, stands first in every file that ONNX tools write.

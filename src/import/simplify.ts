@@ -2,14 +2,15 @@ import type { Layer, Model, ValueId } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
 
 /**
- * Drops layers that the output does not depend on, and folds clamps into the layer before.
+ * Drops layers that the output does not depend on, folds clamps into the layer before, and padding by real zeros into
+ * the convolution behind.
  *
  * @pre `output` is a value of the model
  * @post the last layer makes the output; the function of the model is unchanged
  */
 export function simplify(model: Model, output: ValueId): Model {
   const folded = foldClamps(model, output);
-  return prune(folded.model, folded.output);
+  return prune(foldPads(folded.model), folded.output);
 }
 
 function prune(model: Model, output: ValueId): Model {
@@ -53,6 +54,23 @@ function foldClamps(model: Model, output: ValueId): { model: Model; output: Valu
   return { model: { ...model, layers }, output: resolve(output) };
 }
 
+/** A convolution pads with real zeros itself. What it no longer reads is pruned. */
+function foldPads(model: Model): Model {
+  const layers = model.layers.map((layer): Layer => {
+    if (layer.kind !== 'conv2d') return layer;
+    const before = model.layers[layer.inputs[0]! - 1];
+    if (before?.kind !== 'pad' || before.value !== before.output.zeroPoint) return layer;
+    const [top, left, bottom, right] = layer.pads;
+    const [above, leftOf, beneath, rightOf] = before.pads;
+    return {
+      ...layer,
+      inputs: before.inputs,
+      pads: [top + above, left + leftOf, bottom + beneath, right + rightOf],
+    };
+  });
+  return { ...model, layers };
+}
+
 function isClamp(model: Model, layer: Layer): layer is Extract<Layer, { kind: 'requantise' }> {
   if (layer.kind !== 'requantise') return false;
   const input = valueType(model, layer.inputs[0]!);
@@ -72,11 +90,16 @@ function narrow(layer: Layer, min: number, max: number): Layer | undefined {
     case 'dense':
     case 'conv2d':
     case 'averagePool':
+    case 'embedding':
     case 'requantise':
       return { ...layer, requantiser: { ...layer.requantiser, ...within(layer.requantiser) } };
     case 'add':
       return { ...layer, ...within(layer) };
+    case 'lut':
+      return { ...layer, table: layer.table.map((q) => Math.max(min, Math.min(max, q))) };
     case 'maxPool':
+    case 'pad':
+    case 'transpose':
     case 'argmax':
       return undefined;
   }

@@ -3,7 +3,11 @@ import { type Exactness, roundHalfEven } from './requantiser.ts';
 import type { Interval } from './tensor.ts';
 
 /** The source's own rounding of `a + b`, from q-values less their zero points to q before the clamp. */
-export type PairRounding = (a: number, b: number) => number;
+export interface PairRounding {
+  (a: number, b: number): number;
+  /** It adds in integers much finer than the output: so must the fit. */
+  readonly fine?: true;
+}
 
 /**
  * How ONNX Runtime's QLinearAdd rounds: in float32, half to even. The scale ratios and the sum of the zero points are
@@ -20,8 +24,11 @@ export function onnxAddRounding(
 
 export type AddForm = Pick<AddLayer, 'multipliers' | 'offset' | 'shift'> & { readonly exactness: Exactness };
 
-/** Shifts tried: fewer bits lose the ratio of the scales, more gain nothing at 8 bits a side. */
+/** Shifts tried: fewer bits lose the ratio of the scales, more gain nothing beside the noise of float32. */
 const SHIFTS: Interval = { lo: 4, hi: 20 };
+
+/** For sources that add in integers of about this many bits. */
+const FINE_SHIFT = 30;
 
 /**
  * Integers for `floor((a*ma + b*mb + offset) / 2^shift)` that give the source's sum at as many of the (at most 65,536)
@@ -43,7 +50,7 @@ export function fitAdd(
     for (let y = b.lo; y <= b.hi; y++) wanted[at++] = Math.max(min, Math.min(max, source(x, y)));
 
   let best: AddForm | undefined;
-  for (let shift = SHIFTS.lo; shift <= SHIFTS.hi; shift++) {
+  for (let shift = SHIFTS.lo; shift <= (source.fine ? FINE_SHIFT : SHIFTS.hi); shift++) {
     const unit = 2 ** shift;
     const multipliers = [Math.round(ratios[0] * unit), Math.round(ratios[1] * unit)] as const;
     // Just below a half on ties either way: both are tried, as half to even is neither.

@@ -34,7 +34,7 @@ function details(model: Model, layer: Layer): string[] {
       return [
         ...(layer.kind === 'conv2d' ? [window(layer), `groups ${layer.groups}`] : []),
         `macs ${macs(model, layer)}`,
-        `weights ${list(layer.weights)}`,
+        `weights ${layer.weightBits === 4 ? 'of 4 bits ' : ''}${list(layer.weights)}`,
         `bias ${list(layer.bias)}`,
         ...requantiser(layer.requantiser),
       ];
@@ -53,6 +53,18 @@ function details(model: Model, layer: Layer): string[] {
         `multipliers ${list(layer.multipliers)}`,
         `offset ${layer.offset} shift ${layer.shift} clamp ${layer.min}..${layer.max}`,
       ];
+    case 'pad':
+      return [`pads ${layer.pads.join(',')} value ${layer.value}`];
+    case 'transpose':
+      return [`from ${layer.from.join('x')} axes ${layer.axes.join(',')}`];
+    case 'lut':
+      return [`table ${list(layer.table)}`];
+    case 'embedding':
+      return [
+        `keys of ${layer.keyBytes} bytes, ${layer.bag} a bag`,
+        `table ${layer.rows}x${layer.width} ${list(layer.table)}`,
+        ...requantiser(layer.requantiser),
+      ];
     case 'argmax':
       return [];
   }
@@ -66,6 +78,7 @@ const window = ({ kernel, strides, pads }: Window): string =>
 const requantiser = (r: Requantiser): string[] => [
   `multiplier ${list(r.multiplier)}`,
   `offset ${list(r.offset)}`,
+  ...(r.below === undefined ? [] : [`below ${list(r.below.pivot)} offset ${list(r.below.offset)}`]),
   `shift ${r.shift} clamp ${r.min}..${r.max}, off at ${r.exactness.accumulators} of ${r.exactness.total}`,
 ];
 

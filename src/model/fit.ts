@@ -138,13 +138,18 @@ function fitLines(
     const candidates = multipliers(slopes, shift);
     if (candidates.lo <= candidates.hi) {
       const multiplier = fewestBits(candidates, used);
-      return sides.map((side) => {
-        const { lo, hi } = offsets(side.hulls, multiplier, shift);
-        return { multiplier, offset: Math.floor((lo + hi) / 2) };
-      });
+      return sideOffsets(sides, multiplier, shift).map((offset) => ({ multiplier, offset }));
     }
   }
   return nearestLines(sides, estimate, shift, min, max);
+}
+
+/** In the middle of the narrowest side's interval; on the other side as near to that as it may be. */
+function sideOffsets(sides: readonly Side[], multiplier: number, shift: number): number[] {
+  const intervals = sides.map((side) => offsets(side.hulls, multiplier, shift));
+  const narrowest = intervals.reduce((a, b) => (b.hi - b.lo < a.hi - a.lo ? b : a));
+  const middle = Math.floor((narrowest.lo + narrowest.hi) / 2);
+  return intervals.map(({ lo, hi }) => Math.max(lo, Math.min(hi, middle)));
 }
 
 /** Bounded in bits, or without any exact line: the nearest on the side of most steps, and its slope on the other. */

@@ -33,3 +33,16 @@ export function accumulatorRanges(
     return { lo: bias + positive * least + negative * most, hi: bias + positive * most + negative * least };
   });
 }
+
+/** Bounds of a bag's sum over all keys, known and unknown. */
+export function embeddingRange({
+  table,
+  bag,
+}: {
+  readonly table: Int16Array;
+  readonly bag: number;
+}): Interval {
+  const least = table.reduce((a, b) => Math.min(a, b), 0);
+  const most = table.reduce((a, b) => Math.max(a, b), 0);
+  return { lo: bag * least, hi: bag * most };
+}

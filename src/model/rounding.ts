@@ -50,4 +50,3 @@ export function onnxRounding(
 ): SourceRounding {
   return float32Rounding(Math.fround(Math.fround(inputScale * weightScale) / outputScale), zeroPoint);
 }
-

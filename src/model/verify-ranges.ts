@@ -1,6 +1,6 @@
-import type { AddLayer, Layer } from './model.ts';
-import { ACCUMULATOR_BITS, accumulatorRanges, signedBits } from './ranges.ts';
-import type { Requantiser } from './requantiser.ts';
+import type { AddLayer, Conv2dLayer, DenseLayer, Layer } from './model.ts';
+import { ACCUMULATOR_BITS, accumulatorRanges, embeddingRange, signedBits } from './ranges.ts';
+import { type Requantiser, requantise } from './requantiser.ts';
 import { elementRange, type Interval, type TensorType } from './tensor.ts';
 import type { Report } from './verify-report.ts';
 
@@ -14,6 +14,7 @@ export function verifyRanges(layer: Layer, inputs: readonly TensorType[], report
     case 'dense':
     case 'conv2d': {
       if (layer.weights.some((w) => w < -255 || w > 255)) report('a weight is outside -255..255');
+      verifyWeightBits(layer, report);
       const ranges = accumulatorRanges(layer, input);
       const wide = ranges.findIndex((range) => signedBits(range) > ACCUMULATOR_BITS);
       if (wide >= 0) report(`the accumulator of channel ${wide} needs ${signedBits(ranges[wide]!)} bits`);
@@ -31,10 +32,43 @@ export function verifyRanges(layer: Layer, inputs: readonly TensorType[], report
     case 'add':
       verifyAdd(layer, inputs, report);
       return;
+    case 'embedding':
+      if (layer.table.some((w) => w < -255 || w > 255)) report('an entry is outside -255..255');
+      verifyRequantiser(layer.requantiser, [embeddingRange(layer)], layer.output, report);
+      return;
+    case 'lut':
+      verifyElements([...layer.table], layer.output, report);
+      return;
+    case 'pad':
+      verifyElements([layer.value], layer.output, report);
+      return;
     case 'maxPool':
+    case 'transpose':
     case 'argmax':
       return;
   }
+}
+
+/** Weights of 4 bits span 16 levels in each channel, which have one zero point. */
+function verifyWeightBits({ weightBits, weights, bias }: DenseLayer | Conv2dLayer, report: Report): void {
+  if (weightBits === undefined || weightBits === 8) return;
+  if (weightBits !== 4) report(`weights of ${String(weightBits)} bits`);
+  const taps = weights.length / bias.length;
+  for (let o = 0; o < bias.length; o++) {
+    const row = weights.subarray(o * taps, (o + 1) * taps);
+    const least = row.reduce((a, b) => Math.min(a, b));
+    const most = row.reduce((a, b) => Math.max(a, b));
+    if (most - least > 15 || least < -15 || most > 15) {
+      report(`the weights ${least}..${most} of channel ${o} are not of 4 bits`);
+      return;
+    }
+  }
+}
+
+function verifyElements(values: readonly number[], { element }: TensorType, report: Report): void {
+  const { lo, hi } = elementRange(element);
+  const wrong = values.find((q) => !Number.isInteger(q) || q < lo || q > hi);
+  if (wrong !== undefined) report(`${wrong} is no ${element}`);
 }
 
 const centred = ({ element, zeroPoint }: TensorType): Interval => {
@@ -62,7 +96,21 @@ function verifyRequantiser(
     if (multiplier < 0) report(`multiplier ${multiplier} of channel ${c} is negative, so q would fall`);
     const ends = [lo * multiplier, hi * multiplier, lo * multiplier + offset, hi * multiplier + offset];
     if (ends.some((x) => Math.abs(x) >= EXACT)) report(`products of channel ${c} exceed 53 bits`);
+    verifyBelow(r, c, { lo, hi }, report);
   }
+}
+
+function verifyBelow(r: Requantiser, c: number, range: Interval, report: Report): void {
+  if (r.below === undefined) return;
+  const [pivot, offset] = [r.below.pivot[c]!, r.below.offset[c]!];
+  if (!Number.isInteger(pivot) || !Number.isInteger(offset)) {
+    report(`pivot ${pivot} and offset ${offset} of channel ${c} are not integers`);
+    return;
+  }
+  if (pivot > range.lo && pivot <= range.hi && requantise(r, c, pivot - 1) > requantise(r, c, pivot))
+    report(`q falls at the pivot of channel ${c}`);
+  if (Math.abs(range.lo * r.multiplier[c]! + offset) >= EXACT)
+    report(`products of channel ${c} exceed 53 bits`);
 }
 
 function verifyShiftAndClamp(

@@ -1,4 +1,12 @@
-import type { AveragePoolLayer, Conv2dLayer, Layer, MaxPoolLayer } from './model.ts';
+import type {
+  AveragePoolLayer,
+  Conv2dLayer,
+  EmbeddingLayer,
+  Layer,
+  MaxPoolLayer,
+  PadLayer,
+  TransposeLayer,
+} from './model.ts';
 import { elementCount, formatTensorType, type TensorType } from './tensor.ts';
 import { type Report, verifyLength, verifySameCount } from './verify-report.ts';
 import { tapCounts, windowOutput } from './window.ts';
@@ -20,7 +28,7 @@ export function verifyShapes(layer: Layer, inputs: readonly TensorType[], report
       return;
     case 'maxPool':
       verifyWindow(layer, input, input.shape[0]!, report);
-      verifySameGrid(input, output, report);
+      verifySameGrid(input, output, report, 'a maximum');
       return;
     case 'averagePool':
       verifyWindow(layer, input, input.shape[0]!, report);
@@ -32,6 +40,19 @@ export function verifyShapes(layer: Layer, inputs: readonly TensorType[], report
     case 'add':
       verifySameCount(report, input, output);
       verifySameCount(report, inputs[1]!, output);
+      return;
+    case 'pad':
+      verifyPad(layer, input, report);
+      return;
+    case 'transpose':
+      verifyTranspose(layer, input, report);
+      return;
+    case 'lut':
+      verifySameCount(report, input, output);
+      verifyLength(report, 'table', layer.table.length, 256);
+      return;
+    case 'embedding':
+      verifyEmbedding(layer, input, report);
       return;
     case 'argmax':
       if (output.element !== 'uint8' || elementCount(output.shape) !== 2)
@@ -46,6 +67,9 @@ type WithRequantiser = Extract<Layer, { readonly requantiser: unknown }>;
 function verifyChannels({ requantiser }: WithRequantiser, channels: number, report: Report): void {
   verifyLength(report, 'multipliers', requantiser.multiplier.length, channels);
   verifyLength(report, 'offsets', requantiser.offset.length, channels);
+  if (requantiser.below === undefined) return;
+  verifyLength(report, 'pivots', requantiser.below.pivot.length, channels);
+  verifyLength(report, 'offsets below', requantiser.below.offset.length, channels);
 }
 
 function verifyConv(layer: Conv2dLayer, input: TensorType, report: Report): void {
@@ -100,7 +124,49 @@ function verifyDivisors(layer: AveragePoolLayer, counts: readonly number[], repo
   verifyChannels(layer, divisors.length, report);
 }
 
-function verifySameGrid(input: TensorType, output: TensorType, report: Report): void {
+function verifySameGrid(input: TensorType, output: TensorType, report: Report, what: string): void {
   const same = (['element', 'scale', 'zeroPoint'] as const).every((key) => input[key] === output[key]);
-  if (!same) report('a maximum keeps element type, scale and zero point');
+  if (!same) report(`${what} keeps element type, scale and zero point`);
+}
+
+const isSize = (n: number): boolean => Number.isInteger(n) && n >= 1;
+
+function verifyPad({ pads, output }: PadLayer, input: TensorType, report: Report): void {
+  const [channels, height, width, ...more] = input.shape;
+  if (width === undefined || more.length > 0) {
+    report(`reads ${formatTensorType(input)}, not [channels, height, width]`);
+    return;
+  }
+  if (pads.some((n) => !Number.isInteger(n) || n < 0)) report('pads below 0');
+  const expected = [channels, height! + pads[0] + pads[2], width + pads[1] + pads[3]];
+  if (output.shape.join() !== expected.join())
+    report(`the output is ${formatTensorType(output)}, its shape should be [${expected.join(', ')}]`);
+  verifySameGrid(input, output, report, 'padding');
+}
+
+function verifyTranspose({ from, axes, output }: TransposeLayer, input: TensorType, report: Report): void {
+  const expected = axes.map((axis) => from[axis] ?? 0);
+  const isPermutation = [...axes].sort((a, b) => a - b).every((axis, i) => axis === i);
+  if (axes.length !== from.length || !isPermutation) report(`axes [${axes.join(', ')}] are no permutation`);
+  if (elementCount(from) !== elementCount(input.shape))
+    report(`${formatTensorType(input)} cannot be seen as [${from.join(', ')}]`);
+  if (output.shape.join() !== expected.join())
+    report(`the output is ${formatTensorType(output)}, its shape should be [${expected.join(', ')}]`);
+  verifySameGrid(input, output, report, 'a transposition');
+}
+
+function verifyEmbedding(layer: EmbeddingLayer, input: TensorType, report: Report): void {
+  const { keyBytes, bag, rows, width, table, output } = layer;
+  if (input.element !== 'uint8') report(`reads ${formatTensorType(input)}, but keys are uint8`);
+  if (![1, 2, 4].includes(keyBytes)) report(`keys of ${keyBytes} bytes`);
+  if (![bag, rows, width].every(isSize)) {
+    report('bag, rows or width below 1');
+    return;
+  }
+  if (rows > 256 ** keyBytes) report(`${rows} rows, but keys of ${keyBytes} bytes`);
+  verifyLength(report, 'table', table.length, rows * width);
+  const bags = elementCount(input.shape) / (keyBytes * bag);
+  if (!Number.isInteger(bags)) report(`${formatTensorType(input)} is no whole number of bags`);
+  verifyLength(report, 'outputs', elementCount(output.shape), bags * width);
+  verifyChannels(layer, 1, report);
 }

@@ -8,8 +8,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
-import type { P4RuntimeError } from './errors.ts';
-import { callFailure, rpcFailure } from './rpc-errors.ts';
+import { callFailure, rpcFailure, writeFailure } from './rpc-errors.ts';
 import { p4runtimeDescriptor } from './schema.ts';
 import type { CounterEntry, ElectionId, Entity, P4Info, Update } from './types.ts';
 
@@ -37,6 +36,12 @@ interface StreamResponse {
     readonly status: { readonly code: number; readonly message: string } | null;
     readonly electionId: ElectionId | null;
   } | null;
+}
+
+interface UnaryOptions {
+  /** Waits for the connection, within the deadline, instead of failing at once. */
+  readonly waitForReady?: boolean;
+  readonly failure?: (error: ServiceError) => Error;
 }
 
 type Arbitrated = (error?: Error) => void;
@@ -69,7 +74,11 @@ export class P4RuntimeClient {
 
   /** The P4Runtime version of the device. Waits for it to come up, within the deadline. */
   async capabilities(): Promise<string> {
-    const answer = await this.#unary<{ p4runtimeApiVersion: string }>('Capabilities', {}, true);
+    const answer = await this.#unary<{ p4runtimeApiVersion: string }>(
+      'Capabilities',
+      {},
+      { waitForReady: true },
+    );
     return answer.p4runtimeApiVersion;
   }
 
@@ -119,8 +128,11 @@ export class P4RuntimeClient {
 
   /** Writes in batches, in order. A batch that fails stops the rest; its other updates may have been done. */
   async write(updates: readonly Update[]): Promise<void> {
-    for (let at = 0; at < updates.length; at += BATCH)
-      await this.#unary('Write', { electionId: this.#electionId, updates: updates.slice(at, at + BATCH) });
+    for (let at = 0; at < updates.length; at += BATCH) {
+      const batch = updates.slice(at, at + BATCH);
+      const failure = (error: ServiceError) => writeFailure(error, batch, at);
+      await this.#unary('Write', { electionId: this.#electionId, updates: batch }, { failure });
+    }
   }
 
   /** All cells of an indirect counter, by index. */
@@ -141,7 +153,8 @@ export class P4RuntimeClient {
     return Date.now() + this.#timeoutMs;
   }
 
-  #unary<R>(method: string, fields: object, waitForReady = false): Promise<R> {
+  #unary<R>(method: string, fields: object, options: UnaryOptions = {}): Promise<R> {
+    const { waitForReady = false, failure = (e: ServiceError) => callFailure(method, e) } = options;
     const { path, requestSerialize, responseDeserialize } = service[method]!;
     return new Promise((resolve, reject) => {
       const call = () =>
@@ -151,7 +164,7 @@ export class P4RuntimeClient {
           responseDeserialize as (bytes: Buffer) => R,
           { deviceId: this.#deviceId, ...fields },
           { deadline: this.#deadline() },
-          (error, value) => (error ? reject(callFailure(method, error)) : resolve(value!)),
+          (error, value) => (error ? reject(failure(error)) : resolve(value!)),
         );
       if (!waitForReady) call();
       else

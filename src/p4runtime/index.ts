@@ -1,7 +1,56 @@
+/** A client and a server for P4Runtime; see docs/p4runtime.md. */
+export type {
+  ActionInput,
+  DecodedAction,
+  DecodedEntryAction,
+  EntryAction,
+  WeightedAction,
+} from './actions.ts';
+export { decodeAction, decodeEntryAction } from './actions.ts';
 export { P4RuntimeClient, type P4RuntimeClientOptions } from './client.ts';
-export { P4RuntimeError, type UpdateError } from './errors.ts';
+export type {
+  CounterValue,
+  DefaultActionInput,
+  DigestConfig,
+  MeterRates,
+  ReplicaInput,
+  TableEntryInput,
+  TableKeyInput,
+} from './entity-inputs.ts';
+export { entityKey, tableEntryKey } from './entity-key.ts';
+export { P4RuntimeError, type P4RuntimeErrorKind, statusName, type UpdateError } from './errors.ts';
+export { generateTypes } from './generate-types.ts';
+export {
+  type DecodedMatch,
+  decodeMatch,
+  ipv4,
+  ipv4Prefix,
+  type LpmValue,
+  type MatchValue,
+  mac,
+  type RangeValue,
+  type TernaryValue,
+} from './match.ts';
+export { P4Client, type P4ClientOptions } from './p4-client.ts';
+export { P4InfoIndex, type TableInfo } from './p4info-index.ts';
+export { cookieOf, Pipeline, type PipelineConfig } from './pipeline.ts';
+export { P4Program } from './program.ts';
+export type { Methods } from './proto/dsl.ts';
+export type { Config, ConfigInit, Init, Message } from './proto/messages.ts';
+export { configCodec, v1Codec } from './proto/registry.ts';
+export type { TlsOptions } from './rpc.ts';
 export { p4runtimeDescriptor, p4runtimeRoot } from './schema.ts';
 export { descriptorOf, type Messages, type Services } from './schema-dsl.ts';
+export type { Change, DevicePipeline, DeviceSink, P4Device, RoleFilter } from './server/device.ts';
+export { Fault } from './server/fault.ts';
+export { MemoryDevice } from './server/memory-device.ts';
+export { P4RuntimeServer, type P4RuntimeServerOptions } from './server/p4runtime-server.ts';
+export type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
+export { type Desired, difference, keepSynchronised, type Synchronised, synchronise } from './synchronise.ts';
 export { messageText, p4InfoText, writeRequestText } from './text.ts';
+export { parseP4Info, parseP4InfoText } from './text-parse.ts';
+export { TextFormatError } from './text-tokens.ts';
+export type { AnyProgram, ProgramTypes } from './typed.ts';
 export type * from './types.ts';
-export { canonical, canonicalBytes } from './values.ts';
+export { canonical, canonicalBytes, decodeValue, encodeValue, type Value } from './values.ts';
+export type { WriteOptions } from './writer.ts';

@@ -34,6 +34,8 @@ export interface TableInfo extends Named {
   readonly actions: ReadonlyMap<number, ActionRefInfo>;
   /** Entries may overlap, so they need a priority (section "TableEntry"). */
   readonly needsPriority: boolean;
+  /** Fields that every entry must match. */
+  readonly exactFields: number;
   readonly directCounter: DirectInfo<'DirectCounter'> | undefined;
   readonly directMeter: DirectInfo<'DirectMeter'> | undefined;
   readonly profileId: number;
@@ -44,9 +46,15 @@ export interface DirectInfo<N extends 'DirectCounter' | 'DirectMeter'> extends N
 }
 
 /** Any other object, with its message. */
-export type ResourceInfo<N extends 'Counter' | 'Meter' | 'Register' | 'ValueSet' | 'Digest'> = Named & {
+export type ResourceInfo<N extends 'Counter' | 'Meter' | 'Register' | 'Digest'> = Named & {
   readonly info: Config<N>;
 };
+
+export interface ValueSetInfo extends Named {
+  readonly info: Config<'ValueSet'>;
+  /** In order; the only field of a plain set has no name. */
+  readonly fields: readonly MatchFieldInfo[];
+}
 
 export interface HeaderInfo extends Named {
   readonly fields: NameIndex<FieldInfo>;
@@ -82,7 +90,7 @@ export class P4InfoIndex {
   readonly counters: NameIndex<ResourceInfo<'Counter'>>;
   readonly meters: NameIndex<ResourceInfo<'Meter'>>;
   readonly registers: NameIndex<ResourceInfo<'Register'>>;
-  readonly valueSets: NameIndex<ResourceInfo<'ValueSet'>>;
+  readonly valueSets: NameIndex<ValueSetInfo>;
   readonly digests: NameIndex<ResourceInfo<'Digest'>>;
   readonly directCounters: NameIndex<DirectInfo<'DirectCounter'>>;
   readonly directMeters: NameIndex<DirectInfo<'DirectMeter'>>;
@@ -103,7 +111,13 @@ export class P4InfoIndex {
     this.counters = resources('counter', info.counters);
     this.meters = resources('meter', info.meters);
     this.registers = resources('register', info.registers);
-    this.valueSets = resources('value set', info.valueSets);
+    this.valueSets = new NameIndex(
+      'value set',
+      info.valueSets.map((v) => {
+        const name = named('value set', v.preamble);
+        return { ...name, info: v, fields: v.match.map((f) => matchField(f, name.name)) };
+      }),
+    );
     this.digests = resources('digest', info.digests);
     this.directCounters = resources('direct counter', info.directCounters);
     this.directMeters = resources('direct meter', info.directMeters);
@@ -133,6 +147,7 @@ export class P4InfoIndex {
       info,
       fields: new NameIndex(`match field of ${name.name}`, fields),
       actions: new Map(info.actionRefs.map((ref) => [ref.id, this.#actionRef(ref, name.name)])),
+      exactFields: fields.filter((f) => f.match === 'EXACT').length,
       needsPriority: fields.some((f) => f.match !== 'EXACT' && f.match !== 'LPM'),
       directCounter: [...this.directCounters].find((c) => direct.has(c.id)),
       directMeter: [...this.directMeters].find((m) => direct.has(m.id)),

@@ -8,8 +8,7 @@ const ERROR_TYPE = 'type.googleapis.com/p4.v1.Error';
 const errorCodec = v1Codec('Error');
 
 /** What grpc-js and OpenSSL say when the transport, not the device, refuses. */
-const TLS =
-  /certificate|SSL|TLS|handshake|wrong version number|self.signed|altnames|EPROTO|Connection dropped/i;
+const TLS = /certificate|SSL|TLS|handshake|wrong version number|self.signed|altnames|EPROTO/i;
 
 function kindOf(call: string, code: number, message: string): P4RuntimeErrorKind {
   switch (code) {

@@ -8,9 +8,18 @@ export type Value = bigint | number | boolean | string | Uint8Array;
  * (section "Bytestrings" of the specification).
  */
 export function canonicalBytes(value: bigint | number): Uint8Array {
-  if (typeof value === 'number' && value >= 0 && value < 256) return Uint8Array.of(value);
+  if (value >= 0 && value <= 0xffff_ffff) return fewBytes(Number(value));
   const hex = BigInt(value).toString(16);
   return Uint8Array.from(Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex'));
+}
+
+/** The usual case, without a detour by text. */
+function fewBytes(value: number): Uint8Array {
+  const size = value < 0x100 ? 1 : value < 0x1_0000 ? 2 : value < 0x100_0000 ? 3 : 4;
+  const bytes = new Uint8Array(size);
+  for (let at = size - 1, rest = value; at >= 0; at--, rest = Math.floor(rest / 0x100))
+    bytes[at] = rest % 0x100;
+  return bytes;
 }
 
 /** Strips leading zeros of raw big-endian bytes, such as an address. */

@@ -14,12 +14,17 @@ export interface ClampWindow {
   readonly offset: number;
 }
 
+/** Offsets of windows have up to 8 bits more than the shift; they must stay below 2^53. */
+const MAX_SHIFT = 44;
+
 /**
  * @pre `ranges[c]` bounds the accumulator of channel c
  * @post the window form equals `requantise` at every accumulator of the range
- * @returns undefined where a channel leaps over several q at its lower clamp: then no such form exists
+ * @returns undefined where a channel leaps over several q at a clamp (then no such form exists), or where the
+ *   shift is so large that its offset is no exact double
  */
 export function clampWindows(r: Requantiser, ranges: readonly Interval[]): ClampWindow[] | undefined {
+  if (r.shift > MAX_SHIFT) return undefined;
   const windows: ClampWindow[] = [];
   for (const [c, range] of ranges.entries()) {
     const from = lastAt(r, c, range, r.min);

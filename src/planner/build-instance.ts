@@ -11,7 +11,8 @@ const PS_PER_US = 1_000_000;
 const NANO = 1_000_000_000;
 
 /** Bytes of an Ethernet frame (without checksum) that carries `bytes` of activations behind `extra` bytes of headers. */
-export const frameBytes = (bytes: number, extra: number): number => OUTER_BYTES + extra + HEADER_BYTES + bytes;
+export const frameBytes = (bytes: number, extra: number): number =>
+  OUTER_BYTES + extra + HEADER_BYTES + bytes;
 
 const ETHERNET_BYTES = 14;
 
@@ -48,18 +49,14 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
 
   const segment = (node: number, from: number, to: number): SegmentStep => {
     const { kind, load, price } = t.nodes[node]!;
-    const profile = profiles(kind, from, to);
+    const { profile, usage } = profiles(kind, from, to);
     const cost = costs[node];
     const violations = rules.violations(node, from, to, profile);
-    for (const message of refused.get(segmentKey(node, from, to)) ?? [])
-      violations.push({ constraint: 'backend', place: t.nodes[node]!.name, message });
+    if (refused.size > 0)
+      for (const message of refused.get(segmentKey(node, from, to)) ?? [])
+        violations.push({ constraint: 'backend', place: t.nodes[node]!.name, message });
     const ps =
       cost === undefined || load >= 1 ? 0 : Math.round(computeNs(cost, profile.work, load) * PS_PER_NS);
-    const usage = sharedResources.map((resource) =>
-      resource === 'layers'
-        ? chain.cuts[to]! - chain.cuts[from]!
-        : (profile.needs.find((n) => n.resource === resource)?.need ?? 0),
-    );
     return { ps, price: Math.round(price * NANO), violations, usage };
   };
   const crossing = (link: number, cut: number): CrossingStep => {
@@ -70,7 +67,10 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
       // 1 Mbit/s is a bit a microsecond.
       serialisationPs: Math.round((frame * 8 * PS_PER_US) / file.bandwidthMbps),
       packetPs: packetPs[to]!,
-      violations: [...mtuViolation(chain, directed[link]!, t, cut, frame - ETHERNET_BYTES), ...rawInput(t, to, cut)],
+      violations: [
+        ...mtuViolation(chain, directed[link]!, t, cut, frame - ETHERNET_BYTES),
+        ...rawInput(t, to, cut),
+      ],
     };
   };
   const ingress = index.get(t.ingress)!;
@@ -98,14 +98,32 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
 const objectiveOf = (o: Objective): InstanceObjective =>
   o.minimise === 'latency' ? o : { minimise: 'cost', boundPs: Math.round(o.latencyUs * PS_PER_US) };
 
+interface Profiled {
+  readonly profile: SegmentProfile;
+  /** In the order of `sharedResources`. */
+  readonly usage: readonly number[];
+}
+
 /** Each kind and segment is profiled once, however many nodes are of the kind. */
-function profileCache(chain: Chain): (kind: NodeKind, from: number, to: number) => SegmentProfile {
-  const known = new Map<NodeKind, (SegmentProfile | undefined)[]>();
+function profileCache(chain: Chain): (kind: NodeKind, from: number, to: number) => Profiled {
+  const known = new Map<NodeKind, (Profiled | undefined)[]>();
   const width = chain.cuts.length;
+  const make = (kind: NodeKind, from: number, to: number): Profiled => {
+    const profile = chain.profile(kind, from, to);
+    const usage = sharedResources.map((resource) =>
+      resource === 'layers'
+        ? chain.cuts[to]! - chain.cuts[from]!
+        : (profile.needs.find((n) => n.resource === resource)?.need ?? 0),
+    );
+    return { profile, usage };
+  };
   return (kind, from, to) => {
-    let table = known.get(kind);
-    if (table === undefined) known.set(kind, (table = []));
-    return (table[from * width + to] ??= chain.profile(kind, from, to));
+    const table = known.get(kind) ?? [];
+    if (table.length === 0) known.set(kind, table);
+    const index = from * width + to;
+    const profiled = table[index] ?? make(kind, from, to);
+    table[index] = profiled;
+    return profiled;
   };
 }
 

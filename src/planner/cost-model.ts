@@ -1,5 +1,5 @@
-import type { NodeKind, TopologyNode } from './topology-schema.ts';
 import { fittedCosts } from './measurements.ts';
+import type { NodeKind, TopologyNode } from './topology-schema.ts';
 
 /** What some layers ask of a target in one inference. Each is a sum over layers. */
 export interface Work {
@@ -30,7 +30,8 @@ export const computeNs = (m: CostModel, w: Work, load: number): number =>
   (m.fixedNs + m.macNs * w.macs + m.multiplyNs * w.multiplies + m.neuronNs * w.neurons) / (1 - load);
 
 /** The kind's fitted model; nothing was ever measured on a Tofino, so it has none. */
-export const defaultCost = (kind: NodeKind): CostModel | undefined => (kind === 'tna' ? undefined : fittedCosts[kind]);
+export const defaultCost = (kind: NodeKind): CostModel | undefined =>
+  kind === 'tna' ? undefined : fittedCosts[kind];
 
 /** The node's own model, or its kind's. */
 export const costOf = (node: TopologyNode): CostModel | undefined => node.cost ?? defaultCost(node.kind);

@@ -1,4 +1,4 @@
-import type { PathGraph } from './graph.ts';
+import { incoming, type PathGraph } from './graph.ts';
 import { Heap } from './heap.ts';
 
 /** Edge weights, compared one after the other: the second decides between equals of the first. */
@@ -32,7 +32,11 @@ const before = (a: Entry, b: Entry): boolean => {
  * Dijkstra over sums that are ordered lexicographically: from the start to every state, or from every state to the goal.
  * @pre weights are not negative; an infinite primary weight closes an edge
  */
-export function distances(graph: PathGraph, weights: Weights, direction: 'from start' | 'to goal'): Distances {
+export function distances(
+  graph: PathGraph,
+  weights: Weights,
+  direction: 'from start' | 'to goal',
+): Distances {
   const forward = direction === 'from start';
   const { first, edges } = forward ? { first: graph.first, edges: undefined } : incoming(graph);
   const heads = forward ? graph.target : graph.source;
@@ -41,13 +45,16 @@ export function distances(graph: PathGraph, weights: Weights, direction: 'from s
   const done = new Uint8Array(graph.states);
   const heap = new Heap<Entry>(before);
   const reach = (state: number, primary: number, secondary: number, tie: number) => {
-    const entry = { state, primary, secondary, tie };
-    const known = { state, primary: found.primary[state]!, secondary: found.secondary[state]!, tie: found.tie[state]! };
-    if (!before(entry, known)) return;
+    const known = found.primary[state]!;
+    if (primary > known) return;
+    if (primary === known) {
+      if (secondary > found.secondary[state]!) return;
+      if (secondary === found.secondary[state]! && tie >= found.tie[state]!) return;
+    }
     found.primary[state] = primary;
     found.secondary[state] = secondary;
     found.tie[state] = tie;
-    heap.push(entry);
+    heap.push({ state, primary, secondary, tie });
   };
   reach(forward ? graph.start : graph.goal, 0, 0, 0);
   for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) {
@@ -58,19 +65,13 @@ export function distances(graph: PathGraph, weights: Weights, direction: 'from s
       const edge = edges === undefined ? i : edges[i]!;
       const primary = entry.primary + weights.primary[edge]!;
       if (primary === Number.POSITIVE_INFINITY || done[heads[edge]!] === 1) continue;
-      reach(heads[edge]!, primary, entry.secondary + weights.secondary[edge]!, entry.tie + weights.tie[edge]!);
+      reach(
+        heads[edge]!,
+        primary,
+        entry.secondary + weights.secondary[edge]!,
+        entry.tie + weights.tie[edge]!,
+      );
     }
   }
   return found;
-}
-
-/** Edges by target, as `first` and a list: a counting sort. */
-function incoming(graph: PathGraph): { first: Int32Array; edges: Int32Array } {
-  const first = new Int32Array(graph.states + 1);
-  for (const target of graph.target) first[target + 1]!++;
-  for (let s = 0; s < graph.states; s++) first[s + 1]! += first[s]!;
-  const next = first.slice();
-  const edges = new Int32Array(graph.target.length);
-  for (let edge = 0; edge < graph.target.length; edge++) edges[next[graph.target[edge]!]!++] = edge;
-  return { first, edges };
 }

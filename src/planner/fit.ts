@@ -28,7 +28,8 @@ const termsOf = ({ work }: Sample): Terms => [1, work.multiplies, work.neurons];
  * @pre at least one sample, each above 0 ns
  */
 export function fitCost(samples: readonly Sample[]): Fit {
-  if (samples.length === 0 || samples.some((s) => !(s.ns > 0))) throw new Error('a fit needs samples above 0 ns');
+  if (samples.length === 0 || samples.some((s) => !(s.ns > 0)))
+    throw new Error('a fit needs samples above 0 ns');
   let best: { readonly coefficients: Terms; readonly residual: number } | undefined;
   for (const subset of [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]]) {
     const coefficients = solveSubset(samples, subset);

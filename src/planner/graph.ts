@@ -52,7 +52,15 @@ export function buildGraph(instance: Instance, forbidden: 'drop' | 'keep' = 'dro
         const crossing = instance.crossing(link, cut);
         if (forbidden === 'drop' && crossing.violations.length > 0) continue;
         const target = stateOf(instance, links[link]!.to, cut, 0);
-        edges.add(state, target, crossingPs(crossing), 0, 1, { kind: 'cross', link, cut }, crossing.violations);
+        edges.add(
+          state,
+          target,
+          crossingPs(crossing),
+          0,
+          1,
+          { kind: 'cross', link, cut },
+          crossing.violations,
+        );
       }
       continue;
     }
@@ -106,4 +114,15 @@ class EdgeList {
     this.steps.push(step);
     this.violations.push(violations);
   }
+}
+
+/** Edges by target, as `first` and a list: a counting sort. */
+export function incoming(graph: PathGraph): { first: Int32Array; edges: Int32Array } {
+  const first = new Int32Array(graph.states + 1);
+  for (const target of graph.target) first[target + 1]!++;
+  for (let s = 0; s < graph.states; s++) first[s + 1]! += first[s]!;
+  const next = first.slice();
+  const edges = new Int32Array(graph.target.length);
+  for (let edge = 0; edge < graph.target.length; edge++) edges[next[graph.target[edge]!]!++] = edge;
+  return { first, edges };
 }

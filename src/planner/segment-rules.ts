@@ -14,31 +14,46 @@ export interface SegmentRules {
 
 /** @throws DiagnosticError `json-field` where a rule names layers that the model does not have */
 export function segmentRules(chain: Chain, t: Topology, file: string): SegmentRules {
-  const rules = t.constraints.layers.map((rule, i) => ({ ...rule, layers: layersOf(chain, rule.layers, file, i) }));
-  const capacities = t.nodes.map((node) => sharedResources.map((r) => limitOf(t, node, r) ?? Number.POSITIVE_INFINITY));
+  const rules = t.constraints.layers.map((rule, i) => ({
+    ...rule,
+    layers: layersOf(chain, rule.layers, file, i),
+  }));
+  const capacities = t.nodes.map((node) =>
+    sharedResources.map((r) => limitOf(t, node, r) ?? Number.POSITIVE_INFINITY),
+  );
   const bars = t.nodes.map((node) => generalBars(t, node));
+  const limits = t.nodes.map((node) => {
+    const known = new Map<string, number | undefined>();
+    return (resource: string): number | undefined => {
+      if (!known.has(resource)) known.set(resource, limitOf(t, node, resource));
+      return known.get(resource);
+    };
+  });
   return {
     capacities: (node) => capacities[node]!,
     violations(node, from, to, profile) {
       const n = t.nodes[node]!;
       const found = [...bars[node]!];
-      for (const message of profile.unsupported) found.push({ constraint: 'unsupported', place: n.name, message });
+      for (const message of profile.unsupported)
+        found.push({ constraint: 'unsupported', place: n.name, message });
       const [first, end] = [chain.cuts[from]!, chain.cuts[to]!];
       for (const rule of rules) {
         const layer = rule.layers.find((l) => l >= first && l < end);
         if (layer !== undefined) found.push(...ruleViolations(rule, n, chain.layers[layer]!));
       }
       for (const need of profile.needs) {
-        const limit = limitOf(t, n, need.resource) ?? need.limit;
+        const limit = limits[node]!(need.resource) ?? need.limit;
         if (limit !== undefined && need.need > limit) found.push(exceeded(n, { ...need, limit }));
       }
-      const layers = { resource: 'layers', need: end - first, unit: '' };
-      const limit = limitOf(t, n, 'layers');
-      if (limit !== undefined && layers.need > limit) found.push(exceeded(n, { ...layers, limit }));
+      const most = capacities[node]![LAYERS]!;
+      if (end - first > most)
+        found.push(exceeded(n, { resource: 'layers', need: end - first, limit: most, unit: '' }));
       return found;
     },
   };
 }
+
+const LAYERS = sharedResources.indexOf('layers');
 
 /** What the topology says of a resource of a node. */
 function limitOf(t: Topology, node: TopologyNode, resource: string): number | undefined {
@@ -53,9 +68,13 @@ function generalBars(t: Topology, node: TopologyNode): Violation[] {
   const bar = (constraint: string, message: string) => ({ constraint, place: node.name, message });
   const bars = t.constraints.headers
     .filter((header) => !node.headers.includes(header.name))
-    .map((header) => bar('header', `${node.name} does not parse the header ${header.name} that packets carry`));
+    .map((header) =>
+      bar('header', `${node.name} does not parse the header ${header.name} that packets carry`),
+    );
   if (costOf(node) === undefined)
-    bars.push(bar('cost model', `nothing was measured on ${node.kind}, and ${node.name} has no cost in the topology`));
+    bars.push(
+      bar('cost model', `nothing was measured on ${node.kind}, and ${node.name} has no cost in the topology`),
+    );
   if (node.load >= 1) bars.push(bar('load', `${node.name} is fully loaded`));
   return bars;
 }

@@ -35,7 +35,9 @@ const node = z.strictObject({
     .min(0, 'expected a number in 0..1')
     .max(1, 'expected a number in 0..1')
     .default(0)
-    .describe('Share of the node that is taken: computing takes 1 / (1 - load) times as long; at 1 it computes nothing'),
+    .describe(
+      'Share of the node that is taken: computing takes 1 / (1 - load) times as long; at 1 it computes nothing',
+    ),
   memory: count.optional().describe('Bytes for weights, tables and scratch; unlimited if absent'),
   maxLayers: count.optional().describe('Most layers on this node'),
   price: atLeastZero.default(0).describe('Money for each inference of which it computes layers'),
@@ -75,15 +77,23 @@ const objective = z.discriminatedUnion(
 
 const layerRule = z
   .strictObject({
-    layers: z.union([name, z.array(name).min(1)]).describe("Names of layers, or ranges 'A..B' (B is not in it)"),
+    layers: z
+      .union([name, z.array(name).min(1)])
+      .describe("Names of layers, or ranges 'A..B' (B is not in it)"),
     zones: z.array(name).min(1).optional().describe('Zones in which these layers may run'),
-    nodes: z.array(name).min(1).optional().describe('Nodes on which these layers may run; one node pins them'),
+    nodes: z
+      .array(name)
+      .min(1)
+      .optional()
+      .describe('Nodes on which these layers may run; one node pins them'),
   })
   .describe('Where some layers may run');
 
 const header = z
   .strictObject({ name, bytes: count.describe('Bytes that it adds to every packet') })
-  .describe('A header besides Ethernet, IPv4, UDP and the inference header: a node that does not parse it only forwards');
+  .describe(
+    'A header besides Ethernet, IPv4, UDP and the inference header: a node that does not parse it only forwards',
+  );
 
 const constraints = z.strictObject({
   rawInput: z.array(name).min(1).optional().describe('Zones that the raw input may not leave'),
@@ -96,7 +106,9 @@ export const topologySchema = z
   .strictObject({
     $schema: z.string().optional(),
     format: z.literal('intransit-topology', { error: "expected 'intransit-topology'" }),
-    version: z.literal(TOPOLOGY_VERSION, { error: `expected ${TOPOLOGY_VERSION}, the version this program reads` }),
+    version: z.literal(TOPOLOGY_VERSION, {
+      error: `expected ${TOPOLOGY_VERSION}, the version this program reads`,
+    }),
     name: name.optional().describe('The name of the file if absent'),
     nodes: z.array(node).min(1),
     links: z.array(link).default([]),

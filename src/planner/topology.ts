@@ -24,7 +24,11 @@ export function parseTopology(text: string, file: string): Topology {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return refuse('json-syntax', { reason: error instanceof Error ? error.message : String(error) }, { file });
+    return refuse(
+      'json-syntax',
+      { reason: error instanceof Error ? error.message : String(error) },
+      { file },
+    );
   }
   const result = topologySchema.safeParse(value);
   const faults = result.success
@@ -57,7 +61,8 @@ function danglingNames(t: Topology): Fault[] {
   const faults: Fault[] = [];
   const names = new Set<string>();
   for (const [i, { name }] of t.nodes.entries()) {
-    if (names.has(name)) faults.push([['nodes', i, 'name'], `a name of its own, but another node is ${name} too`]);
+    if (names.has(name))
+      faults.push([['nodes', i, 'name'], `a name of its own, but another node is ${name} too`]);
     names.add(name);
   }
   const zones = new Set(t.nodes.map((n) => n.zone));
@@ -75,7 +80,8 @@ function danglingNames(t: Topology): Fault[] {
     known(zones, 'zone of a node', ['constraints', 'rawInput', i], zone);
   for (const [i, rule] of t.constraints.layers.entries()) {
     const path = ['constraints', 'layers', i] as const;
-    for (const [j, zone] of (rule.zones ?? []).entries()) known(zones, 'zone of a node', [...path, 'zones', j], zone);
+    for (const [j, zone] of (rule.zones ?? []).entries())
+      known(zones, 'zone of a node', [...path, 'zones', j], zone);
     for (const [j, node] of (rule.nodes ?? []).entries()) known(names, 'node', [...path, 'nodes', j], node);
     if (rule.zones === undefined && rule.nodes === undefined) faults.push([path, 'expected zones or nodes']);
   }

@@ -11,9 +11,13 @@ const ANY_MTU = 65_535;
 export function v1modelProfiles(model: Model, cuts: readonly number[]): KindProfiles {
   const plan = (from: number, to: number) => planP4(model, { from, to, mtu: ANY_MTU });
   const blocks = cuts.slice(1).map((to, b) => ({ from: cuts[b]!, to, ...plan(cuts[b]!, to) }));
-  const needs = blocks.map(({ plan }) => (plan?.needs ?? []).filter((n) => n.resource !== 'request' && n.resource !== 'answer'));
+  const needs = blocks.map(({ plan }) =>
+    (plan?.needs ?? []).filter((n) => n.resource !== 'request' && n.resource !== 'answer'),
+  );
   const resources = new Map(needs.flat().map((n) => [n.resource, n]));
-  const tables = blocks.map((b) => model.layers.slice(b.from, b.to).filter((layer) => 'weights' in layer).length);
+  const tables = blocks.map(
+    (b) => model.layers.slice(b.from, b.to).filter((layer) => 'weights' in layer).length,
+  );
   const profile = profilesOf({
     work: blocks.map(({ from, to, plan }) => {
       const products = plan?.lowered.layouts.reduce((sum, layout) => sum + layout.products, 0);

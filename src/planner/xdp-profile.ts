@@ -1,5 +1,6 @@
+import { needDiagnostics } from '../backends/common/need.ts';
 import { programScratchBytes } from '../backends/xdp/emit.ts';
-import { needDiagnostics, xdpNeeds } from '../backends/xdp/needs.ts';
+import { xdpNeeds } from '../backends/xdp/needs.ts';
 import { multiplies, planXdp, type XdpPlan } from '../backends/xdp/plan.ts';
 import { arrayBytes, weightArrays } from '../backends/xdp/weights.ts';
 import type { Model } from '../model/model.ts';
@@ -36,7 +37,12 @@ export function xdpProfiles(model: Model, cuts: readonly number[]): KindProfiles
   const profile = profilesOf({
     work: blocks.map(({ plan }, b) => {
       const { from, to } = ranges[b]!;
-      return workOf(model, from, to, plan?.layers.reduce((sum, p) => sum + multiplies(p), 0));
+      return workOf(
+        model,
+        from,
+        to,
+        plan?.layers.reduce((sum, p) => sum + multiplies(p), 0),
+      );
     }),
     unsupported: blocks.map(({ plan, diagnostics }) =>
       plan === undefined ? diagnostics.map((d) => inPlace(d.place.layer, d.message)) : [],
@@ -75,6 +81,6 @@ function needsOf(plan: XdpPlan | undefined): Needs {
 }
 
 function refusals(model: Model, { plan, diagnostics }: ReturnType<typeof planXdp>): string[] {
-  const all = plan === undefined ? diagnostics : needDiagnostics(xdpNeeds(plan), model.file);
+  const all = plan === undefined ? diagnostics : needDiagnostics(xdpNeeds(plan), 'xdp', model.file);
   return all.filter((d) => d.severity === 'error').map((d) => inPlace(d.place.layer, d.message));
 }

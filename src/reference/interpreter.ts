@@ -11,6 +11,7 @@ import type {
 import { outputType, valueType } from '../model/model.ts';
 import { requantise } from '../model/requantiser.ts';
 import { decodeElements, elementCount, encodeElements, type TensorType } from '../model/tensor.ts';
+import { embedding, lut, pad, transpose } from './lookup.ts';
 
 /** q-values, row-major. */
 type Values = Int32Array;
@@ -61,6 +62,14 @@ function evaluate(layer: Layer, inputs: readonly Values[], types: readonly Tenso
       return x.map((q) => requantise(layer.requantiser, 0, q - type.zeroPoint));
     case 'add':
       return add(layer, x, inputs[1]!, type.zeroPoint, types[1]!.zeroPoint);
+    case 'pad':
+      return pad(layer, x, type);
+    case 'transpose':
+      return transpose(layer, x);
+    case 'lut':
+      return lut(layer, x, type);
+    case 'embedding':
+      return embedding(layer, x);
     case 'argmax':
       return argmax(x);
   }

@@ -2,6 +2,8 @@
 export const xdpLimits = {
   /** BPF_COMPLEXITY_LIMIT_INSNS: instructions that the verifier walks, over all paths. */
   verifiedInstructions: 1_000_000,
+  /** Reach of a jump: 16 bits, signed. clang 14 lets longer ones wrap round. */
+  codeInstructions: 32_767,
   /** MAX_BPF_STACK, bytes. */
   stackBytes: 512,
   /** KMALLOC_MAX_SIZE of array maps, bytes of one value. */

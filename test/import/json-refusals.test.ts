@@ -89,6 +89,27 @@ describe('a wrong field is told with its path and what is expected', () => {
       'layers[0].shape: expected a shape of 2 elements',
     ],
     ['clamp', layers(dense, { kind: 'clamp', min: 9, max: 1 }), 'layers[1].min: expected min <= max'],
+    [
+      'table and function',
+      layers({ kind: 'lut', function: 'tanh', table: new Array(256).fill(0), output: dense.output }),
+      'layers[0].table: expected either a table or a function',
+    ],
+    [
+      'a short table',
+      layers({ kind: 'lut', table: [1], output: dense.output }),
+      'layers[0].table: expected 256',
+    ],
+    ['axes', layers({ kind: 'transpose', axes: [1] }), 'layers[0].axes: expected 0 in some order'],
+    [
+      'weights of 4 bits',
+      layers({ ...dense, weights: [90, 1], weightBits: 4 }),
+      'layers[0].weights: expected weights of 4',
+    ],
+    [
+      'rows',
+      layers({ kind: 'embedding', rows: 2, table: [1, 2, 3], tableScale: 1, output: dense.output }),
+      'layers[0].table: expected a multiple of 2 entries',
+    ],
     ['nothing computed', layers({ kind: 'flatten' }), 'layers: at least one layer that computes'],
   ])('%s', async (_, document, message) => {
     const found = await faults(document);

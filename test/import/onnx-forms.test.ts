@@ -41,6 +41,7 @@ describe('constants', () => {
     );
     const layer = model.layers[0]!;
     expect(layer.kind === 'dense' && Array.from(layer.weights)).toEqual([1, -1, 7, -8]);
+    expect(layer).toMatchObject({ weightBits: 4 });
   });
 });
 
@@ -124,6 +125,33 @@ describe('shapes', () => {
     expect(kinds(b.graph(input, b.quantize(b.node('Gemm', [x, identityWeights(b)]), s8), 'int8'))).toEqual([
       'dense',
     ]);
+  });
+});
+
+describe('functions of one element become a table', () => {
+  const real = { Sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), Tanh: Math.tanh } as const;
+
+  it.each(Object.entries(real))('%s, with a clamp behind it', (op, f) => {
+    const b = new GraphBuilder();
+    const grid: Grid = { type: 'uint8', scale: 1 / 128, zero: 3 };
+    const y = b.node('Clip', [
+      b.node(op, [b.dequantize('x', { ...u8, scale: 0.05 })]),
+      '',
+      b.constant('hi', scalar('float', 0.75)),
+    ]);
+    const { model } = load(b.graph(input, b.quantize(y, grid), 'uint8'));
+    expect(model.layers.map(({ kind }) => kind)).toEqual(['lut']);
+    const expected = Array.from(row, (q) => Math.round(Math.min(0.75, f((q - 4) * 0.05)) * 128) + 3);
+    expect(Array.from(interpret(model, row))).toEqual(expected.map((q) => Math.max(0, q)));
+  });
+
+  it('LeakyRelu', () => {
+    const b = new GraphBuilder();
+    const y = b.node('LeakyRelu', [b.dequantize('x', u8)], { alpha: { float: 0.5 } });
+    // (x - 4) * 0.5, below zero once more halved, then on the grid of 0.25 and -3.
+    expect(interpret(load(b.graph(input, b.quantize(y, s8), 'int8')).model, row)).toEqual(
+      Uint8Array.of(-7 & 0xff, -3 & 0xff, 9, 127),
+    );
   });
 });
 

@@ -2,7 +2,7 @@ import type { Topology, TopologyNode } from '../../src/planner/topology-schema.t
 import type { Problem, RandomLayer } from './random-problem.ts';
 
 /** Ethernet, IPv4, UDP and the inference header, written out: the brute force shares no code with the planner. */
-const FRAME = 14 + 20 + 8 + 40;
+const FRAME = 14 + 20 + 8 + 32;
 
 export interface Best {
   readonly ps: number;
@@ -19,7 +19,8 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
   const extra = t.constraints.headers.reduce((sum, h) => sum + h.bytes, 0);
   const links = t.links.flatMap((l) => (l.oneWay ? [l] : [l, { ...l, from: l.to, to: l.from }]));
   const bytesAt = (layer: number) => chain.tensors[chain.cuts.indexOf(layer)]!.bytes;
-  const rawAllowed = (n: TopologyNode) => t.constraints.rawInput === undefined || t.constraints.rawInput.includes(n.zone);
+  const rawAllowed = (n: TopologyNode) =>
+    t.constraints.rawInput === undefined || t.constraints.rawInput.includes(n.zone);
   const packetPs = (n: TopologyNode) => (n.cost?.packetNs ?? (n.kind === 'v1model' ? 20_000 : 0)) * 1000;
   let best: Best | undefined;
 
@@ -32,7 +33,14 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
   };
 
   /** At node n, layers before `cursor` done; held: segments by node; seen: nodes arrived at with this cursor. */
-  const arrive = (n: TopologyNode, cursor: number, ps: number, price: number, held: Held, seen: readonly string[]): void => {
+  const arrive = (
+    n: TopologyNode,
+    cursor: number,
+    ps: number,
+    price: number,
+    held: Held,
+    seen: readonly string[],
+  ): void => {
     if (cursor === 0 && !rawAllowed(n)) return;
     leave(n, cursor, ps, price, held, seen);
     for (const to of chain.cuts.filter((c) => c > cursor)) {
@@ -41,14 +49,22 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
       leave(n, to, ps + computePs(n, layers.slice(cursor, to)), price + n.price * 1e9, more, []);
     }
   };
-  const leave = (n: TopologyNode, cursor: number, ps: number, price: number, held: Held, seen: readonly string[]): void => {
+  const leave = (
+    n: TopologyNode,
+    cursor: number,
+    ps: number,
+    price: number,
+    held: Held,
+    seen: readonly string[],
+  ): void => {
     if (cursor === end && n.name === t.egress && better({ ps, price })) best = { ps, price };
     for (const link of links) {
       if (link.from !== n.name || seen.includes(link.to)) continue;
       const frame = FRAME + extra + bytesAt(cursor);
       if (frame - 14 > link.mtu) continue;
       const to = nodes.get(link.to)!;
-      const time = Math.round(link.latencyUs * 1e6) + Math.round((frame * 8e6) / link.bandwidthMbps) + packetPs(to);
+      const time =
+        Math.round(link.latencyUs * 1e6) + Math.round((frame * 8e6) / link.bandwidthMbps) + packetPs(to);
       arrive(to, cursor, ps + time, price, held, [...seen, link.to]);
     }
   };
@@ -80,7 +96,9 @@ function mayCompute(
     const names = typeof rule.layers === 'string' ? [rule.layers] : rule.layers;
     for (let layer = from; layer < to; layer++) {
       const named = names.some((name) => {
-        const [a, b] = name.startsWith('l') ? [Number(name.slice(1)), Number(name.slice(1)) + 1] : name.split('..').map(Number);
+        const [a, b] = name.startsWith('l')
+          ? [Number(name.slice(1)), Number(name.slice(1)) + 1]
+          : name.split('..').map(Number);
         return layer >= a! && layer < b!;
       });
       if (named && rule.zones !== undefined && !rule.zones.includes(n.zone)) return false;
@@ -93,6 +111,7 @@ function mayCompute(
   return (
     memory <= (n.memory ?? Number.POSITIVE_INFINITY) &&
     instructions <= (n.limits.instructions ?? Number.POSITIVE_INFINITY) &&
-    all.length <= Math.min(n.maxLayers ?? Number.POSITIVE_INFINITY, t.constraints.maxLayers ?? Number.POSITIVE_INFINITY)
+    all.length <=
+      Math.min(n.maxLayers ?? Number.POSITIVE_INFINITY, t.constraints.maxLayers ?? Number.POSITIVE_INFINITY)
   );
 }

@@ -60,35 +60,43 @@ const zones = ['home', 'net', 'cloud'] as const;
 
 function randomTopology(r: Random, count: number, layers: number): Topology {
   const name = (i: number) => `n${i}`;
-  const nodes = Array.from({ length: count }, (_, i): TopologyInput['nodes'][number] => ({
+  const kinds = Array.from({ length: count }, () => r.pick(nodeKinds));
+  const nodes = kinds.map((kind, i): TopologyInput['nodes'][number] => ({
     name: name(i),
-    kind: r.pick(nodeKinds),
+    kind,
     zone: r.pick(zones),
-    load: r.pick([0, 0, 0.5, 0.25, 1]),
+    load: r.pick([0, 0, 0, 0.5, 0.25, r.chance(0.2) ? 1 : 0]),
     price: r.pick([0, 1, 1, 2, 3]),
-    headers: r.chance(0.8) ? ['vxlan'] : [],
-    ...(r.chance(0.5) && { memory: r.int(0, 30) }),
+    headers: r.chance(0.9) ? ['vxlan'] : [],
+    ...(r.chance(0.5) && { memory: r.int(0, 40) }),
     ...(r.chance(0.3) && { maxLayers: r.int(0, layers) }),
-    ...(r.chance(0.3) && { limits: { instructions: r.int(0, 20) } }),
-    ...(r.chance(0.95) && {
-      cost: { packetNs: r.int(0, 3) * 10, fixedNs: r.int(0, 3) * 10, macNs: r.int(0, 3), multiplyNs: r.int(0, 2) },
+    ...(r.chance(0.3) && { limits: { instructions: r.int(5, 25) } }),
+    // Only a Tofino has no cost of its own, and then computes nothing.
+    ...((kind !== 'tna' || r.chance(0.7)) && {
+      cost: {
+        packetNs: r.int(0, 3) * 10,
+        fixedNs: r.int(0, 3) * 10,
+        macNs: r.int(0, 3),
+        multiplyNs: r.int(0, 2),
+      },
     }),
   }));
   const links: TopologyInput['links'] = [];
   for (let i = 0; i < count; i++)
     for (let j = 0; j < count; j++)
-      if (i !== j && r.chance(i < j ? 0.6 : 0.25))
+      if (i !== j && r.chance(i < j ? 0.65 : 0.15))
         links.push({
           from: name(i),
           to: name(j),
           oneWay: r.chance(0.4),
           latencyUs: r.int(0, 4) / 20,
           bandwidthMbps: r.pick([1000, 10_000, 40_000]),
-          mtu: r.pick([1500, 1500, 300, 200]),
+          mtu: r.pick([1500, 1500, 1500, 1500, 450, 300]),
         });
-  const some = (chance: number) => zones.filter((zone) => r.chance(chance) && nodes.some((n) => n.zone === zone));
+  const some = (chance: number) =>
+    zones.filter((zone) => r.chance(chance) && nodes.some((n) => n.zone === zone));
   const raw = some(0.7);
-  const rules = Array.from({ length: r.int(0, 2) }, () => {
+  const rules = Array.from({ length: r.pick([0, 0, 1, 2]) }, () => {
     const from = r.int(0, layers - 1);
     const allowed = some(0.7);
     const pinned = nodes.filter(() => r.chance(0.4)).map((n) => n.name);
@@ -105,7 +113,7 @@ function randomTopology(r: Random, count: number, layers: number): Topology {
     links,
     ingress: name(0),
     egress: name(r.int(0, count - 1)),
-    objective: r.chance(0.5) ? { minimise: 'latency' } : { minimise: 'cost', latencyUs: r.int(1, 30) / 20 },
+    objective: r.chance(0.5) ? { minimise: 'latency' } : { minimise: 'cost', latencyUs: r.int(4, 40) / 20 },
     constraints: {
       layers: rules.filter((rule) => 'zones' in rule || 'nodes' in rule),
       ...(raw.length > 0 && r.chance(0.4) && { rawInput: raw }),

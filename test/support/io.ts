@@ -1,3 +1,4 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,3 +35,21 @@ export function testFolder(): string {
   afterAll(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
+
+/** Arguments of node that run the command line from its sources. */
+export const cliArguments = (argv: readonly string[]): string[] => [
+  '--import',
+  'tsx',
+  join(import.meta.dirname, '../../src/cli/main.ts'),
+  ...argv,
+];
+
+/** Runs one command line in a process of its own. */
+export const spawnIntransit = (
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): SpawnSyncReturns<string> =>
+  spawnSync(process.execPath, cliArguments(argv), {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });

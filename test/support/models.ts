@@ -16,7 +16,8 @@ export function modelOf(
 export const base64 = (weights: Int8Array): string =>
   Buffer.from(weights.buffer, weights.byteOffset, weights.length).toString('base64');
 
-const roundings = ['onnx', 'tflite', 'half-even', 'half-up'] as const;
+/** Not tflite: it may need a second offset below a pivot, which no target has yet. */
+const roundings = ['onnx', 'half-even', 'half-up'] as const;
 const elements = ['uint8', 'int8'] as const;
 type Element = (typeof elements)[number];
 
@@ -154,6 +155,6 @@ export function randomCnn(seed: number): Model {
     const outs = r.int(1, 12);
     push({ kind: 'dense', ...randomLinear(r, c * h * w, outs, grid) });
   }
-  if (r.chance(0.3)) push({ kind: 'argmax' });
+  if (r.chance(0.3) && (c * h * w <= 256 || layers.at(-1)?.kind === 'dense')) push({ kind: 'argmax' });
   return modelOf({ ...input, shape }, layers, `cnn-${seed}`);
 }

@@ -42,7 +42,3 @@ export const modification = (entry: Entry): Update => ({
   type: 'MODIFY',
   entity: { tableEntry: tableEntry(entry) },
 });
-
-/** Bytes of the entry's parameters as they are pushed. */
-export const parameterBytes = (entry: Entry): number =>
-  entry.action.parameters.reduce((sum, p) => sum + Math.ceil(p.bits / 8), 0);

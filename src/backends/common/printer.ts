@@ -1,3 +1,5 @@
+import { commentText } from './comment.ts';
+
 /** Lines of a brace language: indentation, blocks and comments. Knows nothing of any language's syntax beyond that. */
 export class Printer {
   readonly #lines: string[] = [];
@@ -15,7 +17,7 @@ export class Printer {
 
   /** Each line of the text on its own, as `// ...`. */
   comment(text: string): this {
-    for (const line of text.split('\n')) this.line(`// ${line}`.trimEnd());
+    for (const line of text.split('\n')) this.line(`// ${commentText(line)}`.trimEnd());
     return this;
   }
 

@@ -2,6 +2,8 @@ import type { Layer, Model, Window } from '../../model/model.ts';
 import { inputType, outputType, valueType } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
+import { commentText } from '../common/comment.ts';
+import { embeddingBody, lutBody, padBody, transposeBody } from './emit-lookup.ts';
 
 /**
  * The layers as plain C for the host, one multiply a weight: the yardstick of `bench`, and a second witness of the integers
@@ -45,18 +47,27 @@ function constants(layer: Layer, i: number): string[] {
       array('int64_t', `m${i}`, layer.requantiser.multiplier),
       array('int64_t', `r${i}`, layer.requantiser.offset),
     );
+    const { below } = layer.requantiser;
+    if (below !== undefined)
+      out.push(array('int64_t', `p${i}`, below.pivot), array('int64_t', `s${i}`, below.offset));
   }
+  if (layer.kind === 'lut' || layer.kind === 'embedding') out.push(array('int16_t', `t${i}`, layer.table));
   return out;
 }
 
-const scaled = (r: Requantiser, i: number, channel: string, acc: string): string =>
-  `clamp(((int64_t)(${acc}) * m${i}[${channel}] + r${i}[${channel}]) >> ${r.shift}, ${r.min}, ${r.max})`;
+function scaled(r: Requantiser, i: number, channel: string, acc: string): string {
+  const offset =
+    r.below === undefined
+      ? `r${i}[${channel}]`
+      : `((${acc}) < p${i}[${channel}] ? s${i}[${channel}] : r${i}[${channel}])`;
+  return `clamp(((int64_t)(${acc}) * m${i}[${channel}] + ${offset}) >> ${r.shift}, ${r.min}, ${r.max})`;
+}
 
 function layerFunction(model: Model, layer: Layer, i: number): string[] {
   const inputs = layer.inputs.map((v, k) => `const ${cType(valueType(model, v))} *x${k}`).join(', ');
   return [
     '',
-    `/* ${layer.name} */`,
+    `/* ${commentText(layer.name)} */`,
     `static void layer${i}(${inputs}, ${cType(layer.output)} *y)`,
     '{',
     ...body(model, layer, i).map((line) => `\t${line}`),
@@ -133,6 +144,14 @@ function body(model: Model, layer: Layer, i: number): string[] {
         `for (int o = 0; o < ${count}; o++) y[o] = clamp((${sum}) >> ${layer.shift}, ${layer.min}, ${layer.max});`,
       ];
     }
+    case 'pad':
+      return padBody(layer, input);
+    case 'transpose':
+      return transposeBody(layer);
+    case 'lut':
+      return lutBody(layer, i, input);
+    case 'embedding':
+      return embeddingBody(layer, i, scaled(layer.requantiser, i, '0', 'acc'));
     case 'argmax':
       return [
         'int best = 0, second = -256;',

@@ -104,11 +104,10 @@ export function weightWords(spec: MatrixSpec, layout: LaneWords, word: Word): bi
 }
 
 /**
- * Start words by kind of position: each row's constant above its guard (so that the guard stays 1 while z is not
- * negative), and in the lanes between what keeps the cross terms from ever borrowing.
+ * Start words by kind of position: each row's constant and its guard (which so stays 1 while z is not negative), and in the lanes between what keeps the cross terms from ever borrowing.
  */
 export function startWords(spec: MatrixSpec, layout: LaneWords, word: Word): ReadonlyMap<string, bigint> {
-  const guard = 1n << BigInt(layout.laneBits - 1);
+  const guard = 1n << BigInt(layout.laneBits - 2);
   const cross = Array.from({ length: word.rows }, (_, row) =>
     layout.group === 1 ? [] : crossRanges(spec, layout.group, word.firstRow + row),
   );
@@ -140,32 +139,27 @@ function requantisationOf(spec: MatrixSpec, layout: LaneWords, word: Word, runti
 }
 
 /**
- * `field = clamp(z >> shift, 0, span)` in all lanes at once. A guard that is 1, less itself shifted to the lane's
- * lowest bit, is a mask of the lane's other bits: so a comparison of all lanes is one subtraction.
+ * `field = clamp(z >> shift, 0, span)` in all lanes at once, without a comparison: the guard tells whether z is negative,
+ * and `z - end` carries into the bit above it where z is beyond the clamp. Each of these bits, times 255, is a mask of the
+ * lane's element. The field is read, but assigned only once: that costs BMv2 as much as ten operations.
  */
 function emitRequantisation(code: Code, field: Expression, r: Requantisation): void {
   const { width } = field;
-  const top = r.layout.laneBits - 1;
+  const { laneBits } = r.layout;
   const lanes = (value: bigint) => literal(lanesOf(r.offsets, value), width);
-  const guards = lanes(1n << BigInt(top));
-  const maskOf = (guarded: Expression) => binary(guarded, '-', shift(guarded, '>>', top));
+  const bitOf = (value: Expression, bit: number) => binary(shift(value, '>>', bit), '&', lanes(1n));
+  const times = (bits: Expression, factor: number) => binary(bits, '*', literal(factor, width));
 
-  const keep = r.below ? maskOf(binary(field, '&', guards)) : lanes((1n << BigInt(top)) - 1n);
-  const positive = binary(field, '&', keep);
-  const elements = lanes(0xffn);
+  const elements = r.below ? times(bitOf(field, laneBits - 2), 0xff) : lanes(0xffn);
+  const value = binary(shift(field, '>>', r.shift), '&', elements);
   if (!r.above) {
-    code.assign(field, binary(shift(positive, '>>', r.shift), '&', elements));
+    code.assign(field, value);
     return;
   }
-  code.assign(field, positive);
-  // Beyond the clamp the lane carries into its guard; then all its bits become one.
+  // The guard is worth 2^(laneBits - 2), and so is what end lacks to the carry.
   const end = BigInt(r.span + 1) << BigInt(r.shift);
-  const beyond = binary(binary(field, '+', lanes((1n << BigInt(top)) - end)), '&', guards);
-  const saturated = binary(shift(binary(field, '|', maskOf(beyond)), '>>', r.shift), '&', elements);
+  const beyond = bitOf(binary(field, '+', lanes((1n << BigInt(laneBits - 2)) - end)), laneBits - 1);
+  const saturated = binary(value, '|', times(beyond, 0xff));
   if (r.span === 0xff) code.assign(field, saturated);
-  else
-    code.assign(
-      field,
-      binary(saturated, '-', binary(shift(beyond, '>>', top), '*', literal(0xff - r.span, width))),
-    );
+  else code.assign(field, binary(saturated, '-', times(beyond, 0xff - r.span)));
 }

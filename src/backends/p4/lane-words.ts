@@ -132,8 +132,8 @@ const STORE_BYTE_NS = 1.5;
 const MULTIPLY_ADD = 4;
 /** Operations of taking a group out of its field: shift, slice, cast and p4c's masks. */
 const TAKE = 4;
-const REQUANTISE = 21;
-const REQUANTISE_STORES = 3;
+const REQUANTISE = 16;
+const REQUANTISE_STORES = 2;
 
 function costOf(spec: MatrixSpec, layout: Omit<LaneWords, 'cost'>): number {
   let cost = 0;
@@ -172,13 +172,13 @@ export function rowRange(spec: MatrixSpec, row: number): Interval {
 }
 
 /**
- * Bits of a lane with its guard: the guard, on top, is 1 where z is not negative. Below it there is room for an element
- * before the shift: that holds the clamp's upper end too.
+ * Bits of a lane: z, the guard above it, which is 1 where z is not negative, and one for the carry of the comparison with
+ * the clamp's end. Below the guard there is room for an element before the shift: that holds the end itself too.
  */
 function rowBits(spec: MatrixSpec): number {
   let bits = spec.shift + ELEMENT_BITS + 1;
   for (let row = 0; row < spec.rows; row++) bits = Math.max(bits, signedBits(rowRange(spec, row)));
-  return bits;
+  return bits + 1;
 }
 
 /**

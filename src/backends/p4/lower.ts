@@ -32,6 +32,8 @@ export interface LayerLayout {
   readonly words: readonly LaneWords[];
   /** Multiply-adds of one inference. */
   readonly products: number;
+  /** Bytes of the weights' entry. */
+  readonly entryBytes: number;
 }
 
 /** Layers as code over fields, before any syntax. */
@@ -93,6 +95,15 @@ function refusalOf(layer: Layer, inputs: readonly (Activations | undefined)[]): 
     return 'it reads a tensor from before the split, which the packet does not carry';
   if (layer.kind === 'argmax' && inputs[0]!.placements.length > MAX_ARGMAX)
     return `it has ${inputs[0]!.placements.length} elements, an index of 8 bits tells ${MAX_ARGMAX} apart`;
+  if (
+    layer.kind === 'pad' ||
+    layer.kind === 'transpose' ||
+    layer.kind === 'lut' ||
+    layer.kind === 'embedding'
+  )
+    return 'the backend has no such layer yet';
+  if ('requantiser' in layer && layer.requantiser.below !== undefined)
+    return 'its requantiser has an offset of its own below a pivot';
   return undefined;
 }
 
@@ -150,16 +161,21 @@ function lowerLayer(l: Lowering, index: number, inputs: readonly Activations[]):
     case 'add':
       return lowerMatrix(l, index, [addJob(layer, input, inputs[1]!, [type, types[1]!])]);
     case 'maxPool':
-      l.layouts.push({ layer: index, words: [], products: 0 });
+      l.layouts.push({ layer: index, words: [], products: 0, entryBytes: 0 });
       return emitMaxPool(l.code, name, layer, input, type);
     case 'argmax':
-      l.layouts.push({ layer: index, words: [], products: 0 });
+      l.layouts.push({ layer: index, words: [], products: 0, entryBytes: 0 });
       return emitArgmax(l.code, name, input);
+    case 'pad':
+    case 'transpose':
+    case 'lut':
+    case 'embedding':
+      throw new Error('refused before');
   }
 }
 
 /** Shift and lanes of layers whose weights may be replaced: retrained weights rarely need more than this beyond. */
-const HEADROOM_SHIFT = 2;
+const HEADROOM_SHIFT = 1;
 const HEADROOM_BITS = 1;
 
 /** Layers with weights get a table; the constants of the others are part of the program. */
@@ -171,21 +187,30 @@ function lowerMatrix(l: Lowering, index: number, jobs: readonly MatrixJob[]): Ac
   const placements: Placement[] = [];
   const words: LaneWords[] = [];
   let products = 0;
+  let entryBytes = 0;
   for (const [j, job] of jobs.entries()) {
     const layout = layoutOf(l, index, j, job.spec, runtime);
     const spec = atShift(job.spec, layout.shift);
     words.push({ ...layout, cost: layout.cost * job.positions.length });
     products += productsOf(job, layout);
+    if (runtime) entryBytes += entryBytesOf(spec, layout);
     const name = `l${index}${jobs.length === 1 ? '' : `_${j}`}`;
-    const rows = emitMatrix(l.code, name, spec, layout, job.positions, runtime);
+    // Far too much code is not even made: what is needed of it is known.
+    const rows =
+      products > v1model.maxProducts
+        ? job.positions.map(() => placeholders(spec))
+        : emitMatrix(l.code, name, spec, layout, job.positions, runtime);
     for (const [p, position] of job.positions.entries())
       for (const [row, element] of position.outputs.entries()) placements[element] = rows[p]![row]!;
   }
-  l.layouts.push({ layer: index, words, products });
+  l.layouts.push({ layer: index, words, products, entryBytes });
   const { min, max } =
     'requantiser' in layer ? layer.requantiser : layer.kind === 'add' ? layer : { min: 0, max: 0 };
   return { placements, low: min, high: max };
 }
+
+const placeholders = (spec: MatrixSpec): Placement[] =>
+  Array.from({ length: spec.rows }, (_, row) => ({ field: `none${row}`, width: ELEMENT_BITS, offset: 0 }));
 
 function layoutOf(l: Lowering, index: number, job: number, spec: MatrixSpec, runtime: boolean): LaneWords {
   const { envelope, laneFloors, lanes } = l.options;
@@ -200,6 +225,13 @@ function layoutOf(l: Lowering, index: number, job: number, spec: MatrixSpec, run
   if (what !== undefined)
     refuse('envelope-exceeded', { what }, { file: l.model.file, layer: l.model.layers[index]!.name });
   return given;
+}
+
+/** A word of weights a group, and a word of start values a kind of position. */
+function entryBytesOf(spec: MatrixSpec, layout: LaneWords): number {
+  const groups = spec.runs.reduce((n, run) => n + Math.ceil(run.columns.length / layout.group), 0);
+  const bits = layout.words.reduce((sum, word) => sum + word.width, 0);
+  return ((groups + spec.constants.size) * bits) / 8;
 }
 
 function productsOf(job: MatrixJob, layout: LaneWords): number {

@@ -27,6 +27,9 @@ export function packOutput(output: Activations, element: ElementType): Piece[] {
   return pieces;
 }
 
+/** So that the checksum, which adds pieces to other fields, stays well below the widest field. */
+const MAX_PIECE_BITS = 1024;
+
 /** How many elements from `at` on lie in one run, in order, and few enough for one product. */
 function gatherable(placements: readonly Placement[], at: number): number {
   let count = 1;
@@ -35,7 +38,8 @@ function gatherable(placements: readonly Placement[], at: number): number {
     const inOrder = run.length === 1 && run[0]!.members.every((m, i) => m === i);
     if (!inOrder) break;
     const bits = count * run[0]!.pitch + (count + 1) * ELEMENT_BITS;
-    if ((count + 1) * ELEMENT_BITS > run[0]!.pitch || bits > v1model.maxWidthBits) break;
+    const bytes = (count + 1) * ELEMENT_BITS;
+    if (bytes > Math.min(run[0]!.pitch, MAX_PIECE_BITS) || bits > v1model.maxWidthBits) break;
   }
   return count;
 }

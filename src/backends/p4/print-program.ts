@@ -2,10 +2,11 @@ import type { elementTypes } from '../../wire/header.ts';
 import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
 import type { TableModel } from '../common/table-model.ts';
-import type { Stage } from './code.ts';
-import { SCRATCH } from './code.ts';
+import { ELEMENT_BITS } from './activations.ts';
+import { lanesOf, SCRATCH, type Stage } from './code.ts';
+import type { Piece } from './pack.ts';
 import type { P4Plan } from './plan.ts';
-import { printExpression } from './print-expression.ts';
+import { printExpression, printLiteral } from './print-expression.ts';
 import { layerTable } from './tables.ts';
 
 /** The program: its shapes, its layers, and the hand-written parts around them. */
@@ -37,9 +38,39 @@ function printConstants(p: Printer, plan: P4Plan): void {
     .line(`const bit<16> INTRANSIT_OUTPUTS = ${plan.outputs};`)
     .line(`const bit<8> INTRANSIT_INPUT_ELEMENT = ${element(plan.input.element)};`)
     .line(`const bit<8> INTRANSIT_OUTPUT_ELEMENT = ${element(plan.output.element)};`)
-    .line(`#define INTRANSIT_RESULT ${output.map((_, i) => resultField(i)).join(', ')}`)
+    .line();
+  printSum(p, output);
+}
+
+/** Bits of one lane of the checksum's sum: two words are added in it, and then all lanes. */
+const SUM_LANE = 32;
+
+/**
+ * What the UDP checksum needs to know of the answer: a width in which all fields can be added without loss, masks for
+ * every second word and for the lanes, and the sum of the activations, each piece so that it ends on an even byte.
+ */
+function printSum(p: Printer, output: readonly Piece[]): void {
+  const widest = Math.max(64, ...output.map((piece) => piece.width + ELEMENT_BITS));
+  const carry = Math.ceil(Math.log2(output.length + SUM_TERMS));
+  const lanes = Math.ceil((widest + carry) / SUM_LANE);
+  const offsets = Array.from({ length: lanes }, (_, i) => i * SUM_LANE);
+  const width = lanes * SUM_LANE;
+  let end = 0;
+  const terms = output.map((piece, i) => {
+    end += piece.width;
+    const term = `(intransit_sum_t)${resultField(i)}`;
+    return end % 16 === 0 ? term : `(${term} << 8)`;
+  });
+  p.line(`typedef bit<${width}> intransit_sum_t;`)
+    .line(`const intransit_sum_t INTRANSIT_SUM_WORDS = ${printLiteral(lanesOf(offsets, 0xffffn), width)};`)
+    .line(`const intransit_sum_t INTRANSIT_SUM_LANES = ${printLiteral(lanesOf(offsets, 1n), width)};`)
+    .line(`#define INTRANSIT_SUM_TOP ${width - SUM_LANE}`)
+    .line(`#define INTRANSIT_RESULT_SUM (${terms.join(' + ')})`)
     .line();
 }
+
+/** Terms of the sum besides the activations; not fewer than intransit_pipeline.p4 has. */
+const SUM_TERMS = 16;
 
 const resultField = (i: number): string => `hdr.result.part${i}`;
 
@@ -52,7 +83,7 @@ function printHeaders(p: Printer, { lowered }: P4Plan): void {
     fields(lowered.output.map(({ width }, i) => ({ name: `part${i}`, width }))),
   ).line();
   p.block('header scratch_t', () => {
-    p.line('INTRANSIT_HELD_FIELDS');
+    p.line('INTRANSIT_HELD_FIELDS').line('intransit_sum_t sum;').line('bit<32> total;');
     fields(lowered.code.scratch);
   }).line();
 }

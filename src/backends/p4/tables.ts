@@ -1,6 +1,6 @@
 import type { Update } from '../../p4runtime/types.ts';
 import { HEADER_BYTES } from '../../wire/header.ts';
-import { type Entry, insertion, parameterBytes } from '../common/entries.ts';
+import { type Entry, insertion } from '../common/entries.ts';
 import {
   absent,
   actionsOf,
@@ -78,9 +78,9 @@ export const installation = (lowered: Lowered, v: Version): Update[] =>
     insertion,
   );
 
-/** Bytes of the widest entry. */
+/** Bytes of the widest entry's action data. */
 export const widestEntry = (lowered: Lowered): number =>
-  Math.max(0, ...weightEntries(lowered, 0).map(parameterBytes));
+  Math.max(0, ...lowered.layouts.map((l) => l.entryBytes));
 
 /** `p4/intransit_tables.p4`: ids and sizes for the hand-written program. */
 export function tablesP4(): string {

@@ -1,4 +1,5 @@
 import { elementCount, elementRange } from '../../model/tensor.ts';
+import { commentText } from '../common/comment.ts';
 import { hasBorder, imageShape, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
 import type { ElementwisePlan } from './plan.ts';
 
@@ -6,7 +7,7 @@ import type { ElementwisePlan } from './plan.ts';
 export function emitElementwise(p: ElementwisePlan): string {
   const parameters = p.inputs.map((_, i) => `const __u8 *from${i}`).join(', ');
   return [
-    `/* ${p.layer.name}: ${p.layer.kind} */`,
+    `/* ${commentText(p.layer.name)}: ${p.layer.kind} */`,
     `static __always_inline void layer${p.index}(${parameters}, __u8 *to, const struct intransit_weights *w)`,
     '{',
     ...body(p),
@@ -31,6 +32,11 @@ function body(p: ElementwisePlan): string[] {
     }
     case 'argmax':
       return argmax(p);
+    case 'pad':
+    case 'transpose':
+    case 'lut':
+    case 'embedding':
+      throw new Error('refused by the plan');
   }
 }
 

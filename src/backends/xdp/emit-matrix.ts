@@ -1,3 +1,4 @@
+import { commentText } from '../common/comment.ts';
 import { imageShape, pixelAt, rowBytes } from './buffers.ts';
 import { laneBody } from './emit-lanes.ts';
 import { plainBody } from './emit-plain.ts';
@@ -8,13 +9,15 @@ import type { MatrixPlan } from './plan.ts';
  * C of a dense layer or a convolution. Sums of a block of words stay in registers while the inputs go by, so that a
  * multiply costs one load. Large layers run their blocks by `bpf_loop`, whose body the verifier walks just twice.
  */
-export function emitMatrix(p: MatrixPlan, direct: boolean): string {
+export function emitMatrix(p: MatrixPlan, direct: boolean, weights: 'runtime' | 'static'): string {
   const how = p.lanes
     ? `${p.lanes.lanes} lanes of ${p.lanes.laneBits} bits, ${p.lanes.words} words`
     : 'one multiply a weight';
-  const body = p.layer.kind === 'conv2d' ? overPositions(p, blocks(p, direct)) : blocks(p, direct);
+  const isConv = p.layer.kind === 'conv2d';
+  const all = blocks(p, direct, isConv && weights === 'runtime');
+  const body = isConv ? overPositions(p, all) : all;
   return [
-    `/* ${p.layer.name}: ${p.layer.kind}, ${p.taps} taps, ${p.layer.bias.length} outputs; ${how} */`,
+    `/* ${commentText(p.layer.name)}: ${p.layer.kind}, ${p.taps} taps, ${p.layer.bias.length} outputs; ${how} */`,
     ...(p.looped > 0 ? [...blockCallback(p, direct), ''] : []),
     `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w)`,
     '{',
@@ -48,7 +51,12 @@ function denseFrom(p: MatrixPlan): string {
   return origin === 0 ? 'from' : `(from + ${origin})`;
 }
 
-function blocks(p: MatrixPlan, direct: boolean): string[] {
+/**
+ * All blocks, one after the other.
+ * @param opaque hide from clang that the pointer to the weights is the same at each position: it would compute the places
+ *   of all blocks in front of the loop, and run out of stack
+ */
+function blocks(p: MatrixPlan, direct: boolean, opaque: boolean): string[] {
   const isConv = p.layer.kind === 'conv2d';
   const from = isConv ? 'in' : denseFrom(p);
   const out: string[] = [];
@@ -64,8 +72,13 @@ function blocks(p: MatrixPlan, direct: boolean): string[] {
     const channels = Math.min(size * lanes, p.layer.bias.length - first * lanes);
     const target = (c: number) => `${isConv ? 'out' : 'to'}[${placeOf(p, first * lanes + c)}]`;
     const targets = Array.from({ length: channels }, (_, c) => target(c));
-    const pointers = numbersAt(p, `${first}`, `${first * p.taps}`, `${first * lanes}`);
-    out.push('\t{', ...blockBody(p, size, { from, direct, targets, ...pointers }), '\t}');
+    const pointers = numbersAt(p, `${first}`, `${first * p.taps}`, `${first * lanes}`, opaque ? 'here' : 'w');
+    out.push(
+      '\t{',
+      ...(opaque ? ['\t\tconst struct intransit_weights *here = w;', '', '\t\tINTRANSIT_OPAQUE(here);'] : []),
+      ...blockBody(p, size, { from, direct, targets, ...pointers }),
+      '\t}',
+    );
     first += size;
   }
   return out;
@@ -102,8 +115,8 @@ const blockBody = (p: MatrixPlan, size: number, at: BlockPlace): string[] =>
   p.lanes === undefined ? plainBody(p, at) : laneBody(p, p.lanes, size, at);
 
 /** Pointers to a block's numbers, from C expressions of its first word, weight and channel. */
-function numbersAt(p: MatrixPlan, word: string, weight: string, channel: string) {
-  const array = (part: string, at: string) => `w->layer${p.index}_${part} + ${at}`;
+function numbersAt(p: MatrixPlan, word: string, weight: string, channel: string, weights = 'w') {
+  const array = (part: string, at: string) => `${weights}->layer${p.index}_${part} + ${at}`;
   return {
     start: array('start', word),
     top: array('top', word),

@@ -23,6 +23,16 @@ export function runs(p: MatrixPlan): Runs {
 /** Longest run of taps that is written out; beyond it a loop costs less than the code it saves. */
 const UNROLL = 32;
 
+/** Taps of which the code has a copy each; see `overTaps`. */
+export function unrolledTaps(p: MatrixPlan): number {
+  const { count, length } = runs(p);
+  const inner = length <= UNROLL ? length : PARTLY + (length % PARTLY);
+  return inner * (count * length <= UNROLL ? count : Math.min(count, PARTLY + (count % PARTLY)));
+}
+
+/** Copies of the body of a longer loop. */
+const PARTLY = 8;
+
 /** C expressions for one block: where it reads and writes, and where its numbers begin. */
 export interface BlockPlace {
   /** Pointer to the first tap. */
@@ -46,7 +56,7 @@ const loadInput = (p: MatrixPlan, at: BlockPlace, index: string): string =>
 export function overTaps(p: MatrixPlan, at: BlockPlace, body: readonly string[]): string[] {
   const { count, length, stride } = runs(p);
   const unroll = (n: number) =>
-    n <= UNROLL ? '#pragma clang loop unroll(full)' : '#pragma clang loop unroll_count(8)';
+    n <= UNROLL ? '#pragma clang loop unroll(full)' : `#pragma clang loop unroll_count(${PARTLY})`;
   const inner = (index: string) => [
     unroll(length),
     `\t\tfor (int t = 0; t < ${length}; t++) {`,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import Handlebars from 'handlebars';
 import { elementCount, formatTensorType } from '../../model/tensor.ts';
+import { commentText } from '../common/comment.ts';
 import {
   bufferBytes,
   hasBorder,
@@ -23,14 +24,18 @@ const skeleton = Handlebars.compile(
 export const PROGRAM_FILE = 'program.c';
 
 /** The program's C source. The same plan gives the same bytes. */
-export function emitXdp(plan: XdpPlan): string {
+export const emitXdp = (plan: XdpPlan): string => skeleton(xdpView(plan));
+
+/** What the skeleton's places are filled with. */
+export function xdpView(plan: XdpPlan) {
   const { model, options: o } = plan;
   const arrays = weightArrays(plan);
-  return skeleton({
+  return {
     file: PROGRAM_FILE,
-    title: `${model.name}, layers ${o.from}..${o.to} of ${model.layers.length}`,
+    title: `${commentText(model.name)}, layers ${o.from}..${o.to} of ${model.layers.length}`,
     summary: plan.layers.map(
-      (p) => `layer ${p.index} ${p.layer.name}: ${p.layer.kind} -> ${formatTensorType(p.layer.output)}`,
+      (p) =>
+        `layer ${p.index} ${commentText(p.layer.name)}: ${p.layer.kind} -> ${formatTensorType(p.layer.output)}`,
     ),
     defines: [
       `PORT ${o.port}`,
@@ -46,10 +51,10 @@ export function emitXdp(plan: XdpPlan): string {
     ],
     weights: (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays),
     layers: plan.layers.map((p) =>
-      p.kind === 'matrix' ? emitMatrix(p, readsPayload(plan, p)) : emitElementwise(p),
+      p.kind === 'matrix' ? emitMatrix(p, readsPayload(plan, p), o.weights) : emitElementwise(p),
     ),
     body: inferBody(plan).map((line) => `\t${line}`),
-  });
+  };
 }
 
 /** Over a plain vector, or an image of one channel, a matrix layer reads the packet itself. */

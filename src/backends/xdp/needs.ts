@@ -5,11 +5,12 @@ import { HEADER_BYTES, OUTER_BYTES } from '../../wire/index.ts';
 import type { Need } from '../common/need.ts';
 import { bufferBytes, hasBorder, imageShape, isRowMajor } from './buffers.ts';
 import { programScratchBytes } from './emit.ts';
+import { unrolledTaps } from './emit-taps.ts';
 import type { LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, weightArrays } from './weights.ts';
 
-/** Verified instructions outside the layers: parser, tables, answer. */
-const FIXED_INSTRUCTIONS = 1000;
+/** Verified instructions outside the layers: parser, tables, answer; short layers are walked once for each slot. */
+const FIXED_INSTRUCTIONS = 1900;
 
 /**
  * Foretells what the program needs, before anything is built. The verifier's work is an upper estimate: it walks every
@@ -30,6 +31,13 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
     xdpLimits.verifiedInstructions,
     'instructions',
     'split the model with --layers A..B',
+  );
+  whole(
+    'code',
+    plan.layers.reduce((sum, p) => sum + codeInstructions(p), FIXED_INSTRUCTIONS),
+    xdpLimits.codeInstructions,
+    'instructions',
+    plan.options.lanes === 'off' ? 'compile with --lanes on' : 'split the model with --layers A..B',
   );
   const weights = weightArrays(plan).reduce((sum, a) => sum + arrayBytes(a), 0);
   const split = 'split the model with --layers A..B';
@@ -88,13 +96,25 @@ export function verifiedInstructions(p: LayerPlan): number {
       return (32 + walked) * outputs;
     case 'argmax':
       return (40 + walked) * elementCount(p.inputs[0]!.shape);
+    case 'pad':
+    case 'transpose':
+    case 'lut':
+    case 'embedding':
+      throw new Error('refused by the plan');
   }
+}
+
+/** Upper estimate of a layer's code; loops count once. */
+function codeInstructions(p: LayerPlan): number {
+  if (p.kind === 'elementwise') return 200;
+  const looped = p.looped > 0 ? p.blocks.slice(p.looped - 1) : p.blocks;
+  return matrixInstructions({ ...p, taps: unrolledTaps(p), blocks: looped, looped: 0 });
 }
 
 /** Instructions walked for one output position of a matrix layer. */
 function matrixInstructions(p: MatrixPlan): number {
   const perLane = p.lanes?.requantisation === 'window' ? 9 : 26;
-  const perTap = (sums: number) => (p.lanes === undefined ? 9 : 3 * sums + 3);
+  const perTap = (sums: number) => (p.lanes === undefined ? 9 : 5 * sums + 1);
   const block = (sums: number) => p.taps * perTap(sums) + sums * (24 + perLane * (p.lanes?.lanes ?? 1));
   // The body of a loop is walked until nothing changes: twice, and once more for the way out.
   const body = p.looped > 0 ? 3 * block(p.blocks[0]!) : 0;

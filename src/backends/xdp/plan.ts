@@ -71,8 +71,8 @@ export interface XdpPlan {
 const SUMS_IN_REGISTERS = 5;
 
 /**
- * Shift of programs whose weights may be replaced: every model's own shift is at most this, and scaling multiplier and
- * offset by a power of two changes no result. An 8-bit result shifted by it leaves 16 of 64 bits free.
+ * Least shift of programs whose weights may be replaced: the shift of every fitted model is at most this, and scaling
+ * multiplier and offset by a power of two changes no result. An 8-bit result shifted by it leaves 16 of 64 bits free.
  */
 const RUNTIME_SHIFT = 40;
 
@@ -122,6 +122,9 @@ function withDefaults(model: Model, o: XdpOptions): Required<XdpOptions> {
   };
 }
 
+/** The packet's cursor has eight bits; see `nextLayer` and `layerCount` of the header. */
+const MOST_LAYERS = 255;
+
 /** All that can be refused from shapes and ranges alone. */
 function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
   const found: Diagnostic[] = [];
@@ -136,6 +139,22 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
     )
   )
     return [diagnostic('layer-range', { given: `${o.from}..${o.to}`, count: model.layers.length }, { file })];
+  const count = model.layers.length;
+  if (count > MOST_LAYERS)
+    found.push(
+      diagnostic(
+        'resource-exceeded',
+        {
+          resource: 'the cursor of packets',
+          need: count,
+          limit: MOST_LAYERS,
+          unit: 'layers',
+          target: 'xdp',
+          help: 'cut the model in two, each with a model id of its own',
+        },
+        { file },
+      ),
+    );
   for (const [tensor, value] of [
     ['input', o.from],
     ['output', o.to],
@@ -156,6 +175,15 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
     if (layer.kind === 'conv2d' && layer.groups !== 1) refuse('its channels are in groups');
     if (layer.kind === 'averagePool' && layer.divisors.length > 1)
       refuse('its divisor depends on the position');
+    if (
+      layer.kind === 'pad' ||
+      layer.kind === 'transpose' ||
+      layer.kind === 'lut' ||
+      layer.kind === 'embedding'
+    )
+      refuse('the backend has no such layer yet');
+    if ('requantiser' in layer && layer.requantiser.below !== undefined)
+      refuse('its requantiser has an offset of its own below a pivot');
   }
   return found;
 }
@@ -191,18 +219,21 @@ function planLayer(
     looped,
     narrow: layer.weights.every((w) => w >= -128 && w <= 127),
     taps: layer.weights.length / layer.bias.length,
-    shift: scaled ? RUNTIME_SHIFT : layer.requantiser.shift,
+    shift: scaled ? Math.max(RUNTIME_SHIFT, layer.requantiser.shift) : layer.requantiser.shift,
   };
 }
 
 /** Multiplies from which a layer is looped over; below it the calls cost more than they save. */
 const LOOP_MULTIPLIES = 4096;
 
+/** Sums (words, or outputs without lanes) from which it is looped over for the size of its code. */
+const LOOP_SUMS = 96;
+
 /** A dense layer that is large, and whose outputs lie one after the other, so that a block's place follows from its index. */
 const loopsOverBlocks = (layer: Layer, sums: number, to: ValueBuffer): boolean =>
   layer.kind === 'dense' &&
   isRowMajor(to) &&
-  (layer.weights.length / layer.bias.length) * sums >= LOOP_MULTIPLIES;
+  (sums >= LOOP_SUMS || (layer.weights.length / layer.bias.length) * sums >= LOOP_MULTIPLIES);
 
 /** As many blocks of `size` as there are, and the rest. */
 function fullBlocks(count: number, size: number): number[] {

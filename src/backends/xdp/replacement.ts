@@ -28,7 +28,8 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
         : elementwiseMisfit(held, own);
     if (what !== undefined) return misfit(what, own.layer.name);
     if (own.kind !== 'matrix' || held.kind !== 'matrix') return own;
-    return { ...own, lanes: held.lanes, blocks: held.blocks, shift: held.shift, narrow: held.narrow };
+    const { lanes, blocks, looped, shift, narrow } = held;
+    return { ...own, lanes, blocks, looped, shift, narrow };
   });
   return { ...plan, layers };
 }
@@ -36,8 +37,13 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
-  const geometry = ({ layer: l, taps }: MatrixPlan) =>
-    l.kind === 'conv2d' ? [l.kind, taps, l.bias.length, l.strides, l.pads] : [l.kind, taps, l.bias.length];
+  const geometry = ({ layer: l, taps }: MatrixPlan) => [
+    l.kind,
+    l.inputs,
+    taps,
+    l.bias.length,
+    l.kind === 'conv2d' ? [l.kernel, l.strides, l.pads] : [],
+  ];
   if (!sameJson(geometry(held), geometry(own))) return 'kind or shape of the layer differs';
   const { requantiser: r } = own.layer;
   if (held.narrow && !own.narrow) return 'its weights need more than 8 bits';
@@ -48,6 +54,8 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
   const { min, max } = held.layer.requantiser;
   if (!window && (r.min !== min || r.max !== max))
     return `it clamps to ${r.min}..${r.max}, the program to ${min}..${max}`;
+  const { element } = own.layer.output;
+  if (!window && element !== held.layer.output.element) return `its output is ${element}`;
   if (held.lanes === undefined) return undefined;
   const need = laneNeed(own.layer, own.input);
   if (window && need.windows === undefined) return 'a channel leaps over several steps at its lower clamp';
@@ -57,6 +65,19 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
     : undefined;
 }
 
-/** Layers without weights have their numbers in the code. */
 const elementwiseMisfit = (held: LayerPlan, own: LayerPlan): string | undefined =>
-  sameJson(held, own) ? undefined : 'the layer differs, and is part of the code';
+  sameJson(inCode(held), inCode(own)) ? undefined : 'the layer differs, and is part of the code';
+
+/** What the code of a layer without weights holds: all but multipliers, offsets and scales. */
+function inCode(p: LayerPlan): unknown {
+  if (p.kind === 'matrix') return p.layer.kind;
+  const { layer } = p;
+  const window = 'kernel' in layer ? [layer.kernel, layer.strides, layer.pads] : [];
+  const base = [layer.kind, layer.inputs, window];
+  // These two compare unsigned activations, whatever they stand for.
+  if (layer.kind === 'maxPool' || layer.kind === 'argmax') return base;
+  if (layer.kind !== 'add' && layer.kind !== 'requantise' && layer.kind !== 'averagePool') return layer;
+  const { shift, min, max } = layer.kind === 'add' ? layer : layer.requantiser;
+  const grids = p.inputs.map(({ element, zeroPoint }) => [element, zeroPoint]);
+  return [...base, grids, layer.output.element, shift, min, max];
+}

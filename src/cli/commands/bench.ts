@@ -3,6 +3,7 @@ import { importModel } from '../../import/index.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
+  countOf,
   defineCommand,
   jsonOption,
   modelArgument,
@@ -11,6 +12,7 @@ import {
   programOptions,
 } from '../options.ts';
 import { readRows } from '../rows.ts';
+import { UsageError } from '../usage.ts';
 
 interface Arguments extends ProgramArguments {
   readonly model: string;
@@ -40,6 +42,8 @@ export const benchCommand = (io: Io) =>
           requiresArg: true,
         }),
     async handler(a) {
+      countOf('rounds', a.rounds);
+      if (a.layers !== undefined) throw new UsageError('--layers: bench times whole models');
       const { model, diagnostics } = await importModel(a.model);
       printDiagnostics(io, diagnostics);
       const rows =

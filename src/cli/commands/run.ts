@@ -4,6 +4,7 @@ import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, progress } from '../io.ts';
 import {
+  countOf,
   defineCommand,
   modelArgument,
   type ProgramArguments,
@@ -50,7 +51,7 @@ export const runCommand = (io: Io) =>
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
-      const rows = readRows(rowType, a.input, a.rows);
+      const rows = readRows(rowType, a.input, countOf('rows', a.rows));
       const engine = await createEngine(a.on, model, options);
       try {
         const bar = progress(io, `${a.on}: rows`, rows.length / elementCount(rowType.shape));

@@ -4,6 +4,7 @@ import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
+  countOf,
   defineCommand,
   jsonOption,
   modelArgument,
@@ -54,7 +55,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
-      const rows = readRows(rowType, a.input, a.rows);
+      const rows = readRows(rowType, a.input, countOf('rows', a.rows));
       const count = rows.length / elementCount(rowType.shape);
 
       const runOn = async (name: EngineName) => {

@@ -1,7 +1,15 @@
-import type { Conv2dLayer, DenseLayer, Layer, Model, ValueId, Window } from '../../model/model.ts';
+import type {
+  Conv2dLayer,
+  DenseLayer,
+  EmbeddingLayer,
+  Layer,
+  Model,
+  ValueId,
+  Window,
+} from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
-import type { TensorType } from '../../model/tensor.ts';
+import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { sameShape } from '../builder.ts';
 import { JSON_VERSION, type JsonLayerInput, type JsonModelInput } from './schema.ts';
 
@@ -13,7 +21,9 @@ export function exportJson(model: Model): JsonModelInput {
   const layers: JsonLayerInput[] = [];
   const names: string[] = ['input'];
   for (const layer of model.layers) {
-    layers.push(exportLayer(model, layer, (value) => names[value]!));
+    const view = viewOfInput(model, layer, names);
+    if (view !== undefined) layers.push(view);
+    layers.push(exportLayer(model, layer, (value) => view?.name ?? names[value]!));
     const natural = naturalShape(model, layer);
     const { shape } = layer.output;
     if (sameShape(natural, shape)) {
@@ -33,6 +43,13 @@ export function exportJson(model: Model): JsonModelInput {
   };
 }
 
+/** A transposition sees its input in a shape of its own; in the file that takes a layer. */
+function viewOfInput(model: Model, layer: Layer, names: readonly string[]): JsonLayerInput | undefined {
+  const value = layer.inputs[0]!;
+  if (layer.kind !== 'transpose' || sameShape(valueType(model, value).shape, layer.from)) return undefined;
+  return { kind: 'reshape', name: `${layer.name}_from`, input: names[value]!, shape: [...layer.from] };
+}
+
 const grid = ({ element, scale, zeroPoint }: TensorType) => ({ element, scale, zeroPoint });
 
 /** The output shape that the importer gives the layer by itself. */
@@ -43,12 +60,20 @@ function naturalShape(model: Model, layer: Layer): readonly number[] {
       return [layer.bias.length];
     case 'requantise':
     case 'add':
+    case 'lut':
       return input.shape;
+    case 'transpose':
+      return layer.output.shape;
+    case 'embedding': {
+      const bags = elementCount(input.shape) / (layer.keyBytes * layer.bag);
+      return bags === 1 ? [layer.width] : [bags, layer.width];
+    }
     case 'argmax':
       return [2];
     case 'conv2d':
     case 'maxPool':
     case 'averagePool':
+    case 'pad':
       return layer.output.shape;
   }
 }
@@ -83,6 +108,16 @@ function exportLayer(_model: Model, layer: Layer, nameOf: (value: ValueId) => st
       const inputs: [string, string] = [nameOf(layer.inputs[0]!), nameOf(layer.inputs[1]!)];
       return { kind: layer.kind, name, inputs, output, coefficients };
     }
+    case 'pad': {
+      const [top, left, bottom, right] = layer.pads;
+      return { kind: layer.kind, ...head, pads: [top, left, bottom, right], value: layer.value };
+    }
+    case 'transpose':
+      return { kind: layer.kind, ...head, axes: [...layer.axes] };
+    case 'lut':
+      return { kind: layer.kind, ...head, output, table: Array.from(layer.table) };
+    case 'embedding':
+      return { kind: layer.kind, ...head, ...embedding(layer), output };
     case 'argmax':
       return { kind: layer.kind, ...head };
   }
@@ -95,26 +130,42 @@ function window({ kernel, strides, pads }: Window) {
   return { kernel: pair(kernel), strides: pair(strides), pads: sides };
 }
 
-const integers = ({ multiplier, offset, shift, min, max, exactness }: Requantiser) => ({
+const integers = ({ multiplier, offset, shift, min, max, exactness, below }: Requantiser) => ({
   multiplier: [...multiplier],
   offset: [...offset],
   shift,
   min,
   max,
   exactness: { ...exactness },
+  ...(below && { below: { pivot: [...below.pivot], offset: [...below.offset] } }),
 });
+
+/** Entries go down to -255, as weights do: a zero point lifts them. */
+function embedding({ keyBytes, bag, rows, table, requantiser }: EmbeddingLayer) {
+  const tableZeroPoint = Math.max(0, -128 - table.reduce((least, w) => Math.min(least, w), 0));
+  const entries = Array.from(table, (w) => w + tableZeroPoint);
+  return {
+    keyBytes,
+    bag,
+    rows,
+    table: entries,
+    ...(tableZeroPoint > 0 && { tableZeroPoint }),
+    requantiser: integers(requantiser),
+  };
+}
 
 /**
  * Weights as rows of one channel. The format holds 8-bit weights; differences from a zero point go down to -255, so a
  * channel below -128 gets a zero point that lifts it.
  */
-function linear({ weights, bias, requantiser }: DenseLayer | Conv2dLayer) {
+function linear({ weights, bias, weightBits, requantiser }: DenseLayer | Conv2dLayer) {
   const taps = weights.length / bias.length;
   const rows = Array.from(bias, (_, o) => Array.from(weights.subarray(o * taps, (o + 1) * taps)));
   const zeros = rows.map((row) => Math.max(0, -128 - row.reduce((least, w) => Math.min(least, w), 0)));
   return {
     weights: rows.map((row, o) => row.map((w) => w + zeros[o]!)),
     ...(zeros.some((z) => z > 0) && { weightZeroPoint: zeros }),
+    ...(weightBits && { weightBits }),
     bias: Array.from(bias),
     requantiser: integers(requantiser),
   };

@@ -2,7 +2,8 @@ import { DiagnosticError, refuse } from '../../diagnostics/index.ts';
 import { elementRange } from '../../model/tensor.ts';
 import { type Activation, type ImportOptions, ModelBuilder } from '../builder.ts';
 import { finishImport, type ImportResult, modelName } from '../result.ts';
-import { type LayerContext, lowerLayer } from './layers.ts';
+import type { LayerContext } from './layer-context.ts';
+import { lowerLayer } from './layers.ts';
 import { parseJsonModel } from './parse.ts';
 import type { JsonLayer, JsonModel } from './schema.ts';
 

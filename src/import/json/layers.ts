@@ -1,22 +1,27 @@
-import { refuse } from '../../diagnostics/index.ts';
-import type { Requantiser } from '../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
-import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
+import { type Activation, viewed } from '../builder.ts';
 import { lowerAdd, lowerGivenAdd, lowerRequantise } from '../lower/elementwise.ts';
-import { type Clamp, imageShape, lowerConv2d, lowerDense } from '../lower/linear.ts';
+import { type Conv2dGeometry, imageShape, lowerConv2d, lowerDense } from '../lower/linear.ts';
+import { sequenceAsImage } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
+import {
+  checkChannels,
+  fieldFault,
+  given,
+  type LayerContext,
+  type LayerOf,
+  outputOf,
+} from './layer-context.ts';
+import {
+  lowerJsonEmbedding,
+  lowerJsonPad,
+  lowerJsonTranspose,
+  lowerLut,
+  lowerMean,
+} from './lookup-layers.ts';
 import { namedAddRounding, namedRounding } from './roundings.ts';
-import type { JsonLayer, JsonRequantiser } from './schema.ts';
+import type { JsonLayer } from './schema.ts';
 import { channelWeights } from './weights.ts';
-
-/** One layer of the file with its inputs resolved. */
-export interface LayerContext {
-  readonly builder: ModelBuilder;
-  readonly name: string;
-  /** `layers[3]`, for messages. */
-  readonly path: string;
-  readonly inputs: readonly Activation[];
-}
 
 /** @throws DiagnosticError */
 export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
@@ -24,6 +29,7 @@ export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
   const input = inputs[0]!;
   switch (layer.kind) {
     case 'dense':
+    case 'conv1d':
     case 'conv2d':
       return lowerLinear(c, layer);
     case 'maxPool': {
@@ -32,6 +38,16 @@ export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
     }
     case 'averagePool':
       return lowerAverage(c, layer);
+    case 'mean':
+      return lowerMean(c, layer);
+    case 'pad':
+      return lowerJsonPad(c, layer);
+    case 'transpose':
+      return lowerJsonTranspose(c, layer);
+    case 'lut':
+      return lowerLut(c, layer);
+    case 'embedding':
+      return lowerJsonEmbedding(c, layer);
     case 'relu': {
       const { element, zeroPoint } = input.type;
       return builder.clamped(name, input, zeroPoint, elementRange(element).hi);
@@ -62,21 +78,18 @@ export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
   }
 }
 
-export const fieldFault = ({ builder, name, path }: LayerContext, field: string, expected: string): never =>
-  refuse('json-field', { path: `${path}.${field}`, expected }, builder.place(name));
-
-type LayerOf<K extends JsonLayer['kind']> = Extract<JsonLayer, { readonly kind: K }>;
-
-function lowerLinear(c: LayerContext, layer: LayerOf<'dense' | 'conv2d'>): Activation {
+function lowerLinear(c: LayerContext, layer: LayerOf<'dense' | 'conv1d' | 'conv2d'>): Activation {
   const { builder, name, inputs, path } = c;
-  const input = inputs[0]!;
-  const conv = layer.kind === 'conv2d' ? layer : undefined;
+  const conv = geometryOf(layer);
+  const input = layer.kind === 'conv1d' ? sequenceAsImage(inputs[0]!) : inputs[0]!;
   const taps =
     conv === undefined
       ? elementCount(input.type.shape)
       : (imageShape(builder, name, input)[0] / conv.groups) * conv.kernel[0] * conv.kernel[1];
   if (!Number.isInteger(taps)) fieldFault(c, 'groups', 'expected a divisor of the number of input channels');
   const { weights, bias, scales } = channelWeights(layer, taps, path, builder.place(name));
+  if (layer.weightBits === 4 && weights.some((w) => w < -15 || w > 15))
+    fieldFault(c, 'weights', 'expected weights of 4 bits');
   const requantiser = given(layer.requantiser);
   if (requantiser === undefined && layer.weightScale === undefined)
     fieldFault(c, 'weightScale', 'expected scales of the weights, or a requantiser');
@@ -85,10 +98,23 @@ function lowerLinear(c: LayerContext, layer: LayerOf<'dense' | 'conv2d'>): Activ
   const sources = Array.from(scales, (scale) =>
     namedRounding(layer.rounding, input.type.scale, scale, output.scale, output.zeroPoint),
   );
-  const spec = { name, input, weights, bias, output, rounding: requantiser ?? sources };
+  const { weightBits = 8 } = layer;
+  const spec = { name, input, weights, weightBits, bias, output, rounding: requantiser ?? sources };
   if (conv === undefined) return lowerDense(builder, spec);
-  const { kernel, strides = [1, 1], pads, groups } = conv;
-  return lowerConv2d(builder, spec, { kernel, strides, pads, groups });
+  const made = lowerConv2d(builder, spec, conv);
+  const [channels, , length] = made.type.shape;
+  return layer.kind === 'conv1d' ? viewed(made, [channels!, length!]) : made;
+}
+
+/** Of a convolution; along a sequence it is that of an image of height 1. */
+function geometryOf(layer: LayerOf<'dense' | 'conv1d' | 'conv2d'>): Conv2dGeometry | undefined {
+  if (layer.kind === 'dense') return undefined;
+  if (layer.kind === 'conv2d') {
+    const { kernel, strides = [1, 1], pads, groups } = layer;
+    return { kernel, strides, pads, groups };
+  }
+  const { kernel, stride, pads, groups } = layer;
+  return { kernel: [1, kernel], strides: [1, stride], pads: [0, pads[0], 0, pads[1]], groups };
 }
 
 function lowerAverage(c: LayerContext, layer: LayerOf<'averagePool'>): Activation {
@@ -111,26 +137,4 @@ function lowerSum(c: LayerContext, layer: LayerOf<'add'>): Activation {
   const scales = [a.type.scale, b.type.scale, output.scale] as const;
   const rounding = namedAddRounding(layer.rounding, scales, output.zeroPoint);
   return lowerAdd(c.builder, { name: c.name, a, b, output, rounding });
-}
-
-/** The output with its clamp, which is the whole element type unless finished integers bring another. */
-function outputOf(c: LayerContext, output: Quantisation, clamp?: Clamp): Quantisation & Clamp {
-  const { lo, hi } = elementRange(output.element);
-  if (output.zeroPoint < lo || output.zeroPoint > hi)
-    fieldFault(c, 'output.zeroPoint', `expected an integer in ${lo}..${hi} of ${output.element}`);
-  const { element, scale, zeroPoint } = output;
-  return { element, scale, zeroPoint, min: clamp?.min ?? lo, max: clamp?.max ?? hi };
-}
-
-function given(json: JsonRequantiser | undefined): Requantiser | undefined {
-  if (json === undefined) return undefined;
-  const { exactness = { channels: 0, accumulators: 0, total: 0 }, ...form } = json;
-  return { ...form, exactness };
-}
-
-function checkChannels(c: LayerContext, requantiser: Requantiser | undefined, channels: number): void {
-  if (requantiser === undefined) return;
-  for (const field of ['multiplier', 'offset'] as const)
-    if (requantiser[field].length !== channels)
-      fieldFault(c, `requantiser.${field}`, `expected ${channels} values, one a channel`);
 }

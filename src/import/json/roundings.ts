@@ -7,6 +7,7 @@ import {
   type SourceRounding,
   tfliteRounding,
 } from '../../model/requantiser.ts';
+import { tfliteAddRounding } from '../../model/tflite-add.ts';
 import type { JsonRounding } from './schema.ts';
 
 /** The rounding of `acc * product / output + zeroPoint`; scales in the order in which a float32 source multiplies. */
@@ -31,7 +32,7 @@ export function namedRounding(
   }
 }
 
-/** The rounding of a sum of two tensors. TFLite's adds in integers of its own, which half up of the exact sum is near. */
+/** The rounding of a sum of two tensors. */
 export function namedAddRounding(
   name: JsonRounding,
   [a, b, output]: readonly [number, number, number],
@@ -43,6 +44,7 @@ export function namedAddRounding(
     case 'half-even':
       return (x, y) => roundHalfEven((x * a + y * b) / output) + zeroPoint;
     case 'tflite':
+      return tfliteAddRounding([Math.fround(a), Math.fround(b), Math.fround(output)], zeroPoint);
     case 'half-up':
       return (x, y) => Math.floor((x * a + y * b) / output + 0.5) + zeroPoint;
   }

@@ -56,6 +56,10 @@ const requantiser = z
     shift: integer(0, 52, 'Bits to the right'),
     min: integer(-128, 255, 'Smallest q'),
     max: integer(-128, 255, 'Largest q'),
+    below: z
+      .strictObject({ pivot: z.array(safe).min(1), offset: z.array(safe).min(1) })
+      .optional()
+      .describe('Where acc < pivot[c], this offset[c] stands in for the other'),
     exactness: z
       .strictObject({ channels: safe.min(0), accumulators: safe.min(0), total: safe.min(0) })
       .optional(),
@@ -67,6 +71,10 @@ const requantiser = z
 const linear = {
   ...base,
   weights,
+  weightBits: z
+    .union([z.literal(4), z.literal(8)])
+    .optional()
+    .describe('Bits of a weight, 8 if absent; with 4, -8..7: so may be those that replace it at run time'),
   weightScale: perChannel(scale, 'a number above zero').optional(),
   weightZeroPoint: perChannel(weight, 'an integer in -128..255').default(0),
   bias: z
@@ -93,9 +101,23 @@ const window = {
   pads: z.tuple([pad, pad, pad, pad]).default([0, 0, 0, 0]).describe('[top, left, bottom, right]'),
 };
 
+const embeddingTable = z
+  .union([row, z.array(row), z.base64()], {
+    error: 'expected integers in -128..255 in rows or flat, or base64 of int8',
+  })
+  .describe('[rows][width], row-major: nested, flat, or base64 of int8');
+
 const layers = [
   z.strictObject({ kind: z.literal('dense'), ...linear }),
   z.strictObject({ kind: z.literal('conv2d'), ...linear, ...window, groups: size.default(1) }),
+  z.strictObject({
+    kind: z.literal('conv1d'),
+    ...linear,
+    kernel: size,
+    stride: size.default(1),
+    pads: z.tuple([pad, pad]).default([0, 0]).describe('[before, after]'),
+    groups: size.default(1),
+  }),
   z.strictObject({ kind: z.literal('maxPool'), ...base, ...window }),
   z.strictObject({
     kind: z.literal('averagePool'),
@@ -103,6 +125,61 @@ const layers = [
     ...window,
     countPadding: z.boolean().default(false).describe('Whether padding counts in the divisor'),
     output: quantisation.optional().describe('That of the input if absent'),
+    rounding,
+    requantiser: requantiser.optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('mean'),
+    ...base,
+    output: quantisation.optional().describe('That of the input if absent'),
+    rounding,
+  }),
+  z.strictObject({
+    kind: z.literal('pad'),
+    ...base,
+    pads: z.tuple([pad, pad, pad, pad]).describe('[top, left, bottom, right]'),
+    value: integer(-128, 255, 'q-value of the border; the zero point if absent').optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('transpose'),
+    ...base,
+    axes: z
+      .array(z.int().min(0).max(3))
+      .min(1)
+      .max(4)
+      .describe('Dimension d of the output is axes[d] of the input'),
+  }),
+  z.strictObject({
+    kind: z.literal('lut'),
+    ...base,
+    output: quantisation,
+    table: z
+      .array(integer(-128, 255, 'A q-value of the output'))
+      .length(256, { error: 'expected 256 values, from the least q of the input on' })
+      .optional()
+      .describe('256 q-values of the output, from the least q of the input on'),
+    function: z
+      .enum(['sigmoid', 'tanh', 'gelu', 'silu', 'hardSwish', 'exp'])
+      .optional()
+      .describe('Instead of a table: the function of reals that it is to hold'),
+  }),
+  z.strictObject({
+    kind: z.literal('embedding'),
+    ...base,
+    keyBytes: z
+      .union([z.literal(1), z.literal(2), z.literal(4)])
+      .default(1)
+      .describe('Bytes of a key, little-endian'),
+    bag: size.default(1).describe('Keys whose rows are summed'),
+    rows: z
+      .int()
+      .min(1)
+      .max(2 ** 24)
+      .describe('A key that is not below adds nothing'),
+    table: embeddingTable,
+    tableScale: scale.optional().describe('Scale of the entries; with a requantiser it is not needed'),
+    tableZeroPoint: weight.default(0),
+    output: quantisation,
     rounding,
     requantiser: requantiser.optional(),
   }),

@@ -7,7 +7,7 @@ type Linear = Extract<JsonLayer, { readonly weights: unknown }>;
 type Nested = number | readonly Nested[];
 
 /** Weights in any of their spellings, row-major. */
-function flatten(weights: Linear['weights']): number[] {
+export function flattened(weights: string | Nested): number[] {
   if (typeof weights === 'string') return Array.from(new Int8Array(Buffer.from(weights, 'base64')));
   const out: number[] = [];
   const walk = (value: Nested): void => {
@@ -33,7 +33,7 @@ export interface ChannelWeights {
 export function channelWeights(layer: Linear, taps: number, path: string, place: Place): ChannelWeights {
   const field = (name: string, expected: string): never =>
     refuse('json-field', { path: `${path}.${name}`, expected }, place);
-  const flat = flatten(layer.weights);
+  const flat = flattened(layer.weights);
   const outs = flat.length / taps;
   if (!Number.isInteger(outs) || outs < 1)
     field('weights', `expected a multiple of ${taps} weights (those of one output), not ${flat.length}`);

@@ -17,6 +17,8 @@ export interface LinearSpec {
   readonly input: Activation;
   /** Row-major `[out][taps]`, less their zero point. */
   readonly weights: Int16Array;
+  /** As the source stores them; absent for 8. */
+  readonly weightBits?: 4 | 8;
   /** In units of the accumulator; whole numbers, checked here to fit. One a channel. */
   readonly bias: ArrayLike<number>;
   readonly output: Quantisation & Clamp;
@@ -39,7 +41,7 @@ export function lowerDense(builder: ModelBuilder, spec: LinearSpec): Activation 
   const { element, scale, zeroPoint } = spec.output;
   const output = { element, scale, zeroPoint, shape: [bias.length] };
   const inputs = [spec.input.value];
-  return builder.add(spec.name, { kind: 'dense', inputs, output, weights: spec.weights, bias, requantiser });
+  return builder.add(spec.name, { kind: 'dense', inputs, output, ...weightsOf(spec), bias, requantiser });
 }
 
 /** Input viewed as `[channels, height, width]`. */
@@ -52,11 +54,14 @@ export function lowerConv2d(builder: ModelBuilder, spec: LinearSpec, geometry: C
     inputs: [builder.reshaped(spec.input)],
     output: { element, scale, zeroPoint, shape: output },
     ...geometry,
-    weights: spec.weights,
+    ...weightsOf(spec),
     bias,
     requantiser,
   });
 }
+
+const weightsOf = ({ weights, weightBits = 8 }: LinearSpec) =>
+  weightBits === 8 ? { weights } : { weights, weightBits };
 
 /** Output shape of a convolution, all sizes checked against each other. */
 export function conv2dShape(

@@ -8,7 +8,9 @@ import {
 import { elementRange } from '../../model/tensor.ts';
 import { type Activation, type Quantisation, viewed } from '../builder.ts';
 import { lowerAdd, lowerRequantise } from '../lower/elementwise.ts';
+import { tabulated } from '../lower/functions.ts';
 import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
+import { lowerFunction } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
@@ -39,8 +41,8 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       return lowerRequantise(builder, c.name, term.activation, to, rounding);
     }
     case 'linear': {
-      const { name, input, weights, bias, conv } = term;
-      const spec = { name, input, weights, bias, output: to, rounding: linearRounding(term, to) };
+      const { name, input, weights, weightBits = 8, bias, conv } = term;
+      const spec = { name, input, weights, weightBits, bias, output: to, rounding: linearRounding(term, to) };
       return conv === undefined ? lowerDense(builder, spec) : lowerConv2d(builder, spec, conv);
     }
     case 'average':
@@ -49,6 +51,8 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       const rounding = onnxAddRounding([term.a.type.scale, term.b.type.scale, to.scale], to.zeroPoint);
       return lowerAdd(builder, { ...term, output: to, rounding });
     }
+    case 'function':
+      return lowerFunction(builder, term.name, term.input, to, tabulated(term.of, term.input.type, to));
     case 'maximum': {
       const of = materialise(c, { ...term.of, clamp: term.of.clamp }, to);
       const pooled = lowerMaxPool(builder, term.name, of, term.window);

@@ -53,6 +53,8 @@ export interface LinearTerm {
   readonly input: Activation;
   /** Row-major `[out][taps]`, less their zero point. */
   readonly weights: Int16Array;
+  /** 8 if absent. */
+  readonly weightBits?: 4 | 8;
   /** Whole numbers, in units of the accumulator. */
   readonly bias: Float64Array;
   /** Positive; float32. */
@@ -88,7 +90,15 @@ export interface MaximumTerm {
   readonly window: Window;
 }
 
-export type Term = ActivationTerm | LinearTerm | AverageTerm | SumTerm | MaximumTerm;
+/** A function of one element, such as a sigmoid: with the grids of both sides it becomes a table. */
+export interface FunctionTerm {
+  readonly kind: 'function';
+  readonly name: string;
+  readonly input: Activation;
+  readonly of: (x: number) => number;
+}
+
+export type Term = ActivationTerm | LinearTerm | AverageTerm | SumTerm | MaximumTerm | FunctionTerm;
 
 /** The float32 graph input, until QuantizeLinear makes it the model's. */
 export interface FloatInput {

@@ -11,7 +11,11 @@ export interface Weights {
   readonly scales: Float64Array;
   /** As in the file. */
   readonly dims: readonly number[];
+  readonly bits: 4 | 8;
 }
+
+const bitsOf = ({ dataType }: QuantisedConstant): 4 | 8 =>
+  dataType === DataType.int4 || dataType === DataType.uint4 ? 4 : 8;
 
 const weightTypes: readonly number[] = [DataType.int8, DataType.uint8, DataType.int4, DataType.uint4];
 
@@ -50,7 +54,7 @@ export function matrixWeights(c: NodeReader, q: QuantisedConstant, index: number
   const [outStep, inStep] = outAxis === 0 ? [columns, 1] : [1, columns];
   for (let o = 0; o < outs; o++)
     for (let i = 0; i < ins; i++) values[o * ins + i] = q.values[o * outStep + i * inStep]! - zeroPoints[o]!;
-  return { values, scales, dims: q.dims };
+  return { values, scales, dims: q.dims, bits: bitsOf(q) };
 }
 
 /** Weights `[out, ...]` as convolutions have them. */
@@ -62,7 +66,7 @@ export function channelWeights(c: NodeReader, q: QuantisedConstant, index: numbe
     q.values as Numbers & ArrayLike<number>,
     (w, i) => w - zeroPoints[Math.floor(i / taps)]!,
   );
-  return { values, scales, dims: q.dims };
+  return { values, scales, dims: q.dims, bits: bitsOf(q) };
 }
 
 /** Scales and zero points one an output channel; several along another axis cannot be factored out of the sum. */

@@ -1,6 +1,15 @@
 /** Numbers of the TFLite schema (`schema.fbs`, version 3) and their names. */
 
-export const TensorKind = { float32: 0, float16: 1, int32: 2, uint8: 3, int64: 4, int16: 7, int8: 9, int4: 17 } as const;
+export const TensorKind = {
+  float32: 0,
+  float16: 1,
+  int32: 2,
+  uint8: 3,
+  int64: 4,
+  int16: 7,
+  int8: 9,
+  int4: 17,
+} as const;
 
 const tensorKinds =
   'float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant ' +

@@ -53,7 +53,8 @@ export function readTflite(bytes: Uint8Array, file: string): TfliteModel {
   if (!hasIdentifier(bytes)) malformed(file, `its identifier is not ${IDENTIFIER}`);
   const root = Table.root(bytes, file);
   const version = root.int32(0, 0);
-  if (version !== VERSION) malformed(file, `it is of schema version ${version}, this program reads ${VERSION}`);
+  if (version !== VERSION)
+    malformed(file, `it is of schema version ${version}, this program reads ${VERSION}`);
   const graphs = root.tables(2);
   const [graph] = graphs;
   if (graph === undefined || graphs.length > 1)
@@ -78,7 +79,8 @@ const readCode = (table: Table): string =>
 function readTensor(table: Table, index: number, buffers: readonly Table[], file: string): TfliteTensor {
   const number = table.int32(2, 0);
   const buffer = buffers[number];
-  if (buffer === undefined && number !== 0) malformed(file, `tensor ${index} is in buffer ${number}, which it lacks`);
+  if (buffer === undefined && number !== 0)
+    malformed(file, `tensor ${index} is in buffer ${number}, which it lacks`);
   const name = table.string(3);
   return {
     index,

@@ -1,27 +1,13 @@
 import protobuf from 'protobufjs/minimal.js';
+import { BackwardWriter } from './backward-writer.ts';
 import type { FieldPlan, FieldType, MessagePlan, ScalarName } from './field-plan.ts';
 
-const { Reader, Writer, util } = protobuf;
+const { Reader, util } = protobuf;
 type ReaderLike = protobuf.Reader;
-type WriterLike = protobuf.Writer;
 type Plain = Record<string, unknown>;
 
 const VARINT = 0;
 const DELIMITED = 2;
-const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
-
-/**
- * protobufjs writes 64-bit numbers; a bigint beyond 2^53 goes as its decimal text, which it parses.
- * @throws RangeError on what 64 bits do not hold.
- */
-function wide(value: unknown, signed: boolean): number | string {
-  if (typeof value === 'number') return value;
-  const big = value as bigint;
-  if (big >= (signed ? -MAX_SAFE : 0n) && big <= MAX_SAFE) return Number(big);
-  const cut = signed ? BigInt.asIntN(64, big) : BigInt.asUintN(64, big);
-  if (cut !== big) throw new RangeError(`${big} does not fit a 64-bit ${signed ? 'int64' : 'uint64'}`);
-  return big.toString();
-}
 
 function fromWide(value: Parameters<typeof util.LongBits.from>[0], signed: boolean): bigint {
   const { lo, hi } = util.LongBits.from(value);
@@ -30,29 +16,35 @@ function fromWide(value: Parameters<typeof util.LongBits.from>[0], signed: boole
   return signed ? BigInt.asIntN(64, unsigned) : unsigned;
 }
 
-function writeScalar(w: WriterLike, scalar: ScalarName, value: unknown): void {
+function writeScalar(w: BackwardWriter, scalar: ScalarName, value: unknown): void {
   switch (scalar) {
     case 'uint32':
-      w.uint32(value as number);
+      w.varint(checked(value as number, 0, 0xffff_ffff, scalar));
       return;
     case 'int32':
-      w.int32(value as number);
+      // A negative one is written as 64 bits.
+      w.wide(checked(value as number, -0x8000_0000, 0x7fff_ffff, scalar), true);
       return;
     case 'uint64':
-      w.uint64(wide(value, false));
+      w.wide(value as number | bigint, false);
       return;
     case 'int64':
-      w.int64(wide(value, true));
+      w.wide(value as number | bigint, true);
       return;
     case 'bool':
-      w.bool(value as boolean);
+      w.varint(value === true ? 1 : 0);
       return;
     case 'string':
-      w.string(value as string);
+      w.bytes(Buffer.from(value as string, 'utf8'));
       return;
     case 'bytes':
       w.bytes(value as Uint8Array);
   }
+}
+
+function checked(value: number, least: number, most: number, scalar: ScalarName): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new RangeError(`${value} does not fit ${scalar}`);
 }
 
 function readScalar(r: ReaderLike, scalar: ScalarName): unknown {
@@ -74,11 +66,6 @@ function readScalar(r: ReaderLike, scalar: ScalarName): unknown {
   }
 }
 
-const wireType = (type: FieldType): number =>
-  type.kind === 'message' || (type.kind === 'scalar' && (type.scalar === 'string' || type.scalar === 'bytes'))
-    ? DELIMITED
-    : VARINT;
-
 const enumNumber = (byName: Readonly<Record<string, number>>, value: unknown): number => {
   const number = typeof value === 'number' ? value : byName[String(value)];
   if (number === undefined)
@@ -86,13 +73,13 @@ const enumNumber = (byName: Readonly<Record<string, number>>, value: unknown): n
   return number;
 };
 
-function writeValue(w: WriterLike, type: FieldType, value: unknown): void {
+function writeValue(w: BackwardWriter, type: FieldType, value: unknown): void {
   if (type.kind === 'scalar') writeScalar(w, type.scalar, value);
-  else if (type.kind === 'enum') w.int32(enumNumber(type.byName, value));
+  else if (type.kind === 'enum') w.wide(enumNumber(type.byName, value), true);
   else {
-    w.fork();
+    const before = w.length;
     encodeInto(w, type.message, value as Plain);
-    w.ldelim();
+    w.varint(w.length - before);
   }
 }
 
@@ -109,39 +96,57 @@ function isDefault(type: FieldType, value: unknown): boolean {
   );
 }
 
-function writeField(w: WriterLike, field: FieldPlan, value: unknown): void {
-  const wire = wireType(field.type);
+/** Everything in reverse: the last field first, and of each field the value, then its length, then its tag. */
+function writeField(w: BackwardWriter, field: FieldPlan, value: unknown): void {
   if (field.rule === 'one') {
     if (field.oneof === undefined && isDefault(field.type, value)) return;
-    w.uint32((field.id << 3) | wire);
     writeValue(w, field.type, value);
-    return;
-  }
-  if (field.rule === 'map') {
-    for (const [key, item] of Object.entries(value as Plain)) {
-      w.uint32((field.id << 3) | DELIMITED).fork();
-      w.uint32((1 << 3) | DELIMITED).string(key);
-      w.uint32((2 << 3) | wire);
-      writeValue(w, field.type, item);
-      w.ldelim();
-    }
-    return;
-  }
-  const items = value as readonly unknown[];
-  if (wire === VARINT && items.length > 0) {
-    w.uint32((field.id << 3) | DELIMITED).fork();
-    for (const item of items) writeValue(w, field.type, item);
-    w.ldelim();
-    return;
-  }
-  for (const item of items) {
-    w.uint32((field.id << 3) | wire);
-    writeValue(w, field.type, item);
+    w.varint((field.id << 3) | field.wire);
+  } else if (field.rule === 'map') writeMap(w, field, value as Plain);
+  else writeList(w, field, value as readonly unknown[]);
+}
+
+function writeMap(w: BackwardWriter, field: FieldPlan, entries: Plain): void {
+  for (const key of Object.keys(entries).reverse()) {
+    const before = w.length;
+    writeValue(w, field.type, entries[key]);
+    w.varint((2 << 3) | field.wire);
+    w.bytes(Buffer.from(key, 'utf8'));
+    w.varint((1 << 3) | DELIMITED);
+    w.varint(w.length - before);
+    w.varint((field.id << 3) | DELIMITED);
   }
 }
 
-function encodeInto(w: WriterLike, plan: MessagePlan, message: Plain): void {
-  for (const field of plan.fields) {
+/** Numbers are packed into one field. */
+function writeList(w: BackwardWriter, field: FieldPlan, items: readonly unknown[]): void {
+  const packed = field.wire === VARINT;
+  const before = w.length;
+  for (let i = items.length - 1; i >= 0; i--) {
+    writeValue(w, field.type, items[i]);
+    if (!packed) w.varint((field.id << 3) | DELIMITED);
+  }
+  if (!packed || items.length === 0) return;
+  w.varint(w.length - before);
+  w.varint((field.id << 3) | DELIMITED);
+}
+
+/**
+ * Messages are sparse, so their own keys are looked up in the plan instead of all fields in the message; sorted, so that
+ * the same message gives the same bytes.
+ */
+function encodeInto(w: BackwardWriter, plan: MessagePlan, message: Plain): void {
+  const fields: FieldPlan[] = [];
+  for (const key of Object.keys(message)) {
+    const field = plan.byName.get(key);
+    if (field === undefined) continue;
+    let at = fields.length;
+    while (at > 0 && fields[at - 1]!.id > field.id) at--;
+    if (at === fields.length) fields.push(field);
+    else fields.splice(at, 0, field);
+  }
+  for (let i = fields.length - 1; i >= 0; i--) {
+    const field = fields[i]!;
     const value = message[field.name];
     if (value !== undefined && value !== null) writeField(w, field, value);
   }
@@ -207,7 +212,7 @@ function readField(r: ReaderLike, field: FieldPlan, wire: number, message: Plain
   }
   if (field.rule === 'repeated') {
     const items = message[field.name] as unknown[];
-    if (wire === DELIMITED && wireType(field.type) === VARINT) {
+    if (wire === DELIMITED && field.wire === VARINT) {
       const end = r.uint32() + r.pos;
       while (r.pos < end) items.push(readValue(r, field.type));
     } else items.push(readValue(r, field.type));
@@ -227,8 +232,7 @@ function decodeFrom(r: ReaderLike, plan: MessagePlan, length: number): Plain {
     const tag = r.uint32();
     const field = plan.byId.get(tag >>> 3);
     const wire = tag & 7;
-    const fits =
-      field !== undefined && (wire === wireType(field.type) || (field.rule !== 'one' && wire === DELIMITED));
+    const fits = field !== undefined && (wire === field.wire || (field.rule !== 'one' && wire === DELIMITED));
     if (fits) readField(r, field, wire, message, plan);
     else r.skipType(wire);
   }
@@ -236,8 +240,8 @@ function decodeFrom(r: ReaderLike, plan: MessagePlan, length: number): Plain {
 }
 
 /** A message in protobuf's binary format. */
-export function encodeMessage(plan: MessagePlan, message: object): Uint8Array {
-  const writer = Writer.create();
+export function encodeMessage(plan: MessagePlan, message: object): Buffer {
+  const writer = new BackwardWriter();
   encodeInto(writer, plan, message as Plain);
   return writer.finish();
 }

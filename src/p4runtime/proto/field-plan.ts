@@ -8,6 +8,8 @@ export interface FieldPlan {
   /** Name of the oneof that it belongs to: such a field is written even at its default. */
   readonly oneof: string | undefined;
   readonly type: FieldType;
+  /** Wire type of one value: 0 for numbers, 2 for what has a length. */
+  readonly wire: 0 | 2;
 }
 
 export type ScalarName = 'uint32' | 'int32' | 'uint64' | 'int64' | 'bool' | 'string' | 'bytes';
@@ -26,6 +28,7 @@ export interface MessagePlan {
   /** In the order of their numbers. */
   readonly fields: readonly FieldPlan[];
   readonly byId: ReadonlyMap<number, FieldPlan>;
+  readonly byName: ReadonlyMap<string, FieldPlan>;
 }
 
 type PackageMessages = Readonly<Record<string, Readonly<Record<string, MessageFields>>>>;
@@ -46,6 +49,7 @@ interface MutablePlan {
   readonly fullName: string;
   fields: FieldPlan[];
   byId: Map<number, FieldPlan>;
+  byName: Map<string, FieldPlan>;
 }
 
 /** Compiles all messages; they may refer to each other in circles. @throws Error on a type that does not exist. */
@@ -62,7 +66,12 @@ export function planMessages(
     }
   for (const [pkg, named] of Object.entries(messages))
     for (const name of Object.keys(named))
-      plans.set(`${pkg}.${name}`, { fullName: `${pkg}.${name}`, fields: [], byId: new Map() });
+      plans.set(`${pkg}.${name}`, {
+        fullName: `${pkg}.${name}`,
+        fields: [],
+        byId: new Map(),
+        byName: new Map(),
+      });
 
   const typeOf = (pkg: string, type: string): FieldType => {
     if (isScalar(type)) return { kind: 'scalar', scalar: type };
@@ -76,7 +85,10 @@ export function planMessages(
   const fieldOf = (pkg: string, name: string, text: string, oneof?: string): FieldPlan => {
     const words = text.split(' ');
     const rule = words.length === 2 ? 'one' : words[0] === 'map' ? 'map' : 'repeated';
-    return { name, id: Number(words.at(-1)), rule, oneof, type: typeOf(pkg, words.at(-2)!) };
+    const type = typeOf(pkg, words.at(-2)!);
+    const numeric =
+      type.kind === 'enum' || (type.kind === 'scalar' && type.scalar !== 'string' && type.scalar !== 'bytes');
+    return { name, id: Number(words.at(-1)), rule, oneof, type, wire: numeric ? 0 : 2 };
   };
   for (const [pkg, named] of Object.entries(messages))
     for (const [name, fields] of Object.entries(named)) {
@@ -88,7 +100,10 @@ export function planMessages(
             plan.fields.push(fieldOf(pkg, member, text, key));
       }
       plan.fields.sort((a, b) => a.id - b.id);
-      for (const field of plan.fields) plan.byId.set(field.id, field);
+      for (const field of plan.fields) {
+        plan.byId.set(field.id, field);
+        plan.byName.set(field.name, field);
+      }
     }
   return plans;
 }

@@ -6,10 +6,6 @@ import type { MessagePlan } from './field-plan.ts';
 const STREAM = 'stream ';
 const bare = (type: string): string => type.replace(STREAM, '');
 
-/** Buffers are what grpc-js sends; protobufjs writes Buffers on Node already, only typed more widely. */
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 /** What grpc-js needs of a service; `plan` gives the compiled form of a message by the name that `methods` uses. */
 export function serviceOf(
   serviceName: string,
@@ -25,9 +21,9 @@ export function serviceOf(
       originalName: name,
       requestStream: request.startsWith(STREAM),
       responseStream: response.startsWith(STREAM),
-      requestSerialize: (message) => asBuffer(encodeMessage(requestPlan, message)),
+      requestSerialize: (message) => encodeMessage(requestPlan, message),
       requestDeserialize: (bytes) => decodeMessage(requestPlan, bytes),
-      responseSerialize: (message) => asBuffer(encodeMessage(responsePlan, message)),
+      responseSerialize: (message) => encodeMessage(responsePlan, message),
       responseDeserialize: (bytes) => decodeMessage(responsePlan, bytes),
     };
   }

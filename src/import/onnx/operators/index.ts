@@ -1,6 +1,6 @@
 import type { NodeReader } from '../node-reader.ts';
 import type { Value } from '../values.ts';
-import { clip, relu } from './activation.ts';
+import { clip, hardSwish, leakyRelu, relu, sigmoid, tanh } from './activation.ts';
 import { argMax } from './argmax.ts';
 import { cast, constant } from './constant.ts';
 import { add, batchNormalization, mul } from './elementwise.ts';
@@ -39,7 +39,9 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     Flatten: flatten,
     Gemm: gemm,
     GlobalAveragePool: globalAveragePool,
+    HardSwish: hardSwish,
     Identity: identity,
+    LeakyRelu: leakyRelu,
     MatMul: matMul,
     MatMulInteger: matMulInteger,
     MaxPool: maxPool,
@@ -49,7 +51,9 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     QuantizeLinear: quantizeLinear,
     Relu: relu,
     Reshape: reshape,
+    Sigmoid: sigmoid,
     Squeeze: squeeze,
+    Tanh: tanh,
     Unsqueeze: unsqueeze,
     'com.microsoft.DequantizeLinear': dequantizeLinear,
     'com.microsoft.QGemm': qGemm,

@@ -71,6 +71,7 @@ function linearTerm(name: string, input: Activation, weights: Weights): LinearTe
     name,
     input,
     weights: weights.values,
+    weightBits: weights.bits,
     bias: new Float64Array(weights.scales.length),
     scale: weights.scales.map((s) => Math.fround(input.type.scale * s)),
     fused: true,

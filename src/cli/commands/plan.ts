@@ -1,0 +1,100 @@
+import { throwErrors } from '../../diagnostics/index.ts';
+import { importModel } from '../../import/index.ts';
+import {
+  type PlannedCrossing,
+  type PlannedSegment,
+  type PlanReport,
+  planDiagnostics,
+  planModel,
+  planSvg,
+  readTopology,
+} from '../../planner/index.ts';
+import { type Io, printDiagnostics, printJson, table } from '../io.ts';
+import { defineCommand, jsonOption, modelArgument } from '../options.ts';
+import { writeWhole } from '../rows.ts';
+
+interface Arguments {
+  readonly model: string;
+  readonly topology: string;
+  readonly json: boolean;
+  readonly svg?: string | undefined;
+}
+
+/** `plan MODEL --topology FILE [--json] [--svg FILE]` */
+export const planCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'plan <model>',
+    describe: 'Decide which layers run on which node of a network, and say why',
+    builder: (y) =>
+      jsonOption(modelArgument(y))
+        .option('topology', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Nodes, links, objective and constraints (JSON, see docs/plan.md)',
+          requiresArg: true,
+        })
+        .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
+    async handler(a) {
+      const topology = readTopology(a.topology);
+      const { model, diagnostics } = await importModel(a.model);
+      const report = planModel(model, topology, a.topology);
+      if (a.json) printJson(io, { ...report, diagnostics: [...diagnostics, ...planDiagnostics(report)] });
+      else {
+        printDiagnostics(io, diagnostics);
+        io.out(planText(report));
+      }
+      if (a.svg !== undefined) writeWhole(a.svg, Buffer.from(planSvg(topology, report)));
+      throwErrors(planDiagnostics(report));
+    },
+  });
+
+function planText(r: PlanReport): string {
+  const parts = [];
+  if (r.totals !== undefined) parts.push(`${stepTable(r)}\n${totalLine(r)}`);
+  parts.push(
+    table([
+      ['node', 'kind', 'role', 'why'],
+      ...r.nodes.map((n) => [n.node, n.kind, n.role === 'computes' ? n.layers.join(', ') : n.role, n.reason]),
+    ]),
+  );
+  const origins = Object.entries(r.costModels).map(([name, cost]) => [name, cost.origin]);
+  parts.push(table([['cost model', 'from'], ...origins]));
+  return parts.join('\n');
+}
+
+const stepTable = (r: PlanReport): string =>
+  table([
+    ['step', 'layers or tensor', 'us', 'detail'],
+    ...r.steps.map((step) => (step.step === 'compute' ? segmentRow(step) : crossingRow(step))),
+  ]);
+
+const us = (value: number): string => value.toFixed(3).padStart(10);
+
+const segmentRow = (s: PlannedSegment) => [
+  s.node,
+  `computes ${s.layers.from}..${s.layers.to}: ${s.layers.names.join(', ')}`,
+  us(s.us),
+  s.needs
+    .filter((n) => n.need > 0)
+    .map((n) => `${n.resource} ${n.need}${n.limit === undefined ? '' : ` of ${n.limit}`}`)
+    .join(', '),
+];
+
+const crossingRow = (c: PlannedCrossing) => [
+  `${c.from} -> ${c.to}`,
+  c.tensor,
+  us(c.latencyUs + c.serialisationUs + c.packetUs),
+  `packet ${c.bytes} of ${c.mtu} bytes`,
+];
+
+function totalLine({ totals, objective, notBelow }: PlanReport): string {
+  const t = totals!;
+  const bound = objective.minimise === 'cost' ? ` (bound ${objective.latencyUs})` : '';
+  const parts = `compute ${t.computeUs.toFixed(3)}, links ${t.linkUs.toFixed(3)}, serialisation ${t.serialisationUs.toFixed(3)}, packets ${t.packetUs.toFixed(3)}`;
+  const unit = objective.minimise === 'latency' ? 'us' : 'of money';
+  const proof =
+    notBelow === undefined
+      ? 'proved best'
+      : `not proved best: no plan is below ${notBelow.toFixed(3)} ${unit}`;
+  return `latency ${t.latencyUs.toFixed(3)} us${bound} = ${parts}; price ${t.price}; ${proof}\n`;
+}

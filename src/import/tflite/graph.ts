@@ -1,0 +1,123 @@
+import { DiagnosticError, refuse } from '../../diagnostics/index.ts';
+import type { Model } from '../../model/model.ts';
+import { type Activation, type ImportOptions, ModelBuilder } from '../builder.ts';
+import { asSource } from './layout.ts';
+import { TensorKind } from './names.ts';
+import { NodeReader } from './node-reader.ts';
+import { operators } from './operators/index.ts';
+import { activationGrid } from './quantisation.ts';
+import type { TfliteModel, TfliteOperator, TfliteTensor } from './schema.ts';
+import type { Value } from './values.ts';
+
+/**
+ * Walks the operators in their order, which is that of execution. One at fault is reported and its outputs are marked,
+ * so that faults elsewhere are found as well.
+ */
+export function importGraph(
+  source: TfliteModel,
+  name: string,
+  options: ImportOptions,
+): { model?: Model; builder: ModelBuilder } {
+  const builder = new ModelBuilder(name, source.file, options);
+  const values = new Map<number, Value>();
+  const attempt = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof DiagnosticError)) throw error;
+      builder.diagnostics.push(...error.diagnostics);
+      return undefined;
+    }
+  };
+
+  attempt(() => readInput(source, builder, values));
+  for (const node of source.operators) {
+    const made = attempt(() => evaluate(node, source, builder, values));
+    for (const [i, output] of node.outputs.entries())
+      values.set(output, i === 0 && made !== undefined ? made : { kind: 'refused' });
+  }
+  const output = attempt(() => readOutput(source, builder, values));
+  if (output === undefined || builder.diagnostics.some((d) => d.severity === 'error')) return { builder };
+  return { model: builder.finish(output), builder };
+}
+
+/** `[1, ...]` without the batch; what has none stays. */
+export const withoutBatch = (shape: readonly number[]): readonly number[] =>
+  shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape;
+
+function readInput(source: TfliteModel, builder: ModelBuilder, values: Map<number, Value>): void {
+  const { file, inputs, tensors } = source;
+  for (const number of inputs) values.set(number, { kind: 'refused' });
+  const [number, ...more] = inputs;
+  if (number === undefined || more.length > 0)
+    refuse(
+      'tflite-interface',
+      { what: `has ${inputs.length} inputs; models of one are supported` },
+      { file },
+    );
+  const tensor = tensors[number]!;
+  const shape = withoutBatch(tensor.shape);
+  const place = { file, tensor: tensor.name };
+  if (shape.length === 0 || shape.some((size) => size < 1))
+    refuse('shape-mismatch', { expected: '[1, ...]', actual: `[${tensor.shape.join(', ')}]` }, place);
+  if (tensor.kind === TensorKind.float32) {
+    values.set(number, { kind: 'floatInput', shape });
+    return;
+  }
+  const activation = builder.setInput({ ...activationGrid(tensor, place), shape });
+  values.set(number, { kind: 'quantised', activation, shape, order: 'source' });
+}
+
+function evaluate(
+  node: TfliteOperator,
+  source: TfliteModel,
+  builder: ModelBuilder,
+  values: ReadonlyMap<number, Value>,
+): Value {
+  const c = new NodeReader(builder, source, node, values);
+  const importer = operators.get(node.operator);
+  if (importer === undefined)
+    return refuse(
+      'tflite-unsupported-operator',
+      { operator: node.operator, supported: [...operators.keys()] },
+      c.place(),
+    );
+  const known = (t: TfliteTensor) => values.has(t.index) || t.data !== undefined;
+  for (const [i, number] of node.inputs.entries()) {
+    if (values.get(number)?.kind === 'refused') return { kind: 'refused' };
+    if (number !== -1 && !known(c.tensor(i)))
+      refuse(
+        'tflite-malformed',
+        { reason: `nothing before this operator makes ${c.tensor(i).name}` },
+        c.place(),
+      );
+  }
+  return importer(c);
+}
+
+/** The one output, as integers: a DEQUANTIZE at the end is left to the reader. */
+function readOutput(
+  { outputs, tensors, file }: TfliteModel,
+  builder: ModelBuilder,
+  values: ReadonlyMap<number, Value>,
+): Activation | undefined {
+  const [number, ...more] = outputs;
+  if (number === undefined || more.length > 0)
+    return refuse(
+      'tflite-interface',
+      { what: `has ${outputs.length} outputs; models of one are supported` },
+      { file },
+    );
+  const { name } = tensors[number]!;
+  const place = { file, tensor: name };
+  const value = values.get(number);
+  if (value === undefined)
+    return refuse('tflite-malformed', { reason: `nothing makes the output ${name}` }, place);
+  if (value.kind === 'refused') return undefined;
+  if (value.kind === 'floatInput')
+    return refuse('tflite-not-integer', { tensor: name, what: 'the float32 input itself' }, place);
+  const output = asSource(builder, name.split(';')[0]!, value.kind === 'dequantised' ? value.of : value);
+  if (output.value === 0)
+    refuse('tflite-interface', { what: 'computes nothing: its output is its input' }, { file });
+  return output;
+}

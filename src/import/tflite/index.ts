@@ -1,0 +1,15 @@
+import type { ImportOptions } from '../builder.ts';
+import { finishImport, type ImportResult, modelName } from '../result.ts';
+import { importGraph } from './graph.ts';
+import { readTflite } from './schema.ts';
+
+/**
+ * A TFLite model of full integer quantisation, with the rounding of TFLite's reference kernels.
+ *
+ * @throws DiagnosticError with every fault that was found
+ */
+export function importTflite(bytes: Uint8Array, file: string, options: ImportOptions = {}): ImportResult {
+  const source = readTflite(bytes, file);
+  const { model, builder } = importGraph(source, modelName(file), options);
+  return finishImport(model, builder.diagnostics);
+}

@@ -1,0 +1,34 @@
+import type { Activation } from '../builder.ts';
+
+/**
+ * Integers of the network. `shape` is the source's, without the batch: `[height, width, channels]` of an image.
+ *
+ * TFLite's images are `[height, width, channels]` in memory, the model's `[channels, height, width]`. `order` says in
+ * which of them the activation's elements lie; where both are the same, as with one channel or one pixel, it is
+ * `source`. See `layout.ts` for who turns what.
+ */
+export interface Quantised {
+  readonly kind: 'quantised';
+  readonly activation: Activation;
+  readonly shape: readonly number[];
+  readonly order: 'source' | 'channelsFirst';
+}
+
+/** The float32 graph input, until QUANTIZE makes it the model's. */
+export interface FloatInput {
+  readonly kind: 'floatInput';
+  readonly shape: readonly number[];
+}
+
+/** What DEQUANTIZE makes: reals on the grid of the integers. */
+export interface Dequantised {
+  readonly kind: 'dequantised';
+  readonly of: Quantised;
+}
+
+/** The output of an operator that was refused: operators behind it are passed over without another message. */
+export interface Refused {
+  readonly kind: 'refused';
+}
+
+export type Value = Quantised | FloatInput | Dequantised | Refused;

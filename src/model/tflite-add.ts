@@ -1,0 +1,28 @@
+import type { PairRounding } from './add-fit.ts';
+import { multiplyByQuantized, quantizeMultiplier } from './tflite-rounding.ts';
+
+/** Bits to the left before the operands are brought to one scale, of 8-bit types. */
+const LEFT_SHIFT = 20;
+
+/**
+ * How TFLite's ADD rounds (`AddElementwise`, `reference_integer_ops`): both operands go to the scale
+ * `2 * max(sa, sb) / 2^20` by multipliers of their own, and the sum to the output's by a third; each rounds twice.
+ *
+ * @param scales float32
+ */
+export function tfliteAddRounding(
+  scales: readonly [a: number, b: number, output: number],
+  zeroPoint: number,
+): PairRounding {
+  const [sa, sb, so] = scales;
+  const twice = 2 * Math.max(sa, sb);
+  const ma = quantizeMultiplier(sa / twice);
+  const mb = quantizeMultiplier(sb / twice);
+  const mo = quantizeMultiplier(twice / (2 ** LEFT_SHIFT * so));
+  const unit = 2 ** LEFT_SHIFT;
+  const rounding = (a: number, b: number): number => {
+    const sum = multiplyByQuantized(a * unit, ma) + multiplyByQuantized(b * unit, mb);
+    return multiplyByQuantized(sum, mo) + zeroPoint;
+  };
+  return Object.assign(rounding, { fine: true } as const);
+}

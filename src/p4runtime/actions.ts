@@ -1,0 +1,102 @@
+import { type P4RuntimeError, refusal } from './errors.ts';
+import type { ActionInfo, P4InfoIndex } from './p4info-index.ts';
+import type { Init, Message } from './proto/messages.ts';
+import { decodeValue, encodeValue, type Value } from './values.ts';
+
+/** An action by name. */
+export interface ActionInput {
+  readonly name: string;
+  readonly params?: object;
+}
+
+/** One of the actions of a one-shot group. */
+export interface WeightedAction {
+  readonly action: ActionInput;
+  readonly weight: number;
+  readonly watchPort?: Uint8Array;
+}
+
+/** What an entry does: an action, or what stands for one in an action profile. */
+export type EntryAction =
+  | ActionInput
+  | { readonly member: number }
+  | { readonly group: number }
+  | { readonly oneShot: readonly WeightedAction[] };
+
+export interface DecodedAction {
+  readonly name: string;
+  readonly params: { readonly [name: string]: bigint | string };
+}
+
+export type DecodedEntryAction =
+  | DecodedAction
+  | { readonly member: number }
+  | { readonly group: number }
+  | {
+      readonly oneShot: readonly {
+        readonly action: DecodedAction;
+        readonly weight: number;
+        readonly watchPort?: Uint8Array;
+      }[];
+    };
+
+/** @throws P4RuntimeError `unknown-name`, `bad-entry` on a parameter that is missing, `bad-value` */
+export function encodeAction(index: P4InfoIndex, input: ActionInput): Init<'Action'> {
+  const action = index.actions.get(input.name);
+  const given = Object.entries(input.params ?? {}) as [string, Value][];
+  const params = given.map(([name, value]) => {
+    const param = action.params.get(name);
+    return { paramId: param.id, value: encodeValue(param, value) };
+  });
+  if (params.length < action.params.size) throw missingParams(action, input.params ?? {});
+  return { actionId: action.id, params };
+}
+
+function missingParams(action: ActionInfo, given: object): P4RuntimeError {
+  const missing = [...action.params].filter((p) => !(p.name in given)).map((p) => p.name);
+  return refusal('bad-entry', `action ${action.name} lacks ${missing.join(', ')}`);
+}
+
+/** @throws as encodeAction */
+export function encodeEntryAction(index: P4InfoIndex, input: EntryAction): Init<'TableAction'> {
+  if ('name' in input) return { action: encodeAction(index, input) };
+  if ('member' in input) return { actionProfileMemberId: input.member };
+  if ('group' in input) return { actionProfileGroupId: input.group };
+  const actions = input.oneShot.map(({ action, weight, watchPort }) => ({
+    action: encodeAction(index, action),
+    weight,
+    ...(watchPort !== undefined && { watchPort }),
+  }));
+  return { actionProfileActionSet: { actionProfileActions: actions } };
+}
+
+/** @throws P4RuntimeError `unknown-name` on what the P4Info does not have, `bad-value` on too many bits */
+export function decodeAction(index: P4InfoIndex, message: Message<'Action'>): DecodedAction {
+  const action = index.actions.get(message.actionId);
+  const params: Record<string, bigint | string> = {};
+  for (const { paramId, value } of message.params) {
+    const param = action.params.get(paramId);
+    params[param.name] =
+      param.bitwidth === 0 ? Buffer.from(value).toString('utf8') : decodeValue(param, value);
+  }
+  return { name: action.name, params };
+}
+
+/** @throws as decodeAction */
+export function decodeEntryAction(
+  index: P4InfoIndex,
+  message: Message<'TableAction'>,
+): DecodedEntryAction | undefined {
+  if (message.action !== undefined) return decodeAction(index, message.action);
+  if (message.actionProfileMemberId !== undefined) return { member: message.actionProfileMemberId };
+  if (message.actionProfileGroupId !== undefined) return { group: message.actionProfileGroupId };
+  const set = message.actionProfileActionSet;
+  if (set === undefined) return undefined;
+  return {
+    oneShot: set.actionProfileActions.map(({ action, weight, watchPort }) => {
+      if (action === undefined)
+        throw refusal('bad-answer', 'the device sent a one-shot member without action');
+      return { action: decodeAction(index, action), weight, ...(watchPort !== undefined && { watchPort }) };
+    }),
+  };
+}

@@ -1,0 +1,70 @@
+import type { WeightedAction } from './actions.ts';
+import type { ActionCall, AnyProgram, OptionalIfEmpty, ProgramTypes, TableName } from './typed.ts';
+
+/** Bytes and packets; a unit that the counter does not count is 0. */
+export interface CounterValue {
+  readonly packets: bigint | number;
+  readonly bytes: bigint | number;
+}
+
+/** Rates in units (bytes or packets) a second, bursts in units. */
+export interface MeterRates {
+  readonly cir: bigint | number;
+  readonly cburst: bigint | number;
+  readonly pir: bigint | number;
+  readonly pburst: bigint | number;
+  readonly eburst?: bigint | number;
+}
+
+type EntryActionOf<P extends ProgramTypes, A extends string> =
+  | ActionCall<P, A>
+  | { readonly member: number }
+  | { readonly group: number }
+  | { readonly oneShot: readonly (WeightedAction & { readonly action: ActionCall<P, A> })[] };
+
+/** An entry of a table by names; distributes over the tables of the program. */
+export type TableEntryInput<
+  P extends ProgramTypes = AnyProgram,
+  T extends TableName<P> = TableName<P>,
+> = T extends T
+  ? {
+      readonly table: T;
+      readonly action?: EntryActionOf<P, P['tables'][T]['action']>;
+      /** Larger wins; at least 1 where entries may overlap. */
+      readonly priority?: number;
+      readonly metadata?: Uint8Array;
+      /** In ns; 0 is never. */
+      readonly idleTimeoutNs?: bigint | number;
+      readonly counter?: CounterValue;
+      readonly meter?: MeterRates;
+    } & OptionalIfEmpty<'match', P['tables'][T]['match']>
+  : never;
+
+/** The default action of a table; without `action` the program's own is restored. */
+export type DefaultActionInput<
+  P extends ProgramTypes = AnyProgram,
+  T extends TableName<P> = TableName<P>,
+> = T extends T ? { readonly table: T; readonly action?: ActionCall<P, P['tables'][T]['action']> } : never;
+
+/** The key of an entry, for its direct resources. */
+export type TableKeyInput<
+  P extends ProgramTypes = AnyProgram,
+  T extends TableName<P> = TableName<P>,
+> = T extends T
+  ? { readonly table: T; readonly priority?: number } & OptionalIfEmpty<'match', P['tables'][T]['match']>
+  : never;
+
+export interface ReplicaInput {
+  /** A port as the P4Info has it: a number, or the bytes of a translated one. */
+  readonly port: number | bigint | Uint8Array;
+  readonly instance?: number;
+}
+
+export interface DigestConfig {
+  /** Longest wait behind the first item in ns; 0 sends at once. */
+  readonly maxTimeoutNs?: bigint | number;
+  /** Items of one list; 0 is no limit. */
+  readonly maxListSize?: number;
+  /** How long items already sent are held back without an acknowledgement, in ns. */
+  readonly ackTimeoutNs?: bigint | number;
+}

@@ -1,0 +1,143 @@
+import { refusal } from './errors.ts';
+import type { MatchFieldInfo } from './p4info-index.ts';
+import type { Init, Message } from './proto/messages.ts';
+import { bitLength, canonicalBytes, decodeValue, encodeValue, toBigInt, type Value } from './values.ts';
+
+/** What to match, by the kind of the field; a bare value is an exact one of any kind. */
+export interface LpmValue {
+  readonly value: Value;
+  /** Leading bits that count; 0 is "don't care". */
+  readonly prefix: number;
+}
+export interface TernaryValue {
+  readonly value: Value;
+  /** Bits that count; 0 is "don't care". */
+  readonly mask: Value;
+}
+export interface RangeValue {
+  readonly low: Value;
+  /** Inclusive. */
+  readonly high: Value;
+}
+export type MatchValue = Value | LpmValue | TernaryValue | RangeValue;
+
+/** As read back: numbers, or the raw bytes of a translated string. */
+export type DecodedMatch =
+  | { readonly kind: 'exact' | 'optional'; readonly value: bigint | string }
+  | { readonly kind: 'lpm'; readonly value: bigint; readonly prefix: number }
+  | { readonly kind: 'ternary'; readonly value: bigint; readonly mask: bigint }
+  | { readonly kind: 'range'; readonly low: bigint; readonly high: bigint };
+
+const isStructured = (value: MatchValue): value is LpmValue | TernaryValue | RangeValue =>
+  typeof value === 'object' && !(value instanceof Uint8Array);
+
+const allOnes = (width: number): bigint => (1n << BigInt(width)) - 1n;
+
+/**
+ * A field as P4Runtime has it; undefined for "don't care", which is left out (section "Match Format").
+ * @throws P4RuntimeError `bad-value`, or `bad-entry` on a value of another match kind
+ */
+export function encodeMatch(field: MatchFieldInfo, value: MatchValue): Init<'FieldMatch'> | undefined {
+  const fieldId = field.id;
+  switch (field.match) {
+    case 'EXACT':
+      return { fieldId, exact: { value: encodeValue(field, plain(field, value)) } };
+    case 'OPTIONAL':
+      return { fieldId, optional: { value: encodeValue(field, plain(field, value)) } };
+    case 'LPM':
+      return encodeLpm(field, isStructured(value) ? value : { value, prefix: field.bitwidth });
+    case 'TERNARY':
+      return encodeTernary(field, isStructured(value) ? value : { value, mask: allOnes(field.bitwidth) });
+    case 'RANGE':
+      return encodeRange(field, isStructured(value) ? value : { low: value, high: value });
+  }
+}
+
+function plain(field: MatchFieldInfo, value: MatchValue): Value {
+  if (!isStructured(value)) return value;
+  throw refusal('bad-entry', `${field.name} is matched ${field.match}: it takes one value`);
+}
+
+function encodeLpm(
+  field: MatchFieldInfo,
+  value: LpmValue | TernaryValue | RangeValue,
+): Init<'FieldMatch'> | undefined {
+  if (!('prefix' in value))
+    throw refusal('bad-entry', `${field.name} is matched LPM: it takes value and prefix`);
+  const { prefix } = value;
+  if (!Number.isInteger(prefix) || prefix < 0 || prefix > field.bitwidth)
+    throw refusal('bad-value', `${field.name}: a prefix of ${prefix} is not within 0..${field.bitwidth}`);
+  if (prefix === 0) return undefined;
+  const bytes = encodeValue(field, value.value);
+  if ((toBigInt(bytes) & allOnes(field.bitwidth - prefix)) !== 0n)
+    throw refusal('bad-value', `${field.name}: bits below the prefix of ${prefix} are set`);
+  return { fieldId: field.id, lpm: { value: bytes, prefixLen: prefix } };
+}
+
+function encodeTernary(
+  field: MatchFieldInfo,
+  value: LpmValue | TernaryValue | RangeValue,
+): Init<'FieldMatch'> | undefined {
+  if (!('mask' in value))
+    throw refusal('bad-entry', `${field.name} is matched TERNARY: it takes value and mask`);
+  const bytes = encodeValue(field, value.value);
+  const mask = encodeValue({ ...field, name: `mask of ${field.name}` }, value.mask);
+  if (bitLength(mask) === 0) return undefined;
+  if ((toBigInt(bytes) & ~toBigInt(mask)) !== 0n)
+    throw refusal('bad-value', `${field.name}: bits outside the mask are set`);
+  return { fieldId: field.id, ternary: { value: bytes, mask } };
+}
+
+function encodeRange(
+  field: MatchFieldInfo,
+  value: LpmValue | TernaryValue | RangeValue,
+): Init<'FieldMatch'> | undefined {
+  if (!('low' in value)) throw refusal('bad-entry', `${field.name} is matched RANGE: it takes low and high`);
+  const low = encodeValue(field, value.low);
+  const high = encodeValue(field, value.high);
+  if (toBigInt(low) > toBigInt(high))
+    throw refusal('bad-value', `${field.name}: the range ends before it begins`);
+  if (bitLength(low) === 0 && toBigInt(high) === allOnes(field.bitwidth)) return undefined;
+  return { fieldId: field.id, range: { low, high } };
+}
+
+/** @throws P4RuntimeError `bad-answer` on a match that does not fit the field, `bad-value` on too many bits */
+export function decodeMatch(field: MatchFieldInfo, match: Message<'FieldMatch'>): DecodedMatch {
+  const one = (bytes: Uint8Array) =>
+    field.bitwidth === 0 ? Buffer.from(bytes).toString('utf8') : decodeValue(field, bytes);
+  if (match.exact !== undefined) return { kind: 'exact', value: one(match.exact.value) };
+  if (match.optional !== undefined) return { kind: 'optional', value: one(match.optional.value) };
+  if (match.lpm !== undefined)
+    return { kind: 'lpm', value: decodeValue(field, match.lpm.value), prefix: match.lpm.prefixLen };
+  if (match.ternary !== undefined) {
+    const { value, mask } = match.ternary;
+    return { kind: 'ternary', value: decodeValue(field, value), mask: decodeValue(field, mask) };
+  }
+  if (match.range !== undefined)
+    return {
+      kind: 'range',
+      low: decodeValue(field, match.range.low),
+      high: decodeValue(field, match.range.high),
+    };
+  throw refusal('bad-answer', `${field.name}: the device sent a match of no kind that is known`);
+}
+
+/** `10.0.0.0` as a number. @throws P4RuntimeError `bad-value` */
+export function ipv4(text: string): bigint {
+  const parts = text.split('.').map(Number);
+  if (parts.length !== 4 || parts.some((p) => !Number.isInteger(p) || p < 0 || p > 255))
+    throw refusal('bad-value', `${text} is no IPv4 address`);
+  return toBigInt(Uint8Array.from(parts));
+}
+
+/** `00:11:22:33:44:55` as a number. @throws P4RuntimeError `bad-value` */
+export function mac(text: string): bigint {
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) throw refusal('bad-value', `${text} is no MAC address`);
+  return BigInt(`0x${text.replaceAll(':', '')}`);
+}
+
+/** Both at once: `10.0.0.0/8`. @throws P4RuntimeError `bad-value` */
+export function ipv4Prefix(text: string): LpmValue {
+  const [address, prefix] = text.split('/');
+  return { value: canonicalBytes(ipv4(address!)), prefix: prefix === undefined ? 32 : Number(prefix) };
+}

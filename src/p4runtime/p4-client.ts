@@ -1,0 +1,217 @@
+import { status } from '@grpc/grpc-js';
+import { entityKey } from './entity-key.ts';
+import { P4RuntimeError } from './errors.ts';
+import { Pipeline } from './pipeline.ts';
+import type { Init, Message } from './proto/messages.ts';
+import { inverseOf, needsBefore, readRequestOf } from './rollback.ts';
+import type { RpcOptions } from './rpc.ts';
+import { Session } from './session.ts';
+import type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
+import { outcomeError, type WriteOptions, writeAll } from './writer.ts';
+
+type Entity = Init<'Entity'>;
+type Update = Init<'Update'>;
+
+export type P4ClientOptions = RpcOptions & SessionOptions;
+
+/** Entities a Read: bounds the request where many single entries are read. */
+const READ_BATCH = 500;
+
+/**
+ * A controller's client of one device: session and arbitration, pipeline, writes, reads, packets, digests. Entities come
+ * from a `P4Program`, or are written as the standard has them. Failures are `P4RuntimeError`s.
+ */
+export class P4Client {
+  readonly session: Session;
+  readonly pipeline: Pipeline;
+
+  constructor(options: P4ClientOptions) {
+    this.session = new Session(options);
+    this.pipeline = new Pipeline(this.session);
+  }
+
+  state(): SessionState {
+    return this.session.state();
+  }
+
+  on<E extends keyof SessionEvents>(event: E, listener: (argument: SessionEvents[E]) => void): () => void {
+    return this.session.events.on(event, listener);
+  }
+
+  /**
+   * Connects and waits for the outcome of the first arbitration. A device that does not answer is tried until the time is
+   * over; the session then goes on trying, unless it was told not to.
+   */
+  async connect(timeoutMs = this.session.timeoutMs): Promise<'primary' | 'backup'> {
+    const settled = this.until((state) => state.kind === 'primary' || state.kind === 'backup', timeoutMs);
+    if (this.state().kind !== 'closed') this.session.open();
+    const { kind } = await settled;
+    return kind === 'primary' ? 'primary' : 'backup';
+  }
+
+  /** Waits to become the primary. */
+  async primary(timeoutMs = this.session.timeoutMs): Promise<void> {
+    await this.until((state) => state.kind === 'primary', timeoutMs);
+  }
+
+  /** @throws P4RuntimeError `deadline` with the last cause, or what closed the session */
+  until(wanted: (state: SessionState) => boolean, timeoutMs: number): Promise<SessionState> {
+    return new Promise((resolve, reject) => {
+      let last: P4RuntimeError | undefined;
+      const finish = (act: () => void): void => {
+        clearTimeout(timer);
+        off();
+        act();
+      };
+      const look = (state: SessionState): void => {
+        if ('error' in state && state.error !== undefined) last = state.error;
+        if (wanted(state)) finish(() => resolve(state));
+        else if (state.kind === 'closed') finish(() => reject(last ?? closedError()));
+      };
+      const off = this.on('state', look);
+      const timer = setTimeout(
+        () => finish(() => reject(waitError(timeoutMs, this.state(), last))),
+        timeoutMs,
+      );
+      look(this.state());
+    });
+  }
+
+  /** Semantic version of P4Runtime that the device speaks. */
+  async capabilities(): Promise<string> {
+    try {
+      const answer = await this.session
+        .rpc()
+        .capabilities({ deviceId: this.session.deviceId }, this.session.timeoutMs);
+      return answer.p4runtimeApiVersion;
+    } catch (error) {
+      // The method is of version 1.1.
+      if (error instanceof P4RuntimeError && error.code === status.UNIMPLEMENTED) return '1.0.0';
+      throw error;
+    }
+  }
+
+  /**
+   * Writes in batches; every update is tried unless the options say otherwise.
+   * @throws P4RuntimeError whose `updates` name each one that failed, by its index here; all others were done
+   */
+  async write(updates: readonly Update[], options: WriteOptions = {}): Promise<void> {
+    const rollback = options.onError === 'rollback';
+    const before = rollback ? await this.#before(updates) : new Map<string, Entity>();
+    const outcome = await writeAll(this.session, updates, options);
+    const remark = rollback && outcome.errors.length > 0 ? ', the others were taken back' : '';
+    const error = outcomeError(outcome, updates.length, remark);
+    if (error === undefined) return;
+    if (rollback)
+      await this.#undo(
+        updates,
+        new Set([...outcome.errors.map((e) => e.index), ...outcome.unsent]),
+        before,
+        error,
+      );
+    throw error;
+  }
+
+  insert(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
+    return this.write(
+      entities.map((entity) => ({ type: 'INSERT', entity })),
+      options,
+    );
+  }
+
+  modify(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
+    return this.write(
+      entities.map((entity) => ({ type: 'MODIFY', entity })),
+      options,
+    );
+  }
+
+  delete(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
+    return this.write(
+      entities.map((entity) => ({ type: 'DELETE', entity })),
+      options,
+    );
+  }
+
+  /** Entities that match the requests, as they come. An id of 0, or a key left out, is a wildcard. */
+  async *read(requests: readonly Entity[]): AsyncGenerator<Message<'Entity'>, void, void> {
+    const { deviceId, timeoutMs } = this.session;
+    const { role } = this.session.identity;
+    const request = { deviceId, entities: requests, ...(role !== undefined && { role }) };
+    for await (const answer of this.session.rpc().read(request, timeoutMs)) yield* answer.entities;
+  }
+
+  async readAll(requests: readonly Entity[]): Promise<readonly Message<'Entity'>[]> {
+    const found: Message<'Entity'>[] = [];
+    for await (const entity of this.read(requests)) found.push(entity);
+    return found;
+  }
+
+  /** @throws P4RuntimeError `not-primary`: a device drops the packets of others without a word */
+  packetOut(packet: Init<'PacketOut'>): void {
+    this.session.send({ packet });
+  }
+
+  /** Without it the device holds items back that it has sent once. */
+  acknowledge(digest: { readonly digestId: number; readonly listId: bigint }): void {
+    this.session.send({ digestAck: { digestId: digest.digestId, listId: digest.listId } });
+  }
+
+  close(): void {
+    this.session.close();
+  }
+
+  async #before(updates: readonly Update[]): Promise<ReadonlyMap<string, Entity>> {
+    const requests = needsBefore(updates).map(readRequestOf);
+    const before = new Map<string, Entity>();
+    for (let at = 0; at < requests.length; at += READ_BATCH)
+      for await (const entity of this.read(requests.slice(at, at + READ_BATCH)))
+        before.set(entityKey(entity), entity);
+    return before;
+  }
+
+  async #undo(
+    updates: readonly Update[],
+    notDone: ReadonlySet<number>,
+    before: ReadonlyMap<string, Entity>,
+    cause: P4RuntimeError,
+  ): Promise<void> {
+    // Of a call without an answer nobody knows what was done; undoing the rest would hide that.
+    const unknown = UNKNOWN_OUTCOME.has(cause.code) && cause.kind !== 'write-failed';
+    const done = updates.filter((_, i) => !notDone.has(i));
+    const reason = unknown ? 'a call had no answer' : await this.#takeBack(done, before);
+    if (reason === undefined) return;
+    const message = `${cause.message}\nand what was done could not be taken back: ${reason}`;
+    throw new P4RuntimeError({
+      kind: 'rollback-failed',
+      code: cause.code,
+      message,
+      updates: cause.updates,
+      cause,
+    });
+  }
+
+  /** @returns why it did not work */
+  async #takeBack(done: readonly Update[], before: ReadonlyMap<string, Entity>): Promise<string | undefined> {
+    const undo = inverseOf(done, before);
+    return outcomeError(await writeAll(this.session, undo, {}), undo.length)?.message;
+  }
+}
+
+/** Codes behind which the device may or may not have done what was asked. */
+const UNKNOWN_OUTCOME: ReadonlySet<number> = new Set([
+  status.DEADLINE_EXCEEDED,
+  status.UNAVAILABLE,
+  status.CANCELLED,
+  status.INTERNAL,
+]);
+
+const closedError = (): P4RuntimeError =>
+  new P4RuntimeError({ kind: 'closed', code: status.CANCELLED, message: 'the client was closed' });
+
+function waitError(timeoutMs: number, state: SessionState, last: P4RuntimeError | undefined): P4RuntimeError {
+  const why = last === undefined ? '' : `: ${last.message}`;
+  const message = `after ${timeoutMs} ms the session is still ${state.kind}${why}`;
+  const kind = last?.kind ?? (state.kind === 'backup' ? 'not-primary' : 'deadline');
+  return new P4RuntimeError({ kind, message, code: last?.code ?? status.DEADLINE_EXCEEDED, cause: last });
+}

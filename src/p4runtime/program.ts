@@ -1,0 +1,254 @@
+import { type ActionInput, type EntryAction, encodeAction, encodeEntryAction } from './actions.ts';
+import type {
+  CounterValue,
+  DefaultActionInput,
+  DigestConfig,
+  MeterRates,
+  ReplicaInput,
+  TableEntryInput,
+  TableKeyInput,
+} from './entity-inputs.ts';
+import { type P4RuntimeError, refusal } from './errors.ts';
+import { encodeMatch, type MatchValue } from './match.ts';
+import { P4InfoIndex, type TableInfo } from './p4info-index.ts';
+import type { ConfigInit, Init } from './proto/messages.ts';
+import type { ActionCall, AnyProgram, ProgramTypes } from './typed.ts';
+import { canonicalBytes, encodeValue, type Value } from './values.ts';
+
+type Entity = Init<'Entity'>;
+
+/** Inputs with the types of one program taken off, which is how they are encoded. */
+interface LooseEntry {
+  readonly table: string;
+  readonly match?: object;
+  readonly action?: EntryAction;
+  readonly priority?: number;
+  readonly metadata?: Uint8Array;
+  readonly idleTimeoutNs?: bigint | number;
+  readonly counter?: CounterValue;
+  readonly meter?: MeterRates;
+}
+
+/**
+ * Entities by the names of one program's P4Info. All checks that need no device are made here: names, match kinds, widths,
+ * priorities, parameters, so that what is wrong is refused with its name before anything is sent.
+ */
+export class P4Program<P extends ProgramTypes = AnyProgram> {
+  readonly index: P4InfoIndex;
+
+  /** @throws P4RuntimeError `bad-p4info` */
+  constructor(p4info: ConfigInit<'P4Info'>) {
+    this.index = new P4InfoIndex(p4info);
+  }
+
+  tableEntry(input: TableEntryInput<P>): Entity {
+    const loose: LooseEntry = input;
+    const table = this.index.tables.get(loose.table);
+    const { action, metadata, idleTimeoutNs, counter, meter } = loose;
+    if (action !== undefined) this.#checkAction(table, action, 'entries');
+    return {
+      tableEntry: {
+        ...this.#key(table, loose),
+        ...(action !== undefined && { action: encodeEntryAction(this.index, action) }),
+        ...(metadata !== undefined && { metadata }),
+        ...(idleTimeoutNs !== undefined && { idleTimeoutNs }),
+        ...(counter !== undefined && { counterData: counterData(counter) }),
+        ...(meter !== undefined && { meterConfig: meter }),
+      },
+    };
+  }
+
+  /** Only to MODIFY, or to read. */
+  defaultAction(input: DefaultActionInput<P>): Entity {
+    const loose: { readonly table: string; readonly action?: ActionInput } = input;
+    const table = this.index.tables.get(loose.table);
+    if (loose.action !== undefined) this.#checkAction(table, loose.action, 'default');
+    return {
+      tableEntry: {
+        tableId: table.id,
+        isDefaultAction: true,
+        ...(loose.action !== undefined && { action: encodeEntryAction(this.index, loose.action) }),
+      },
+    };
+  }
+
+  /** All entries of a table, or of all tables. */
+  allEntries(table?: keyof P['tables'] & string): Entity {
+    return { tableEntry: { tableId: table === undefined ? 0 : this.index.tables.get(table).id } };
+  }
+
+  member<N extends keyof P['profiles'] & string>(
+    profile: N,
+    memberId: number,
+    action?: ActionCall<P, P['profiles'][N]>,
+  ): Entity {
+    const actionProfileId = this.index.profiles.get(profile).id;
+    const call: ActionInput | undefined = action;
+    return {
+      actionProfileMember: {
+        actionProfileId,
+        memberId,
+        ...(call !== undefined && { action: encodeAction(this.index, call) }),
+      },
+    };
+  }
+
+  group(
+    profile: keyof P['profiles'] & string,
+    groupId: number,
+    members: readonly {
+      readonly memberId: number;
+      readonly weight: number;
+      readonly watchPort?: Uint8Array;
+    }[] = [],
+    maxSize = 0,
+  ): Entity {
+    const actionProfileId = this.index.profiles.get(profile).id;
+    return { actionProfileGroup: { actionProfileId, groupId, members, maxSize } };
+  }
+
+  /** One cell, or all without an index; with a value to set it. */
+  counter(name: P['counters'], cell?: number | bigint, value?: CounterValue): Entity {
+    const counterId = this.index.counters.get(name).id;
+    return {
+      counterEntry: { counterId, ...cellOf(cell), ...(value !== undefined && { data: counterData(value) }) },
+    };
+  }
+
+  /** Without rates: the default, which marks everything green. */
+  meter(name: P['meters'], cell?: number | bigint, rates?: MeterRates): Entity {
+    const meterId = this.index.meters.get(name).id;
+    return { meterEntry: { meterId, ...cellOf(cell), ...(rates !== undefined && { config: rates }) } };
+  }
+
+  register(name: P['registers'], cell?: number | bigint, data?: Init<'P4Data'>): Entity {
+    const registerId = this.index.registers.get(name).id;
+    return { registerEntry: { registerId, ...cellOf(cell), ...(data !== undefined && { data }) } };
+  }
+
+  directCounter(key: TableKeyInput<P>, value?: CounterValue): Entity {
+    const loose: LooseEntry = key;
+    const tableEntry = this.#key(this.index.tables.get(loose.table), loose);
+    return { directCounterEntry: { tableEntry, ...(value !== undefined && { data: counterData(value) }) } };
+  }
+
+  directMeter(key: TableKeyInput<P>, rates?: MeterRates): Entity {
+    const loose: LooseEntry = key;
+    const tableEntry = this.#key(this.index.tables.get(loose.table), loose);
+    return { directMeterEntry: { tableEntry, ...(rates !== undefined && { config: rates }) } };
+  }
+
+  /** Each member has one value for each field of the set, in order. */
+  valueSet(name: P['valueSets'], members: readonly (readonly MatchValue[])[]): Entity {
+    const set = this.index.valueSets.get(name);
+    const encoded = members.map((values) => ({
+      match: set.fields.flatMap((field, i) => {
+        const value = values[i];
+        if (value === undefined)
+          throw refusal('bad-entry', `a member of ${set.name} has ${set.fields.length} values`);
+        return encodeMatch(field, value) ?? [];
+      }),
+    }));
+    return { valueSetEntry: { valueSetId: set.id, members: encoded } };
+  }
+
+  multicastGroup(groupId: number, replicas: readonly ReplicaInput[] = []): Entity {
+    const multicastGroupEntry = { multicastGroupId: groupId, replicas: replicas.map(replica) };
+    return { packetReplicationEngineEntry: { multicastGroupEntry } };
+  }
+
+  /** `truncateTo` in bytes; 0 copies whole packets. */
+  cloneSession(sessionId: number, replicas: readonly ReplicaInput[] = [], truncateTo = 0): Entity {
+    const cloneSessionEntry = { sessionId, replicas: replicas.map(replica), packetLengthBytes: truncateTo };
+    return { packetReplicationEngineEntry: { cloneSessionEntry } };
+  }
+
+  digest(name: P['digests'], config: DigestConfig = {}): Entity {
+    return { digestEntry: { digestId: this.index.digests.get(name).id, config } };
+  }
+
+  /** A packet to the device, its metadata by the names in the controller header `packet_out`. */
+  packetOut(payload: Uint8Array, metadata: P['packetOut']): Init<'PacketOut'> {
+    const header = this.index.headers.find('packet_out');
+    const given = Object.entries(metadata) as [string, Value][];
+    if (header === undefined && given.length > 0)
+      throw refusal(
+        'unknown-name',
+        'the program has no controller header packet_out: a packet takes no metadata',
+      );
+    const fields = given.map(([name, value]) => {
+      const field = header!.fields.get(name);
+      return { metadataId: field.id, value: encodeValue(field, value) };
+    });
+    const sent = new Set(fields.map((f) => f.metadataId));
+    // Padding is part of the header on the wire, and no controller has a use for it.
+    const rest = [...(header?.fields ?? [])].filter((f) => !sent.has(f.id));
+    const missing = rest.filter((f) => !/^_*pad/.test(f.name)).map((f) => f.name);
+    if (missing.length > 0) throw refusal('bad-entry', `the packet lacks metadata ${missing.join(', ')}`);
+    return {
+      payload,
+      metadata: [...fields, ...rest.map((f) => ({ metadataId: f.id, value: Uint8Array.of(0) }))],
+    };
+  }
+
+  #key(table: TableInfo, input: LooseEntry): Init<'TableEntry'> {
+    const match: Init<'FieldMatch'>[] = [];
+    let exact = 0;
+    for (const [name, value] of Object.entries(input.match ?? {}) as [string, MatchValue][]) {
+      const field = table.fields.get(name);
+      if (field.match === 'EXACT') exact++;
+      const encoded = encodeMatch(field, value);
+      if (encoded !== undefined) match.push(encoded);
+    }
+    if (exact < table.exactFields) throw missingFields(table, input.match ?? {});
+    const priority = input.priority ?? 0;
+    if (table.needsPriority && priority < 1)
+      throw refusal(
+        'bad-entry',
+        `an entry of ${table.name} needs a priority of 1 or more: its entries may overlap`,
+      );
+    if (!table.needsPriority && priority !== 0)
+      throw refusal('bad-entry', `an entry of ${table.name} has no priority: its entries cannot overlap`);
+    return { tableId: table.id, match, ...(priority !== 0 && { priority }) };
+  }
+
+  #checkAction(table: TableInfo, input: EntryAction, use: 'entries' | 'default'): void {
+    const indirect = table.profileId !== 0;
+    if ('name' in input ? indirect : !indirect)
+      throw refusal(
+        'bad-entry',
+        `${table.name} ${indirect ? 'takes members, groups or one-shots' : 'takes actions only'}`,
+      );
+    const names =
+      'name' in input ? [input.name] : 'oneShot' in input ? input.oneShot.map((m) => m.action.name) : [];
+    for (const name of names) {
+      const ref = table.actions.get(this.index.actions.get(name).id);
+      if (ref === undefined) throw foreignAction(table, name);
+      if (ref.scope !== 'both' && ref.scope !== use)
+        throw refusal(
+          'bad-entry',
+          `${name} is for ${ref.scope === 'default' ? 'the default action' : 'entries'} only in ${table.name}`,
+        );
+    }
+  }
+}
+
+const cellOf = (cell: number | bigint | undefined) => (cell === undefined ? {} : { index: { index: cell } });
+const counterData = ({ packets, bytes }: CounterValue) => ({ packetCount: packets, byteCount: bytes });
+
+const replica = ({ port, instance = 0 }: ReplicaInput): Init<'Replica'> => ({
+  port: port instanceof Uint8Array ? port : canonicalBytes(port),
+  instance,
+});
+
+function missingFields(table: TableInfo, given: object): P4RuntimeError {
+  const missing = [...table.fields]
+    .filter((f) => f.match === 'EXACT' && !(f.name in given))
+    .map((f) => f.name);
+  return refusal('bad-entry', `an entry of ${table.name} lacks ${missing.join(', ')}`);
+}
+
+function foreignAction(table: TableInfo, name: string): P4RuntimeError {
+  const own = [...table.actions.values()].map((a) => a.action.name).join(', ');
+  return refusal('bad-entry', `${name} is no action of ${table.name}, which has ${own}`);
+}

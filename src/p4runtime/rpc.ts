@@ -1,0 +1,159 @@
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type ClientOptions,
+  type ClientReadableStream,
+  credentials,
+  type MethodDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import type { P4RuntimeError } from './errors.ts';
+import type { Init, Message } from './proto/messages.ts';
+import { P4RUNTIME_SERVICE, p4runtimeMethods } from './proto/packages.ts';
+import { messagePlan } from './proto/registry.ts';
+import { serviceOf } from './proto/service.ts';
+import { callFailure, writeFailure } from './rpc-errors.ts';
+
+/** PEM texts. With `cert` and `key` the client shows itself too (mTLS). */
+export interface TlsOptions {
+  /** Who must have signed the device's certificate; the system's authorities where it is left out. */
+  readonly ca?: Uint8Array;
+  readonly cert?: Uint8Array;
+  readonly key?: Uint8Array;
+  /** The name in the device's certificate, where it is not the one dialled. */
+  readonly serverName?: string;
+}
+
+export interface RpcOptions {
+  /** `host:port`, or `unix:/path`. */
+  readonly address: string;
+  readonly tls?: TlsOptions;
+  /** Pings in ms on an idle connection, for paths that break without a reset; servers of gRPC C++ refuse many. */
+  readonly keepaliveMs?: number;
+}
+
+/** BMv2 answers a wildcard read in one message, and a pipeline may hold megabytes of weights. */
+const MAX_MESSAGE_BYTES = 256 * 2 ** 20;
+
+export const p4runtimeService = serviceOf(P4RUNTIME_SERVICE, p4runtimeMethods, (name) =>
+  messagePlan(`p4.v1.${name}`),
+);
+
+export type Stream = ClientDuplexStream<Init<'StreamMessageRequest'>, Message<'StreamMessageResponse'>>;
+
+type UnaryName = 'Write' | 'SetForwardingPipelineConfig' | 'GetForwardingPipelineConfig' | 'Capabilities';
+
+function credentialsOf(tls: TlsOptions | undefined): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure();
+  const buffer = (bytes: Uint8Array | undefined) => (bytes === undefined ? null : Buffer.from(bytes));
+  return credentials.createSsl(buffer(tls.ca), buffer(tls.key), buffer(tls.cert));
+}
+
+const channelOptions = ({ tls, keepaliveMs }: RpcOptions): ClientOptions => ({
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  // A switch that is just starting refuses the first connections.
+  'grpc.initial_reconnect_backoff_ms': 20,
+  'grpc.max_reconnect_backoff_ms': 200,
+  'grpc.enable_http_proxy': 0,
+  // Another client's broken connection to the same address must not be taken over by a redial.
+  'grpc.use_local_subchannel_pool': 1,
+  ...(tls?.serverName !== undefined && { 'grpc.ssl_target_name_override': tls.serverName }),
+  ...(keepaliveMs !== undefined && {
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': keepaliveMs,
+  }),
+});
+
+/** One connection: the six methods as they are in the standard, each with a deadline, failures as `P4RuntimeError`. */
+export class Rpc {
+  readonly #client: Client;
+
+  constructor(options: RpcOptions) {
+    this.#client = new Client(options.address, credentialsOf(options.tls), channelOptions(options));
+  }
+
+  /** @throws P4RuntimeError that names each update that failed */
+  write(request: Init<'WriteRequest'>, timeoutMs: number): Promise<Message<'WriteResponse'>> {
+    return this.#unary('Write', request, timeoutMs, (error) => writeFailure(error, request.updates ?? []));
+  }
+
+  setPipeline(request: Init<'SetForwardingPipelineConfigRequest'>, timeoutMs: number): Promise<object> {
+    return this.#unary('SetForwardingPipelineConfig', request, timeoutMs);
+  }
+
+  getPipeline(
+    request: Init<'GetForwardingPipelineConfigRequest'>,
+    timeoutMs: number,
+  ): Promise<Message<'GetForwardingPipelineConfigResponse'>> {
+    return this.#unary('GetForwardingPipelineConfig', request, timeoutMs);
+  }
+
+  capabilities(
+    request: Init<'CapabilitiesRequest'>,
+    timeoutMs: number,
+  ): Promise<Message<'CapabilitiesResponse'>> {
+    return this.#unary('Capabilities', request, timeoutMs);
+  }
+
+  /** Messages as they come; a fault behind the last of them is thrown, never swallowed. */
+  async *read(
+    request: Init<'ReadRequest'>,
+    timeoutMs: number,
+  ): AsyncGenerator<Message<'ReadResponse'>, void, void> {
+    const { path, requestSerialize, responseDeserialize } = method<
+      Init<'ReadRequest'>,
+      Message<'ReadResponse'>
+    >('Read');
+    const stream: ClientReadableStream<Message<'ReadResponse'>> = this.#client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      { deadline: Date.now() + timeoutMs },
+    );
+    try {
+      yield* stream;
+    } catch (error) {
+      throw callFailure('Read', error as ServiceError);
+    } finally {
+      stream.cancel();
+    }
+  }
+
+  /** The stream lives until either side ends it: it alone has no deadline. */
+  openStream(): Stream {
+    const { path, requestSerialize, responseDeserialize } = method<
+      Init<'StreamMessageRequest'>,
+      Message<'StreamMessageResponse'>
+    >('StreamChannel');
+    return this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #unary<I extends object, O>(
+    name: UnaryName,
+    request: I,
+    timeoutMs: number,
+    failure: (error: ServiceError) => P4RuntimeError = (error) => callFailure(name, error),
+  ): Promise<O> {
+    const { path, requestSerialize, responseDeserialize } = method<I, O>(name);
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        { deadline: Date.now() + timeoutMs },
+        (error, value) => (error === null ? resolve(value!) : reject(failure(error))),
+      );
+    });
+  }
+}
+
+/** The service comes from the same schema as the types of its messages; that pairing is taken on trust here. */
+const method = <I, O>(name: string) => p4runtimeService[name] as MethodDefinition<I, O>;

@@ -1,0 +1,213 @@
+import type { Init, Message } from '../proto/messages.ts';
+import { Arbitration, type Controller } from './arbitration.ts';
+import { checkBytes } from './check-match.ts';
+import type { P4Device, RoleFilter } from './device.ts';
+import { DigestLists } from './digest-lists.ts';
+import { denied, errorOf, Fault, invalid, notFound } from './fault.ts';
+import { PipelineState } from './pipeline-state.ts';
+import { readEntity } from './read.ts';
+import { Turns } from './turns.ts';
+import { applyBatch, checkAtomicity } from './write.ts';
+
+export interface DeviceServerOptions {
+  readonly deviceId: bigint;
+  readonly maxStreams: number;
+  /** What each named role may touch; left out, roles of any name may touch everything. */
+  readonly roles?: Readonly<Record<string, RoleFilter>>;
+  /** Whether a role's configuration is as agreed; default: only none. */
+  readonly acceptsRoleConfig?: (role: Message<'Role'>) => boolean;
+}
+
+const ENTITIES_A_MESSAGE = 1_000;
+
+interface Identified {
+  readonly role: string;
+  readonly roleId?: bigint;
+  readonly electionId?: Message<'Uint128'>;
+}
+
+const roleOf = ({ role, roleId = 0n }: Identified): string =>
+  role === '' && roleId !== 0n ? `#${roleId}` : role;
+
+/** The standard's side of one device: arbitration, pipeline, writes, reads, the stream. Knows nothing of gRPC but codes. */
+export class DeviceServer {
+  readonly arbitration: Arbitration;
+  readonly #device: P4Device;
+  readonly #options: DeviceServerOptions;
+  readonly #pipeline: PipelineState;
+  readonly #turns = new Turns();
+  readonly #digests = new DigestLists((digest) => this.#toPrimaries({ digest }));
+
+  constructor(device: P4Device, options: DeviceServerOptions) {
+    this.#device = device;
+    this.#options = options;
+    this.#pipeline = new PipelineState(device);
+    this.arbitration = new Arbitration(options.deviceId, {
+      maxStreams: options.maxStreams,
+      acceptsRole: (role) => this.#acceptsRole(role),
+      idle: () => this.#turns.idle(),
+    });
+    device.attach?.({
+      packetIn: (packet) => this.#toPrimaries({ packet }),
+      digest: (digestId, data) => {
+        this.#digests.add(digestId, data, this.#pipeline.current()?.store.digests.get(digestId));
+      },
+      idleTimeout: (entries) => this.#idleTimeout(entries),
+    });
+  }
+
+  /** @returns errors an update, or undefined where all went well. @throws Fault for the call as a whole */
+  write(request: Message<'WriteRequest'>): Promise<readonly Init<'Error'>[] | undefined> {
+    const allowed = this.#requirePrimary(request);
+    const { rollback } = checkAtomicity(request.atomicity);
+    return this.#turns.run(async () => {
+      const loaded = this.#pipeline.required();
+      const device = this.#pipeline.isLive() ? this.#device : {};
+      return applyBatch(loaded, device, request.updates, allowed, rollback);
+    });
+  }
+
+  /** Sends what was found, then says what was wrong with each request, if anything. */
+  read(request: Message<'ReadRequest'>, send: (entities: readonly Init<'Entity'>[]) => void) {
+    const allowed = this.#filter(roleOf(request));
+    return this.#turns.run(async () => {
+      const { index, store } = this.#pipeline.required();
+      const errors: Init<'Error'>[] = [];
+      for (const entity of request.entities)
+        try {
+          const found = await readEntity({ index, store, device: this.#device }, entity);
+          const visible = allowed === undefined ? found : found.filter(allowed);
+          for (let at = 0; at < visible.length; at += ENTITIES_A_MESSAGE)
+            send(visible.slice(at, at + ENTITIES_A_MESSAGE));
+          errors.push({});
+        } catch (error) {
+          errors.push(errorOf(error));
+        }
+      return errors.some((e) => e.canonicalCode !== undefined) ? errors : undefined;
+    });
+  }
+
+  /** @throws Fault */
+  setPipeline(request: Message<'SetForwardingPipelineConfigRequest'>): Promise<void> {
+    this.#requirePrimary(request);
+    return this.#turns.run(async () => {
+      await this.#pipeline.set(request);
+      if (request.action !== 'VERIFY') this.#digests.clear();
+    });
+  }
+
+  getPipeline({
+    responseType,
+  }: Message<'GetForwardingPipelineConfigRequest'>): Init<'ForwardingPipelineConfig'> | undefined {
+    const config = this.#pipeline.current()?.config;
+    if (config === undefined) return undefined;
+    const { p4info, p4DeviceConfig, cookie } = config;
+    const info = responseType === 'ALL' || responseType === 'P4INFO_AND_COOKIE';
+    const program = responseType === 'ALL' || responseType === 'DEVICE_CONFIG_AND_COOKIE';
+    return { ...(info && { p4info }), ...(program && { p4DeviceConfig }), cookie };
+  }
+
+  /** A message of a controller's stream. @throws Fault with which the stream is to end */
+  async receive(controller: Controller, message: Message<'StreamMessageRequest'>): Promise<void> {
+    if (message.arbitration !== undefined) this.arbitration.bid(controller, message.arbitration);
+    else if (message.packet !== undefined) {
+      const packetOut = message.packet;
+      await this.#complain(controller, { packetOut: { packetOut } }, () =>
+        this.#packetOut(controller, packetOut),
+      );
+    } else if (message.digestAck !== undefined) {
+      const digestListAck = message.digestAck;
+      await this.#complain(controller, { digestListAck: { digestListAck } }, () =>
+        this.#acknowledge(controller, digestListAck),
+      );
+    } else
+      await this.#complain(
+        controller,
+        message.other === undefined ? {} : { other: { other: message.other } },
+        () => {
+          throw invalid('the message is of no kind that this device knows');
+        },
+      );
+  }
+
+  /** @throws Fault NOT_FOUND for the role, PERMISSION_DENIED */
+  #requirePrimary(request: Identified): RoleFilter | undefined {
+    const role = roleOf(request);
+    const filter = this.#filter(role);
+    if (!this.arbitration.isPrimary(role, request.electionId))
+      throw denied('the election id is not the primary’s');
+    return filter;
+  }
+
+  #filter(role: string): RoleFilter | undefined {
+    const { roles } = this.#options;
+    if (role === '' || roles === undefined) return undefined;
+    const filter = roles[role];
+    if (filter === undefined) throw notFound(`there is no role ${role}`);
+    return filter;
+  }
+
+  #acceptsRole(role: Message<'Role'> | undefined): boolean {
+    if (role === undefined) return true;
+    if (this.#options.roles !== undefined && role.name !== '' && !(role.name in this.#options.roles))
+      return false;
+    return role.config === undefined || (this.#options.acceptsRoleConfig?.(role) ?? false);
+  }
+
+  async #packetOut(controller: Controller, packet: Message<'PacketOut'>): Promise<void> {
+    if (!this.arbitration.isPrimaryStream(controller)) throw denied('packets are the primary’s to send');
+    const header = this.#pipeline.required().index.headers.find('packet_out');
+    const metadata = packet.metadata.map(({ metadataId, value }) => {
+      const field = header?.fields.find(metadataId);
+      if (field === undefined) throw invalid(`there is no packet metadata ${metadataId}`);
+      return { metadataId, value: checkBytes(field, value) };
+    });
+    const given = new Set(metadata.map((m) => m.metadataId));
+    if (given.size < metadata.length || given.size < (header?.fields.size ?? 0))
+      throw invalid('each field of packet_out is given once');
+    await this.#device.packetOut?.({ payload: packet.payload, metadata });
+  }
+
+  #acknowledge(controller: Controller, ack: Message<'DigestListAck'>): void {
+    if (!this.arbitration.isPrimaryStream(controller))
+      throw denied('digests are the primary’s to acknowledge');
+    if (this.#pipeline.current()?.index.digests.find(ack.digestId) === undefined)
+      throw invalid(`there is no digest ${ack.digestId}`);
+    this.#digests.acknowledge(ack);
+  }
+
+  /** The stream stays open behind a fault of a message (section "Stream Error Reporting"). */
+  async #complain(controller: Controller, details: Init<'StreamError'>, work: () => unknown): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      controller.send({ error: { canonicalCode: error.code, message: error.message, ...details } });
+    }
+  }
+
+  #idleTimeout(entries: readonly Init<'TableEntry'>[]): void {
+    if (entries.length === 0) return;
+    const tableEntry = entries.map(
+      ({ tableId, match, priority, metadata, controllerMetadata, idleTimeoutNs }) => ({
+        tableId,
+        match,
+        priority,
+        metadata,
+        controllerMetadata,
+        idleTimeoutNs,
+      }),
+    );
+    this.#toPrimaries({
+      idleTimeoutNotification: { tableEntry, timestamp: BigInt(Date.now()) * 1_000_000n },
+    });
+  }
+
+  #toPrimaries(message: Init<'StreamMessageResponse'>): void {
+    for (const controller of this.arbitration.primaries()) controller.send(message);
+  }
+
+  close(): void {
+    this.#digests.clear();
+  }
+}

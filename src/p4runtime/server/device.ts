@@ -1,0 +1,58 @@
+import type { P4InfoIndex } from '../p4info-index.ts';
+import type { Init, Message } from '../proto/messages.ts';
+
+/** The configuration that a controller pushed, its P4Info indexed and found sound. */
+export interface DevicePipeline {
+  readonly config: Message<'ForwardingPipelineConfig'>;
+  readonly index: P4InfoIndex;
+}
+
+/** A change that has passed all checks of the standard. Byte strings are canonical, match fields in order of their ids. */
+export interface Change {
+  readonly type: 'INSERT' | 'MODIFY' | 'DELETE';
+  /** As it will be; of a deletion, as it was. */
+  readonly entity: Init<'Entity'>;
+}
+
+/** What a device tells its controllers; the server finds out whom. */
+export interface DeviceSink {
+  packetIn(packet: Init<'PacketIn'>): void;
+  /** One item of a digest; the server gathers lists and holds back what is not acknowledged. */
+  digest(digestId: number, data: Init<'P4Data'>): void;
+  /** Entries not hit for their time. */
+  idleTimeout(entries: readonly Init<'TableEntry'>[]): void;
+}
+
+type Answer<T> = T | Promise<T>;
+
+/**
+ * The data plane behind a server. The server checks requests, keeps what was written, and answers reads; the device makes
+ * it happen. Everything is optional: without any method it is a device that forwards nothing. A method refuses with a
+ * `Fault`; nothing of what it refused is kept then.
+ */
+export interface P4Device {
+  /** Could it run this? @throws Fault INVALID_ARGUMENT */
+  verify?(pipeline: DevicePipeline): Answer<void>;
+  /** Makes it run; with `keep` the entries stay (they were found to fit), else all state is gone. */
+  commit?(pipeline: DevicePipeline, keep: boolean): Answer<void>;
+  /** The program is part of the device and cannot be replaced. */
+  readonly fixedPipeline?: DevicePipeline['config'];
+  /** Entries that the program brings along; those of constant tables, or with `isConst`, cannot be changed. */
+  initialEntries?(pipeline: DevicePipeline): readonly Init<'TableEntry'>[];
+  /** The program's own default action of a table, where the P4Info does not tell it. */
+  defaultAction?(pipeline: DevicePipeline, tableId: number): Init<'TableAction'> | undefined;
+  apply?(change: Change): Answer<void>;
+  /** Live value of a cell; without it the server keeps what was written. */
+  readCounter?(counterId: number, index: number): Answer<Init<'CounterData'>>;
+  readDirectCounter?(entry: Init<'TableEntry'>): Answer<Init<'CounterData'>>;
+  /** In ns. */
+  timeSinceLastHit?(entry: Init<'TableEntry'>): Answer<bigint>;
+  packetOut?(packet: Message<'PacketOut'>): Answer<void>;
+  /** Whether a port may be watched or replicated to; without it any may. */
+  hasPort?(port: Uint8Array): boolean;
+  /** Called once, before anything else. */
+  attach?(sink: DeviceSink): void;
+}
+
+/** What a role may see and change; the default role has no such limit. */
+export type RoleFilter = (entity: Init<'Entity'>) => boolean;

@@ -1,0 +1,164 @@
+import { tableEntryKey } from '../entity-key.ts';
+import { P4RuntimeError } from '../errors.ts';
+import { P4InfoIndex } from '../p4info-index.ts';
+import type { Init, Message } from '../proto/messages.ts';
+import { v1Codec } from '../proto/registry.ts';
+import { checkAction } from './check-action.ts';
+import type { DevicePipeline, P4Device } from './device.ts';
+import { invalid, notFound, precondition, unsupported } from './fault.ts';
+import { Store } from './store.ts';
+import { prepare } from './write.ts';
+import { checkKey, programDefault, tableOf } from './write-table.ts';
+
+/** A pipeline with what was written under it. */
+export interface Loaded extends DevicePipeline {
+  readonly store: Store;
+}
+
+const updateCodec = v1Codec('Update');
+const entryCodec = v1Codec('TableEntry');
+type Config = Message<'ForwardingPipelineConfig'>;
+
+/** Which program runs, which is saved, and how one becomes the other (section "SetForwardingPipelineConfig RPC"). */
+export class PipelineState {
+  readonly #device: P4Device;
+  #running: Loaded | undefined;
+  #saved: Loaded | undefined;
+
+  constructor(device: P4Device) {
+    this.#device = device;
+    if (device.fixedPipeline !== undefined) this.#running = this.#load(device.fixedPipeline);
+  }
+
+  /** What reads and writes refer to: the saved one as soon as there is one. */
+  current(): Loaded | undefined {
+    return this.#saved ?? this.#running;
+  }
+
+  /** @throws Fault FAILED_PRECONDITION */
+  required(): Loaded {
+    const loaded = this.current();
+    if (loaded === undefined) throw precondition('no pipeline was pushed');
+    return loaded;
+  }
+
+  /** Whether writes reach the data plane at once. */
+  isLive(): boolean {
+    return this.#saved === undefined;
+  }
+
+  /** @throws Fault; nothing has changed then */
+  async set({ action, config }: Message<'SetForwardingPipelineConfigRequest'>): Promise<void> {
+    if (this.#device.fixedPipeline !== undefined) throw unsupported('the pipeline is part of the device');
+    if (action === 'COMMIT') return this.#commitSaved(config);
+    if (action === 'UNSPECIFIED' || typeof action === 'number') throw invalid('the request has no action');
+    if (config?.p4info === undefined) throw invalid('the request has no P4Info');
+    const loaded = this.#load(config);
+    await this.#device.verify?.(loaded);
+    switch (action) {
+      case 'VERIFY':
+        return;
+      case 'VERIFY_AND_SAVE':
+        this.#saved = loaded;
+        return;
+      case 'VERIFY_AND_COMMIT':
+        await this.#device.commit?.(loaded, false);
+        break;
+      case 'RECONCILE_AND_COMMIT':
+        if (this.#running === undefined) throw invalid('there is no state to keep');
+        carryOver(this.#running, loaded);
+        await this.#device.commit?.(loaded, true);
+        break;
+    }
+    this.#running = loaded;
+    this.#saved = undefined;
+  }
+
+  async #commitSaved(config: Config | undefined): Promise<void> {
+    if (config !== undefined) throw invalid('COMMIT takes no config: it realises the saved one');
+    const saved = this.#saved;
+    if (saved === undefined) throw notFound('no pipeline is saved');
+    await this.#device.commit?.(saved, false);
+    for (const entity of writtenEntities(saved.store)) await this.#device.apply?.({ type: 'INSERT', entity });
+    this.#running = saved;
+    this.#saved = undefined;
+  }
+
+  #load(config: Config): Loaded {
+    const index = indexOf(config);
+    const store = new Store((port) => this.#device.hasPort?.(port) ?? true);
+    for (const profile of index.profiles) store.tablesOfProfile.set(profile.id, profile.info.tableIds);
+    const loaded = { config, index, store };
+    for (const table of index.tables) {
+      const action = this.#device.defaultAction?.(loaded, table.id);
+      store.ownDefaults.set(table.id, { ...programDefault(table), ...(action !== undefined && { action }) });
+    }
+    for (const entry of this.#device.initialEntries?.(loaded) ?? []) addInitial(loaded, entry);
+    return loaded;
+  }
+}
+
+function indexOf(config: Config): P4InfoIndex {
+  try {
+    return new P4InfoIndex(config.p4info ?? {});
+  } catch (error) {
+    if (error instanceof P4RuntimeError) throw invalid(error.message);
+    throw error;
+  }
+}
+
+/** Entries of the program itself pass by the rules that keep controllers from changing them. */
+function addInitial({ index, store }: Loaded, init: Init<'TableEntry'>): void {
+  const entry = entryCodec.decode(entryCodec.encode(init));
+  const table = tableOf({ index, store }, entry.tableId);
+  const key = checkKey(table, entry);
+  const action =
+    entry.action?.action === undefined ? {} : { action: { action: checkAction(index, entry.action.action) } };
+  const isConst = entry.isConst || table.info.isConstTable;
+  store.entries(table.id).set(tableEntryKey(key), { ...key, ...action, isConst });
+}
+
+/** Everything written, in an order in which it can be written again. */
+export function writtenEntities(store: Store): readonly Init<'Entity'>[] {
+  const profiles = [...store.tablesOfProfile.keys()];
+  return [
+    ...profiles.flatMap((id) => [...store.members(id).values()].map((m) => ({ actionProfileMember: m }))),
+    ...profiles.flatMap((id) => [...store.groups(id).values()].map((g) => ({ actionProfileGroup: g }))),
+    ...[...store.multicast.values()].map((g) => ({
+      packetReplicationEngineEntry: { multicastGroupEntry: g },
+    })),
+    ...[...store.clones.values()].map((c) => ({ packetReplicationEngineEntry: { cloneSessionEntry: c } })),
+    ...[...store.digests].map(([digestId, config]) => ({ digestEntry: { digestId, config } })),
+    ...[...store.tables.values()].flatMap((entries) =>
+      [...entries.values()].filter((e) => !e.isConst).map((tableEntry) => ({ tableEntry })),
+    ),
+  ];
+}
+
+/** Writes the state of one pipeline into another. @throws Fault INVALID_ARGUMENT where it does not fit */
+function carryOver(from: Loaded, to: Loaded): void {
+  const put = (type: 'INSERT' | 'MODIFY', entity: Init<'Entity'>): void => {
+    const update = updateCodec.decode(updateCodec.encode({ type, entity }));
+    try {
+      prepare(to, update).commit();
+    } catch (error) {
+      throw invalid(
+        `the state does not fit the new program: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  };
+  // What the new program brings along gives way to what there was.
+  for (const entries of to.store.tables.values())
+    for (const [key, entry] of entries) if (!entry.isConst) entries.delete(key);
+  for (const entity of writtenEntities(from.store)) put('INSERT', entity);
+  for (const tableEntry of from.store.defaults.values()) put('MODIFY', { tableEntry });
+  for (const [counterId, cells] of from.store.counters)
+    for (const [index, data] of cells) put('MODIFY', { counterEntry: { counterId, index: { index }, data } });
+  for (const [meterId, cells] of from.store.meters)
+    for (const [index, config] of cells) put('MODIFY', { meterEntry: { meterId, index: { index }, config } });
+  for (const [registerId, cells] of from.store.registers)
+    for (const [index, data] of cells)
+      put('MODIFY', { registerEntry: { registerId, index: { index }, data } });
+  for (const [valueSetId, members] of from.store.valueSets)
+    put('MODIFY', { valueSetEntry: { valueSetId, members } });
+}

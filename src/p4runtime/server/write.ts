@@ -1,0 +1,102 @@
+import { status } from '@grpc/grpc-js';
+import type { Init, Message } from '../proto/messages.ts';
+import type { Change, P4Device, RoleFilter } from './device.ts';
+import { denied, errorOf, Fault, invalid, unsupported } from './fault.ts';
+import {
+  prepareCounter,
+  prepareDirect,
+  prepareMeter,
+  prepareRegister,
+  prepareValueSet,
+} from './write-cells.ts';
+import type { Prepared, WriteContext } from './write-context.ts';
+import { prepareGroup, prepareMember } from './write-profile.ts';
+import { prepareDigest, prepareReplication } from './write-replication.ts';
+import { prepareTableEntry } from './write-table.ts';
+
+/** Checks one update. @throws Fault */
+export function prepare(context: WriteContext, update: Message<'Update'>): Prepared {
+  const { type, entity = {} } = update;
+  if (type === 'UNSPECIFIED' || typeof type === 'number') throw invalid('the update has no type');
+  const e: Message<'Entity'> = entity;
+  if (e.tableEntry) return prepareTableEntry(context, type, e.tableEntry);
+  if (e.actionProfileMember) return prepareMember(context, type, e.actionProfileMember);
+  if (e.actionProfileGroup) return prepareGroup(context, type, e.actionProfileGroup);
+  if (e.counterEntry) return prepareCounter(context, type, e.counterEntry);
+  if (e.meterEntry) return prepareMeter(context, type, e.meterEntry);
+  if (e.registerEntry) return prepareRegister(context, type, e.registerEntry);
+  if (e.valueSetEntry) return prepareValueSet(context, type, e.valueSetEntry);
+  if (e.digestEntry) return prepareDigest(context, type, e.digestEntry);
+  if (e.packetReplicationEngineEntry)
+    return prepareReplication(context, type, e.packetReplicationEngineEntry);
+  if (e.directCounterEntry) {
+    const { tableEntry, data } = e.directCounterEntry;
+    return prepareDirect(context, type, tableEntry, 'counter', {
+      ...(data !== undefined && { counter: data }),
+    });
+  }
+  if (e.directMeterEntry) {
+    const { tableEntry, config } = e.directMeterEntry;
+    return prepareDirect(context, type, tableEntry, 'meter', {
+      ...(config !== undefined && { meter: config }),
+    });
+  }
+  if (e.externEntry) throw unsupported('externs');
+  throw invalid('the update has no entity');
+}
+
+interface Done {
+  readonly inverse: Change;
+  readonly undo: () => void;
+}
+
+/**
+ * Applies a batch and answers with one error an update, or undefined where all went well. CONTINUE_ON_ERROR tries every
+ * update; ROLLBACK_ON_ERROR leaves all as before behind the first fault (section "Batch Atomicity").
+ */
+export async function applyBatch(
+  context: WriteContext,
+  device: P4Device,
+  updates: readonly Message<'Update'>[],
+  allowed: RoleFilter | undefined,
+  rollback: boolean,
+): Promise<readonly Init<'Error'>[] | undefined> {
+  const errors: Init<'Error'>[] = [];
+  const done: Done[] = [];
+  let failed = false;
+  for (const update of updates) {
+    if (failed && rollback) {
+      errors.push({ canonicalCode: status.ABORTED, message: 'not tried' });
+      continue;
+    }
+    try {
+      if (allowed !== undefined && !allowed(update.entity ?? {}))
+        throw denied('the entity is not of the role');
+      const { change, inverse, commit } = prepare(context, update);
+      await device.apply?.(change);
+      done.push({ inverse, undo: commit() });
+      errors.push({});
+    } catch (error) {
+      failed = true;
+      errors.push(errorOf(error));
+    }
+  }
+  if (!failed) return undefined;
+  if (!rollback) return errors;
+  for (const { inverse, undo } of done.reverse()) {
+    await device.apply?.(inverse);
+    undo();
+  }
+  return errors.map((e) =>
+    e.canonicalCode === undefined ? { canonicalCode: status.ABORTED, message: 'taken back' } : e,
+  );
+}
+
+/** @throws Fault UNIMPLEMENTED */
+export function checkAtomicity(atomicity: Message<'WriteRequest'>['atomicity']): {
+  readonly rollback: boolean;
+} {
+  if (atomicity === 'CONTINUE_ON_ERROR') return { rollback: false };
+  if (atomicity === 'ROLLBACK_ON_ERROR') return { rollback: true };
+  throw new Fault(status.UNIMPLEMENTED, `atomicity ${atomicity}`);
+}

@@ -1,0 +1,110 @@
+import { status } from '@grpc/grpc-js';
+import { type Batch, planBatches } from './batches.ts';
+import { P4RuntimeError, type UpdateError } from './errors.ts';
+import type { Init } from './proto/messages.ts';
+import type { Session } from './session.ts';
+
+type Update = Init<'Update'>;
+
+/**
+ * Updates a Write: a failed one answers with one error an update in a trailer, and grpc-js hangs on trailers above 61 kB;
+ * servers limit metadata too (section "Batching and Ordering of Updates").
+ */
+export const MAX_BATCH = 250;
+
+/** Writes on their way at once: hides the round trip without queueing up in the device. */
+const WINDOW = 4;
+
+export interface WriteOptions {
+  /** Updates a Write, 1..250; default 250. */
+  readonly batch?: number;
+  /** Writes of one stage on their way at once; default 4. */
+  readonly window?: number;
+  /**
+   * Behind the first Write that fails: `continue` with the rest (default; every update is tried, as within a Write),
+   * `stop`, or `rollback` what was done.
+   */
+  readonly onError?: 'continue' | 'stop' | 'rollback';
+}
+
+/** What became of each update. */
+export interface WriteOutcome {
+  readonly errors: readonly UpdateError[];
+  /** Indices of updates that were never sent. */
+  readonly unsent: readonly number[];
+  /** The fault of a whole call, if there was one; its updates are among `errors` with that code. */
+  readonly fault?: P4RuntimeError;
+}
+
+/** Sends all updates and gathers what became of them; throws nothing that the device or the network causes. */
+export async function writeAll(
+  session: Session,
+  updates: readonly Update[],
+  options: WriteOptions,
+): Promise<WriteOutcome> {
+  const size = Math.min(MAX_BATCH, Math.max(1, options.batch ?? MAX_BATCH));
+  const errors: UpdateError[] = [];
+  const unsent: number[] = [];
+  let fault: P4RuntimeError | undefined;
+  let stopped = false;
+  const one = async (batch: Batch): Promise<void> => {
+    if (stopped) {
+      unsent.push(...batch.updates.map((_, i) => batch.offset + i));
+      return;
+    }
+    const error = await writeBatch(session, batch);
+    if (error === undefined) return;
+    for (const e of errorsOf(error, batch)) errors.push(e);
+    if (error.updates.length === 0) fault ??= error;
+    // A fault of the whole call would meet every other one too.
+    stopped ||= error.updates.length === 0 || (options.onError ?? 'continue') !== 'continue';
+  };
+  for (const stage of planBatches(updates, size)) await inWindow(stage, options.window ?? WINDOW, one);
+  errors.sort((a, b) => a.index - b.index);
+  return { errors, unsent, ...(fault !== undefined && { fault }) };
+}
+
+/** Runs `work` over all items, at most `width` at a time. */
+async function inWindow<T>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) await work(items[next++]!);
+  };
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(width, items.length)) }, lane));
+}
+
+async function writeBatch(session: Session, batch: Batch): Promise<P4RuntimeError | undefined> {
+  try {
+    await session.rpc().write({ ...session.identity, updates: batch.updates }, session.timeoutMs);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof P4RuntimeError)) throw error;
+    // The stream of an over-long trailer dies without a word, and the next call on it would hang too.
+    if (error.code === status.DEADLINE_EXCEEDED) session.redial(error);
+    return error;
+  }
+}
+
+const errorsOf = (error: P4RuntimeError, { offset, updates }: Batch): readonly UpdateError[] =>
+  error.updates.length > 0
+    ? error.updates.map((e) => ({ ...e, index: e.index + offset }))
+    : updates.map((update, i) => ({ index: offset + i, code: error.code, message: error.message, update }));
+
+/** The error for an outcome that is not wholly good. */
+export function outcomeError(outcome: WriteOutcome, total: number, remark = ''): P4RuntimeError | undefined {
+  const { errors, unsent, fault } = outcome;
+  if (errors.length === 0 && unsent.length === 0) return undefined;
+  const rest = unsent.length === 0 ? '' : `, ${unsent.length} were not sent`;
+  return new P4RuntimeError({
+    kind: fault?.kind ?? 'write-failed',
+    call: 'Write',
+    code: fault?.code ?? status.UNKNOWN,
+    message: `${errors.length} of ${total} updates failed${rest}${remark}${fault === undefined ? '' : `: ${fault.message}`}`,
+    updates: errors,
+    cause: fault,
+  });
+}

@@ -1,0 +1,27 @@
+/** Dividing a model along a path of nodes: see docs/plan.md. */
+import type { Model } from '../model/model.ts';
+import { modelChain } from './model-chain.ts';
+import { type PlanReport, planChain } from './plan.ts';
+import type { Topology } from './topology-schema.ts';
+
+export type { Chain, SegmentProfile } from './chain.ts';
+export { type CostModel, computeNs, defaultCost, type Work } from './cost-model.ts';
+export { planDiagnostics } from './diagnostics.ts';
+export type { NodeExplanation } from './explain.ts';
+export type { Refusal } from './find-refusals.ts';
+export { type Fit, fitCost, type Sample } from './fit.ts';
+export { cutPoints, modelChain } from './model-chain.ts';
+export {
+  type PlannedCrossing,
+  type PlannedSegment,
+  type PlanReport,
+  planChain,
+  type Totals,
+} from './plan.ts';
+export { planSvg } from './plan-svg.ts';
+export { parseTopology, readTopology } from './topology.ts';
+export { type Topology, type TopologyInput, topologySchemaText } from './topology-schema.ts';
+
+/** Plans a verified model over a checked topology. @param file of the topology, for messages */
+export const planModel = (model: Model, topology: Topology, file: string): PlanReport =>
+  planChain(modelChain(model), topology, file);

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
+import type { Model } from '../../../src/model/model.ts';
+import { interpret } from '../../../src/reference/interpreter.ts';
+import { modelOf, randomCnn, randomMlp } from '../../support/models.ts';
+import { random, randomRows } from '../../support/random.ts';
+import { exampleModel, exampleNames, exampleRows } from './examples.ts';
+import { randomModels } from './random-models.ts';
+import { simulate } from './simulate.ts';
+
+/** Rows whose output by the code of the lanes differs from the reference's. */
+function differingRows(model: Model, rows: Uint8Array, options: P4Options = {}): number {
+  const { plan, diagnostics } = planP4(model, options);
+  expect(diagnostics).toEqual([]);
+  const { from, to } = plan!.options;
+  let count = 0;
+  for (let at = 0; at < rows.length; at += plan!.inputs) {
+    const row = rows.subarray(at, at + plan!.inputs);
+    const expected = interpret(model, row, from, to);
+    if (!Buffer.from(simulate(plan!.lowered, row)).equals(expected)) count++;
+  }
+  return count;
+}
+
+describe('packed lanes give the integers of the reference', () => {
+  test('200 random dense networks, a fifth of them with static weights, a quarter without lanes', () => {
+    for (const { seed, model } of randomModels(randomMlp, 200)) {
+      const rows = randomRows(random(seed), 4, model.input.shape[0]!);
+      const lanes = seed % 4 === 3 ? 'off' : 'on';
+      const weights = seed % 5 === 0 ? 'static' : 'runtime';
+      expect(differingRows(model, rows, { lanes, weights }), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  test('100 random image networks: convolutions, pools, sums, verdicts', () => {
+    for (const { seed, model } of randomModels(randomCnn, 100)) {
+      const inputs = model.input.shape.reduce((x, y) => x * y, 1);
+      expect(differingRows(model, randomRows(random(seed), 3, inputs)), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  test.each(exampleNames)('%s, and each of its layers alone', async (name) => {
+    const model = await exampleModel(name);
+    expect(differingRows(model, exampleRows(name, model, 5))).toBe(0);
+    for (let from = 0; from < model.layers.length; from++) {
+      const type = from === 0 ? model.input : model.layers[from - 1]!.output;
+      const rows = randomRows(
+        random(from),
+        3,
+        type.shape.reduce((x, y) => x * y, 1),
+      );
+      expect(differingRows(model, rows, { from, to: from + 1 }), `layer ${from}`).toBe(0);
+    }
+  });
+
+  test('the largest input of a packet, in fields of 2048 bits', () => {
+    const inputs = 1400;
+    const weights = Int8Array.from({ length: 2 * inputs }, (_, i) => (i * 37) % 256);
+    const model = modelOf({ element: 'int8', scale: 0.1, zeroPoint: 3, shape: [inputs] }, [
+      {
+        kind: 'dense',
+        weights: Buffer.from(weights.buffer).toString('base64'),
+        weightScale: 0.01,
+        bias: [5, -5],
+        output: { element: 'int8', scale: 20, zeroPoint: 0 },
+      },
+    ]);
+    expect(differingRows(model, randomRows(random(1), 3, inputs))).toBe(0);
+  });
+});
+
+describe('layouts', () => {
+  test('a layer takes several lanes of the one before it in one multiply', async () => {
+    const { plan } = planP4(await exampleModel('digits-mlp'));
+    const [first, second] = plan!.lowered.layouts;
+    expect(first!.products).toBe(64);
+    expect(second!.words[0]!.group).toBeGreaterThan(1);
+    expect(second!.products).toBeLessThan(32);
+  });
+
+  test('without lanes there is one multiply-add a weight', async () => {
+    const { plan } = planP4(await exampleModel('digits-mlp'), { lanes: 'off' });
+    expect(plan!.lowered.layouts.map((l) => l.products)).toEqual([2048, 320]);
+  });
+
+  test('no field, parameter or expression is wider than p4c allows', async () => {
+    for (const name of exampleNames) {
+      const { plan } = planP4(await exampleModel(name));
+      const { code, input, output } = plan!.lowered;
+      const widths = [
+        ...code.scratch.map((f) => f.width),
+        ...code.stages.flatMap((s) => s.parameters.map((p) => p.width)),
+        ...input.map((f) => f.width),
+        ...output.map((f) => f.width),
+      ];
+      expect(Math.max(...widths)).toBeLessThanOrEqual(2048);
+    }
+  });
+});

@@ -1,0 +1,106 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { emitP4, PROGRAM_FILE, p4Info } from '../../../src/backends/p4/emit.ts';
+import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
+import { runP4c } from '../../../src/engines/bmv2-tools.ts';
+import type { Model } from '../../../src/model/model.ts';
+import { p4InfoText, p4runtimeRoot } from '../../../src/p4runtime/index.ts';
+import { P4_DIR } from '../../../src/paths.ts';
+import { randomCnn, randomMlp } from '../../support/models.ts';
+import { exampleModel, exampleNames } from './examples.ts';
+import { randomModels } from './random-models.ts';
+import { describeWith, P4C } from './tools.ts';
+
+const emit = (model: Model, options: P4Options = {}) => emitP4(planP4(model, options).plan!);
+
+test('the same model gives the same bytes, without a date or a path', async () => {
+  const model = await exampleModel('traffic-mlp');
+  const files = emit(model);
+  expect(files).toEqual(emit(await exampleModel('traffic-mlp')));
+  expect([...files.keys()]).toEqual([
+    'program.p4',
+    'intransit_headers.p4',
+    'intransit_pipeline.p4',
+    'intransit_tables.p4',
+    'intransit_wire.p4',
+    'p4info.txt',
+    'entries.txt',
+  ]);
+  const text = [...files.values()].join('\n');
+  expect(text).not.toContain(new Date().getFullYear().toString().concat('-'));
+  expect(text).not.toContain('/work');
+});
+
+test('one table a layer with weights, one entry a table and version', async () => {
+  const files = emit(await exampleModel('digits-mlp'));
+  const program = String(files.get(PROGRAM_FILE));
+  expect(program.match(/^ {4}table \w+/gm)).toEqual(['    table weights_0', '    table weights_1']);
+  expect(String(files.get('entries.txt')).match(/^updates/gm)).toHaveLength(5);
+});
+
+test('static weights are constants: no table, no entry but the model', async () => {
+  const files = emit(await exampleModel('digits-mlp'), { weights: 'static' });
+  expect(String(files.get(PROGRAM_FILE))).not.toContain('table weights');
+  expect(String(files.get('p4info.txt'))).not.toContain('weights_');
+  expect(String(files.get('entries.txt')).match(/^updates/gm)).toHaveLength(3);
+});
+
+describeWith([P4C], 'p4c', () => {
+  /** Compiles in a folder of its own; what p4c says, and the P4Info that it makes. */
+  async function compile(files: ReadonlyMap<string, string | Uint8Array>, program = PROGRAM_FILE) {
+    const folder = mkdtempSync(join(tmpdir(), 'intransit-p4c-'));
+    try {
+      for (const [name, content] of files) writeFileSync(join(folder, name), content);
+      const p4info = join(folder, 'p4c.bin');
+      const { ok, log } = await runP4c(join(folder, program), join(folder, 'program.json'), p4info);
+      expect({ ok, log }).toEqual({ ok: true, log: '' });
+      const type = p4runtimeRoot.lookupType('p4.config.v1.P4Info');
+      return type.toObject(type.decode(readFileSync(p4info)), { enums: String, longs: Number });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Both as protobuf text, tables and actions in order of their ids. */
+  function expectEqual(theirs: Record<string, unknown>, model: Model, options: P4Options): void {
+    const byId = (list: unknown) =>
+      (list as { preamble: { id: number } }[]).sort((a, b) => a.preamble.id - b.preamble.id);
+    const sorted = { ...theirs, tables: byId(theirs.tables), actions: byId(theirs.actions) };
+    expect(p4InfoText(sorted as never)).toBe(p4InfoText(p4Info(planP4(model, options).plan!)));
+  }
+
+  test.each(exampleNames)('compiles %s without a warning, and agrees on the P4Info', async (name) => {
+    const model = await exampleModel(name);
+    expectEqual(await compile(emit(model)), model, {});
+  });
+
+  test('static weights', async () => {
+    const model = await exampleModel('traffic-mlp');
+    expectEqual(await compile(emit(model, { weights: 'static' })), model, { weights: 'static' });
+  });
+
+  test('a layer in the middle', async () => {
+    const model = await exampleModel('traffic-mlp');
+    const options = { from: 1, to: 2, lanes: 'off' } as const;
+    expectEqual(await compile(emit(model, options)), model, options);
+  });
+
+  test('random networks, small ones: p4c takes some 15 ms an operation', async () => {
+    let compiled = 0;
+    for (const { seed, model } of randomModels((s) => (s % 2 === 0 ? randomMlp(s) : randomCnn(s)), 100)) {
+      const products = planP4(model).plan!.lowered.layouts.reduce((sum, l) => sum + l.products, 0);
+      if (products < 10 || products > 80) continue;
+      expectEqual(await compile(emit(model)), model, {});
+      if (++compiled === 6) return;
+      expect(seed).toBeLessThan(100);
+    }
+  });
+
+  test('the hand-written parts compile alone, around a layer that does nothing', async () => {
+    const names = ['headers', 'pipeline', 'tables', 'wire', 'example'].map((n) => `intransit_${n}.p4`);
+    const files = new Map(names.map((name) => [name, readFileSync(join(P4_DIR, name))]));
+    await compile(files, 'intransit_pipeline.p4');
+  });
+});

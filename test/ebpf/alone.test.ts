@@ -1,0 +1,37 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'vitest';
+import { compileBpf, probeClang } from '../../src/bpf/index.ts';
+import { EBPF_DIR } from '../../src/paths.ts';
+import { temporaryFolder } from '../../src/temporary.ts';
+
+const clang = await probeClang();
+const missing = clang.answer === 'supported' ? undefined : clang.reason;
+
+/** What a program defines before it includes the headers. */
+const SHAPES = [
+  'PORT=1',
+  'FIRST_LAYER=0',
+  'NEXT_LAYER=1',
+  'LAYER_COUNT=1',
+  'INPUT_ELEMENT=INTRANSIT_ELEMENT_INT8',
+  'INPUTS=5',
+  'OUTPUT_ELEMENT=INTRANSIT_ELEMENT_INT8',
+  'OUTPUTS=3',
+  'SCRATCH_BYTES=8',
+].map((define) => `-DINTRANSIT_${define}`);
+
+describe.skipIf(missing !== undefined)(
+  `hand-written eBPF compiles alone${missing ? ` (skipped: ${missing})` : ''}`,
+  () => {
+    for (const name of readdirSync(EBPF_DIR)) {
+      it(name, async () => {
+        using folder = temporaryFolder();
+        const source = join(folder.path, 'alone.c');
+        writeFileSync(source, `#include "${name}"\n`);
+        const flags = [...SHAPES, '-Wno-unused-function'];
+        await compileBpf(source, join(folder.path, 'alone.o'), { includeDirs: [EBPF_DIR], flags });
+      });
+    }
+  },
+);

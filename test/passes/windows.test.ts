@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  fitRequantiser,
+  halfUpRounding,
+  onnxRounding,
+  type Requantiser,
+  requantise,
+} from '../../src/model/requantiser.ts';
+import type { Interval } from '../../src/model/tensor.ts';
+import { type ClampWindow, clampWindows } from '../../src/passes/windows.ts';
+
+const clamp = (x: number, { from, to }: ClampWindow) => Math.max(from, Math.min(to, x));
+
+/** The window form, exact. */
+function windowed(w: ClampWindow, r: Requantiser, acc: number): number {
+  const sum = BigInt(clamp(acc, w) - w.from) * BigInt(w.multiplier) + BigInt(w.offset);
+  return r.min + Number(sum >> BigInt(r.shift));
+}
+
+/** Accumulators worth trying: all of a short range; ends, steps and some between of a long one. */
+function accumulators({ lo, hi }: Interval, w: ClampWindow): number[] {
+  if (hi - lo < 3000) return Array.from({ length: hi - lo + 1 }, (_, i) => lo + i);
+  const near = [lo, hi, w.from, w.to, 0].flatMap((x) => [x - 2, x - 1, x, x + 1, x + 2]);
+  const spread = Array.from({ length: 500 }, (_, i) => lo + Math.floor(((hi - lo) * i) / 499));
+  const inside = Array.from({ length: 1500 }, (_, i) => w.from + Math.floor(((w.to - w.from) * i) / 1499));
+  return [...near, ...spread, ...inside].filter((x) => x >= lo && x <= hi);
+}
+
+function agree(r: Requantiser, ranges: readonly Interval[]): boolean {
+  const windows = clampWindows(r, ranges);
+  if (windows === undefined) return false;
+  for (const [c, w] of windows.entries()) {
+    const top = BigInt(w.to - w.from) * BigInt(w.multiplier) + BigInt(w.offset);
+    expect(w.offset).toBeGreaterThanOrEqual(0);
+    expect(top < BigInt(r.max - r.min + 1) << BigInt(r.shift)).toBe(true);
+    expect(w.from >= ranges[c]!.lo && w.to <= ranges[c]!.hi && w.from <= w.to).toBe(true);
+    for (const acc of accumulators(ranges[c]!, w))
+      if (windowed(w, r, acc) !== requantise(r, c, acc)) expect.fail(`channel ${c}, accumulator ${acc}`);
+  }
+  return true;
+}
+
+const elements = fc.constantFrom({ lo: 0, hi: 255 }, { lo: -128, hi: 127 });
+const ranges = fc
+  .tuple(
+    fc.integer({ min: -(2 ** 30), max: 2 ** 30 }),
+    fc.oneof(fc.nat(500), fc.nat(2 ** 16), fc.nat(2 ** 30)),
+  )
+  .map(([lo, width]): Interval => ({ lo, hi: lo + width }));
+const clamps = fc
+  .tuple(elements, fc.nat(255), fc.nat(255))
+  .map(([{ lo }, a, b]) => ({ min: lo + Math.min(a, b), max: lo + Math.max(a, b) }));
+
+describe('clampWindows', () => {
+  it('equals requantise at every accumulator, for fitted requantisers of channels of any scale', () =>
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(ranges, fc.double({ min: -6, max: 1, noNaN: true }), fc.integer({ min: -128, max: 255 })),
+          {
+            minLength: 1,
+            maxLength: 4,
+          },
+        ),
+        clamps,
+        fc.boolean(),
+        (channels, { min, max }, onnx) => {
+          const sources = channels.map(([, exponent, zero]) =>
+            onnx ? onnxRounding(10 ** exponent, 1, 1, zero) : halfUpRounding(10 ** exponent, zero),
+          );
+          const all = channels.map(([range]) => range);
+          agree(fitRequantiser(sources, all, min, max), all);
+        },
+      ),
+      { numRuns: 300 },
+    ));
+
+  it('equals requantise, or says that there is no such form, for any integers', () => {
+    let found = 0;
+    fc.assert(
+      fc.property(
+        ranges,
+        fc.nat(2 ** 20),
+        fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
+        fc.integer({ min: 0, max: 44 }),
+        clamps,
+        (range, multiplier, offset, shift, { min, max }) => {
+          const exactness = { channels: 0, accumulators: 0, total: 0 };
+          const r = { multiplier: [multiplier], offset: [offset], shift, min, max, exactness };
+          if (agree(r, [range])) found++;
+        },
+      ),
+      { numRuns: 1000 },
+    );
+    expect(found).toBeGreaterThan(300);
+  });
+
+  it('gives none where the offset would be no exact number', () => {
+    const exactness = { channels: 0, accumulators: 0, total: 0 };
+    const r = { multiplier: [1], offset: [1], shift: 45, min: -128, max: 127, exactness };
+    expect(clampWindows(r, [{ lo: -100, hi: 100 }])).toBeUndefined();
+  });
+
+  it('gives none for a channel that leaps over a clamp', () => {
+    const exactness = { channels: 0, accumulators: 0, total: 0 };
+    const r = { multiplier: [10], offset: [0], shift: 0, min: 0, max: 255, exactness };
+    expect(clampWindows(r, [{ lo: -3, hi: 25 }])).toBeDefined();
+    expect(clampWindows({ ...r, offset: [5] }, [{ lo: -3, hi: 25 }])).toBeUndefined();
+    expect(clampWindows(r, [{ lo: -3, hi: 26 }])).toBeUndefined();
+  });
+});

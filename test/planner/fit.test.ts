@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest';
+import { computeNs, defaultCost } from '../../src/planner/cost-model.ts';
+import { fitCost, type Sample } from '../../src/planner/fit.ts';
+import { random } from '../support/random.ts';
+
+const sample = (multiplies: number, neurons: number, ns: number): Sample => ({
+  work: { multiplies, neurons },
+  ns,
+});
+
+describe('fitCost', () => {
+  it('finds the coefficients behind exact samples', () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const r = random(seed);
+      const [fixed, a, b] = [r.next() * 100 + 1, r.next(), r.next() * 5];
+      const samples = Array.from({ length: 6 }, () => {
+        const [m, n] = [r.int(1, 10_000), r.int(1, 500)];
+        return sample(m, n, fixed + a * m + b * n);
+      });
+      const fit = fitCost(samples);
+      expect(fit.fixedNs).toBeCloseTo(fixed, 4);
+      expect(fit.multiplyNs).toBeCloseTo(a, 6);
+      expect(fit.neuronNs).toBeCloseTo(b, 5);
+      expect(fit.worstError).toBeLessThan(1e-6);
+    }
+  });
+
+  it('keeps coefficients from falling below zero', () => {
+    // A straight line would cross zero between the two.
+    const fit = fitCost([sample(1, 10, 1), sample(10, 10, 1000), sample(20, 10, 2100)]);
+    expect(Math.min(fit.fixedNs, fit.multiplyNs, fit.neuronNs)).toBeGreaterThanOrEqual(0);
+  });
+
+  it('makes do with one sample, and with samples that cannot be told apart', () => {
+    expect(fitCost([sample(100, 0, 50)]).worstError).toBeCloseTo(0);
+    expect(fitCost([sample(10, 10, 5), sample(20, 20, 10)]).worstError).toBeCloseTo(0);
+  });
+
+  it('is least squares: no nearby coefficients are better', () => {
+    const samples = [
+      sample(700, 32, 268),
+      sample(176, 32, 109),
+      sample(8640, 768, 3224),
+      sample(416, 55, 195),
+    ];
+    const fit = fitCost(samples);
+    const residual = (c: readonly number[]) =>
+      samples.reduce(
+        (s, { work, ns }) => s + ((c[0]! + c[1]! * work.multiplies + c[2]! * work.neurons) / ns - 1) ** 2,
+        0,
+      );
+    const at = [fit.fixedNs, fit.multiplyNs, fit.neuronNs];
+    for (let k = 0; k < 3; k++)
+      for (const factor of [0.99, 1.01])
+        expect(residual(at.map((c, i) => (i === k ? c * factor : c)))).toBeGreaterThanOrEqual(
+          residual(at) - 1e-12,
+        );
+  });
+});
+
+describe('the default cost models', () => {
+  it('come from measurements, and say which', () => {
+    for (const kind of ['edge', 'worker', 'xdp', 'v1model'] as const) {
+      expect(defaultCost(kind)!.origin).toContain('measurements');
+      expect(computeNs(defaultCost(kind)!, { macs: 768, multiplies: 500, neurons: 40 }, 0)).toBeGreaterThan(
+        0,
+      );
+    }
+    expect(defaultCost('tna')).toBeUndefined();
+  });
+
+  it('give the measured figures of BMv2 back', () => {
+    const m = defaultCost('v1model')!;
+    const us = (multiplies: number, neurons: number) =>
+      (m.packetNs + computeNs(m, { macs: 0, multiplies, neurons }, 0)) / 1000;
+    expect(us(64 + 32, 42)).toBeCloseTo(49.4);
+    expect(us(10 + 32, 48)).toBeCloseTo(34.4);
+  });
+
+  it('take twice as long at half load', () => {
+    const m = defaultCost('xdp')!;
+    const work = { macs: 1, multiplies: 100, neurons: 10 };
+    expect(computeNs(m, work, 0.5)).toBeCloseTo(2 * computeNs(m, work, 0));
+  });
+});

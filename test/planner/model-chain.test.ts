@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { programScratchBytes } from '../../src/backends/xdp/emit.ts';
+import { xdpNeeds } from '../../src/backends/xdp/needs.ts';
+import { multiplies, planXdp } from '../../src/backends/xdp/plan.ts';
+import { encodeWeights } from '../../src/backends/xdp/weights.ts';
+import { importModel } from '../../src/import/index.ts';
+import { cutPoints, modelChain } from '../../src/planner/model-chain.ts';
+import { modelOf } from '../support/models.ts';
+
+describe('cutPoints', () => {
+  const output = { element: 'uint8' as const, scale: 1 };
+  const dense = (name: string) => ({
+    kind: 'dense' as const,
+    name,
+    weights: Array.from({ length: 16 }, (_, i) => i - 8),
+    weightScale: 0.01,
+    output,
+  });
+  const input = { element: 'uint8' as const, shape: [4], scale: 1 };
+
+  it('are everywhere in a plain chain', () => {
+    expect(cutPoints(modelOf(input, [dense('a'), dense('b'), dense('c')]))).toEqual([0, 1, 2, 3]);
+  });
+
+  it('are not between the ends of a residual connection', () => {
+    const add = { kind: 'add' as const, name: 'sum', inputs: ['c', 'a'] as [string, string], output };
+    // The output of a feeds b and the sum: behind b and behind c two values are alive.
+    const layers = [dense('a'), dense('b'), dense('c'), add, dense('d')];
+    expect(cutPoints(modelOf(input, layers))).toEqual([0, 1, 4, 5]);
+  });
+
+  it('are not behind the first layer where the input itself is added later', () => {
+    const add = { kind: 'add' as const, name: 'sum', inputs: ['a', 'input'] as [string, string], output };
+    expect(cutPoints(modelOf(input, [dense('a'), add, dense('b')]))).toEqual([0, 2, 3]);
+  });
+});
+
+describe('profiles of segments', () => {
+  it.each(['digits-mlp', 'traffic-mlp', 'digits-cnn'])(
+    'of %s equal what the XDP backend says of each',
+    async (name) => {
+      const { model } = await importModel(`examples/${name}.onnx`);
+      const chain = modelChain(model);
+      for (let from = 0; from < chain.cuts.length; from++)
+        for (let to = from + 1; to < chain.cuts.length; to++) {
+          const plan = planXdp(model, { from: chain.cuts[from]!, to: chain.cuts[to]!, mtu: 65_535 }).plan!;
+          const { work, needs } = chain.profile('xdp', from, to);
+          expect(work.multiplies).toBe(plan.layers.reduce((sum, p) => sum + multiplies(p), 0));
+          for (const need of xdpNeeds(plan))
+            if (!need.layer && need.resource !== 'packet')
+              expect(
+                needs.find((n) => n.resource === need.resource)?.need,
+                `${need.resource} ${from}..${to}`,
+              ).toBe(need.need);
+          const memory = 2 * encodeWeights(plan).length + programScratchBytes(plan);
+          expect(needs.find((n) => n.resource === 'memory')?.need).toBe(memory);
+          expect(chain.confirm('xdp', from, to)).toEqual([]);
+        }
+    },
+  );
+
+  it('know tables and words of the P4 backend', async () => {
+    const { model } = await importModel('examples/digits-mlp.onnx');
+    const { work, needs, unsupported } = modelChain(model).profile('v1model', 0, 2);
+    expect(unsupported).toEqual([]);
+    expect(work.multiplies).toBe(64 + 32);
+    expect(needs.find((n) => n.resource === 'tables')?.need).toBe(2);
+    expect(needs.find((n) => n.resource === 'memory')?.need).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dense-plain, layers 0..3 of 3
+ *
+ * layer 0 hidden: dense -> int8[7]
+ * layer 1 logits: dense -> int8[3]
+ * layer 2 verdict: argmax -> uint8[2]
+ *
+ * Made by intransit. Build: clang -O2 -g -target bpf -mcpu=v3 -c program.c
+ */
+#include <linux/types.h>
+
+#define INTRANSIT_PORT 18858
+#define INTRANSIT_FIRST_LAYER 0
+#define INTRANSIT_NEXT_LAYER 3
+#define INTRANSIT_LAYER_COUNT 3
+#define INTRANSIT_INPUT_ELEMENT INTRANSIT_ELEMENT_UINT8
+#define INTRANSIT_INPUTS 6
+#define INTRANSIT_OUTPUT_ELEMENT INTRANSIT_ELEMENT_UINT8
+#define INTRANSIT_OUTPUTS 2
+#define INTRANSIT_SCRATCH_BYTES 32
+#define INTRANSIT_RESULT_AT 24
+
+#include "intransit_xdp.h"
+#include "intransit_lanes.h"
+
+struct intransit_weights {
+	__u64 layer0_start[7] __attribute__((aligned(8))); /* what the sums begin with */
+	__s8 layer0_weights[42] __attribute__((aligned(8))); /* 6 of each output */
+	__u64 layer0_multiplier[7] __attribute__((aligned(8))); /* of the requantisation */
+	__u64 layer0_offset[7] __attribute__((aligned(8))); /* likewise */
+	__u64 layer1_start[3] __attribute__((aligned(8))); /* what the sums begin with */
+	__s8 layer1_weights[21] __attribute__((aligned(8))); /* 7 of each output */
+	__u64 layer1_multiplier[3] __attribute__((aligned(8))); /* of the requantisation */
+	__u64 layer1_offset[3] __attribute__((aligned(8))); /* likewise */
+};
+
+/* Two versions of the weights side by side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, INTRANSIT_SLOTS);
+	__type(key, __u32);
+	__type(value, struct intransit_weights);
+} weights SEC(".maps");
+
+/* hidden: dense, 6 taps, 7 outputs; one multiply a weight */
+static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intransit_weights *w)
+{
+	{
+		const __s8 *k = w->layer0_weights + 0;
+		const __u64 *multiplier = w->layer0_multiplier + 0, *offset = w->layer0_offset + 0;
+		__s64 sum = *(w->layer0_start + 0);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[0] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 20, 0, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer0_weights + 6;
+		const __u64 *multiplier = w->layer0_multiplier + 1, *offset = w->layer0_offset + 1;
+		__s64 sum = *(w->layer0_start + 1);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[1] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 20, 0, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer0_weights + 12;
+		const __u64 *multiplier = w->layer0_multiplier + 2, *offset = w->layer0_offset + 2;
+		__s64 sum = *(w->layer0_start + 2);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[2] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 20, 0, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer0_weights + 18;
+		const __u64 *multiplier = w->layer0_multiplier + 3, *offset = w->layer0_offset + 3;
+		__s64 sum = *(w->layer0_start + 3);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[3] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 20, 0, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer0_weights + 24;
+		const __u64 *multiplier = w->layer0_multiplier + 4, *offset = w->layer0_offset + 4;
+		__s64 sum = *(w->layer0_start + 4);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[4] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 20, 0, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer0_weights + 30;
+		const __u64 *multiplier = w->layer0_multiplier + 5, *offset = w->layer0_offset + 5;
+		__s64 sum = *(w->layer0_start + 5);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[5] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 20, 0, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer0_weights + 36;
+		const __u64 *multiplier = w->layer0_multiplier + 6, *offset = w->layer0_offset + 6;
+		__s64 sum = *(w->layer0_start + 6);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[6] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 20, 0, 127) - -128;
+	}
+}
+
+/* logits: dense, 7 taps, 3 outputs; one multiply a weight */
+static __always_inline void layer1(const __u8 *from, __u8 *to, const struct intransit_weights *w)
+{
+	{
+		const __s8 *k = w->layer1_weights + 0;
+		const __u64 *multiplier = w->layer1_multiplier + 0, *offset = w->layer1_offset + 0;
+		__s64 sum = *(w->layer1_start + 0);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 7; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[0] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 19, -128, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer1_weights + 7;
+		const __u64 *multiplier = w->layer1_multiplier + 1, *offset = w->layer1_offset + 1;
+		__s64 sum = *(w->layer1_start + 1);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 7; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[1] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 19, -128, 127) - -128;
+	}
+	{
+		const __s8 *k = w->layer1_weights + 14;
+		const __u64 *multiplier = w->layer1_multiplier + 2, *offset = w->layer1_offset + 2;
+		__s64 sum = *(w->layer1_start + 2);
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 7; t++) {
+			__u64 v = from[t];
+			sum += (__s64)v * k[t];
+			INTRANSIT_OPAQUE(sum);
+		}
+		to[2] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 19, -128, 127) - -128;
+	}
+}
+
+/* verdict: argmax */
+static __always_inline void layer2(const __u8 *from0, __u8 *to, const struct intransit_weights *w)
+{
+	__s64 best = -512 * 65536, second = best;
+
+#pragma clang loop unroll_count(4)
+	for (int i = 0; i < 3; i++) {
+		__s64 key = ((__s64)from0[i] << 16) + (0xffff - i);
+		__s64 most = intransit_max(best, key);
+
+		second = intransit_max(second, best + key - most);
+		best = most;
+	}
+	to[0] = 0xffff - (best & 0xffff);
+	to[1] = intransit_clamp((best >> 16) - (second >> 16), 0, 255);
+}
+
+static __always_inline int intransit_infer(const __u8 *payload, __u8 *bytes, __u32 slot)
+{
+	const struct intransit_weights *w = bpf_map_lookup_elem(&weights, &slot);
+	
+	if (!w)
+		return -1;
+	layer0(payload, bytes + 8, w);
+	layer1(bytes + 8, bytes + 16, w);
+	layer2(bytes + 16, bytes + 24, w);
+	return 0;
+}
+
+#ifndef INTRANSIT_BENCH
+SEC("xdp")
+int intransit(struct xdp_md *ctx)
+{
+	struct intransit_packet *packet = (void *)(long)ctx->data;
+	struct intransit_scratch *s;
+	enum intransit_verdict verdict;
+	__u32 slot = 0, zero = 0;
+
+	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &slot);
+	if (verdict != INTRANSIT_COMPUTED)
+		return intransit_pass(verdict);
+	s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, slot))
+		return intransit_pass(INTRANSIT_FAILED);
+	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, slot);
+}
+#else
+/* The layers alone, on the same bytes of the packet: what the benchmark times. */
+SEC("xdp")
+int intransit(struct xdp_md *ctx)
+{
+	const __u8 *packet = (void *)(long)ctx->data;
+	struct intransit_scratch *s;
+	__u32 zero = 0;
+
+	s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!s || packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (const __u8 *)(long)ctx->data_end ||
+	    intransit_infer(packet + INTRANSIT_PAYLOAD_AT, s->bytes, 0))
+		return XDP_ABORTED;
+	return XDP_DROP;
+}
+#endif
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

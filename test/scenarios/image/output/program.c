@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image, layers 0..4 of 4
+ *
+ * layer 0 conv: conv2d -> int8[2x4x4]
+ * layer 1 pool: maxPool -> int8[2x2x2]
+ * layer 2 mean: averagePool -> int8[2x1x1]
+ * layer 3 fc: dense -> int8[4]
+ *
+ * Made by intransit. Build: clang -O2 -g -target bpf -mcpu=v3 -c program.c
+ */
+#include <linux/types.h>
+
+#define INTRANSIT_PORT 18858
+#define INTRANSIT_FIRST_LAYER 0
+#define INTRANSIT_NEXT_LAYER 4
+#define INTRANSIT_LAYER_COUNT 4
+#define INTRANSIT_INPUT_ELEMENT INTRANSIT_ELEMENT_UINT8
+#define INTRANSIT_INPUTS 32
+#define INTRANSIT_OUTPUT_ELEMENT INTRANSIT_ELEMENT_INT8
+#define INTRANSIT_OUTPUTS 4
+#define INTRANSIT_SCRATCH_BYTES 128
+#define INTRANSIT_RESULT_AT 120
+
+#include "intransit_xdp.h"
+#include "intransit_lanes.h"
+
+struct intransit_weights {
+	__u64 layer0_start[1] __attribute__((aligned(8))); /* what the sums begin with */
+	__u64 layer0_top[1] __attribute__((aligned(8))); /* largest sum that matters */
+	__u64 layer0_weights[18] __attribute__((aligned(8))); /* 18 taps of each block of words (1) */
+	__u64 layer0_multiplier[2] __attribute__((aligned(8))); /* of the requantisation */
+	__u64 layer0_offset[2] __attribute__((aligned(8))); /* likewise */
+	__u64 layer2_multiplier[1] __attribute__((aligned(8))); /* of the requantisation */
+	__u64 layer2_offset[1] __attribute__((aligned(8))); /* likewise */
+	__u64 layer3_start[1] __attribute__((aligned(8))); /* what the sums begin with */
+	__u64 layer3_top[1] __attribute__((aligned(8))); /* largest sum that matters */
+	__u64 layer3_weights[2] __attribute__((aligned(8))); /* 2 taps of each block of words (1) */
+	__u64 layer3_multiplier[4] __attribute__((aligned(8))); /* of the requantisation */
+	__u64 layer3_offset[4] __attribute__((aligned(8))); /* likewise */
+};
+
+/* Two versions of the weights side by side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, INTRANSIT_SLOTS);
+	__type(key, __u32);
+	__type(value, struct intransit_weights);
+} weights SEC(".maps");
+
+/* conv: conv2d, 18 taps, 2 outputs; 3 lanes of 21 bits, 1 words */
+static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intransit_weights *w)
+{
+#pragma clang loop unroll(disable)
+	for (int py = 0; py < 4; py++)
+#pragma clang loop unroll(disable)
+	for (int px = 0; px < 4; px++) {
+		const __u8 *in = from + 0 + py * 12 + px * 2;
+		__u8 *out = to + 0 + py * 8 + px * 2;
+
+	{
+		const struct intransit_weights *here = w;
+
+		INTRANSIT_OPAQUE(here);
+		const __u64 *start = here->layer0_start + 0, *k = here->layer0_weights + 0;
+		const __u64 *multiplier = here->layer0_multiplier + 0, *offset = here->layer0_offset + 0;
+		const __u64 *top = here->layer0_top + 0;
+		__u64 a0 = start[0];
+
+#pragma clang loop unroll(full)
+		for (int r = 0; r < 3; r++)
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 6; t++) {
+			__u64 v = in[r * 12 + t];
+			a0 += v * k[(r * 6 + t) * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
+		}
+
+		a0 = intransit_clamp_lanes(a0, top[0], 20, 0x40000200001ULL);
+		out[0] = (intransit_lane(a0, 0, 20) * multiplier[0] + offset[0]) >> 40;
+		out[1] = (intransit_lane(a0, 21, 20) * multiplier[1] + offset[1]) >> 40;
+	}
+	}
+}
+
+/* pool: maxPool */
+static __always_inline void layer1(const __u8 *from0, __u8 *to, const struct intransit_weights *w)
+{
+#pragma clang loop unroll(disable)
+	for (int py = 0; py < 2; py++)
+#pragma clang loop unroll(disable)
+	for (int px = 0; px < 2; px++)
+#pragma clang loop unroll(disable)
+	for (int c = 0; c < 2; c++) {
+		const __u8 *in = from0 + 0 + py * 16 + px * 4 + c;
+		__s64 most = 0;
+#pragma clang loop unroll(full)
+		for (int r = 0; r < 2; r++)
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 2; t++) {
+			int at = r * 8 + t * 2;
+			most = intransit_max(most, in[at]);
+		}
+		to[0 + py * 4 + px * 2 + c] = most;
+	}
+}
+
+/* mean: averagePool */
+static __always_inline void layer2(const __u8 *from0, __u8 *to, const struct intransit_weights *w)
+{
+#pragma clang loop unroll(disable)
+	for (int py = 0; py < 1; py++)
+#pragma clang loop unroll(disable)
+	for (int px = 0; px < 1; px++)
+#pragma clang loop unroll(disable)
+	for (int c = 0; c < 2; c++) {
+		const __u8 *in = from0 + 0 + py * 8 + px * 4 + c;
+		__s64 sum = 0;
+#pragma clang loop unroll(full)
+		for (int r = 0; r < 2; r++)
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 2; t++) {
+			int at = r * 4 + t * 2;
+			sum += in[at];
+		}
+		to[0 + py * 2 + px * 2 + c] = intransit_clamp(((sum - 496) * (__s64)w->layer2_multiplier[0] + (__s64)w->layer2_offset[0]) >> 21, -128, 127) - -128;
+	}
+}
+
+/* fc: dense, 2 taps, 4 outputs; 4 lanes of 16 bits, 1 words */
+static __always_inline void layer3(const __u8 *from, __u8 *to, const struct intransit_weights *w)
+{
+	{
+		const __u64 *start = w->layer3_start + 0, *k = w->layer3_weights + 0;
+		const __u64 *multiplier = w->layer3_multiplier + 0, *offset = w->layer3_offset + 0;
+		const __u64 *top = w->layer3_top + 0;
+		__u64 a0 = start[0];
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 2; t++) {
+			__u64 v = from[t];
+			a0 += v * k[t * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
+		}
+
+		a0 = intransit_clamp_lanes(a0, top[0], 15, 0x1000100010001ULL);
+		to[0] = (intransit_lane(a0, 0, 15) * multiplier[0] + offset[0]) >> 40;
+		to[1] = (intransit_lane(a0, 16, 15) * multiplier[1] + offset[1]) >> 40;
+		to[2] = (intransit_lane(a0, 32, 15) * multiplier[2] + offset[2]) >> 40;
+		to[3] = (intransit_lane(a0, 48, 16) * multiplier[3] + offset[3]) >> 40;
+	}
+}
+
+static __always_inline int intransit_infer(const __u8 *payload, __u8 *bytes, __u32 slot)
+{
+	const struct intransit_weights *w = bpf_map_lookup_elem(&weights, &slot);
+	
+	if (!w)
+		return -1;
+	#pragma clang loop unroll_count(8)
+	for (int i = 0; i < 9; i++) { /* border of value 0 */
+		((__u64 *)(bytes + 0))[i] = 0x0909090909090909ULL;
+		asm volatile("" : : : "memory");
+	}
+	for (int c = 0; c < 2; c++)
+		for (int y = 0; y < 4; y++)
+			for (int x = 0; x < 4; x++) {
+				bytes[14 + y * 12 + x * 2 + c] = payload[(c * 4 + y) * 4 + x];
+				asm volatile("" : : : "memory");
+			}
+	layer0(bytes + 0, bytes + 72, w);
+	layer1(bytes + 72, bytes + 104, w);
+	layer2(bytes + 104, bytes + 112, w);
+	layer3(bytes + 112, bytes + 120, w);
+	return 0;
+}
+
+#ifndef INTRANSIT_BENCH
+SEC("xdp")
+int intransit(struct xdp_md *ctx)
+{
+	struct intransit_packet *packet = (void *)(long)ctx->data;
+	struct intransit_scratch *s;
+	enum intransit_verdict verdict;
+	__u32 slot = 0, zero = 0;
+
+	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &slot);
+	if (verdict != INTRANSIT_COMPUTED)
+		return intransit_pass(verdict);
+	s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, slot))
+		return intransit_pass(INTRANSIT_FAILED);
+	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, slot);
+}
+#else
+/* The layers alone, on the same bytes of the packet: what the benchmark times. */
+SEC("xdp")
+int intransit(struct xdp_md *ctx)
+{
+	const __u8 *packet = (void *)(long)ctx->data;
+	struct intransit_scratch *s;
+	__u32 zero = 0;
+
+	s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!s || packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (const __u8 *)(long)ctx->data_end ||
+	    intransit_infer(packet + INTRANSIT_PAYLOAD_AT, s->bytes, 0))
+		return XDP_ABORTED;
+	return XDP_DROP;
+}
+#endif
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * steep-scalar, layers 0..1 of 1
+ *
+ * layer 0 layer0: dense -> int8[2]
+ *
+ * Made by intransit. Build: clang -O2 -g -target bpf -mcpu=v3 -c program.c
+ */
+#include <linux/types.h>
+
+#define INTRANSIT_PORT 18858
+#define INTRANSIT_FIRST_LAYER 0
+#define INTRANSIT_NEXT_LAYER 1
+#define INTRANSIT_LAYER_COUNT 1
+#define INTRANSIT_INPUT_ELEMENT INTRANSIT_ELEMENT_UINT8
+#define INTRANSIT_INPUTS 2
+#define INTRANSIT_OUTPUT_ELEMENT INTRANSIT_ELEMENT_INT8
+#define INTRANSIT_OUTPUTS 2
+#define INTRANSIT_SCRATCH_BYTES 16
+#define INTRANSIT_RESULT_AT 8
+
+#include "intransit_xdp.h"
+#include "intransit_lanes.h"
+
+struct intransit_weights {
+	__u64 layer0_start[1] __attribute__((aligned(8))); /* what the sums begin with */
+	__u64 layer0_weights[2] __attribute__((aligned(8))); /* 2 taps of each block of words (1) */
+	__u64 layer0_multiplier[2] __attribute__((aligned(8))); /* of the requantisation */
+	__u64 layer0_offset[2] __attribute__((aligned(8))); /* likewise */
+};
+
+/* Two versions of the weights side by side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, INTRANSIT_SLOTS);
+	__type(key, __u32);
+	__type(value, struct intransit_weights);
+} weights SEC(".maps");
+
+/* layer0: dense, 2 taps, 2 outputs; 4 lanes of 16 bits, 1 words */
+static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intransit_weights *w)
+{
+	{
+		const __u64 *start = w->layer0_start + 0, *k = w->layer0_weights + 0;
+		const __u64 *multiplier = w->layer0_multiplier + 0, *offset = w->layer0_offset + 0;
+		__u64 a0 = start[0];
+
+#pragma clang loop unroll(full)
+		for (int t = 0; t < 2; t++) {
+			__u64 v = from[t];
+			a0 += v * k[t * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
+		}
+
+		to[0] = intransit_clamp((__s64)(intransit_lane(a0, 0, 16) * multiplier[0] + offset[0]) >> 0, -128, 127) - -128;
+		to[1] = intransit_clamp((__s64)(intransit_lane(a0, 16, 16) * multiplier[1] + offset[1]) >> 0, -128, 127) - -128;
+	}
+}
+
+static __always_inline int intransit_infer(const __u8 *payload, __u8 *bytes, __u32 slot)
+{
+	const struct intransit_weights *w = bpf_map_lookup_elem(&weights, &slot);
+	
+	if (!w)
+		return -1;
+	layer0(payload, bytes + 8, w);
+	return 0;
+}
+
+#ifndef INTRANSIT_BENCH
+SEC("xdp")
+int intransit(struct xdp_md *ctx)
+{
+	struct intransit_packet *packet = (void *)(long)ctx->data;
+	struct intransit_scratch *s;
+	enum intransit_verdict verdict;
+	__u32 slot = 0, zero = 0;
+
+	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &slot);
+	if (verdict != INTRANSIT_COMPUTED)
+		return intransit_pass(verdict);
+	s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, slot))
+		return intransit_pass(INTRANSIT_FAILED);
+	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, slot);
+}
+#else
+/* The layers alone, on the same bytes of the packet: what the benchmark times. */
+SEC("xdp")
+int intransit(struct xdp_md *ctx)
+{
+	const __u8 *packet = (void *)(long)ctx->data;
+	struct intransit_scratch *s;
+	__u32 zero = 0;
+
+	s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!s || packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (const __u8 *)(long)ctx->data_end ||
+	    intransit_infer(packet + INTRANSIT_PAYLOAD_AT, s->bytes, 0))
+		return XDP_ABORTED;
+	return XDP_DROP;
+}
+#endif
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Made from src/backends/common/table-model.ts by `npm run generate`; do not edit.
+#ifndef INTRANSIT_TABLES_P4
+#define INTRANSIT_TABLES_P4
+
+#define INTRANSIT_ID_ABSENT 0x01000001
+#define INTRANSIT_ID_HOLD 0x01000002
+#define INTRANSIT_ID_HELD 0x01000003
+#define INTRANSIT_ID_PERMIT 0x01000004
+#define INTRANSIT_ID_CROSS 0x01000005
+#define INTRANSIT_ID_ROUTE 0x01000006
+#define INTRANSIT_ID_DROP 0x01000007
+#define INTRANSIT_ID_NO_WEIGHTS 0x01000008
+#define INTRANSIT_ID_MODELS 0x02000001
+#define INTRANSIT_ID_MODEL_IDS 0x02000002
+#define INTRANSIT_ID_ZONES 0x02000003
+#define INTRANSIT_ID_PORTS 0x02000004
+#define INTRANSIT_ID_IPV4_LPM 0x02000005
+#define INTRANSIT_ID_VERDICTS 0x12000001
+
+#define INTRANSIT_SIZE_MODELS 256
+#define INTRANSIT_SIZE_MODEL_IDS 256
+#define INTRANSIT_SIZE_ZONES 256
+#define INTRANSIT_SIZE_PORTS 512
+#define INTRANSIT_SIZE_IPV4_LPM 1024
+
+const bit<16> INTRANSIT_HEADER_BYTES = 32;
+
+// What the entry of a model holds: the parameters of hold(), in a header of the program.
+#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<8> first_layer; bit<8> next_layer; bit<8> layer_count;
+
+#endif

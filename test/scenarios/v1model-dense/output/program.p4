@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layers 0..2 of two-layers. Made by intransit; do not edit.
+#define INTRANSIT_PROGRAM
+
+#include <core.p4>
+#include <v1model.p4>
+#include "intransit_wire.p4"
+#include "intransit_tables.p4"
+
+const bit<16> INTRANSIT_PORT = 18858;
+const bit<16> INTRANSIT_INPUTS = 6;
+const bit<16> INTRANSIT_OUTPUTS = 3;
+const bit<8> INTRANSIT_INPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;
+const bit<8> INTRANSIT_OUTPUT_ELEMENT = INTRANSIT_ELEMENT_INT8;
+
+typedef bit<96> intransit_sum_t;
+const intransit_sum_t INTRANSIT_SUM_WORDS = 96w0xffff0000ffff0000ffff;
+const intransit_sum_t INTRANSIT_SUM_LANES = 96w0x10000000100000001;
+#define INTRANSIT_SUM_TOP 64
+#define INTRANSIT_RESULT_SUM (((intransit_sum_t)hdr.result.part0 << 8))
+
+header activations_t {
+    bit<8> e0;
+    bit<8> e1;
+    bit<8> e2;
+    bit<8> e3;
+    bit<8> e4;
+    bit<8> e5;
+}
+
+header result_t {
+    bit<24> part0;
+}
+
+header scratch_t {
+    INTRANSIT_HELD_FIELDS
+    intransit_sum_t sum;
+    bit<32> total;
+    bit<200> l0_0;
+    bit<592> l1_0;
+}
+
+#include "intransit_headers.p4"
+
+control IntransitLayers(inout headers_t hdr) {
+    @id(INTRANSIT_ID_NO_WEIGHTS)
+    @name(".no_weights")
+    action no_weights() {
+    }
+
+    // Layer 0: hidden
+    @id(0x01000100)
+    @name(".layer_0")
+    action layer_0(
+        bit<200> start_0,
+        bit<200> w0_0_0,
+        bit<200> w1_0_0,
+        bit<200> w2_0_0,
+        bit<200> w3_0_0,
+        bit<200> w4_0_0,
+        bit<200> w5_0_0
+    ) {
+        hdr.scratch.l0_0 = start_0 + (bit<200>)hdr.activations.e0 * w0_0_0 + ((bit<200>)hdr.activations.e1 * w1_0_0 + (bit<200>)hdr.activations.e2 * w2_0_0) + ((bit<200>)hdr.activations.e3 * w3_0_0 + (bit<200>)hdr.activations.e4 * w4_0_0 + (bit<200>)hdr.activations.e5 * w5_0_0);
+        hdr.scratch.setValid();
+        hdr.scratch.l0_0 = hdr.scratch.l0_0 >> 28 & (hdr.scratch.l0_0 >> 37 & 200w0x1000000000200000000040000000008000000001) * 200w0xff | (hdr.scratch.l0_0 + 200w0x1000000000200000000040000000008000000001000000000 >> 38 & 200w0x1000000000200000000040000000008000000001) * 200w0xff;
+        hdr.scratch.setValid();
+    }
+
+    @id(0x02000100)
+    @name(".weights_0")
+    table weights_0 {
+        key = {
+            hdr.scratch.slot: exact @name("slot");
+        }
+        actions = {
+            layer_0;
+            @defaultonly no_weights;
+        }
+        const default_action = no_weights();
+        size = 16;
+    }
+
+    // Layer 1: logits
+    @id(0x01000101)
+    @name(".layer_1")
+    action layer_1(
+        bit<592> start_0,
+        bit<592> w0_0_0
+    ) {
+        hdr.scratch.l1_0 = start_0 + (bit<592>)hdr.scratch.l0_0[163:0] * w0_0_0;
+        hdr.scratch.setValid();
+        hdr.scratch.l1_0 = hdr.scratch.l1_0 >> 27 & (hdr.scratch.l1_0 >> 37 & 592w0x40000000000000000000000000000000000000000000000008000000000000000000000000000000000000000000000001000000000000000000000000000000000000000) * 592w0xff | (hdr.scratch.l1_0 + 592w0x6000000000000000000000000000000000000000000000000c000000000000000000000000000000000000000000000001800000000000000000000000000000000000000000000000 >> 38 & 592w0x40000000000000000000000000000000000000000000000008000000000000000000000000000000000000000000000001000000000000000000000000000000000000000) * 592w0xff;
+        hdr.scratch.setValid();
+        hdr.result.setValid();
+        hdr.result.part0 = ((bit<414>)hdr.scratch.l1_0[553:156] * 414w0x400000000000000000000000000000000000000000000000000800000000000000000000000000000000000000000000000001)[413:390] ^ 24w0x808080;
+    }
+
+    @id(0x02000101)
+    @name(".weights_1")
+    table weights_1 {
+        key = {
+            hdr.scratch.slot: exact @name("slot");
+        }
+        actions = {
+            layer_1;
+            @defaultonly no_weights;
+        }
+        const default_action = no_weights();
+        size = 16;
+    }
+
+    apply {
+        if (weights_0.apply().hit) {
+            weights_1.apply();
+        }
+    }
+}
+
+#include "intransit_pipeline.p4"
