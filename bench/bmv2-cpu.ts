@@ -56,10 +56,8 @@ export async function openEmpty(): Promise<Bmv2Session> {
   await writeFile(program, EMPTY);
   await compileP4Program(program, json, 'empty.p4');
   const device = await startSwitch(workspace);
-  await device.client.setPipeline(
-    { pkgInfo: { arch: 'v1model' }, tables: [], actions: [] },
-    await readFile(json),
-  );
+  const p4info = { pkgInfo: { arch: 'v1model' } };
+  await device.client.pipeline.commit({ p4info, deviceConfig: await readFile(json) });
   const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
   return {
     device,

@@ -11,6 +11,9 @@
 #include "intransit_tables.p4"
 
 const bit<16> INTRANSIT_PORT = INTRANSIT_DEFAULT_PORT;
+const bit<8> INTRANSIT_FIRST_LAYER = 0;
+const bit<8> INTRANSIT_NEXT_LAYER = 1;
+const bit<8> INTRANSIT_LAYER_COUNT = 1;
 const bit<16> INTRANSIT_INPUTS = 1;
 const bit<16> INTRANSIT_OUTPUTS = 1;
 const bit<8> INTRANSIT_INPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;

@@ -38,11 +38,21 @@ const bit<9> DROP_PORT = 511;
 #define CHECKSUM_AFTER(checksum, change) \
     ~(bit<16>)((((bit<17>)(~checksum) + change) & 0xffff) + (((bit<17>)(~checksum) + change) >> 16))
 
+// What the entry of a model must say to be one for this program.
+const bit<24> LAYERS = INTRANSIT_FIRST_LAYER ++ INTRANSIT_NEXT_LAYER ++ INTRANSIT_LAYER_COUNT;
+
+// The last layer's output is the result; any other goes on as a request.
+const bit<8> ANSWER_KIND =
+    INTRANSIT_NEXT_LAYER == INTRANSIT_LAYER_COUNT ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST;
+
 // What is always the same in an answer: protocol, UDP length (in the pseudo-header too), the header's fields.
 const intransit_sum_t SUM_OF_CONSTANTS = (intransit_sum_t)PROTOCOL_UDP
     + 2 * (intransit_sum_t)ANSWER_UDP_LENGTH
     + (intransit_sum_t)INTRANSIT_MAGIC
     + 256 * (intransit_sum_t)INTRANSIT_HEADER_VERSION
+    + (intransit_sum_t)ANSWER_KIND
+    + 256 * (intransit_sum_t)INTRANSIT_NEXT_LAYER
+    + (intransit_sum_t)INTRANSIT_LAYER_COUNT
     + 256 * (intransit_sum_t)INTRANSIT_OUTPUT_ELEMENT
     + (intransit_sum_t)INTRANSIT_OUTPUTS
     + 1; // fragment 0 of 1
@@ -123,9 +133,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         hdr.scratch.setValid();
         hdr.scratch.slot = slot;
         hdr.scratch.version = version;
-        hdr.scratch.first_layer = first_layer;
-        hdr.scratch.next_layer = next_layer;
-        hdr.scratch.layer_count = layer_count;
+        hdr.scratch.layers = first_layer ++ next_layer ++ layer_count;
     }
 
     // Model and version -> slot of the weights, and the layers that are computed here. Version 0 is the current one.
@@ -244,32 +252,25 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     action answer() {
         verdicts.count(INTRANSIT_COMPUTED);
         hdr.activations.setInvalid();
-        hdr.intransit.kind = hdr.scratch.next_layer == hdr.scratch.layer_count
-            ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST;
+        hdr.intransit.kind = ANSWER_KIND;
         hdr.intransit.model_version = hdr.scratch.version;
-        hdr.intransit.next_layer = hdr.scratch.next_layer;
+        hdr.intransit.next_layer = INTRANSIT_NEXT_LAYER;
         hdr.intransit.element_type = INTRANSIT_OUTPUT_ELEMENT;
         hdr.intransit.element_count = INTRANSIT_OUTPUTS;
         hdr.udp.length = ANSWER_UDP_LENGTH;
         hdr.ipv4.total_length = ANSWER_IPV4_LENGTH;
         hdr.ipv4.checksum = CHECKSUM_AFTER(hdr.ipv4.checksum, IPV4_CHANGE);
-    }
-
-    // RFC 768: over the pseudo-header, the header and the payload. A one's complement sum of 16-bit words is the number
-    // itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. Then the
-    // words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product that gathers them on top.
-    @hidden
-    action sum_udp() {
+        // RFC 768: over the pseudo-header, the header and the payload; none stays none. A one's complement sum of 16-bit
+        // words is the number itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on
+        // an even byte. Then the words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product
+        // that gathers them on top.
         hdr.scratch.sum = SUM(hdr.ipv4.source)
             + SUM(hdr.ipv4.destination)
             + SUM(hdr.udp.source)
             + SUM(hdr.udp.destination)
-            + SUM(hdr.intransit.kind)
             + SUM(hdr.intransit.flags)
             + SUM(hdr.intransit.model_id)
-            + SUM(hdr.intransit.model_version)
-            + (SUM(hdr.intransit.next_layer) << 8)
-            + SUM(hdr.intransit.layer_count)
+            + SUM(hdr.scratch.version)
             + SUM(hdr.intransit.trust_zone)
             + SUM(hdr.intransit.job_id)
             + SUM(hdr.intransit.sequence)
@@ -282,7 +283,8 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         // 2 * 0xffff less the sum, folded: the complement, and 0xffff where that is 0.
         hdr.scratch.total = 0x1fffe - ((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
         hdr.scratch.setValid();
-        hdr.udp.checksum = (bit<16>)((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
+        hdr.udp.checksum = hdr.udp.checksum == 0
+            ? 0 : (bit<16>)((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
     }
 
     bit<48> mac;
@@ -315,8 +317,9 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
             if (
                 hdr.activations.isValid() &&
                 hdr.scratch.isValid() &&
-                hdr.intransit.next_layer == hdr.scratch.first_layer &&
-                hdr.intransit.layer_count == hdr.scratch.layer_count &&
+                hdr.scratch.layers == LAYERS &&
+                hdr.intransit.next_layer == INTRANSIT_FIRST_LAYER &&
+                hdr.intransit.layer_count == INTRANSIT_LAYER_COUNT &&
                 hdr.intransit.fragment_index == 0 &&
                 hdr.intransit.fragment_count == 1 &&
                 (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
@@ -324,13 +327,10 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 layers.apply(hdr);
                 if (hdr.result.isValid()) {
                     answer();
-                    if (hdr.udp.checksum != 0) {
-                        sum_udp();
-                    }
                     if (standard.packet_length > REQUEST_BYTES) {
                         truncate(ANSWER_BYTES); // the request was padded
                     }
-                    if (hdr.intransit.kind == INTRANSIT_KIND_RESULT && hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND != 0) {
+                    if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
                         turn_round();
                         exit;
                     }
@@ -351,12 +351,14 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 } else {
                     verdicts.count(INTRANSIT_UNKNOWN_MODEL);
                 }
-            } else if (hdr.intransit.next_layer != hdr.scratch.first_layer) {
+            } else if (hdr.scratch.layers != LAYERS) {
+                verdicts.count(INTRANSIT_FAILED); // the entry was made for another program
+            } else if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
                 verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
             } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
                 verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
             } else if (
-                hdr.intransit.layer_count != hdr.scratch.layer_count ||
+                hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
                 hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
                 hdr.intransit.element_count != INTRANSIT_INPUTS
             ) {

@@ -1,34 +1,15 @@
-import { Client, type ClientDuplexStream, credentials, type ServiceDefinition } from '@grpc/grpc-js';
-import { fromJSON } from '@grpc/proto-loader';
-import { descriptorOf } from '../p4runtime/index.ts';
+import { Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
+import { defineService } from '../p4runtime/index.ts';
+
+const packet = { id: 'uint64 1', deviceId: 'uint64 2', port: 'uint32 3', packet: 'bytes 4' } as const;
 
 /** BMv2's service that carries packets in and out of ports without interfaces (`p4.bm`, behavioral-model/services). */
-const descriptor = descriptorOf(
-  {
-    'p4.bm.PacketStreamRequest': {
-      id: 'uint64 1',
-      deviceId: 'uint64 2',
-      port: 'uint32 3',
-      packet: 'bytes 4',
-    },
-    'p4.bm.PacketStreamResponse': {
-      id: 'uint64 1',
-      deviceId: 'uint64 2',
-      port: 'uint32 3',
-      packet: 'bytes 4',
-    },
-  },
-  {},
-  {
-    'p4.bm.DataplaneInterface': {
-      PacketStream: ['stream PacketStreamRequest', 'stream PacketStreamResponse'],
-    },
-  },
+const service = defineService(
+  'p4.bm',
+  { PacketStreamRequest: packet, PacketStreamResponse: packet },
+  'DataplaneInterface',
+  { PacketStream: ['stream PacketStreamRequest', 'stream PacketStreamResponse'] },
 );
-
-const service = fromJSON(descriptor, { longs: Number, defaults: true })[
-  'p4.bm.DataplaneInterface'
-] as ServiceDefinition;
 
 export interface PortPacket {
   readonly port: number;

@@ -65,7 +65,7 @@ async function install(
 ): Promise<void> {
   const wire = insertion({ table: ports, keys: [PORT_IN], action: cross, parameters: [PORT_OUT] });
   try {
-    await device.client.setPipeline(p4Info(plan), json);
+    await device.client.pipeline.commit({ p4info: p4Info(plan), deviceConfig: json });
     await device.client.write([wire, ...p4Entries(plan), ...extra]);
   } catch (error) {
     const summary = error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
-import { P4RuntimeClient, P4RuntimeError } from '../p4runtime/index.ts';
+import { P4Client, P4RuntimeError } from '../p4runtime/index.ts';
 import { requireTool, SWITCH } from './bmv2-tools.ts';
 import type { Workspace } from './bmv2-workspace.ts';
 
@@ -13,9 +13,12 @@ const LOG_TAIL = 16_000;
 
 const START_TIMEOUT_MS = 10_000;
 
+/** Delays between attempts to reach a switch that is just starting. */
+const RETRY_MS = [10, 100] as const;
+
 export interface RunningSwitch {
   readonly pid: number;
-  readonly client: P4RuntimeClient;
+  readonly client: P4Client;
   /** gRPC target of `p4.bm.DataplaneInterface`. */
   readonly dataplane: string;
   /** The end of what the switch has written. */
@@ -38,14 +41,15 @@ export async function startSwitch({ directory, adopt }: Workspace): Promise<Runn
   const state = watch(child);
   if (child.pid !== undefined) adopt(child.pid);
 
-  const client = new P4RuntimeClient({ address: runtime, deviceId: DEVICE_ID, timeoutMs: START_TIMEOUT_MS });
+  const session = { deviceId: DEVICE_ID, timeoutMs: START_TIMEOUT_MS, backoffMs: RETRY_MS };
+  const client = new P4Client({ address: runtime, ...session });
   const stop = async (): Promise<void> => {
     client.close();
     child.kill('SIGKILL');
     await state.end;
   };
   try {
-    await Promise.race([client.capabilities().then(() => client.arbitrate()), failWhenEnded(state)]);
+    await Promise.race([client.connect(), failWhenEnded(state)]);
   } catch (error) {
     const summary = state.ended() ?? `not ready within ${START_TIMEOUT_MS / 1000} s`;
     await stop();

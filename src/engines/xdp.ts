@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { needDiagnostics } from '../backends/common/need.ts';
 import { emitXdp, PROGRAM_FILE } from '../backends/xdp/emit.ts';
+import { xdpNeeds } from '../backends/xdp/needs.ts';
 import { planXdp, type XdpOptions, type XdpPlan } from '../backends/xdp/plan.ts';
 import { encodeWeights } from '../backends/xdp/weights.ts';
 import { BpfError, compileBpf } from '../bpf/index.ts';
@@ -30,11 +32,15 @@ const TEST_ADDRESSES = {
   sourcePort: 40000,
 };
 
-/** Plans the program, or throws what forbids it. @throws DiagnosticError */
+/**
+ * Plans the program, or throws what forbids it: what does not fit is told before clang and the verifier have worked on it.
+ * @throws DiagnosticError
+ */
 export function planOrRefuse(model: Model, options: XdpOptions): XdpPlan {
   const { plan, diagnostics } = planXdp(model, options);
   throwErrors(diagnostics);
   if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  throwErrors(needDiagnostics(xdpNeeds(plan), 'xdp', model.file));
   return plan;
 }
 

@@ -7,7 +7,6 @@ export type {
   WeightedAction,
 } from './actions.ts';
 export { decodeAction, decodeEntryAction } from './actions.ts';
-export { P4RuntimeClient, type P4RuntimeClientOptions } from './client.ts';
 export type {
   CounterValue,
   DefaultActionInput,
@@ -35,12 +34,11 @@ export { P4Client, type P4ClientOptions } from './p4-client.ts';
 export { P4InfoIndex, type TableInfo } from './p4info-index.ts';
 export { cookieOf, Pipeline, type PipelineConfig } from './pipeline.ts';
 export { P4Program } from './program.ts';
-export type { Methods } from './proto/dsl.ts';
+export type { MessageFields, Methods } from './proto/dsl.ts';
 export type { Config, ConfigInit, Init, Message } from './proto/messages.ts';
 export { configCodec, v1Codec } from './proto/registry.ts';
+export { defineService } from './proto/service.ts';
 export type { TlsOptions } from './rpc.ts';
-export { p4runtimeDescriptor, p4runtimeRoot } from './schema.ts';
-export { descriptorOf, type Messages, type Services } from './schema-dsl.ts';
 export type { Change, DevicePipeline, DeviceSink, P4Device, RoleFilter } from './server/device.ts';
 export { Fault } from './server/fault.ts';
 export { MemoryDevice } from './server/memory-device.ts';

@@ -45,6 +45,14 @@ async function mismatches(model: Model, rows: Uint8Array, options = {}): Promise
   }
 }
 
+/** Folders of switches that this process has started; others may be at work beside it. */
+const ownFolders = (): string[] =>
+  readdirSync(tmpdir()).filter((name) => {
+    if (!name.startsWith('intransit-bmv2-')) return false;
+    const owner = join(tmpdir(), name, 'owner.pid');
+    return existsSync(owner) && readFileSync(owner, 'utf8') === `${process.pid}`;
+  });
+
 describeWith([P4C, SWITCH], 'models on BMv2', () => {
   test.each([
     ['digits-mlp', 500],
@@ -76,7 +84,6 @@ describeWith([P4C, SWITCH], 'models on BMv2', () => {
   });
 
   test('progress is told, and nothing stays behind', async () => {
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('intransit-bmv2-'));
     const model = await exampleModel('traffic-mlp');
     const told: number[] = [];
     const engine = await createBmv2Engine(model, { onProgress: (rows) => told.push(rows) });
@@ -84,7 +91,7 @@ describeWith([P4C, SWITCH], 'models on BMv2', () => {
     expect(await engine.run(new Uint8Array(0))).toHaveLength(0);
     await engine.close();
     expect(told).toEqual([64, 128, 130]);
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('intransit-bmv2-'))).toEqual(before);
+    expect(ownFolders()).toEqual([]);
   });
 });
 
@@ -117,8 +124,10 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
   }
 
   async function counts(): Promise<Record<string, number>> {
-    const entries = await session.device.client.readCounter(verdictCounter.id);
-    return Object.fromEntries(entries.map((e) => [e.index!.index, e.data!.packetCount]));
+    const cells = await session.device.client.readAll([{ counterEntry: { counterId: verdictCounter.id } }]);
+    return Object.fromEntries(
+      cells.map(({ counterEntry: c }) => [`${c!.index!.index}`, Number(c!.data!.packetCount)]),
+    );
   }
 
   /** A good request with one thing changed. */

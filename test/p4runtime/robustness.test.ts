@@ -1,5 +1,6 @@
 import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
+import { planBatches } from '../../src/p4runtime/batches.ts';
 import { P4RuntimeError } from '../../src/p4runtime/errors.ts';
 import { P4Client, type P4ClientOptions } from '../../src/p4runtime/p4-client.ts';
 import { P4Program } from '../../src/p4runtime/program.ts';
@@ -94,6 +95,19 @@ describe('writes', () => {
       const after = await client.readAll([program.allEntries('small')]);
       expect(after.map(key).sort()).toEqual(before.map(key).sort());
     }));
+
+  test('batches hold at most 250 updates, and two of one entity never share one', () => {
+    const many = Array.from({ length: 600 }, (_, i) => ({ type: 'INSERT' as const, entity: exact(i) }));
+    expect(planBatches(many, 250).map((stage) => stage.map((b) => b.updates.length))).toEqual([
+      [250, 250, 100],
+    ]);
+    const twice = [exact(1), exact(2), exact(1), small(1), exact(3)].map((entity) => ({
+      type: 'MODIFY' as const,
+      entity,
+    }));
+    const offsets = planBatches(twice, 250).map((stage) => stage.map((b) => [b.offset, b.updates.length]));
+    expect(offsets).toEqual([[[0, 2]], [[2, 1]], [[3, 1]], [[4, 1]]]);
+  });
 
   test('stop leaves the rest unsent, and says so', () =>
     withClient(async (client) => {

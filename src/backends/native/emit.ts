@@ -219,7 +219,7 @@ function entryPoints(model: Model): string[] {
     '{',
     '\tstruct timespec t;',
     '',
-    '\tclock_gettime(CLOCK_MONOTONIC, &t);',
+    '\tclock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);',
     '\treturn t.tv_sec * 1e9 + t.tv_nsec;',
     '}',
     '',

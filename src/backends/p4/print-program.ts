@@ -34,6 +34,9 @@ function printConstants(p: Printer, plan: P4Plan): void {
   const element = (name: keyof typeof elementTypes) => `INTRANSIT_ELEMENT_${name.toUpperCase()}`;
   const { output } = plan.lowered;
   p.line(`const bit<16> INTRANSIT_PORT = ${plan.options.port};`)
+    .line(`const bit<8> INTRANSIT_FIRST_LAYER = ${plan.options.from};`)
+    .line(`const bit<8> INTRANSIT_NEXT_LAYER = ${plan.options.to};`)
+    .line(`const bit<8> INTRANSIT_LAYER_COUNT = ${plan.model.layers.length};`)
     .line(`const bit<16> INTRANSIT_INPUTS = ${plan.inputs};`)
     .line(`const bit<16> INTRANSIT_OUTPUTS = ${plan.outputs};`)
     .line(`const bit<8> INTRANSIT_INPUT_ELEMENT = ${element(plan.input.element)};`)

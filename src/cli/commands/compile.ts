@@ -1,12 +1,10 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { needDiagnostics } from '../../backends/common/need.ts';
 import { P4_JSON_FILE, p4Files } from '../../backends/p4/artifact.ts';
 import { PROGRAM_FILE as P4_PROGRAM_FILE } from '../../backends/p4/emit.ts';
 import { planP4 } from '../../backends/p4/plan.ts';
 import { OBJECT_FILE, xdpFiles } from '../../backends/xdp/artifact.ts';
 import { PROGRAM_FILE } from '../../backends/xdp/emit.ts';
-import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { compileBpf } from '../../bpf/index.ts';
 import { throwErrors } from '../../diagnostics/index.ts';
 import { compileP4Program } from '../../engines/bmv2-tools.ts';
@@ -68,7 +66,6 @@ export const compileCommand = (io: Io) =>
 
 async function compileXdp(model: Model, a: Arguments): Promise<string[]> {
   const plan = planOrRefuse(model, programOf(model, a));
-  throwErrors(needDiagnostics(xdpNeeds(plan), 'xdp', model.file));
   const files = xdpFiles(plan);
   const names = [...files.keys()];
   await writeDirectory(a.output, async (folder) => {

@@ -1,7 +1,7 @@
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import { decodeMessage, encodeMessage } from './codec.ts';
-import type { Methods } from './dsl.ts';
-import type { MessagePlan } from './field-plan.ts';
+import type { MessageFields, Methods } from './dsl.ts';
+import { type MessagePlan, planMessages } from './field-plan.ts';
 
 const STREAM = 'stream ';
 const bare = (type: string): string => type.replace(STREAM, '');
@@ -28,4 +28,19 @@ export function serviceOf(
     };
   }
   return definition;
+}
+
+/** A service of another package, with its messages in the form of this schema. */
+export function defineService(
+  packageName: string,
+  messages: { readonly [name: string]: MessageFields },
+  serviceName: string,
+  methods: Methods,
+): ServiceDefinition {
+  const plans = planMessages({ [packageName]: messages }, {});
+  return serviceOf(`${packageName}.${serviceName}`, methods, (name) => {
+    const plan = plans.get(`${packageName}.${name}`);
+    if (plan === undefined) throw new Error(`${packageName} has no message ${name}`);
+    return plan;
+  });
 }

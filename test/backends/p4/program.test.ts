@@ -6,7 +6,7 @@ import { emitP4, PROGRAM_FILE, p4Info } from '../../../src/backends/p4/emit.ts';
 import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
 import { runP4c } from '../../../src/engines/bmv2-tools.ts';
 import type { Model } from '../../../src/model/model.ts';
-import { p4InfoText, p4runtimeRoot } from '../../../src/p4runtime/index.ts';
+import { p4InfoText, parseP4Info } from '../../../src/p4runtime/index.ts';
 import { P4_DIR } from '../../../src/paths.ts';
 import { randomCnn, randomMlp } from '../../support/models.ts';
 import { exampleModel, exampleNames } from './examples.ts';
@@ -56,8 +56,7 @@ describeWith([P4C], 'p4c', () => {
       const p4info = join(folder, 'p4c.bin');
       const { ok, log } = await runP4c(join(folder, program), join(folder, 'program.json'), p4info);
       expect({ ok, log }).toEqual({ ok: true, log: '' });
-      const type = p4runtimeRoot.lookupType('p4.config.v1.P4Info');
-      return type.toObject(type.decode(readFileSync(p4info)), { enums: String, longs: Number });
+      return { ...parseP4Info(readFileSync(p4info)) };
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
