@@ -1,6 +1,6 @@
 /**
- * CPU time a packet of simple_switch_grpc: the network in lanes, and with one multiply-add a weight, each beside the
- * same program passing the packet on untouched. `npx tsx bench/bmv2.ts [--json] [--rounds N] [--packets N]`. All
+ * CPU time a packet of simple_switch_grpc: the network in lanes, and with one multiply-add a weight, each beyond what the
+ * same program takes to pass the packet on untouched. `npx tsx bench/bmv2.ts [--json] [--rounds N] [--packets N]`. All
  * switches run at the same time and are measured in turn, so that a change of the machine's pace meets all of them.
  */
 import { parseArgs } from 'node:util';
@@ -8,6 +8,7 @@ import type { P4Plan } from '../src/backends/p4/plan.ts';
 import { planP4OrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
 import { findTool, P4C, SWITCH } from '../src/engines/bmv2-tools.ts';
+import { OUTER_BYTES } from '../src/wire/index.ts';
 import { cpuOfPackets, openEmpty } from './bmv2-cpu.ts';
 import { type BenchModel, benchModels } from './bmv2-models.ts';
 
@@ -29,11 +30,14 @@ interface Case {
   readonly name: string;
   readonly lanes: 'on' | 'off';
   readonly session: Bmv2Session;
-  readonly computed: readonly Uint8Array[];
-  readonly passed: readonly Uint8Array[];
-  readonly computedUs: number[];
-  readonly passedUs: number[];
+  readonly frames: Readonly<Record<Kind, readonly Uint8Array[]>>;
+  /** CPU us a packet, a sample a round. */
+  readonly samples: Readonly<Record<Kind, number[]>>;
 }
+
+/** Passed on untouched; computed, with and without a UDP checksum (which is one more sum over the answer). */
+const kinds = ['passed', 'computed', 'checksummed'] as const;
+type Kind = (typeof kinds)[number];
 
 /** A version that no switch holds. */
 const OTHER_VERSION = 77;
@@ -45,20 +49,19 @@ async function openCase({ model, rows }: BenchModel, lanes: 'on' | 'off'): Promi
   const plan = planP4OrRefuse(model, { lanes });
   const other: P4Plan = { ...plan, options: { ...plan.options, modelVersion: OTHER_VERSION } };
   const count = rows.length / plan.inputs;
-  const frames = (p: P4Plan) =>
-    Array.from({ length: count }, (_, i) =>
-      requestFrame(p, rows.subarray(i * p.inputs, (i + 1) * p.inputs), i),
-    );
+  const frames = (p: P4Plan, checksum: boolean) =>
+    Array.from({ length: count }, (_, i) => {
+      const frame = requestFrame(p, rows.subarray(i * p.inputs, (i + 1) * p.inputs), i);
+      return checksum ? frame : frame.fill(0, OUTER_BYTES - 2, OUTER_BYTES);
+    });
   process.stderr.write(`${model.name}, lanes ${lanes}: compiling\n`);
   const session = await openBmv2(plan);
   return {
     name: model.name,
     lanes,
     session,
-    computed: frames(plan),
-    passed: frames(other),
-    computedUs: [],
-    passedUs: [],
+    frames: { passed: frames(other, true), computed: frames(plan, false), checksummed: frames(plan, true) },
+    samples: { passed: [], computed: [], checksummed: [] },
   };
 }
 
@@ -76,14 +79,12 @@ try {
     for (const lanes of ['on', 'off'] as const)
       if (lanes === 'on' || entry.model.name !== LANES_ONLY) cases.push(await openCase(entry, lanes));
   // The first packets fill caches and start threads.
-  await cpuOfPackets(empty, cases[0]!.passed, packets);
-  for (const c of cases) await cpuOfPackets(c.session, c.computed, packets);
+  await cpuOfPackets(empty, cases[0]!.frames.passed, packets);
+  for (const c of cases) await cpuOfPackets(c.session, c.frames.computed, packets);
   for (let round = 0; round < Number(args.rounds); round++) {
-    emptyUs.push(await cpuOfPackets(empty, cases[0]!.passed, packets));
-    for (const c of cases) {
-      c.passedUs.push(await cpuOfPackets(c.session, c.passed, packets));
-      c.computedUs.push(await cpuOfPackets(c.session, c.computed, packets));
-    }
+    emptyUs.push(await cpuOfPackets(empty, cases[0]!.frames.passed, packets));
+    for (const c of cases)
+      for (const kind of kinds) c.samples[kind].push(await cpuOfPackets(c.session, c.frames[kind], packets));
     process.stderr.write(`round ${round + 1} of ${args.rounds}\n`);
   }
 } finally {
@@ -91,16 +92,16 @@ try {
 }
 
 const round = (us: number) => Math.round(us * 10) / 10;
-const results = cases.map((c) => {
-  const [passedUs, computedUs] = [median(c.passedUs), median(c.computedUs)];
-  return {
-    model: c.name,
-    lanes: c.lanes,
-    passedUs: round(passedUs),
-    computedUs: round(computedUs),
-    netUs: round(computedUs - passedUs),
-  };
-});
+/** Median of what a kind costs beyond passing on, round by round: neighbours in time meet the same machine. */
+const beyond = (c: Case, kind: Kind) => median(c.samples[kind].map((us, i) => us - c.samples.passed[i]!));
+
+const results = cases.map((c) => ({
+  model: c.name,
+  lanes: c.lanes,
+  passedUs: round(median(c.samples.passed)),
+  netUs: round(beyond(c, 'computed')),
+  netWithChecksumUs: round(beyond(c, 'checksummed')),
+}));
 const ratios = Object.fromEntries(
   results
     .filter((r) => r.lanes === 'off')

@@ -39,8 +39,14 @@ function updates(): readonly Init<'Update'>[] {
   }));
 }
 
-/** Seconds for one round on a fresh switch. */
-async function round(work: (address: string, client: P4Client) => Promise<number>): Promise<number> {
+/** Of one round, in seconds: on the clock, and of the client's CPU (all its threads). */
+interface Cost {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+/** One round on a fresh switch. */
+async function round(work: (address: string, client: P4Client) => Promise<Cost>): Promise<Cost> {
   const bmv2 = await startSwitch();
   const client = new P4Client({
     address: bmv2.address,
@@ -50,10 +56,7 @@ async function round(work: (address: string, client: P4Client) => Promise<number
   });
   try {
     await client.connect();
-    await client.pipeline.commit({
-      p4info: conformanceP4Info,
-      deviceConfig,
-    });
+    await client.pipeline.commit({ p4info: conformanceP4Info, deviceConfig });
     return await work(bmv2.address, client);
   } finally {
     client.close();
@@ -61,19 +64,20 @@ async function round(work: (address: string, client: P4Client) => Promise<number
   }
 }
 
-/** From ids and byte strings, as Python has them. */
-async function fromMessages(client: P4Client, given: readonly Init<'Update'>[]): Promise<number> {
-  const begun = performance.now();
-  await client.write(given, { batch: BATCH });
-  return (performance.now() - begun) / 1_000;
+async function measure(work: () => Promise<void>): Promise<Cost> {
+  const [begun, cpu] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(cpu);
+  return { wall: (performance.now() - begun) / 1_000, cpu: (user + system) / 1_000_000 };
 }
 
+/** From ids and byte strings, as Python has them. */
+const fromMessages = (client: P4Client, given: readonly Init<'Update'>[]): Promise<Cost> =>
+  measure(() => client.write(given, { batch: BATCH }));
+
 /** From names and numbers, with all checks. */
-async function fromNames(client: P4Client): Promise<number> {
-  const begun = performance.now();
-  await client.write(updates(), { batch: BATCH });
-  return (performance.now() - begun) / 1_000;
-}
+const fromNames = (client: P4Client): Promise<Cost> =>
+  measure(() => client.write(updates(), { batch: BATCH }));
 
 /** @returns the error where Python has no grpcio */
 function pythonFault(): string | undefined {
@@ -81,11 +85,16 @@ function pythonFault(): string | undefined {
   return probe.status === 0 ? undefined : (probe.stderr ?? String(probe.error)).trim().split('\n').at(-1);
 }
 
-function report(name: string, seconds: readonly number[]): void {
-  const rates = seconds.map((s) => Math.round(entries / s)).sort((a, b) => a - b);
-  const median = rates[Math.floor(rates.length / 2)];
+const sorted = (numbers: readonly number[]): readonly number[] => [...numbers].sort((x, y) => x - y);
+const median = (numbers: readonly number[]): number =>
+  sorted(numbers)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+
+function report(name: string, costs: readonly Cost[]): void {
+  const rates = costs.map(({ wall }) => Math.round(entries / wall));
+  const cpu = (median(costs.map((c) => c.cpu)) / entries) * 1_000_000;
+  const spread = `${sorted(rates)[0]}..${sorted(rates).at(-1)}`;
   console.log(
-    `${name.padEnd(24)} ${median} entries/s (${rates[0]}..${rates.at(-1)}, ${rounds} rounds of ${entries}, batches of ${BATCH})`,
+    `${name.padEnd(24)} ${median(rates)} entries/s (${spread}), ${cpu.toFixed(1)} us of the client's CPU an entry`,
   );
 }
 
@@ -98,10 +107,14 @@ if (!haveBmv2) {
     // A WriteRequest without header fields: Python parses it, and cuts it into batches.
     writeFileSync(file, v1Codec('WriteRequest').encode({ updates: updates() }));
     const fault = pythonFault();
-    const theirs = (address: string): number =>
-      Number(execFileSync(python, [script, address, file, `${BATCH}`], { encoding: 'utf8' }).trim());
+    const theirs = (address: string): Cost => {
+      const said = execFileSync(python, [script, address, file, `${BATCH}`], { encoding: 'utf8' });
+      const [wall = Number.NaN, cpu = Number.NaN] = said.trim().split(' ').map(Number);
+      return { wall, cpu };
+    };
     const given = updates();
-    const [messages, names, others]: [number[], number[], number[]] = [[], [], []];
+    const [messages, names, others]: [Cost[], Cost[], Cost[]] = [[], [], []];
+    console.log(`${rounds} rounds of ${entries} entries, ${BATCH} a Write: median (worst..best)`);
     // The first round warms the compiler of the JavaScript engine, as a controller that runs for long is warm.
     await round((_, client) => fromNames(client));
     for (let i = 0; i < rounds; i++) {

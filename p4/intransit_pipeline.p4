@@ -260,10 +260,13 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         hdr.udp.length = ANSWER_UDP_LENGTH;
         hdr.ipv4.total_length = ANSWER_IPV4_LENGTH;
         hdr.ipv4.checksum = CHECKSUM_AFTER(hdr.ipv4.checksum, IPV4_CHANGE);
-        // RFC 768: over the pseudo-header, the header and the payload; none stays none. A one's complement sum of 16-bit
-        // words is the number itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on
-        // an even byte. Then the words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product
-        // that gathers them on top.
+    }
+
+    // RFC 768: over the pseudo-header, the header and the payload. A one's complement sum of 16-bit words is the number
+    // itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. Then the
+    // words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product that gathers them on top.
+    @hidden
+    action sum_udp() {
         hdr.scratch.sum = SUM(hdr.ipv4.source)
             + SUM(hdr.ipv4.destination)
             + SUM(hdr.udp.source)
@@ -283,8 +286,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         // 2 * 0xffff less the sum, folded: the complement, and 0xffff where that is 0.
         hdr.scratch.total = 0x1fffe - ((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
         hdr.scratch.setValid();
-        hdr.udp.checksum = hdr.udp.checksum == 0
-            ? 0 : (bit<16>)((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
+        hdr.udp.checksum = (bit<16>)((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
     }
 
     bit<48> mac;
@@ -327,6 +329,9 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 layers.apply(hdr);
                 if (hdr.result.isValid()) {
                     answer();
+                    if (hdr.udp.checksum != 0) {
+                        sum_udp();
+                    }
                     if (standard.packet_length > REQUEST_BYTES) {
                         truncate(ANSWER_BYTES); // the request was padded
                     }

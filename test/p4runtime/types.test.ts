@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { run } from '../../src/cli/run.ts';
 import { generateTypes } from '../../src/p4runtime/generate-types.ts';
 import { conformanceP4Info, temporaryFolder } from './support/tools.ts';
 
@@ -80,6 +81,18 @@ export const id: number | undefined = p.member('members', 1, { name: 'forward', 
     const lines = new Set([...said.matchAll(/wrong\.ts\((\d+),/g)].map((m) => Number(m[1])));
     // The uses begin on the fifth line.
     expect([...lines].sort((a, b) => a - b)).toEqual(wrong.map((_, i) => i + 5));
+  });
+
+  test('`intransit p4info types` prints them, and says what is wrong with a file', async () => {
+    const said: string[] = [];
+    const io = { out: (t: string) => said.push(t), err: (t: string) => said.push(t), interactive: false };
+    const file = fileURLToPath(new URL('./fixtures/conformance.p4info.txt', import.meta.url));
+    expect(await run(['p4info', 'types', file], io, '0')).toBe(0);
+    expect(said.join('')).toBe(generateTypes(conformanceP4Info));
+    expect(await run(['p4info', 'types', join(folder.path, 'absent')], io, '0')).toBe(1);
+    writeFileSync(join(folder.path, 'bad.txt'), 'tables { nonsense: 1 }');
+    expect(await run(['p4info', 'types', join(folder.path, 'bad.txt')], io, '0')).toBe(2);
+    expect(said.at(-1)).toContain('line 1');
   });
 
   test('the same P4Info gives the same text', () => {

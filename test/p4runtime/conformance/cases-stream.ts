@@ -123,11 +123,9 @@ export const streamCases: readonly Case[] = [
       expect((await stream.next()).digest?.data.length).toBe(1);
       await t.modify(digest(oneEach));
       t.device?.injectDigest(digestId, item('04'));
-      expect((await stream.next()).digest?.data).toEqual(
-        [item('04')].map(
-          (d) => expect.objectContaining({ struct: expect.anything() }) && expect.objectContaining(d),
-        ),
-      );
+      const { digest: list } = await stream.next();
+      const sources = list?.data.map((d) => d.struct?.members[0]?.bitstring?.[0]);
+      expect(sources).toEqual([4]);
     },
   },
   {
@@ -223,10 +221,8 @@ export const streamCases: readonly Case[] = [
     },
     async client() {
       const { v1Codec } = await import('../../../src/p4runtime/proto/registry.ts');
-      // A member of the oneof with a number that this version does not know.
-      const message = v1Codec('StreamMessageResponse').decode(
-        Buffer.from([(99 << 3) | 2, 6, 1, 1].slice(1)).subarray(0, 0),
-      );
+      // Member 99 of the oneof, of one byte.
+      const message = v1Codec('StreamMessageResponse').decode(Buffer.from([0x9a, 0x06, 1, 7]));
       expect(Object.keys(message)).toEqual([]);
     },
   },

@@ -1,10 +1,11 @@
 import type { Case } from './case.ts';
 import { arbitrationCases } from './cases-arbitration.ts';
+import { directCases } from './cases-direct.ts';
 import { pipelineCases } from './cases-pipeline.ts';
 import { cellCases, profileCases } from './cases-profiles.ts';
 import { infoCases, readCases } from './cases-read.ts';
 import { replicationCases, streamCases } from './cases-stream.ts';
-import { directCases, tableCases } from './cases-tables.ts';
+import { tableCases } from './cases-tables.ts';
 import { valueCases } from './cases-values.ts';
 import { writeCases } from './cases-write.ts';
 

@@ -26,7 +26,7 @@
 
 const bit<16> INTRANSIT_HEADER_BYTES = 32;
 
-// What the entry of a model holds: the parameters of hold(), in a header of the program.
-#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<8> first_layer; bit<8> next_layer; bit<8> layer_count;
+// What is kept of the entry of a model: the parameters of hold().
+#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers;
 
 #endif

@@ -8,6 +8,9 @@
 #include "intransit_tables.p4"
 
 const bit<16> INTRANSIT_PORT = 18858;
+const bit<8> INTRANSIT_FIRST_LAYER = 0;
+const bit<8> INTRANSIT_NEXT_LAYER = 2;
+const bit<8> INTRANSIT_LAYER_COUNT = 2;
 const bit<16> INTRANSIT_INPUTS = 6;
 const bit<16> INTRANSIT_OUTPUTS = 3;
 const bit<8> INTRANSIT_INPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;
