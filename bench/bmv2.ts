@@ -9,7 +9,7 @@ import { planP4OrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
 import { findTool, P4C, SWITCH } from '../src/engines/bmv2-tools.ts';
 import { OUTER_BYTES } from '../src/wire/index.ts';
-import { cpuOfPackets, openEmpty } from './bmv2-cpu.ts';
+import { cpuOfPackets, openEmpty, pin } from './bmv2-cpu.ts';
 import { type BenchModel, benchModels } from './bmv2-models.ts';
 
 const { values: args } = parseArgs({
@@ -81,6 +81,7 @@ try {
   // The first packets fill caches and start threads.
   await cpuOfPackets(empty, cases[0]!.frames.passed, packets);
   for (const c of cases) await cpuOfPackets(c.session, c.frames.computed, packets);
+  for (const session of [empty, ...cases.map((c) => c.session)]) pin(session);
   for (let round = 0; round < Number(args.rounds); round++) {
     emptyUs.push(await cpuOfPackets(empty, cases[0]!.frames.passed, packets));
     for (const c of cases)
