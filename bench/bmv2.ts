@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { P4Plan } from '../src/backends/p4/plan.ts';
+import { median } from '../src/engines/bench.ts';
 import { planP4OrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
 import { findTool, P4C, SWITCH } from '../src/engines/bmv2-tools.ts';
@@ -63,11 +64,6 @@ async function openCase({ model, rows }: BenchModel, lanes: 'on' | 'off'): Promi
     frames: { passed: frames(other, true), computed: frames(plan, false), checksummed: frames(plan, true) },
     samples: { passed: [], computed: [], checksummed: [] },
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 const packets = Number(args.packets);

@@ -1,5 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import type { Model } from '../model/model.ts';
+import { DEFAULT_PORT } from '../wire/header.ts';
 import { UsageError } from './usage.ts';
 
 /**
@@ -51,7 +52,12 @@ export const programOptions = <T>(y: Argv<T>) =>
       describe: 'Version of the weights in packets, 1..65535',
       requiresArg: true,
     })
-    .option('port', { type: 'number', default: 18858, describe: 'UDP port of requests', requiresArg: true })
+    .option('port', {
+      type: 'number',
+      default: DEFAULT_PORT,
+      describe: 'UDP port of requests',
+      requiresArg: true,
+    })
     .option('mtu', {
       type: 'number',
       default: 1500,

@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
-import { pathText } from '../import/json/parse.ts';
+import { MOST_FAULTS, parseJson, pathText } from '../import/json/parse.ts';
 import { type Topology, topologySchema } from './topology-schema.ts';
-
-/** Faults told at most: past these the rest is noise of the same cause. */
-const MOST_FAULTS = 20;
 
 /** @throws DiagnosticError `file-unreadable`, or as `parseTopology` */
 export function readTopology(file: string): Topology {
@@ -20,16 +17,7 @@ export function readTopology(file: string): Topology {
 
 /** Text to a checked topology. @throws DiagnosticError `json-syntax`, or `json-field` for each wrong field */
 export function parseTopology(text: string, file: string): Topology {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    return refuse(
-      'json-syntax',
-      { reason: error instanceof Error ? error.message : String(error) },
-      { file },
-    );
-  }
+  const value = parseJson(text, file);
   const result = topologySchema.safeParse(value);
   const faults = result.success
     ? danglingNames(result.data).map(([path, expected]) => topologyFault(file, path, expected))

@@ -50,6 +50,9 @@ export const flagTurnRound = 0x0001;
 /** Ethernet, IPv4 without options and UDP, in bytes: what stands before the header. */
 export const OUTER_BYTES = 14 + 20 + 8;
 
+/** Bytes of the IPv4 packet that carries so many activations: what must fit the MTU. */
+export const ipv4Bytes = (elements: number): number => OUTER_BYTES - 14 + HEADER_BYTES + elements;
+
 /**
  * What became of a packet: index of the device's counter, and why it was passed on untouched. A packet is counted once.
  */

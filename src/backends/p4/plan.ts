@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, formatTensorType, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
-import { DEFAULT_PORT, HEADER_BYTES, OUTER_BYTES } from '../../wire/header.ts';
+import { DEFAULT_PORT, ipv4Bytes } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
 import { type Lowered, type LowerOptions, lower } from './lower.ts';
 import { widestEntry } from './tables.ts';
@@ -74,8 +74,6 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
   };
   return { plan, diagnostics: needDiagnostics(needs, v1model.name, model.file) };
 }
-
-const ipv4Bytes = (elements: number): number => OUTER_BYTES - 14 + HEADER_BYTES + elements;
 
 /** Request and answer must both fit the MTU: a fragment cannot be computed. */
 function tensorDiagnostics(model: Model, { from, to, mtu }: Required<P4Options>): Diagnostic[] {

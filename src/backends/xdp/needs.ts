@@ -1,7 +1,7 @@
 import { elementCount } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
 import { xdpLimits } from '../../targets/xdp.ts';
-import { HEADER_BYTES, OUTER_BYTES } from '../../wire/index.ts';
+import { ipv4Bytes } from '../../wire/header.ts';
 import type { Need } from '../common/need.ts';
 import { bufferBytes, hasBorder, imageShape, isRowMajor } from './buffers.ts';
 import { programScratchBytes } from './emit.ts';
@@ -44,11 +44,7 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
   if (plan.options.weights === 'runtime')
     whole('weights in one map value', weights, xdpLimits.mapValueBytes, 'bytes', split);
   whole('scratch memory', programScratchBytes(plan), xdpLimits.perCpuValueBytes, 'bytes', split);
-  const packet =
-    OUTER_BYTES -
-    14 +
-    HEADER_BYTES +
-    Math.max(elementCount(plan.input.shape), elementCount(plan.output.shape));
+  const packet = ipv4Bytes(Math.max(elementCount(plan.input.shape), elementCount(plan.output.shape)));
   whole('packet', packet, plan.options.mtu, 'bytes', 'raise --mtu where the path allows it');
   return needs;
 }

@@ -4,8 +4,7 @@ import { valueType } from '../../model/model.ts';
 import { accumulatorRanges } from '../../model/ranges.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { type LaneLayout, laneNeed, packLanes } from '../../passes/lanes.ts';
-import { OUTER_BYTES } from '../../wire/header.ts';
-import { HEADER_BYTES } from '../../wire/index.ts';
+import { DEFAULT_PORT, ipv4Bytes } from '../../wire/header.ts';
 import { imageShape, isRowMajor, layOutBuffers, type ValueBuffer } from './buffers.ts';
 
 export interface XdpOptions {
@@ -116,7 +115,7 @@ function withDefaults(model: Model, o: XdpOptions): Required<XdpOptions> {
     weights: 'runtime',
     modelId: 1,
     modelVersion: 1,
-    port: 18858,
+    port: DEFAULT_PORT,
     mtu: 1500,
     ...o,
   };
@@ -159,7 +158,7 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
     ['input', o.from],
     ['output', o.to],
   ] as const) {
-    const bytes = OUTER_BYTES - 14 + HEADER_BYTES + elementCount(valueType(model, value).shape);
+    const bytes = ipv4Bytes(elementCount(valueType(model, value).shape));
     if (bytes > o.mtu) found.push(diagnostic('mtu-exceeded', { bytes, mtu: o.mtu, tensor }, { file }));
   }
   for (const layer of model.layers.slice(o.from, o.to)) {

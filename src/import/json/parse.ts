@@ -2,21 +2,22 @@ import type { z } from 'zod';
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type JsonModel, modelSchema } from './schema.ts';
 
+/** @throws DiagnosticError `json-syntax` */
+export function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return refuse('json-syntax', { reason }, { file });
+  }
+}
+
 /** Faults told at most: past these the rest is noise of the same cause. */
-const MOST_FAULTS = 20;
+export const MOST_FAULTS = 20;
 
 /** Text to a validated model file. @throws DiagnosticError `json-syntax`, or `json-field` for each wrong field */
 export function parseJsonModel(text: string, file: string): JsonModel {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    return refuse(
-      'json-syntax',
-      { reason: error instanceof Error ? error.message : String(error) },
-      { file },
-    );
-  }
+  const value = parseJson(text, file);
   const result = modelSchema.safeParse(value);
   if (result.success) return result.data;
   throw new DiagnosticError(
