@@ -15,6 +15,7 @@
 #define INTRANSIT_ELEMENT_UINT8 1
 #define INTRANSIT_ELEMENT_INT8 2
 #define INTRANSIT_FLAG_TURN_ROUND 0x1
+#define INTRANSIT_FLAG_UNSURE 0x2
 #define INTRANSIT_HEADER_BYTES 32
 
 /* Counter of each verdict. */
@@ -33,8 +34,9 @@ enum intransit_verdict {
 	INTRANSIT_OVERSIZED = 11, /* More bytes behind the activations than the header accounts for */
 	INTRANSIT_TENSOR_FRAGMENT = 12, /* One part of a tensor that the layer needs whole */
 	INTRANSIT_ZONE_REFUSED = 13, /* The device may not compute for this trust zone */
-	INTRANSIT_FAILED = 14, /* The device could not finish, for example for lack of headroom */
-	INTRANSIT_VERDICTS = 15,
+	INTRANSIT_UNSURE = 14, /* The margin of the verdict is below the threshold: left to a larger model */
+	INTRANSIT_FAILED = 15, /* The device could not finish, for example for lack of headroom */
+	INTRANSIT_VERDICTS = 16,
 };
 
 struct intransit_header {

@@ -36,6 +36,11 @@ header permitted_t {
     bit<8> unused;
 }
 
+// Set where a request is refused.
+header refusal_t {
+    bit<8> verdict;
+}
+
 struct headers_t {
     ethernet_t ethernet;
     ipv4_t ipv4;
@@ -44,6 +49,7 @@ struct headers_t {
     activations_t activations; // of a request that could be computed
     result_t result; // the activations of the answer
     permitted_t permitted;
+    refusal_t refusal;
     scratch_t scratch; // what is computed in; valid once a model is found, never on the wire
 }
 

@@ -31,6 +31,9 @@ const bit<17> IPV4_CHANGE = (IPV4_CHANGE_UNFOLDED & 0xffff) + (IPV4_CHANGE_UNFOL
 // The time to live is the high byte of its 16-bit word: one less, in one's complement.
 const bit<17> TTL_CHANGE = 0xfeff;
 
+// The flag of unsure requests, as what it adds to a one's complement sum.
+const bit<17> UNSURE_CHANGE = (bit<17>)INTRANSIT_FLAG_UNSURE;
+
 // BMv2's port of no return.
 const bit<9> DROP_PORT = 511;
 
@@ -129,11 +132,19 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
 
     @id(INTRANSIT_ID_HOLD)
     @name(".hold")
-    action hold(bit<16> slot, bit<16> version, bit<8> first_layer, bit<8> next_layer, bit<8> layer_count) {
+    action hold(
+        bit<16> slot,
+        bit<16> version,
+        bit<8> first_layer,
+        bit<8> next_layer,
+        bit<8> layer_count,
+        bit<8> threshold
+    ) {
         hdr.scratch.setValid();
         hdr.scratch.slot = slot;
         hdr.scratch.version = version;
         hdr.scratch.layers = first_layer ++ next_layer ++ layer_count;
+        hdr.scratch.threshold = threshold;
     }
 
     // Model and version -> slot of the weights, and the layers that are computed here. Version 0 is the current one.
@@ -247,6 +258,63 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         size = INTRANSIT_SIZE_IPV4_LPM;
     }
 
+    // Model and next layer -> the way to a device that computes it. Goes before the destination's.
+    @id(INTRANSIT_ID_STEER)
+    @name(".steer")
+    table steer {
+        key = {
+            hdr.intransit.model_id: exact @name("model_id");
+            hdr.intransit.next_layer: exact @name("next_layer");
+        }
+        actions = {
+            route;
+            cross;
+            drop;
+            @defaultonly absent;
+        }
+        const default_action = absent();
+        size = INTRANSIT_SIZE_STEER;
+    }
+
+    // Why a request is not computed here.
+    @hidden
+    action refuse(bit<8> verdict) {
+        hdr.refusal.setValid();
+        hdr.refusal.verdict = verdict;
+    }
+
+    @hidden
+    action tell() {
+        digest<refused_request>(1, {
+            hdr.refusal.verdict,
+            hdr.intransit.model_id,
+            hdr.intransit.model_version,
+            hdr.intransit.next_layer,
+            hdr.intransit.trust_zone,
+            hdr.ipv4.source
+        });
+    }
+
+    // The verdict is no answer: the input goes on as it came, and says so.
+    @hidden
+    action leave_unsure() {
+        verdicts.count(INTRANSIT_UNSURE);
+        hdr.result.setInvalid();
+        hdr.intransit.flags = hdr.intransit.flags | INTRANSIT_FLAG_UNSURE;
+    }
+
+    // The flag was not set, so its word grows by it.
+    @hidden
+    action sum_unsure() {
+        hdr.udp.checksum = CHECKSUM_AFTER(hdr.udp.checksum, UNSURE_CHANGE);
+    }
+
+    // A sum of 0 is sent as its other form: 0 says that there is none.
+    @hidden
+    action sum_of_zero() {
+        hdr.udp.checksum = 0xffff;
+    }
+
     // The request becomes its answer; the layers have set the result.
     @hidden
     action answer() {
@@ -324,10 +392,23 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 hdr.intransit.layer_count == INTRANSIT_LAYER_COUNT &&
                 hdr.intransit.fragment_index == 0 &&
                 hdr.intransit.fragment_count == 1 &&
+                (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) == 0 &&
                 (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
             ) {
                 layers.apply(hdr);
-                if (hdr.result.isValid()) {
+                if (!hdr.result.isValid()) {
+                    verdicts.count(INTRANSIT_FAILED);
+#ifdef INTRANSIT_MARGIN
+                } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
+                    leave_unsure();
+                    if (hdr.udp.checksum != 0) {
+                        sum_unsure();
+                        if (hdr.udp.checksum == 0) {
+                            sum_of_zero();
+                        }
+                    }
+#endif
+                } else {
                     answer();
                     if (hdr.udp.checksum != 0) {
                         sum_udp();
@@ -339,45 +420,51 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                         turn_round();
                         exit;
                     }
-                } else {
-                    verdicts.count(INTRANSIT_FAILED);
                 }
-            } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
-                verdicts.count(INTRANSIT_TRUNCATED);
-            } else if (
-                hdr.intransit.magic != INTRANSIT_MAGIC || hdr.intransit.header_version != INTRANSIT_HEADER_VERSION
-            ) {
-                verdicts.count(INTRANSIT_BAD_MAGIC);
-            } else if (hdr.intransit.kind != INTRANSIT_KIND_REQUEST) {
-                verdicts.count(INTRANSIT_NOT_REQUEST);
-            } else if (!hdr.scratch.isValid()) {
-                if (model_ids.apply().hit) {
-                    verdicts.count(INTRANSIT_UNKNOWN_VERSION);
-                } else {
-                    verdicts.count(INTRANSIT_UNKNOWN_MODEL);
-                }
-            } else if (hdr.scratch.layers != LAYERS) {
-                verdicts.count(INTRANSIT_FAILED); // the entry was made for another program
-            } else if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
-                verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
-            } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
-                verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
-            } else if (
-                hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
-                hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
-                hdr.intransit.element_count != INTRANSIT_INPUTS
-            ) {
-                verdicts.count(INTRANSIT_BAD_SHAPE);
-            } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
-                verdicts.count(INTRANSIT_TRUNCATED);
-            } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
-                verdicts.count(INTRANSIT_OVERSIZED);
-            } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
-                verdicts.count(INTRANSIT_TRUNCATED);
-            } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
-                verdicts.count(INTRANSIT_OVERSIZED);
             } else {
-                verdicts.count(INTRANSIT_ZONE_REFUSED);
+                if (hdr.udp.length < LEAST_UDP_LENGTH) {
+                    refuse((bit<8>)INTRANSIT_TRUNCATED);
+                } else if (
+                    hdr.intransit.magic != INTRANSIT_MAGIC || hdr.intransit.header_version != INTRANSIT_HEADER_VERSION
+                ) {
+                    refuse((bit<8>)INTRANSIT_BAD_MAGIC);
+                } else if (hdr.intransit.kind != INTRANSIT_KIND_REQUEST) {
+                    verdicts.count(INTRANSIT_NOT_REQUEST);
+                } else if (!hdr.scratch.isValid()) {
+                    if (model_ids.apply().hit) {
+                        refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
+                    } else {
+                        verdicts.count(INTRANSIT_UNKNOWN_MODEL);
+                    }
+                } else if (hdr.scratch.layers != LAYERS) {
+                    refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
+                } else if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
+                    verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
+                } else if ((hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
+                    verdicts.count(INTRANSIT_UNSURE);
+                } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
+                    verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
+                } else if (
+                    hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
+                    hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
+                    hdr.intransit.element_count != INTRANSIT_INPUTS
+                ) {
+                    refuse((bit<8>)INTRANSIT_BAD_SHAPE);
+                } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
+                    refuse((bit<8>)INTRANSIT_TRUNCATED);
+                } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
+                    refuse((bit<8>)INTRANSIT_OVERSIZED);
+                } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
+                    refuse((bit<8>)INTRANSIT_TRUNCATED);
+                } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
+                    refuse((bit<8>)INTRANSIT_OVERSIZED);
+                } else {
+                    refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
+                }
+                if (hdr.refusal.isValid()) {
+                    verdicts.count((bit<32>)hdr.refusal.verdict);
+                    tell();
+                }
             }
         } else if (
             !hdr.ipv4.isValid() ||
@@ -398,6 +485,15 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
             verdicts.count(INTRANSIT_TRUNCATED);
         }
         ports.apply();
+        if (
+            hdr.intransit.isValid() &&
+            hdr.intransit.magic == INTRANSIT_MAGIC &&
+            hdr.intransit.kind == INTRANSIT_KIND_REQUEST
+        ) {
+            if (steer.apply().hit) {
+                exit;
+            }
+        }
         if (hdr.ipv4.isValid()) {
             ipv4_lpm.apply();
         }

@@ -16,6 +16,7 @@
 #define INTRANSIT_ID_ZONES 0x02000003
 #define INTRANSIT_ID_PORTS 0x02000004
 #define INTRANSIT_ID_IPV4_LPM 0x02000005
+#define INTRANSIT_ID_STEER 0x02000006
 #define INTRANSIT_ID_VERDICTS 0x12000001
 
 #define INTRANSIT_SIZE_MODELS 256
@@ -23,10 +24,21 @@
 #define INTRANSIT_SIZE_ZONES 256
 #define INTRANSIT_SIZE_PORTS 512
 #define INTRANSIT_SIZE_IPV4_LPM 1024
+#define INTRANSIT_SIZE_STEER 1024
 
 const bit<16> INTRANSIT_HEADER_BYTES = 32;
 
 // What is kept of the entry of a model: the parameters of hold().
-#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers;
+#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold;
+
+// Why a request was refused, and which.
+struct refused_request {
+    bit<8> verdict;
+    bit<16> model_id;
+    bit<16> model_version;
+    bit<8> next_layer;
+    bit<8> trust_zone;
+    bit<32> source;
+}
 
 #endif

@@ -13,6 +13,7 @@ const bit<8> INTRANSIT_KIND_PROBE = 4;
 const bit<8> INTRANSIT_ELEMENT_UINT8 = 1;
 const bit<8> INTRANSIT_ELEMENT_INT8 = 2;
 const bit<16> INTRANSIT_FLAG_TURN_ROUND = 0x1;
+const bit<16> INTRANSIT_FLAG_UNSURE = 0x2;
 
 // Counter of each verdict.
 const bit<32> INTRANSIT_COMPUTED = 0; // All layers that the device holds were computed
@@ -29,8 +30,9 @@ const bit<32> INTRANSIT_BAD_SHAPE = 10; // Element type, element count or layer 
 const bit<32> INTRANSIT_OVERSIZED = 11; // More bytes behind the activations than the header accounts for
 const bit<32> INTRANSIT_TENSOR_FRAGMENT = 12; // One part of a tensor that the layer needs whole
 const bit<32> INTRANSIT_ZONE_REFUSED = 13; // The device may not compute for this trust zone
-const bit<32> INTRANSIT_FAILED = 14; // The device could not finish, for example for lack of headroom
-const bit<32> INTRANSIT_VERDICTS = 15;
+const bit<32> INTRANSIT_UNSURE = 14; // The margin of the verdict is below the threshold: left to a larger model
+const bit<32> INTRANSIT_FAILED = 15; // The device could not finish, for example for lack of headroom
+const bit<32> INTRANSIT_VERDICTS = 16;
 
 header intransit_header_t {
     bit<16> magic; // Always 0x49a7; anything else is not ours

@@ -2,6 +2,7 @@ import type { ElementType } from '../model/tensor.ts';
 import {
   elementTypes,
   flagTurnRound,
+  flagUnsure,
   HEADER_BYTES,
   HEADER_VERSION,
   type HeaderFieldName,
@@ -75,6 +76,7 @@ export interface RequestOptions {
   readonly nextLayer?: number;
   readonly trustZone?: number;
   readonly turnRound?: boolean;
+  readonly unsure?: boolean;
 }
 
 /** A whole tensor as one request. */
@@ -83,7 +85,7 @@ export function requestPacket(activations: Uint8Array, o: RequestOptions): Infer
     magic: MAGIC,
     headerVersion: HEADER_VERSION,
     kind: packetKinds.request,
-    flags: o.turnRound ? flagTurnRound : 0,
+    flags: (o.turnRound ? flagTurnRound : 0) | (o.unsure ? flagUnsure : 0),
     modelId: o.modelId,
     modelVersion: o.modelVersion,
     nextLayer: o.nextLayer ?? 0,

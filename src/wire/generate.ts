@@ -2,6 +2,7 @@ import {
   DEFAULT_PORT,
   elementTypes,
   flagTurnRound,
+  flagUnsure,
   HEADER_BYTES,
   HEADER_VERSION,
   headerFields,
@@ -24,6 +25,7 @@ const constants: readonly (readonly [name: string, bits: 8 | 16, literal: string
   ...Object.entries(packetKinds).map(([name, v]) => [`KIND_${upper(name)}`, 8, `${v}`] as const),
   ...Object.entries(elementTypes).map(([name, v]) => [`ELEMENT_${upper(name)}`, 8, `${v}`] as const),
   ['FLAG_TURN_ROUND', 16, hex(flagTurnRound)],
+  ['FLAG_UNSURE', 16, hex(flagUnsure)],
 ];
 
 /** `ebpf/intransit_wire.h`: the struct and the constants for C. */
@@ -106,7 +108,7 @@ export function wireHeaderDocs(): string {
       `Element types: ${Object.entries(elementTypes)
         .map(([k, v]) => `${v} ${k}`)
         .join(', ')}. ` +
-      `Flags: ${hex(flagTurnRound)} turn round.`,
+      `Flags: ${hex(flagTurnRound)} turn round; ${hex(flagUnsure)} unsure, see [early exit](early-exit.md).`,
     '',
     '## What becomes of a packet',
     '',

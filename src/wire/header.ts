@@ -47,6 +47,12 @@ export const elementTypes = { uint8: 1, int8: 2 } as const;
 /** The device that computes the last layer sends the packet back where it came from. */
 export const flagTurnRound = 0x0001;
 
+/**
+ * A verdict in the network had a margin below its threshold: the input goes on, untouched but for this flag, to a larger
+ * model. In a result: the larger model has answered.
+ */
+export const flagUnsure = 0x0002;
+
 /** Ethernet, IPv4 without options and UDP, in bytes: what stands before the header. */
 export const OUTER_BYTES = 14 + 20 + 8;
 
@@ -71,6 +77,7 @@ export const verdicts = [
   { name: 'oversized', description: 'More bytes behind the activations than the header accounts for' },
   { name: 'tensor_fragment', description: 'One part of a tensor that the layer needs whole' },
   { name: 'zone_refused', description: 'The device may not compute for this trust zone' },
+  { name: 'unsure', description: 'The margin of the verdict is below the threshold: left to a larger model' },
   { name: 'failed', description: 'The device could not finish, for example for lack of headroom' },
 ] as const;
 

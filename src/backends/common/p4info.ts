@@ -1,10 +1,16 @@
 import type { P4Info, P4InfoAction, P4InfoTable, Preamble } from '../../p4runtime/types.ts';
-import { type ActionModel, actionsOf, type TableModel, type TableSet } from './table-model.ts';
+import {
+  type ActionModel,
+  actionsOf,
+  type DigestModel,
+  type TableModel,
+  type TableSet,
+} from './table-model.ts';
 
 const preamble = (id: number, name: string): Preamble => ({ id, name, alias: name });
 
 /** The P4Info of a device with these tables; in order of ids. */
-export function p4infoOf({ tables, counters }: TableSet, arch = 'v1model'): P4Info {
+export function p4infoOf({ tables, counters, digests }: TableSet, arch = 'v1model'): P4Info {
   return {
     pkgInfo: { arch },
     tables: [...tables].sort((a, b) => a.id - b.id).map(tableInfo),
@@ -14,7 +20,11 @@ export function p4infoOf({ tables, counters }: TableSet, arch = 'v1model'): P4In
       spec: { unit: 'PACKETS' },
       size: c.size,
     })),
-    typeInfo: {},
+    digests: digests.map((d) => ({
+      preamble: preamble(d.id, d.name),
+      typeSpec: { struct: { name: d.name } },
+    })),
+    typeInfo: { structs: Object.fromEntries(digests.map((d) => [d.name, structOf(d)])) },
   };
 }
 
@@ -40,4 +50,11 @@ function tableInfo(t: TableModel): P4InfoTable {
 const actionInfo = (a: ActionModel): P4InfoAction => ({
   preamble: preamble(a.id, a.name),
   params: a.parameters.map((p, i) => ({ id: i + 1, name: p.name, bitwidth: p.bits })),
+});
+
+const structOf = ({ fields }: DigestModel) => ({
+  members: fields.map(({ name, bits }) => ({
+    name,
+    typeSpec: { bitstring: { bit: { bitwidth: bits } } },
+  })),
 });

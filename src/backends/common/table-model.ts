@@ -34,9 +34,17 @@ export interface CounterModel {
   readonly size: number;
 }
 
+/** What a device tells its controller of its own accord, if the controller asked for it. */
+export interface DigestModel {
+  readonly name: string;
+  readonly id: number;
+  readonly fields: readonly { readonly name: string; readonly bits: number }[];
+}
+
 export interface TableSet {
   readonly tables: readonly TableModel[];
   readonly counters: readonly CounterModel[];
+  readonly digests: readonly DigestModel[];
 }
 
 /** P4Runtime's ids carry their kind in the first byte. */
@@ -55,6 +63,8 @@ export const hold = action(2, 'hold', [
   { name: 'first_layer', bits: 8 },
   { name: 'next_layer', bits: 8 },
   { name: 'layer_count', bits: 8 },
+  // Least margin of a verdict that is an answer; 0 where the last layer is no verdict.
+  { name: 'threshold', bits: 8 },
 ]);
 export const held = action(3, 'held');
 export const permit = action(4, 'permit');
@@ -109,13 +119,36 @@ export const ipv4Lpm = table(5, {
   size: 1024,
 });
 
+/** Where requests of a model go whose next layer is this one; goes before ordinary forwarding. */
+export const steer = table(6, {
+  name: 'steer',
+  keys: [exact('model_id', 16), exact('next_layer', 8)],
+  actions: [route, cross, drop],
+  defaultAction: absent,
+  size: 1024,
+});
+
 /** Tables of every device, whatever model it holds. */
-export const deviceTables: readonly TableModel[] = [models, modelIds, zones, ports, ipv4Lpm];
+export const deviceTables: readonly TableModel[] = [models, modelIds, zones, ports, ipv4Lpm, steer];
 
 export const verdictCounter: CounterModel = {
   name: 'verdicts',
   id: 0x12_000000 + 1,
   size: verdicts.length,
+};
+
+/** Requests that were refused for what is in them; not those that are merely meant for another device. */
+export const refusedRequests: DigestModel = {
+  name: 'refused_request',
+  id: 0x17_000000 + 1,
+  fields: [
+    { name: 'verdict', bits: 8 },
+    { name: 'model_id', bits: 16 },
+    { name: 'model_version', bits: 16 },
+    { name: 'next_layer', bits: 8 },
+    { name: 'trust_zone', bits: 8 },
+    { name: 'source', bits: 32 },
+  ],
 };
 
 /** Weights tables hold one entry a slot; more versions than this are never live at once. */

@@ -43,6 +43,7 @@ function printConstants(p: Printer, plan: P4Plan): void {
     .line(`const bit<8> INTRANSIT_OUTPUT_ELEMENT = ${element(plan.output.element)};`)
     .line();
   printSum(p, output);
+  printMargin(p, plan);
 }
 
 /** Bits of one lane of the checksum's sum: two words are added in it, and then all lanes. */
@@ -70,6 +71,13 @@ function printSum(p: Printer, output: readonly Piece[]): void {
     .line(`#define INTRANSIT_SUM_TOP ${width - SUM_LANE}`)
     .line(`#define INTRANSIT_RESULT_SUM (${terms.join(' + ')})`)
     .line();
+}
+
+/** Only a verdict has a margin: its second byte, the last of the answer. */
+function printMargin(p: Printer, { model, options, lowered }: P4Plan): void {
+  if (options.to < model.layers.length || model.layers.at(-1)!.kind !== 'argmax') return;
+  const last = lowered.output.length - 1;
+  p.line(`#define INTRANSIT_MARGIN ${resultField(last)}[${ELEMENT_BITS - 1}:0]`).line();
 }
 
 /** Terms of the sum besides the activations; not fewer than intransit_pipeline.p4 has. */

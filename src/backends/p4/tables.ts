@@ -10,6 +10,7 @@ import {
   modelIds,
   models,
   noWeights,
+  refusedRequests,
   type TableModel,
   type TableSet,
   verdictCounter,
@@ -28,7 +29,7 @@ export const layerTable = (stage: Stage): TableModel =>
 /** All tables of the program, the weights' last. */
 export function tableSet(lowered: Lowered): TableSet {
   const weights = lowered.code.stages.filter((s) => s.parameters.length > 0).map(layerTable);
-  return { tables: [...deviceTables, ...weights], counters: [verdictCounter] };
+  return { tables: [...deviceTables, ...weights], counters: [verdictCounter], digests: [refusedRequests] };
 }
 
 /** Which version of which model an entry belongs to. */
@@ -40,6 +41,8 @@ export interface Version {
   readonly from: number;
   readonly to: number;
   readonly layerCount: number;
+  /** Least margin at which a verdict is an answer; default 0, every one is. */
+  readonly threshold?: number;
 }
 
 /** One entry a layer: the weights of one version. */
@@ -58,7 +61,7 @@ export const weightEntries = (lowered: Lowered, slot: number): Entry[] =>
 
 /** What makes the version known to the device; the last to be written, so that its weights are there. */
 export function versionEntries(v: Version): Entry[] {
-  const parameters = [v.slot, v.modelVersion, v.from, v.to, v.layerCount];
+  const parameters = [v.slot, v.modelVersion, v.from, v.to, v.layerCount, v.threshold ?? 0];
   return [{ table: models, keys: [v.modelId, v.modelVersion], action: hold, parameters }];
 }
 
@@ -104,7 +107,12 @@ export function tablesP4(): string {
     `const bit<16> INTRANSIT_HEADER_BYTES = ${HEADER_BYTES};`,
     '',
     '// What is kept of the entry of a model: the parameters of hold().',
-    '#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers;',
+    '#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold;',
+    '',
+    '// Why a request was refused, and which.',
+    `struct ${refusedRequests.name} {`,
+    ...refusedRequests.fields.map((f) => `    bit<${f.bits}> ${f.name};`),
+    '}',
     '',
     '#endif',
     '',

@@ -3,6 +3,7 @@ import { p4infoOf } from '../common/p4info.ts';
 import {
   modelIds,
   models,
+  refusedRequests,
   type TableModel,
   verdictCounter,
   weightsTable,
@@ -20,7 +21,7 @@ export const P4INFO_FILE = 'p4info.txt';
 export function xdpP4Info(plan: XdpPlan): string {
   const weights = plan.options.weights === 'runtime' ? plan.layers.flatMap(layerTable) : [];
   const tables = [models, modelIds, zones, ...weights];
-  return p4InfoText(p4infoOf({ tables, counters: [verdictCounter] }, 'xdp'));
+  return p4InfoText(p4infoOf({ tables, counters: [verdictCounter], digests: [refusedRequests] }, 'xdp'));
 }
 
 function layerTable(layer: XdpPlan['layers'][number]): TableModel[] {
