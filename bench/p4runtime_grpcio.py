@@ -39,8 +39,9 @@ def classes():
                 added.type_name = ".p4.v1." + field[3]
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    factory = message_factory.MessageFactory(pool)
-    return {name: factory.GetPrototype(pool.FindMessageTypeByName("p4.v1." + name)) for name in SCHEMA}
+    # protobuf 3 has a method for it, later ones a function.
+    make = getattr(message_factory, "GetMessageClass", None) or message_factory.MessageFactory(pool).GetPrototype
+    return {name: make(pool.FindMessageTypeByName("p4.v1." + name)) for name in SCHEMA}
 
 
 C = classes()
