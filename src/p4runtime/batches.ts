@@ -6,35 +6,35 @@ export interface Batch {
   /** Index of the first in that list. */
   readonly offset: number;
   readonly updates: readonly Init<'Update'>[];
+  /** Whether it may be sent only when all batches before it are answered. */
+  readonly afterAll: boolean;
 }
 
 /**
- * Cuts updates into stages of batches. The batches of one stage may be on their way together, in any order; a stage begins
- * when the one before is answered. So the order that the caller gave holds between tables, between kinds of entities,
- * between insertions and deletions, and for two updates of one entity. The order within a Write is free by the standard
- * (section "Batching and Ordering of Updates"), so two updates of one entity never share one either.
+ * Cuts updates into batches, one after the other as they are asked for: while a device works on the first, the next is
+ * made. The order that the caller gave holds between tables, between kinds of entities, between insertions and deletions,
+ * and for two updates of one entity; what stands between two such borders may be on its way together, in any order. The
+ * order within a Write is free by the standard (section "Batching and Ordering of Updates"), so two updates of one entity
+ * never share one either.
  */
-export function planBatches(updates: readonly Init<'Update'>[], size: number): readonly (readonly Batch[])[] {
-  const stages: Batch[][] = [];
+export function* planBatches(updates: readonly Init<'Update'>[], size: number): Generator<Batch, void, void> {
   let start = 0;
+  let afterAll = false;
   let previous: Init<'Update'> | undefined;
   let keys = new Set<string>();
-  const cut = (end: number): void => {
-    const batches: Batch[] = [];
-    for (let at = start; at < end; at += size)
-      batches.push({ offset: at, updates: updates.slice(at, Math.min(end, at + size)) });
-    if (batches.length > 0) stages.push(batches);
-    start = end;
-    keys = new Set();
-  };
-  updates.forEach((update, i) => {
+  for (const [i, update] of updates.entries()) {
     const key = entityKey(update.entity ?? {});
-    if (previous === undefined || !sameGroup(previous, update) || keys.has(key)) cut(i);
+    const border = previous !== undefined && (!sameGroup(previous, update) || keys.has(key));
+    if (border || i - start === size) {
+      yield { offset: start, updates: updates.slice(start, i), afterAll };
+      start = i;
+      afterAll = border;
+    }
+    if (border) keys = new Set();
     previous = update;
     keys.add(key);
-  });
-  cut(updates.length);
-  return stages;
+  }
+  if (start < updates.length) yield { offset: start, updates: updates.slice(start), afterAll };
 }
 
 function sameGroup(a: Init<'Update'>, b: Init<'Update'>): boolean {

@@ -18,7 +18,7 @@ const WINDOW = 4;
 export interface WriteOptions {
   /** Updates a Write, 1..250; default 250. */
   readonly batch?: number;
-  /** Writes of one stage on their way at once; default 4. */
+  /** Writes on their way at once; default 4. */
   readonly window?: number;
   /**
    * Behind the first Write that fails: `continue` with the rest (default; every update is tried, as within a Write),
@@ -59,22 +59,25 @@ export async function writeAll(
     // A fault of the whole call would meet every other one too.
     stopped ||= error.updates.length === 0 || (options.onError ?? 'continue') !== 'continue';
   };
-  for (const stage of planBatches(updates, size)) await inWindow(stage, options.window ?? WINDOW, one);
+  await inWindow(planBatches(updates, size), options.window ?? WINDOW, one);
   errors.sort((a, b) => a.index - b.index);
   return { errors, unsent, ...(fault !== undefined && { fault }) };
 }
 
-/** Runs `work` over all items, at most `width` at a time. */
-async function inWindow<T>(
-  items: readonly T[],
+/** Sends batches as they come, at most `width` at a time, and none before what it has to wait for. */
+async function inWindow(
+  batches: Iterable<Batch>,
   width: number,
-  work: (item: T) => Promise<void>,
+  send: (batch: Batch) => Promise<void>,
 ): Promise<void> {
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    while (next < items.length) await work(items[next++]!);
-  };
-  await Promise.all(Array.from({ length: Math.max(1, Math.min(width, items.length)) }, lane));
+  const sending = new Set<Promise<void>>();
+  for (const batch of batches) {
+    if (batch.afterAll) await Promise.all(sending);
+    else if (sending.size >= Math.max(1, width)) await Promise.race(sending);
+    const sent = send(batch).finally(() => sending.delete(sent));
+    sending.add(sent);
+  }
+  await Promise.all(sending);
 }
 
 async function writeBatch(session: Session, batch: Batch): Promise<P4RuntimeError | undefined> {

@@ -98,15 +98,23 @@ describe('writes', () => {
 
   test('batches hold at most 250 updates, and two of one entity never share one', () => {
     const many = Array.from({ length: 600 }, (_, i) => ({ type: 'INSERT' as const, entity: exact(i) }));
-    expect(planBatches(many, 250).map((stage) => stage.map((b) => b.updates.length))).toEqual([
-      [250, 250, 100],
+    const plan = (updates: Parameters<typeof planBatches>[0]) =>
+      [...planBatches(updates, 250)].map((b) => [b.offset, b.updates.length, b.afterAll]);
+    expect(plan(many)).toEqual([
+      [0, 250, false],
+      [250, 250, false],
+      [500, 100, false],
     ]);
     const twice = [exact(1), exact(2), exact(1), small(1), exact(3)].map((entity) => ({
       type: 'MODIFY' as const,
       entity,
     }));
-    const offsets = planBatches(twice, 250).map((stage) => stage.map((b) => [b.offset, b.updates.length]));
-    expect(offsets).toEqual([[[0, 2]], [[2, 1]], [[3, 1]], [[4, 1]]]);
+    expect(plan(twice)).toEqual([
+      [0, 2, false],
+      [2, 1, true],
+      [3, 1, true],
+      [4, 1, true],
+    ]);
   });
 
   test('stop leaves the rest unsent, and says so', () =>
