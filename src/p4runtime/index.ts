@@ -7,6 +7,13 @@ export type {
   WeightedAction,
 } from './actions.ts';
 export { decodeAction, decodeEntryAction } from './actions.ts';
+export {
+  type DecodedDigest,
+  type DecodedPacketIn,
+  type DigestItem,
+  decodeDigest,
+  decodePacketIn,
+} from './decode-stream.ts';
 export type {
   CounterValue,
   DefaultActionInput,

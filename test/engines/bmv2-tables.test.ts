@@ -15,7 +15,7 @@ import { currentEntry } from '../../src/backends/p4/tables.ts';
 import { planP4OrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
 import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
-import { P4Program } from '../../src/p4runtime/index.ts';
+import { type DecodedDigest, decodeDigest, P4Program } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import {
   decodePacket,
@@ -192,24 +192,23 @@ describeWith([P4C, SWITCH], 'tables and digests on BMv2', () => {
     const { client } = session.device;
     const config = { maxTimeoutNs: 0n, maxListSize: 1, ackTimeoutNs: 0n };
     await client.insert([program.digest('refused_request', config)]);
-    const told = new Promise<Record<string, number>>((resolve) => {
+    const told = new Promise<DecodedDigest>((resolve) => {
       client.on('digest', (list) => {
-        const members = list.data[0]!.struct!.members;
-        const values = members.map(({ bitstring }) => Number(`0x${Buffer.from(bitstring!).toString('hex')}`));
-        resolve(Object.fromEntries(refusedRequests.fields.map(({ name }, i) => [name, values[i]!])));
+        resolve(decodeDigest(program.index, list));
         client.acknowledge(list);
       });
     });
     const frame = requestFrame(plan, rows[0]!, 1);
     frame[OUTER_BYTES + fieldOffset('modelVersion') + 1] = 77;
     await sendAll([frame]);
-    expect(await told).toEqual({
-      verdict: verdictIndex('unknown_version'),
-      model_id: 1,
-      model_version: 77,
-      next_layer: 0,
-      trust_zone: 0,
-      source: 0xc0000201,
-    });
+    const item = {
+      verdict: BigInt(verdictIndex('unknown_version')),
+      model_id: 1n,
+      model_version: 77n,
+      next_layer: 0n,
+      trust_zone: 0n,
+      source: 0xc0000201n,
+    };
+    expect(await told).toEqual({ name: refusedRequests.name, items: [item] });
   });
 });

@@ -109,7 +109,7 @@ export const streamCases: readonly Case[] = [
   {
     id: 106,
     title: 'a list goes out at its size, or when its time is over',
-    notOnBmv2: 'needs packets: the data plane is tested by the engines',
+    notOnBmv2: 'needs packets: in packets-bmv2.test.ts',
     async server(t) {
       const stream = await t.ready();
       await t.insert(digest({ maxListSize: 2, maxTimeoutNs: 60_000_000_000n }));
@@ -131,7 +131,7 @@ export const streamCases: readonly Case[] = [
   {
     id: 107,
     title: 'what is not acknowledged is not sent again',
-    notOnBmv2: 'needs packets',
+    notOnBmv2: 'needs packets: in packets-bmv2.test.ts',
     async server(t) {
       const stream = await t.ready();
       await t.insert(digest({ ...oneEach, ackTimeoutNs: 60_000_000_000n }));
@@ -178,7 +178,7 @@ export const streamCases: readonly Case[] = [
   {
     id: 110,
     title: 'packet-outs of a backup are dropped; packet-ins go to the primary, each field once',
-    notOnBmv2: 'needs packets; a backup’s are dropped without a word',
+    notOnBmv2: 'needs packets: in packets-bmv2.test.ts; a backup’s are dropped without a word',
     async server(t) {
       const stream = await t.ready();
       const backup = t.stream();
