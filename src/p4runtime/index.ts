@@ -46,7 +46,15 @@ export type { Config, ConfigInit, Init, Message } from './proto/messages.ts';
 export { configCodec, v1Codec } from './proto/registry.ts';
 export { defineService } from './proto/service.ts';
 export type { TlsOptions } from './rpc.ts';
-export type { Change, DevicePipeline, DeviceSink, P4Device, RoleFilter } from './server/device.ts';
+export type {
+  Change,
+  DevicePipeline,
+  DeviceSink,
+  DeviceState,
+  P4Device,
+  RoleFilter,
+} from './server/device.ts';
+export type { DeviceEvent } from './server/device-server.ts';
 export { Fault } from './server/fault.ts';
 export { MemoryDevice } from './server/memory-device.ts';
 export { P4RuntimeServer, type P4RuntimeServerOptions } from './server/p4runtime-server.ts';

@@ -30,6 +30,8 @@ export interface ArbitrationOptions {
   readonly acceptsRole: (role: Message<'Role'> | undefined) => boolean;
   /** Resolves when the Writes that are running are done: only then a new primary may begin. */
   readonly idle: () => Promise<void>;
+  /** Hears of each change: the id of the primary, undefined where there is none. */
+  readonly onPrimary?: (role: string, electionId: bigint | undefined) => void;
 }
 
 /** Roles are names since 1.4; before that they were numbers, and 0 and the empty name are the default role. */
@@ -73,6 +75,7 @@ export class Arbitration {
     state.seats.delete(seat);
     if (state.primary !== seat) return;
     state.primary = undefined;
+    this.#options.onPrimary?.(seat.role, undefined);
     this.#tellAll(state);
   }
 
@@ -138,10 +141,12 @@ export class Arbitration {
       state.highest = id;
       state.primary = seat;
       state.config = config;
+      if (!same || changed) this.#options.onPrimary?.(seat.role, id);
       // Whoever was primary is not from here on; the new one begins when that one's last Write is done.
       this.#tellAll(state, same && !changed ? undefined : seat);
     } else if (state.primary === seat) {
       state.primary = undefined;
+      this.#options.onPrimary?.(seat.role, undefined);
       this.#tellAll(state);
     } else this.#tell(state, seat);
   }

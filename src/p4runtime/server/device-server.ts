@@ -16,7 +16,15 @@ export interface DeviceServerOptions {
   readonly roles?: Readonly<Record<string, RoleFilter>>;
   /** Whether a role's configuration is as agreed; default: only none. */
   readonly acceptsRoleConfig?: (role: Message<'Role'>) => boolean;
+  /** Hears of what happens, for a log. */
+  readonly onEvent?: (event: DeviceEvent) => void;
 }
+
+export type DeviceEvent =
+  /** Another controller may write, or none (undefined). */
+  | { readonly kind: 'primary'; readonly role: string; readonly electionId: bigint | undefined }
+  | { readonly kind: 'pipeline'; readonly action: string; readonly cookie: bigint | undefined }
+  | { readonly kind: 'write'; readonly updates: number; readonly failed: number };
 
 const ENTITIES_A_MESSAGE = 1_000;
 
@@ -46,6 +54,7 @@ export class DeviceServer {
       maxStreams: options.maxStreams,
       acceptsRole: (role) => this.#acceptsRole(role),
       idle: () => this.#turns.idle(),
+      onPrimary: (role, electionId) => this.#event({ kind: 'primary', role, electionId }),
     });
     device.attach?.({
       packetIn: (packet) => this.#toPrimaries({ packet }),
@@ -56,6 +65,11 @@ export class DeviceServer {
     });
   }
 
+  /** Goes on from what the device kept of an earlier process; requests wait for it. */
+  restore(): Promise<void> {
+    return this.#turns.run(() => this.#pipeline.restore());
+  }
+
   /** @returns errors an update, or undefined where all went well. @throws Fault for the call as a whole */
   write(request: Message<'WriteRequest'>): Promise<readonly Init<'Error'>[] | undefined> {
     const allowed = this.#requirePrimary(request);
@@ -63,7 +77,11 @@ export class DeviceServer {
     return this.#turns.run(async () => {
       const loaded = this.#pipeline.required();
       const device = this.#pipeline.isLive() ? this.#device : {};
-      return applyBatch(loaded, device, request.updates, allowed, rollback);
+      const { errors, changes } = await applyBatch(loaded, device, request.updates, allowed, rollback);
+      if (changes.length > 0) await device.save?.(() => this.#pipeline.state(), changes);
+      const failed = errors?.filter((e) => e.canonicalCode !== undefined).length ?? 0;
+      this.#event({ kind: 'write', updates: request.updates.length, failed });
+      return errors;
     });
   }
 
@@ -91,8 +109,13 @@ export class DeviceServer {
   setPipeline(request: Message<'SetForwardingPipelineConfigRequest'>): Promise<void> {
     this.#requirePrimary(request);
     return this.#turns.run(async () => {
+      const { action } = request;
       await this.#pipeline.set(request);
-      if (request.action !== 'VERIFY') this.#digests.clear();
+      if (action !== 'VERIFY') this.#digests.clear();
+      if (action !== 'VERIFY' && action !== 'VERIFY_AND_SAVE')
+        await this.#device.save?.(() => this.#pipeline.state(), undefined);
+      const cookie = this.#pipeline.current()?.config.cookie?.cookie;
+      this.#event({ kind: 'pipeline', action: String(action), cookie });
     });
   }
 
@@ -207,7 +230,13 @@ export class DeviceServer {
     for (const controller of this.arbitration.primaries()) controller.send(message);
   }
 
-  close(): void {
+  #event(event: DeviceEvent): void {
+    this.#options.onEvent?.(event);
+  }
+
+  /** Returns when all that was begun is done. */
+  async close(): Promise<void> {
     this.#digests.clear();
+    await this.#turns.idle();
   }
 }

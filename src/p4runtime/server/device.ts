@@ -14,6 +14,13 @@ export interface Change {
   readonly entity: Init<'Entity'>;
 }
 
+/** All that controllers have set: enough to begin there again. */
+export interface DeviceState {
+  readonly config: Init<'ForwardingPipelineConfig'>;
+  /** In an order in which they can be done. */
+  readonly changes: readonly Change[];
+}
+
 /** What a device tells its controllers; the server finds out whom. */
 export interface DeviceSink {
   packetIn(packet: Init<'PacketIn'>): void;
@@ -33,8 +40,20 @@ type Answer<T> = T | Promise<T>;
 export interface P4Device {
   /** Could it run this? @throws Fault INVALID_ARGUMENT */
   verify?(pipeline: DevicePipeline): Answer<void>;
-  /** Makes it run; with `keep` the entries stay (they were found to fit), else all state is gone. */
-  commit?(pipeline: DevicePipeline, keep: boolean): Answer<void>;
+  /**
+   * Makes it run with `state` in place: with `keep` that is what there was (it was found to fit), else what was written since
+   * the program was saved, if it was. All other state is gone.
+   */
+  commit?(pipeline: DevicePipeline, keep: boolean, state: readonly Change[]): Answer<void>;
+  /** What an earlier process saved; asked for once, before any request. */
+  restore?(): Answer<DeviceState | undefined>;
+  /** Goes on with what `restore` gave, now checked. Without it the state is committed. */
+  resume?(pipeline: DevicePipeline, state: readonly Change[]): Answer<void>;
+  /**
+   * Keeps the state beyond the process: called behind each call that changed it, and before that is answered.
+   * @param changes what was done; undefined where the pipeline is new
+   */
+  save?(state: () => DeviceState, changes: readonly Change[] | undefined): Answer<void>;
   /** The program is part of the device and cannot be replaced. */
   readonly fixedPipeline?: DevicePipeline['config'];
   /** Entries that the program brings along; those of constant tables, or with `isConst`, cannot be changed. */

@@ -24,8 +24,9 @@ export class MemoryDevice implements P4Device {
     this.#sink = sink;
   }
 
-  commit(_pipeline: DevicePipeline, _keep: boolean): void {
+  commit(_pipeline: DevicePipeline, keep: boolean, state: readonly Change[]): void {
     this.#pipelines++;
+    if (!keep) this.applied.push(...state);
   }
 
   initialEntries({ index }: DevicePipeline): readonly Init<'TableEntry'>[] {

@@ -68,9 +68,17 @@ export class P4RuntimeServer {
     this.#server.addService(p4runtimeService, implementation);
   }
 
-  /** @param options.deviceId 1 or more: 0 names no device */
-  addDevice(device: P4Device, options: Partial<DeviceServerOptions> & { readonly deviceId: bigint }): void {
-    this.#devices.set(options.deviceId, new DeviceServer(device, { maxStreams: MAX_STREAMS, ...options }));
+  /**
+   * @param options.deviceId 1 or more: 0 names no device
+   * @returns when the device has gone on from what it kept, if it keeps anything; requests wait for that
+   */
+  async addDevice(
+    device: P4Device,
+    options: Partial<DeviceServerOptions> & { readonly deviceId: bigint },
+  ): Promise<void> {
+    const server = new DeviceServer(device, { maxStreams: MAX_STREAMS, ...options });
+    this.#devices.set(options.deviceId, server);
+    if (device.restore !== undefined) await server.restore();
   }
 
   /** @returns the address, with the port that was taken */
@@ -91,10 +99,10 @@ export class P4RuntimeServer {
     );
   }
 
-  /** Ends all streams at once. */
+  /** Ends all streams at once; returns when the devices have done what was begun. */
   async close(): Promise<void> {
-    for (const device of this.#devices.values()) device.close();
     this.#server.forceShutdown();
+    await Promise.all([...this.#devices.values()].map((device) => device.close()));
   }
 
   #device(deviceId: bigint): DeviceServer {

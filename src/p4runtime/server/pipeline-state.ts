@@ -4,7 +4,7 @@ import { P4InfoIndex } from '../p4info-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
 import { v1Codec } from '../proto/registry.ts';
 import { checkAction } from './check-action.ts';
-import type { DevicePipeline, P4Device } from './device.ts';
+import type { Change, DevicePipeline, DeviceState, P4Device } from './device.ts';
 import { invalid, notFound, precondition, unsupported } from './fault.ts';
 import { Store } from './store.ts';
 import { prepare } from './write.ts';
@@ -17,6 +17,7 @@ export interface Loaded extends DevicePipeline {
 
 const updateCodec = v1Codec('Update');
 const entryCodec = v1Codec('TableEntry');
+const configCodec = v1Codec('ForwardingPipelineConfig');
 type Config = Message<'ForwardingPipelineConfig'>;
 
 /** Which program runs, which is saved, and how one becomes the other (section "SetForwardingPipelineConfig RPC"). */
@@ -42,6 +43,24 @@ export class PipelineState {
     return loaded;
   }
 
+  /** All that a later process needs to go on from here. */
+  state(): DeviceState {
+    const { config, store } = this.#running ?? this.required();
+    return { config, changes: stateChanges(store) };
+  }
+
+  /** Goes on from what the device kept. @throws Fault where that contradicts itself */
+  async restore(): Promise<void> {
+    const state = await this.#device.restore?.();
+    if (state === undefined) return;
+    const loaded = this.#load(configCodec.decode(configCodec.encode(state.config)));
+    put(state.changes, loaded);
+    const changes = stateChanges(loaded.store);
+    if (this.#device.resume !== undefined) await this.#device.resume(loaded, changes);
+    else await this.#device.commit?.(loaded, false, changes);
+    this.#running = loaded;
+  }
+
   /** Whether writes reach the data plane at once. */
   isLive(): boolean {
     return this.#saved === undefined;
@@ -62,12 +81,12 @@ export class PipelineState {
         this.#saved = loaded;
         return;
       case 'VERIFY_AND_COMMIT':
-        await this.#device.commit?.(loaded, false);
+        await this.#device.commit?.(loaded, false, []);
         break;
       case 'RECONCILE_AND_COMMIT':
         if (this.#running === undefined) throw invalid('there is no state to keep');
         carryOver(this.#running, loaded);
-        await this.#device.commit?.(loaded, true);
+        await this.#device.commit?.(loaded, true, stateChanges(loaded.store));
         break;
     }
     this.#running = loaded;
@@ -78,8 +97,7 @@ export class PipelineState {
     if (config !== undefined) throw invalid('COMMIT takes no config: it realises the saved one');
     const saved = this.#saved;
     if (saved === undefined) throw notFound('no pipeline is saved');
-    await this.#device.commit?.(saved, false);
-    for (const entity of writtenEntities(saved.store)) await this.#device.apply?.({ type: 'INSERT', entity });
+    await this.#device.commit?.(saved, false, stateChanges(saved.store));
     this.#running = saved;
     this.#saved = undefined;
   }
@@ -135,30 +153,47 @@ export function writtenEntities(store: Store): readonly Init<'Entity'>[] {
   ];
 }
 
-/** Writes the state of one pipeline into another. @throws Fault INVALID_ARGUMENT where it does not fit */
-function carryOver(from: Loaded, to: Loaded): void {
-  const put = (type: 'INSERT' | 'MODIFY', entity: Init<'Entity'>): void => {
+/** Everything that was set, in an order in which it can be set again. */
+export function stateChanges(store: Store): readonly Change[] {
+  const cells = <T>(
+    all: ReadonlyMap<number, ReadonlyMap<number, T>>,
+    wrap: (id: number, at: number, value: T) => Init<'Entity'>,
+  ) => [...all].flatMap(([id, values]) => [...values].map(([at, value]) => wrap(id, at, value)));
+  const entities: readonly Init<'Entity'>[] = [
+    ...[...store.defaults.values()].map((tableEntry) => ({ tableEntry })),
+    ...cells(store.counters, (counterId, index, data) => ({
+      counterEntry: { counterId, index: { index }, data },
+    })),
+    ...cells(store.meters, (meterId, index, config) => ({
+      meterEntry: { meterId, index: { index }, config },
+    })),
+    ...cells(store.registers, (registerId, index, data) => ({
+      registerEntry: { registerId, index: { index }, data },
+    })),
+    ...[...store.valueSets].map(([valueSetId, members]) => ({ valueSetEntry: { valueSetId, members } })),
+  ];
+  return [
+    ...writtenEntities(store).map((entity): Change => ({ type: 'INSERT', entity })),
+    ...entities.map((entity): Change => ({ type: 'MODIFY', entity })),
+  ];
+}
+
+/** @throws Fault INVALID_ARGUMENT where the state does not fit */
+function put(changes: readonly Change[], to: Loaded): void {
+  for (const { type, entity } of changes) {
     const update = updateCodec.decode(updateCodec.encode({ type, entity }));
     try {
       prepare(to, update).commit();
     } catch (error) {
-      throw invalid(
-        `the state does not fit the new program: ${error instanceof Error ? error.message : error}`,
-      );
+      throw invalid(`the state does not fit the program: ${error instanceof Error ? error.message : error}`);
     }
-  };
+  }
+}
+
+/** Writes the state of one pipeline into another. @throws Fault INVALID_ARGUMENT where it does not fit */
+function carryOver(from: Loaded, to: Loaded): void {
   // What the new program brings along gives way to what there was.
   for (const entries of to.store.tables.values())
     for (const [key, entry] of entries) if (!entry.isConst) entries.delete(key);
-  for (const entity of writtenEntities(from.store)) put('INSERT', entity);
-  for (const tableEntry of from.store.defaults.values()) put('MODIFY', { tableEntry });
-  for (const [counterId, cells] of from.store.counters)
-    for (const [index, data] of cells) put('MODIFY', { counterEntry: { counterId, index: { index }, data } });
-  for (const [meterId, cells] of from.store.meters)
-    for (const [index, config] of cells) put('MODIFY', { meterEntry: { meterId, index: { index }, config } });
-  for (const [registerId, cells] of from.store.registers)
-    for (const [index, data] of cells)
-      put('MODIFY', { registerEntry: { registerId, index: { index }, data } });
-  for (const [valueSetId, members] of from.store.valueSets)
-    put('MODIFY', { valueSetEntry: { valueSetId, members } });
+  put(stateChanges(from.store), to);
 }

@@ -46,12 +46,20 @@ export function prepare(context: WriteContext, update: Message<'Update'>): Prepa
 }
 
 interface Done {
+  readonly change: Change;
   readonly inverse: Change;
   readonly undo: () => void;
 }
 
+export interface BatchOutcome {
+  /** One an update; undefined where all went well. */
+  readonly errors: readonly Init<'Error'>[] | undefined;
+  /** What was done, and not taken back. */
+  readonly changes: readonly Change[];
+}
+
 /**
- * Applies a batch and answers with one error an update, or undefined where all went well. CONTINUE_ON_ERROR tries every
+ * Applies a batch. CONTINUE_ON_ERROR tries every
  * update; ROLLBACK_ON_ERROR leaves all as before behind the first fault (section "Batch Atomicity").
  */
 export async function applyBatch(
@@ -60,7 +68,7 @@ export async function applyBatch(
   updates: readonly Message<'Update'>[],
   allowed: RoleFilter | undefined,
   rollback: boolean,
-): Promise<readonly Init<'Error'>[] | undefined> {
+): Promise<BatchOutcome> {
   const errors: Init<'Error'>[] = [];
   const done: Done[] = [];
   let failed = false;
@@ -74,22 +82,24 @@ export async function applyBatch(
         throw denied('the entity is not of the role');
       const { change, inverse, commit } = prepare(context, update);
       await device.apply?.(change);
-      done.push({ inverse, undo: commit() });
+      done.push({ change, inverse, undo: commit() });
       errors.push({});
     } catch (error) {
       failed = true;
       errors.push(errorOf(error));
     }
   }
-  if (!failed) return undefined;
-  if (!rollback) return errors;
+  const changes = done.map(({ change }) => change);
+  if (!failed) return { errors: undefined, changes };
+  if (!rollback) return { errors, changes };
   for (const { inverse, undo } of done.reverse()) {
     await device.apply?.(inverse);
     undo();
   }
-  return errors.map((e) =>
+  const answers = errors.map((e) =>
     e.canonicalCode === undefined ? { canonicalCode: status.ABORTED, message: 'taken back' } : e,
   );
+  return { errors: answers, changes: [] };
 }
 
 /** @throws Fault UNIMPLEMENTED */
