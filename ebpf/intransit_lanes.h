@@ -74,6 +74,18 @@ static __always_inline __s64 intransit_clamp(__s64 x, const __s64 min, const __s
 	return max - intransit_at_least_zero(max - min - x);
 }
 
+/* v * multiplier + offset, and `part` more where v < pivot: a line on each side, as rounding half away from zero needs. */
+static __always_inline __u64 intransit_two_lines(__u64 v, __u64 multiplier, __u64 offset, __u64 pivot, __u64 part)
+{
+	__u64 below = v - pivot;
+
+	INTRANSIT_OPAQUE(below);
+	below >>= 63;
+	/* A product and no mask: a mask that meets a known number makes the verifier follow both of its values. */
+	INTRANSIT_OPAQUE(below);
+	return v * multiplier + offset + below * part;
+}
+
 /* The larger of two. */
 static __always_inline __s64 intransit_max(__s64 a, __s64 b)
 {

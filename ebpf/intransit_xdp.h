@@ -12,6 +12,10 @@
  *   INTRANSIT_OUTPUT_ELEMENT   likewise of those that
  *   INTRANSIT_OUTPUTS          go out
  *   INTRANSIT_SCRATCH_BYTES    bytes that the layers use between them
+ *   INTRANSIT_VERDICT          only if the last layer of the model is among them and makes class and margin
+ *
+ * It behaves as p4/intransit_pipeline.p4 does, but for packets that no table has a way for: a switch drops them, a host
+ * takes them itself (XDP_PASS), or it would lose its ARP and its ssh.
  */
 #ifndef INTRANSIT_XDP_H
 #define INTRANSIT_XDP_H
@@ -28,15 +32,74 @@
 #include "intransit_wire.h"
 
 #define INTRANSIT_SLOTS 2
+#define INTRANSIT_PORTS 512
 #define INTRANSIT_OUTER_BYTES (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr))
 #define INTRANSIT_PAYLOAD_AT (INTRANSIT_OUTER_BYTES + INTRANSIT_HEADER_BYTES)
 
-/* Which version of the weights a slot holds. */
-struct intransit_slot {
+/* Room in front of a packet: XDP_PACKET_HEADROOM less what the kernel keeps there of a packet under way. */
+#define INTRANSIT_HEADROOM 192
+
+/*
+ * Whether this is the data plane of an agent: it then forwards by its tables and tells of refused requests. Set before
+ * loading; where it is 0 the verifier drops that code, and the program costs nothing more.
+ */
+const volatile __u32 intransit_agent = 0;
+
+/*
+ * The versions that are here, each one word, read and written as a whole, so that nobody sees half of one:
+ * model id (16 bits), version (16), slot of the weights (8), threshold (8), state (8). First those that are asked for by
+ * number, then the one that is current, which is what version 0 means.
+ */
+#define INTRANSIT_CURRENT 2
+#define INTRANSIT_VERSIONS 3
+
+enum intransit_state {
+	INTRANSIT_NO_ENTRY = 0,
+	INTRANSIT_READY = 1,
+	INTRANSIT_OTHER_LAYERS = 2, /* the entry was made for another program */
+	INTRANSIT_NO_WEIGHTS = 3, /* the slot lacks some layer's, or they are being written */
+};
+
+/* What becomes of a packet that is forwarded: an entry of a table. */
+enum intransit_way_kind {
+	INTRANSIT_NO_WAY = 0,
+	INTRANSIT_CROSS = 1,
+	INTRANSIT_ROUTE = 2,
+	INTRANSIT_DROP = 3,
+};
+
+struct intransit_way {
+	__u8 kind;
+	__u8 unused;
+	__u16 port;
+	__u8 source_mac[ETH_ALEN];
+	__u8 destination_mac[ETH_ALEN];
+};
+
+struct intransit_steer_key {
+	__u16 model_id;
+	__u8 next_layer;
+	__u8 unused;
+};
+
+struct intransit_lpm_key {
+	__u32 prefix;
+	__be32 destination;
+};
+
+/* A request that was refused for what is in it; numbers in the byte order of the host. */
+struct intransit_refusal {
+	__u8 verdict;
+	__u8 next_layer;
+	__u8 trust_zone;
+	__u8 unused;
 	__u16 model_id;
 	__u16 model_version;
-	__u32 valid;
+	__u32 source;
 };
+
+/* Beside a verdict: the controller may want to hear of it. */
+#define INTRANSIT_TELL 0x100
 
 struct intransit_scratch {
 	__u8 bytes[INTRANSIT_SCRATCH_BYTES];
@@ -44,26 +107,72 @@ struct intransit_scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, INTRANSIT_SLOTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, INTRANSIT_VERSIONS);
 	__type(key, __u32);
-	__type(value, struct intransit_slot);
-} slots SEC(".maps");
+	__type(value, __u64);
+} models SEC(".maps");
 
-/* The slot for packets that ask for version 0, the current one. One write flips it. */
+/* Models of which some version is meant to be here: tells an unknown version from an unknown model. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
 	__type(key, __u32);
 	__type(value, __u32);
-} active SEC(".maps");
+} model_ids SEC(".maps");
 
-/* Trust zone -> non-zero where this device may compute. */
+/* Trust zone -> non-zero where this device may compute. Zone 0 is any. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 256);
 	__type(key, __u32);
 	__type(value, __u32);
 } zones SEC(".maps");
+
+/* Interface -> where its packets go if nothing else says so. An interface that is not here is no port. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, INTRANSIT_PORTS);
+	__type(key, __u32);
+	__type(value, struct intransit_way);
+} ports SEC(".maps");
+
+/* Next layer of a model -> the way to a device that computes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct intransit_steer_key);
+	__type(value, struct intransit_way);
+} steer SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct intransit_lpm_key);
+	__type(value, struct intransit_way);
+} ipv4_lpm SEC(".maps");
+
+/* Port -> interface. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, INTRANSIT_PORTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} tx SEC(".maps");
+
+/* Whether anybody wants to hear of refused requests, and what there is to tell. Full, it takes no more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} telling SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536); /* whole pages, on machines with large ones too */
+} refused SEC(".maps");
 
 /* Packets by verdict. */
 struct {
@@ -97,30 +206,46 @@ struct intransit_packet {
 	struct intransit_header header;
 } __attribute__((packed));
 
-/* Counts the verdict; the packet goes on to the host's stack, or on its way. */
-static __always_inline int intransit_pass(__u32 verdict)
+static __always_inline void intransit_count(__u32 verdict)
 {
 	__u64 *count = bpf_map_lookup_elem(&verdicts, &verdict);
 
 	if (count)
 		*count += 1;
-	return XDP_PASS;
 }
 
-/* Whether a slot holds some version of the packet's model. */
-static __always_inline int intransit_holds(const struct intransit_slot *held, const struct intransit_header *h)
+static __always_inline __u64 intransit_word(__u32 at)
 {
-	return held && held->valid && held->model_id == bpf_ntohs(h->model_id);
+	const volatile __u64 *word = bpf_map_lookup_elem(&models, &at);
+
+	return word ? *word : 0;
 }
 
-/* Tells ours from others. Only INTRANSIT_COMPUTED leaves the slot set, and the packet whole in front of `end`. */
-static __always_inline enum intransit_verdict intransit_classify(struct intransit_packet *p, void *end, __u32 *slot)
+static __always_inline __u32 intransit_state_of(__u64 word)
 {
-	const struct intransit_header *h = &p->header;
-	const struct intransit_slot *held;
-	const __u32 *current, *allowed;
-	__u32 zero = 0, one = 1, zone, length;
+	return word >> 48;
+}
 
+/* The word of the version that the packet asks for; 0 if it is not here. */
+static __always_inline __u64 intransit_held(const struct intransit_header *h)
+{
+	__u32 id = bpf_ntohs(h->model_id), key = id | (__u32)bpf_ntohs(h->model_version) << 16;
+	__u64 word;
+
+	if (!h->model_version) {
+		word = intransit_word(INTRANSIT_CURRENT);
+		return (word & 0xffff) == id ? word : 0;
+	}
+	word = intransit_word(0);
+	if ((__u32)word == key && intransit_state_of(word))
+		return word;
+	word = intransit_word(1);
+	return (__u32)word == key ? word : 0;
+}
+
+/* Whether what follows Ethernet is ours, up to the end of our header. INTRANSIT_COMPUTED: it is. */
+static __always_inline enum intransit_verdict intransit_parse(const struct intransit_packet *p, void *end)
+{
 	if ((void *)p + INTRANSIT_OUTER_BYTES > end || p->eth.h_proto != bpf_htons(ETH_P_IP) || p->ip.version != 4 ||
 	    p->ip.protocol != IPPROTO_UDP)
 		return INTRANSIT_FOREIGN;
@@ -130,56 +255,65 @@ static __always_inline enum intransit_verdict intransit_classify(struct intransi
 		return INTRANSIT_IP_FRAGMENT;
 	if (p->udp.dest != bpf_htons(INTRANSIT_PORT))
 		return INTRANSIT_FOREIGN;
+	return (void *)(p + 1) > end ? INTRANSIT_TRUNCATED : INTRANSIT_COMPUTED;
+}
+
+/*
+ * Tells ours from others. Only INTRANSIT_COMPUTED leaves the packet whole in front of `end`, and the word of its version
+ * in `held`. The order is that of the P4 pipeline: a packet with several faults has one verdict.
+ */
+static __always_inline __u32 intransit_classify(struct intransit_packet *p, void *end, __u64 *held)
+{
+	const struct intransit_header *h = &p->header;
+	enum intransit_verdict verdict = intransit_parse(p, end);
+	__u32 zone, length, *allowed;
+
+	if (verdict != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
+		return verdict;
 	length = bpf_ntohs(p->udp.len);
-	if ((void *)(p + 1) > end || length < sizeof(p->udp) + INTRANSIT_HEADER_BYTES)
-		return INTRANSIT_TRUNCATED;
+	if (length < sizeof(p->udp) + INTRANSIT_HEADER_BYTES)
+		return INTRANSIT_TRUNCATED | INTRANSIT_TELL;
 	if (h->magic != bpf_htons(INTRANSIT_MAGIC) || h->header_version != INTRANSIT_HEADER_VERSION)
-		return INTRANSIT_BAD_MAGIC;
+		return INTRANSIT_BAD_MAGIC | INTRANSIT_TELL;
 	if (h->kind != INTRANSIT_KIND_REQUEST)
 		return INTRANSIT_NOT_REQUEST;
 
-	/* Version 0 is whatever is current; any other is looked for in both slots. */
-	current = bpf_map_lookup_elem(&active, &zero);
-	if (!current)
-		return INTRANSIT_FAILED;
-	*slot = *current & (INTRANSIT_SLOTS - 1);
-	held = bpf_map_lookup_elem(&slots, slot);
-	if (!intransit_holds(held, h)) {
-		if (!h->model_version)
-			return INTRANSIT_UNKNOWN_MODEL;
-		*slot ^= one;
-		held = bpf_map_lookup_elem(&slots, slot);
-		if (!intransit_holds(held, h))
-			return INTRANSIT_UNKNOWN_MODEL;
-		if (held->model_version != bpf_ntohs(h->model_version))
-			return INTRANSIT_UNKNOWN_VERSION;
-	} else if (h->model_version && held->model_version != bpf_ntohs(h->model_version)) {
-		*slot ^= one;
-		held = bpf_map_lookup_elem(&slots, slot);
-		if (!intransit_holds(held, h) || held->model_version != bpf_ntohs(h->model_version))
-			return INTRANSIT_UNKNOWN_VERSION;
+	*held = intransit_held(h);
+	if (!intransit_state_of(*held)) {
+		__u32 id = bpf_ntohs(h->model_id);
+
+		return bpf_map_lookup_elem(&model_ids, &id) ? INTRANSIT_UNKNOWN_VERSION | INTRANSIT_TELL :
+							      INTRANSIT_UNKNOWN_MODEL;
 	}
+	if (intransit_state_of(*held) == INTRANSIT_OTHER_LAYERS)
+		return INTRANSIT_FAILED | INTRANSIT_TELL;
 
 	if (h->next_layer != INTRANSIT_FIRST_LAYER)
 		return INTRANSIT_CURSOR_ELSEWHERE;
+	if (h->flags & bpf_htons(INTRANSIT_FLAG_UNSURE))
+		return INTRANSIT_UNSURE;
 	if (h->fragment_count != 1 || h->fragment_index != 0)
 		return INTRANSIT_TENSOR_FRAGMENT;
 	if (h->layer_count != INTRANSIT_LAYER_COUNT || h->element_type != INTRANSIT_INPUT_ELEMENT ||
 	    h->element_count != bpf_htons(INTRANSIT_INPUTS))
-		return INTRANSIT_BAD_SHAPE;
+		return INTRANSIT_BAD_SHAPE | INTRANSIT_TELL;
 	if ((void *)p + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > end ||
 	    length < sizeof(p->udp) + INTRANSIT_HEADER_BYTES + INTRANSIT_INPUTS)
-		return INTRANSIT_TRUNCATED;
+		return INTRANSIT_TRUNCATED | INTRANSIT_TELL;
 	/* The frame may be longer than IP says: Ethernet pads. IP and UDP must agree. */
 	if (length > sizeof(p->udp) + INTRANSIT_HEADER_BYTES + INTRANSIT_INPUTS)
-		return INTRANSIT_OVERSIZED;
+		return INTRANSIT_OVERSIZED | INTRANSIT_TELL;
 	if (bpf_ntohs(p->ip.tot_len) != sizeof(p->ip) + length)
-		return bpf_ntohs(p->ip.tot_len) < sizeof(p->ip) + length ? INTRANSIT_TRUNCATED : INTRANSIT_OVERSIZED;
+		return (bpf_ntohs(p->ip.tot_len) < sizeof(p->ip) + length ? INTRANSIT_TRUNCATED :
+									      INTRANSIT_OVERSIZED) |
+		       INTRANSIT_TELL;
 	zone = h->trust_zone;
-	allowed = bpf_map_lookup_elem(&zones, &zone);
-	if (!allowed || !*allowed)
-		return INTRANSIT_ZONE_REFUSED;
-	return INTRANSIT_COMPUTED;
+	if (zone) {
+		allowed = bpf_map_lookup_elem(&zones, &zone);
+		if (!allowed || !*allowed)
+			return INTRANSIT_ZONE_REFUSED | INTRANSIT_TELL;
+	}
+	return intransit_state_of(*held) == INTRANSIT_READY ? INTRANSIT_COMPUTED : INTRANSIT_FAILED;
 }
 
 /* Folds a sum of 32-bit words into the 16-bit one's complement sum (RFC 1071). */
@@ -228,27 +362,169 @@ static __always_inline void intransit_turn_round(struct intransit_packet *p)
 	p->udp.dest = port;
 }
 
+/* A time to live that is one less, in a checksum (RFC 1624): it is the high byte of its word. */
+static __always_inline void intransit_hop(struct intransit_packet *p)
+{
+	p->ip.ttl -= 1;
+	p->ip.check = ~intransit_fold((__u64)(__u16)~p->ip.check + bpf_htons(0xfeff));
+}
+
+/*
+ * Where the packet goes: the way to its next layer, to its destination, across from its port, or up to the host. Not
+ * static, so that the verifier walks it once and by itself.
+ */
+__attribute__((noinline)) int intransit_forward(struct xdp_md *ctx)
+{
+	struct intransit_packet *p = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	__u32 interface = ctx->ingress_ifindex;
+	const struct intransit_way *port = bpf_map_lookup_elem(&ports, &interface), *way = NULL;
+
+	if (!port)
+		return XDP_PASS;
+	if (intransit_parse(p, end) == INTRANSIT_COMPUTED && (void *)(p + 1) <= end &&
+	    p->header.magic == bpf_htons(INTRANSIT_MAGIC) && p->header.kind == INTRANSIT_KIND_REQUEST) {
+		struct intransit_steer_key key = { .model_id = bpf_ntohs(p->header.model_id),
+						   .next_layer = p->header.next_layer };
+
+		way = bpf_map_lookup_elem(&steer, &key);
+	}
+	if (!way && (void *)p + sizeof(p->eth) + sizeof(p->ip) <= end && p->eth.h_proto == bpf_htons(ETH_P_IP)) {
+		struct intransit_lpm_key key = { .prefix = 32, .destination = p->ip.daddr };
+
+		way = bpf_map_lookup_elem(&ipv4_lpm, &key);
+	}
+	if (!way)
+		way = port;
+	switch (way->kind) {
+	case INTRANSIT_NO_WAY:
+		return XDP_PASS;
+	case INTRANSIT_ROUTE:
+		if ((void *)p + sizeof(p->eth) + sizeof(p->ip) > end || p->ip.ttl <= 1)
+			return XDP_DROP;
+		__builtin_memcpy(p->eth.h_source, way->source_mac, ETH_ALEN);
+		__builtin_memcpy(p->eth.h_dest, way->destination_mac, ETH_ALEN);
+		intransit_hop(p);
+		break;
+	case INTRANSIT_CROSS:
+		break;
+	default:
+		return XDP_DROP;
+	}
+	/* A port without an interface loses the packet, as a switch does. */
+	return bpf_redirect_map(&tx, way->port, XDP_DROP);
+}
+
+/* Tells the controller of a refused request, if it wants to hear of it. */
+__attribute__((noinline)) int intransit_tell(struct xdp_md *ctx, __u32 verdict)
+{
+	const struct intransit_packet *p = (void *)(long)ctx->data;
+	__u32 zero = 0, *on = bpf_map_lookup_elem(&telling, &zero);
+	struct intransit_refusal refusal = {};
+
+	if (!on || !*on || (void *)(p + 1) > (void *)(long)ctx->data_end)
+		return 0;
+	refusal.verdict = verdict;
+	refusal.next_layer = p->header.next_layer;
+	refusal.trust_zone = p->header.trust_zone;
+	refusal.model_id = bpf_ntohs(p->header.model_id);
+	refusal.model_version = bpf_ntohs(p->header.model_version);
+	refusal.source = bpf_ntohl(p->ip.saddr);
+	bpf_ringbuf_output(&refused, &refusal, sizeof(refusal), BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+static __always_inline int intransit_send(struct xdp_md *ctx)
+{
+	return intransit_agent ? intransit_forward(ctx) : XDP_PASS;
+}
+
+/* Counts the verdict; the packet goes on its way as it is, or to the host's stack. */
+static __always_inline int intransit_pass(struct xdp_md *ctx, __u32 verdict)
+{
+	intransit_count(verdict & (INTRANSIT_TELL - 1));
+	if (intransit_agent && verdict & INTRANSIT_TELL)
+		intransit_tell(ctx, verdict & (INTRANSIT_TELL - 1));
+	return intransit_send(ctx);
+}
+
+/* The verdict is no answer: the input goes on as it came, and says so. */
+static __always_inline int intransit_leave_unsure(struct xdp_md *ctx)
+{
+	struct intransit_packet *p = (void *)(long)ctx->data;
+	__u16 sum;
+
+	if ((void *)(p + 1) > (void *)(long)ctx->data_end)
+		return intransit_pass(ctx, INTRANSIT_FAILED);
+	p->header.flags |= bpf_htons(INTRANSIT_FLAG_UNSURE);
+	if (p->udp.check) {
+		sum = ~intransit_fold((__u64)(__u16)~p->udp.check + bpf_htons(INTRANSIT_FLAG_UNSURE));
+		p->udp.check = sum ? sum : 0xffff;
+	}
+	return intransit_pass(ctx, INTRANSIT_UNSURE);
+}
+
+/*
+ * Makes the frame as long as the answer; whatever padding it carried is gone. Where it fails the frame may have got padding,
+ * and is otherwise as it was.
+ */
+static __always_inline int intransit_resize(struct xdp_md *ctx)
+{
+	int more = INTRANSIT_PAYLOAD_AT + INTRANSIT_OUTPUTS - (int)(ctx->data_end - ctx->data);
+
+	if (!more || !bpf_xdp_adjust_tail(ctx, more))
+		return 0;
+#if INTRANSIT_OUTPUTS > INTRANSIT_INPUTS
+	/* Packets on their way through a veth or the generic hook have little room behind, but always some in front. */
+	if (more > 0) {
+		__u32 front = more < INTRANSIT_HEADROOM ? more : INTRANSIT_HEADROOM;
+		const __u16 *from;
+		__u16 *to;
+
+		if (more > front && bpf_xdp_adjust_tail(ctx, more - front))
+			return -1;
+		/* The verifier must see the bound, which clang knows and would not say again. */
+		asm volatile("" : "+r"(front));
+		front &= 0xff;
+		if (bpf_xdp_adjust_head(ctx, -(int)front))
+			return -1;
+		to = (void *)(long)ctx->data;
+		from = (void *)to + front;
+		if ((void *)to + INTRANSIT_PAYLOAD_AT > (void *)(long)ctx->data_end ||
+		    (void *)from + INTRANSIT_PAYLOAD_AT > (void *)(long)ctx->data_end)
+			return -1;
+#pragma clang loop unroll(full)
+		for (int i = 0; i < INTRANSIT_PAYLOAD_AT / 2; i++)
+			to[i] = from[i];
+		return 0;
+	}
+#endif
+	return -1;
+}
+
 /*
  * Makes the request its answer: activations, cursor, lengths and checksums. `outputs` are unsigned activations.
  * Nothing is changed before all that can fail has been done.
  */
-static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outputs, __u32 slot)
+static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outputs, __u64 held)
 {
 	const __u8 sign = INTRANSIT_OUTPUT_ELEMENT == INTRANSIT_ELEMENT_INT8 ? 0x80 : 0;
-	const struct intransit_slot *held = bpf_map_lookup_elem(&slots, &slot);
 	struct intransit_packet *p;
-	__u32 delta, turn_round;
+	__u32 turn_round;
 	__u16 old_length;
 	__u8 *payload;
 
-	/* The frame may carry padding; the answer carries none. */
-	delta = INTRANSIT_PAYLOAD_AT + INTRANSIT_OUTPUTS - (__u32)(ctx->data_end - ctx->data);
-	if (!held || (delta && bpf_xdp_adjust_tail(ctx, (int)delta)))
-		return intransit_pass(INTRANSIT_FAILED);
+#ifdef INTRANSIT_VERDICT
+	/* Class and margin. */
+	if (outputs[1] < (__u8)(held >> 40))
+		return intransit_leave_unsure(ctx);
+#endif
+	if (intransit_resize(ctx))
+		return intransit_pass(ctx, INTRANSIT_FAILED);
 	p = (void *)(long)ctx->data;
 	payload = (void *)p + INTRANSIT_PAYLOAD_AT;
 	if ((void *)(payload + INTRANSIT_OUTPUTS) > (void *)(long)ctx->data_end)
-		return intransit_pass(INTRANSIT_FAILED);
+		return intransit_pass(ctx, INTRANSIT_FAILED);
 
 #pragma clang loop unroll_count(16)
 	for (int i = 0; i < INTRANSIT_OUTPUTS; i++)
@@ -258,7 +534,7 @@ static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outp
 	p->header.kind = INTRANSIT_NEXT_LAYER == INTRANSIT_LAYER_COUNT ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST;
 	p->header.element_type = INTRANSIT_OUTPUT_ELEMENT;
 	p->header.element_count = bpf_htons(INTRANSIT_OUTPUTS);
-	p->header.model_version = bpf_htons(held->model_version);
+	p->header.model_version = bpf_htons((__u16)(held >> 16));
 	turn_round = INTRANSIT_NEXT_LAYER == INTRANSIT_LAYER_COUNT &&
 		     p->header.flags & bpf_htons(INTRANSIT_FLAG_TURN_ROUND);
 	if (turn_round)
@@ -273,8 +549,8 @@ static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outp
 		p->udp.check = 0;
 		p->udp.check = intransit_udp_checksum(p);
 	}
-	intransit_pass(INTRANSIT_COMPUTED);
-	return turn_round ? XDP_TX : XDP_PASS;
+	intransit_count(INTRANSIT_COMPUTED);
+	return turn_round ? XDP_TX : intransit_send(ctx);
 }
 
 #endif

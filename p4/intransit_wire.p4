@@ -14,6 +14,7 @@ const bit<8> INTRANSIT_ELEMENT_UINT8 = 1;
 const bit<8> INTRANSIT_ELEMENT_INT8 = 2;
 const bit<16> INTRANSIT_FLAG_TURN_ROUND = 0x1;
 const bit<16> INTRANSIT_FLAG_UNSURE = 0x2;
+const bit<16> INTRANSIT_FLAG_WORKER = 0x4;
 
 // Counter of each verdict.
 const bit<32> INTRANSIT_COMPUTED = 0; // All layers that the device holds were computed

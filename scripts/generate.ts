@@ -1,6 +1,7 @@
 /** Writes the files that are made from definitions in `src/`; `--check` only compares, and fails on a difference. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tablesP4 } from '../src/backends/p4/tables.ts';
+import { deploymentSchemaText } from '../src/controller/deployment-schema.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../src/wire/generate.ts';
 
 const files: Readonly<Record<string, () => string>> = {
@@ -8,6 +9,7 @@ const files: Readonly<Record<string, () => string>> = {
   'p4/intransit_tables.p4': tablesP4,
   'p4/intransit_wire.p4': wireHeaderP4,
   'docs/wire.md': wireHeaderDocs,
+  'schema/deployment.schema.json': deploymentSchemaText,
 };
 
 const check = process.argv.includes('--check');

@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(clang gcc libc6-dev libbpf1 libbpf-dev bpftool iproute2 ethtool make)
+# For the tests over a network: Mininet without Open vSwitch, which is only recommended.
+packages+=(mininet iputils-ping)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -8,12 +8,39 @@ export { xdpNeeds } from './backends/xdp/needs.ts';
 export { planXdp, type XdpOptions, type XdpPlan } from './backends/xdp/plan.ts';
 export { planReplacement } from './backends/xdp/replacement.ts';
 export { encodeWeights } from './backends/xdp/weights.ts';
+export {
+  DeployError,
+  type Deployment,
+  type DeployOptions,
+  type DeployReport,
+  deploy,
+  type ModelVersion,
+  Rollout,
+  type RolloutOptions,
+  readDeployment,
+} from './controller/index.ts';
 export { type Slot, type SlotContents, XdpDevice } from './devices/xdp.ts';
 export { type Diagnostic, DiagnosticError, formatDiagnostic, type Place } from './diagnostics/index.ts';
+export {
+  answeredBy,
+  createSender,
+  createWireSender,
+  type LostRow,
+  type Peer,
+  type ProbeReply,
+  type Sender,
+  type SenderOptions,
+  type SendResult,
+  type SendStatistics,
+  type WireOptions,
+  type WireShape,
+  wireShape,
+} from './edge/index.ts';
 export { createEngine, type Engine, type EngineName } from './engines/index.ts';
 export { type ImportResult, importModel } from './import/index.ts';
 export type { Layer, LayerKind, Model } from './model/model.ts';
 export type { ElementType, TensorType } from './model/tensor.ts';
+export { withVerdict } from './model/verdict.ts';
 export {
   type PlanReport,
   planDiagnostics,
@@ -30,3 +57,13 @@ export {
   type InferencePacket,
   requestPacket,
 } from './wire/index.ts';
+export {
+  createWorker,
+  type LoadedModel,
+  loadWorkerModel,
+  type OnnxSource,
+  type Worker,
+  type WorkerEngine,
+  type WorkerOptions,
+  type WorkerStatistics,
+} from './worker/index.ts';

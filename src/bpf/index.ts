@@ -3,6 +3,7 @@
  * imports nothing of the project.
  */
 export { BPF_FLAGS, type CompileOptions, compileBpf } from './compile.ts';
+export { interfaceDriver } from './driver.ts';
 export {
   BpfError,
   type BpfErrorCode,
@@ -11,8 +12,11 @@ export {
   KernelCallError,
   VerifierError,
 } from './errors.ts';
+export { lockFile } from './file-lock.ts';
 export type { GlobalValue } from './globals.ts';
+export { programsEnded, waitForPrograms } from './grace.ts';
 export { BpfMap, type MapBytes, type MapInfo, openPinnedMap, PinnedMap } from './map.ts';
+export type { MappedWords } from './mapped-words.ts';
 export { withNetns } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
 export { ensureBpffs, unpin } from './pin.ts';
@@ -29,11 +33,14 @@ export {
 } from './probes.ts';
 export {
   BpfProgram,
+  openPinnedProgram,
+  PinnedProgram,
   type ProgramInfo,
   type TestRunOptions,
   type TestRunResult,
   XdpVerdict,
 } from './program.ts';
+export { RingBuffer } from './ring-buffer.ts';
 export { createTestRunner, type TestRunner } from './test-run.ts';
 export {
   parseVerifierRefusal,

@@ -15,6 +15,8 @@ export interface ElfObject {
   readonly name: string;
   readonly elf: Uint8Array;
   readonly globals: Readonly<Record<string, GlobalValue>>;
+  /** Descriptors of maps to use instead of new ones, by name. */
+  readonly maps: Readonly<Record<string, { readonly fd: number }>>;
 }
 
 export interface LoadedObject {
@@ -68,6 +70,7 @@ async function attempt(object: ElfObject, traced?: string): Promise<Attempt> {
   let result: number;
   try {
     setGlobals(handle, object.globals);
+    for (const [name, { fd }] of Object.entries(object.maps)) reuseMap(handle, name, fd);
     for (let p = lib.nextProgram(handle, null); p !== null; p = lib.nextProgram(handle, p)) {
       const name = lib.programName(p);
       const log = allocate(name === traced ? TRACE_BYTES : STATS_BYTES);
@@ -97,6 +100,18 @@ function open({ name, elf }: ElfObject): Pointer | null {
   opts.writeBigUInt64LE(80n, 0);
   opts.writeBigUInt64LE(cName.address, 8);
   return libbpf().objectOpen(elf, elf.length, opts);
+}
+
+function reuseMap(handle: Pointer, name: string, fd: number): void {
+  const lib = libbpf();
+  const map = lib.findMap(handle, name);
+  if (map === null)
+    throw new BpfError('bpf-unknown-name', `the object has no map "${name}"`, {
+      remedy: 'name one of its maps',
+    });
+  const result = lib.mapReuseFd(map, fd);
+  if (result < 0)
+    throw new KernelCallError(`use map "${name}" again`, -result, 'pass an open map', 'bpf-load');
 }
 
 /** The kernel takes programs in turn and stops at the first refusal, so at most one log gives a reason. */

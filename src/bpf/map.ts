@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { BpfError, KernelCallError } from './errors.ts';
 import { Lease } from './lease.ts';
+import { type MappedWords, mapWords } from './mapped-words.ts';
 import { readCString, readInfo } from './memory.ts';
 import { libbpf } from './native.ts';
 import { openPin, pin } from './pin.ts';
@@ -134,6 +135,17 @@ export class BpfMap {
       previous = Buffer.from(key);
       yield key;
     }
+  }
+
+  /**
+   * The values of an array of 8-byte values (`BPF_F_MMAPABLE`) as memory that the programs read: each store is seen as a
+   * whole. (An update by call is a memcpy, of which the kernel promises nothing.) Close it before the map.
+   */
+  words(): MappedWords {
+    const { name, valueSize, maxEntries } = this.info;
+    if (valueSize !== 8)
+      throw badArgument(`values of map "${name}" have ${valueSize} bytes, not 8`, 'use lookup');
+    return mapWords(this.fd, maxEntries, name);
   }
 
   /** Keeps the map alive beyond this process, under a path of a BPF file system (`ensureBpffs`). */

@@ -47,9 +47,14 @@ export function bindLibbpf(path: string) {
   }
   const api = {
     address: (memory: Uint8Array): Pointer => ffi.address(memory),
+    /** Memory outside of the heap, as an array: nobody may use it once it is unmapped. */
+    view: (at: Pointer, size: number): ArrayBuffer => ffi.view(at, size),
     errno: (): number => ffi.errno(),
     registerPrint: (callback: PrintCallback): Pointer =>
       ffi.register(callback, ffi.pointer(ffi.proto('int', ['int', 'void *', 'void *']))),
+    registerSample: (callback: SampleCallback): Pointer =>
+      ffi.register(callback, ffi.pointer(ffi.proto('int', ['void *', 'void *', 'size_t']))),
+    unregister: (callback: Pointer): void => ffi.unregister(callback),
 
     versionString: fn<[], string>('const char *libbpf_version_string()'),
     setPrint: fn<[Pointer | null], Pointer | null>('void *libbpf_set_print(void *fn)'),
@@ -87,6 +92,7 @@ export function bindLibbpf(path: string) {
     ),
     mapName: fn<[Pointer], string>('const char *bpf_map__name(void *map)'),
     mapFd: fn<[Pointer], number>('int bpf_map__fd(void *map)'),
+    mapReuseFd: fn<[Pointer, number], number>('int bpf_map__reuse_fd(void *map, int fd)'),
     mapInitialValue: fn<[Pointer, Uint8Array], Pointer | null>(
       'void *bpf_map__initial_value(void *map, void *size)',
     ),
@@ -127,11 +133,30 @@ export function bindLibbpf(path: string) {
     pin: fn<[number, string], number>('int bpf_obj_pin(int fd, const char *path)'),
     openPinned: fn<[string], number>('int bpf_obj_get(const char *path)'),
 
+    ringBufferNew: fn<[number, Pointer, null, null], Pointer | null>(
+      'void *ring_buffer__new(int fd, void *callback, void *ctx, const void *opts)',
+    ),
+    ringBufferConsume: fn<[Pointer], number>('int ring_buffer__consume(void *ring)'),
+    ringBufferFree: fn<[Pointer], void>('void ring_buffer__free(void *ring)'),
+
     interfaceIndex: fn<[string], number>('unsigned int if_nametoindex(const char *name)'),
     setns: fn<[number, number], number>('int setns(int fd, int type)'),
     mount: fn<[string, string, string, number, null], number>(
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
     ),
+    flock: fn<[number, number], number>('int flock(int fd, int operation)'),
+    // Variadic in C; integers and pointers are passed alike on the machines that this binding knows.
+    syscall: fn<[number, number, number, number], number>(
+      'long syscall(long number, long a, long b, long c)',
+    ),
+    socket: fn<[number, number, number], number>('int socket(int domain, int type, int protocol)'),
+    ioctl: fn<[number, number, Uint8Array], number>(
+      'int ioctl(int fd, unsigned long request, void *argument)',
+    ),
+    mmap: fn<[null, number, number, number, number, number], Pointer>(
+      'intptr_t mmap(void *at, size_t size, int protection, int flags, int fd, long offset)',
+    ),
+    munmap: fn<[Pointer, number], number>('int munmap(void *at, size_t size)'),
     copyMemory: fn<[Memory, Memory, number], void>('void memcpy(void *to, const void *from, size_t size)'),
     formatMessage: fn<[Uint8Array, number, Pointer, Pointer], number>(
       'int vsnprintf(void *to, size_t size, const void *format, void *list)',
@@ -144,6 +169,9 @@ export function bindLibbpf(path: string) {
 
 /** `(level, format, va_list)`; level 0 is a warning, 1 information, 2 debugging. */
 export type PrintCallback = (level: number, format: Pointer, list: Pointer) => number;
+
+/** `(ctx, data, size)`: a record of a ring buffer, there for the duration of the call only. 0 goes on. */
+export type SampleCallback = (ctx: Pointer | null, data: Pointer, size: number) => number;
 
 type Koffi = typeof koffi;
 

@@ -13,6 +13,8 @@ export interface OpenOptions {
   readonly name?: string;
   /** Initial values of global variables by name; see `GlobalValue`. */
   readonly globals?: Readonly<Record<string, GlobalValue>>;
+  /** Maps that are there already, by name: the object works on them instead of making its own. */
+  readonly maps?: Readonly<Record<string, BpfMap>>;
 }
 
 /**
@@ -27,7 +29,8 @@ export async function openObject(elf: string | Uint8Array, options: OpenOptions 
   const fileName = typeof elf === 'string' ? basename(elf).replace(/(\.bpf)?\.o$/, '') : 'object';
   const name = options.name ?? fileName;
   const bytes = typeof elf === 'string' ? await readElf(elf) : elf;
-  return new BpfObject(name, await loadObject({ name, elf: bytes, globals: options.globals ?? {} }));
+  const { globals = {}, maps = {} } = options;
+  return new BpfObject(name, await loadObject({ name, elf: bytes, globals, maps }));
 }
 
 export class BpfObject implements Disposable {

@@ -52,7 +52,7 @@ export function unpin(path: string): void {
 }
 
 /** @internal @returns a new descriptor. @throws BpfError `bpf-pin`, also where the pin is of another kind */
-export function openPin(path: string, kind: 'map' | 'link'): number {
+export function openPin(path: string, kind: 'map' | 'link' | 'prog'): number {
   const fd = libbpf().openPinned(path);
   if (fd < 0) throw pinError(`open the ${kind} at ${path}`, -fd);
   // "anon_inode:bpf-map"; a link's is "anon_inode:bpf_link" on older kernels.

@@ -1,6 +1,7 @@
-import type { Lease } from './lease.ts';
-import { readInfo } from './memory.ts';
-import { pin } from './pin.ts';
+import { closeSync } from 'node:fs';
+import { Lease } from './lease.ts';
+import { readCString, readInfo } from './memory.ts';
+import { openPin, pin } from './pin.ts';
 import { createTestRunner, type TestRunner } from './test-run.ts';
 import type { VerifierStats } from './verifier-log.ts';
 import { type AttachOptions, attachXdp, type XdpLink } from './xdp-link.ts';
@@ -96,4 +97,30 @@ export class BpfProgram {
   pin(path: string): void {
     pin(this.fd, path, `program "${this.name}"`);
   }
+}
+
+/** A program of its own, which lives until `close()` (and in the kernel for as long as it is pinned or attached). */
+export class PinnedProgram extends BpfProgram implements Disposable {
+  readonly #close: () => void;
+
+  /** @internal */
+  constructor(fd: number, path: string) {
+    const lease = new Lease(`program at ${path}`);
+    // struct bpf_prog_info: the name, cut to 15 characters, at byte 64.
+    super(readCString(readInfo(fd, 80).subarray(64, 80)), fd, lease, undefined);
+    this.#close = () => lease.end() && closeSync(fd);
+  }
+
+  close(): void {
+    this.#close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Opens a program that this or an earlier process pinned. @throws BpfError `bpf-pin` */
+export function openPinnedProgram(path: string): PinnedProgram {
+  return new PinnedProgram(openPin(path, 'prog'), path);
 }

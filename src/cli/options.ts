@@ -1,5 +1,7 @@
 import type { Argv, CommandModule } from 'yargs';
+import { type ImportResult, importModel } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
+import { withVerdict } from '../model/verdict.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
 import { UsageError } from './usage.ts';
 
@@ -14,13 +16,30 @@ export const defineCommand = <A>(command: {
   readonly handler: (a: A) => Promise<void>;
 }): CommandModule => command as unknown as CommandModule;
 
-/** `MODEL` as first word of a command. */
+/** `MODEL` as first word of a command, and what is made of it. */
 export const modelArgument = <T>(y: Argv<T>) =>
-  y.positional('model', {
-    type: 'string',
-    demandOption: true,
-    describe: 'Model file: ONNX, or JSON of quantised layers',
-  });
+  y
+    .positional('model', {
+      type: 'string',
+      demandOption: true,
+      describe: 'Model file: ONNX, TFLite, or JSON of quantised layers',
+    })
+    .option('verdict', {
+      type: 'boolean',
+      default: false,
+      describe: 'Append a layer that makes class and margin of the outputs',
+    });
+
+export interface ModelArguments {
+  readonly model: string;
+  readonly verdict: boolean;
+}
+
+/** The model that the arguments name. @throws DiagnosticError */
+export async function importArgument(a: ModelArguments): Promise<ImportResult> {
+  const result = await importModel(a.model);
+  return a.verdict ? { ...result, model: withVerdict(result.model) } : result;
+}
 
 /** How a program is made; shared by all commands that make one. */
 export const programOptions = <T>(y: Argv<T>) =>
@@ -75,7 +94,7 @@ export interface ProgramArguments {
   readonly mtu: number;
 }
 
-const inRange = (name: string, value: number, lo: number, hi: number): number => {
+export const inRange = (name: string, value: number, lo: number, hi: number): number => {
   if (!Number.isInteger(value) || value < lo || value > hi)
     throw new UsageError(`--${name} ${value}: must be a whole number from ${lo} to ${hi}`);
   return value;

@@ -1,14 +1,18 @@
 import yargs from 'yargs';
 import { BpfError } from '../bpf/index.ts';
 import { DiagnosticError } from '../diagnostics/index.ts';
+import { agentCommand, gatherInterfaces } from './commands/agent.ts';
 import { benchCommand } from './commands/bench.ts';
 import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
+import { deployCommand } from './commands/deploy.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { p4infoCommand } from './commands/p4info.ts';
 import { planCommand } from './commands/plan.ts';
 import { runCommand } from './commands/run.ts';
+import { sendCommand } from './commands/send.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { workerCommand } from './commands/worker.ts';
 import type { Io } from './io.ts';
 import { UsageError } from './usage.ts';
 
@@ -31,15 +35,19 @@ export async function run(argv: readonly string[], io: Io, version: string): Pro
     .command(compileCommand(io))
     .command(inspectCommand(io))
     .command(planCommand(io))
+    .command(deployCommand(io))
     .command(runCommand(io))
     .command(
       verifyCommand(io, (failed) => {
         code = failed ? 1 : 0;
       }),
     )
+    .command(sendCommand(io))
+    .command(workerCommand(io))
     .command(benchCommand(io))
     .command(demoCommand(io))
     .command(p4infoCommand(io))
+    .command(agentCommand(io))
     .demandCommand(1, 'name a command')
     .recommendCommands()
     .strict()
@@ -50,9 +58,13 @@ export async function run(argv: readonly string[], io: Io, version: string): Pro
       throw error ?? new UsageError(message);
     });
   try {
-    await parser.parseAsync([...argv], {}, (_error, _argv, output) => {
-      if (output) io.out(`${output}\n`);
-    });
+    await parser.parseAsync(
+      argv[0] === 'agent' ? gatherInterfaces(argv) : [...argv],
+      {},
+      (_error, _argv, output) => {
+        if (output) io.out(`${output}\n`);
+      },
+    );
     return code;
   } catch (error) {
     return report(error, io, verbose);

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { XdpPlan } from '../backends/xdp/plan.ts';
 import { attachXdp, compileBpf, openObject } from '../bpf/index.ts';
+import { wireShape } from '../edge/index.ts';
 import { emptyRequest, loadXdp, planOrRefuse } from '../engines/xdp.ts';
 import { importModel } from '../import/index.ts';
 import { decodeElements, elementCount } from '../model/tensor.ts';
@@ -106,10 +107,7 @@ async function sendRows(cable: Cable, plan: XdpPlan, rowsFile: string, passes: n
   const task: SenderTask = {
     rowsFile,
     answersFile,
-    inputs: elementCount(plan.input.shape),
-    outputs: elementCount(plan.output.shape),
-    element: plan.input.element,
-    layerCount: plan.model.layers.length,
+    shape: wireShape(plan.model),
     modelId: plan.options.modelId,
     modelVersion: plan.options.modelVersion,
     address: cable.device.ip,

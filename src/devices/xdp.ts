@@ -1,6 +1,7 @@
-import type { BpfMap, BpfObject, BpfProgram } from '../bpf/index.ts';
-import { openObject } from '../bpf/index.ts';
+import type { BpfMap, BpfObject, BpfProgram, MappedWords } from '../bpf/index.ts';
+import { openObject, waitForPrograms } from '../bpf/index.ts';
 import { type VerdictName, verdicts } from '../wire/index.ts';
+import { CURRENT, decodeWord, encodeWord, NAMED, NO_WORD } from './versions.ts';
 
 /** Index of one of the two versions of the weights that a device holds side by side. */
 export type Slot = 0 | 1;
@@ -11,24 +12,28 @@ export interface SlotContents {
   readonly modelVersion: number;
   /** The program's weights struct; absent for programs with the weights in their code. */
   readonly weights?: Uint8Array;
+  /** Least margin at which a verdict is an answer; default 0, every one is. */
+  readonly threshold?: number;
 }
 
 /**
- * A loaded program with its tables. Every change is one write of at most eight bytes as far as packets can see: weights are
- * written while their slot is marked empty.
+ * A loaded program with its tables, for the process that loaded it: it computes and turns round, and forwards nothing
+ * (that is `intransit agent`). Every change is one word as far as packets can see: weights are written while no word
+ * names their slot, and no program that saw one that did is still running.
  */
 export class XdpDevice implements Disposable {
   readonly #object: BpfObject;
+  readonly #words: MappedWords;
+  #active: Slot = 0;
 
   private constructor(object: BpfObject) {
     this.#object = object;
+    this.#words = object.map('models').words();
   }
 
-  /** Loads the object; the zone "any" is allowed. @throws BpfError, VerifierError */
+  /** Loads the object. @throws BpfError, VerifierError */
   static async load(elf: string | Uint8Array): Promise<XdpDevice> {
-    const device = new XdpDevice(await openObject(elf, { name: 'intransit' }));
-    device.allowZone(0, true);
-    return device;
+    return new XdpDevice(await openObject(elf, { name: 'intransit' }));
   }
 
   get program(): BpfProgram {
@@ -36,38 +41,49 @@ export class XdpDevice implements Disposable {
   }
 
   /** Puts a version into a slot. Packets that ask for what was there pass untouched from now on. */
-  install(slot: Slot, contents: SlotContents): void {
-    this.clear(slot);
-    if (contents.weights !== undefined && contents.weights.length > 0)
-      this.#map('weights').update(slot, contents.weights);
-    this.#map('slots').update(slot, encodeSlot(contents.modelId, contents.modelVersion, 1));
+  install(slot: Slot, { modelId, modelVersion, weights, threshold = 0 }: SlotContents): void {
+    if (this.clear(slot)) waitForPrograms();
+    if (weights !== undefined && weights.length > 0) this.#map('weights').update(slot, weights);
+    this.#map('model_ids').update(modelId, 1);
+    const word = encodeWord({ modelId, modelVersion, slot, threshold, state: 'ready' });
+    this.#words.set(NAMED[slot], word);
+    if (this.#active === slot) this.#words.set(CURRENT, word);
   }
 
-  clear(slot: Slot): void {
-    this.#map('slots').update(slot, encodeSlot(0, 0, 0));
+  /** @returns whether there was something */
+  clear(slot: Slot): boolean {
+    const word = this.#words.get(NAMED[slot]);
+    if (this.#active === slot) this.#words.set(CURRENT, NO_WORD);
+    this.#words.set(NAMED[slot], NO_WORD);
+    const held = decodeWord(word);
+    if (held === undefined) return false;
+    const other = decodeWord(this.#words.get(NAMED[slot === 0 ? 1 : 0]));
+    if (other?.modelId !== held.modelId) this.#map('model_ids').delete(held.modelId);
+    return true;
   }
 
   /** Packets that ask for version 0 are computed by this slot from now on: one write. */
   activate(slot: Slot): void {
-    this.#map('active').update(0, slot);
+    this.#active = slot;
+    this.#words.set(CURRENT, this.#words.get(NAMED[slot]));
   }
 
   get active(): Slot {
-    return this.#map('active').lookup(0)!.readUInt32LE() === 1 ? 1 : 0;
+    return this.#active;
   }
 
+  /** Zone 0, any, is always allowed. */
   allowZone(zone: number, allowed: boolean): void {
     this.#map('zones').update(zone, allowed ? 1 : 0);
   }
 
   /** Packets by what became of them, since the program was loaded. */
   counters(): Record<VerdictName, bigint> {
-    const map = this.#map('verdicts');
-    const entries = verdicts.map(({ name }, i) => [name, map.sumPerCpu(i)![0]!] as const);
-    return Object.fromEntries(entries) as Record<VerdictName, bigint>;
+    return readCounters(this.#map('verdicts'));
   }
 
   close(): void {
+    this.#words.close();
     this.#object.close();
   }
 
@@ -80,11 +96,8 @@ export class XdpDevice implements Disposable {
   }
 }
 
-/** `struct intransit_slot`, eight bytes. */
-function encodeSlot(modelId: number, modelVersion: number, valid: 0 | 1): Uint8Array {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt16LE(modelId, 0);
-  bytes.writeUInt16LE(modelVersion, 2);
-  bytes.writeUInt32LE(valid, 4);
-  return bytes;
+/** The map of the verdicts, by name. */
+export function readCounters(map: BpfMap): Record<VerdictName, bigint> {
+  const entries = verdicts.map(({ name }, i) => [name, map.sumPerCpu(i)![0]!] as const);
+  return Object.fromEntries(entries) as Record<VerdictName, bigint>;
 }

@@ -204,6 +204,11 @@ export const diagnosticTable = {
     (a) => a.reason,
     (a) => a.remedy,
   ),
+  agent: entry<{ reason: string; remedy: string }>(
+    'error',
+    (a) => a.reason,
+    (a) => a.remedy,
+  ),
   'not-computed': entry<{ row: number; counters: string }>(
     'error',
     (a) => `the device passed row ${a.row} on untouched (its counters: ${a.counters})`,
@@ -227,6 +232,153 @@ export const diagnosticTable = {
     'error',
     () => 'the search was given up before it found a plan; there may be one',
     () => 'allow fewer nodes, or give those that are short of memory or layers more',
+  ),
+
+  // Packets: edge and worker
+  'no-verdict': entry<{ outputs: number; limit: number }>(
+    'error',
+    (a) => `has ${a.outputs} outputs; a verdict tells at most ${a.limit} classes apart`,
+  ),
+  'layer-cut': entry<{ at: number; reader: string }>(
+    'error',
+    (a) => `the model cannot be cut before layer ${a.at}: layer "${a.reader}" reads a tensor from before it`,
+    () => 'a packet carries one tensor: cut before or behind the residual connection',
+  ),
+  'too-many-fragments': entry<{ bytes: number; fragments: number; limit: number; mtu: number }>(
+    'error',
+    (a) =>
+      `a tensor of ${a.bytes} bytes makes ${a.fragments} packets at an MTU of ${a.mtu}; at most ${a.limit} can be told apart`,
+    () => 'raise --mtu where the path allows it, or split the model at a smaller tensor',
+  ),
+  'host-unknown': entry<{ host: string; reason: string }>(
+    'error',
+    (a) => `${a.host} has no IPv4 address: ${a.reason}`,
+  ),
+  'send-failed': entry<{ to: string; reason: string; refused: boolean }>(
+    'error',
+    (a) => `nothing can be sent to ${a.to}: ${a.reason}`,
+    (a) =>
+      a.refused
+        ? 'start `intransit worker` there, or name another address with --to'
+        : 'see whether there is a route: ip route get',
+  ),
+  'rows-lost': entry<{
+    which: string;
+    lost: number;
+    of: number;
+    why: string;
+    done: string;
+    silent: boolean;
+  }>(
+    'error',
+    (a) => `${a.lost} of ${a.of} rows have no answer (${a.why}): ${a.which}; ${a.done}`,
+    (a) =>
+      a.silent
+        ? 'see whether a worker listens at the end of the path, allow more with --retries and --timeout, or send slower with --rate'
+        : 'the worker holds another model: compare --model-id, --model-version, --verdict and --zone with its own',
+  ),
+  'answers-differ': entry<{ count: number }>(
+    'warning',
+    (a) => `${a.count} duplicate answers say something else than the first, which was taken`,
+    () =>
+      'two nodes on the path answer by different weights, or one of them wrongly: see the versions with --json',
+  ),
+  'listen-failed': entry<{ address: string; reason: string }>(
+    'error',
+    (a) => `cannot listen on ${a.address}: ${a.reason}`,
+    () => 'name another address with --listen, or end the process that has this one',
+  ),
+  'missing-package': entry<{ name: string; reason: string; instead: string }>(
+    'error',
+    (a) => `the package ${a.name} cannot be loaded: ${a.reason}`,
+    (a) => `npm install ${a.name}, or ${a.instead}`,
+  ),
+  'no-onnx-graph': entry(
+    'error',
+    () => 'is no ONNX model, so ONNX Runtime cannot run it',
+    () => 'use --on reference or --on auto',
+  ),
+  'worker-on-reference': entry<{ from: number; reason: string }>(
+    'note',
+    (a) => `layers from ${a.from} on run in the reference interpreter: ${a.reason}`,
+  ),
+  'worker-differs': entry<{ from: number; mismatches: number; elements: number }>(
+    'warning',
+    (a) =>
+      `ONNX Runtime gives ${a.mismatches} of ${a.elements} elements otherwise than the reference from layer ${a.from} on`,
+    () => 'use --on reference, or --on auto, which does so by itself',
+  ),
+  'large-model': entry<{ what: string }>('error', (a) => `does not do as the large model: ${a.what}`),
+
+  // Deployments
+  'deploy-locked': entry<{ pid: number }>(
+    'error',
+    (a) => `process ${a.pid} is at work on this deployment`,
+    () => 'wait until it has ended',
+  ),
+  'device-unreachable': entry<{ device: string; address: string; reason: string }>(
+    'error',
+    (a) => `device ${a.device} does not answer at ${a.address}: ${a.reason}`,
+    () => 'check the address, and that the switch or the agent runs and listens there',
+  ),
+  'device-tls': entry<{ device: string; address: string; reason: string }>(
+    'error',
+    (a) => `device ${a.device} at ${a.address} refuses the encrypted connection: ${a.reason}`,
+    () => 'check ca, cert, key and serverName of the device, and whether it speaks TLS at all',
+  ),
+  'device-id': entry<{ device: string; address: string; id: number; reason: string }>(
+    'error',
+    (a) => `there is no device ${a.id} at ${a.address}, where ${a.device} should be: ${a.reason}`,
+    () => 'set deviceId to the id that the device was started with',
+  ),
+  'device-not-primary': entry<{ device: string; own: string; reason: string }>(
+    'error',
+    (a) => `another controller has device ${a.device}; the election id here is ${a.own}: ${a.reason}`,
+    () => 'end the other controller, or take over with a higher --election-id',
+  ),
+  'device-failed': entry<{ device: string; step: string; reason: string; remedy: string }>(
+    'error',
+    (a) => `device ${a.device} failed at "${a.step}": ${a.reason}`,
+    (a) => a.remedy,
+  ),
+  'device-kept-other': entry<{ device: string; step: string; what: string }>(
+    'error',
+    (a) => `device ${a.device} confirmed "${a.step}" and holds something else: ${a.what}`,
+    () => 'see whether another controller writes to it; then deploy again',
+  ),
+  'device-program': entry<{ device: string; cookie: string }>(
+    'error',
+    (a) => `device ${a.device} runs another program (cookie ${a.cookie}) than this deployment's`,
+    () => 'deploy with --replace-program to push it; until that is done the device drops packets',
+  ),
+  'model-other': entry<{ device: string; other: number; own: number }>(
+    'error',
+    (a) => `device ${a.device} holds model ${a.other}, this deployment is of model ${a.own}`,
+    () => 'deploy with --replace-program to begin anew there; until that is done the device drops packets',
+  ),
+  'version-misfit': entry<{ device: string; version: number; what: string }>(
+    'error',
+    (a) => `version ${a.version} does not fit the program that device ${a.device} runs: ${a.what}`,
+    () => 'deploy with --replace-program to push one that does; until that is done the device drops packets',
+  ),
+  'version-taken': entry<{ device: string; version: number }>(
+    'error',
+    (a) => `device ${a.device} holds version ${a.version} with other weights`,
+    () => 'give these weights a version of their own: packets tell weights apart by it',
+  ),
+  'no-previous': entry<{ reason: string }>(
+    'error',
+    (a) => `there is no version to go back to: ${a.reason}`,
+    () => 'deploy the version that you want, with its model file',
+  ),
+  'layers-left': entry<{ layers: string }>(
+    'warning',
+    (a) => `no device computes ${a.layers}: they are left to a worker`,
+  ),
+  'layers-unreached': entry<{ device: string; from: number }>(
+    'warning',
+    (a) => `device ${a.device} begins at layer ${a.from}, to which no other device of this file computes`,
+    () => 'it computes only what somebody else brought to that layer',
   ),
 } as const;
 

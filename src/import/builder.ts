@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic, type Place } from '../diagnostics/index.ts
 import type { Layer, Model, ValueId } from '../model/model.ts';
 import { fitRequantiser, type Requantiser, type SourceRounding } from '../model/requantiser.ts';
 import { elementCount, elementRange, type Interval, type TensorType } from '../model/tensor.ts';
+import type { SourceTensor } from './result.ts';
 import { simplify } from './simplify.ts';
 
 /**
@@ -34,6 +35,7 @@ export class ModelBuilder {
   readonly #options: ImportOptions;
   readonly #layers: Layer[] = [];
   readonly #names = new Set<string>();
+  #sources = new Map<ValueId, SourceTensor>();
   #input: TensorType | undefined;
 
   constructor(name: string, file: string, options: ImportOptions = {}) {
@@ -67,6 +69,18 @@ export class ModelBuilder {
     this.#names.add(unique);
     this.#layers.push({ name: unique, ...layer });
     return { value: this.#layers.length, type: layer.output };
+  }
+
+  /** Says which tensor of the source holds a value; the first one is what all others are made of. */
+  record(value: ValueId, source: SourceTensor): void {
+    // A verdict's class and margin are no tensor of any source.
+    if (this.#layers[value - 1]?.kind !== 'argmax' && !this.#sources.has(value))
+      this.#sources.set(value, source);
+  }
+
+  /** Tensors of the source by value; by that of the finished model once there is one. */
+  get sources(): ReadonlyMap<ValueId, SourceTensor> {
+    return this.#sources;
   }
 
   /** The requantiser of a layer, under the options of this import. */
@@ -131,8 +145,25 @@ export class ModelBuilder {
     // Only for looks: the bytes of the output are the same in either shape.
     if (output.value !== 0) this.#retype(output.value, output.type);
     const model = { name: this.#name, file: this.#file, input: this.#input!, layers: this.#layers };
-    return simplify(model, output.value);
+    const { model: simplified, values, folded } = simplify(model, output.value);
+    this.#sources = movedSources(this.#sources, values, folded);
+    return simplified;
   }
+}
+
+/** A value that took over a clamp is no longer what its own tensor holds, but what that of the clamp does. */
+function movedSources(
+  sources: ReadonlyMap<ValueId, SourceTensor>,
+  values: ReadonlyMap<ValueId, ValueId>,
+  folded: ReadonlySet<ValueId>,
+): Map<ValueId, SourceTensor> {
+  const moved = new Map<ValueId, SourceTensor>();
+  for (const [old, now] of values) {
+    const source = sources.get(old);
+    if (source !== undefined) moved.set(now, source);
+    else if (folded.has(old)) moved.delete(now);
+  }
+  return moved;
 }
 
 const isWindowed = ({ kind }: Layer): boolean =>

@@ -5,7 +5,7 @@ import type { ImportOptions } from './builder.ts';
 import type { ImportResult } from './result.ts';
 
 export type { ImportOptions } from './builder.ts';
-export type { ImportResult } from './result.ts';
+export type { ImportResult, SourceTensor } from './result.ts';
 
 /** Reads a model file of any known format. @throws DiagnosticError with every fault that was found */
 export async function importModel(file: string, options: ImportOptions = {}): Promise<ImportResult> {

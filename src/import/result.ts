@@ -1,12 +1,24 @@
 import { basename, extname } from 'node:path';
 import { type Diagnostic, throwErrors } from '../diagnostics/index.ts';
-import type { Model } from '../model/model.ts';
+import type { Model, ValueId } from '../model/model.ts';
+import type { TensorType } from '../model/tensor.ts';
 import { verifyModel } from '../model/verify.ts';
+
+/** The tensor of the source that holds a value of the model. */
+export interface SourceTensor {
+  readonly name: string;
+  /** As the source sees it, without the batch: the shape may be another view of the same elements. */
+  readonly type: TensorType;
+  /** It holds the reals of that grid instead of their integers. */
+  readonly real: boolean;
+}
 
 export interface ImportResult {
   readonly model: Model;
   /** Warnings and notes; errors are thrown. */
   readonly diagnostics: readonly Diagnostic[];
+  /** Where the source holds each value; not every value is held. Of ONNX only. */
+  readonly sources?: ReadonlyMap<ValueId, SourceTensor>;
 }
 
 /** `digits-mlp` of `models/digits-mlp.onnx`. */

@@ -1,6 +1,14 @@
 import type { Layer, Model, ValueId } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
 
+export interface Simplified {
+  readonly model: Model;
+  /** The value that stands for each old one; none for one that is gone. */
+  readonly values: ReadonlyMap<ValueId, ValueId>;
+  /** Old values whose clamp went into the layer before. */
+  readonly folded: ReadonlySet<ValueId>;
+}
+
 /**
  * Drops layers that the output does not depend on, folds clamps into the layer before, and padding by real zeros into
  * the convolution behind.
@@ -8,12 +16,18 @@ import { valueType } from '../model/model.ts';
  * @pre `output` is a value of the model
  * @post the last layer makes the output; the function of the model is unchanged
  */
-export function simplify(model: Model, output: ValueId): Model {
-  const folded = foldClamps(model, output);
-  return prune(foldPads(folded.model), folded.output);
+export function simplify(model: Model, output: ValueId): Simplified {
+  const clamped = foldClamps(model, output);
+  const pruned = prune(foldPads(clamped.model), clamped.output);
+  const values = new Map<ValueId, ValueId>();
+  for (let old = 0; old <= model.layers.length; old++) {
+    const now = pruned.values.get(clamped.replaced.get(old) ?? old);
+    if (now !== undefined) values.set(old, now);
+  }
+  return { model: pruned.model, values, folded: new Set(clamped.replaced.keys()) };
 }
 
-function prune(model: Model, output: ValueId): Model {
+function prune(model: Model, output: ValueId): { model: Model; values: ReadonlyMap<ValueId, ValueId> } {
   const needed = new Set<ValueId>([output]);
   for (let value = output; value > 0; value--)
     if (needed.has(value)) for (const input of model.layers[value - 1]!.inputs) needed.add(input);
@@ -24,7 +38,7 @@ function prune(model: Model, output: ValueId): Model {
     layers.push({ ...layer, inputs: layer.inputs.map((v) => renumbered.get(v)!) });
     renumbered.set(i + 1, layers.length);
   }
-  return { ...model, layers };
+  return { model: { ...model, layers }, values: renumbered };
 }
 
 /**
@@ -32,7 +46,10 @@ function prune(model: Model, output: ValueId): Model {
  * layer that clamps as well, that layer takes the narrower range. `dense [-128, 127]; clamp [0, 127]` becomes
  * `dense [0, 127]`.
  */
-function foldClamps(model: Model, output: ValueId): { model: Model; output: ValueId } {
+function foldClamps(
+  model: Model,
+  output: ValueId,
+): { model: Model; output: ValueId; replaced: ReadonlyMap<ValueId, ValueId> } {
   const layers = [...model.layers];
   const readers = new Map<ValueId, number>([[output, 1]]);
   for (const layer of layers) for (const v of layer.inputs) readers.set(v, (readers.get(v) ?? 0) + 1);
@@ -51,7 +68,7 @@ function foldClamps(model: Model, output: ValueId): { model: Model; output: Valu
     replaced.set(i + 1, source);
     readers.set(source, readers.get(i + 1) ?? 0);
   }
-  return { model: { ...model, layers }, output: resolve(output) };
+  return { model: { ...model, layers }, output: resolve(output), replaced };
 }
 
 /** A convolution pads with real zeros itself. What it no longer reads is pruned. */

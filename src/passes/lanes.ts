@@ -10,9 +10,10 @@ import { type ClampWindow, clampWindows } from './windows.ts';
  * correction by the sum of the inputs is needed.
  */
 export interface LaneLayout {
-  /** Lanes of a word, 1..4. */
+  /** Lanes of a word, 1..8. */
   readonly lanes: number;
   readonly laneBits: number;
+  /** Of one group: channels of another group read other inputs, and so never share a word. */
   readonly words: number;
   /**
    * `window`: all lanes of a word are clamped at once, then scaled (see ClampWindow).
@@ -63,22 +64,54 @@ export function widestLane(
   return widest;
 }
 
+/** Of a channel's requantisation, in multiplies: its share of clamping a word and its scaling; scaling and clamping it alone. */
+const CHANNEL_COST = { window: 3.2, scalar: 4.9 } as const;
+
+/** What a layout costs for each position of a group, in multiplies with their loads as measured (bench/README.md). */
+const laneCost = ({ words, requantisation }: LaneLayout, taps: number, channels: number): number =>
+  words * taps + channels * CHANNEL_COST[requantisation];
+
 /**
- * Chooses the most lanes a 64-bit word can hold without any possible overflow; of two modes with as many lanes, the one
- * that clamps whole words.
+ * Lanes of weights that may be replaced by any of 8 bits: narrower ones, which the weights at hand may fit by chance, would
+ * refuse the next version. And of others: more would have too few bits for a product of bytes.
+ */
+export const MOST_LANES = { replaceable: 4, any: 8 } as const;
+
+/** Enough for 32-bit accumulators and their windows, and numbers of lanes stay exact doubles. */
+const WIDEST_LANE = 40;
+
+const laneWidth = (lanes: number): number => Math.min(WIDEST_LANE, Math.floor(64 / lanes));
+
+/**
+ * Chooses the cheapest lanes of a 64-bit word in which no sum can overflow; of equal ones the widest, which leave most
+ * room for other weights. The ranges are those of the weights at hand, so weights of 4 bits get narrow lanes by themselves.
+ * @param channels outputs that read the same inputs: of one group
+ * @param most lanes of a word
  * @pre ranges are exact bounds, @post every lane's sum stays in `[0, 2^laneBits)` for all inputs
  */
-export function packLanes(need: LaneNeed): LaneLayout {
-  const channels = need.ranges.length;
-  for (let lanes = 4; lanes >= 1; lanes--) {
-    const laneBits = Math.floor(64 / lanes);
-    for (const requantisation of ['window', 'scalar'] as const) {
-      if (requantisation === 'window' && need.windows === undefined) continue;
-      if (widestLane(need, requantisation).bits <= laneBits)
-        return { lanes, laneBits, words: Math.ceil(channels / lanes), requantisation };
+export function packLanes(
+  need: LaneNeed,
+  taps: number,
+  channels = need.ranges.length,
+  most: number = MOST_LANES.any,
+): LaneLayout {
+  let best: LaneLayout | undefined;
+  for (const requantisation of ['window', 'scalar'] as const) {
+    if (requantisation === 'window' && need.windows === undefined) continue;
+    const { bits } = widestLane(need, requantisation);
+    for (let lanes = 1; lanes <= most && laneWidth(lanes) >= bits; lanes++) {
+      const layout = {
+        lanes,
+        laneBits: laneWidth(lanes),
+        words: Math.ceil(channels / lanes),
+        requantisation,
+      };
+      if (best === undefined || laneCost(layout, taps, channels) < laneCost(best, taps, channels))
+        best = layout;
     }
   }
-  throw new Error('a 32-bit accumulator fits a 64-bit lane');
+  if (best === undefined) throw new Error('a 32-bit accumulator fits a 64-bit lane');
+  return best;
 }
 
 /** Input offset of the unsigned activations: `q - zeroPoint = u + least - zeroPoint`. */

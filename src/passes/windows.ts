@@ -12,6 +12,8 @@ export interface ClampWindow {
   readonly to: number;
   readonly multiplier: number;
   readonly offset: number;
+  /** Where `acc - from < pivot`, `part` is added as well: the source has a second line there. */
+  readonly below?: { readonly pivot: number; readonly part: number };
 }
 
 /** Offsets of windows have up to 8 bits more than the shift; they must stay below 2^53. */
@@ -36,11 +38,19 @@ export function clampWindows(r: Requantiser, ranges: readonly Interval[]): Clamp
     }
     const multiplier = r.multiplier[c]!;
     const offset = from * multiplier + r.offset[c]! - r.min * 2 ** r.shift;
-    if (offset < 0 || (to - from) * multiplier + offset >= (r.max - r.min + 1) * 2 ** r.shift)
-      return undefined;
-    windows.push({ from, to, multiplier, offset });
+    const below = belowOf(r, c, from);
+    // Within each side the line rises, and between them q does: so the ends are the extremes.
+    const at = (x: number) => x * multiplier + offset + (below && x < below.pivot ? below.part : 0);
+    if (at(0) < 0 || at(to - from) >= (r.max - r.min + 1) * 2 ** r.shift) return undefined;
+    windows.push({ from, to, multiplier, offset, ...(below && { below }) });
   }
   return windows;
+}
+
+/** The second line of a channel, relative to where its window begins. */
+function belowOf(r: Requantiser, c: number, from: number): ClampWindow['below'] {
+  if (r.below === undefined) return undefined;
+  return { pivot: r.below.pivot[c]! - from, part: r.below.offset[c]! - r.offset[c]! };
 }
 
 /** Largest accumulator of the range that still gives q, or the range's own beginning. */

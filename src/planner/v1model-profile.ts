@@ -1,5 +1,7 @@
+import { deviceTables } from '../backends/common/table-model.ts';
+import type { Lowered } from '../backends/p4/lower.ts';
 import { planP4 } from '../backends/p4/plan.ts';
-import { widestEntry } from '../backends/p4/tables.ts';
+import { tableSet, widestEntry } from '../backends/p4/tables.ts';
 import type { Model } from '../model/model.ts';
 import { workOf } from './layer-work.ts';
 import { type KindProfiles, profilesOf } from './profiles.ts';
@@ -15,8 +17,10 @@ export function v1modelProfiles(model: Model, cuts: readonly number[]): KindProf
     (plan?.needs ?? []).filter((n) => n.resource !== 'request' && n.resource !== 'answer'),
   );
   const resources = new Map(needs.flat().map((n) => [n.resource, n]));
-  const tables = blocks.map(
-    (b) => model.layers.slice(b.from, b.to).filter((layer) => 'weights' in layer).length,
+  const tables = blocks.map(({ from, to, plan }) =>
+    plan === undefined
+      ? model.layers.slice(from, to).filter((layer) => 'weights' in layer).length
+      : tableSet(plan.lowered).tables.length - deviceTables.length,
   );
   const profile = profilesOf({
     work: blocks.map(({ from, to, plan }) => {
@@ -42,8 +46,8 @@ export function v1modelProfiles(model: Model, cuts: readonly number[]): KindProf
         need: { resource: 'memory', unit: 'bytes' },
         combination: { how: 'sum' },
         // Entries of two versions; every table at most as wide as the block's widest.
-        blocks: blocks.map(({ plan }, b) => ({
-          need: plan === undefined ? 0 : 2 * tables[b]! * widestEntry(plan.lowered),
+        blocks: blocks.map(({ plan }) => ({
+          need: plan === undefined ? 0 : 2 * entriesOf(plan.lowered) * widestEntry(plan.lowered),
         })),
       },
     ],
@@ -52,6 +56,14 @@ export function v1modelProfiles(model: Model, cuts: readonly number[]): KindProf
     plan(cuts[from]!, cuts[to]!).diagnostics.filter((d) => d.severity === 'error');
   return { profile, confirm: (from, to) => errors(from, to).map(inPlace) };
 }
+
+/** Entries of one version: one a layer with weights, and the rows of embeddings. */
+const entriesOf = ({ code }: Lowered): number =>
+  code.stages.reduce(
+    (sum, { parameters, lookups }) =>
+      sum + (parameters.length > 0 ? 1 : 0) + lookups.reduce((n, l) => n + l.values.length, 0),
+    0,
+  );
 
 const inPlace = ({ place, message }: { place: { layer?: string }; message: string }): string =>
   place.layer === undefined ? message : `layer "${place.layer}": ${message}`;

@@ -3,6 +3,7 @@ import {
   elementTypes,
   flagTurnRound,
   flagUnsure,
+  flagWorker,
   HEADER_BYTES,
   HEADER_VERSION,
   headerFields,
@@ -26,6 +27,7 @@ const constants: readonly (readonly [name: string, bits: 8 | 16, literal: string
   ...Object.entries(elementTypes).map(([name, v]) => [`ELEMENT_${upper(name)}`, 8, `${v}`] as const),
   ['FLAG_TURN_ROUND', 16, hex(flagTurnRound)],
   ['FLAG_UNSURE', 16, hex(flagUnsure)],
+  ['FLAG_WORKER', 16, hex(flagWorker)],
 ];
 
 /** `ebpf/intransit_wire.h`: the struct and the constants for C. */
@@ -108,7 +110,8 @@ export function wireHeaderDocs(): string {
       `Element types: ${Object.entries(elementTypes)
         .map(([k, v]) => `${v} ${k}`)
         .join(', ')}. ` +
-      `Flags: ${hex(flagTurnRound)} turn round; ${hex(flagUnsure)} unsure, see [early exit](early-exit.md).`,
+      `Flags: ${hex(flagTurnRound)} turn round; ${hex(flagUnsure)} unsure, see [early exit](early-exit.md); ` +
+      `${hex(flagWorker)} answered by a worker, see [split execution](split.md).`,
     '',
     '## What becomes of a packet',
     '',

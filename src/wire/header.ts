@@ -53,6 +53,9 @@ export const flagTurnRound = 0x0001;
  */
 export const flagUnsure = 0x0002;
 
+/** In a result: a worker computed the last layers, not the network. */
+export const flagWorker = 0x0004;
+
 /** Ethernet, IPv4 without options and UDP, in bytes: what stands before the header. */
 export const OUTER_BYTES = 14 + 20 + 8;
 

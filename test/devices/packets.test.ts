@@ -88,6 +88,7 @@ const cases: readonly [VerdictName, string, Change][] = [
   ['unknown_model', 'another model', (f) => withField(f, 'modelId', 78)],
   ['unknown_version', 'another version', (f) => withField(f, 'modelVersion', 13)],
   ['cursor_elsewhere', 'a later cursor', (f) => withField(f, 'nextLayer', 1)],
+  ['unsure', 'left to a larger model before', (f) => withField(f, 'flags', 0x2)],
   ['tensor_fragment', 'one part of two', (f) => withField(f, 'fragmentCount', 2)],
   ['tensor_fragment', 'no part at all', (f) => withField(f, 'fragmentCount', 0)],
   ['tensor_fragment', 'the second part of one', (f) => withField(f, 'fragmentIndex', 1)],

@@ -6,6 +6,7 @@ import {
   onnxRounding,
   type Requantiser,
   requantise,
+  tfliteRounding,
 } from '../../src/model/requantiser.ts';
 import type { Interval } from '../../src/model/tensor.ts';
 import { type ClampWindow, clampWindows } from '../../src/passes/windows.ts';
@@ -14,7 +15,9 @@ const clamp = (x: number, { from, to }: ClampWindow) => Math.max(from, Math.min(
 
 /** The window form, exact. */
 function windowed(w: ClampWindow, r: Requantiser, acc: number): number {
-  const sum = BigInt(clamp(acc, w) - w.from) * BigInt(w.multiplier) + BigInt(w.offset);
+  const x = clamp(acc, w) - w.from;
+  const part = w.below !== undefined && x < w.below.pivot ? w.below.part : 0;
+  const sum = BigInt(x) * BigInt(w.multiplier) + BigInt(w.offset + part);
   return r.min + Number(sum >> BigInt(r.shift));
 }
 
@@ -31,8 +34,10 @@ function agree(r: Requantiser, ranges: readonly Interval[]): boolean {
   const windows = clampWindows(r, ranges);
   if (windows === undefined) return false;
   for (const [c, w] of windows.entries()) {
-    const top = BigInt(w.to - w.from) * BigInt(w.multiplier) + BigInt(w.offset);
-    expect(w.offset).toBeGreaterThanOrEqual(0);
+    const part = (x: number) => (w.below !== undefined && x < w.below.pivot ? w.below.part : 0);
+    const last = w.to - w.from;
+    const top = BigInt(last) * BigInt(w.multiplier) + BigInt(w.offset + part(last));
+    expect(w.offset + part(0)).toBeGreaterThanOrEqual(0);
     expect(top < BigInt(r.max - r.min + 1) << BigInt(r.shift)).toBe(true);
     expect(w.from >= ranges[c]!.lo && w.to <= ranges[c]!.hi && w.from <= w.to).toBe(true);
     for (const acc of accumulators(ranges[c]!, w))
@@ -64,17 +69,38 @@ describe('clampWindows', () => {
           },
         ),
         clamps,
-        fc.boolean(),
-        (channels, { min, max }, onnx) => {
-          const sources = channels.map(([, exponent, zero]) =>
-            onnx ? onnxRounding(10 ** exponent, 1, 1, zero) : halfUpRounding(10 ** exponent, zero),
-          );
+        fc.constantFrom('onnx' as const, 'half-up' as const, 'tflite' as const),
+        (channels, { min, max }, rounding) => {
+          const sources = channels.map(([, exponent, zero]) => {
+            if (rounding === 'onnx') return onnxRounding(10 ** exponent, 1, 1, zero);
+            if (rounding === 'half-up') return halfUpRounding(10 ** exponent, zero);
+            return tfliteRounding(10 ** exponent, zero);
+          });
           const all = channels.map(([range]) => range);
           agree(fitRequantiser(sources, all, min, max), all);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 400 },
     ));
+
+  it('equals requantise where the source has a second line below a pivot', () => {
+    let found = 0;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: -3000, max: 3000 }),
+        fc.nat(3000),
+        fc.integer({ min: -9, max: 0 }),
+        fc.integer({ min: -128, max: 127 }),
+        (lo, width, exponent, zero) => {
+          const range = { lo, hi: lo + width };
+          const r = fitRequantiser([tfliteRounding(2 ** exponent, zero)], [range], -128, 127);
+          if (agree(r, [range]) && r.below !== undefined) found++;
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(found).toBeGreaterThan(20);
+  });
 
   it('equals requantise, or says that there is no such form, for any integers', () => {
     let found = 0;

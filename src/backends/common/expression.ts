@@ -19,6 +19,13 @@ export type Expression =
       readonly amount: number;
       readonly width: number;
     }
+  /** `operand >> amount`, of an amount of eight bits that a packet brings. */
+  | {
+      readonly kind: 'select';
+      readonly operand: Expression;
+      readonly amount: Expression;
+      readonly width: number;
+    }
   /** Bits `high` down to `low`, both counted from the least significant. */
   | {
       readonly kind: 'slice';
@@ -54,6 +61,13 @@ export const binary = (left: Expression, operator: BinaryOperator, right: Expres
 
 export const shift = (operand: Expression, operator: '<<' | '>>', amount: number): Expression =>
   amount === 0 ? operand : { kind: 'shift', operator, operand, amount, width: operand.width };
+
+export const select = (operand: Expression, amount: Expression): Expression => ({
+  kind: 'select',
+  operand,
+  amount,
+  width: operand.width,
+});
 
 /** The whole of an operand is the operand itself. */
 export function slice(operand: Expression, low: number, width: number): Expression {
@@ -98,6 +112,8 @@ export function evaluate(e: Expression, values: ReadonlyMap<string, bigint>): bi
       const amount = BigInt(e.amount);
       return BigInt.asUintN(e.width, e.operator === '<<' ? operand << amount : operand >> amount);
     }
+    case 'select':
+      return evaluate(e.operand, values) >> evaluate(e.amount, values);
     case 'slice':
       return BigInt.asUintN(e.width, evaluate(e.operand, values) >> BigInt(e.low));
     case 'cast':

@@ -140,7 +140,8 @@ export const verdictCounter: CounterModel = {
 /** Requests that were refused for what is in them; not those that are merely meant for another device. */
 export const refusedRequests: DigestModel = {
   name: 'refused_request',
-  id: 0x17_000000 + 1,
+  // What p4c makes of the name: a digest takes no @id.
+  id: 0x17_ddf294,
   fields: [
     { name: 'verdict', bits: 8 },
     { name: 'model_id', bits: 16 },
@@ -165,6 +166,37 @@ export function weightsTable(layer: number, parameters: ActionModel['parameters'
     actions: [action(FIRST_LAYER_ID + layer, `layer_${layer}`, parameters)],
     defaultAction: noWeights,
     size: WEIGHT_SLOTS,
+  });
+}
+
+/** Ids of tables by a key of the packet begin here; each layer has room for as many as a packet can have keys. */
+const FIRST_EMBEDDING_ID = 0x1_0000;
+const MAX_KEYS = 0x800;
+
+/** Versions of a large table that can be there at a time: the one in use, and the one that is to follow it. */
+const EMBEDDING_VERSIONS = 2;
+
+/** What p4c says of a table whose entries are part of the program, however many they are. */
+const CONSTANT_SIZE = 1024;
+
+/**
+ * The rows of an embedding for one of its keys, in the words that they are added to. Entries that are part of the program
+ * have no slot.
+ */
+export function embeddingTable(
+  layer: number,
+  index: number,
+  key: { readonly bits: number; readonly rows: number; readonly slots: boolean },
+  parameters: ActionModel['parameters'],
+): TableModel {
+  if (index >= MAX_KEYS) throw new Error(`key ${index} of layer ${layer} has no id`);
+  const id = FIRST_EMBEDDING_ID + layer * MAX_KEYS + index;
+  return table(id, {
+    name: `embedding_${layer}_${index}`,
+    keys: [...(key.slots ? [exact('slot', 16)] : []), exact('key', key.bits)],
+    actions: [action(id, `row_${layer}_${index}`, parameters)],
+    defaultAction: noWeights,
+    size: key.slots ? key.rows * EMBEDDING_VERSIONS : CONSTANT_SIZE,
   });
 }
 

@@ -5,12 +5,14 @@ export interface Placement {
   readonly width: number;
   /** Least significant of the eight bits. */
   readonly offset: number;
-  /** The field is one of the packet: between elements of one run lie others. */
-  readonly mixed?: boolean;
+  /** Bits from one element of the field to the next; those between them are zero. */
+  readonly pitch: number;
+  /** The element is always this u. A matrix takes it into its constants, and the field may not even be needed. */
+  readonly constant?: number;
 }
 
 /**
- * A tensor in fields of the program. Fields that hold lanes are zero outside of their elements' bits, but for mixed ones.
+ * A tensor in fields of the program, which are zero outside of their elements' bits.
  */
 export interface Activations {
   /** Row-major, one an element. */
@@ -33,6 +35,7 @@ export interface Run {
   readonly pitch: number;
   /** Which elements, ascending by offset; indices into the list given to `findRuns`. */
   readonly members: readonly number[];
+  /** Between the elements lie others of their field. */
   readonly mixed: boolean;
 }
 
@@ -57,15 +60,17 @@ function splitByPitch(members: readonly number[], placements: readonly Placement
     const first = placements[members[at]!]!;
     const distance = (i: number) => placements[members[i + 1]!]!.offset - placements[members[i]!]!.offset;
     let end = at + 1;
-    const pitch = end < members.length ? distance(at) : ELEMENT_BITS;
-    while (end < members.length && distance(end - 1) === pitch) end++;
+    const next = end < members.length ? distance(at) : 0;
+    // One element may stand at several places of a tensor.
+    const pitch = Math.max(next, ELEMENT_BITS);
+    while (next > 0 && end < members.length && distance(end - 1) === pitch) end++;
     runs.push({
       field: first.field,
       width: first.width,
       offset: first.offset,
       pitch,
       members: members.slice(at, end),
-      mixed: first.mixed ?? false,
+      mixed: end > at + 1 && pitch !== first.pitch,
     });
     at = end;
   }

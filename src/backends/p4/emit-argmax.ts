@@ -40,6 +40,7 @@ export function emitArgmax(code: Code, name: string, input: Activations): Activa
     field: f.kind === 'reference' ? f.name : '',
     width: WIDTH,
     offset: 0,
+    pitch: ELEMENT_BITS,
   });
   return { placements: [place(result), place(margin)], low: 0, high: 255 };
 }

@@ -1,7 +1,16 @@
 import { binary, cast, type Expression, literal, reference, shift, slice } from '../common/expression.ts';
 import { ELEMENT_BITS, type Placement, type Run } from './activations.ts';
-import { type Code, lanesOf } from './code.ts';
-import { crossRanges, groupsOf, type LaneWords, type MatrixSpec, rowOffset, rowRange } from './lane-words.ts';
+import { type Code, fieldName, lanesOf } from './code.ts';
+import {
+  crossRanges,
+  groupsOf,
+  type LaneWords,
+  type MatrixSpec,
+  readsAnyOf,
+  rowOffset,
+  rowRange,
+  sidedRange,
+} from './lane-words.ts';
 
 /** Where one application of a matrix finds its columns, and which elements its rows make. */
 export interface MatrixPosition {
@@ -14,7 +23,7 @@ export interface MatrixPosition {
 type Word = LaneWords['words'][number];
 
 /** The clamps and the shift of one word: which lanes are rows, and what may happen in them. */
-interface Requantisation {
+export interface Requantisation {
   readonly layout: LaneWords;
   readonly offsets: readonly number[];
   readonly shift: number;
@@ -23,6 +32,14 @@ interface Requantisation {
   readonly below: boolean;
   readonly above: boolean;
 }
+
+/** A number of the model: in the entry, or in the program. */
+export type Constants = (name: string, width: number, value: bigint) => Expression;
+
+export const constantsOf =
+  (code: Code, runtime: boolean): Constants =>
+  (name, width, value) =>
+    runtime ? code.parameter(name, width, BigInt.asUintN(width, value)) : literal(value, width);
 
 /**
  * One matrix at all its positions: a sum of products and a requantisation a word.
@@ -37,11 +54,11 @@ export function emitMatrix(
   positions: readonly MatrixPosition[],
   runtime: boolean,
 ): Placement[][] {
-  const constant = (parameter: string, width: number, value: bigint): Expression =>
-    runtime ? code.parameter(parameter, width, BigInt.asUintN(width, value)) : literal(value, width);
+  const constant = constantsOf(code, runtime);
   const placements: Placement[][] = positions.map(() => []);
   for (const [w, word] of layout.words.entries()) {
     const requantisation = requantisationOf(spec, layout, word, runtime);
+    const groups = spec.runs.map((run) => groupsOf(run.columns, layout.group));
     const starts = startWords(spec, layout, word);
     const weights = weightWords(spec, layout, word);
     for (const [p, position] of positions.entries()) {
@@ -50,30 +67,28 @@ export function emitMatrix(
       for (const [r, run] of position.runs.entries()) {
         if (run === undefined) continue;
         for (const [g, value] of weights[r]!.entries()) {
+          if (!readsAnyOf(spec, word, groups[r]![g]!)) continue;
           const weight = constant(`w${r}_${g}_${w}`, word.width, value);
           const group = cast(takeGroup(run, g, layout.group), word.width);
           terms.push(binary(group, '*', weight));
         }
       }
-      code.assign(field, sumOf(terms));
-      emitRequantisation(code, field, requantisation);
-      for (const offset of requantisation.offsets)
-        placements[p]!.push({ field: fieldName(field), width: word.width, offset });
+      code.assign(field, joined(terms, '+'));
+      emitSides(code, field, w, spec, word, requantisation, constant);
+      placements[p]!.push(...emitRequantisation(code, field, requantisation));
     }
   }
   return placements;
 }
 
 /**
- * A balanced tree of additions: as many as a chain, but p4c's time and the size of its JSON grow with the depth.
+ * A balanced tree: as many operations as a chain, but p4c's time and the size of its JSON grow with the depth.
  */
-function sumOf(terms: readonly Expression[]): Expression {
+export function joined(terms: readonly Expression[], operator: '+' | '|'): Expression {
   if (terms.length === 1) return terms[0]!;
   const half = Math.ceil(terms.length / 2);
-  return binary(sumOf(terms.slice(0, half)), '+', sumOf(terms.slice(half)));
+  return binary(joined(terms.slice(0, half), operator), operator, joined(terms.slice(half), operator));
 }
-
-const fieldName = (field: Expression): string => (field.kind === 'reference' ? field.name : '');
 
 /** The group's activations, as far apart as they lie in their field. */
 function takeGroup(run: Run, group: number, size: number): Expression {
@@ -125,9 +140,56 @@ export function startWords(spec: MatrixSpec, layout: LaneWords, word: Word): Rea
   );
 }
 
+/**
+ * `z = y + least + (step, on one side of 0)` in all lanes at once: y's guard tells its sides apart, and times `2^(L - 2) - 1`
+ * it is a mask of the lane.
+ */
+export function emitSides(
+  code: Code,
+  field: Expression,
+  index: number,
+  spec: MatrixSpec,
+  word: Word,
+  { layout, offsets }: Requantisation,
+  constant: Constants,
+): void {
+  const { sides } = spec;
+  if (sides === undefined) return;
+  const { width } = field;
+  const bits = layout.laneBits - 2;
+  const lanes = (name: string, value: (row: number) => bigint) => {
+    const values = offsets.map((offset, row) => value(word.firstRow + row) << BigInt(offset));
+    return constant(
+      `${name}_${index}`,
+      width,
+      values.reduce((a, b) => a + b, 0n),
+    );
+  };
+  const above = binary(shift(field, '>>', bits), '&', literal(lanesOf(offsets, 1n), width));
+  const flips = lanes('flip', (row) => (sides.flipped[row] ? 1n : 0n));
+  const none = flips.kind === 'literal' && flips.value === 0n;
+  const stepped = none ? above : binary(above, '^', flips);
+  const mask = binary(stepped, '*', literal((1n << BigInt(bits)) - 1n, width));
+  const step = binary(
+    mask,
+    '&',
+    lanes('step', (row) => BigInt(sides.step[row]!)),
+  );
+  const least = lanes('least', (row) => BigInt(sides.least[row]!));
+  code.assign(field, binary(binary(field, '+', least), '+', step));
+}
+
 /** Weights that may be replaced may reach any part of the clamp. */
-function requantisationOf(spec: MatrixSpec, layout: LaneWords, word: Word, runtime: boolean): Requantisation {
-  const ranges = Array.from({ length: word.rows }, (_, row) => rowRange(spec, word.firstRow + row));
+export function requantisationOf(
+  spec: MatrixSpec,
+  layout: LaneWords,
+  word: Word,
+  runtime: boolean,
+): Requantisation {
+  const ranges = Array.from({ length: word.rows }, (_, row) => {
+    const index = word.firstRow + row;
+    return sidedRange(spec, index, rowRange(spec, index));
+  });
   return {
     layout,
     offsets: ranges.map((_, row) => rowOffset(layout, row)),
@@ -142,8 +204,9 @@ function requantisationOf(spec: MatrixSpec, layout: LaneWords, word: Word, runti
  * `field = clamp(z >> shift, 0, span)` in all lanes at once, without a comparison: the guard tells whether z is negative,
  * and `z - end` carries into the bit above it where z is beyond the clamp. Each of these bits, times 255, is a mask of the
  * lane's element. The field is read, but assigned only once: that costs BMv2 as much as ten operations.
+ * @returns the rows' placements
  */
-function emitRequantisation(code: Code, field: Expression, r: Requantisation): void {
+export function emitRequantisation(code: Code, field: Expression, r: Requantisation): Placement[] {
   const { width } = field;
   const { laneBits } = r.layout;
   const lanes = (value: bigint) => literal(lanesOf(r.offsets, value), width);
@@ -151,10 +214,12 @@ function emitRequantisation(code: Code, field: Expression, r: Requantisation): v
   const times = (bits: Expression, factor: number) => binary(bits, '*', literal(factor, width));
 
   const elements = r.below ? times(bitOf(field, laneBits - 2), 0xff) : lanes(0xffn);
+  const pitch = r.layout.group * laneBits;
+  const placements = r.offsets.map((offset) => ({ field: fieldName(field), width, offset, pitch }));
   const value = binary(shift(field, '>>', r.shift), '&', elements);
   if (!r.above) {
     code.assign(field, value);
-    return;
+    return placements;
   }
   // The guard is worth 2^(laneBits - 2), and so is what end lacks to the carry.
   const end = BigInt(r.span + 1) << BigInt(r.shift);
@@ -162,4 +227,5 @@ function emitRequantisation(code: Code, field: Expression, r: Requantisation): v
   const saturated = binary(value, '|', times(beyond, 0xff));
   if (r.span === 0xff) code.assign(field, saturated);
   else code.assign(field, binary(saturated, '-', times(beyond, 0xff - r.span)));
+  return placements;
 }

@@ -2,7 +2,7 @@ import type { MaxPoolLayer } from '../../model/model.ts';
 import type { TensorType } from '../../model/tensor.ts';
 import { binary, cast, type Expression, literal, reference, shift, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, findRuns, type Placement, type Run } from './activations.ts';
-import { type Code, lanesOf } from './code.ts';
+import { type Code, fieldName, lanesOf } from './code.ts';
 import { eachPosition, imageOf } from './window.ts';
 
 /**
@@ -46,7 +46,7 @@ export function emitLargest(code: Code, name: string, lists: readonly (readonly 
     code.assign(best, words[0]!);
     for (const word of words.slice(1)) assignLarger(code, best, difference, word, offsets, ELEMENT_BITS);
     for (const [i, member] of shape.members.entries())
-      result[member] = { field: best.kind === 'reference' ? best.name : '', width, offset: offsets[i]! };
+      result[member] = { field: fieldName(best), width, offset: offsets[i]!, pitch: shape.pitch };
   }
   return result;
 }

@@ -6,7 +6,7 @@ import { P4_DIR } from '../../paths.ts';
 import { p4infoOf } from '../common/p4info.ts';
 import type { P4Plan } from './plan.ts';
 import { printProgram } from './print-program.ts';
-import { installation, tableSet } from './tables.ts';
+import { installation, lookupTable, tableSet } from './tables.ts';
 
 /** The hand-written parts, and those made from the wire header and the table model; copied beside the program. */
 const FIXED = ['intransit_headers.p4', 'intransit_pipeline.p4', 'intransit_tables.p4', 'intransit_wire.p4'];
@@ -16,7 +16,17 @@ export const FIRST_SLOT = 0;
 
 export const PROGRAM_FILE = 'program.p4';
 
-export const p4Info = (plan: P4Plan): P4Info => p4infoOf(tableSet(plan.lowered));
+export function p4Info({ lowered }: P4Plan): P4Info {
+  const info = p4infoOf(tableSet(lowered));
+  const constant = new Set(
+    lowered.code.stages.flatMap((s) => s.lookups.filter((l) => l.constant).map((l) => lookupTable(l).id)),
+  );
+  if (constant.size === 0) return info;
+  const tables = (info.tables ?? []).map((t) =>
+    constant.has(t.preamble?.id ?? 0) ? { ...t, isConstTable: true } : t,
+  );
+  return { ...info, tables };
+}
 
 /** The entries of the plan's model and version. */
 export const p4Entries = (plan: P4Plan, slot = FIRST_SLOT): Update[] =>

@@ -18,6 +18,8 @@ export interface MatrixSpec {
    */
   readonly runs: readonly { readonly columns: readonly number[]; readonly pitch: number }[];
   coefficient(row: number, column: number): number;
+  /** Whether the row has a weight at the column at all, whatever number it is; absent where all have. */
+  reads?(row: number, column: number): boolean;
   /** Largest `u` of the input. */
   readonly inputMax: number;
   /** Each row's constant, by kind of position: at the image's border some columns are absent. */
@@ -25,6 +27,18 @@ export interface MatrixSpec {
   readonly shift: number;
   /** `max - min` of the clamp. */
   readonly span: number;
+  /** Where the requantiser has two lines: the sum is then y, and z follows from it. */
+  readonly sides?: Sides;
+}
+
+/**
+ * Two lines of one slope, by row, for `y = (acc - pivot) * multiplier`: `z = y + least + (y >= 0 ? step : 0)`, or with `y < 0` as
+ * the condition where flipped. So that `step` is never negative.
+ */
+export interface Sides {
+  readonly least: readonly number[];
+  readonly step: readonly number[];
+  readonly flipped: readonly boolean[];
 }
 
 /**
@@ -42,6 +56,7 @@ export interface LaneWords {
   /** Of the matrix that it was made for; part of the program. */
   readonly shift: number;
   readonly span: number;
+  readonly twoSided: boolean;
   /** Estimated ns of one position, for choosing among layouts. */
   readonly cost: number;
 }
@@ -88,7 +103,8 @@ function layoutOf(spec: MatrixSpec, group: number, laneBits: number, maxRows: nu
     words.push({ firstRow, rows, width: Math.ceil((rows * group * laneBits) / 8) * 8 });
   }
   const { shift, span } = spec;
-  const layout = { laneBits, group, words, needBits: rowBits(spec), shift, span };
+  const twoSided = spec.sides !== undefined;
+  const layout = { laneBits, group, words, needBits: rowBits(spec), shift, span, twoSided };
   return { ...layout, cost: costOf(spec, layout) };
 }
 
@@ -99,12 +115,23 @@ function layoutOf(spec: MatrixSpec, group: number, laneBits: number, maxRows: nu
 export function atShift(spec: MatrixSpec, shift: number): MatrixSpec {
   const factor = 2 ** (shift - spec.shift);
   if (factor === 1) return spec;
+  const scaled = (list: readonly number[]) => list.map((c) => c * factor);
+  const { sides } = spec;
   return {
     ...spec,
     shift,
     coefficient: (row, column) => spec.coefficient(row, column) * factor,
-    constants: new Map([...spec.constants].map(([kind, list]) => [kind, list.map((c) => c * factor)])),
+    constants: new Map([...spec.constants].map(([kind, list]) => [kind, scaled(list)])),
+    ...(sides && { sides: { ...sides, least: scaled(sides.least), step: scaled(sides.step) } }),
   };
+}
+
+/** The spec as a program of this layout computes it: one line is two without a step between them. */
+export function atLayout(spec: MatrixSpec, { shift, twoSided }: LaneWords): MatrixSpec {
+  const scaled = atShift(spec, shift);
+  if (!twoSided || spec.sides !== undefined) return scaled;
+  const zeros = new Array<number>(spec.rows).fill(0);
+  return { ...scaled, sides: { least: zeros, step: zeros, flipped: zeros.map(() => false) } };
 }
 
 /**
@@ -114,7 +141,9 @@ export function atShift(spec: MatrixSpec, shift: number): MatrixSpec {
 export function misfit(spec: MatrixSpec, layout: LaneWords): string | undefined {
   if (spec.span !== layout.span) return `its clamp spans ${spec.span} steps, the program's ${layout.span}`;
   if (spec.shift > layout.shift) return `it shifts by ${spec.shift} bits, the program by ${layout.shift}`;
-  const scaled = atShift(spec, layout.shift);
+  if (spec.sides !== undefined && !layout.twoSided)
+    return 'its requantiser has an offset of its own below a pivot, the program has none';
+  const scaled = atLayout(spec, layout);
   const bits = Math.max(rowBits(scaled), layout.group === 1 ? 0 : crossBits(scaled, layout.group));
   return bits > layout.laneBits
     ? `it needs lanes of ${bits} bits, the program has ${layout.laneBits}`
@@ -134,20 +163,28 @@ const MULTIPLY_ADD = 4;
 const TAKE = 4;
 const REQUANTISE = 16;
 const REQUANTISE_STORES = 2;
+/** Of the second line. */
+const SIDES = 9;
+const SIDES_STORES = 1;
 
 function costOf(spec: MatrixSpec, layout: Omit<LaneWords, 'cost'>): number {
   let cost = 0;
-  const groups = spec.runs.reduce((n, run) => n + Math.ceil(run.columns.length / layout.group), 0);
+  const requantise = REQUANTISE + (layout.twoSided ? SIDES : 0);
+  const stores = REQUANTISE_STORES + (layout.twoSided ? SIDES_STORES : 0);
   const inputLimbs = Math.ceil((layout.group * layout.laneBits) / 64);
-  for (const { width } of layout.words) {
+  for (const word of layout.words) {
+    const { width } = word;
+    const groups = groupsRead(spec, layout.group, word);
     const limbs = Math.ceil(width / 64);
     const operation = OPERATION_NS + LIMB_NS * limbs;
     const product = layout.group === 1 ? 0 : (inputLimbs - 1) * limbs * PRODUCT_LIMB_NS;
     cost += groups * (TAKE * OPERATION_NS + MULTIPLY_ADD * operation + product);
-    cost += REQUANTISE * operation + REQUANTISE_STORES * (STORE_NS + (STORE_BYTE_NS * width) / 8);
+    cost += requantise * operation + stores * storeCost(width);
   }
   return cost;
 }
+
+const storeCost = (width: number): number => STORE_NS + (STORE_BYTE_NS * width) / 8;
 
 /** Sums of the negative and of the positive coefficients that one lane may collect. */
 function span(coefficients: Iterable<number>): Interval {
@@ -171,13 +208,43 @@ export function rowRange(spec: MatrixSpec, row: number): Interval {
   };
 }
 
+/** Exact bounds of a row's z behind the second line, from those of its y. */
+export function sidedRange({ sides }: MatrixSpec, row: number, { lo, hi }: Interval): Interval {
+  if (sides === undefined) return { lo, hi };
+  const [least, step, flipped] = [sides.least[row]!, sides.step[row]!, sides.flipped[row]!];
+  const ends = [
+    ...(lo < 0 ? [lo, Math.min(hi, -1)].map((y) => y + least + (flipped ? step : 0)) : []),
+    ...(hi >= 0 ? [Math.max(lo, 0), hi].map((y) => y + least + (flipped ? 0 : step)) : []),
+  ];
+  return { lo: Math.min(...ends), hi: Math.max(...ends) };
+}
+
+/**
+ * Whether all sums are integers that doubles hold: a far clamp times a large shift may lie beyond them. A row that is
+ * constant is a multiple of `2^shift`, and as such exact.
+ */
+export function isExact(spec: MatrixSpec): boolean {
+  return Array.from({ length: spec.rows }, (_, row) => row).every((row) => {
+    const sum = rowRange(spec, row);
+    if (sum.lo === sum.hi) return true;
+    const sided = sidedRange(spec, row, sum);
+    const constants = [...spec.constants.values()].map((list) => list[row]!);
+    const sides = [spec.sides?.least[row] ?? 0, spec.sides?.step[row] ?? 0];
+    return [...constants, ...sides, sum.lo, sum.hi, sided.lo, sided.hi].every(Number.isSafeInteger);
+  });
+}
+
 /**
  * Bits of a lane: z, the guard above it, which is 1 where z is not negative, and one for the carry of the comparison with
  * the clamp's end. Below the guard there is room for an element before the shift: that holds the end itself too.
  */
 function rowBits(spec: MatrixSpec): number {
   let bits = spec.shift + ELEMENT_BITS + 1;
-  for (let row = 0; row < spec.rows; row++) bits = Math.max(bits, signedBits(rowRange(spec, row)));
+  for (let row = 0; row < spec.rows; row++) {
+    const sum = rowRange(spec, row);
+    const step = { lo: 0, hi: spec.sides?.step[row] ?? 0 };
+    bits = Math.max(bits, ...[sum, sidedRange(spec, row, sum), step].map(signedBits));
+  }
   return bits + 1;
 }
 
@@ -202,6 +269,22 @@ function crossCoefficient(
 export const groupsOf = (columns: readonly number[], group: number): number[][] =>
   Array.from({ length: Math.ceil(columns.length / group) }, (_, i) =>
     columns.slice(i * group, (i + 1) * group),
+  );
+
+/** Whether any row of the word has a weight at any of the columns. */
+export const readsAnyOf = (
+  { reads }: MatrixSpec,
+  { firstRow, rows }: LaneWords['words'][number],
+  columns: readonly number[],
+): boolean =>
+  reads === undefined ||
+  columns.some((c) => Array.from({ length: rows }, (_, r) => firstRow + r).some((row) => reads(row, c)));
+
+/** Groups of columns that a word multiplies by at one position without padding. */
+export const groupsRead = (spec: MatrixSpec, group: number, word: LaneWords['words'][number]): number =>
+  spec.runs.reduce(
+    (n, run) => n + groupsOf(run.columns, group).filter((c) => readsAnyOf(spec, word, c)).length,
+    0,
   );
 
 /** Bounds of the lanes between the rows' own ones, by `[row][lane]`. */

@@ -1,19 +1,35 @@
-import { type Diagnostic, diagnostic, refuse } from '../../diagnostics/index.ts';
-import { type Layer, type Model, valueType } from '../../model/model.ts';
+import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
+import { type EmbeddingLayer, type Layer, type LutLayer, type Model, valueType } from '../../model/model.ts';
+import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
 import { binary, literal, reference } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import { Code, INPUT } from './code.ts';
 import { emitArgmax, MAX_ARGMAX } from './emit-argmax.ts';
+import { emitEmbedding } from './emit-embedding.ts';
+import { emitLut, lutCost } from './emit-lut.ts';
 import { emitMatrix } from './emit-matrix.ts';
+import { emitPad, moveTransposed } from './emit-moves.ts';
 import { emitMaxPool } from './emit-pool.ts';
-import { atShift, chooseLayout, type LaneWords, type MatrixSpec, misfit } from './lane-words.ts';
+import {
+  atLayout,
+  atShift,
+  chooseLayout,
+  groupsOf,
+  groupsRead,
+  isExact,
+  type LaneWords,
+  type MatrixSpec,
+  misfit,
+  readsAnyOf,
+} from './lane-words.ts';
 import {
   addJob,
   averagePoolJobs,
   convJob,
   denseJob,
+  embeddingSpec,
   type MatrixJob,
   requantiseJob,
 } from './matrix-layers.ts';
@@ -32,8 +48,12 @@ export interface LayerLayout {
   readonly words: readonly LaneWords[];
   /** Multiply-adds of one inference. */
   readonly products: number;
-  /** Bytes of the weights' entry. */
+  /** Bytes of the weights' entry; the largest one where there are several. */
   readonly entryBytes: number;
+  /** Estimated ns of one inference. */
+  readonly cost: number;
+  /** Tables by keys of the packet, and the entries of one version in each. */
+  readonly lookups?: { readonly tables: number; readonly rows: number };
 }
 
 /** Layers as code over fields, before any syntax. */
@@ -69,7 +89,7 @@ export function lower(model: Model, options: LowerOptions): { lowered?: Lowered;
   const diagnostics: Diagnostic[] = [];
   const code = new Code();
   const lowering: Lowering = { model, options, code, layouts: [] };
-  const { input, activations } = readInput(code, valueType(model, options.from));
+  const { input, activations } = readInput(code, valueType(model, options.from), keyBytesOf(model, options));
   const values = new Map<number, Activations>([[options.from, activations]]);
   for (let i = options.from; i < options.to; i++) {
     const layer = model.layers[i]!;
@@ -82,11 +102,17 @@ export function lower(model: Model, options: LowerOptions): { lowered?: Lowered;
       );
       return { diagnostics };
     }
-    values.set(i + 1, lowerLayer(lowering, i, inputs as Activations[]));
+    try {
+      values.set(i + 1, lowerLayer(lowering, i, inputs as Activations[]));
+    } catch (error) {
+      if (!(error instanceof DiagnosticError) || options.envelope !== undefined) throw error;
+      return { diagnostics: [...error.diagnostics] };
+    }
   }
   const output = packOutput(values.get(options.to)!, valueType(model, options.to).element);
+  code.dropUnread(output.map((piece) => piece.value));
   const { layouts } = lowering;
-  const cost = layouts.reduce((sum, l) => sum + l.words.reduce((s, w) => s + w.cost, 0), 0);
+  const cost = layouts.reduce((sum, l) => sum + l.cost, 0);
   return { lowered: { input, code, output, layouts, cost }, diagnostics };
 }
 
@@ -95,28 +121,51 @@ function refusalOf(layer: Layer, inputs: readonly (Activations | undefined)[]): 
     return 'it reads a tensor from before the split, which the packet does not carry';
   if (layer.kind === 'argmax' && inputs[0]!.placements.length > MAX_ARGMAX)
     return `it has ${inputs[0]!.placements.length} elements, an index of 8 bits tells ${MAX_ARGMAX} apart`;
-  if (
-    layer.kind === 'pad' ||
-    layer.kind === 'transpose' ||
-    layer.kind === 'lut' ||
-    layer.kind === 'embedding'
-  )
-    return 'the backend has no such layer yet';
-  if ('requantiser' in layer && layer.requantiser.below !== undefined)
-    return 'its requantiser has an offset of its own below a pivot';
+  if ('requantiser' in layer && isSteep(layer.requantiser))
+    return 'a channel of its requantiser is two levels with a step between them, and no line';
   return undefined;
 }
 
+/** The sign of a lane tells the sides of a pivot apart, and there is none where the multiplier is 0. */
+const isSteep = ({ multiplier, offset, below, shift, min, max }: Requantiser): boolean =>
+  below !== undefined &&
+  multiplier.some((m, c) => {
+    const level = (z: number) => Math.max(min, Math.min(max, Math.floor(z / 2 ** shift)));
+    return m === 0 && level(offset[c]!) !== level(below.offset[c]!);
+  });
+
+/** Bytes of a key where an embedding reads the packet. */
+const keyBytesOf = (model: Model, { from, to }: LowerOptions): number | undefined =>
+  model.layers
+    .slice(from, to)
+    .filter((layer) => layer.kind === 'embedding')
+    .find((layer) => layer.inputs[0] === from)?.keyBytes;
+
 /**
  * The packet's activations. Each byte is a field of its own, which an expression reads without a shift; but int8 is
- * first turned to unsigned, many elements at once, in wide fields. So are inputs of more fields than BMv2 likes.
+ * first turned to unsigned, many elements at once, in wide fields. So are inputs of more fields than BMv2 likes. A key of
+ * several bytes is one field, by which a table can match.
  */
-function readInput(code: Code, type: TensorType): { input: InputField[]; activations: Activations } {
+function readInput(
+  code: Code,
+  type: TensorType,
+  keyBytes = 1,
+): { input: InputField[]; activations: Activations } {
   const count = type.shape.reduce((a, b) => a * b, 1);
   const { lo, hi } = elementRange(type.element);
+  if (keyBytes > 1 && count <= MAX_BYTE_FIELDS * keyBytes) {
+    const width = keyBytes * ELEMENT_BITS;
+    const input = Array.from({ length: count / keyBytes }, (_, k) => ({ name: `key${k}`, width }));
+    const placements = input.flatMap((f) =>
+      Array.from({ length: keyBytes }, (_, i) =>
+        place(`${INPUT}.${f.name}`, width, (keyBytes - 1 - i) * ELEMENT_BITS),
+      ),
+    );
+    return { input, activations: { placements, low: lo, high: hi } };
+  }
   if (type.element === 'uint8' && count <= MAX_BYTE_FIELDS) {
     const input = Array.from({ length: count }, (_, i) => ({ name: `e${i}`, width: ELEMENT_BITS }));
-    const placements = input.map((f) => ({ field: `${INPUT}.${f.name}`, width: f.width, offset: 0 }));
+    const placements = input.map((f) => place(`${INPUT}.${f.name}`, f.width, 0));
     return { input, activations: { placements, low: lo, high: hi } };
   }
   const input: InputField[] = [];
@@ -134,10 +183,18 @@ function readInput(code: Code, type: TensorType): { input: InputField[]; activat
       field = unsigned.kind === 'reference' ? unsigned.name : field;
     }
     for (let i = 0; i < elements; i++)
-      placements.push({ field, width, offset: (elements - 1 - i) * ELEMENT_BITS, mixed: true });
+      placements.push(place(field, width, (elements - 1 - i) * ELEMENT_BITS));
   }
   return { input, activations: { placements, low: lo, high: hi } };
 }
+
+/** Bytes side by side. */
+const place = (field: string, width: number, offset: number): Placement => ({
+  field,
+  width,
+  offset,
+  pitch: ELEMENT_BITS,
+});
 
 const MAX_BYTE_FIELDS = 256;
 /** Elements of the widest field. */
@@ -161,18 +218,76 @@ function lowerLayer(l: Lowering, index: number, inputs: readonly Activations[]):
     case 'add':
       return lowerMatrix(l, index, [addJob(layer, input, inputs[1]!, [type, types[1]!])]);
     case 'maxPool':
-      l.layouts.push({ layer: index, words: [], products: 0, entryBytes: 0 });
+      l.layouts.push(withoutWords(index));
       return emitMaxPool(l.code, name, layer, input, type);
     case 'argmax':
-      l.layouts.push({ layer: index, words: [], products: 0, entryBytes: 0 });
+      l.layouts.push(withoutWords(index));
       return emitArgmax(l.code, name, input);
-    case 'pad':
     case 'transpose':
+      l.layouts.push(withoutWords(index));
+      return moveTransposed(layer, input);
+    case 'pad':
+      l.layouts.push(withoutWords(index));
+      return emitPad(l.code, name, layer, input, type);
     case 'lut':
+      return lowerLut(l, index, layer, input, type);
     case 'embedding':
-      throw new Error('refused before');
+      return lowerEmbedding(l, index, layer, input);
   }
 }
+
+const withoutWords = (layer: number): LayerLayout => ({
+  layer,
+  words: [],
+  products: 0,
+  entryBytes: 0,
+  cost: 0,
+});
+
+/** The table is in the entry of the weights before it: it costs no table of its own. */
+function lowerLut(
+  l: Lowering,
+  index: number,
+  layer: LutLayer,
+  input: Activations,
+  type: TensorType,
+): Activations {
+  const runtime = l.options.weights === 'runtime';
+  if (runtime && l.code.layer === undefined) l.code.beginStage(index);
+  const entryBytes = runtime ? v1model.maxWidthBits / 8 : 0;
+  l.layouts.push({ ...withoutWords(index), entryBytes, cost: lutCost(input) });
+  return emitLut(l.code, index, layer, input, type, runtime);
+}
+
+function lowerEmbedding(l: Lowering, index: number, layer: EmbeddingLayer, input: Activations): Activations {
+  const runtime = l.options.weights === 'runtime';
+  const { spec, multiplier } = embeddingSpec(layer);
+  const layout = layoutOf(l, index, 0, spec, runtime);
+  const fitted = atLayout(spec, layout);
+  const scaled = { spec: fitted, multiplier: multiplier * 2 ** (layout.shift - spec.shift) };
+  const tables = input.placements.length / layer.keyBytes;
+  const lookups = { tables, rows: layer.rows };
+  const entryBytes = runtime ? layout.words.reduce((sum, word) => sum + word.width, 0) / 8 : 0;
+  const cost = layout.cost * (tables / layer.bag) + tables * LOOKUP_NS;
+  l.layouts.push({ layer: index, words: [layout], products: 0, entryBytes, cost, lookups });
+  const { min, max } = layer.requantiser;
+  // Far too many entries are not even made.
+  const placements =
+    tables > MAX_LOOKUP_TABLES || tables * layer.rows > MAX_LOOKUP_ENTRIES[l.options.weights]
+      ? Array.from({ length: (tables / layer.bag) * layer.width }, (_, i) => placeholder(i))
+      : emitEmbedding(l.code, index, layer, input, scaled, layout, runtime);
+  return { placements, low: min, high: max };
+}
+
+/** What a table costs BMv2. */
+const LOOKUP_NS = 1100;
+/** Tables of one layer: each costs a packet a microsecond. */
+export const MAX_LOOKUP_TABLES = 256;
+/** Entries of one layer and version. As constants far fewer: p4c's time is quadratic in them, 10 s for a thousand. */
+export const MAX_LOOKUP_ENTRIES: Readonly<Record<LowerOptions['weights'], number>> = {
+  runtime: 2 ** 16,
+  static: 1024,
+};
 
 /** Shift and lanes of layers whose weights may be replaced: retrained weights rarely need more than this beyond. */
 const HEADROOM_SHIFT = 1;
@@ -190,7 +305,7 @@ function lowerMatrix(l: Lowering, index: number, jobs: readonly MatrixJob[]): Ac
   let entryBytes = 0;
   for (const [j, job] of jobs.entries()) {
     const layout = layoutOf(l, index, j, job.spec, runtime);
-    const spec = atShift(job.spec, layout.shift);
+    const spec = atLayout(job.spec, layout);
     words.push({ ...layout, cost: layout.cost * job.positions.length });
     products += productsOf(job, layout);
     if (runtime) entryBytes += entryBytesOf(spec, layout);
@@ -203,17 +318,32 @@ function lowerMatrix(l: Lowering, index: number, jobs: readonly MatrixJob[]): Ac
     for (const [p, position] of job.positions.entries())
       for (const [row, element] of position.outputs.entries()) placements[element] = rows[p]![row]!;
   }
-  l.layouts.push({ layer: index, words, products, entryBytes });
+  const cost = words.reduce((sum, w) => sum + w.cost, 0);
+  l.layouts.push({ layer: index, words, products, entryBytes, cost });
   const { min, max } =
     'requantiser' in layer ? layer.requantiser : layer.kind === 'add' ? layer : { min: 0, max: 0 };
   return { placements, low: min, high: max };
 }
 
+const placeholder = (i: number): Placement => place(`none${i}`, ELEMENT_BITS, 0);
+
 const placeholders = (spec: MatrixSpec): Placement[] =>
-  Array.from({ length: spec.rows }, (_, row) => ({ field: `none${row}`, width: ELEMENT_BITS, offset: 0 }));
+  Array.from({ length: spec.rows }, (_, row) => placeholder(row));
 
 function layoutOf(l: Lowering, index: number, job: number, spec: MatrixSpec, runtime: boolean): LaneWords {
   const { envelope, laneFloors, lanes } = l.options;
+  const { name, kind } = l.model.layers[index]!;
+  const place = { file: l.model.file, layer: name };
+  if (!isExact(spec))
+    refuse(
+      'unsupported-layer',
+      {
+        kind,
+        target: v1model.name,
+        reason: 'its sums, less the lower end of the clamp, need more than 53 bits',
+      },
+      place,
+    );
   const given = envelope?.find((e) => e.layer === index)?.words[job];
   if (given === undefined)
     return chooseLayout(runtime ? atShift(spec, spec.shift + HEADROOM_SHIFT) : spec, {
@@ -222,20 +352,29 @@ function layoutOf(l: Lowering, index: number, job: number, spec: MatrixSpec, run
       headroom: runtime ? HEADROOM_BITS : 0,
     });
   const what = misfit(spec, given);
-  if (what !== undefined)
-    refuse('envelope-exceeded', { what }, { file: l.model.file, layer: l.model.layers[index]!.name });
+  if (what !== undefined) refuse('envelope-exceeded', { what }, place);
   return given;
 }
 
-/** A word of weights a group, and a word of start values a kind of position. */
+/** A word of weights a group, of start values a kind of position, and three of the second line. */
 function entryBytesOf(spec: MatrixSpec, layout: LaneWords): number {
-  const groups = spec.runs.reduce((n, run) => n + Math.ceil(run.columns.length / layout.group), 0);
-  const bits = layout.words.reduce((sum, word) => sum + word.width, 0);
-  return ((groups + spec.constants.size) * bits) / 8;
+  const bits = layout.words.reduce((sum, word) => {
+    const words = groupsRead(spec, layout.group, word) + spec.constants.size + (layout.twoSided ? 3 : 0);
+    return sum + words * word.width;
+  }, 0);
+  return bits / 8;
 }
 
-function productsOf(job: MatrixJob, layout: LaneWords): number {
-  const runs = job.positions.flatMap((p) => p.runs.filter((run) => run !== undefined));
-  const groups = runs.reduce((n, run) => n + Math.ceil(run.members.length / layout.group), 0);
-  return groups * layout.words.length;
+function productsOf({ spec, positions }: MatrixJob, layout: LaneWords): number {
+  // By run: how many products a position makes of it, over all words.
+  const ofRun = spec.runs.map((run) =>
+    groupsOf(run.columns, layout.group).reduce(
+      (n, columns) => n + layout.words.filter((word) => readsAnyOf(spec, word, columns)).length,
+      0,
+    ),
+  );
+  return positions.reduce(
+    (sum, { runs }) => sum + runs.reduce((n, run, r) => n + (run === undefined ? 0 : ofRun[r]!), 0),
+    0,
+  );
 }

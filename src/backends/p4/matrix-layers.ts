@@ -3,14 +3,15 @@ import type {
   AveragePoolLayer,
   Conv2dLayer,
   DenseLayer,
+  EmbeddingLayer,
   RequantiseLayer,
 } from '../../model/model.ts';
-import { accumulatorRanges } from '../../model/ranges.ts';
+import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
 import { type Requantiser, requantise } from '../../model/requantiser.ts';
-import type { Interval, TensorType } from '../../model/tensor.ts';
+import { elementRange, type Interval, type TensorType } from '../../model/tensor.ts';
 import { type Activations, findRuns, type Run } from './activations.ts';
 import type { MatrixPosition } from './emit-matrix.ts';
-import type { MatrixSpec } from './lane-words.ts';
+import type { MatrixSpec, Sides } from './lane-words.ts';
 import { eachPosition, imageOf, type Tap } from './window.ts';
 
 /** A matrix, the positions at which it acts, and which elements of the output its rows are at each. */
@@ -26,44 +27,42 @@ interface Gathering {
 }
 
 interface Arithmetic {
-  readonly rows: number;
-  readonly requantiser: Pick<Requantiser, 'shift' | 'min' | 'max'>;
-  /** Already times the multiplier. `member` counts within the tap. */
-  coefficient(row: number, tap: number, member: number): number;
-  /** z at `u = 0` with these taps present. */
-  constant(row: number, present: readonly boolean[]): number;
+  readonly requantiser: Pick<Requantiser, 'shift' | 'min' | 'max' | 'below'>;
+  /** By row. */
+  readonly lines: readonly Line[];
+  /** Not yet times the multiplier. `member` counts within the tap. */
+  weight(row: number, tap: number, member: number): number;
+  /** Whether there is such a weight at all; absent where there always is. */
+  reads?(row: number, member: number): boolean;
+  /** The accumulator at `u = 0` with these taps present. */
+  accumulator(row: number, present: readonly boolean[]): number;
+}
+
+/** Multiplier and offset of one channel, and the offset below the pivot if both sides of it occur. */
+interface Line {
+  readonly multiplier: number;
+  readonly offset: number;
+  readonly below?: { readonly pivot: number; readonly offset: number };
 }
 
 /**
  * Joins arithmetic and places to a job. Every position must have its elements in runs of one shape; where they are not
- * (an image that crosses fields of the packet) each element becomes a run of its own.
+ * (an image that crosses fields of the packet) each element becomes a run of its own. Constant elements are in no run,
+ * but in the constants.
  */
 function makeJob(a: Arithmetic, input: Activations, gatherings: readonly Gathering[]): MatrixJob {
-  const places = (elements: readonly number[]) => elements.map((e) => input.placements[e]!);
-  const taps = gatherings[0]!.taps.length;
-  const shapes = Array.from({ length: taps }, (_, t) => {
-    const runs = gatherings.flatMap((g) => (g.taps[t] === undefined ? [] : [findRuns(places(g.taps[t]))]));
-    const alike = runs.every((r) => signature(r) === signature(runs[0]!));
-    return {
-      alike,
-      members: runs.length === 0 ? [] : alike ? runs[0]!.map((r) => r.members) : singles(runs[0]!),
-    };
-  });
+  const shapes = gatherings[0]!.taps.map((_, t) => tapShape(input, gatherings, t));
   const columns = shapes.flatMap(({ members }, tap) => members.map((m) => ({ tap, members: m })));
+  const kinds = new Map<string, string>();
   const constants = new Map<string, number[]>();
   const positions = gatherings.map((g) => {
-    const present = g.taps.map((t) => t !== undefined);
-    const kind = kindOf(present);
+    const kind = kindOf(input, g, kinds);
     if (!constants.has(kind))
       constants.set(
         kind,
-        Array.from({ length: a.rows }, (_, row) => a.constant(row, present)),
+        a.lines.map((line, row) => constantOf(a, line, row, input, g)),
       );
-    const runs = g.taps.flatMap((elements, t): (Run | undefined)[] => {
-      if (elements === undefined) return shapes[t]!.members.map(() => undefined);
-      if (shapes[t]!.alike) return findRuns(places(elements));
-      return elements.map((e, i) => ({ ...findRuns(places([e]))[0]!, members: [i] }));
-    });
+    const runs = g.taps.flatMap((elements, t) => shapes[t]!.runsOf(elements));
     return { kind, runs, outputs: g.outputs };
   });
 
@@ -74,68 +73,148 @@ function makeJob(a: Arithmetic, input: Activations, gatherings: readonly Gatheri
     const pitch = positions.map((p) => p.runs[i]?.pitch).find((p) => p !== undefined) ?? 0;
     return { columns: members.map(() => next++), pitch };
   });
-  const { shift, min, max } = a.requantiser;
+  const { shift, min, max, below } = a.requantiser;
+  const { lines, reads } = a;
   const spec: MatrixSpec = {
-    rows: a.rows,
+    rows: lines.length,
     runs,
-    coefficient: (row, column) => a.coefficient(row, where[column]!.tap, where[column]!.member),
+    coefficient: (row, column) =>
+      a.weight(row, where[column]!.tap, where[column]!.member) * lines[row]!.multiplier,
+    ...(reads && { reads: (row: number, column: number) => reads(row, where[column]!.member) }),
     inputMax: input.high - input.low,
     constants,
     shift,
     span: max - min,
+    ...(below && { sides: sidesOf(lines, a.requantiser) }),
   };
   return { spec, positions };
+}
+
+/** How the elements of one tap lie, at all positions: by run the members, and where each run is. */
+interface TapShape {
+  readonly members: readonly (readonly number[])[];
+  runsOf(elements: readonly number[] | undefined): readonly (Run | undefined)[];
+}
+
+function tapShape({ placements }: Activations, gatherings: readonly Gathering[], tap: number): TapShape {
+  /** Runs of the elements that are no constants; of their members, which count within the tap. */
+  const runsOf = (elements: readonly number[] = []): Run[] => {
+    const live = elements.flatMap((e, member) => (placements[e]!.constant === undefined ? [member] : []));
+    const runs = findRuns(live.map((member) => placements[elements[member]!]!));
+    return runs.map((run) => ({ ...run, members: run.members.map((i) => live[i]!) }));
+  };
+  const all = gatherings.map((g) => runsOf(g.taps[tap])).filter((runs) => runs.length > 0);
+  if (all.every((runs) => signature(runs) === signature(all[0]!))) {
+    const members = (all[0] ?? []).map((run) => run.members);
+    const absent = members.map(() => undefined);
+    return {
+      members,
+      runsOf(elements) {
+        const runs = runsOf(elements);
+        return runs.length === 0 ? absent : runs;
+      },
+    };
+  }
+  const alive = [...new Set(all.flatMap((runs) => runs.flatMap((r) => r.members)))].sort((x, y) => x - y);
+  return {
+    members: alive.map((member) => [member]),
+    runsOf: (elements) =>
+      alive.map((member) => {
+        const place = elements && placements[elements[member]!]!;
+        if (place === undefined || place.constant !== undefined) return undefined;
+        return { ...findRuns([place])[0]!, members: [member] };
+      }),
+  };
 }
 
 const signature = (runs: readonly Run[]): string =>
   runs.map((r) => `${r.pitch}:${r.members.join()}`).join(';');
 
-const singles = (runs: readonly Run[]): number[][] =>
-  runs
-    .flatMap((r) => r.members)
-    .sort((a, b) => a - b)
-    .map((m) => [m]);
+/**
+ * Empty where nothing is padding or constant, else the present taps as a hexadecimal number, or a running number where
+ * elements are constants.
+ */
+function kindOf({ placements }: Activations, { taps }: Gathering, kinds: Map<string, string>): string {
+  const present = taps.map((t) => t !== undefined);
+  const constants = taps.map((t) => t?.map((e) => placements[e]!.constant ?? '').join() ?? 'absent');
+  if (constants.every((c) => c === 'absent' || /^,*$/.test(c)))
+    return present.every(Boolean) ? '' : BigInt(`0b${present.map(Number).join('')}`).toString(16);
+  const key = constants.join(';');
+  const kind = kinds.get(key) ?? `c${kinds.size}`;
+  kinds.set(key, kind);
+  return kind;
+}
 
-/** Empty where nothing is padding, else the present taps as a hexadecimal number. */
-const kindOf = (present: readonly boolean[]): string =>
-  present.every(Boolean) ? '' : BigInt(`0b${present.map(Number).join('')}`).toString(16);
+/** y, or z where there is one line, at `u = 0` of all elements that are no constants. */
+function constantOf(
+  a: Arithmetic,
+  line: Line,
+  row: number,
+  { placements }: Activations,
+  { taps }: Gathering,
+): number {
+  let acc = a.accumulator(
+    row,
+    taps.map((t) => t !== undefined),
+  );
+  for (const [t, elements] of taps.entries())
+    for (const [member, e] of (elements ?? []).entries()) {
+      const u = placements[e]!.constant;
+      if (u !== undefined) acc += a.weight(row, t, member) * u;
+    }
+  if (line.below !== undefined) return (acc - line.below.pivot) * line.multiplier;
+  return acc * line.multiplier + line.offset - lowest(a.requantiser);
+}
 
-/** Multiplier and offset of one channel. */
-interface Line {
-  readonly multiplier: number;
-  readonly offset: number;
+/** What the clamp's lower end is in units of z. */
+const lowest = ({ min, shift }: Pick<Requantiser, 'min' | 'shift'>): number => min * 2 ** shift;
+
+function sidesOf(lines: readonly Line[], r: Pick<Requantiser, 'min' | 'shift'>): Sides {
+  const sides = lines.map(({ multiplier, offset, below }) => {
+    if (below === undefined) return { least: 0, step: 0, flipped: false };
+    const atPivot = below.pivot * multiplier - lowest(r);
+    const step = offset - below.offset;
+    return { least: atPivot + Math.min(offset, below.offset), step: Math.abs(step), flipped: step < 0 };
+  });
+  return {
+    least: sides.map((s) => s.least),
+    step: sides.map((s) => s.step),
+    flipped: sides.map((s) => s.flipped),
+  };
 }
 
 /**
- * The requantiser's lines; a channel whose every accumulator gives the same q becomes that constant: its own line may
- * run far outside of the clamp, and need a far wider lane.
+ * One channel of a requantiser over its accumulators. Where all give the same q it is that constant: its own line may run
+ * far outside of the clamp, and need a far wider lane.
  */
-const linesOf = (r: Requantiser, ranges: readonly Interval[]): Line[] =>
-  ranges.map(({ lo, hi }, c) => {
-    const q = requantise(r, c, lo);
-    if (q === requantise(r, c, hi)) return { multiplier: 0, offset: q * 2 ** r.shift };
-    return { multiplier: r.multiplier[c]!, offset: r.offset[c]! };
-  });
+function lineOf(r: Requantiser, c: number, { lo, hi }: Interval): Line {
+  const q = requantise(r, c, lo);
+  if (q === requantise(r, c, hi)) return { multiplier: 0, offset: q * 2 ** r.shift };
+  const line = { multiplier: r.multiplier[c]!, offset: r.offset[c]! };
+  if (r.below === undefined) return line;
+  const below = { pivot: r.below.pivot[c]!, offset: r.below.offset[c]! };
+  if (below.pivot <= lo) return line;
+  return below.pivot > hi ? { ...line, offset: below.offset } : { ...line, below };
+}
 
-const lineOf = (r: Requantiser, c: number): Line => ({ multiplier: r.multiplier[c]!, offset: r.offset[c]! });
-
-/** z at `u = 0` from the accumulator at `u = 0`. */
-const zConstant = (line: Line, r: Pick<Requantiser, 'min' | 'shift'>, acc: number): number =>
-  acc * line.multiplier + line.offset - r.min * 2 ** r.shift;
+/** Accumulators of a sum of `count` elements. */
+const sumRange = ({ element, zeroPoint }: TensorType, count: number): Interval => {
+  const { lo, hi } = elementRange(element);
+  return { lo: count * (lo - zeroPoint), hi: count * (hi - zeroPoint) };
+};
 
 export function denseJob(layer: DenseLayer, input: Activations, type: TensorType): MatrixJob {
   const { weights, bias, requantiser } = layer;
   const inputs = input.placements.length;
   const zero = input.low - type.zeroPoint;
-  const lines = linesOf(requantiser, accumulatorRanges(layer, type));
   const arithmetic: Arithmetic = {
-    rows: bias.length,
     requantiser,
-    coefficient: (row, _, i) => weights[row * inputs + i]! * lines[row]!.multiplier,
-    constant(row) {
+    lines: accumulatorRanges(layer, type).map((range, row) => lineOf(requantiser, row, range)),
+    weight: (row, _, i) => weights[row * inputs + i]!,
+    accumulator(row) {
       let acc = bias[row]!;
       for (let i = 0; i < inputs; i++) acc += weights[row * inputs + i]! * zero;
-      return zConstant(lines[row]!, requantiser, acc);
+      return acc;
     },
   };
   const all = input.placements.map((_, i) => i);
@@ -149,20 +228,20 @@ export function convJob(layer: Conv2dLayer, input: Activations, type: TensorType
   const inGroup = image.channels / layer.groups;
   const outGroup = bias.length / layer.groups;
   const zero = input.low - type.zeroPoint;
-  const lines = linesOf(requantiser, accumulatorRanges(layer, type));
-  const weight = (row: number, tap: number, channel: number): number => {
-    const member = channel - Math.floor(row / outGroup) * inGroup;
-    return member < 0 || member >= inGroup ? 0 : weights[(row * inGroup + member) * area + tap]!;
-  };
+  const reads = (row: number, channel: number): boolean =>
+    Math.floor(row / outGroup) === Math.floor(channel / inGroup);
+  const weight = (row: number, tap: number, channel: number): number =>
+    reads(row, channel) ? weights[(row * inGroup + (channel % inGroup)) * area + tap]! : 0;
   const arithmetic: Arithmetic = {
-    rows: bias.length,
     requantiser,
-    coefficient: (row, tap, channel) => weight(row, tap, channel) * lines[row]!.multiplier,
-    constant(row, present) {
+    lines: accumulatorRanges(layer, type).map((range, row) => lineOf(requantiser, row, range)),
+    weight,
+    ...(layer.groups > 1 && { reads }),
+    accumulator(row, present) {
       let acc = bias[row]!;
       for (let tap = 0; tap < area; tap++)
         for (let c = 0; present[tap] && c < image.channels; c++) acc += weight(row, tap, c) * zero;
-      return zConstant(lines[row]!, requantiser, acc);
+      return acc;
     },
   };
   return makeJob(arithmetic, input, gatherWindows(layer, type, layer.output));
@@ -179,28 +258,33 @@ export function averagePoolJobs(layer: AveragePoolLayer, input: Activations, typ
     const channel = layer.countPadding ? 0 : layer.divisors.indexOf(count);
     byChannel.set(channel, [...(byChannel.get(channel) ?? []), g]);
   }
-  return [...byChannel].map(([channel, gatherings]) =>
-    makeJob(
+  const rows = imageOf(type).channels;
+  return [...byChannel].map(([channel, gatherings]) => {
+    const line = lineOf(r, channel, sumRange(type, layer.divisors[channel]!));
+    return makeJob(
       {
-        rows: imageOf(type).channels,
         requantiser: r,
-        coefficient: (row, _, member) => (member === row ? r.multiplier[channel]! : 0),
-        constant: (_, present) => zConstant(lineOf(r, channel), r, present.filter(Boolean).length * zero),
+        lines: Array.from({ length: rows }, () => line),
+        weight: (row, _, member) => (member === row ? 1 : 0),
+        reads: (row, member) => member === row,
+        accumulator: (_, present) => present.filter(Boolean).length * zero,
       },
       input,
       gatherings,
-    ),
-  );
+    );
+  });
 }
 
 export function requantiseJob(layer: RequantiseLayer, input: Activations, type: TensorType): MatrixJob {
   const { requantiser: r } = layer;
   const gatherings = gatherElements(type).map((elements) => ({ taps: [elements], outputs: elements }));
+  const line = lineOf(r, 0, sumRange(type, 1));
   const arithmetic: Arithmetic = {
-    rows: gatherings[0]!.outputs.length,
     requantiser: r,
-    coefficient: (row, _, member) => (member === row ? r.multiplier[0]! : 0),
-    constant: () => zConstant(lineOf(r, 0), r, input.low - type.zeroPoint),
+    lines: gatherings[0]!.outputs.map(() => line),
+    weight: (row, _, member) => (member === row ? 1 : 0),
+    reads: (row, member) => member === row,
+    accumulator: () => input.low - type.zeroPoint,
   };
   return makeJob(arithmetic, input, gatherings);
 }
@@ -224,13 +308,42 @@ export function addJob(
     taps: [elements, elements.map((e) => e + count)],
     outputs: elements,
   }));
+  // Each operand has a multiplier of its own, so they are the weights.
   const arithmetic: Arithmetic = {
-    rows: gatherings[0]!.outputs.length,
     requantiser: layer,
-    coefficient: (row, tap, member) => (member === row ? layer.multipliers[tap]! : 0),
-    constant: () => zeros + layer.offset - layer.min * 2 ** layer.shift,
+    lines: gatherings[0]!.outputs.map(() => ({ multiplier: 1, offset: layer.offset })),
+    weight: (row, tap, member) => (member === row ? layer.multipliers[tap]! : 0),
+    reads: (row, member) => member === row,
+    accumulator: () => zeros,
   };
   return makeJob(arithmetic, both, gatherings);
+}
+
+/**
+ * An embedding as the matrix whose sums have the same bounds: for each key of a bag a column with the least and one with the
+ * largest entry of each row, each of which may be there or not.
+ */
+export function embeddingSpec(layer: EmbeddingLayer): { spec: MatrixSpec; multiplier: number } {
+  const { table, bag, rows, width, requantiser: r } = layer;
+  const bounds = Array.from({ length: width }, (_, j) => {
+    const entries = Array.from({ length: rows }, (_, key) => table[key * width + j]!);
+    return [entries.reduce((a, b) => Math.min(a, b), 0), entries.reduce((a, b) => Math.max(a, b), 0)];
+  });
+  const line = lineOf(r, 0, embeddingRange(layer));
+  const lines = bounds.map(() => line);
+  const { multiplier, below } = line;
+  const constant = below === undefined ? line.offset - lowest(r) : -below.pivot * multiplier;
+  const spec: MatrixSpec = {
+    rows: width,
+    runs: Array.from({ length: bag }, (_, k) => ({ columns: [2 * k, 2 * k + 1], pitch: 0 })),
+    coefficient: (row, column) => bounds[row]![column % 2]! * multiplier,
+    inputMax: 1,
+    constants: new Map([['', lines.map(() => constant)]]),
+    shift: r.shift,
+    span: r.max - r.min,
+    ...(r.below && { sides: sidesOf(lines, r) }),
+  };
+  return { spec, multiplier };
 }
 
 /** The elements of each pixel, or all of a flat tensor. */

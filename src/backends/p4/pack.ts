@@ -54,7 +54,7 @@ function gather(placements: readonly Placement[], low: number, element: ElementT
   const offsets = placements.map((_, i) => i * run.pitch);
   const base = element === 'int8' ? low + 128 : low;
   const bits = (count - 1) * run.pitch + count * ELEMENT_BITS;
-  let lanes = cast(takeLanes(run, count), bits);
+  let lanes = cast(takeLanes(run, offsets), bits);
   if (base !== 0) lanes = binary(lanes, '+', literal(lanesOf(offsets, BigInt(base)), bits));
   if (count > 1) {
     const terms = offsets.map((_, k) => (count - 1 - k) * (run.pitch + ELEMENT_BITS));
@@ -66,5 +66,8 @@ function gather(placements: readonly Placement[], low: number, element: ElementT
   return { width, value: element === 'int8' ? binary(bytes, '^', signs) : bytes };
 }
 
-const takeLanes = (run: Run, count: number): Expression =>
-  slice(reference(run.field, run.width), run.offset, (count - 1) * run.pitch + ELEMENT_BITS);
+function takeLanes(run: Run, offsets: readonly number[]): Expression {
+  const bits = offsets.at(-1)! + ELEMENT_BITS;
+  const taken = slice(reference(run.field, run.width), run.offset, bits);
+  return run.mixed ? binary(taken, '&', literal(lanesOf(offsets, 0xffn), bits)) : taken;
+}

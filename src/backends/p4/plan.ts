@@ -4,7 +4,7 @@ import { elementCount, formatTensorType, type TensorType } from '../../model/ten
 import { v1model } from '../../targets/v1model.ts';
 import { DEFAULT_PORT, ipv4Bytes } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
-import { type Lowered, type LowerOptions, lower } from './lower.ts';
+import { type Lowered, type LowerOptions, lower, MAX_LOOKUP_ENTRIES, MAX_LOOKUP_TABLES } from './lower.ts';
 import { widestEntry } from './tables.ts';
 
 export interface P4Options {
@@ -117,15 +117,36 @@ function nextNeeds(lowered: Lowered): Map<number, number> {
 
 const HELP = 'leave layers to another node with --layers A..B, or split the layer over its outputs';
 
+const KEYS_HELP =
+  'every key has a table with all rows: use fewer keys or rows, or leave the layer to another node with --layers A..B';
+
+const CONSTANTS_HELP =
+  'p4c takes minutes for more constants: --weights runtime keeps them out of the program';
+
 function needsOf(model: Model, lowered: Lowered, options: Required<P4Options>): Need[] {
   const needs: Need[] = [];
-  for (const { layer, words, products } of lowered.layouts) {
+  for (const { layer, words, products, lookups } of lowered.layouts) {
     if (words.length === 0) continue;
     const of = { layer: model.layers[layer]!.name, help: HELP };
     const width = { limit: v1model.maxWidthBits, unit: 'bits' };
     needs.push({ ...of, resource: 'lane', need: Math.max(...words.map((l) => l.needBits)), ...width });
     const widest = Math.max(...words.flatMap((l) => l.words.map((w) => w.width)));
     needs.push({ ...of, resource: 'word', need: widest, ...width });
+    if (lookups !== undefined) {
+      const { tables, rows } = lookups;
+      const keyed = { layer: model.layers[layer]!.name, help: KEYS_HELP };
+      needs.push({
+        ...keyed,
+        resource: 'tables by key',
+        need: tables,
+        limit: MAX_LOOKUP_TABLES,
+        unit: 'tables',
+      });
+      const limit = MAX_LOOKUP_ENTRIES[options.weights];
+      const entries = { resource: 'entries by key', need: tables * rows, limit, unit: 'entries' };
+      needs.push({ ...keyed, ...entries, ...(options.weights === 'static' && { help: CONSTANTS_HELP }) });
+      continue;
+    }
     const operations = { limit: v1model.maxProducts, unit: 'operations' };
     needs.push({ ...of, resource: 'multiply-adds', need: products, ...operations });
   }

@@ -32,6 +32,8 @@ function print(e: Expression, context: number): string {
       return infix(e.left, e.operator, print(e.right, BINDING[e.operator] + 1));
     case 'shift':
       return infix(e.operand, e.operator, `${e.amount}`);
+    case 'select':
+      return infix(e.operand, '>>', print(e.amount, BINDING['>>'] + 1));
     case 'concat':
       return infix(e.left, '++', print(e.right, BINDING['++'] + 1));
     case 'slice':

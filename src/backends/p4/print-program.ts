@@ -3,11 +3,11 @@ import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
 import type { TableModel } from '../common/table-model.ts';
 import { ELEMENT_BITS } from './activations.ts';
-import { lanesOf, SCRATCH, type Stage } from './code.ts';
+import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
 import type { Piece } from './pack.ts';
 import type { P4Plan } from './plan.ts';
 import { printExpression, printLiteral } from './print-expression.ts';
-import { layerTable } from './tables.ts';
+import { layerTable, lookupKeys, lookupTable } from './tables.ts';
 
 /** The program: its shapes, its layers, and the hand-written parts around them. */
 export function printProgram(plan: P4Plan): string {
@@ -103,27 +103,57 @@ function printLayers(p: Printer, plan: P4Plan): void {
   const { stages } = plan.lowered.code;
   const tables = stages.map((stage) => (stage.parameters.length > 0 ? layerTable(stage) : undefined));
   p.block('control IntransitLayers(inout headers_t hdr)', () => {
-    if (tables.some((t) => t !== undefined)) {
+    if (tables.some((t) => t !== undefined) || stages.some((s) => s.lookups.length > 0)) {
       p.line('@id(INTRANSIT_ID_NO_WEIGHTS)').line('@name(".no_weights")');
       p.block('action no_weights()', () => {}).line();
     }
     for (const [i, stage] of stages.entries()) {
+      for (const lookup of stage.lookups) printLookup(p, plan, lookup);
       printAction(p, plan, stage, i, tables[i]);
-      if (tables[i] !== undefined) printTable(p, tables[i]);
+      if (tables[i] !== undefined) printTable(p, tables[i], [`${SCRATCH}.slot`]);
     }
-    p.block('apply', () => printApply(p, tables, 0));
+    p.block('apply', () => printApply(p, stages, tables, 0));
   });
 }
 
 /** Each layer runs only if the one before it has: without its weights nothing of a packet is computed. */
-function printApply(p: Printer, tables: readonly (TableModel | undefined)[], i: number): void {
+function printApply(
+  p: Printer,
+  stages: readonly Stage[],
+  tables: readonly (TableModel | undefined)[],
+  i: number,
+): void {
   if (i === tables.length) return;
+  for (const lookup of stages[i]!.lookups) p.line(`${lookupTable(lookup).name}.apply();`);
   const table = tables[i];
   if (table === undefined) {
     p.line(`stage_${i}();`);
-    printApply(p, tables, i + 1);
+    printApply(p, stages, tables, i + 1);
   } else if (i === tables.length - 1) p.line(`${table.name}.apply();`);
-  else p.block(`if (${table.name}.apply().hit)`, () => printApply(p, tables, i + 1));
+  else p.block(`if (${table.name}.apply().hit)`, () => printApply(p, stages, tables, i + 1));
+}
+
+/** A table by a key of the packet, and what its entry does. */
+function printLookup(p: Printer, plan: P4Plan, lookup: Lookup): void {
+  const table = lookupTable(lookup);
+  const [action] = table.actions;
+  const { name, id, parameters } = action!;
+  if (lookup.index === 0) p.comment(`Layer ${lookup.layer}: ${plan.model.layers[lookup.layer]!.name}`);
+  p.line(`@id(${hexId(id)})`).line(`@name(".${name}")`);
+  p.block(`action ${name}(${parameters.map((q) => `bit<${q.bits}> ${q.name}`).join(', ')})`, () => {
+    for (const [i, target] of lookup.targets.entries()) {
+      const field = printExpression(target);
+      p.line(`${field} = ${field} + ${parameters[i]!.name};`);
+    }
+  }).line();
+  const key = printExpression(lookup.key);
+  const entries = lookup.constant
+    ? lookup.values.map((values, i) => {
+        const numbers = values.map((value, w) => printLiteral(value, parameters[w]!.bits));
+        return `${lookupKeys(lookup, 0, i).join()}: ${name}(${numbers.join(', ')});`;
+      })
+    : undefined;
+  printTable(p, table, lookup.constant ? [key] : [`${SCRATCH}.slot`, key], entries);
 }
 
 function printAction(p: Printer, plan: P4Plan, stage: Stage, index: number, table?: TableModel): void {
@@ -161,19 +191,11 @@ function printBody(p: Printer, { body }: Stage): void {
 }
 
 function readsAny(e: Expression, names: ReadonlySet<string>): boolean {
-  switch (e.kind) {
-    case 'reference':
-      return names.has(e.name);
-    case 'literal':
-      return false;
-    case 'binary':
-    case 'concat':
-      return readsAny(e.right, names) || readsAny(e.left, names);
-    case 'shift':
-    case 'slice':
-    case 'cast':
-      return readsAny(e.operand, names);
-  }
+  let found = false;
+  eachReference(e, (name) => {
+    found ||= names.has(name);
+  });
+  return found;
 }
 
 function printResult(p: Printer, { lowered }: P4Plan): void {
@@ -182,12 +204,25 @@ function printResult(p: Printer, { lowered }: P4Plan): void {
     p.line(`${resultField(i)} = ${printExpression(value)};`);
 }
 
-function printTable(p: Printer, table: TableModel): void {
+function printTable(
+  p: Printer,
+  table: TableModel,
+  keys: readonly string[],
+  entries?: readonly string[],
+): void {
   p.line(`@id(${hexId(table.id)})`).line(`@name(".${table.name}")`);
   p.block(`table ${table.name}`, () => {
-    p.block('key =', () => p.line(`${SCRATCH}.slot: exact @name("slot");`));
+    p.block('key =', () => {
+      for (const [i, key] of keys.entries()) p.line(`${key}: exact @name("${table.keys[i]!.name}");`);
+    });
     p.block('actions =', () => p.line(`${table.actions[0]!.name};`).line('@defaultonly no_weights;'));
-    p.line('const default_action = no_weights();').line(`size = ${table.size};`);
+    p.line('const default_action = no_weights();');
+    // p4c warns of a size beside constant entries.
+    if (entries === undefined) p.line(`size = ${table.size};`);
+    else
+      p.block('const entries =', () => {
+        for (const entry of entries) p.line(entry);
+      });
   }).line();
 }
 

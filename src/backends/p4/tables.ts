@@ -5,6 +5,7 @@ import {
   absent,
   actionsOf,
   deviceTables,
+  embeddingTable,
   held,
   hold,
   modelIds,
@@ -16,7 +17,7 @@ import {
   verdictCounter,
   weightsTable,
 } from '../common/table-model.ts';
-import type { Stage } from './code.ts';
+import type { Lookup, Stage } from './code.ts';
 import type { Lowered } from './lower.ts';
 
 /** The table of a stage with weights. */
@@ -26,10 +27,29 @@ export const layerTable = (stage: Stage): TableModel =>
     stage.parameters.map((p) => ({ name: p.name, bits: p.width })),
   );
 
-/** All tables of the program, the weights' last. */
+/** The table of one key of an embedding. */
+export const lookupTable = ({ layer, index, key, keys, targets, constant }: Lookup): TableModel =>
+  embeddingTable(
+    layer,
+    index,
+    { bits: key.width, rows: keys.length, slots: !constant },
+    targets.map((t, w) => ({ name: `row_${w}`, bits: t.width })),
+  );
+
+/** What the table's i-th entry matches. */
+export const lookupKeys = ({ keys, constant }: Lookup, slot: number, i: number): number[] =>
+  constant ? [keys[i]!] : [slot, keys[i]!];
+
+/** All tables of the program, those of the layers last. */
 export function tableSet(lowered: Lowered): TableSet {
-  const weights = lowered.code.stages.filter((s) => s.parameters.length > 0).map(layerTable);
-  return { tables: [...deviceTables, ...weights], counters: [verdictCounter], digests: [refusedRequests] };
+  const { stages } = lowered.code;
+  const weights = stages.filter((s) => s.parameters.length > 0).map(layerTable);
+  const lookups = stages.flatMap((s) => s.lookups.map(lookupTable));
+  return {
+    tables: [...deviceTables, ...weights, ...lookups],
+    counters: [verdictCounter],
+    digests: [refusedRequests],
+  };
 }
 
 /** Which version of which model an entry belongs to. */
@@ -45,19 +65,25 @@ export interface Version {
   readonly threshold?: number;
 }
 
-/** One entry a layer: the weights of one version. */
+/** The weights of one version: an entry a layer, and one a row and key of an embedding. */
 export const weightEntries = (lowered: Lowered, slot: number): Entry[] =>
-  lowered.code.stages
-    .filter((s) => s.parameters.length > 0)
-    .map((stage) => {
-      const table = layerTable(stage);
-      return {
-        table,
-        keys: [slot],
-        action: table.actions[0]!,
-        parameters: stage.parameters.map((p) => p.value),
-      };
-    });
+  lowered.code.stages.flatMap((stage) => {
+    const rows = stage.lookups.filter((l) => !l.constant).flatMap((l) => lookupEntries(l, slot));
+    if (stage.parameters.length === 0) return rows;
+    const table = layerTable(stage);
+    const parameters = stage.parameters.map((p) => p.value);
+    return [...rows, { table, keys: [slot], action: table.actions[0]!, parameters }];
+  });
+
+function lookupEntries(lookup: Lookup, slot: number): Entry[] {
+  const table = lookupTable(lookup);
+  return lookup.values.map((parameters, i) => ({
+    table,
+    keys: lookupKeys(lookup, slot, i),
+    action: table.actions[0]!,
+    parameters,
+  }));
+}
 
 /** What makes the version known to the device; the last to be written, so that its weights are there. */
 export function versionEntries(v: Version): Entry[] {

@@ -1,6 +1,6 @@
 import type { Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
-import { elementRange } from '../../model/tensor.ts';
+import { elementCount, elementRange } from '../../model/tensor.ts';
 
 /**
  * Where a value lives in the scratch memory: unsigned activations, channels innermost, with a border for the windows
@@ -54,44 +54,79 @@ interface Border {
 
 /** The border that a layer wants around its input: real zeros for a convolution, the least element for a maximum. */
 function borderFor(model: Model, layer: Layer): Border | undefined {
-  if (!('pads' in layer) || layer.pads.every((p) => p === 0)) return undefined;
+  if (!('pads' in layer) || layer.kind === 'pad' || layer.pads.every((p) => p === 0)) return undefined;
   const type = valueType(model, layer.inputs[0]!);
   const fill = layer.kind === 'maxPool' ? 0 : type.zeroPoint - elementRange(type.element).lo;
   return { pads: layer.pads, fill };
 }
 
-/** One border wide enough for all readers; undefined if they want different fills. */
-function commonBorder(borders: readonly Border[]): Border | undefined {
-  if (new Set(borders.map(({ fill }) => fill)).size > 1) return undefined;
-  const widest = (side: 0 | 1 | 2 | 3) => Math.max(0, ...borders.map(({ pads }) => pads[side]));
-  return { pads: [widest(0), widest(1), widest(2), widest(3)], fill: borders[0]?.fill ?? 0 };
+/** A value laid out once more. */
+export interface BufferCopy {
+  readonly value: ValueId;
+  /** `flat`: row-major. `bordered`: as the first, with another fill. */
+  readonly kind: 'flat' | 'bordered';
+  readonly buffer: ValueBuffer;
+}
+
+/** Where all values of the program lie. */
+export interface Layout {
+  readonly buffers: ReadonlyMap<ValueId, ValueBuffer>;
+  readonly copies: readonly BufferCopy[];
+}
+
+/** One border wide enough for all readers that want the same fill. */
+function widest(borders: readonly Border[]): Border {
+  const side = (i: 0 | 1 | 2 | 3) => Math.max(0, ...borders.map(({ pads }) => pads[i]));
+  return { pads: [side(0), side(1), side(2), side(3)], fill: borders[0]?.fill ?? 0 };
 }
 
 /**
  * Lays out the values that layers `[from, to)` read and write, one after the other: a border that is zero is then zero
- * for ever, as nobody writes it.
- * @returns the buffers by value, or the value whose readers want borders of different fills
+ * for ever, as nobody writes it. Where readers want borders of different fills, or keys in a row, there is a copy for
+ * each kind.
  */
-export function layOutBuffers(
-  model: Model,
-  from: number,
-  to: number,
-): Map<ValueId, ValueBuffer> | { conflict: ValueId } {
+export function layOutBuffers(model: Model, from: number, to: number): Layout {
   const buffers = new Map<ValueId, ValueBuffer>();
+  const copies: BufferCopy[] = [];
   let offset = 0;
+  const place = (channels: number, height: number, width: number, border: Border): ValueBuffer => {
+    const buffer = { offset, channels, height, width, border: border.pads, fill: border.fill };
+    offset += Math.ceil(bufferBytes(buffer) / 8) * 8;
+    return buffer;
+  };
   for (let value = from; value <= to; value++) {
     const readers = model.layers.slice(from, to).filter((layer) => layer.inputs.includes(value));
     const borders = readers.map((layer) => borderFor(model, layer)).filter((b) => b !== undefined);
-    const border = commonBorder(borders);
-    if (border === undefined) return { conflict: value };
-    const [channels, height, width] = imageShape(valueType(model, value).shape);
-    const buffer: ValueBuffer = { offset, channels, height, width, border: border.pads, fill: border.fill };
+    const [first, ...others] = [...new Set(borders.map(({ fill }) => fill))].map((fill) =>
+      widest(borders.filter((b) => b.fill === fill)),
+    );
+    const { shape } = valueType(model, value);
+    const [channels, height, width] = imageShape(shape);
+    const buffer = place(channels, height, width, first ?? widest([]));
     buffers.set(value, buffer);
-    offset += Math.ceil(bufferBytes(buffer) / 8) * 8;
+    for (const border of others)
+      copies.push({ value, kind: 'bordered', buffer: place(channels, height, width, border) });
+    if (readers.some(({ kind }) => kind === 'embedding') && !isRowMajor(buffer))
+      copies.push({ value, kind: 'flat', buffer: place(elementCount(shape), 1, 1, widest([])) });
   }
-  return buffers;
+  return { buffers, copies };
 }
 
-/** Bytes of scratch memory that the buffers take together. */
-export const scratchBytes = (buffers: ReadonlyMap<ValueId, ValueBuffer>): number =>
-  Math.max(8, ...[...buffers.values()].map((b) => b.offset + Math.ceil(bufferBytes(b) / 8) * 8));
+/** Where a layer reads a value. */
+export function bufferFor(layout: Layout, model: Model, layer: Layer, value: ValueId): ValueBuffer {
+  const first = layout.buffers.get(value)!;
+  const copies = layout.copies.filter((c) => c.value === value);
+  if (layer.kind === 'embedding') return copies.find(({ kind }) => kind === 'flat')?.buffer ?? first;
+  const border = borderFor(model, layer);
+  if (border === undefined || border.fill === first.fill) return first;
+  return copies.find(({ kind, buffer }) => kind === 'bordered' && buffer.fill === border.fill)!.buffer;
+}
+
+/** Bytes of scratch memory that a layout takes. */
+export const scratchBytes = ({ buffers, copies }: Layout): number =>
+  Math.max(
+    8,
+    ...[...buffers.values(), ...copies.map(({ buffer }) => buffer)].map(
+      (b) => b.offset + Math.ceil(bufferBytes(b) / 8) * 8,
+    ),
+  );

@@ -1,6 +1,7 @@
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
 import { hasBorder, imageShape, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
+import { embeddingBody, padBody, transposeBody } from './emit-lookup.ts';
 import type { ElementwisePlan } from './plan.ts';
 
 /** C of a layer without weights. All values are unsigned activations in scratch memory. */
@@ -16,15 +17,21 @@ export function emitElementwise(p: ElementwisePlan): string {
 }
 
 function body(p: ElementwisePlan): string[] {
-  switch (p.layer.kind) {
+  const { layer } = p;
+  switch (layer.kind) {
     case 'maxPool':
       return overWindows(p, ['__s64 most = 0;'], 'most = intransit_max(most, in[at]);', 'most');
     case 'averagePool':
-      return overWindows(p, ['__s64 sum = 0;'], `sum += in[at];`, requantised(p, `sum - ${sumOffset(p)}`));
+      return overWindows(
+        p,
+        ['__s64 sum = 0;'],
+        `sum += in[at];`,
+        requantised(p, `sum - ${sumOffset(p)}`, poolChannel(p)),
+      );
     case 'requantise':
       return overElements(p, requantised(p, `(__s64)from0[at0] - ${unsignedZero(p, 0)}`));
     case 'add': {
-      const { shift, min, max } = p.layer;
+      const { shift, min, max } = layer;
       const term = (i: number) =>
         `((__s64)from${i}[at${i}] - ${unsignedZero(p, i)}) * (__s64)w->layer${p.index}_multiplier[${i}]`;
       const sum = `${term(0)} + ${term(1)} + (__s64)w->layer${p.index}_offset[0]`;
@@ -32,11 +39,14 @@ function body(p: ElementwisePlan): string[] {
     }
     case 'argmax':
       return argmax(p);
-    case 'pad':
-    case 'transpose':
     case 'lut':
+      return overElements(p, `w->layer${p.index}_table[from0[at0]]`);
+    case 'pad':
+      return padBody({ ...p, layer });
+    case 'transpose':
+      return transposeBody({ ...p, layer });
     case 'embedding':
-      throw new Error('refused by the plan');
+      return embeddingBody({ ...p, layer }, (acc) => requantised(p, acc), walkStart, walkOn);
   }
 }
 
@@ -50,12 +60,20 @@ const unsignedZero = (p: ElementwisePlan, input: number): number =>
 const sumOffset = (p: ElementwisePlan): number =>
   p.layer.kind === 'averagePool' ? unsignedZero(p, 0) * p.layer.kernel[0] * p.layer.kernel[1] : 0;
 
-function requantised(p: ElementwisePlan, acc: string): string {
-  if (p.layer.kind !== 'requantise' && p.layer.kind !== 'averagePool')
-    throw new Error('layer has no requantiser');
-  const { shift, min, max } = p.layer.requantiser;
-  const scaled = `(${acc}) * (__s64)w->layer${p.index}_multiplier[0] + (__s64)w->layer${p.index}_offset[0]`;
-  return `intransit_clamp((${scaled}) >> ${shift}, ${min}, ${max}) - ${leastOf(p)}`;
+/** Where the divisor depends on the position, so do the numbers. */
+const poolChannel = (p: ElementwisePlan): string =>
+  p.layer.kind === 'averagePool' && p.layer.divisors.length > 1
+    ? `py * ${imageShape(p.layer.output.shape)[2]} + px`
+    : '0';
+
+function requantised(p: ElementwisePlan, acc: string, channel = '0'): string {
+  if (!('requantiser' in p.layer)) throw new Error('layer has no requantiser');
+  const { min, max } = p.layer.requantiser;
+  const number = (part: string) => `w->layer${p.index}_${part}[${channel}]`;
+  const scaled = p.below
+    ? `(__s64)intransit_two_lines(${acc}, ${['multiplier', 'offset', 'pivot', 'below'].map(number).join(', ')})`
+    : `((${acc}) * (__s64)${number('multiplier')} + (__s64)${number('offset')})`;
+  return `intransit_clamp(${scaled} >> ${p.shift}, ${min}, ${max}) - ${leastOf(p)}`;
 }
 
 /** Loops over all elements; `at0`, `at1` are the element's places in the inputs. */
@@ -86,7 +104,7 @@ function overElements(p: ElementwisePlan, value: string): string[] {
 }
 
 /** Whether element for element stands at the same byte, and nothing between them. */
-const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
+export const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
   !hasBorder(a) &&
   !hasBorder(b) &&
   ((isRowMajor(a) && isRowMajor(b)) ||

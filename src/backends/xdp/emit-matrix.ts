@@ -1,6 +1,6 @@
 import { commentText } from '../common/comment.ts';
 import { imageShape, pixelAt, rowBytes } from './buffers.ts';
-import { laneBody } from './emit-lanes.ts';
+import { byInputBody, inputCallback, laneBody } from './emit-lanes.ts';
 import { plainBody } from './emit-plain.ts';
 import { type BlockPlace, placeOf } from './emit-taps.ts';
 import type { MatrixPlan } from './plan.ts';
@@ -8,17 +8,27 @@ import type { MatrixPlan } from './plan.ts';
 /**
  * C of a dense layer or a convolution. Sums of a block of words stay in registers while the inputs go by, so that a
  * multiply costs one load. Large layers run their blocks by `bpf_loop`, whose body the verifier walks just twice.
+ * @param sumsAt byte of the scratch memory at which there is room for sums
  */
-export function emitMatrix(p: MatrixPlan, direct: boolean, weights: 'runtime' | 'static'): string {
+export function emitMatrix(
+  p: MatrixPlan,
+  direct: boolean,
+  weights: 'runtime' | 'static',
+  sumsAt: number,
+): string {
   const how = p.lanes
     ? `${p.lanes.lanes} lanes of ${p.lanes.laneBits} bits, ${p.lanes.words} words`
     : 'one multiply a weight';
   const isConv = p.layer.kind === 'conv2d';
-  const all = blocks(p, direct, isConv && weights === 'runtime');
+  const lanes = p.byInput ? p.lanes : undefined;
+  const all = lanes
+    ? byInputBody(p, lanes, `to + ${sumsAt - p.to.offset}`)
+    : blocks(p, direct, isConv && weights === 'runtime');
   const body = isConv ? overPositions(p, all) : all;
   return [
     `/* ${commentText(p.layer.name)}: ${p.layer.kind}, ${p.taps} taps, ${p.layer.bias.length} outputs; ${how} */`,
     ...(p.looped > 0 ? [...blockCallback(p, direct), ''] : []),
+    ...(lanes ? [...inputCallback(p, lanes), ''] : []),
     `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w)`,
     '{',
     ...body,
@@ -40,6 +50,18 @@ function overPositions(p: MatrixPlan, body: readonly string[]): string[] {
     `\t\tconst __u8 *in = from + ${origin} + py * ${strideY * rowBytes(p.from)} + px * ${strideX * p.from.channels};`,
     `\t\t__u8 *out = to + ${pixelAt(p.to, 0, 0)} + py * ${rowBytes(p.to)} + px * ${p.to.channels};`,
     '',
+    ...overGroups(p, body),
+    '\t}',
+  ];
+}
+
+/** The loop over the groups of a convolution; `in` and `out` move on to the group's channels. */
+function overGroups(p: MatrixPlan, body: readonly string[]): string[] {
+  if (p.groups === 1) return [...body];
+  const channels = p.layer.bias.length / p.groups;
+  return [
+    '#pragma clang loop unroll(disable)',
+    `\tfor (int group = 0; group < ${p.groups}; group++, in += ${p.from.channels / p.groups}, out += ${channels}) {`,
     ...body,
     '\t}',
   ];
@@ -67,12 +89,22 @@ function blocks(p: MatrixPlan, direct: boolean, opaque: boolean): string[] {
       `\tbpf_loop(${p.looped}, layer${p.index}_block, &loop, 0);`,
     );
   let first = p.looped * p.blocks[0]!;
+  const outs = p.layer.bias.length / p.groups;
+  const words = p.lanes?.words ?? outs;
+  // Of the group, where there are groups.
+  const index = (perGroup: number, at: number) => (p.groups === 1 ? `${at}` : `group * ${perGroup} + ${at}`);
   for (const size of p.blocks.slice(p.looped)) {
     const lanes = p.lanes?.lanes ?? 1;
-    const channels = Math.min(size * lanes, p.layer.bias.length - first * lanes);
+    const channels = Math.min(size * lanes, outs - first * lanes);
     const target = (c: number) => `${isConv ? 'out' : 'to'}[${placeOf(p, first * lanes + c)}]`;
     const targets = Array.from({ length: channels }, (_, c) => target(c));
-    const pointers = numbersAt(p, `${first}`, `${first * p.taps}`, `${first * lanes}`, opaque ? 'here' : 'w');
+    const pointers = numbersAt(
+      p,
+      index(words, first),
+      index(words * p.taps, first * p.taps),
+      index(outs, first * lanes),
+      opaque ? 'here' : 'w',
+    );
     out.push(
       '\t{',
       ...(opaque ? ['\t\tconst struct intransit_weights *here = w;', '', '\t\tINTRANSIT_OPAQUE(here);'] : []),
@@ -121,7 +153,11 @@ function numbersAt(p: MatrixPlan, word: string, weight: string, channel: string,
     start: array('start', word),
     top: array('top', word),
     weights: array('weights', weight),
-    multiplier: array('multiplier', channel),
-    offset: array('offset', channel),
+    numbers: {
+      multiplier: array('multiplier', channel),
+      offset: array('offset', channel),
+      pivot: array('pivot', channel),
+      below: array('below', channel),
+    },
   };
 }

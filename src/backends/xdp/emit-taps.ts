@@ -1,37 +1,48 @@
 import { elementRange } from '../../model/tensor.ts';
-import { elementAt, hasBorder, rowBytes } from './buffers.ts';
+import { elementAt, rowBytes } from './buffers.ts';
 import type { MatrixPlan } from './plan.ts';
 
-/** Taps in one straight run of memory: a row of the window, or the whole vector. */
-export interface Runs {
+/** One loop over the taps. */
+interface Level {
   readonly count: number;
-  readonly length: number;
-  /** Bytes from one run to the next. */
+  /** Bytes from one activation to the next. */
   readonly stride: number;
 }
 
-export function runs(p: MatrixPlan): Runs {
-  if (p.layer.kind === 'dense') {
-    if (!hasBorder(p.from)) return { count: 1, length: p.taps, stride: p.taps };
-    const { channels, height, width } = p.from;
-    return { count: height, length: width * channels, stride: rowBytes(p.from) };
+/** The loops over the taps of one output, outermost first: rows of a window, pixels, channels; what lies in a row is one. */
+export function tapLevels(p: MatrixPlan): readonly Level[] {
+  const [height, width] = p.layer.kind === 'conv2d' ? p.layer.kernel : [p.from.height, p.from.width];
+  const levels: Level[] = [];
+  for (const level of [
+    { count: height, stride: rowBytes(p.from) },
+    { count: width, stride: p.from.channels },
+    { count: p.from.channels / p.groups, stride: 1 },
+  ]) {
+    const outer = levels.at(-1);
+    if (level.count === 1) continue;
+    if (outer?.stride === level.count * level.stride)
+      levels[levels.length - 1] = { count: outer.count * level.count, stride: level.stride };
+    else levels.push(level);
   }
-  const [height, width] = p.layer.kernel;
-  return { count: height, length: width * p.from.channels, stride: rowBytes(p.from) };
+  return levels.length > 0 ? levels : [{ count: 1, stride: 1 }];
 }
 
 /** Longest run of taps that is written out; beyond it a loop costs less than the code it saves. */
 const UNROLL = 32;
 
-/** Taps of which the code has a copy each; see `overTaps`. */
-export function unrolledTaps(p: MatrixPlan): number {
-  const { count, length } = runs(p);
-  const inner = length <= UNROLL ? length : PARTLY + (length % PARTLY);
-  return inner * (count * length <= UNROLL ? count : Math.min(count, PARTLY + (count % PARTLY)));
-}
-
 /** Copies of the body of a longer loop. */
 const PARTLY = 8;
+
+/** Taps of which the code has a copy each; see `overTaps`. */
+export function unrolledTaps(p: MatrixPlan): number {
+  let taps = 1;
+  let copies = 1;
+  for (const { count } of [...tapLevels(p)].reverse()) {
+    taps *= count;
+    copies *= taps <= UNROLL ? count : Math.min(count, PARTLY + (count % PARTLY));
+  }
+  return copies;
+}
 
 /** C expressions for one block: where it reads and writes, and where its numbers begin. */
 export interface BlockPlace {
@@ -44,28 +55,55 @@ export interface BlockPlace {
   readonly start: string;
   readonly top: string;
   readonly weights: string;
+  readonly numbers: BlockNumbers;
+}
+
+/** Pointers to the numbers of a block's channels. */
+export interface BlockNumbers {
   readonly multiplier: string;
   readonly offset: string;
+  readonly pivot: string;
+  readonly below: string;
+}
+
+/** Declares the pointers to a block's numbers, named as they are. */
+export function declareNumbers(p: MatrixPlan, { numbers }: Pick<BlockPlace, 'numbers'>): string {
+  const names = ['multiplier', 'offset', ...(p.below ? (['pivot', 'below'] as const) : [])] as const;
+  return `\t\tconst __u64 ${names.map((name) => `*${name} = ${numbers[name]}`).join(', ')};`;
 }
 
 /** int8 activations come off the wire signed; in memory they are unsigned. */
 const loadInput = (p: MatrixPlan, at: BlockPlace, index: string): string =>
   at.direct && p.input.element === 'int8' ? `${at.from}[${index}] ^ 0x80` : `${at.from}[${index}]`;
 
-/** Loops over the taps with `i` the tap's weight index and its activation in `v`. */
-export function overTaps(p: MatrixPlan, at: BlockPlace, body: readonly string[]): string[] {
-  const { count, length, stride } = runs(p);
-  const unroll = (n: number) =>
-    n <= UNROLL ? '#pragma clang loop unroll(full)' : `#pragma clang loop unroll_count(${PARTLY})`;
-  const inner = (index: string) => [
-    unroll(length),
-    `\t\tfor (int t = 0; t < ${length}; t++) {`,
-    `\t\t\t__u64 v = ${loadInput(p, at, index)};`,
-    ...body.map((line) => `\t\t\t${line}`),
+/** Names of the loops' variables, outermost first. */
+const VARIABLES = ['r', 's', 't'] as const;
+
+/**
+ * Loops over the taps, the activation in `v`.
+ * @param body lines for one tap, from the C expression of its index among the weights
+ */
+export function overTaps(p: MatrixPlan, at: BlockPlace, body: (tap: string) => readonly string[]): string[] {
+  const levels = tapLevels(p);
+  const names = VARIABLES.slice(-levels.length);
+  const product = (from: number) => levels.slice(from).reduce((taps, { count }) => taps * count, 1);
+  const sum = (factor: (level: number) => number) =>
+    names.map((name, i) => (factor(i) === 1 ? name : `${name} * ${factor(i)}`)).join(' + ');
+  const tap = sum((i) => product(i + 1));
+  const loops = levels.flatMap(({ count }, i) => [
+    product(i) <= UNROLL ? '#pragma clang loop unroll(full)' : `#pragma clang loop unroll_count(${PARTLY})`,
+    `\t\tfor (int ${names[i]} = 0; ${names[i]} < ${count}; ${names[i]}++)${i === levels.length - 1 ? ' {' : ''}`,
+  ]);
+  return [
+    ...loops,
+    `\t\t\t__u64 v = ${loadInput(
+      p,
+      at,
+      sum((i) => levels[i]!.stride),
+    )};`,
+    ...body(levels.length === 1 ? tap : `(${tap})`).map((line) => `\t\t\t${line}`),
     '\t\t}',
   ];
-  if (count === 1) return inner('t');
-  return [unroll(count * length), `\t\tfor (int r = 0; r < ${count}; r++)`, ...inner(`r * ${stride} + t`)];
 }
 
 /** Byte of a channel's activation from where the layer writes: a convolution writes one pixel, a dense layer all elements. */
@@ -77,11 +115,13 @@ export function store(
   p: MatrixPlan,
   target: string,
   value: string,
-  multiplier: string,
-  offset: string,
+  channel: number,
   clamped: boolean,
 ): string {
-  const scaled = `${value} * ${multiplier} + ${offset}`;
+  const at = (part: keyof BlockNumbers) => `${part}[${channel}]`;
+  const scaled = p.below
+    ? `intransit_two_lines(${value}, ${at('multiplier')}, ${at('offset')}, ${at('pivot')}, ${at('below')})`
+    : `${value} * ${at('multiplier')} + ${at('offset')}`;
   if (clamped) return `\t\t${target} = (${scaled}) >> ${p.shift};`;
   const { lo } = elementRange(p.layer.output.element);
   const { min, max } = p.layer.requantiser;

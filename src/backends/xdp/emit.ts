@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import Handlebars from 'handlebars';
+import { valueType } from '../../model/model.ts';
 import { elementCount, formatTensorType } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
 import {
+  type BufferCopy,
   bufferBytes,
   hasBorder,
   isRowMajor,
@@ -13,6 +15,7 @@ import {
 } from './buffers.ts';
 import { emitElementwise } from './emit-elementwise.ts';
 import { emitMatrix } from './emit-matrix.ts';
+import { emitRuns, findRuns, NO_IDIOM, placesOf, type Run } from './emit-moves.ts';
 import type { LayerPlan, XdpPlan } from './plan.ts';
 import { type WeightArray, weightArrays } from './weights.ts';
 
@@ -48,10 +51,14 @@ export function xdpView(plan: XdpPlan) {
       `OUTPUTS ${elementCount(plan.output.shape)}`,
       `SCRATCH_BYTES ${programScratchBytes(plan)}`,
       `RESULT_AT ${resultAt(plan)}`,
+      // Class and margin of the whole model: what early exit looks at.
+      ...(o.to === model.layers.length && model.layers.at(-1)!.kind === 'argmax' ? ['VERDICT 1'] : []),
     ],
     weights: (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays),
     layers: plan.layers.map((p) =>
-      p.kind === 'matrix' ? emitMatrix(p, readsPayload(plan, p), o.weights) : emitElementwise(p),
+      p.kind === 'matrix'
+        ? emitMatrix(p, readsPayload(plan, p), o.weights, sumsAt(plan))
+        : emitElementwise(p),
     ),
     body: inferBody(plan).map((line) => `\t${line}`),
   };
@@ -66,19 +73,31 @@ function readsPayload(plan: XdpPlan, p: LayerPlan): boolean {
 const readsBuffer = (plan: XdpPlan, value: number): boolean =>
   plan.layers.some((p) => p.layer.inputs.includes(value) && !readsPayload(plan, p));
 
+/** The moves that lay a value out a second time. */
+export function copyRuns(plan: XdpPlan, { value, buffer }: BufferCopy): readonly Run[] {
+  const { shape } = valueType(plan.model, value);
+  return findRuns(placesOf(plan.buffers.get(value)!, shape), placesOf(buffer, shape));
+}
+
 /** Whether the result's channels must be moved outermost for the wire. */
 const movesChannels = (b: ValueBuffer): boolean => b.channels > 1 && b.height * b.width > 1;
 
 /** Where the result lies in the order of the wire: its buffer, or behind all buffers if channels are moved. */
 function resultAt(plan: XdpPlan): number {
   const b = plan.buffers.get(plan.options.to)!;
-  return movesChannels(b) ? scratchBytes(plan.buffers) : b.offset;
+  return movesChannels(b) ? scratchBytes(plan) : b.offset;
 }
 
 /** Scratch memory of the program, in bytes. */
 export function programScratchBytes(plan: XdpPlan): number {
+  const sums = plan.layers.map((p) => (p.kind === 'matrix' && p.byInput ? 8 * p.lanes!.words : 0));
+  return sumsAt(plan) + Math.max(...sums);
+}
+
+/** Where sums lie that are not in registers: behind all else. Each layer's in turn. */
+function sumsAt(plan: XdpPlan): number {
   const moved = movesChannels(plan.buffers.get(plan.options.to)!) ? elementCount(plan.output.shape) : 0;
-  return scratchBytes(plan.buffers) + Math.ceil(moved / 8) * 8;
+  return scratchBytes(plan) + Math.ceil(moved / 8) * 8;
 }
 
 const structOf = (arrays: readonly WeightArray[], qualifier = ''): string[] =>
@@ -121,7 +140,8 @@ function staticWeights(arrays: readonly WeightArray[]): string {
     ...structOf(arrays),
     '};',
     '',
-    'static const struct intransit_weights weights = {',
+    // clang puts a small constant in a section for merging, which libbpf does not load.
+    'static const struct intransit_weights weights SEC(".rodata") = {',
     ...arrays.map(values),
     '};',
   ].join('\n');
@@ -139,20 +159,31 @@ function inferBody(plan: XdpPlan): string[] {
     );
   else if (weights === 'static') out.push('const struct intransit_weights *w = &weights;', '');
   else out.push('const struct intransit_weights *w = 0;', '');
-  for (const [value, buffer] of plan.buffers)
+  const copies = plan.copies.map(({ value, buffer }) => [value, buffer] as const);
+  for (const [value, buffer] of [...plan.buffers, ...copies])
     if (hasBorder(buffer) && buffer.fill !== 0) out.push(...fill(value, buffer));
   if (readsBuffer(plan, from)) out.push(...copyInput(plan));
+  out.push(...copyAgain(plan, from));
+  const at = (buffer: ValueBuffer) => `bytes + ${buffer.offset}`;
   for (const p of plan.layers) {
-    const at = (value: number) => `bytes + ${plan.buffers.get(value)!.offset}`;
-    const inputs = p.layer.inputs.map((v) => (v === from && readsPayload(plan, p) ? 'payload' : at(v)));
-    out.push(`layer${p.index}(${[...inputs, at(p.index + 1), 'w'].join(', ')});`);
+    const buffers = p.kind === 'matrix' ? [p.from] : p.from;
+    const inputs = buffers.map((b) => (readsPayload(plan, p) ? 'payload' : at(b)));
+    out.push(`layer${p.index}(${[...inputs, at(p.to), 'w'].join(', ')});`);
+    out.push(...copyAgain(plan, p.index + 1));
   }
   out.push(...moveChannelsOut(plan));
   return out;
 }
 
-/** Keeps clang from making a call of memset or memcpy out of a loop: BPF has neither. */
-const NO_IDIOM = 'asm volatile("" : : : "memory");';
+/** Lays a value out for those readers that want it otherwise. */
+const copyAgain = (plan: XdpPlan, value: number): string[] =>
+  plan.copies
+    .filter((copy) => copy.value === value)
+    .flatMap((copy) => {
+      const from = `(bytes + ${plan.buffers.get(value)!.offset})`;
+      const loops = emitRuns(copyRuns(plan, copy), from, `(bytes + ${copy.buffer.offset})`);
+      return loops.map((line) => line.replace(/^\t/, ''));
+    });
 
 /** Fills a buffer and so its border; the layer that writes the value writes over the rest. */
 const fill = (value: number, b: ValueBuffer): string[] => [

@@ -4,7 +4,10 @@ import { xdpLimits } from '../../targets/xdp.ts';
 import { ipv4Bytes } from '../../wire/header.ts';
 import type { Need } from '../common/need.ts';
 import { bufferBytes, hasBorder, imageShape, isRowMajor } from './buffers.ts';
-import { programScratchBytes } from './emit.ts';
+import { copyRuns, programScratchBytes } from './emit.ts';
+import { liesAlike } from './emit-elementwise.ts';
+import { EMBEDDING_COLUMNS, layerRuns, padStores } from './emit-lookup.ts';
+import { runInstructions } from './emit-moves.ts';
 import { unrolledTaps } from './emit-taps.ts';
 import type { LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, weightArrays } from './weights.ts';
@@ -68,7 +71,8 @@ function laneBitsNeed(p: MatrixPlan, limit: number): Need {
 function movingInstructions(plan: XdpPlan): number {
   let sum = 6 * elementCount(plan.output.shape) + 9 * elementCount(plan.input.shape);
   if (!isRowMajor(plan.buffers.get(plan.options.to)!)) sum += 8 * elementCount(plan.output.shape);
-  for (const buffer of plan.buffers.values())
+  for (const copy of plan.copies) sum += runInstructions(copyRuns(plan, copy)).walked;
+  for (const buffer of [...plan.buffers.values(), ...plan.copies.map((copy) => copy.buffer)])
     if (hasBorder(buffer) && buffer.fill !== 0) sum += 8 * Math.ceil(bufferBytes(buffer) / 8);
   return sum;
 }
@@ -77,41 +81,58 @@ function movingInstructions(plan: XdpPlan): number {
 export function verifiedInstructions(p: LayerPlan): number {
   if (p.kind === 'matrix') {
     const [, height, width] = imageShape(p.layer.output.shape);
-    return (p.layer.kind === 'conv2d' ? height * width : 1) * (matrixInstructions(p) + 20);
+    return (p.layer.kind === 'conv2d' ? height * width : 1) * (p.groups * (matrixInstructions(p) + 8) + 12);
   }
-  const outputs = elementCount(p.layer.output.shape);
+  const { layer } = p;
+  const outputs = elementCount(layer.output.shape);
+  const below = p.below ? 8 : 0;
   // Where one side has a border or is another view, each side is walked by counters of its own.
-  const walked = 14 * [...p.from, p.to].filter((b) => !isRowMajor(b)).length;
-  switch (p.layer.kind) {
+  const alike = layer.kind !== 'argmax' && p.from.every((b) => liesAlike(b, p.to));
+  const walked = alike ? 0 : 14 * [...p.from, p.to].filter((b) => !isRowMajor(b)).length;
+  switch (layer.kind) {
     case 'maxPool':
     case 'averagePool':
-      return outputs * (8 * p.layer.kernel[0] * p.layer.kernel[1] + 24);
+      return outputs * (8 * layer.kernel[0] * layer.kernel[1] + 24 + below);
     case 'requantise':
-      return (26 + walked) * outputs;
+      return (26 + below + walked) * outputs;
     case 'add':
       return (32 + walked) * outputs;
     case 'argmax':
       return (40 + walked) * elementCount(p.inputs[0]!.shape);
-    case 'pad':
-    case 'transpose':
     case 'lut':
-    case 'embedding':
-      throw new Error('refused by the plan');
+      return (7 + walked) * outputs;
+    case 'pad':
+      return 4 * padStores({ ...p, layer }) + runInstructions(layerRuns(p)).walked;
+    case 'transpose':
+      return runInstructions(layerRuns(p)).walked;
+    case 'embedding': {
+      const passes = (outputs / layer.width) * Math.ceil(layer.width / EMBEDDING_COLUMNS);
+      const perKey = 14 + 3 * layer.keyBytes + 6 * Math.min(layer.width, EMBEDDING_COLUMNS);
+      return passes * (layer.bag * perKey + 20) + outputs * (28 + below + walked);
+    }
   }
 }
 
 /** Upper estimate of a layer's code; loops count once. */
 function codeInstructions(p: LayerPlan): number {
-  if (p.kind === 'elementwise') return 200;
+  if (p.kind === 'elementwise') {
+    const moves = p.layer.kind === 'pad' || p.layer.kind === 'transpose';
+    return 200 + (moves ? runInstructions(layerRuns(p)).code : 0);
+  }
+  if (p.byInput) return 5 * p.blocks[0]! + 400;
   const looped = p.looped > 0 ? p.blocks.slice(p.looped - 1) : p.blocks;
   return matrixInstructions({ ...p, taps: unrolledTaps(p), blocks: looped, looped: 0 });
 }
 
 /** Instructions walked for one output position of a matrix layer. */
 function matrixInstructions(p: MatrixPlan): number {
-  const perLane = p.lanes?.requantisation === 'window' ? 9 : 26;
+  const perLane = (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0);
   const perTap = (sums: number) => (p.lanes === undefined ? 9 : 5 * sums + 1);
   const block = (sums: number) => p.taps * perTap(sums) + sums * (24 + perLane * (p.lanes?.lanes ?? 1));
+  if (p.byInput) {
+    const words = p.blocks[0]!;
+    return 3 * (6 * words + 16) + words * (32 + perLane * p.lanes!.lanes);
+  }
   // The body of a loop is walked until nothing changes: twice, and once more for the way out.
   const body = p.looped > 0 ? 3 * block(p.blocks[0]!) : 0;
   return p.blocks.slice(p.looped).reduce((sum, sums) => sum + block(sums), body);

@@ -1,11 +1,19 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
-import type { Conv2dLayer, DenseLayer, Layer, Model, ValueId } from '../../model/model.ts';
+import type { Conv2dLayer, DenseLayer, EmbeddingLayer, Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
-import { accumulatorRanges } from '../../model/ranges.ts';
-import { elementCount, type TensorType } from '../../model/tensor.ts';
-import { type LaneLayout, laneNeed, packLanes } from '../../passes/lanes.ts';
+import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
+import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
+import { type LaneLayout, laneNeed, MOST_LANES, packLanes } from '../../passes/lanes.ts';
 import { DEFAULT_PORT, ipv4Bytes } from '../../wire/header.ts';
-import { imageShape, isRowMajor, layOutBuffers, type ValueBuffer } from './buffers.ts';
+import {
+  type BufferCopy,
+  bufferFor,
+  imageShape,
+  isRowMajor,
+  type Layout,
+  layOutBuffers,
+  type ValueBuffer,
+} from './buffers.ts';
 
 export interface XdpOptions {
   /** Layers `[from, to)` of the model; all by default. */
@@ -31,18 +39,27 @@ export interface MatrixPlan {
   readonly input: TensorType;
   readonly from: ValueBuffer;
   readonly to: ValueBuffer;
+  /** Groups of channels that read inputs of their own; 1 but for grouped convolutions. */
+  readonly groups: number;
   /** undefined: one multiply a weight. */
   readonly lanes: LaneLayout | undefined;
-  /** Words (or channels, without lanes) whose sums are in registers together; one entry a pass over the inputs. */
+  /** Words (or channels, without lanes) whose sums are in registers together; one entry a pass over a group's inputs. */
   readonly blocks: readonly number[];
   /** Leading blocks, all of one size, that `bpf_loop` runs: 0 for layers small enough to be written out. */
   readonly looped: number;
+  /**
+   * Whether the loop is over the inputs instead, all sums in memory: then zeros are passed over, of which there are many
+   * behind a ReLU. Without any it takes as long.
+   */
+  readonly byInput: boolean;
   /** Weights of one output, in the order in which the activations lie in memory. */
   readonly taps: number;
   /** Whether the weights fit int8 (zero points may widen them); matters without lanes. */
   readonly narrow: boolean;
   /** Shift of the program's requantisation, at least the model's. */
   readonly shift: number;
+  /** Whether the program has a second line below a pivot. */
+  readonly below: boolean;
 }
 
 /** Any other layer: no weights, plain loops over the elements. */
@@ -53,6 +70,12 @@ export interface ElementwisePlan {
   readonly inputs: readonly TensorType[];
   readonly from: readonly ValueBuffer[];
   readonly to: ValueBuffer;
+  /** Whether the entries of an embedding fit int8. */
+  readonly narrow: boolean;
+  /** Shift of the program's requantisation, at least the model's; 0 without one. */
+  readonly shift: number;
+  /** Whether the program has a second line below a pivot. */
+  readonly below: boolean;
 }
 
 export type LayerPlan = MatrixPlan | ElementwisePlan;
@@ -63,6 +86,8 @@ export interface XdpPlan {
   readonly input: TensorType;
   readonly output: TensorType;
   readonly buffers: ReadonlyMap<ValueId, ValueBuffer>;
+  /** Values laid out a second time, for readers that want another border or order. */
+  readonly copies: readonly BufferCopy[];
   readonly layers: readonly LayerPlan[];
 }
 
@@ -83,25 +108,17 @@ export function planXdp(
   const o = withDefaults(model, options);
   const diagnostics = refusals(model, o);
   if (diagnostics.length > 0) return { plan: undefined, diagnostics };
-  const buffers = layOutBuffers(model, o.from, o.to);
-  if ('conflict' in buffers) {
-    const reason = 'its readers pad it differently';
-    const layer = model.layers[buffers.conflict]!;
-    const place = { file: model.file, layer: layer.name };
-    return {
-      plan: undefined,
-      diagnostics: [diagnostic('unsupported-layer', { kind: layer.kind, target: 'xdp', reason }, place)],
-    };
-  }
+  const layout = layOutBuffers(model, o.from, o.to);
   const layers = model.layers
     .slice(o.from, o.to)
-    .map((layer, i) => planLayer(model, layer, o.from + i, buffers, o));
+    .map((layer, i) => planLayer(model, layer, o.from + i, layout, o));
   const plan = {
     model,
     options: o,
     input: valueType(model, o.from),
     output: valueType(model, o.to),
-    buffers,
+    buffers: layout.buffers,
+    copies: layout.copies,
     layers,
   };
   return { plan, diagnostics };
@@ -171,18 +188,6 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
         ),
       );
     if (layer.inputs.some((v) => v < o.from)) refuse('it reads a value from before the split');
-    if (layer.kind === 'conv2d' && layer.groups !== 1) refuse('its channels are in groups');
-    if (layer.kind === 'averagePool' && layer.divisors.length > 1)
-      refuse('its divisor depends on the position');
-    if (
-      layer.kind === 'pad' ||
-      layer.kind === 'transpose' ||
-      layer.kind === 'lut' ||
-      layer.kind === 'embedding'
-    )
-      refuse('the backend has no such layer yet');
-    if ('requantiser' in layer && layer.requantiser.below !== undefined)
-      refuse('its requantiser has an offset of its own below a pivot');
   }
   return found;
 }
@@ -191,20 +196,35 @@ function planLayer(
   model: Model,
   layer: Layer,
   index: number,
-  buffers: ReadonlyMap<ValueId, ValueBuffer>,
+  layout: Layout,
   o: Required<XdpOptions>,
 ): LayerPlan {
-  const from = layer.inputs.map((v) => buffers.get(v)!);
-  const to = buffers.get(index + 1)!;
+  const from = layer.inputs.map((v) => bufferFor(layout, model, layer, v));
+  const to = layout.buffers.get(index + 1)!;
   const inputs = layer.inputs.map((v) => valueType(model, v));
-  if (layer.kind !== 'dense' && layer.kind !== 'conv2d')
-    return { kind: 'elementwise', index, layer, inputs, from, to };
+  const below = 'requantiser' in layer && layer.requantiser.below !== undefined;
+  if (layer.kind !== 'dense' && layer.kind !== 'conv2d') {
+    const narrow = layer.kind === 'embedding' && layer.table.every(isNarrow);
+    const own = 'requantiser' in layer ? layer.requantiser.shift : 0;
+    const shift = layer.kind === 'embedding' && scalesTo(layer, RUNTIME_SHIFT) ? RUNTIME_SHIFT : own;
+    return { kind: 'elementwise', index, layer, inputs, from, to, narrow, shift, below };
+  }
 
   const input = inputs[0]!;
-  const lanes = o.lanes === 'on' ? packLanes(laneNeed(layer, input)) : undefined;
-  const sums = lanes?.words ?? layer.bias.length;
-  const most = lanes === undefined ? 1 : SUMS_IN_REGISTERS;
-  const looped = loopsOverBlocks(layer, sums, to) ? Math.floor(sums / most) : 0;
+  const groups = layer.kind === 'conv2d' ? layer.groups : 1;
+  const channels = layer.bias.length / groups;
+  const taps = layer.weights.length / layer.bias.length;
+  // A group of one channel has nothing to share a word with.
+  const packed = o.lanes === 'on' && (channels > 1 || groups === 1);
+  const isFree = o.weights === 'static' || layer.weightBits === 4;
+  const most = isFree ? MOST_LANES.any : MOST_LANES.replaceable;
+  const lanes = packed ? packLanes(laneNeed(layer, input), taps, channels, most) : undefined;
+  const sums = lanes?.words ?? channels;
+  const registers = lanes === undefined ? 1 : SUMS_IN_REGISTERS;
+  const loops = loopsOverBlocks(layer, sums, to);
+  const byInput =
+    loops && lanes !== undefined && sums <= MOST_SUMS_BY_INPUT && skipsZeros(input, layer, from[0]!, o.from);
+  const looped = loops && !byInput ? Math.floor(sums / registers) : 0;
   const scaled = o.weights === 'runtime' && lanes?.requantisation === 'window';
   return {
     kind: 'matrix',
@@ -213,14 +233,29 @@ function planLayer(
     input,
     from: from[0]!,
     to,
+    groups,
     lanes,
-    blocks: looped > 0 ? fullBlocks(sums, most) : evenBlocks(sums, most),
+    blocks: byInput ? [sums] : looped > 0 ? fullBlocks(sums, registers) : evenBlocks(sums, registers),
     looped,
-    narrow: layer.weights.every((w) => w >= -128 && w <= 127),
-    taps: layer.weights.length / layer.bias.length,
+    byInput,
+    narrow: layer.weights.every(isNarrow),
+    taps,
     shift: scaled ? Math.max(RUNTIME_SHIFT, layer.requantiser.shift) : layer.requantiser.shift,
+    below,
   };
 }
+
+/** Whether the sums of an embedding, scaled as with this shift, stay within 64 bits. */
+export function scalesTo({ requantiser: r, ...layer }: EmbeddingLayer, shift: number): boolean {
+  if (shift < r.shift) return false;
+  const { lo, hi } = embeddingRange(layer);
+  const ends = [r.offset[0]!, r.below?.offset[0] ?? 0].flatMap((offset) =>
+    [lo, hi].map((acc) => Math.abs(acc * r.multiplier[0]!) + Math.abs(offset)),
+  );
+  return Math.max(...ends) * 2 ** (shift - r.shift) < 2 ** 62;
+}
+
+const isNarrow = (weight: number): boolean => weight >= -128 && weight <= 127;
 
 /** Multiplies from which a layer is looped over; below it the calls cost more than they save. */
 const LOOP_MULTIPLIES = 4096;
@@ -233,6 +268,16 @@ const loopsOverBlocks = (layer: Layer, sums: number, to: ValueBuffer): boolean =
   layer.kind === 'dense' &&
   isRowMajor(to) &&
   (sums >= LOOP_SUMS || (layer.weights.length / layer.bias.length) * sums >= LOOP_MULTIPLIES);
+
+/** Sums of which the loop over the inputs writes out all multiplies. */
+const MOST_SUMS_BY_INPUT = 512;
+
+/**
+ * Whether the least element stands for zero, and the elements lie in a row of memory: the verifier loses the bounds of a
+ * packet that is read at a place which it does not know.
+ */
+const skipsZeros = (input: TensorType, layer: Layer, from: ValueBuffer, first: ValueId): boolean =>
+  input.zeroPoint === elementRange(input.element).lo && layer.inputs[0] !== first && isRowMajor(from);
 
 /** As many blocks of `size` as there are, and the rest. */
 function fullBlocks(count: number, size: number): number[] {
@@ -253,5 +298,6 @@ export const rangesOf = (p: MatrixPlan) => accumulatorRanges(p.layer, p.input);
 export function multiplies(p: LayerPlan): number {
   if (p.kind !== 'matrix') return 0;
   const [, height, width] = imageShape(p.layer.output.shape);
-  return p.taps * (p.lanes?.words ?? p.layer.bias.length) * height * width;
+  const words = p.lanes === undefined ? p.layer.bias.length : p.groups * p.lanes.words;
+  return p.taps * words * height * width;
 }

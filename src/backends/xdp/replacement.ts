@@ -1,7 +1,8 @@
 import { refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
+import { elementRange } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
-import { type LayerPlan, type MatrixPlan, planXdp, type XdpPlan } from './plan.ts';
+import { type LayerPlan, type MatrixPlan, planXdp, scalesTo, type XdpPlan } from './plan.ts';
 
 /**
  * A plan by which another version of a model can be packed (`encodeWeights`) for a program that is already loaded: same
@@ -15,7 +16,7 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
   if (plan === undefined || plan.layers.length !== program.layers.length)
     return misfit('the layers are others');
   if (program.options.weights === 'static') return misfit('its weights are constants in the code');
-  if (!sameJson([...plan.buffers], [...program.buffers]))
+  if (!sameJson([[...plan.buffers], plan.copies], [[...program.buffers], program.copies]))
     return misfit('shapes, padding or zero points of padding differ');
   for (const end of ['input', 'output'] as const)
     if (plan[end].element !== program[end].element) return misfit(`the ${end} is ${plan[end].element}`);
@@ -27,9 +28,12 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
         ? matrixMisfit(held, own)
         : elementwiseMisfit(held, own);
     if (what !== undefined) return misfit(what, own.layer.name);
-    if (own.kind !== 'matrix' || held.kind !== 'matrix') return own;
-    const { lanes, blocks, looped, shift, narrow } = held;
-    return { ...own, lanes, blocks, looped, shift, narrow };
+    // What is the same for all weights is the program's.
+    const { shift, narrow, below } = held;
+    if (own.kind !== 'matrix' || held.kind !== 'matrix')
+      return own.kind === 'matrix' ? own : { ...own, shift, narrow, below };
+    const { lanes, blocks, looped, byInput } = held;
+    return { ...own, lanes, blocks, looped, byInput, shift, narrow, below };
   });
   return { ...plan, layers };
 }
@@ -42,11 +46,12 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
     l.inputs,
     taps,
     l.bias.length,
-    l.kind === 'conv2d' ? [l.kernel, l.strides, l.pads] : [],
+    l.kind === 'conv2d' ? [l.kernel, l.strides, l.pads, l.groups] : [],
   ];
   if (!sameJson(geometry(held), geometry(own))) return 'kind or shape of the layer differs';
   const { requantiser: r } = own.layer;
   if (held.narrow && !own.narrow) return 'its weights need more than 8 bits';
+  if (own.below && !held.below) return SECOND_LINE;
   const window = held.lanes?.requantisation === 'window';
   // Products of the model stay below 2^53; scaling up to the program's shift must leave them below 2^63.
   if (r.shift > held.shift || (!window && held.shift - r.shift > 9))
@@ -65,19 +70,50 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
     : undefined;
 }
 
-const elementwiseMisfit = (held: LayerPlan, own: LayerPlan): string | undefined =>
-  sameJson(inCode(held), inCode(own)) ? undefined : 'the layer differs, and is part of the code';
+const SECOND_LINE = 'its rounding needs a second line below a pivot';
 
-/** What the code of a layer without weights holds: all but multipliers, offsets and scales. */
+function elementwiseMisfit(held: LayerPlan, own: LayerPlan): string | undefined {
+  if (!sameJson(inCode(held), inCode(own))) return 'the layer differs, and is part of the code';
+  if (own.below && !held.below) return SECOND_LINE;
+  if (own.layer.kind !== 'embedding') return undefined;
+  if (held.narrow && !own.narrow) return 'its entries need more than 8 bits';
+  return scalesTo(own.layer, held.shift)
+    ? undefined
+    : `its sums, scaled by 2^-${held.shift}, need more than 64 bits`;
+}
+
+/** What the code of a layer without weights holds: all but multipliers, offsets, tables and scales. */
 function inCode(p: LayerPlan): unknown {
   if (p.kind === 'matrix') return p.layer.kind;
   const { layer } = p;
-  const window = 'kernel' in layer ? [layer.kernel, layer.strides, layer.pads] : [];
-  const base = [layer.kind, layer.inputs, window];
-  // These two compare unsigned activations, whatever they stand for.
-  if (layer.kind === 'maxPool' || layer.kind === 'argmax') return base;
-  if (layer.kind !== 'add' && layer.kind !== 'requantise' && layer.kind !== 'averagePool') return layer;
-  const { shift, min, max } = layer.kind === 'add' ? layer : layer.requantiser;
+  const base = [layer.kind, layer.inputs];
   const grids = p.inputs.map(({ element, zeroPoint }) => [element, zeroPoint]);
-  return [...base, grids, layer.output.element, shift, min, max];
+  const { lo } = elementRange(layer.output.element);
+  switch (layer.kind) {
+    // These move or compare unsigned activations, or look them up, whatever they stand for.
+    case 'argmax':
+    case 'lut':
+      return base;
+    case 'maxPool':
+      return [...base, layer.kernel, layer.strides, layer.pads];
+    case 'transpose':
+      return [...base, layer.from, layer.axes];
+    case 'pad':
+      return [...base, layer.pads, layer.value - lo];
+    case 'embedding': {
+      const { min, max } = layer.requantiser;
+      return [...base, layer.keyBytes, layer.bag, layer.rows, layer.width, lo, min, max];
+    }
+    case 'add':
+      return [...base, grids, lo, layer.shift, layer.min, layer.max];
+    case 'requantise':
+    case 'averagePool': {
+      const { shift, min, max } = layer.requantiser;
+      const window =
+        layer.kind === 'averagePool'
+          ? [layer.kernel, layer.strides, layer.pads, layer.divisors.length > 1]
+          : [];
+      return [...base, window, grids, lo, shift, min, max];
+    }
+  }
 }

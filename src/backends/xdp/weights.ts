@@ -1,13 +1,17 @@
+import type { AveragePoolLayer, EmbeddingLayer, Window } from '../../model/model.ts';
 import { accumulatorRanges } from '../../model/ranges.ts';
+import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
+import { windowOutput } from '../../model/window.ts';
 import { inputBias, type LaneLayout } from '../../passes/lanes.ts';
-import { type ClampWindow, clampWindows } from '../../passes/windows.ts';
-import type { LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
+import { clampWindows } from '../../passes/windows.ts';
+import { tableRows } from './emit-lookup.ts';
+import type { ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 
 /** One array of the weights' struct. Values are integers of the C type, or of the same width modulo its size. */
 export interface WeightArray {
   readonly name: string;
-  readonly type: 'u64' | 's16' | 's8';
+  readonly type: 'u64' | 's16' | 's8' | 'u8';
   readonly values: readonly bigint[];
   readonly description: string;
 }
@@ -18,7 +22,7 @@ export interface WeightArray {
  */
 export const weightArrays = (plan: XdpPlan): WeightArray[] => plan.layers.flatMap(layerArrays);
 
-const BYTES = { u64: 8, s16: 2, s8: 1 } as const;
+const BYTES = { u64: 8, s16: 2, s8: 1, u8: 1 } as const;
 
 /** Bytes of an array in the struct; each begins at a multiple of 8. */
 export const arrayBytes = (a: WeightArray): number => Math.ceil((a.values.length * BYTES[a.type]) / 8) * 8;
@@ -34,7 +38,7 @@ export function encodeWeights(plan: XdpPlan): Uint8Array {
       const place = at + i * BYTES[array.type];
       if (array.type === 'u64') view.setBigUint64(place, BigInt.asUintN(64, value), true);
       else if (array.type === 's16') view.setInt16(place, Number(value), true);
-      else view.setInt8(place, Number(value));
+      else view.setUint8(place, Number(BigInt.asUintN(8, value)));
     }
     at += arrayBytes(array);
   }
@@ -51,7 +55,7 @@ export function layerArrays(p: LayerPlan): WeightArray[] {
 function tapOrder(p: MatrixPlan): number[] {
   const [channels, height, width] =
     p.layer.kind === 'conv2d'
-      ? [p.from.channels, p.layer.kernel[0], p.layer.kernel[1]]
+      ? [p.from.channels / p.groups, p.layer.kernel[0], p.layer.kernel[1]]
       : [p.from.channels, p.from.height, p.from.width];
   const order: number[] = [];
   for (let y = 0; y < height; y++)
@@ -77,63 +81,104 @@ const u64 = (name: string, values: readonly bigint[], description: string): Weig
   description,
 });
 
-/** Sums one number a channel into words, lane by lane; modulo 2^64 a negative lane is right once all are added. */
-function packWords(lanes: LaneLayout, channels: number, number: (channel: number) => bigint): bigint[] {
-  return Array.from({ length: lanes.words }, (_, word) => {
+/**
+ * Sums one number a channel into words, lane by lane; modulo 2^64 a negative lane is right once all are added.
+ * @param channels of one group; the groups' words stand one after the other
+ */
+function packWords(
+  lanes: LaneLayout,
+  groups: number,
+  channels: number,
+  number: (channel: number) => bigint,
+): bigint[] {
+  return Array.from({ length: groups * lanes.words }, (_, index) => {
+    const group = Math.floor(index / lanes.words);
+    const first = (index % lanes.words) * lanes.lanes;
     let sum = 0n;
-    for (let lane = 0; lane < lanes.lanes; lane++) {
-      const channel = word * lanes.lanes + lane;
-      if (channel < channels) sum += number(channel) << BigInt(lane * lanes.laneBits);
-    }
+    for (let lane = 0; lane < lanes.lanes && first + lane < channels; lane++)
+      sum += number(group * channels + first + lane) << BigInt(lane * lanes.laneBits);
     return sum;
   });
 }
 
 function laneArrays(p: MatrixPlan, lanes: LaneLayout): WeightArray[] {
-  const channels = p.layer.bias.length;
   const bias = unsignedBias(p);
+  const pack = (number: (channel: number) => bigint) =>
+    packWords(lanes, p.groups, p.layer.bias.length / p.groups, number);
   const columns = tapOrder(p).map((tap) =>
-    packWords(lanes, channels, (channel) => BigInt(p.layer.weights[channel * p.taps + tap]!)),
+    pack((channel) => BigInt(p.layer.weights[channel * p.taps + tap]!)),
   );
   // Block after block, so that a pass over the inputs reads its weights in one run.
   const blocks: bigint[] = [];
   let first = 0;
-  for (const size of p.blocks) {
+  for (const size of Array.from({ length: p.groups }, () => p.blocks).flat()) {
     for (const column of columns) blocks.push(...column.slice(first, first + size));
     first += size;
   }
   const numbers = lanes.requantisation === 'window' ? windowNumbers(p, lanes) : scalarNumbers(p);
-  const pack = (number: (channel: number) => number) => packWords(lanes, channels, (c) => BigInt(number(c)));
   const name = (part: string) => `layer${p.index}_${part}`;
   const description = `${p.taps} taps of each block of words (${p.blocks.join(', ')})`;
   return [
     u64(
       name('start'),
-      pack((c) => bias[c]! - numbers.zero[c]!),
+      pack((c) => BigInt(bias[c]! - numbers.zero[c]!)),
       'what the sums begin with',
     ),
     ...(numbers.top
       ? [
           u64(
             name('top'),
-            pack((c) => numbers.top![c]!),
+            pack((c) => BigInt(numbers.top![c]!)),
             'largest sum that matters',
           ),
         ]
       : []),
     u64(name('weights'), blocks, description),
-    u64(name('multiplier'), numbers.multiplier, 'of the requantisation'),
-    u64(name('offset'), numbers.offset, 'likewise'),
+    ...requantiserArrays(p, numbers),
   ];
 }
 
-/** Numbers of each channel's requantisation, as the program wants them. */
-interface LaneNumbers {
+/** Numbers of a requantisation, one a channel, as the program wants them. */
+interface Numbers {
+  readonly multiplier: readonly bigint[];
+  readonly offset: readonly bigint[];
+  /** Where the value is less, `below` is added to the offset. */
+  readonly pivot: readonly bigint[];
+  readonly below: readonly bigint[];
+}
+
+/** Numbers of packed channels. */
+interface LaneNumbers extends Numbers {
   /** Accumulator at which the lane holds zero. */
   readonly zero: readonly number[];
   readonly top?: readonly number[];
-  readonly multiplier: readonly bigint[];
-  readonly offset: readonly bigint[];
+}
+
+/** The second line stands in the struct only where the program has one. */
+function requantiserArrays({ index, below }: LayerPlan, n: Numbers): WeightArray[] {
+  const name = (part: string) => `layer${index}_${part}`;
+  return [
+    u64(name('multiplier'), n.multiplier, 'of the requantisation'),
+    u64(name('offset'), n.offset, 'likewise'),
+    ...(below
+      ? [
+          u64(name('pivot'), n.pivot, 'below which the source has a second line'),
+          u64(name('below'), n.below, 'what is added there'),
+        ]
+      : []),
+  ];
+}
+
+/** Numbers for values that are accumulators less `zero`, scaled as the program scales. */
+function lineNumbers(r: Requantiser, shift: number, zero: (channel: number) => number = () => 0): Numbers {
+  const scale = 2 ** (shift - r.shift);
+  const { below } = r;
+  return {
+    multiplier: r.multiplier.map((m) => BigInt(m * scale)),
+    offset: r.offset.map((x, c) => BigInt((x + zero(c) * r.multiplier[c]!) * scale)),
+    pivot: r.offset.map((_, c) => (below === undefined ? 0n : BigInt(below.pivot[c]! - zero(c)))),
+    below: r.offset.map((x, c) => (below === undefined ? 0n : BigInt((below.offset[c]! - x) * scale))),
+  };
 }
 
 /** The lane holds `2^sign + acc - from`; see ClampWindow. */
@@ -147,32 +192,30 @@ function windowNumbers(p: MatrixPlan, lanes: LaneLayout): LaneNumbers {
    * The clamp leaves the sign bit set. Taking out a lane masks it off, but for the topmost lane, which is only shifted
    * down: there the offset takes it back, modulo 2^64.
    */
-  const signPart = (w: ClampWindow, channel: number): bigint =>
-    channel % lanes.lanes === lanes.lanes - 1 ? BigInt(w.multiplier * scale) * BigInt(sign) : 0n;
+  const inGroup = p.layer.bias.length / p.groups;
+  const signPart = (channel: number): bigint =>
+    (channel % inGroup) % lanes.lanes === lanes.lanes - 1 ? BigInt(sign) : 0n;
   return {
     zero: windows.map((w) => w.from - sign),
     top: windows.map((w) => w.to - w.from + sign),
     multiplier: windows.map((w) => BigInt(w.multiplier * scale)),
-    offset: windows.map((w, c) => BigInt((w.offset + base) * scale) - signPart(w, c)),
+    offset: windows.map(
+      (w, c) => BigInt((w.offset + base) * scale) - BigInt(w.multiplier * scale) * signPart(c),
+    ),
+    pivot: windows.map((w, c) => BigInt(w.below?.pivot ?? 0) + signPart(c)),
+    below: windows.map((w) => BigInt((w.below?.part ?? 0) * scale)),
   };
 }
 
 /** The lane holds `acc - lo`, lo the least accumulator. */
 function scalarNumbers(p: MatrixPlan): LaneNumbers {
-  const { requantiser: r } = p.layer;
-  const ranges = accumulatorRanges(p.layer, p.input);
-  const scale = 2 ** (p.shift - r.shift);
-  return {
-    zero: ranges.map((range) => range.lo),
-    multiplier: r.multiplier.map((m) => BigInt(m * scale)),
-    offset: r.offset.map((x, c) => BigInt((x + ranges[c]!.lo * r.multiplier[c]!) * scale)),
-  };
+  const zero = accumulatorRanges(p.layer, p.input).map(({ lo }) => lo);
+  return { zero, ...lineNumbers(p.layer.requantiser, p.shift, (c) => zero[c]!) };
 }
 
 function plainArrays(p: MatrixPlan): WeightArray[] {
-  const { requantiser: r, weights } = p.layer;
+  const { requantiser, weights } = p.layer;
   const order = tapOrder(p);
-  const scale = 2 ** (p.shift - r.shift);
   const values = Array.from(p.layer.bias, (_, o) =>
     order.map((tap) => BigInt(weights[o * p.taps + tap]!)),
   ).flat();
@@ -180,20 +223,11 @@ function plainArrays(p: MatrixPlan): WeightArray[] {
   return [
     u64(name('start'), unsignedBias(p).map(BigInt), 'what the sums begin with'),
     { name: name('weights'), type: p.narrow ? 's8' : 's16', values, description: `${p.taps} of each output` },
-    u64(
-      name('multiplier'),
-      r.multiplier.map((m) => BigInt(m * scale)),
-      'of the requantisation',
-    ),
-    u64(
-      name('offset'),
-      r.offset.map((x) => BigInt(x * scale)),
-      'likewise',
-    ),
+    ...requantiserArrays(p, lineNumbers(requantiser, p.shift)),
   ];
 }
 
-function elementwiseArrays(p: LayerPlan & { kind: 'elementwise' }): WeightArray[] {
+function elementwiseArrays(p: ElementwisePlan): WeightArray[] {
   const name = (part: string) => `layer${p.index}_${part}`;
   const { layer } = p;
   if (layer.kind === 'add')
@@ -201,9 +235,56 @@ function elementwiseArrays(p: LayerPlan & { kind: 'elementwise' }): WeightArray[
       u64(name('multiplier'), layer.multipliers.map(BigInt), 'of either input'),
       u64(name('offset'), [BigInt(layer.offset)], 'of the requantisation'),
     ];
-  if (layer.kind !== 'requantise' && layer.kind !== 'averagePool') return [];
+  if (layer.kind === 'lut') {
+    const { lo } = elementRange(layer.output.element);
+    const values = Array.from(layer.table, (q) => BigInt(q - lo));
+    return [{ name: name('table'), type: 'u8', values, description: 'of unsigned activations' }];
+  }
+  if (layer.kind === 'embedding') return embeddingArrays(p, layer);
+  if (layer.kind === 'averagePool') return requantiserArrays(p, poolNumbers(p, layer));
+  if (layer.kind !== 'requantise') return [];
+  return requantiserArrays(p, lineNumbers(layer.requantiser, p.shift));
+}
+
+/** Where the divisor depends on the position, each position has its own numbers. */
+function poolNumbers(p: ElementwisePlan, layer: AveragePoolLayer): Numbers {
+  const n = lineNumbers(layer.requantiser, p.shift);
+  if (layer.divisors.length === 1) return n;
+  const [, height, width] = p.inputs[0]!.shape as [number, number, number];
+  const channels = positionTaps(layer, height, width).map((taps) => layer.divisors.indexOf(taps));
+  const each = (numbers: readonly bigint[]) => channels.map((c) => numbers[c]!);
+  return {
+    multiplier: each(n.multiplier),
+    offset: each(n.offset),
+    pivot: each(n.pivot),
+    below: each(n.below),
+  };
+}
+
+/** Elements of the image in the window at each position of the output, row-major. */
+function positionTaps(w: Window, height: number, width: number): number[] {
+  const [rows, columns] = windowOutput(w, height, width);
+  const inside = (axis: 0 | 1, at: number, size: number): number => {
+    const start = at * w.strides[axis] - w.pads[axis];
+    return Math.min(size, start + w.kernel[axis]) - Math.max(0, start);
+  };
+  return Array.from({ length: rows * columns }, (_, i) => {
+    return inside(0, Math.floor(i / columns), height) * inside(1, i % columns, width);
+  });
+}
+
+/** The table is filled up to as many rows as a cut key can name. */
+function embeddingArrays(p: ElementwisePlan, layer: EmbeddingLayer): WeightArray[] {
+  const { rows, width, table, requantiser } = layer;
+  const room = tableRows(layer) - rows;
+  const values = [...Array.from(table, BigInt), ...Array<bigint>(room * width).fill(0n)];
   return [
-    u64(name('multiplier'), [BigInt(layer.requantiser.multiplier[0]!)], 'of the requantisation'),
-    u64(name('offset'), [BigInt(layer.requantiser.offset[0]!)], 'likewise'),
+    {
+      name: `layer${p.index}_table`,
+      type: p.narrow ? 's8' : 's16',
+      values,
+      description: `${rows} rows of ${width}, and room for ${room}`,
+    },
+    ...requantiserArrays(p, lineNumbers(requantiser, p.shift)),
   ];
 }

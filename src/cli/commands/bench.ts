@@ -1,11 +1,12 @@
 import { bench } from '../../engines/bench.ts';
-import { importModel } from '../../import/index.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
   countOf,
   defineCommand,
+  importArgument,
   jsonOption,
+  type ModelArguments,
   modelArgument,
   type ProgramArguments,
   programOf,
@@ -14,8 +15,7 @@ import {
 import { readRows } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends ProgramArguments {
-  readonly model: string;
+interface Arguments extends ProgramArguments, ModelArguments {
   readonly on: 'xdp';
   readonly input?: string | undefined;
   readonly rounds: number;
@@ -44,7 +44,7 @@ export const benchCommand = (io: Io) =>
     async handler(a) {
       countOf('rounds', a.rounds);
       if (a.layers !== undefined) throw new UsageError('--layers: bench times whole models');
-      const { model, diagnostics } = await importModel(a.model);
+      const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const rows =
         a.input === undefined ? madeUpRows(elementCount(model.input.shape)) : readRows(model.input, a.input);

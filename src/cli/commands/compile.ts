@@ -9,22 +9,22 @@ import { compileBpf } from '../../bpf/index.ts';
 import { throwErrors } from '../../diagnostics/index.ts';
 import { compileP4Program } from '../../engines/bmv2-tools.ts';
 import { planOrRefuse } from '../../engines/xdp.ts';
-import { importModel } from '../../import/index.ts';
 import type { Model } from '../../model/model.ts';
 import { EBPF_DIR } from '../../paths.ts';
 import { writeDirectory, writeFiles } from '../directory.ts';
 import { type Io, printDiagnostics, printJson, printLine } from '../io.ts';
 import {
   defineCommand,
+  importArgument,
   jsonOption,
+  type ModelArguments,
   modelArgument,
   type ProgramArguments,
   programOf,
   programOptions,
 } from '../options.ts';
 
-interface Arguments extends ProgramArguments {
-  readonly model: string;
+interface Arguments extends ProgramArguments, ModelArguments {
   readonly output: string;
   readonly target: 'xdp' | 'v1model';
   readonly build: boolean;
@@ -56,7 +56,7 @@ export const compileCommand = (io: Io) =>
           describe: 'Also compile the program (xdp: clang); --no-build leaves it out',
         }),
     async handler(a) {
-      const { model, diagnostics } = await importModel(a.model);
+      const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const files = a.target === 'xdp' ? await compileXdp(model, a) : await compileP4(model, a);
       if (a.json) printJson(io, { output: a.output, files });

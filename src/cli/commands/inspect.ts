@@ -4,7 +4,6 @@ import { describeLayer } from '../../backends/xdp/artifact.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { type LayerPlan, planXdp } from '../../backends/xdp/plan.ts';
 import { type Diagnostic, throwErrors } from '../../diagnostics/index.ts';
-import { importModel } from '../../import/index.ts';
 import type { Model } from '../../model/model.ts';
 import { inputType, macs } from '../../model/model.ts';
 import { formatTensorType } from '../../model/tensor.ts';
@@ -12,7 +11,9 @@ import { inspectionSvg } from '../inspect-svg.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
 import {
   defineCommand,
+  importArgument,
   jsonOption,
+  type ModelArguments,
   modelArgument,
   type ProgramArguments,
   programOf,
@@ -20,8 +21,7 @@ import {
 } from '../options.ts';
 import { writeWhole } from '../rows.ts';
 
-interface Arguments extends ProgramArguments {
-  readonly model: string;
+interface Arguments extends ProgramArguments, ModelArguments {
   readonly target: 'xdp' | 'v1model';
   readonly json: boolean;
   readonly svg?: string | undefined;
@@ -51,7 +51,7 @@ export const inspectCommand = (io: Io) =>
         })
         .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
     async handler(a) {
-      const { model, diagnostics } = await importModel(a.model);
+      const { model, diagnostics } = await importArgument(a);
       const inspection = a.target === 'xdp' ? inspectXdp(model, a) : inspectP4(model, a);
       const all = [...diagnostics, ...inspection.diagnostics];
       if (a.json) {

@@ -1,5 +1,4 @@
 import { throwErrors } from '../../diagnostics/index.ts';
-import { importModel } from '../../import/index.ts';
 import {
   type PlannedCrossing,
   type PlannedSegment,
@@ -10,11 +9,10 @@ import {
   readTopology,
 } from '../../planner/index.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
-import { defineCommand, jsonOption, modelArgument } from '../options.ts';
+import { defineCommand, importArgument, jsonOption, type ModelArguments, modelArgument } from '../options.ts';
 import { writeWhole } from '../rows.ts';
 
-interface Arguments {
-  readonly model: string;
+interface Arguments extends ModelArguments {
   readonly topology: string;
   readonly json: boolean;
   readonly svg?: string | undefined;
@@ -36,7 +34,7 @@ export const planCommand = (io: Io) =>
         .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
     async handler(a) {
       const topology = readTopology(a.topology);
-      const { model, diagnostics } = await importModel(a.model);
+      const { model, diagnostics } = await importArgument(a);
       const report = planModel(model, topology, a.topology);
       if (a.json) printJson(io, { ...report, diagnostics: [...diagnostics, ...planDiagnostics(report)] });
       else {

@@ -1,11 +1,12 @@
 import { createEngine } from '../../engines/index.ts';
-import { importModel } from '../../import/index.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, progress } from '../io.ts';
 import {
   countOf,
   defineCommand,
+  importArgument,
+  type ModelArguments,
   modelArgument,
   type ProgramArguments,
   programOf,
@@ -13,8 +14,7 @@ import {
 } from '../options.ts';
 import { readRows, writeWhole } from '../rows.ts';
 
-interface Arguments extends ProgramArguments {
-  readonly model: string;
+interface Arguments extends ProgramArguments, ModelArguments {
   readonly on: 'reference' | 'xdp' | 'bmv2';
   readonly input: string;
   readonly output: string;
@@ -47,7 +47,7 @@ export const runCommand = (io: Io) =>
         })
         .option('rows', { type: 'number', describe: 'Only the first N rows', requiresArg: true }),
     async handler(a) {
-      const { model, diagnostics } = await importModel(a.model);
+      const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));

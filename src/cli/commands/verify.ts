@@ -1,12 +1,13 @@
 import { createEngine, type EngineName } from '../../engines/index.ts';
-import { importModel } from '../../import/index.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
   countOf,
   defineCommand,
+  importArgument,
   jsonOption,
+  type ModelArguments,
   modelArgument,
   type ProgramArguments,
   programOf,
@@ -15,8 +16,7 @@ import {
 import { readRows } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends ProgramArguments {
-  readonly model: string;
+interface Arguments extends ProgramArguments, ModelArguments {
   readonly on: string;
   readonly input: string;
   readonly rows?: number | undefined;
@@ -51,7 +51,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
         .option('rows', { type: 'number', describe: 'Only the first N rows', requiresArg: true }),
     async handler(a) {
       const engines = a.on.split(',').map(engineName);
-      const { model, diagnostics } = await importModel(a.model);
+      const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));

@@ -7,7 +7,7 @@ import { NodeReader, nodeName } from './node-reader.ts';
 import { operators } from './operators/index.ts';
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo } from './proto.ts';
 import { DataType, dataTypeName, decodeTensor } from './tensor-data.ts';
-import type { Value } from './values.ts';
+import { isFree, type Value } from './values.ts';
 
 /**
  * Walks the nodes in their order (the format asks that makers stand before readers) and turns each value into what is
@@ -38,10 +38,21 @@ export function importGraph(
     const made = attempt(() => evaluate(node, source, builder, values));
     for (const [i, output] of node.output.entries())
       if (output) values.set(output, i === 0 && made !== undefined ? made : { kind: 'refused' });
+    if (made !== undefined && node.output[0]) record(builder, node.output[0], made);
   }
   const output = attempt(() => readOutput(graph, builder, values));
   if (output === undefined || builder.diagnostics.some((d) => d.severity === 'error')) return { builder };
   return { model: builder.finish(output), builder };
+}
+
+/** Tensors that hold a value of the model as it is, for those who run a part of the graph. */
+function record(builder: ModelBuilder, name: string, made: Value): void {
+  if (made.kind === 'quantised')
+    builder.record(made.activation.value, { name, type: made.activation.type, real: false });
+  else if (made.kind === 'real' && made.term.kind === 'activation' && isFree(made.clamp)) {
+    const { value, type } = made.term.activation;
+    builder.record(value, { name, type: { ...type, shape: made.shape }, real: true });
+  }
 }
 
 function readInitializers(graph: OnnxGraph, values: Map<string, Value>, file: string): void {
@@ -87,7 +98,9 @@ function readInput(graph: OnnxGraph, builder: ModelBuilder, values: Map<string, 
     );
   // Its scale is told by the first node that reads it.
   const type = { element, shape, scale: Number.NaN, zeroPoint: 0 };
-  values.set(name, { kind: 'quantised', activation: builder.setInput(type) });
+  const activation = builder.setInput(type);
+  values.set(name, { kind: 'quantised', activation });
+  builder.record(activation.value, { name, type, real: false });
 }
 
 const elementTypes: ReadonlyMap<number, ElementType> = new Map([

@@ -12,5 +12,5 @@ import { decodeOnnx } from './proto.ts';
 export function importOnnx(bytes: Uint8Array, file: string, options: ImportOptions = {}): ImportResult {
   const source = decodeOnnx(bytes, file);
   const { model, builder } = importGraph(source, modelName(file), file, options);
-  return finishImport(model, builder.diagnostics);
+  return { ...finishImport(model, builder.diagnostics), sources: builder.sources };
 }

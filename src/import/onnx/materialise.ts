@@ -14,7 +14,7 @@ import { lowerFunction } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
-import type { LinearTerm, Real, RealClamp, Term } from './values.ts';
+import { isFree, type LinearTerm, type Real, type RealClamp, type Term } from './values.ts';
 
 /** Makes the layer that computes these reals and rounds them to the grid. */
 export function materialise(c: NodeReader, real: Real, to: Quantisation): Activation {
@@ -83,7 +83,7 @@ export function onGrid(c: NodeReader, real: Real, input: number): Activation {
     return c.refuseFloat(input, `there is no QuantizeLinear between "${term.name}" and this operator`);
   const { type } = term.activation;
   const activation = viewed(term.activation, shape);
-  if (clamp.lo === Number.NEGATIVE_INFINITY && clamp.hi === Number.POSITIVE_INFINITY) return activation;
+  if (isFree(clamp)) return activation;
   const range = elementRange(type.element);
   const bound = (bound: number, end: number): number => {
     const q = bound / type.scale + type.zeroPoint;
@@ -97,5 +97,7 @@ export function onGrid(c: NodeReader, real: Real, input: number): Activation {
       );
     return Number.isNaN(q) ? end : nearest;
   };
-  return c.builder.clamped(c.name, activation, bound(clamp.lo, range.lo), bound(clamp.hi, range.hi));
+  const made = c.builder.clamped(c.name, activation, bound(clamp.lo, range.lo), bound(clamp.hi, range.hi));
+  c.builder.record(made.value, { name: c.tensor(input), type: made.type, real: true });
+  return made;
 }

@@ -39,6 +39,8 @@ export interface RealClamp {
 
 export const unclamped: RealClamp = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
 
+export const isFree = ({ lo, hi }: RealClamp): boolean => lo === unclamped.lo && hi === unclamped.hi;
+
 /** A dequantised activation. */
 export interface ActivationTerm {
   readonly kind: 'activation';

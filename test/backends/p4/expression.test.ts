@@ -8,6 +8,7 @@ import {
   evaluate,
   literal,
   reference,
+  select,
   shift,
   slice,
 } from '../../../src/backends/common/expression.ts';
@@ -33,6 +34,7 @@ describe('expressions', () => {
     expect(evaluate(cast(a, 4), values)).toBe(0n);
     expect(evaluate(concat(a, b), values)).toBe(0xf021n);
     expect(evaluate(literal(-1, 8), values)).toBe(0xffn);
+    expect(evaluate(select(literal(0x1234, 16), slice(b, 5, 3)), values)).toBe(0x91an);
   });
 
   test('what has no effect makes no node', () => {
@@ -56,6 +58,10 @@ describe('printing', () => {
     [binary(a, '&', shift(b, '>>', 3)), 'a & b >> 3'],
     [shift(binary(a, '&', b), '>>', 3), '(a & b) >> 3'],
     [binary(binary(a, '&', b), '|', a), 'a & b | a'],
+    [select(a, b), 'a >> b'],
+    [binary(select(a, slice(b, 2, 3)), '&', a), 'a >> b[4:2] & a'],
+    [select(a, binary(a, '+', b)), 'a >> a + b'],
+    [select(a, select(a, b)), 'a >> (a >> b)'],
     [slice(binary(a, '+', b), 2, 3), '(a + b)[4:2]'],
     [cast(slice(a, 2, 3), 8), '(bit<8>)a[4:2]'],
     [slice(cast(a, 16), 2, 3), '((bit<16>)a)[4:2]'],

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
+import type { JsonLayerInput } from '../../../src/import/json/schema.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { interpret } from '../../../src/reference/interpreter.ts';
-import { modelOf, randomCnn, randomMlp } from '../../support/models.ts';
+import { modelOf, randomCnn, randomMixed, randomMlp } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';
 import { exampleModel, exampleNames, exampleRows } from './examples.ts';
+import { layerModel, layerModelKinds, layerRows } from './layer-models.ts';
 import { randomModels } from './random-models.ts';
 import { simulate } from './simulate.ts';
 
@@ -36,6 +38,42 @@ describe('packed lanes give the integers of the reference', () => {
     for (const { seed, model } of randomModels(randomCnn, 100)) {
       const inputs = model.input.shape.reduce((x, y) => x * y, 1);
       expect(differingRows(model, randomRows(random(seed), 3, inputs)), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  test('200 random networks of groups, tables, pads, transpositions and embeddings', () => {
+    for (const { seed, model } of randomModels(randomMixed, 200)) {
+      const isLarge = model.layers.some((layer) => layer.kind === 'embedding');
+      const weights = seed % 3 === 0 && !isLarge ? 'static' : 'runtime';
+      const lanes = seed % 7 === 0 ? 'off' : 'on';
+      const rows = layerRows(model, seed, 3);
+      expect(differingRows(model, rows, { weights, lanes, mtu: 9000 }), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  test.each(layerModelKinds)('40 small networks with %s', (kind) => {
+    for (const { seed, model } of randomModels((s) => layerModel(kind, s), 40)) {
+      const weights = seed % 2 === 0 ? 'static' : 'runtime';
+      const lanes = seed % 5 === 4 ? 'off' : 'on';
+      expect(differingRows(model, layerRows(model, seed, 12), { weights, lanes }), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  test('two lines meet at any pivot, whichever is the higher, and also where a channel never reaches it', () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const r = random(seed);
+      const weights = Array.from({ length: 12 }, () => r.int(-20, 20));
+      const pivot = Array.from({ length: 3 }, () => r.pick([0, 1, r.int(-900, 900), -100_000, 100_000]));
+      const offset = Array.from({ length: 3 }, () => r.int(-4000, 4000));
+      const below = { pivot, offset: offset.map((o) => o - r.pick([0, 1, 700, -6, r.int(0, 3000)])) };
+      const multiplier = offset.map(() => r.int(7, 40));
+      const requantiser = { multiplier, offset, shift: 8, min: -128, max: 127, below };
+      const output = { element: 'int8', scale: 0.1, zeroPoint: 0 } as const;
+      const input = { element: 'uint8', scale: 0.1, zeroPoint: 128, shape: [4] } as const;
+      const layer = { kind: 'dense', weights, output, requantiser } as const;
+      const model = modelOf({ ...input, shape: [4] }, [layer]);
+      expect(differingRows(model, randomRows(r, 60, 4)), `seed ${seed}`).toBe(0);
+      expect(differingRows(model, randomRows(r, 60, 4), { weights: 'static' }), `seed ${seed}`).toBe(0);
     }
   });
 
@@ -76,6 +114,27 @@ describe('layouts', () => {
     expect(first!.products).toBe(64);
     expect(second!.words[0]!.group).toBeGreaterThan(1);
     expect(second!.products).toBeLessThan(32);
+  });
+
+  test('of groups of channels a word multiplies only those that it has weights for', () => {
+    const output = { element: 'uint8', scale: 1, zeroPoint: 0 } as const;
+    const model = modelOf({ ...output, shape: [4, 1, 1] }, [
+      { kind: 'conv2d', weights: [1, 2, 3, 4], weightScale: 1, kernel: [1, 1], groups: 4, output },
+    ]);
+    const products = (lanes: 'on' | 'off') => planP4(model, { lanes }).plan!.lowered.layouts[0]!.products;
+    expect([products('on'), products('off')]).toEqual([4, 4]);
+  });
+
+  test('a border that only a convolution reads leaves no field, one that a maximum reads leaves one', () => {
+    const grid = { element: 'uint8', scale: 1, zeroPoint: 0 } as const;
+    const pad: JsonLayerInput = { kind: 'pad', pads: [1, 1, 1, 1], value: 7 };
+    const weights = [1, 2, 3, 4];
+    const conv: JsonLayerInput = { kind: 'conv2d', weights, weightScale: 1, kernel: [2, 2], output: grid };
+    const fields = (layer: JsonLayerInput) => {
+      const { code } = planP4(modelOf({ ...grid, shape: [1, 2, 2] }, [pad, layer])).plan!.lowered;
+      return code.scratch.filter((f) => f.name.includes('border')).length;
+    };
+    expect([fields(conv), fields({ kind: 'maxPool', kernel: [2, 2] })]).toEqual([0, 1]);
   });
 
   test('without lanes there is one multiply-add a weight', async () => {

@@ -10,6 +10,7 @@ import { p4InfoText, parseP4Info } from '../../../src/p4runtime/index.ts';
 import { P4_DIR } from '../../../src/paths.ts';
 import { randomCnn, randomMlp } from '../../support/models.ts';
 import { exampleModel, exampleNames } from './examples.ts';
+import { layerModel } from './layer-models.ts';
 import { randomModels } from './random-models.ts';
 import { describeWith, P4C } from './tools.ts';
 
@@ -66,8 +67,9 @@ describeWith([P4C], 'p4c', () => {
   function expectEqual(theirs: Record<string, unknown>, model: Model, options: P4Options): void {
     const byId = (list: unknown) =>
       (list as { preamble: { id: number } }[]).sort((a, b) => a.preamble.id - b.preamble.id);
+    const ours = p4Info(planP4(model, options).plan!);
     const sorted = { ...theirs, tables: byId(theirs.tables), actions: byId(theirs.actions) };
-    expect(p4InfoText(sorted as never)).toBe(p4InfoText(p4Info(planP4(model, options).plan!)));
+    expect(p4InfoText(sorted as never)).toBe(p4InfoText(ours));
   }
 
   test.each(exampleNames)('compiles %s without a warning, and agrees on the P4Info', async (name) => {
@@ -79,6 +81,17 @@ describeWith([P4C], 'p4c', () => {
     const model = await exampleModel('traffic-mlp');
     expectEqual(await compile(emit(model, { weights: 'static' })), model, { weights: 'static' });
   });
+
+  test.each(['runtime', 'static'] as const)(
+    'tables by keys, and tables of 256 values: %s weights',
+    async (weights) => {
+      const options = { weights };
+      for (const kind of ['embedding', 'lut', 'below'] as const) {
+        const { model } = [...randomModels((s) => layerModel(kind, s), 1)][0]!;
+        expectEqual(await compile(emit(model, options)), model, options);
+      }
+    },
+  );
 
   test('a layer in the middle', async () => {
     const model = await exampleModel('traffic-mlp');

@@ -1,9 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { lower } from '../../../src/backends/p4/lower.ts';
 import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
 import { p4Replacement } from '../../../src/backends/p4/replacement.ts';
-import type { Model } from '../../../src/model/model.ts';
+import { weightEntries } from '../../../src/backends/p4/tables.ts';
+import type { Layer, Model } from '../../../src/model/model.ts';
+import { interpret } from '../../../src/reference/interpreter.ts';
 import { base64, modelOf } from '../../support/models.ts';
 import { exampleModel } from './examples.ts';
+import { layerModel, layerRows } from './layer-models.ts';
+import { randomModels } from './random-models.ts';
+import { simulate } from './simulate.ts';
 
 const messages = (model: Model, options: P4Options = {}) =>
   planP4(model, options).diagnostics.map((d) => `${d.place.layer ?? ''}|${d.code}|${d.message}`);
@@ -60,6 +66,65 @@ describe('what is refused, and how', () => {
   });
 });
 
+describe('layers of tables', () => {
+  const embedding = (rows: number) => ({
+    kind: 'embedding' as const,
+    name: 'keys',
+    keyBytes: 2 as const,
+    rows,
+    table: base64(new Int8Array(rows).fill(3)),
+    tableScale: 0.1,
+    output: grid,
+  });
+  const keyed = (keys: number, rows: number) => modelOf({ ...grid, shape: [2 * keys] }, [embedding(rows)]);
+
+  test('more entries than a switch is to hold, and than p4c takes as constants', () => {
+    expect(messages(keyed(4, 300))).toEqual([]);
+    expect(messages(keyed(4, 20_000))).toEqual([
+      'keys|resource-exceeded|needs 80000 entries of entries by key, v1model has 65536',
+    ]);
+    const { diagnostics } = planP4(keyed(4, 300), { weights: 'static' });
+    expect(diagnostics.map((d) => d.message)).toEqual([
+      'needs 1200 entries of entries by key, v1model has 1024',
+    ]);
+    expect(diagnostics[0]!.remedy).toContain('--weights runtime');
+    expect(messages(keyed(300, 2))).toEqual([
+      'keys|resource-exceeded|needs 300 tables of tables by key, v1model has 256',
+    ]);
+  });
+
+  test('sums that doubles do not hold', () => {
+    const requantiser = { multiplier: [1], offset: [2 ** 52 + 1], shift: 50, min: -128, max: 127 };
+    const output = { element: 'int8', scale: 0.1, zeroPoint: 0 } as const;
+    const model = modelOf({ ...grid, shape: [1] }, [
+      { kind: 'dense', name: 'far', weights: [1], requantiser, output },
+    ]);
+    // A channel that is constant needs no sum.
+    expect(messages(model)).toEqual([]);
+    const steep = { ...requantiser, multiplier: [2 ** 44] };
+    expect(
+      messages(
+        modelOf({ ...grid, shape: [1] }, [
+          { kind: 'dense', name: 'far', weights: [1], requantiser: steep, output },
+        ]),
+      ),
+    ).toEqual([
+      'far|unsupported-layer|a dense layer does not run on v1model: its sums, less the lower end of the clamp, need more than 53 bits',
+    ]);
+  });
+
+  test('a requantiser of two levels, which has no slope to tell its sides by', () => {
+    const below = { pivot: [3], offset: [0] };
+    const requantiser = { multiplier: [0], offset: [1280], shift: 8, min: 0, max: 255, below };
+    const model = modelOf({ ...grid, shape: [1] }, [
+      { kind: 'dense', name: 'step', weights: [1], requantiser, output: grid },
+    ]);
+    expect(messages(model)).toEqual([
+      'step|unsupported-layer|a dense layer does not run on v1model: a channel of its requantiser is two levels with a step between them, and no line',
+    ]);
+  });
+});
+
 describe('another version for a program that is loaded', () => {
   test('weights that fit bring entries; others are refused', async () => {
     const model = await exampleModel('digits-mlp');
@@ -75,6 +140,51 @@ describe('another version for a program that is loaded', () => {
       'its layers are not those of the model in the program',
     );
   });
+
+  test('tables are replaced with the weights: rows by keys, 256 values, second lines', () => {
+    for (const kind of ['embedding', 'lut', 'below'] as const)
+      for (const { seed, model } of randomModels((s) => layerModel(kind, s), 20)) {
+        const plan = planP4(model).plan!;
+        const other = changed(model);
+        const { install } = p4Replacement(plan, other, { modelVersion: 2, slot: 1 });
+        // The program computes the other model with what these entries hold.
+        expect(install).toHaveLength(weightEntries(plan.lowered, 1).length + 1);
+        const rows = layerRows(model, seed, 6);
+        const envelope = plan.lowered.layouts;
+        const { lowered } = lower(other, { ...plan.options, laneFloors: new Map(), envelope });
+        for (let at = 0; at < rows.length; at += plan.inputs) {
+          const row = rows.subarray(at, at + plan.inputs);
+          expect(simulate(lowered!, row), `${kind} ${seed}`).toEqual(interpret(other, row));
+        }
+      }
+  });
+
+  test('a program of one line does not take two; one of two takes one', () => {
+    const { model } = [...randomModels((s) => layerModel('below', s), 1)][0]!;
+    const single = { ...model, layers: model.layers.map(withoutBelow) };
+    const version = { modelVersion: 2, slot: 1 };
+    expect(() => p4Replacement(planP4(single).plan!, model, version)).toThrow(
+      'its requantiser has an offset of its own below a pivot, the program has none',
+    );
+    expect(p4Replacement(planP4(model).plan!, single, version).install).toHaveLength(3);
+  });
+
+  /** Other numbers of the same sizes. */
+  const changed = (model: Model): Model => ({
+    ...model,
+    layers: model.layers.map((layer) => {
+      if (layer.kind === 'embedding' || layer.kind === 'lut')
+        return { ...layer, table: layer.table.map((_, i) => layer.table[(i * 7 + 3) % layer.table.length]!) };
+      if (layer.kind !== 'dense') return layer;
+      return { ...layer, weights: layer.weights.map((w) => -w) };
+    }),
+  });
+
+  const withoutBelow = (layer: Layer): Layer => {
+    if (layer.kind !== 'dense') return layer;
+    const { below: _, ...requantiser } = layer.requantiser;
+    return { ...layer, requantiser };
+  };
 
   const eachDense = (
     model: Model,

@@ -13,6 +13,12 @@ export function simulate(lowered: Lowered, row: Uint8Array): Uint8Array {
     at += width / 8;
   }
   for (const stage of lowered.code.stages) {
+    for (const { key, keys, targets, values: rows } of stage.lookups) {
+      const row = rows[keys.findIndex((k) => BigInt(k) === evaluate(key, values))];
+      for (const [w, target] of targets.entries())
+        if (row !== undefined && target.kind === 'reference')
+          values.set(target.name, BigInt.asUintN(target.width, values.get(target.name)! + row[w]!));
+    }
     for (const p of stage.parameters) values.set(p.name, p.value);
     for (const { target, value } of stage.body) {
       if (value.width !== target.width)

@@ -5,7 +5,7 @@ import type { JsonLayerInput, JsonModelInput } from '../../../src/import/json/sc
 import type { Model } from '../../../src/model/model.ts';
 import { elementCount } from '../../../src/model/tensor.ts';
 import { describeWith, loading } from '../../support/machine.ts';
-import { modelOf, randomLinear } from '../../support/models.ts';
+import { base64, modelOf, randomLinear, rowsOf } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';
 import { compareXdp } from '../../support/xdp.ts';
 
@@ -33,17 +33,36 @@ const conv = (
 const dense = (taps: number, outs: number, more: object = {}): JsonLayerInput => ({
   kind: 'dense',
   ...randomLinear(r, taps, outs, s8),
+  ...('weights' in more && { weightBits: 8 as const }),
   output: s8,
   rounding: 'onnx',
   ...more,
 });
 
 async function agree(model: Model, options: XdpOptions = {}): Promise<void> {
-  const rows = randomRows(random(1), 24, elementCount(model.input.shape));
+  const rows = rowsOf(random(1), model, 24);
   const result = await compareXdp(model, { mtu: 4000, ...options }, rows);
   expect(result).toMatchObject({ mismatches: 0 });
   expect(result.foretold).toBeGreaterThanOrEqual(result.verified);
 }
+
+/** A table of random entries. */
+const embedding = (
+  rows: number,
+  width: number,
+  more: Partial<Extract<JsonLayerInput, { kind: 'embedding' }>> = {},
+): JsonLayerInput => ({
+  kind: 'embedding',
+  rows,
+  table: base64(Int8Array.from({ length: rows * width }, () => r.int(-128, 127))),
+  tableScale: 0.02,
+  output: s8,
+  ...more,
+});
+
+const keys = (count: number): Input => ({ element: 'uint8', scale: 1, zeroPoint: 0, shape: [count] });
+
+const tableOf = (q: (x: number) => number): number[] => Array.from({ length: 256 }, (_, x) => q(x));
 
 const cases: readonly [title: string, input: Input, layers: () => JsonLayerInput[]][] = [
   ['one neuron of one input', { ...u8, shape: [1] }, () => [dense(1, 1)]],
@@ -146,6 +165,104 @@ const cases: readonly [title: string, input: Input, layers: () => JsonLayerInput
       { kind: 'add', inputs: ['pf', 'bf'], output: s8 },
     ],
   ],
+  [
+    'average pool that does not count padding',
+    { ...s8, shape: [3, 5, 6] },
+    () => [{ kind: 'averagePool', kernel: [3, 3], strides: [2, 1], pads: [1, 1, 1, 2], output: u8 }],
+  ],
+  [
+    'a value that two readers pad with different elements',
+    { ...s8, shape: [2, 5, 5] },
+    () => [
+      { kind: 'requantise', name: 'x', output: { ...s8, scale: 0.07 } },
+      { kind: 'maxPool', name: 'most', input: 'x', kernel: [3, 3], strides: [1, 1], pads: [1, 1, 1, 1] },
+      conv(2, 2, [3, 3], { name: 'c', input: 'x', pads: [1, 1, 1, 1] }),
+      { kind: 'add', inputs: ['most', 'c'], output: u8 },
+    ],
+  ],
+  [
+    'an input that two readers pad with different elements',
+    { ...u8, shape: [2, 5, 4] },
+    () => [
+      conv(2, 2, [3, 3], { name: 'c', input: 'input', pads: [1, 1, 1, 1], output: u8 }),
+      { kind: 'maxPool', name: 'most', input: 'input', kernel: [3, 3], strides: [1, 1], pads: [1, 1, 1, 1] },
+      { kind: 'add', inputs: ['most', 'c'], output: s8 },
+    ],
+  ],
+  ['depthwise convolution', { ...u8, shape: [5, 6, 6] }, () => [conv(1, 5, [3, 3], { groups: 5 })]],
+  [
+    'depthwise convolution of two outputs a channel, strides and pads',
+    { ...s8, shape: [3, 7, 5] },
+    () => [conv(1, 6, [3, 2], { groups: 3, strides: [2, 1], pads: [1, 1, 1, 0] })],
+  ],
+  [
+    'convolution in groups whose last word is not full',
+    { ...u8, shape: [4, 5, 5] },
+    () => [conv(2, 14, [2, 2], { groups: 2, pads: [0, 1, 1, 0] }), conv(7, 4, [1, 3], { groups: 2 })],
+  ],
+  [
+    'convolution over a sequence, in groups',
+    { ...u8, shape: [4, 9] },
+    () => {
+      const { kernel: _, ...layer } = conv(2, 6, [1, 3]) as Extract<JsonLayerInput, { kind: 'conv2d' }>;
+      return [{ ...layer, kind: 'conv1d', kernel: 3, pads: [1, 1], groups: 2, strides: undefined } as never];
+    },
+  ],
+  [
+    'a table of a vector, an image, an image with a border',
+    { ...s8, shape: [2, 4, 4] },
+    () => [
+      { kind: 'lut', output: u8, table: tableOf((x) => (x * 7) & 0xff) },
+      conv(2, 3, [3, 3], { pads: [1, 1, 1, 1] }),
+      { kind: 'lut', output: s8, table: tableOf((x) => ((x * 11) & 0xff) - 128) },
+      conv(3, 2, [3, 3], { pads: [1, 0, 0, 1] }),
+      dense(18, 7),
+      { kind: 'lut', output: u8, function: 'sigmoid' },
+    ],
+  ],
+  [
+    'pads around an image, behind and in front of borders',
+    { ...u8, shape: [2, 3, 4] },
+    () => [
+      { kind: 'pad', pads: [1, 0, 2, 3], value: 200 },
+      conv(2, 3, [2, 2], { pads: [1, 1, 1, 1] }),
+      { kind: 'pad', pads: [0, 2, 1, 0] },
+      { kind: 'pad', pads: [1, 1, 1, 1], value: 5 },
+      conv(3, 2, [3, 3], { pads: [1, 1, 1, 1] }),
+    ],
+  ],
+  [
+    'transpositions: of images, between borders, of views',
+    { ...s8, shape: [2, 3, 4] },
+    () => [
+      { kind: 'transpose', axes: [2, 0, 1] },
+      conv(4, 6, [2, 2], { pads: [1, 1, 0, 0] }),
+      { kind: 'reshape', shape: [4, 3, 3] },
+      { kind: 'transpose', axes: [1, 0, 2] },
+      conv(3, 2, [3, 3], { pads: [1, 1, 1, 1] }),
+      { kind: 'reshape', shape: [3, 2, 2, 2] },
+      { kind: 'transpose', axes: [3, 1, 0, 2] },
+    ],
+  ],
+  ['keys of one byte, all known', keys(6), () => [embedding(256, 3)]],
+  ['keys of one byte, some unknown', keys(5), () => [embedding(100, 9)]],
+  ['bags of keys of two bytes', keys(24), () => [embedding(777, 5, { keyBytes: 2, bag: 4 }), dense(15, 4)]],
+  ['bags of keys of four bytes', keys(24), () => [embedding(70_000, 6, { keyBytes: 4, bag: 3 })]],
+  ['a table of one row', keys(3), () => [embedding(1, 4, { bag: 3 })]],
+  [
+    'entries of nine bits',
+    keys(4),
+    () => [embedding(9, 2, { bag: 2, tableZeroPoint: 100, tableScale: 0.01 })],
+  ],
+  [
+    'keys in an image, embedded into an image with a border',
+    { ...keys(1), shape: [2, 3, 2] },
+    () => [
+      embedding(200, 4, { bag: 3 }),
+      { kind: 'reshape', shape: [2, 4, 2] },
+      conv(2, 3, [3, 3], { pads: [1, 1, 1, 1] }),
+    ],
+  ],
   ['a verdict over channels of an image', { ...s8, shape: [3, 2, 4] }, () => [{ kind: 'argmax' }]],
   ['a verdict over one element', { ...u8, shape: [1] }, () => [{ kind: 'argmax' }]],
   ['a verdict over 256 elements', { ...u8, shape: [256] }, () => [{ kind: 'argmax' }]],
@@ -241,6 +358,21 @@ const extremes: readonly [title: string, () => Model][] = [
       ),
   ],
   [
+    'large layers behind a ReLU, which pass over zeros',
+    () => {
+      const positive = { element: 'int8', scale: 0.05, zeroPoint: -128 } as const;
+      const layers = [
+        dense(40, 144, { output: positive }),
+        dense(144, 100, { output: positive, rounding: 'tflite' }),
+        dense(100, 241),
+      ];
+      const model = modelOf({ ...s8, shape: [40] }, layers);
+      const plans = planXdp(model).plan!.layers;
+      expect(plans.map((p) => p.kind === 'matrix' && p.byInput)).toEqual([false, true, true]);
+      return model;
+    },
+  ],
+  [
     'conv 3x3 of 32 channels',
     () => modelOf({ ...s8, shape: [8, 6, 6] }, [conv(8, 32, [3, 3]), conv(32, 16, [3, 3])]),
   ],
@@ -264,13 +396,95 @@ describe('refusals of the plan', () => {
       'needs 256 layers of the cursor of packets, xdp has 255',
     ]);
   });
+});
 
-  it('rounding half away from zero that is no one line', () => {
-    const model = modelOf({ ...s8, shape: [2] }, [
-      dense(2, 2, { weights: [1, 2, 3, 4], weightZeroPoint: 0, weightScale: 0.137, rounding: 'tflite' }),
-    ]);
-    const twoLines = model.layers.some((l) => 'requantiser' in l && l.requantiser.below !== undefined);
-    expect(refusals(model)).toHaveLength(twoLines ? 1 : 0);
+/** Scales at which half away from zero is no one line: 1/2^n, where many accumulators are halves. */
+const halves: readonly [title: string, input: Input, layers: () => JsonLayerInput[]][] = [
+  [
+    'in words of lanes',
+    { ...s8, shape: [9] },
+    () => [dense(9, 14, { weightScale: 0.25, output: { ...s8, scale: 0.1 }, rounding: 'tflite' })],
+  ],
+  [
+    'in one lane a word',
+    { ...s8, shape: [4] },
+    () => [
+      dense(4, 5, {
+        weightScale: 0.25,
+        bias: [2 ** 29, -(2 ** 29), 0, 3, 1],
+        output: { ...s8, scale: 0.1 },
+        rounding: 'tflite',
+      }),
+    ],
+  ],
+  [
+    'in convolutions and groups',
+    { ...s8, shape: [2, 5, 5] },
+    () => [
+      conv(2, 4, [3, 3], { weightScale: 0.25, output: { ...s8, scale: 0.4 }, rounding: 'tflite' }),
+      conv(1, 4, [2, 2], {
+        groups: 4,
+        weightScale: 0.125,
+        output: { ...s8, scale: 0.8 },
+        rounding: 'tflite',
+      }),
+    ],
+  ],
+  [
+    'in layers without weights',
+    { ...s8, shape: [2, 5, 5] },
+    () => [
+      { kind: 'requantise', output: { ...s8, scale: 0.1 }, rounding: 'tflite' },
+      {
+        kind: 'averagePool',
+        kernel: [2, 2],
+        strides: [1, 1],
+        pads: [1, 1, 0, 0],
+        output: { ...s8, scale: 0.1 },
+        rounding: 'tflite',
+      },
+    ],
+  ],
+  [
+    'in sums of a bag',
+    keys(8),
+    () => [
+      embedding(256, 5, { bag: 2, tableScale: 0.0125, output: { ...s8, scale: 0.05 }, rounding: 'tflite' }),
+    ],
+  ],
+];
+
+describeWith(loading, 'rounding half away from zero in the kernel', () => {
+  it.each(halves)('%s', async (title, input, layers) => {
+    const model = modelOf(input, layers(), title);
+    expect(model.layers.some((l) => 'requantiser' in l && l.requantiser.below !== undefined)).toBe(true);
+    for (const options of [{}, { lanes: 'off' }, { weights: 'static' }] as const) await agree(model, options);
+  });
+});
+
+describeWith(loading, 'weights of four bits in the kernel', () => {
+  /** Any weights of so many bits; numbers of their own, so that other cases do not change the lanes. */
+  const layersOf = (bits: 4 | 8): Model => {
+    const own = random(3);
+    const [lo, hi] = bits === 4 ? [-8, 7] : [-128, 127];
+    const layer = (taps: number, outs: number): JsonLayerInput => ({
+      kind: 'dense',
+      weights: Array.from({ length: outs * taps }, () => own.int(lo, hi)),
+      weightBits: bits,
+      weightScale: bits === 4 ? 0.08 : 0.005,
+      output: s8,
+    });
+    return modelOf({ ...u8, shape: [32] }, [layer(32, 64), layer(64, 21), layer(21, 30)]);
+  };
+  const lanesOf = (model: Model) =>
+    planXdp(model).plan!.layers.map((p) => (p.kind === 'matrix' ? p.lanes!.lanes : 0));
+
+  it('share a word by more than those of eight bits', async () => {
+    const [narrow, wide] = [lanesOf(layersOf(4)), lanesOf(layersOf(8))];
+    expect(narrow[0]).toBe(4);
+    expect(wide[0]).toBe(3);
+    expect(narrow.every((lanes, i) => lanes >= wide[i]!)).toBe(true);
+    await agree(layersOf(4));
   });
 });
 

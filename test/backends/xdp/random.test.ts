@@ -1,9 +1,8 @@
 import { expect, it } from 'vitest';
 import type { XdpOptions } from '../../../src/backends/xdp/plan.ts';
-import { elementCount } from '../../../src/model/tensor.ts';
 import { describeWith, loading } from '../../support/machine.ts';
-import { randomCnn, randomMlp } from '../../support/models.ts';
-import { random, randomRows } from '../../support/random.ts';
+import { randomCnn, randomMixed, randomMlp, rowsOf } from '../../support/models.ts';
+import { random } from '../../support/random.ts';
 import { type Comparison, compareXdp, inParallel } from '../../support/xdp.ts';
 
 /** Rows of each model; every third is of extremes. */
@@ -23,7 +22,7 @@ const jobs = (make: Job['make'], from: number, count: number, options: XdpOption
 
 async function run({ make, seed, options }: Job): Promise<Comparison & { readonly name: string }> {
   const model = make(seed);
-  const rows = randomRows(random(seed ^ 0x5eed), ROWS, elementCount(model.input.shape));
+  const rows = rowsOf(random(seed ^ 0x5eed), model, ROWS);
   return { name: `${model.name} ${JSON.stringify(options)}`, ...(await compareXdp(model, options, rows)) };
 }
 
@@ -62,6 +61,17 @@ describeWith(loading, 'random models in the kernel give the integers of the refe
         ...jobs(randomCnn, 0, 36, { mtu: 4000 }),
         ...jobs(randomCnn, 100, 6, { mtu: 4000, lanes: 'off' }),
         ...jobs(randomCnn, 110, 4, { mtu: 4000, weights: 'static' }),
+      ]),
+    PATIENT,
+  );
+
+  it(
+    'groups, tables, pads, transpositions, embeddings, divisors by position',
+    () =>
+      agree([
+        ...jobs(randomMixed, 0, 60, { mtu: 9000 }),
+        ...jobs(randomMixed, 100, 8, { mtu: 9000, lanes: 'off' }),
+        ...jobs(randomMixed, 110, 8, { mtu: 9000, weights: 'static' }),
       ]),
     PATIENT,
   );

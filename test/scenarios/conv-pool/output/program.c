@@ -21,6 +21,7 @@
 #define INTRANSIT_OUTPUTS 2
 #define INTRANSIT_SCRATCH_BYTES 96
 #define INTRANSIT_RESULT_AT 88
+#define INTRANSIT_VERDICT 1
 
 #include "intransit_xdp.h"
 #include "intransit_lanes.h"
@@ -46,7 +47,7 @@ struct {
 	__type(value, struct intransit_weights);
 } weights SEC(".maps");
 
-/* conv: conv2d, 9 taps, 2 outputs; 4 lanes of 16 bits, 1 words */
+/* conv: conv2d, 9 taps, 2 outputs; 2 lanes of 32 bits, 1 words */
 static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intransit_weights *w)
 {
 #pragma clang loop unroll(disable)
@@ -66,16 +67,16 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 		__u64 a0 = start[0];
 
 #pragma clang loop unroll(full)
-		for (int r = 0; r < 3; r++)
+		for (int s = 0; s < 3; s++)
 #pragma clang loop unroll(full)
 		for (int t = 0; t < 3; t++) {
-			__u64 v = in[r * 6 + t];
-			a0 += v * k[(r * 3 + t) * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
+			__u64 v = in[s * 6 + t];
+			a0 += v * k[(s * 3 + t) * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
 		}
 
-		a0 = intransit_clamp_lanes(a0, top[0], 15, 0x1000100010001ULL);
-		out[0] = (intransit_lane(a0, 0, 15) * multiplier[0] + offset[0]) >> 40;
-		out[1] = (intransit_lane(a0, 16, 15) * multiplier[1] + offset[1]) >> 40;
+		a0 = intransit_clamp_lanes(a0, top[0], 31, 0x100000001ULL);
+		out[0] = (intransit_lane(a0, 0, 31) * multiplier[0] + offset[0]) >> 40;
+		out[1] = (intransit_lane(a0, 32, 32) * multiplier[1] + offset[1]) >> 40;
 	}
 	}
 }
@@ -102,7 +103,7 @@ static __always_inline void layer1(const __u8 *from0, __u8 *to, const struct int
 	}
 }
 
-/* fc: dense, 8 taps, 2 outputs; 4 lanes of 16 bits, 1 words */
+/* fc: dense, 8 taps, 2 outputs; 2 lanes of 32 bits, 1 words */
 static __always_inline void layer2(const __u8 *from, __u8 *to, const struct intransit_weights *w)
 {
 	{
@@ -117,9 +118,9 @@ static __always_inline void layer2(const __u8 *from, __u8 *to, const struct intr
 			a0 += v * k[t * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
 		}
 
-		a0 = intransit_clamp_lanes(a0, top[0], 15, 0x1000100010001ULL);
-		to[0] = (intransit_lane(a0, 0, 15) * multiplier[0] + offset[0]) >> 40;
-		to[1] = (intransit_lane(a0, 16, 15) * multiplier[1] + offset[1]) >> 40;
+		a0 = intransit_clamp_lanes(a0, top[0], 31, 0x100000001ULL);
+		to[0] = (intransit_lane(a0, 0, 31) * multiplier[0] + offset[0]) >> 40;
+		to[1] = (intransit_lane(a0, 32, 32) * multiplier[1] + offset[1]) >> 40;
 	}
 }
 
@@ -170,17 +171,17 @@ int intransit(struct xdp_md *ctx)
 {
 	struct intransit_packet *packet = (void *)(long)ctx->data;
 	struct intransit_scratch *s;
-	enum intransit_verdict verdict;
-	__u32 slot = 0, zero = 0;
+	__u32 verdict, zero = 0;
+	__u64 held = 0;
 
-	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &slot);
+	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &held);
 	if (verdict != INTRANSIT_COMPUTED)
-		return intransit_pass(verdict);
+		return intransit_pass(ctx, verdict);
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
-	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, slot))
-		return intransit_pass(INTRANSIT_FAILED);
-	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, slot);
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, (__u8)(held >> 32)))
+		return intransit_pass(ctx, INTRANSIT_FAILED);
+	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, held);
 }
 #else
 /* The layers alone, on the same bytes of the packet: what the benchmark times. */

@@ -20,6 +20,7 @@
 #define INTRANSIT_OUTPUTS 2
 #define INTRANSIT_SCRATCH_BYTES 32
 #define INTRANSIT_RESULT_AT 24
+#define INTRANSIT_VERDICT 1
 
 #include "intransit_xdp.h"
 #include "intransit_lanes.h"
@@ -37,7 +38,7 @@ struct intransit_weights {
 	__u64 layer1_offset[3] __attribute__((aligned(8))); /* likewise */
 };
 
-static const struct intransit_weights weights = {
+static const struct intransit_weights weights SEC(".rodata") = {
 	.layer0_start = {
 		0x3ffe75fff3afff9dULL, 0x3ffe75fff3afff9dULL, 0xfff9dULL,
 	},
@@ -157,17 +158,17 @@ int intransit(struct xdp_md *ctx)
 {
 	struct intransit_packet *packet = (void *)(long)ctx->data;
 	struct intransit_scratch *s;
-	enum intransit_verdict verdict;
-	__u32 slot = 0, zero = 0;
+	__u32 verdict, zero = 0;
+	__u64 held = 0;
 
-	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &slot);
+	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &held);
 	if (verdict != INTRANSIT_COMPUTED)
-		return intransit_pass(verdict);
+		return intransit_pass(ctx, verdict);
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
-	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, slot))
-		return intransit_pass(INTRANSIT_FAILED);
-	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, slot);
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, (__u8)(held >> 32)))
+		return intransit_pass(ctx, INTRANSIT_FAILED);
+	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, held);
 }
 #else
 /* The layers alone, on the same bytes of the packet: what the benchmark times. */

@@ -48,7 +48,7 @@ struct {
 	__type(value, struct intransit_weights);
 } weights SEC(".maps");
 
-/* conv: conv2d, 18 taps, 2 outputs; 3 lanes of 21 bits, 1 words */
+/* conv: conv2d, 18 taps, 2 outputs; 2 lanes of 32 bits, 1 words */
 static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intransit_weights *w)
 {
 #pragma clang loop unroll(disable)
@@ -68,16 +68,16 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 		__u64 a0 = start[0];
 
 #pragma clang loop unroll(full)
-		for (int r = 0; r < 3; r++)
+		for (int s = 0; s < 3; s++)
 #pragma clang loop unroll(full)
 		for (int t = 0; t < 6; t++) {
-			__u64 v = in[r * 12 + t];
-			a0 += v * k[(r * 6 + t) * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
+			__u64 v = in[s * 12 + t];
+			a0 += v * k[(s * 6 + t) * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
 		}
 
-		a0 = intransit_clamp_lanes(a0, top[0], 20, 0x40000200001ULL);
-		out[0] = (intransit_lane(a0, 0, 20) * multiplier[0] + offset[0]) >> 40;
-		out[1] = (intransit_lane(a0, 21, 20) * multiplier[1] + offset[1]) >> 40;
+		a0 = intransit_clamp_lanes(a0, top[0], 31, 0x100000001ULL);
+		out[0] = (intransit_lane(a0, 0, 31) * multiplier[0] + offset[0]) >> 40;
+		out[1] = (intransit_lane(a0, 32, 32) * multiplier[1] + offset[1]) >> 40;
 	}
 	}
 }
@@ -179,17 +179,17 @@ int intransit(struct xdp_md *ctx)
 {
 	struct intransit_packet *packet = (void *)(long)ctx->data;
 	struct intransit_scratch *s;
-	enum intransit_verdict verdict;
-	__u32 slot = 0, zero = 0;
+	__u32 verdict, zero = 0;
+	__u64 held = 0;
 
-	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &slot);
+	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &held);
 	if (verdict != INTRANSIT_COMPUTED)
-		return intransit_pass(verdict);
+		return intransit_pass(ctx, verdict);
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
-	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, slot))
-		return intransit_pass(INTRANSIT_FAILED);
-	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, slot);
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, (__u8)(held >> 32)))
+		return intransit_pass(ctx, INTRANSIT_FAILED);
+	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, held);
 }
 #else
 /* The layers alone, on the same bytes of the packet: what the benchmark times. */

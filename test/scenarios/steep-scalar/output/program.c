@@ -37,7 +37,7 @@ struct {
 	__type(value, struct intransit_weights);
 } weights SEC(".maps");
 
-/* layer0: dense, 2 taps, 2 outputs; 4 lanes of 16 bits, 1 words */
+/* layer0: dense, 2 taps, 2 outputs; 2 lanes of 32 bits, 1 words */
 static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intransit_weights *w)
 {
 	{
@@ -51,8 +51,8 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 			a0 += v * k[t * 1 + 0]; asm volatile("" : "+r"(a0) : : "memory");
 		}
 
-		to[0] = intransit_clamp((__s64)(intransit_lane(a0, 0, 16) * multiplier[0] + offset[0]) >> 0, -128, 127) - -128;
-		to[1] = intransit_clamp((__s64)(intransit_lane(a0, 16, 16) * multiplier[1] + offset[1]) >> 0, -128, 127) - -128;
+		to[0] = intransit_clamp((__s64)(intransit_lane(a0, 0, 32) * multiplier[0] + offset[0]) >> 0, -128, 127) - -128;
+		to[1] = intransit_clamp((__s64)(intransit_lane(a0, 32, 32) * multiplier[1] + offset[1]) >> 0, -128, 127) - -128;
 	}
 }
 
@@ -72,17 +72,17 @@ int intransit(struct xdp_md *ctx)
 {
 	struct intransit_packet *packet = (void *)(long)ctx->data;
 	struct intransit_scratch *s;
-	enum intransit_verdict verdict;
-	__u32 slot = 0, zero = 0;
+	__u32 verdict, zero = 0;
+	__u64 held = 0;
 
-	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &slot);
+	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &held);
 	if (verdict != INTRANSIT_COMPUTED)
-		return intransit_pass(verdict);
+		return intransit_pass(ctx, verdict);
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
-	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, slot))
-		return intransit_pass(INTRANSIT_FAILED);
-	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, slot);
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, (__u8)(held >> 32)))
+		return intransit_pass(ctx, INTRANSIT_FAILED);
+	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, held);
 }
 #else
 /* The layers alone, on the same bytes of the packet: what the benchmark times. */

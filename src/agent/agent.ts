@@ -1,0 +1,175 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { BpfError, lockFile } from '../bpf/index.ts';
+import { refuse } from '../diagnostics/index.ts';
+import { P4RuntimeServer, type P4RuntimeServerOptions } from '../p4runtime/index.ts';
+import type { DeviceEvent } from '../p4runtime/server/device-server.ts';
+import type { PortState } from './interfaces.ts';
+import { removeDataPlane, XdpP4Device, type XdpP4DeviceOptions } from './xdp-p4-device.ts';
+
+const LOCKS = '/run/intransit';
+const STATES = '/var/lib/intransit';
+
+export interface AgentOptions extends Omit<XdpP4DeviceOptions, 'stateFolder'> {
+  readonly deviceId: bigint;
+  readonly listen: P4RuntimeServerOptions;
+  /** Default `/var/lib/intransit/NAME`. */
+  readonly stateFolder?: string;
+  /** Begin with nothing, whatever ran before. */
+  readonly fresh?: boolean;
+}
+
+export interface Agent {
+  readonly address: string;
+  /** Whether it goes on from an earlier process. */
+  readonly restored: boolean;
+  ports(): readonly PortState[];
+  /** The data plane goes on. */
+  close(): Promise<void>;
+  /** Takes the data plane away too. */
+  remove(): Promise<void>;
+}
+
+export const defaultStateFolder = (name: string): string => join(STATES, name);
+
+/**
+ * Starts the P4Runtime server of this host.
+ * @throws BpfError; DiagnosticError `agent` where the name or the address is taken, or the kept state is of no use
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { name, log = () => {} } = options;
+  const stateFolder = options.stateFolder ?? defaultStateFolder(name);
+  const unlock = lockName(name);
+  let device: XdpP4Device | undefined;
+  const server = new P4RuntimeServer();
+  try {
+    if (options.fresh) discard(name, stateFolder);
+    device = new XdpP4Device({ ...options, stateFolder });
+    await restore(server, device, { ...options, stateFolder, log });
+    const restored = device.isRunning;
+    const address = await listen(server, options.listen);
+    const running = device;
+    let closed = false;
+    const end = async (how: () => Promise<void>) => {
+      if (closed) return;
+      closed = true;
+      await server.close();
+      await how();
+      unlock();
+    };
+    return {
+      address,
+      restored,
+      ports: () => running.ports(),
+      close: () => end(() => running.close()),
+      remove: () => end(() => running.detach()),
+    };
+  } catch (error) {
+    await server.close();
+    await device?.close();
+    unlock();
+    throw error;
+  }
+}
+
+/**
+ * Takes away what an agent of that name has left: program, pins and state.
+ * @returns whether there was anything @throws DiagnosticError `agent` where it still runs
+ */
+export function removeAgent(name: string, stateFolder = defaultStateFolder(name)): boolean {
+  const unlock = lockName(name);
+  try {
+    return discard(name, stateFolder);
+  } finally {
+    unlock();
+  }
+}
+
+function discard(name: string, stateFolder: string): boolean {
+  const had = removeDataPlane(name);
+  const kept = existsSync(join(stateFolder, 'agent.json'));
+  if (kept) rmSync(stateFolder, { recursive: true, force: true });
+  return had || kept;
+}
+
+function lockName(name: string): () => void {
+  if (process.getuid?.() !== 0) refuse('needs-root', { what: 'running an agent' });
+  mkdirSync(LOCKS, { recursive: true });
+  const path = join(LOCKS, `${name}.lock`);
+  const unlock = lockFile(path);
+  if (unlock !== undefined) {
+    writeFileSync(path, `${process.pid}\n`);
+    return unlock;
+  }
+  const pid = readFileSync(path, 'utf8').trim();
+  return refuse('agent', {
+    reason: `an agent named ${name} runs already (process ${pid})`,
+    remedy: 'stop it first, or choose another --name',
+  });
+}
+
+/** @throws DiagnosticError `agent` where the state is damaged, or was made for other tables than this version's */
+async function restore(
+  server: P4RuntimeServer,
+  device: XdpP4Device,
+  { deviceId, stateFolder, log }: AgentOptions & { readonly stateFolder: string; log(text: string): void },
+): Promise<void> {
+  const onEvent = (event: DeviceEvent): void => {
+    const text = eventText(event);
+    if (text !== undefined) log(text);
+  };
+  try {
+    await server.addDevice(device, { deviceId, onEvent });
+  } catch (error) {
+    if (error instanceof BpfError) throw error;
+    refuse('agent', {
+      reason: `the state in ${stateFolder} is of no use: ${error instanceof Error ? error.message : error}`,
+      remedy: 'start with --fresh, and let the controller push its pipeline again',
+    });
+  }
+}
+
+async function listen(server: P4RuntimeServer, options: P4RuntimeServerOptions): Promise<string> {
+  await removeStaleSocket(options.address);
+  try {
+    return await server.listen(options);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return refuse('agent', {
+      reason: `cannot listen at ${options.address}: ${reason}`,
+      remedy: 'choose another --listen, or stop what has it (ss -ltnp shows it)',
+    });
+  }
+}
+
+/** A socket file outlives a process that was killed; nobody answers there then. */
+async function removeStaleSocket(address: string): Promise<void> {
+  if (!address.startsWith('unix:')) return;
+  const path = address.slice('unix:'.length);
+  if (!existsSync(path) || !statSync(path).isSocket()) return;
+  const answered = await new Promise<boolean>((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+  if (!answered) unlinkSync(path);
+}
+
+/** One line of the log; undefined for what is not worth one. */
+function eventText(event: DeviceEvent): string | undefined {
+  switch (event.kind) {
+    case 'primary': {
+      const role = event.role === '' ? '' : ` of role ${event.role}`;
+      return event.electionId === undefined
+        ? `no primary${role}`
+        : `primary${role}: election id ${event.electionId}`;
+    }
+    case 'pipeline':
+      return `pipeline: ${event.action}, cookie 0x${(event.cookie ?? 0n).toString(16)}`;
+    case 'write':
+      return event.failed === 0 ? undefined : `write: ${event.failed} of ${event.updates} updates refused`;
+  }
+}

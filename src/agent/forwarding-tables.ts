@@ -1,0 +1,140 @@
+import { ipv4Lpm, modelIds, ports, steer, zones } from '../backends/common/table-model.ts';
+import type { BpfMap } from '../bpf/index.ts';
+import type { PortState } from './interfaces.ts';
+import type { LoadedProgram, MapName } from './loaded-program.ts';
+import type { PlainEntry } from './table-entry.ts';
+import { NO_WAY, wayOf } from './ways.ts';
+
+const u32 = (value: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+};
+
+const YES = u32(1);
+const NO = u32(0);
+
+interface Element {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** What a map should hold, by key in hexadecimal. */
+type Image = Map<string, Element>;
+
+/** Tables that are maps of their own: model ids, zones, ways. */
+export class ForwardingTables {
+  readonly #program: LoadedProgram;
+  readonly #inside: <T>(run: () => T) => T;
+  readonly #images: ReadonlyMap<MapName, Image> = new Map(
+    (['model_ids', 'zones', 'steer', 'ipv4_lpm'] as const).map((name) => [name, new Map()]),
+  );
+  /** What the table `ports` says, by ingress port. */
+  readonly #ports = new Map<number, Buffer>();
+  #interfaces: readonly PortState[] = [];
+
+  /** @param inside runs a function where the interfaces are */
+  constructor(program: LoadedProgram, inside: <T>(run: () => T) => T) {
+    this.#program = program;
+    this.#inside = inside;
+  }
+
+  static has(tableId: number): boolean {
+    return tableId === ports.id || MAP_OF.has(tableId);
+  }
+
+  /** Sets or removes an entry. @param live false keeps it for `fill` */
+  set(entry: PlainEntry, present: boolean, live: boolean): void {
+    if (entry.tableId === ports.id) {
+      const port = entry.key(0).value;
+      if (present) this.#ports.set(port, wayOf(entry));
+      else this.#ports.delete(port);
+      if (live) this.setInterfaces(this.#interfaces);
+      return;
+    }
+    const { map, element } = MAP_OF.get(entry.tableId)!;
+    const { key, value } = element(entry, present);
+    const image = this.#images.get(map)!;
+    // First the kernel, which may refuse.
+    if (live) put(this.#program.map(map), key, present ? value : undefined);
+    if (present) image.set(key.toString('hex'), { key, value });
+    else image.delete(key.toString('hex'));
+  }
+
+  /** Brings all maps in line; what is right is left alone. */
+  fill(interfaces: readonly PortState[]): void {
+    for (const [name, image] of this.#images) bringInLine(this.#program.map(name), image);
+    this.setInterfaces(interfaces);
+  }
+
+  /** Tells the program which interface is which port. */
+  setInterfaces(interfaces: readonly PortState[]): void {
+    this.#interfaces = interfaces;
+    const present = interfaces.filter((i) => i.ifindex !== 0);
+    const ways: Image = new Map();
+    const devices: Image = new Map();
+    for (const { ifindex, port } of present) {
+      const key = u32(ifindex);
+      ways.set(key.toString('hex'), { key, value: this.#ports.get(port) ?? NO_WAY });
+      devices.set(u32(port).toString('hex'), { key: u32(port), value: key });
+    }
+    this.#inside(() => bringInLine(this.#program.map('tx'), devices));
+    bringInLine(this.#program.map('ports'), ways);
+  }
+}
+
+interface TableMap {
+  readonly map: MapName;
+  readonly element: (entry: PlainEntry, present: boolean) => Element;
+}
+
+const MAP_OF: ReadonlyMap<number, TableMap> = new Map<number, TableMap>([
+  [modelIds.id, { map: 'model_ids', element: (e) => ({ key: u32(e.key(0).value), value: YES }) }],
+  [zones.id, { map: 'zones', element: (e) => ({ key: u32(e.key(0).value), value: YES }) }],
+  [
+    steer.id,
+    {
+      map: 'steer',
+      element(e, present) {
+        const key = Buffer.alloc(4);
+        key.writeUInt16LE(e.key(0).value);
+        key.writeUInt8(e.key(1).value, 2);
+        return { key, value: present ? wayOf(e) : NO_WAY };
+      },
+    },
+  ],
+  [
+    ipv4Lpm.id,
+    {
+      map: 'ipv4_lpm',
+      element(e, present) {
+        const { value, prefix } = e.key(0);
+        const key = Buffer.alloc(8);
+        key.writeUInt32LE(prefix);
+        key.writeUInt32BE(value, 4);
+        return { key, value: present ? wayOf(e) : NO_WAY };
+      },
+    },
+  ],
+]);
+
+/** Kernel's numbers of types whose elements are all there, all the time: zero is absent. */
+const ARRAY = 2;
+
+function put(map: BpfMap, key: Buffer, value: Buffer | undefined): void {
+  if (value !== undefined) map.update(key, value);
+  else if (map.info.type === ARRAY) map.update(key, NO);
+  else map.delete(key);
+}
+
+function bringInLine(map: BpfMap, image: Image): void {
+  const isArray = map.info.type === ARRAY;
+  for (const key of [...map.keys()]) {
+    if (image.has(key.toString('hex'))) continue;
+    // A device map lists all its keys, whether there is something or not.
+    const old = map.lookup(key);
+    if (old === undefined || (isArray && old.equals(NO))) continue;
+    put(map, key, undefined);
+  }
+  for (const { key, value } of image.values()) if (!map.lookup(key)?.equals(value)) map.update(key, value);
+}

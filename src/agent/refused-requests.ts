@@ -1,0 +1,46 @@
+import { refusedRequests } from '../backends/common/table-model.ts';
+import { type BpfMap, RingBuffer } from '../bpf/index.ts';
+import { canonicalBytes, type Init } from '../p4runtime/index.ts';
+
+const POLL_MS = 50;
+
+/** The digest of refused requests: what a program puts into its ring buffer while it is told to. */
+export class RefusedRequests implements Disposable {
+  readonly #ring: RingBuffer;
+  readonly #timer: NodeJS.Timeout;
+  #fresh = true;
+
+  constructor(map: BpfMap, tell: (data: Init<'P4Data'>) => void) {
+    this.#ring = new RingBuffer(map, (record) => {
+      if (!this.#fresh) tell(refusalData(record));
+    });
+    // What was left from before is nobody's news.
+    this.#ring.consume();
+    this.#fresh = false;
+    this.#timer = setInterval(() => this.#ring.consume(), POLL_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#ring.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** `struct intransit_refusal` as the digest's data, in the order of its fields. */
+function refusalData(record: Buffer): Init<'P4Data'> {
+  const values: Readonly<Record<string, number>> = {
+    verdict: record.readUInt8(0),
+    next_layer: record.readUInt8(1),
+    trust_zone: record.readUInt8(2),
+    model_id: record.readUInt16LE(4),
+    model_version: record.readUInt16LE(6),
+    source: record.readUInt32LE(8),
+  };
+  const members = refusedRequests.fields.map(({ name }) => ({ bitstring: canonicalBytes(values[name]!) }));
+  return { struct: { members } };
+}

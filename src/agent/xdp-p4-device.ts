@@ -1,0 +1,418 @@
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import { models, refusedRequests, verdictCounter, weightsTable } from '../backends/common/table-model.ts';
+import { type DeviceConfig, decodeDeviceConfig } from '../backends/xdp/device-config.ts';
+import { xdpP4InfoOf } from '../backends/xdp/p4info.ts';
+import { BpfError, ensureBpffs, KernelCallError, type XdpMode } from '../bpf/index.ts';
+import {
+  type Change,
+  type DevicePipeline,
+  type DeviceSink,
+  type DeviceState,
+  Fault,
+  type Init,
+  type P4Device,
+  P4InfoIndex,
+} from '../p4runtime/index.ts';
+import { exhausted, invalid, precondition } from '../p4runtime/server/fault.ts';
+import { toBigInt } from '../p4runtime/values.ts';
+import { ForwardingTables } from './forwarding-tables.ts';
+import { HeldVersions } from './held-versions.ts';
+import { detachPinned, Interfaces, type PortInterface, type PortState } from './interfaces.ts';
+import { type LoadedProgram, loadProgram, openProgram, pinProgram, removePins } from './loaded-program.ts';
+import { p4infoDifference } from './p4info-difference.ts';
+import { RefusedRequests } from './refused-requests.ts';
+import { StateFolder } from './state-folder.ts';
+import { type PlainEntry, plainEntry } from './table-entry.ts';
+
+const BPFFS = '/sys/fs/bpf';
+const LINKS = 'links';
+const WATCH_MS = 1_000;
+/** Time for which a program that was verified waits to be committed. */
+const VERIFIED_MS = 2_000;
+const [E2BIG, ENOMEM, ENOSPC] = [7, 12, 28];
+
+const FIRST_WEIGHTS_TABLE = weightsTable(0, []).id;
+
+/** The layer of a table of weights; undefined for other tables. */
+const layerOf = (tableId: number): number | undefined =>
+  tableId >= FIRST_WEIGHTS_TABLE ? tableId - FIRST_WEIGHTS_TABLE : undefined;
+
+/** Entities that are kept in files of their own. */
+export const isWeights = (entity: Init<'Entity'>): boolean =>
+  entity.tableEntry !== undefined && layerOf(entity.tableEntry.tableId ?? 0) !== undefined;
+
+export interface XdpP4DeviceOptions {
+  /** Names the pins: letters, digits, `-` and `_`. */
+  readonly name: string;
+  readonly ports: readonly PortInterface[];
+  /** `auto` takes native mode where the driver has it and is no veth. */
+  readonly mode?: XdpMode | 'auto';
+  /** Network namespace of the interfaces: a name of `ip netns`, or a path. */
+  readonly netns?: string;
+  readonly stateFolder: string;
+  /** Hears of what happens, for a log. */
+  readonly log?: (text: string) => void;
+}
+
+/** What runs. */
+interface Running {
+  readonly config: DeviceConfig;
+  readonly generation: string;
+  readonly program: LoadedProgram;
+  readonly versions: HeldVersions;
+  readonly tables: ForwardingTables;
+}
+
+export const pinsOf = (name: string): string => `${BPFFS}/intransit/${name}`;
+
+/**
+ * A Linux host as a device of P4Runtime: the pipeline config is a compiled program with its manifest, tables are maps of it,
+ * ports are interfaces. Everything is pinned, so the data plane goes on when this process ends, however it ends.
+ */
+export class XdpP4Device implements P4Device {
+  readonly #options: XdpP4DeviceOptions;
+  readonly #interfaces: Interfaces;
+  readonly #state: StateFolder;
+  readonly #pins: string;
+  readonly #watch: NodeJS.Timeout;
+  #sink: DeviceSink | undefined;
+  #running: Running | undefined;
+  /** Runs no more, but its pins stay until the new state is on disk. */
+  #retired: string | undefined;
+  #verified:
+    | { readonly config: object; readonly loaded: LoadedProgram; readonly timer: NodeJS.Timeout }
+    | undefined;
+  #digests: RefusedRequests | undefined;
+  /** Whether a change is under way, which the watch must not meet. */
+  #busy = 0;
+
+  /** @throws BpfError without root, libbpf or an interface; Error where the state cannot be read */
+  constructor(options: XdpP4DeviceOptions) {
+    this.#options = options;
+    ensureBpffs('intransit');
+    this.#pins = pinsOf(options.name);
+    this.#interfaces = new Interfaces({
+      ports: options.ports,
+      mode: options.mode ?? 'auto',
+      netns: options.netns,
+      pins: join(this.#pins, LINKS),
+    });
+    this.#state = new StateFolder(options.stateFolder, isWeights);
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    this.#watch.unref();
+  }
+
+  ports(): readonly PortState[] {
+    return this.#interfaces.state();
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  attach(sink: DeviceSink): void {
+    this.#sink = sink;
+  }
+
+  hasPort(port: Uint8Array): boolean {
+    return this.#interfaces.hasPort(Number(toBigInt(port)));
+  }
+
+  /** @throws Fault INVALID_ARGUMENT */
+  async verify(pipeline: DevicePipeline): Promise<void> {
+    const config = configOf(pipeline);
+    const loaded = await this.#load(config);
+    this.#forgetVerified();
+    const timer = setTimeout(() => this.#forgetVerified(), VERIFIED_MS);
+    timer.unref();
+    this.#verified = { config: pipeline.config, loaded, timer };
+  }
+
+  /** @throws Fault */
+  commit(pipeline: DevicePipeline, keep: boolean, state: readonly Change[]): Promise<void> {
+    return this.#alone(async () => {
+      const config = configOf(pipeline);
+      const old = this.#running;
+      if (keep && old !== undefined && JSON.stringify(old.config.weights) !== JSON.stringify(config.weights))
+        throw invalid(
+          'the weights of the new program are laid out otherwise: push it with VERIFY_AND_COMMIT',
+        );
+      const program = await this.#take(pipeline, config, keep ? old?.program : undefined);
+      const next = this.#begin(config, StateFolder.newGeneration(), program, false);
+      const folder = join(this.#pins, next.generation);
+      try {
+        await this.#fill(next, state);
+        pinProgram(program, config, folder);
+        this.#interfaces.attach(program.program, old?.program.program);
+      } catch (error) {
+        this.#end(next);
+        removePins(folder);
+        throw error;
+      }
+      this.#running = next;
+      this.#setDigests(state.some((c) => c.entity.digestEntry !== undefined));
+      if (old === undefined) return;
+      this.#end(old);
+      this.#retired = old.generation;
+    });
+  }
+
+  /** @throws Fault */
+  apply(change: Change): Promise<void> {
+    return this.#alone(async () => {
+      const running = this.#running;
+      if (running === undefined) throw precondition('no program runs');
+      await this.#set(running, change, true);
+    });
+  }
+
+  readCounter(counterId: number, index: number): Init<'CounterData'> {
+    const sums =
+      counterId === verdictCounter.id ? this.#running?.program.map('verdicts').sumPerCpu(index) : undefined;
+    return { byteCount: 0n, packetCount: sums?.[0] ?? 0n };
+  }
+
+  restore(): DeviceState | undefined {
+    const state = this.#state.load();
+    if (state === undefined) this.#removeAll('of which nothing is known on disk');
+    return state;
+  }
+
+  /** Goes on where an earlier process stopped; what is right in the kernel is not touched. */
+  resume(pipeline: DevicePipeline, state: readonly Change[]): Promise<void> {
+    return this.#alone(async () => {
+      const config = configOf(pipeline);
+      const generation = this.#state.generation!;
+      const folder = join(this.#pins, generation);
+      this.#interfaces.open(this.#state.modes);
+      const pinned = openProgram(config, folder);
+      const program = pinned ?? (await this.#load(config));
+      const next = this.#begin(config, generation, program, pinned !== undefined);
+      await this.#fill(next, state);
+      if (pinned === undefined) pinProgram(program, config, folder);
+      this.#interfaces.attach(program.program);
+      await this.#state.setModes(this.#modes());
+      this.#running = next;
+      this.#sweepPins(generation);
+      this.#setDigests(state.some((c) => c.entity.digestEntry !== undefined));
+      this.#log(
+        pinned === undefined ? 'program loaded again from the kept state' : 'data plane found running',
+      );
+    });
+  }
+
+  async save(state: () => DeviceState, changes: readonly Change[] | undefined): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    try {
+      if (changes !== undefined) return await this.#state.update(state(), changes);
+      await this.#state.begin(running.generation, state(), this.#modes());
+    } catch (error) {
+      throw new Error(`done, but not kept on disk: ${error instanceof Error ? error.message : error}`);
+    }
+    if (this.#retired !== undefined) removePins(join(this.#pins, this.#retired));
+    this.#retired = undefined;
+  }
+
+  /** Ends this process's part; the data plane goes on. */
+  async close(): Promise<void> {
+    clearInterval(this.#watch);
+    await this.#state.idle();
+    this.#setDigests(false, false);
+    this.#forgetVerified();
+    if (this.#running !== undefined) this.#end(this.#running);
+    this.#running = undefined;
+    this.#interfaces.close();
+  }
+
+  /** Takes the program off all interfaces, and its pins away. What is on disk stays. */
+  async detach(): Promise<void> {
+    this.#interfaces.detach();
+    this.#removeAll();
+    await this.close();
+  }
+
+  #begin(config: DeviceConfig, generation: string, program: LoadedProgram, running: boolean): Running {
+    const weights = config.weights.length > 0 ? program.map('weights') : undefined;
+    const versions = new HeldVersions(config, program.map('models').words(), weights, running);
+    const tables = new ForwardingTables(program, (run) => this.#interfaces.inside(run));
+    return { config, generation, program, versions, tables };
+  }
+
+  #end({ versions, program }: Running): void {
+    versions.close();
+    program.close();
+  }
+
+  /** Brings the maps of a program in line with a state. */
+  async #fill(running: Running, state: readonly Change[]): Promise<void> {
+    const versions: PlainEntry[] = [];
+    const weights: { layer: number; entry: PlainEntry }[] = [];
+    for (const { entity } of state) {
+      if (entity.tableEntry === undefined || entity.tableEntry.isDefaultAction) continue;
+      const entry = plainEntry(entity.tableEntry);
+      const layer = layerOf(entry.tableId);
+      if (layer !== undefined) weights.push({ layer, entry });
+      else if (entry.tableId === models.id) versions.push(entry);
+      else running.tables.set(entry, true, false);
+    }
+    running.tables.fill(this.#interfaces.state());
+    await running.versions.takeOver(versions, weights);
+  }
+
+  async #set(running: Running, { type, entity }: Change, live: boolean): Promise<void> {
+    const present = type !== 'DELETE';
+    if (entity.digestEntry !== undefined) return this.#setDigests(present);
+    if (entity.counterEntry !== undefined) return this.#setCounter(running, entity.counterEntry);
+    if (entity.tableEntry === undefined) throw invalid('an XDP host has no such entity');
+    const entry = plainEntry(entity.tableEntry);
+    const layer = layerOf(entry.tableId);
+    if (layer !== undefined) return running.versions.setWeights(layer, entry, present);
+    if (entry.tableId === models.id) return running.versions.setVersion(entry, present);
+    if (ForwardingTables.has(entry.tableId)) return running.tables.set(entry, present, live);
+    throw invalid(`an XDP host has no table ${entry.tableId}`);
+  }
+
+  /** One CPU is given the whole count. */
+  #setCounter({ program }: Running, { index, data }: Init<'CounterEntry'>): void {
+    if (data === undefined) return;
+    const map = program.map('verdicts');
+    const cells =
+      index === undefined
+        ? Array.from({ length: verdictCounter.size }, (_, i) => i)
+        : [Number(index.index ?? 0)];
+    for (const cell of cells) {
+      const all = Buffer.alloc(map.lookup(cell)!.length);
+      all.writeBigUInt64LE(BigInt.asUintN(64, BigInt(data.packetCount ?? 0)));
+      map.update(cell, all);
+    }
+  }
+
+  /** @param tell whether the program is told too */
+  #setDigests(on: boolean, tell = true): void {
+    const program = this.#running?.program;
+    this.#digests?.close();
+    this.#digests = undefined;
+    if (tell) program?.map('telling').update(0, on ? 1 : 0);
+    if (on && program !== undefined)
+      this.#digests = new RefusedRequests(program.map('refused'), (data) =>
+        this.#sink?.digest(refusedRequests.id, data),
+      );
+  }
+
+  /** The program of a pipeline: the one that was just verified, if it is that. */
+  async #take(
+    pipeline: DevicePipeline,
+    config: DeviceConfig,
+    before: LoadedProgram | undefined,
+  ): Promise<LoadedProgram> {
+    const verified = this.#verified;
+    // A program that goes on with the counters of another is loaded with them.
+    if (before !== undefined) return this.#load(config, before);
+    if (verified?.config !== pipeline.config) return this.#load(config);
+    clearTimeout(verified.timer);
+    this.#verified = undefined;
+    return verified.loaded;
+  }
+
+  async #load(config: DeviceConfig, before?: LoadedProgram): Promise<LoadedProgram> {
+    try {
+      return await loadProgram(config, before?.map('verdicts'));
+    } catch (error) {
+      if (error instanceof BpfError && error.code === 'bpf-permission') throw error;
+      throw invalid(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #forgetVerified(): void {
+    if (this.#verified === undefined) return;
+    clearTimeout(this.#verified.timer);
+    this.#verified.loaded.close();
+    this.#verified = undefined;
+  }
+
+  #modes(): ReadonlyMap<number, XdpMode> {
+    return new Map(
+      this.ports().flatMap(({ port, mode }) => (mode === undefined ? [] : [[port, mode] as const])),
+    );
+  }
+
+  /** An interface that was deleted and made again has another number, and no program. */
+  #look(): void {
+    const running = this.#running;
+    if (running === undefined || this.#busy > 0) return;
+    try {
+      const changed = this.#interfaces.refresh();
+      if (changed.length === 0) return;
+      running.tables.setInterfaces(this.ports());
+      this.#interfaces.attach(running.program.program);
+      const names = changed.map(({ name, port }) => {
+        const { ifindex } = this.ports().find((p) => p.port === port)!;
+        return `${name} (port ${port}) ${ifindex === 0 ? 'is gone' : 'is there again, attached'}`;
+      });
+      this.#log(names.join(', '));
+      void this.#state
+        .setModes(this.#modes())
+        .catch((error) => this.#log(`not kept on disk: ${error.message}`));
+    } catch (error) {
+      this.#log(`interfaces: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  /** Removes pins of generations that are none any more. */
+  #sweepPins(generation: string): void {
+    for (const name of readdirSync(this.#pins))
+      if (name !== LINKS && name !== generation) removePins(join(this.#pins, name));
+  }
+
+  #removeAll(why?: string): void {
+    if (removeDataPlane(this.#options.name) && why !== undefined) this.#log(`took a data plane away ${why}`);
+  }
+
+  /** Keeps the watch out, and gives errors of the kernel their codes. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    this.#busy++;
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
+      const reason = `${error.message}; ${error.remedy}`;
+      if (error instanceof KernelCallError && [E2BIG, ENOMEM, ENOSPC].includes(error.errno))
+        throw exhausted(reason);
+      if (error.code === 'bpf-attach' || error.code === 'bpf-interface') throw precondition(reason);
+      throw new Fault(status.INTERNAL, reason);
+    } finally {
+      this.#busy--;
+    }
+  }
+
+  #log(text: string): void {
+    this.#options.log?.(text);
+  }
+}
+
+/** Takes links and pins of that name away. @returns whether there were any */
+export function removeDataPlane(name: string): boolean {
+  const pins = pinsOf(name);
+  if (!existsSync(pins)) return false;
+  detachPinned(join(pins, LINKS));
+  for (const folder of readdirSync(pins)) removePins(join(pins, folder));
+  rmdirSync(pins);
+  return true;
+}
+
+/** @throws Fault INVALID_ARGUMENT where the config is none, or the P4Info is another's */
+function configOf({ config, index }: DevicePipeline): DeviceConfig {
+  let decoded: DeviceConfig;
+  try {
+    decoded = decodeDeviceConfig(config.p4DeviceConfig);
+  } catch (error) {
+    throw invalid(error instanceof Error ? error.message : String(error));
+  }
+  const own = new P4InfoIndex(xdpP4InfoOf(decoded.weights)).p4info;
+  const difference = p4infoDifference(own, index.p4info);
+  if (difference !== undefined) throw invalid(`the P4Info is not that of the program: ${difference}`);
+  return decoded;
+}

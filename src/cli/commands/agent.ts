@@ -1,0 +1,211 @@
+import { readFileSync } from 'node:fs';
+import { type Agent, type PortInterface, removeAgent, startAgent } from '../../agent/index.ts';
+import { refuse } from '../../diagnostics/index.ts';
+import { type Io, printLine } from '../io.ts';
+import { defineCommand, jsonOption } from '../options.ts';
+import { UsageError } from '../usage.ts';
+
+interface Arguments {
+  readonly name?: string;
+  readonly remove?: string;
+  readonly deviceId: string;
+  readonly listen: string;
+  readonly interface?: readonly string[];
+  readonly mode: 'native' | 'generic' | 'auto';
+  readonly netns?: string;
+  readonly state?: string;
+  readonly fresh: boolean;
+  readonly detachOnExit: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly json: boolean;
+}
+
+/** `agent --name N --device-id ID --listen ADDRESS --interface IF=PORT ...` */
+export const agentCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'agent',
+    describe: 'Make this host a device of P4Runtime: XDP programs on its interfaces, tables in BPF maps',
+    builder: (y) =>
+      jsonOption(y)
+        .option('name', { type: 'string', describe: 'Names the data plane in the kernel', requiresArg: true })
+        .option('device-id', {
+          type: 'string',
+          default: '1',
+          describe: 'Device id of P4Runtime',
+          requiresArg: true,
+        })
+        .option('listen', {
+          type: 'string',
+          default: '127.0.0.1:9559',
+          describe: 'HOST:PORT (port 0 takes a free one), or unix:PATH',
+          requiresArg: true,
+        })
+        .option('interface', {
+          type: 'string',
+          array: true,
+          describe: 'IF=PORT: an interface and its port number; once for each',
+          requiresArg: true,
+        })
+        .option('mode', {
+          choices: ['native', 'generic', 'auto'] as const,
+          default: 'auto' as const,
+          describe: 'Where XDP runs; auto is native where the driver has it and is no veth',
+        })
+        .option('netns', {
+          type: 'string',
+          describe: 'Network namespace of the interfaces',
+          requiresArg: true,
+        })
+        .option('state', {
+          type: 'string',
+          describe: 'Folder of what was written; default /var/lib/intransit/NAME',
+          requiresArg: true,
+        })
+        .option('fresh', { type: 'boolean', default: false, describe: 'Begin with nothing' })
+        .option('detach-on-exit', {
+          type: 'boolean',
+          default: false,
+          describe: 'Take the program off the interfaces at the end; otherwise it goes on forwarding',
+        })
+        .option('remove', {
+          type: 'string',
+          describe: 'Take away what an agent of this name has left, and end',
+          requiresArg: true,
+        })
+        .option('tls-cert', { type: 'string', describe: "Server's certificate, PEM", requiresArg: true })
+        .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
+        .option('tls-ca', {
+          type: 'string',
+          describe: 'Clients must show a certificate of this authority, PEM',
+          requiresArg: true,
+        }),
+    async handler(a) {
+      if (a.remove !== undefined) return remove(io, a.remove, a);
+      const name = nameOf('name', a.name);
+      const log = (text: string) => io.err(`intransit agent ${name}: ${text}\n`);
+      const tls = tlsOf(a);
+      const agent = await startAgent({
+        name,
+        deviceId: deviceIdOf(a.deviceId),
+        listen: { address: a.listen, ...(tls && { tls }) },
+        ports: portsOf(a.interface ?? []),
+        mode: a.mode,
+        fresh: a.fresh,
+        log,
+        ...(a.netns !== undefined && { netns: a.netns }),
+        ...(a.state !== undefined && { stateFolder: a.state }),
+      });
+      const stopped = signalled();
+      printReady(io, a, name, agent);
+      const signal = await stopped;
+      if (a.detachOnExit) await agent.remove();
+      else await agent.close();
+      log(
+        `${signal}: ended; ${a.detachOnExit ? 'the data plane is gone' : 'the data plane goes on forwarding'}`,
+      );
+    },
+  });
+
+function remove(io: Io, given: string, a: Arguments): void {
+  const name = nameOf('remove', given);
+  const had = removeAgent(name, a.state);
+  if (a.json) printLine(io, JSON.stringify({ name, removed: had }));
+  else printLine(io, had ? `${name}: removed` : `${name}: there was nothing`);
+}
+
+function printReady(io: Io, { json, deviceId }: Arguments, name: string, agent: Agent): void {
+  const { address, restored } = agent;
+  const ports = agent.ports();
+  if (json) {
+    printLine(
+      io,
+      JSON.stringify({
+        name,
+        deviceId: Number(deviceId),
+        address,
+        pid: process.pid,
+        restored,
+        interfaces: ports.map((p) => ({ interface: p.name, port: p.port, mode: p.mode ?? null })),
+      }),
+    );
+    return;
+  }
+  const list = ports
+    .map((p) => `${p.name}=${p.port}${p.mode === undefined ? '' : ` (${p.mode})`}`)
+    .join(', ');
+  printLine(io, `${name}: device ${deviceId} at ${address}, ${list}${restored ? ', restored' : ''}`);
+}
+
+/**
+ * `--interface a=1 --interface b=2` as one list: of an option that is given again, the command line's parser keeps the last.
+ */
+export function gatherInterfaces(argv: readonly string[]): string[] {
+  const rest: string[] = [];
+  const interfaces: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const [, inline] = /^--interface=(.*)$/.exec(argv[i]!) ?? [];
+    if (inline !== undefined) interfaces.push(inline);
+    else if (argv[i] === '--interface' && argv[i + 1] !== undefined) interfaces.push(argv[++i]!);
+    else rest.push(argv[i]!);
+  }
+  return interfaces.length === 0 ? rest : [...rest, '--interface', ...interfaces];
+}
+
+/** Ends with the first signal that asks for an end, instead of the process. */
+function signalled(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.removeAllListeners(signal);
+      process.once(signal, () => resolve(signal));
+    }
+  });
+}
+
+function nameOf(option: string, name: string | undefined): string {
+  if (name === undefined) throw new UsageError('--name is missing');
+  if (!/^[\w-]{1,32}$/.test(name))
+    throw new UsageError(`--${option} ${name}: must be 1 to 32 letters, digits, - or _`);
+  return name;
+}
+
+function deviceIdOf(text: string): bigint {
+  if (!/^[1-9]\d{0,18}$/.test(text))
+    throw new UsageError(`--device-id ${text}: must be a whole number from 1`);
+  return BigInt(text);
+}
+
+/** P4's ports have nine bits, and the highest is its port of no return. */
+const MAX_PORT = 510;
+const INTERFACE = /^([^=\s/]{1,15})=(\d{1,3})$/;
+
+function portsOf(texts: readonly string[]): PortInterface[] {
+  if (texts.length === 0) throw new UsageError('--interface is missing: name at least one, as IF=PORT');
+  const ports = texts.map((text): PortInterface => {
+    const match = INTERFACE.exec(text);
+    const port = Number(match?.[2]);
+    if (match === null || port > MAX_PORT)
+      throw new UsageError(`--interface ${text}: must be IF=PORT, with a port from 0 to ${MAX_PORT}`);
+    return { name: match[1]!, port };
+  });
+  for (const [i, p] of ports.entries())
+    if (ports.slice(0, i).some((o) => o.name === p.name || o.port === p.port))
+      throw new UsageError(`--interface ${p.name}=${p.port}: the interface or the port is named twice`);
+  return ports;
+}
+
+function tlsOf(a: Arguments) {
+  if (a.tlsCert === undefined && a.tlsKey === undefined && a.tlsCa === undefined) return undefined;
+  if (a.tlsCert === undefined || a.tlsKey === undefined)
+    throw new UsageError('TLS needs both --tls-cert and --tls-key');
+  const pem = (file: string): Uint8Array => {
+    try {
+      return readFileSync(file);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return refuse('file-unreadable', { reason }, { file });
+    }
+  };
+  return { cert: pem(a.tlsCert), key: pem(a.tlsKey), ...(a.tlsCa !== undefined && { ca: pem(a.tlsCa) }) };
+}

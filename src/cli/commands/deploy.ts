@@ -1,0 +1,161 @@
+import type { DeployReport, DeviceReport } from '../../controller/index.ts';
+import { type Io, printDiagnostics, printJson, printLine, table } from '../io.ts';
+import { defineCommand, jsonOption } from '../options.ts';
+import { UsageError } from '../usage.ts';
+
+interface Arguments {
+  readonly file: string;
+  readonly state?: string | undefined;
+  readonly dryRun: boolean;
+  readonly keep: boolean;
+  readonly rollback: boolean;
+  readonly replaceProgram: boolean;
+  readonly electionId: string;
+  readonly drain?: number | undefined;
+  readonly json: boolean;
+}
+
+/** `deploy FILE` */
+export const deployCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'deploy <file>',
+    describe: 'Bring program, weights and forwarding of a model to devices over P4Runtime',
+    builder: (y) =>
+      jsonOption(
+        y.positional('file', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Deployment file (JSON, see docs/deploy.md)',
+        }),
+      )
+        .option('dry-run', {
+          type: 'boolean',
+          default: false,
+          describe: 'Say what would be done; write nothing',
+        })
+        .option('rollback', {
+          type: 'boolean',
+          default: false,
+          describe: 'Make the previous version current again',
+        })
+        .option('keep', {
+          type: 'boolean',
+          default: false,
+          describe: 'Leave the previous version on the devices, so that going back is one write',
+        })
+        .option('replace-program', {
+          type: 'boolean',
+          default: false,
+          describe: 'Push another program where the one that runs does not do; packets are lost meanwhile',
+        })
+        .option('state', {
+          type: 'string',
+          describe: 'Folder of what is remembered; default FILE with .state in place of .json',
+          requiresArg: true,
+        })
+        .option('election-id', {
+          type: 'string',
+          default: '1',
+          describe: 'P4Runtime election id: the highest controller of a device is its primary',
+          requiresArg: true,
+        })
+        .option('drain', {
+          type: 'number',
+          describe: 'How long packets of the previous version may be under way, ms',
+          requiresArg: true,
+        }),
+    async handler(a) {
+      // Other commands start faster without the libraries of gRPC.
+      const { DeployError, deploy } = await import('../../controller/index.ts');
+      try {
+        const report = await deploy(a.file, {
+          ...optionsOf(a),
+          onProgress: ({ device, step, outcome, detail }) =>
+            io.err(`${device}: ${step} ${outcome}: ${detail}\n`),
+        });
+        if (a.json) return printJson(io, report);
+        printDiagnostics(io, report.diagnostics);
+        printLine(io, summary(report));
+        io.out(deviceTable(report.devices));
+      } catch (error) {
+        if (error instanceof DeployError) {
+          if (a.json && error.report !== undefined)
+            printJson(io, { ...error.report, errors: error.diagnostics });
+          else io.err(stepTable(error.devices));
+        }
+        throw error;
+      }
+    },
+  });
+
+function optionsOf(a: Arguments) {
+  if (!/^\d+$/.test(a.electionId) || BigInt(a.electionId) < 1n)
+    throw new UsageError(`--election-id ${a.electionId}: must be a whole number of at least 1`);
+  if (a.drain !== undefined && !(Number.isInteger(a.drain) && a.drain >= 0))
+    throw new UsageError(`--drain ${a.drain}: must be a whole number of milliseconds`);
+  return {
+    dryRun: a.dryRun,
+    keep: a.keep,
+    rollback: a.rollback,
+    replaceProgram: a.replaceProgram,
+    electionId: BigInt(a.electionId),
+    ...(a.state !== undefined && { state: a.state }),
+    ...(a.drain !== undefined && { drainMs: a.drain }),
+  };
+}
+
+function summary({ outcome, model, devices, previous, ms }: DeployReport): string {
+  const count = `${devices.length} device${devices.length === 1 ? '' : 's'}`;
+  const what = `model ${model.id}, version ${model.version}`;
+  const time = `${(ms / 1000).toFixed(2)} s`;
+  switch (outcome) {
+    case 'unchanged':
+      return `${what}: unchanged on ${count}, nothing was written (${time})`;
+    case 'replaced':
+      return `${what}: current on ${count} instead of version ${previous ?? '?'}, read back and equal (${time})`;
+    case 'deployed':
+      return `${what}: deployed on ${count}, read back and equal (${time})`;
+    case 'would-change':
+      return `${what}: a dry run, nothing was written (${time})`;
+    case 'failed':
+      return `${what}: failed`;
+  }
+}
+
+const changes = (d: DeviceReport): string => {
+  const changed = d.tables.filter((t) => t.inserted + t.modified + t.deleted > 0);
+  const text = changed.map((t) => {
+    const parts = [
+      t.inserted && `+${t.inserted}`,
+      t.modified && `~${t.modified}`,
+      t.deleted && `-${t.deleted}`,
+    ];
+    return `${t.table} ${parts.filter(Boolean).join(' ')}`;
+  });
+  return text.length === 0 ? 'none' : text.join(', ');
+};
+
+const deviceTable = (devices: readonly DeviceReport[]): string =>
+  table([
+    ['device', 'kind', 'layers', 'program', 'current', 'versions', 'changes'],
+    ...devices.map((d) => [
+      d.name,
+      d.kind,
+      `${d.layers.from}..${d.layers.to}`,
+      d.steps.some((s) => s.step === 'program' && s.outcome === 'would') ? 'would be pushed' : d.program,
+      `${d.current ?? 'none'}`,
+      d.versions.map((v) => `${v.version} (${v.weights.slice(0, 12)})`).join(', ') || 'none',
+      changes(d),
+    ]),
+  ]);
+
+/** Of each device what was done and what was not. */
+const stepTable = (devices: readonly DeviceReport[]): string =>
+  table([
+    ['device', 'step', 'outcome', 'detail'],
+    ...devices.flatMap((d) =>
+      d.steps.length === 0
+        ? [[d.name, 'connect', 'not begun', '']]
+        : d.steps.map((s) => [d.name, s.step, s.outcome, s.detail]),
+    ),
+  ]);

@@ -1,0 +1,230 @@
+import { diagnostic, refuse } from '../../diagnostics/index.ts';
+import { createSender, type LostRow, NO_ANSWER, type SendResult } from '../../edge/index.ts';
+import { elementCount } from '../../model/tensor.ts';
+import { parseEndpoint } from '../endpoint.ts';
+import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
+import {
+  countOf,
+  defineCommand,
+  importArgument,
+  inRange,
+  jsonOption,
+  type ModelArguments,
+  modelArgument,
+} from '../options.ts';
+import { readRows, writeWhole } from '../rows.ts';
+import { UsageError } from '../usage.ts';
+
+interface Arguments extends ModelArguments {
+  readonly to: string;
+  readonly input: string;
+  readonly output: string;
+  readonly rows?: number | undefined;
+  readonly layers?: string | undefined;
+  readonly rate?: number | undefined;
+  readonly window?: number | undefined;
+  readonly timeout: number;
+  readonly retries: number;
+  readonly mtu: number;
+  readonly modelId: number;
+  readonly modelVersion?: number | undefined;
+  readonly job?: string | undefined;
+  readonly zone: number;
+  readonly turnRound: boolean;
+  readonly partial: boolean;
+  readonly json: boolean;
+}
+
+/** `send MODEL --to HOST[:PORT] --input X --output Y` */
+export const sendCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'send <model>',
+    describe: 'Send rows as packets along a path that computes them, and write the answers',
+    builder: (y) =>
+      jsonOption(modelArgument(y))
+        .option('to', {
+          type: 'string',
+          demandOption: true,
+          describe: 'HOST[:PORT] at the end of the path',
+          requiresArg: true,
+        })
+        .option('input', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Raw rows of the input type',
+          requiresArg: true,
+        })
+        .option('output', {
+          type: 'string',
+          demandOption: true,
+          describe: 'File for the raw answers',
+          requiresArg: true,
+        })
+        .option('rows', { type: 'number', describe: 'Only the first N rows', requiresArg: true })
+        .option('layers', {
+          type: 'string',
+          describe: 'Compute layers 0..K here before sending',
+          requiresArg: true,
+        })
+        .option('rate', { type: 'number', describe: 'Packets a second', requiresArg: true })
+        .option('window', {
+          type: 'number',
+          describe: 'Rows without an answer at a time [64, or any number with --rate]',
+          requiresArg: true,
+        })
+        .option('timeout', {
+          type: 'number',
+          default: 500,
+          describe: 'ms until a row is sent again; doubled each time, up to eight times as long',
+          requiresArg: true,
+        })
+        .option('retries', {
+          type: 'number',
+          default: 5,
+          describe: 'Times that a row is sent again',
+          requiresArg: true,
+        })
+        .option('mtu', {
+          type: 'number',
+          default: 1500,
+          describe: 'Largest IP packet on the path; larger tensors go in fragments',
+          requiresArg: true,
+        })
+        .option('model-id', { type: 'number', default: 1, describe: 'Model id', requiresArg: true })
+        .option('model-version', {
+          type: 'number',
+          describe: 'Version of the weights, 0 for the current one [0, or 1 with --layers]',
+          requiresArg: true,
+        })
+        .option('job', { type: 'string', describe: 'Job id, 64 bits [random]', requiresArg: true })
+        .option('zone', {
+          type: 'number',
+          default: 0,
+          describe: 'Trust zone that must compute it, 0 for any',
+          requiresArg: true,
+        })
+        .option('turn-round', {
+          type: 'boolean',
+          default: true,
+          describe: 'Answers of the network come back at once, not by way of the end of the path',
+        })
+        .option('partial', {
+          type: 'boolean',
+          default: false,
+          describe: 'Write the answers that came, and zeros for rows without one',
+        }),
+    async handler(a) {
+      const wire = wireOptions(a);
+      const layers = layersOf(a.layers);
+      const { model, diagnostics } = await importArgument(a);
+      printDiagnostics(io, diagnostics);
+      const rows = readRows(model.input, a.input, countOf('rows', a.rows));
+      const sender = await createSender({ model, layers, ...wire });
+      let result: SendResult;
+      try {
+        const bar = progress(io, 'send: rows', rows.length / elementCount(model.input.shape));
+        result = await sender.send(rows, bar.update);
+        bar.end();
+      } finally {
+        await sender.close();
+      }
+      const { answers, lost, statistics } = result;
+      const written = lost.length === 0 || a.partial;
+      if (written) writeWhole(a.output, answers);
+      const jobId = `0x${sender.jobId.toString(16).padStart(16, '0')}`;
+      const output = written ? a.output : null;
+      if (a.json) printJson(io, { output, jobId, ...statistics, lostRows: lost });
+      else io.out(report(statistics));
+      if (statistics.differing > 0)
+        printDiagnostics(io, [diagnostic('answers-differ', { count: statistics.differing })]);
+      if (lost.length > 0) refuseLost(lost, statistics.rows, a);
+    },
+  });
+
+function wireOptions(a: Arguments) {
+  const { rate } = a;
+  if (rate !== undefined && !(rate > 0 && rate <= 1e7))
+    throw new UsageError(`--rate ${rate}: must be a number of packets a second above 0`);
+  const version = a.modelVersion;
+  if (version !== undefined) inRange('model-version', version, 0, 0xffff);
+  if (version === 0 && layersOf(a.layers) > 0)
+    throw new UsageError(
+      '--model-version 0: layers computed here are of one version of the weights, which must be named',
+    );
+  return {
+    to: parseEndpoint('to', a.to),
+    timeoutMs: inRange('timeout', a.timeout, 1, 3_600_000),
+    retries: inRange('retries', a.retries, 0, 100),
+    mtu: inRange('mtu', a.mtu, 68, 0xffff),
+    modelId: inRange('model-id', a.modelId, 1, 0xffff),
+    zone: inRange('zone', a.zone, 0, 255),
+    turnRound: a.turnRound,
+    ...(version !== undefined && { modelVersion: version }),
+    ...(a.job !== undefined && { jobId: jobOf(a.job) }),
+    ...(rate !== undefined && { rate }),
+    ...(a.window !== undefined && { window: countOf('window', a.window) }),
+  };
+}
+
+function layersOf(text: string | undefined): number {
+  if (text === undefined) return 0;
+  const match = /^0?\.\.(\d+)$/.exec(text);
+  if (match === null) throw new UsageError(`--layers ${text}: must be 0..K, the layers computed here`);
+  return Number(match[1]);
+}
+
+function jobOf(text: string): bigint {
+  const id = /^(\d+|0x[0-9a-fA-F]+)$/.test(text) ? BigInt(text) : -1n;
+  if (id < 0n || id >= 2n ** 64n)
+    throw new UsageError(`--job ${text}: must be a whole number of 64 bits, decimal or 0x...`);
+  return id;
+}
+
+function report(s: SendResult['statistics']): string {
+  const ms = (value: number) => value.toFixed(3);
+  const by = (who: keyof typeof s.by) =>
+    s.by[who] === 0 ? 0 : `${s.by[who]}, median ${ms(s.latencyMsBy[who].p50)} ms`;
+  return table([
+    ['rows', s.rows],
+    ['answered', s.answered],
+    ['  by the network', by('network')],
+    ['  by a worker', by('worker')],
+    ['  by the large model', by('large')],
+    ['lost', s.lost],
+    ['packets sent', s.sent],
+    ['rows sent again', s.retried],
+    ['duplicate answers', s.duplicates],
+    ['packets a second', Math.round(s.packetsPerSecond)],
+    ['latency ms: median', ms(s.latencyMs.p50)],
+    ['  99th percentile', ms(s.latencyMs.p99)],
+    ['  longest', ms(s.latencyMs.max)],
+    ['longest pause ms', ms(s.longestPauseMs)],
+  ]);
+}
+
+function refuseLost(lost: readonly LostRow[], of: number, a: Arguments): never {
+  const reasons = new Map<string, number>();
+  for (const { reason } of lost) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  const why = [...reasons].map(([reason, count]) => `${reason}: ${count}`).join(', ');
+  const done = a.partial ? `they are zeros in ${a.output}` : `${a.output} was not written`;
+  const which = ranges(lost.map(({ row }) => row));
+  const silent = reasons.has(NO_ANSWER) || reasons.has('failed');
+  return refuse('rows-lost', { lost: lost.length, of, why, which, done, silent });
+}
+
+/** Most ranges that a message names. */
+const RANGES = 8;
+
+/** `rows 3, 7-9`. */
+function ranges(rows: readonly number[]): string {
+  const found: [first: number, last: number][] = [];
+  for (const row of rows) {
+    const open = found.at(-1);
+    if (open !== undefined && row === open[1] + 1) open[1] = row;
+    else found.push([row, row]);
+  }
+  const text = found
+    .slice(0, RANGES)
+    .map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
+  return `rows ${text.join(', ')}${found.length > RANGES ? ', ...' : ''}`;
+}

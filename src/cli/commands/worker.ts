@@ -1,0 +1,158 @@
+import { createWorker, loadWorkerModel, type Worker } from '../../worker/index.ts';
+import { parseEndpoint } from '../endpoint.ts';
+import { type Io, printDiagnostics } from '../io.ts';
+import { defineCommand, inRange, type ModelArguments, modelArgument } from '../options.ts';
+import { UsageError } from '../usage.ts';
+
+interface Arguments extends ModelArguments {
+  readonly listen: string;
+  readonly on: 'auto' | 'onnxruntime' | 'reference';
+  readonly large?: string | undefined;
+  readonly batch: number;
+  readonly modelId: number;
+  readonly modelVersion: number;
+  readonly zones?: string | undefined;
+  readonly mtu: number;
+  readonly statsInterval?: number | undefined;
+  readonly json: boolean;
+}
+
+/** `worker MODEL [--listen HOST:PORT]` */
+export const workerCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'worker <model>',
+    describe: 'Finish the layers that the path has left, until it is interrupted',
+    builder: (y) =>
+      modelArgument(y)
+        .option('listen', {
+          type: 'string',
+          default: '0.0.0.0',
+          describe: 'HOST[:PORT] of requests; port 0 is any free one',
+          requiresArg: true,
+        })
+        .option('on', {
+          choices: ['auto', 'onnxruntime', 'reference'] as const,
+          default: 'auto' as const,
+          describe: 'What computes; auto is ONNX Runtime where it gives the integers of the reference',
+        })
+        .option('large', {
+          type: 'string',
+          describe: 'ONNX model that answers raw inputs instead: those of which the network was unsure',
+          requiresArg: true,
+        })
+        .option('batch', {
+          type: 'number',
+          default: 64,
+          describe: 'Rows in one run at most',
+          requiresArg: true,
+        })
+        .option('model-id', { type: 'number', default: 1, describe: 'Model id', requiresArg: true })
+        .option('model-version', {
+          type: 'number',
+          default: 1,
+          describe: 'Version of the weights held; packets of version 0 are computed too',
+          requiresArg: true,
+        })
+        .option('zones', {
+          type: 'string',
+          describe: 'Trust zones that it is in, separated by commas',
+          requiresArg: true,
+        })
+        .option('mtu', {
+          type: 'number',
+          default: 1500,
+          describe: 'Largest IP packet on the path back; larger results go in fragments',
+          requiresArg: true,
+        })
+        .option('stats-interval', {
+          type: 'number',
+          describe: 'Print statistics every so many seconds',
+          requiresArg: true,
+        })
+        .option('json', {
+          type: 'boolean',
+          default: false,
+          describe: 'Events on stdout, one JSON document a line',
+        }),
+    async handler(a) {
+      const listen = parseEndpoint('listen', a.listen, '0.0.0.0');
+      const options = {
+        modelId: inRange('model-id', a.modelId, 1, 0xffff),
+        modelVersion: inRange('model-version', a.modelVersion, 1, 0xffff),
+        mtu: inRange('mtu', a.mtu, 68, 0xffff),
+        batch: inRange('batch', a.batch, 1, 65_536),
+        zones: zonesOf(a.zones),
+      };
+      const interval = a.statsInterval;
+      if (interval !== undefined && !(interval > 0 && interval <= 86_400))
+        throw new UsageError(`--stats-interval ${interval}: must be a number of seconds above 0`);
+      const { model, onnx, diagnostics } = await loadWorkerModel(a.model, { verdict: a.verdict });
+      printDiagnostics(io, diagnostics);
+      const { on, large } = a;
+      const onDiagnostic = (d: (typeof diagnostics)[number]) => printDiagnostics(io, [d]);
+      const worker = await createWorker({ ...options, model, onnx, on, large, listen, onDiagnostic });
+      const interrupted = untilInterrupted();
+      const { address, port, engines } = worker;
+      const say = (event: string, document: object, text: string) =>
+        io.out(a.json ? `${JSON.stringify({ event, ...document })}\n` : `${text}\n`);
+      say(
+        'listening',
+        { address, port, model: model.name, layers: model.layers.length, engines, ...options },
+        `listening on ${address}:${port}: ${model.name}, model ${options.modelId} version ${options.modelVersion}, ` +
+          `on ${describeEngines(worker)}${large === undefined ? '' : `, raw inputs on ${large}`}`,
+      );
+      const statistics = () => {
+        const s = worker.statistics();
+        say('statistics', s, summary(s));
+      };
+      const timer = interval === undefined ? undefined : setInterval(statistics, interval * 1000);
+      await interrupted;
+      clearInterval(timer);
+      await worker.close();
+      statistics();
+    },
+  });
+
+/** The program's own handlers would end the process on the spot; a second signal still does. */
+function untilInterrupted(): Promise<void> {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  return new Promise((resolve) => {
+    const before = signals.map((signal) => process.rawListeners(signal) as (() => void)[]);
+    const onSignal = () => {
+      for (const [i, signal] of signals.entries()) {
+        process.off(signal, onSignal);
+        for (const listener of before[i]!) process.on(signal, listener);
+      }
+      resolve();
+    };
+    for (const signal of signals) {
+      process.removeAllListeners(signal);
+      process.on(signal, onSignal);
+    }
+  });
+}
+
+function zonesOf(text: string | undefined): number[] {
+  if (text === undefined) return [];
+  return text.split(',').map((zone) => {
+    if (!/^\d+$/.test(zone)) throw new UsageError(`--zones ${text}: must be numbers, separated by commas`);
+    return inRange('zones', Number(zone), 1, 255);
+  });
+}
+
+function describeEngines({ engines }: Worker): string {
+  const kinds = new Set(engines.filter((e) => e !== undefined));
+  return [...kinds].join(' and ');
+}
+
+function summary(s: ReturnType<Worker['statistics']>): string {
+  const counts = (of: Readonly<Record<string, number>>) =>
+    Object.entries(of)
+      .map(([name, count]) => `${name}: ${count}`)
+      .join(', ') || 'none';
+  return (
+    `received ${s.received}; answered by cursor: ${counts(s.answered)}; refused: ${counts(s.refused)}; ` +
+    `malformed: ${counts(s.malformed)}; relayed ${s.relayed}, probes ${s.probes}, ignored ${s.ignored}; ` +
+    `batches ${s.batches}, largest ${s.largestBatch}; waiting ${s.queue}, most ${s.longestQueue}`
+  );
+}

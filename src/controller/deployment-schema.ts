@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { DEFAULT_PORT } from '../wire/header.ts';
+
+/**
+ * The one definition of a deployment file: `deploy` validates with it, `schema/deployment.schema.json` is generated from
+ * it. docs/deploy.md explains it with an example.
+ */
+
+export const DEPLOYMENT_VERSION = 1;
+
+export const deviceKinds = ['v1model', 'xdp'] as const;
+export type DeviceKind = (typeof deviceKinds)[number];
+
+/** A port of a device, and of BMv2: 9 bits, the last of which drops. */
+const MOST_PORT = 510;
+
+const name = z
+  .string({ error: 'expected a name of at least one character' })
+  .min(1, 'expected a name of at least one character');
+const path = z.string({ error: 'expected the path of a file' }).min(1, 'expected the path of a file');
+
+const integer = (lo: number, hi: number, what: string) => {
+  const error = `expected a whole number in ${lo}..${hi}`;
+  return z.int({ error }).min(lo, error).max(hi, error).describe(what);
+};
+
+const port = (what: string) => integer(0, MOST_PORT, what);
+const mac = z
+  .string({ error: 'expected a MAC address such as 00:11:22:33:44:55' })
+  .regex(/^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$/, 'expected a MAC address such as 00:11:22:33:44:55');
+
+/** Where packets go; without MACs as they are, with both as a router sends them. */
+const hop = {
+  port: port('Port by which they leave').optional(),
+  sourceMac: mac.optional().describe('With destinationMac: rewritten, and the time to live is one less'),
+  destinationMac: mac.optional(),
+  drop: z.literal(true, { error: 'expected true, or no such field' }).optional(),
+};
+
+const tls = z
+  .strictObject({
+    ca: path.optional().describe('PEM file: who signed the certificate of the device'),
+    cert: path.optional().describe('PEM file of ours, for devices that ask for one'),
+    key: path.optional(),
+    serverName: name.optional().describe('Name in the certificate of the device, if not the one dialled'),
+  })
+  .describe('Paths are relative to this file; without `tls` the connection is not encrypted');
+
+const device = z.strictObject({
+  name: name.describe('Unique; the name of the node where there is a plan'),
+  kind: z.enum(deviceKinds, { error: `expected one of ${deviceKinds.join(', ')}` }),
+  address: name.describe('Of its P4Runtime server: host:port, or unix:/path'),
+  deviceId: integer(1, Number.MAX_SAFE_INTEGER, 'P4Runtime device id').default(1),
+  tls: tls.optional(),
+  layers: z
+    .string({ error: "expected layers 'A..B'" })
+    .regex(/^\d*\.\.\d*$/, "expected layers 'A..B' (B is not computed)")
+    .optional()
+    .describe("Layers 'A..B' that it computes (B is not one of them); default those of the plan"),
+  threshold: integer(0, 255, 'Least margin at which a verdict is an answer; requests below it go on').default(
+    0,
+  ),
+  zones: z
+    .array(integer(1, 255, 'A trust zone'))
+    .default([])
+    .describe('Trust zones for which it computes besides 0, any'),
+  ports: z
+    .array(z.strictObject({ ingress: port('Port'), egress: port('Port') }))
+    .default([])
+    .describe('Packets that come in here leave there; what no entry names is dropped'),
+  routes: z
+    .array(z.strictObject({ prefix: name.describe('IPv4: 10.0.0.0/8, or one address'), ...hop }))
+    .default([])
+    .describe('By the destination; goes before `ports`'),
+  steering: z
+    .array(z.strictObject({ nextLayer: integer(0, 255, 'First layer not yet computed'), ...hop }))
+    .default([])
+    .describe('Requests of this model by their next layer; goes before `routes`'),
+});
+
+export const deploymentSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    format: z.literal('intransit-deployment', { error: "expected 'intransit-deployment'" }),
+    version: z.literal(DEPLOYMENT_VERSION, {
+      error: `expected ${DEPLOYMENT_VERSION}, the version this program reads`,
+    }),
+    name: name.optional().describe('The name of the file if absent'),
+    model: z.strictObject({
+      file: path.describe('ONNX, TFLite or JSON, relative to this file'),
+      id: integer(1, 0xffff, 'Model id in packets').default(1),
+      version: integer(1, 0xffff, 'Version of these weights in packets').default(1),
+      verdict: z
+        .boolean({ error: 'expected true or false' })
+        .default(false)
+        .describe('Append a layer that makes class and margin of the outputs'),
+    }),
+    port: integer(1, 0xffff, 'UDP port of requests').default(DEFAULT_PORT),
+    mtu: integer(68, 0xffff, 'Largest IP packet of the path, bytes').default(1500),
+    plan: path.optional().describe('What `intransit plan --json` printed, relative to this file'),
+    drainMs: integer(0, 600_000, 'How long packets of the previous version may still be under way').default(
+      1000,
+    ),
+    devices: z
+      .array(device, { error: 'expected a list of devices' })
+      .min(1, 'expected at least one device')
+      .describe('In the order of the path: the ingress first'),
+  })
+  .meta({ title: 'intransit deployment', description: 'A model, and the devices that compute it' });
+
+/** As validated: defaults are filled in. */
+export type DeploymentFile = z.output<typeof deploymentSchema>;
+/** As written: what has a default may be absent. */
+export type DeploymentInput = z.input<typeof deploymentSchema>;
+export type DeviceSpec = DeploymentFile['devices'][number];
+export type Hop = Omit<DeviceSpec['routes'][number], 'prefix'>;
+
+/** The text of `schema/deployment.schema.json`. */
+export function deploymentSchemaText(): string {
+  const schema = z.toJSONSchema(deploymentSchema, { io: 'input', target: 'draft-2020-12' });
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}

@@ -1,0 +1,131 @@
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
+import { importModel } from '../import/index.ts';
+import { MOST_FAULTS, parseJson } from '../import/json/parse.ts';
+import type { Model } from '../model/model.ts';
+import { withVerdict } from '../model/verdict.ts';
+import type { TlsOptions } from '../p4runtime/index.ts';
+import { type DeploymentFile, type DeviceSpec, deploymentSchema } from './deployment-schema.ts';
+import { beside, deploymentFault, expectation, readText } from './faults.ts';
+import { prefixOf } from './forwarding.ts';
+import { type PlannedLayers, readPlannedLayers } from './planned-layers.ts';
+
+/** A deployment file with what it refers to, as far as it can be read without the model. */
+export interface Deployment {
+  readonly file: string;
+  readonly name: string;
+  readonly spec: DeploymentFile;
+  /** TLS texts by the name of the device. */
+  readonly tls: ReadonlyMap<string, TlsOptions>;
+  readonly plan: PlannedLayers | undefined;
+}
+
+type Fault = readonly [path: readonly PropertyKey[], expected: string];
+
+/** @throws DiagnosticError `file-unreadable`, or as `parseDeployment` */
+export const readDeployment = (file: string): Deployment => parseDeployment(readText(file), file);
+
+/** @param file paths in the text are relative to it @throws DiagnosticError with every fault that was found */
+export function parseDeployment(text: string, file: string): Deployment {
+  const result = deploymentSchema.safeParse(parseJson(text, file));
+  if (!result.success)
+    throw new DiagnosticError(
+      result.error.issues
+        .slice(0, MOST_FAULTS)
+        .map((issue) => deploymentFault(file, issue.path, expectation(issue))),
+    );
+  const spec = result.data;
+  const faults = contradictions(spec);
+  if (faults.length > 0)
+    throw new DiagnosticError(faults.slice(0, MOST_FAULTS).map((f) => deploymentFault(file, ...f)));
+  const name = spec.name ?? basename(file, extname(file));
+  const plan = spec.plan === undefined ? undefined : readPlannedLayers(beside(file, spec.plan));
+  const tls = spec.devices.flatMap((d) =>
+    d.tls === undefined ? [] : [[d.name, tlsOf(file, d.tls)] as const],
+  );
+  return { file, name, spec, plan, tls: new Map(tls) };
+}
+
+/** The model that the file names. @throws DiagnosticError */
+export async function deployedModel({ file, spec }: Deployment): Promise<{
+  readonly model: Model;
+  readonly diagnostics: readonly Diagnostic[];
+}> {
+  const { model, diagnostics } = await importModel(beside(file, spec.model.file));
+  return { model: spec.model.verdict ? withVerdict(model) : model, diagnostics };
+}
+
+/** `digits.state` for `digits.json`. */
+export const defaultStateFolder = (file: string): string =>
+  join(dirname(resolve(file)), `${basename(file, extname(file))}.state`);
+
+function tlsOf(file: string, tls: NonNullable<DeviceSpec['tls']>): TlsOptions {
+  const pem = (path: string | undefined) =>
+    path === undefined ? undefined : Buffer.from(readText(beside(file, path)));
+  const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
+  return {
+    ...(ca && { ca }),
+    ...(cert && { cert }),
+    ...(key && { key }),
+    ...(tls.serverName !== undefined && { serverName: tls.serverName }),
+  };
+}
+
+/** What a schema cannot say: names and keys are unique, hops are whole. */
+function contradictions({ devices, plan }: DeploymentFile): Fault[] {
+  const faults: Fault[] = [];
+  const unique = <T>(items: readonly T[], key: (item: T) => unknown, path: (i: number) => PropertyKey[]) => {
+    const seen = new Set<unknown>();
+    for (const [i, item] of items.entries()) {
+      const k = key(item);
+      if (seen.has(k)) faults.push([path(i), `expected one of its own: ${k} is there twice`]);
+      seen.add(k);
+    }
+  };
+  unique(
+    devices,
+    (d) => d.name,
+    (i) => ['devices', i, 'name'],
+  );
+  unique(
+    devices,
+    (d) => `device ${d.deviceId} at ${d.address}`,
+    (i) => ['devices', i, 'address'],
+  );
+  for (const [i, d] of devices.entries()) {
+    const at = (...rest: PropertyKey[]) => ['devices', i, ...rest];
+    if (d.layers === undefined && plan === undefined)
+      faults.push([at('layers'), "expected layers 'A..B', or a plan of the deployment"]);
+    if ((d.tls?.cert === undefined) !== (d.tls?.key === undefined))
+      faults.push([at('tls'), 'expected cert and key, or neither']);
+    unique(
+      d.ports,
+      (p) => p.ingress,
+      (j) => at('ports', j, 'ingress'),
+    );
+    unique(
+      d.steering,
+      (s) => s.nextLayer,
+      (j) => at('steering', j, 'nextLayer'),
+    );
+    unique(
+      d.routes,
+      (r) => r.prefix,
+      (j) => at('routes', j, 'prefix'),
+    );
+    for (const field of ['routes', 'steering'] as const)
+      for (const [j, hop] of d[field].entries()) {
+        if ((hop.port === undefined) === (hop.drop === undefined))
+          faults.push([at(field, j), 'expected either port or drop']);
+        if ((hop.sourceMac === undefined) !== (hop.destinationMac === undefined))
+          faults.push([at(field, j), 'expected sourceMac and destinationMac, or neither']);
+      }
+    for (const [j, { prefix }] of d.routes.entries())
+      if (prefixOf(prefix) === undefined)
+        faults.push([
+          at('routes', j, 'prefix'),
+          'expected an IPv4 prefix such as 10.0.0.0/8, without bits behind it',
+        ]);
+  }
+  return faults;
+}

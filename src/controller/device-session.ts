@@ -1,0 +1,141 @@
+import { status } from '@grpc/grpc-js';
+import { refuse } from '../diagnostics/index.ts';
+import { difference, type Init, P4Client, P4RuntimeError, type TlsOptions } from '../p4runtime/index.ts';
+import type { DeviceSpec } from './deployment-schema.ts';
+import type { DeviceProgram } from './program.ts';
+import { type HeldVersion, heldVersions, keyOf } from './versions.ts';
+
+type Entity = Init<'Entity'>;
+type Update = Init<'Update'>;
+
+export interface SessionOptions {
+  /** Default 1: every controller of a device needs its own, and the highest is the primary. */
+  readonly electionId?: bigint;
+  /** Deadline of each call, ms; default 10,000. */
+  readonly timeoutMs?: number;
+  /** How long a device that does not answer is tried, ms; default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** Only look: no bid to be the primary. */
+  readonly readOnly?: boolean;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** No table of ours is constant. */
+const NONE: ReadonlySet<number> = new Set();
+
+/** A device as a deployment sees it: the connection, and what was read of it last. */
+export class DeviceSession {
+  readonly spec: DeviceSpec;
+  readonly client: P4Client;
+  readonly #connectTimeoutMs: number;
+  readonly #readOnly: boolean;
+  #cookie: bigint | 'none' | 'other' = 'none';
+  #entities: readonly Entity[] = [];
+
+  constructor(spec: DeviceSpec, tls: TlsOptions | undefined, options: SessionOptions) {
+    this.spec = spec;
+    this.#readOnly = options.readOnly === true;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    this.client = new P4Client({
+      address: spec.address,
+      deviceId: spec.deviceId,
+      // Nobody is evicted by an id of 0.
+      electionId: this.#readOnly ? 0n : (options.electionId ?? 1n),
+      takeover: !this.#readOnly,
+      rebid: false,
+      ...(tls && { tls }),
+      ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
+    });
+  }
+
+  /** @throws P4RuntimeError */
+  async connect(): Promise<void> {
+    const role = await this.client.connect(this.#connectTimeoutMs);
+    if (role === 'primary' || this.#readOnly) return;
+    const state = this.client.state();
+    const highest = state.kind === 'backup' ? state.highest : undefined;
+    throw new P4RuntimeError({
+      kind: 'not-primary',
+      code: status.PERMISSION_DENIED,
+      message: highest === undefined ? 'the device has a primary' : `that of the primary is ${highest}`,
+    });
+  }
+
+  /** Cookie of the program that runs; `other` for one without. */
+  get cookie(): bigint | 'none' | 'other' {
+    return this.#cookie;
+  }
+
+  /** All table entries, as last read. */
+  get entities(): readonly Entity[] {
+    return this.#entities;
+  }
+
+  versions(modelId: number): ReadonlyMap<number, HeldVersion> {
+    return heldVersions(this.#entities, modelId);
+  }
+
+  /** Which program runs. */
+  async readCookie(): Promise<void> {
+    const config = await this.client.pipeline.get('COOKIE_ONLY');
+    this.#cookie = config === undefined ? 'none' : (config.cookie?.cookie ?? 'other');
+  }
+
+  async readEntities(): Promise<void> {
+    this.#entities = await this.client.readAll([{ tableEntry: {} }]);
+  }
+
+  async push(program: DeviceProgram, deviceConfig: Uint8Array): Promise<void> {
+    const { p4info, cookie } = program;
+    await this.client.pipeline.commit({ p4info, deviceConfig, cookie });
+    await this.readCookie();
+    if (this.#cookie !== cookie)
+      refuse('device-kept-other', { device: this.spec.name, step: 'program', what: 'the cookie is another' });
+    await this.readEntities();
+  }
+
+  /** Updates that make the entities of `part` what is wanted of them. */
+  changes(wanted: readonly Entity[], part: (entity: Entity) => boolean = () => true): readonly Update[] {
+    return this.changesBetween(this.#entities.filter(part), wanted.filter(part));
+  }
+
+  changesBetween(before: readonly Entity[], after: readonly Entity[]): readonly Update[] {
+    return difference(before, after, NONE);
+  }
+
+  /**
+   * Makes the entities of `part` what is wanted, reads back and compares. Nothing is written where nothing differs; a
+   * failed write is taken back as a whole.
+   * @returns the updates that were made
+   */
+  async make(
+    step: string,
+    wanted: readonly Entity[],
+    part: (entity: Entity) => boolean,
+  ): Promise<readonly Update[]> {
+    const updates = this.changes(wanted, part);
+    if (updates.length === 0) return updates;
+    try {
+      await this.client.write(updates, { onError: 'rollback' });
+    } finally {
+      // What is there now decides what is undone; a device that is gone cannot be asked.
+      await this.readEntities().catch(() => {});
+    }
+    const left = this.changes(wanted, part);
+    if (left.length > 0) refuse('device-kept-other', { device: this.spec.name, step, what: differing(left) });
+    return updates;
+  }
+
+  close(): void {
+    this.client.close();
+  }
+}
+
+const SHOWN = 4;
+
+function differing(updates: readonly Update[]): string {
+  const keys = updates.slice(0, SHOWN).map((u) => keyOf(u.entity ?? {}));
+  const more = updates.length > SHOWN ? `, and ${updates.length - SHOWN} more` : '';
+  return `${keys.join(', ')}${more}`;
+}

@@ -1,0 +1,13 @@
+/** Models onto devices over P4Runtime; see docs/deploy.md. */
+export { type DeployOptions, deploy } from './deploy.ts';
+export { type Deployment, parseDeployment, readDeployment } from './deployment.ts';
+export { type DeploymentFile, type DeploymentInput, deploymentSchemaText } from './deployment-schema.ts';
+export type { ModelVersion } from './device-task.ts';
+export {
+  DeployError,
+  type DeployReport,
+  type DeviceReport,
+  type StepReport,
+  type TableReport,
+} from './report.ts';
+export { Rollout, type RolloutEvent, type RolloutOptions } from './rollout.ts';

@@ -1,0 +1,89 @@
+import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import type { Model } from '../model/model.ts';
+import type { Deployment } from './deployment.ts';
+import type { DeviceSpec } from './deployment-schema.ts';
+import { deploymentFault } from './faults.ts';
+import type { LayerRange } from './planned-layers.ts';
+
+/**
+ * The layers of each device, in the order of the file, by the file or by the plan. Warnings tell of layers that no device
+ * computes, and of devices that no packet of this path reaches.
+ * @throws DiagnosticError where a range is none of the model, or the plan is another model's
+ */
+export function deviceLayers(
+  deployment: Deployment,
+  model: Model,
+): { readonly ranges: readonly LayerRange[]; readonly warnings: readonly Diagnostic[] } {
+  const { file, spec, plan } = deployment;
+  const faults: Diagnostic[] = [];
+  const names = model.layers.map((l) => l.name);
+  if (
+    plan !== undefined &&
+    (plan.layers.length !== names.length || plan.layers.some((n, i) => n !== names[i]))
+  )
+    faults.push(
+      deploymentFault(
+        plan.file,
+        ['model', 'layers'],
+        `the layers of ${model.file} (${names.join(', ')}), but it was made for ${plan.layers.join(', ')}`,
+      ),
+    );
+  const ranges = spec.devices.map((device, i) => {
+    const range = device.layers === undefined ? planned(deployment, device) : written(device.layers, model);
+    if (typeof range !== 'string') return range;
+    faults.push(deploymentFault(file, ['devices', i, 'layers'], range));
+    return { from: 0, to: 0 };
+  });
+  for (const [i, device] of spec.devices.entries()) {
+    const last = model.layers[ranges[i]!.to - 1];
+    if (device.threshold > 0 && last !== undefined && last.kind !== 'argmax')
+      faults.push(
+        deploymentFault(
+          file,
+          ['devices', i, 'threshold'],
+          `0: its last layer "${last.name}" is no verdict, which alone has a margin`,
+        ),
+      );
+  }
+  if (faults.length > 0) throw new DiagnosticError(faults);
+  return { ranges, warnings: warningsOf(deployment, names, ranges) };
+}
+
+/** @returns the range, or what was expected instead */
+function written(text: string, { layers }: Model): LayerRange | string {
+  const [from, to] = text.split('..');
+  const range = { from: from === '' ? 0 : Number(from), to: to === '' ? layers.length : Number(to) };
+  if (range.from < range.to && range.to <= layers.length) return range;
+  return `expected a range of the model's layers, which are 0..${layers.length}, not ${text}`;
+}
+
+function planned({ plan }: Deployment, device: DeviceSpec): LayerRange | string {
+  const segment = plan?.segments.find((s) => s.node === device.name);
+  if (segment === undefined)
+    return `the plan gives ${device.name} no layers: name them, or leave the device out`;
+  if (segment.kind !== device.kind)
+    return `${device.name} is of kind ${segment.kind} in the plan, of kind ${device.kind} here`;
+  return { from: segment.from, to: segment.to };
+}
+
+function warningsOf(
+  { file, spec, plan }: Deployment,
+  names: readonly string[],
+  ranges: readonly LayerRange[],
+): Diagnostic[] {
+  const warnings: Diagnostic[] = [];
+  const place = { file };
+  const left = names.filter((_, layer) => !ranges.some((r) => r.from <= layer && layer < r.to));
+  if (left.length > 0) warnings.push(diagnostic('layers-left', { layers: left.join(', ') }, place));
+  // What other nodes of the plan compute brings packets to devices too.
+  const all = [...ranges, ...(plan?.segments ?? [])];
+  const reached = new Set([0]);
+  for (let before = 0; before !== reached.size; ) {
+    before = reached.size;
+    for (const { from, to } of all) if (reached.has(from)) reached.add(to);
+  }
+  for (const [i, { from }] of ranges.entries())
+    if (!reached.has(from))
+      warnings.push(diagnostic('layers-unreached', { device: spec.devices[i]!.name, from }, place));
+  return warnings;
+}

@@ -1,0 +1,65 @@
+import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
+import type { DeviceKind } from './deployment-schema.ts';
+import type { LayerRange } from './planned-layers.ts';
+
+/** What is done to a device, in this order. */
+export type DeployStep = 'connect' | 'program' | 'weights' | 'version' | 'current' | 'forwarding' | 'remove';
+
+export interface StepReport {
+  readonly step: DeployStep;
+  /** `undone`: taken back because of a failure, here or elsewhere; `left`: that failed too, so it is still there. */
+  readonly outcome: 'done' | 'unchanged' | 'failed' | 'undone' | 'left' | 'would';
+  readonly detail: string;
+}
+
+/** Entries of a table, as the device holds them at the end, and what was (or would be) written. */
+export interface TableReport {
+  readonly table: string;
+  readonly entries: number;
+  readonly inserted: number;
+  readonly modified: number;
+  readonly deleted: number;
+}
+
+export interface DeviceReport {
+  readonly name: string;
+  readonly kind: DeviceKind;
+  readonly address: string;
+  readonly deviceId: number;
+  readonly layers: LayerRange;
+  /** Cookie of the program that runs, hexadecimal; `none` before the first, `other` where it has none. */
+  readonly program: string;
+  /** Versions that it holds, each with the digest of the weights that were read back. */
+  readonly versions: readonly { readonly version: number; readonly slot: number; readonly weights: string }[];
+  readonly current?: number;
+  readonly tables: readonly TableReport[];
+  readonly steps: readonly StepReport[];
+}
+
+/** The document of `deploy --json`. */
+export interface DeployReport {
+  readonly format: 'intransit-deploy';
+  readonly version: 1;
+  readonly deployment: { readonly name: string; readonly file: string; readonly state: string };
+  readonly model: { readonly id: number; readonly version: number; readonly digest: string };
+  /**
+   * `unchanged`: all was so already, nothing was written. `deployed`, `replaced` (another version took over from
+   * `previous`), `would-change` (a dry run), `failed`.
+   */
+  readonly outcome: 'unchanged' | 'deployed' | 'replaced' | 'would-change' | 'failed';
+  readonly previous?: number;
+  readonly devices: readonly DeviceReport[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly ms: number;
+}
+
+/** A deployment that failed: what is wrong, and of each device what was done, what was not and what was taken back. */
+export class DeployError extends DiagnosticError {
+  readonly devices: readonly DeviceReport[];
+  report: DeployReport | undefined;
+
+  constructor(diagnostics: readonly Diagnostic[], devices: readonly DeviceReport[]) {
+    super(diagnostics);
+    this.devices = devices;
+  }
+}

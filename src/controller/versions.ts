@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import {
+  deviceTables,
+  held,
+  hold,
+  modelIds,
+  models,
+  type TableModel,
+} from '../backends/common/table-model.ts';
+import { tableEntryKey } from '../p4runtime/entity-key.ts';
+import { canonical, type Init } from '../p4runtime/index.ts';
+import { entityOf } from './forwarding.ts';
+
+type Entity = Init<'Entity'>;
+
+/** Versions that a device holds at most; every kind of device has these slots. */
+export const SLOTS = [0, 1] as const;
+
+/** What an entry of `models` says. */
+export interface HeldVersion {
+  readonly version: number;
+  readonly slot: number;
+  readonly from: number;
+  readonly to: number;
+  readonly layerCount: number;
+  readonly threshold: number;
+}
+
+const number = (bytes: Uint8Array | undefined): number =>
+  Number(`0x0${Buffer.from(bytes ?? []).toString('hex')}`);
+
+const sharedTables: ReadonlySet<number> = new Set(deviceTables.map((t) => t.id));
+
+/** Of one of the layers. */
+export const isWeights = ({ tableEntry }: Entity): boolean =>
+  tableEntry !== undefined && !sharedTables.has(tableEntry.tableId ?? 0);
+
+export const isOf = (table: TableModel, { tableEntry }: Entity): boolean => tableEntry?.tableId === table.id;
+
+const exactKeys = ({ tableEntry }: Entity): number[] =>
+  [...(tableEntry?.match ?? [])]
+    .sort((a, b) => (a.fieldId ?? 0) - (b.fieldId ?? 0))
+    .map((m) => number(m.exact?.value));
+
+/** The slot whose weights an entry holds. */
+export const slotOf = (weights: Entity): number => exactKeys(weights)[0]!;
+
+/** Model id and the version that packets name: 0 is the current one. */
+export const versionKey = (entity: Entity): readonly [modelId: number, version: number] => {
+  const [modelId, version] = exactKeys(entity);
+  return [modelId!, version!];
+};
+
+/** Versions of a model by what packets name, as the device has them. */
+export function heldVersions(entities: readonly Entity[], modelId: number): ReadonlyMap<number, HeldVersion> {
+  const found = new Map<number, HeldVersion>();
+  for (const entity of entities) {
+    if (!isOf(models, entity)) continue;
+    const [id, key] = versionKey(entity);
+    const params = entity.tableEntry?.action?.action?.params ?? [];
+    const of = (n: number) => number(params.find((p) => p.paramId === n)?.value);
+    const [slot, version, from, to, layerCount, threshold] = hold.parameters.map((_, i) => of(i + 1));
+    if (id === modelId)
+      found.set(key, {
+        slot: slot!,
+        version: version!,
+        from: from!,
+        to: to!,
+        layerCount: layerCount!,
+        threshold: threshold!,
+      });
+  }
+  return found;
+}
+
+/** The entry by which packets that name `key` find a version. */
+export const versionEntity = (modelId: number, key: number, v: HeldVersion): Entity =>
+  entityOf({
+    table: models,
+    keys: [modelId, key],
+    action: hold,
+    parameters: [v.slot, v.version, v.from, v.to, v.layerCount, v.threshold],
+  });
+
+export const modelIdEntity = (modelId: number): Entity =>
+  entityOf({ table: modelIds, keys: [modelId], action: held, parameters: [] });
+
+/** Key of the one write that flips a model. */
+export const CURRENT = 0;
+
+/** SHA-256 of the numbers in some entries of weights: the same in either slot. */
+export function weightsDigest(entities: readonly Entity[]): string {
+  const lines = entities.map(({ tableEntry }) => {
+    const params = [...(tableEntry?.action?.action?.params ?? [])].sort(
+      (a, b) => (a.paramId ?? 0) - (b.paramId ?? 0),
+    );
+    const values = params.map((p) => Buffer.from(canonical(p.value ?? new Uint8Array(1))).toString('hex'));
+    return `${tableEntry?.tableId} ${values.join(' ')}`;
+  });
+  return createHash('sha256').update(lines.sort().join('\n')).digest('hex');
+}
+
+export const keyOf = (entity: Entity): string => tableEntryKey(entity.tableEntry ?? {});

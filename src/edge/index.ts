@@ -1,0 +1,13 @@
+export {
+  createSender,
+  createWireSender,
+  type ProbeReply,
+  type Sender,
+  type SenderOptions,
+  type SendResult,
+  type WireOptions,
+} from './sender.ts';
+export { type WireShape, wireShape } from './shape.ts';
+export type { Peer } from './socket.ts';
+export { answeredBy, type SendStatistics } from './statistics.ts';
+export { type LostRow, NO_ANSWER } from './transfer.ts';

@@ -1,0 +1,22 @@
+import { refuse } from '../diagnostics/index.ts';
+import { type Model, outputType } from './model.ts';
+import { elementCount } from './tensor.ts';
+
+/** Classes that fit a byte. */
+export const MAX_CLASSES = 256;
+
+/**
+ * The model with an `argmax` layer at its end, which makes class and margin of its outputs; as it is if it ends in one.
+ * @throws DiagnosticError `no-verdict` if it has more outputs than a byte tells apart
+ */
+export function withVerdict(model: Model): Model {
+  if (model.layers.at(-1)?.kind === 'argmax') return model;
+  const outputs = elementCount(outputType(model).shape);
+  if (outputs > MAX_CLASSES) refuse('no-verdict', { outputs, limit: MAX_CLASSES }, { file: model.file });
+  const names = new Set(model.layers.map((layer) => layer.name));
+  let name = 'verdict';
+  for (let n = 2; names.has(name); n++) name = `verdict_${n}`;
+  const output = { element: 'uint8', shape: [2], scale: 1, zeroPoint: 0 } as const;
+  const layer = { name, kind: 'argmax', inputs: [model.layers.length], output } as const;
+  return { ...model, layers: [...model.layers, layer] };
+}

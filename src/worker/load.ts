@@ -1,0 +1,25 @@
+import { readFile } from 'node:fs/promises';
+import type { Diagnostic } from '../diagnostics/index.ts';
+import { importModel } from '../import/index.ts';
+import type { Model } from '../model/model.ts';
+import { withVerdict } from '../model/verdict.ts';
+import type { OnnxSource } from './finisher.ts';
+
+export interface LoadedModel {
+  readonly model: Model;
+  readonly onnx?: OnnxSource;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** A model file as a worker needs it: with its graph, if it is ONNX. @throws DiagnosticError */
+export async function loadWorkerModel(
+  file: string,
+  o: { readonly verdict?: boolean } = {},
+): Promise<LoadedModel> {
+  const { model, diagnostics, sources } = await importModel(file);
+  return {
+    model: o.verdict ? withVerdict(model) : model,
+    diagnostics,
+    ...(sources !== undefined && { onnx: { bytes: await readFile(file), sources } }),
+  };
+}

@@ -1,0 +1,54 @@
+import { isPieceOf } from '../edge/fragments.ts';
+import { cutReader } from '../model/cut.ts';
+import { type Model, valueType } from '../model/model.ts';
+import { elementCount } from '../model/tensor.ts';
+import {
+  elementTypes,
+  HEADER_BYTES,
+  HEADER_VERSION,
+  type Header,
+  MAGIC,
+  type VerdictName,
+} from '../wire/index.ts';
+
+/** What a worker holds, in the terms of a packet. */
+export interface Held {
+  readonly modelId: number;
+  readonly modelVersion: number;
+  readonly layerCount: number;
+  readonly zones: ReadonlySet<number>;
+  /** By cursor: the tensor that a packet must bring; none where the model cannot be cut. */
+  readonly inputs: readonly (HeldInput | undefined)[];
+}
+
+export interface HeldInput {
+  readonly elementType: number;
+  readonly elements: number;
+}
+
+export function heldInputs(model: Model): (HeldInput | undefined)[] {
+  return model.layers.map((_, cursor) => {
+    if (cutReader(model, cursor) !== undefined) return undefined;
+    const { element, shape } = valueType(model, cursor);
+    return { elementType: elementTypes[element], elements: elementCount(shape) };
+  });
+}
+
+/** Why a request cannot be computed, in the words and the order of the devices on the path; or what it brings. */
+export function examine(h: Header, held: Held): VerdictName | HeldInput {
+  if (h.modelId !== held.modelId) return 'unknown_model';
+  if (h.modelVersion !== 0 && h.modelVersion !== held.modelVersion) return 'unknown_version';
+  const input = held.inputs[h.nextLayer];
+  if (input === undefined) return 'cursor_elsewhere';
+  const fits = h.layerCount === held.layerCount && h.elementType === input.elementType;
+  if (!fits || !isPieceOf(input.elements, h)) return 'bad_shape';
+  if (h.trustZone !== 0 && !held.zones.has(h.trustZone)) return 'zone_refused';
+  return input;
+}
+
+/** Why a payload is no packet of ours. @pre `decodePacket` refused it */
+export function malformation(payload: Buffer): VerdictName {
+  if (payload.length < HEADER_BYTES) return 'truncated';
+  if (payload.readUInt16BE(0) !== MAGIC || payload[2] !== HEADER_VERSION) return 'bad_magic';
+  return payload.length < HEADER_BYTES + payload.readUInt16BE(14) ? 'truncated' : 'oversized';
+}
