@@ -1,3 +1,4 @@
+import { fragmentSpan } from '../wire/fragments.ts';
 import {
   encodePacket,
   fieldOffset,
@@ -5,7 +6,6 @@ import {
   type RequestOptions,
   requestPacket,
 } from '../wire/index.ts';
-import { fragmentSpan } from './fragments.ts';
 
 /**
  * Makes the packets of rows that differ in sequence number and activations alone: their headers are encoded once, as

@@ -1,4 +1,5 @@
 import type { ElementType } from '../model/tensor.ts';
+import { isPieceOf, PartialTensor } from '../wire/fragments.ts';
 import {
   elementTypes,
   flagUnsure,
@@ -11,7 +12,6 @@ import {
 } from '../wire/index.ts';
 import { Deadlines } from './deadlines.ts';
 import { Fifo } from './fifo.ts';
-import { isPieceOf, PartialTensor } from './fragments.ts';
 import type { Pacer } from './pacer.ts';
 import type { RequestEncoder } from './requests.ts';
 import { answeredBy, countIn, latencyOf, type SendStatistics } from './statistics.ts';

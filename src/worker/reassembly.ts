@@ -1,4 +1,4 @@
-import { PartialTensor } from '../edge/fragments.ts';
+import { PartialTensor } from '../wire/fragments.ts';
 import type { Header, InferencePacket } from '../wire/index.ts';
 
 export interface ReassemblyLimits {

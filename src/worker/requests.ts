@@ -1,7 +1,7 @@
-import { isPieceOf } from '../edge/fragments.ts';
 import { cutReader } from '../model/cut.ts';
 import { type Model, valueType } from '../model/model.ts';
 import { elementCount } from '../model/tensor.ts';
+import { isPieceOf } from '../wire/fragments.ts';
 import {
   elementTypes,
   HEADER_BYTES,

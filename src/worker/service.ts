@@ -1,8 +1,8 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { encodeTensor } from '../edge/fragments.ts';
 import { PROBE_REPLY_BYTES } from '../edge/sender.ts';
 import { countIn } from '../edge/statistics.ts';
 import type { ElementType } from '../model/tensor.ts';
+import { encodeTensor } from '../wire/fragments.ts';
 import {
   decodePacket,
   elementTypes,

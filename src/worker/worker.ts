@@ -1,9 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
-import { fragmentsFor, MAX_FRAGMENTS } from '../edge/fragments.ts';
 import { raiseBuffers } from '../edge/socket.ts';
 import { inputType, type Model, outputType } from '../model/model.ts';
 import { elementCount } from '../model/tensor.ts';
+import { fragmentsFor, MAX_FRAGMENTS } from '../wire/fragments.ts';
 import { DEFAULT_PORT } from '../wire/index.ts';
 import { createFinisher, type Finisher, type OnnxSource, type WorkerEngine } from './finisher.ts';
 import { type LargeModel, openLargeModel } from './large-model.ts';

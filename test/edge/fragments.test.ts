@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fragmentSpan, fragmentsFor, isPieceOf, MAX_FRAGMENTS } from '../../src/edge/fragments.ts';
 import { Pacer } from '../../src/edge/pacer.ts';
 import { RequestEncoder } from '../../src/edge/requests.ts';
+import { fragmentSpan, fragmentsFor, isPieceOf, MAX_FRAGMENTS } from '../../src/wire/fragments.ts';
 import { decodePacket, encodePacket, ipv4Bytes, requestPacket } from '../../src/wire/index.ts';
 
 const options = { modelId: 3, modelVersion: 2, layerCount: 5, nextLayer: 1, element: 'int8' } as const;

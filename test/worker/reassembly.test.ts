@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encodeTensor } from '../../src/edge/fragments.ts';
+import { encodeTensor } from '../../src/wire/fragments.ts';
 import { decodePacket, type InferencePacket, requestPacket } from '../../src/wire/index.ts';
 import { Reassembly } from '../../src/worker/reassembly.ts';
 import { random } from '../support/random.ts';

@@ -1,4 +1,5 @@
-import { encodePacket, type Header, ipv4Bytes } from '../wire/index.ts';
+import { encodePacket, type Header } from './codec.ts';
+import { ipv4Bytes } from './header.ts';
 
 /** The fragment count is one byte. */
 export const MAX_FRAGMENTS = 255;
