@@ -69,7 +69,7 @@ describe('send and worker as commands', () => {
     const { code, out } = await send(`localhost:${port}`, '--verdict', '--window', '3');
     expect(code).toBe(0);
     expect(out).toMatch(/^rows +50\nanswered +50\n/);
-    expect(out).toMatch(/by the large model +50\n/);
+    expect(out).toMatch(/by the large model +50, median [0-9.]+ ms\n/);
   });
 
   it('says what the worker holds otherwise, and writes nothing', async () => {
