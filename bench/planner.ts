@@ -1,14 +1,23 @@
 /**
  * The planner. `npx tsx bench/planner.ts`: CPU ms of 200 nodes x 50 layers. `npx tsx bench/planner.ts fit MODEL:A..B=RESULT.json ...`:
  * a cost model for the topology file, from results of `bench MODEL --layers A..B --json`; see docs/plan.md.
+ * `npx tsx bench/planner.ts ends`: the same for the ends of a path, as `send` and `worker` compute: CPU ns of one row in the
+ * reference interpreter and in ONNX Runtime.
  */
 import { readFileSync } from 'node:fs';
 import { multiplies, planXdp } from '../src/backends/xdp/plan.ts';
+import { median } from '../src/engines/bench.ts';
 import { importModel } from '../src/import/index.ts';
+import { valueType } from '../src/model/model.ts';
+import { elementCount } from '../src/model/tensor.ts';
 import { buildInstance } from '../src/planner/build-instance.ts';
 import { fitCost, type Sample } from '../src/planner/fit.ts';
-import { requantisedNeurons } from '../src/planner/layer-work.ts';
+import { requantisedNeurons, workOf } from '../src/planner/layer-work.ts';
 import { solve } from '../src/planner/solve.ts';
+import { interpret } from '../src/reference/interpreter.ts';
+import { createFinisher } from '../src/worker/finisher.ts';
+import { loadWorkerModel } from '../src/worker/load.ts';
+import { loadOnnxRuntime } from '../src/worker/onnxruntime.ts';
 import { largeProblem, shortages } from '../test/planner/large-problem.ts';
 import { random } from '../test/support/random.ts';
 
@@ -81,6 +90,56 @@ async function printFit(given: readonly string[]): Promise<void> {
   console.log(JSON.stringify({ ...cost, origin }, undefined, 2));
 }
 
+const ENDS = ['digits-mlp', 'traffic-mlp', 'digits-cnn'] as const;
+
+async function printEnds(): Promise<void> {
+  const runtime = await loadOnnxRuntime();
+  const edge: Sample[] = [];
+  const worker: Sample[] = [];
+  for (const name of ENDS) {
+    const { model, onnx } = await loadWorkerModel(`examples/${name}.onnx`);
+    const layers = model.layers.length;
+    for (let cut = 0; cut <= layers; cut++) {
+      const row = new Uint8Array(elementCount(valueType(model, cut).shape)).map((_, i) => i * 37);
+      if (cut > 0) {
+        const input = new Uint8Array(elementCount(model.input.shape)).map((_, i) => i * 37);
+        const ns = await cpuNs(() => interpret(model, input, 0, cut));
+        edge.push({ work: workOf(model, 0, cut), ns });
+      }
+      if (cut === layers) continue;
+      const options = { model, onnx, runtime, on: 'onnxruntime', onDiagnostic: () => {} } as const;
+      const finisher = await createFinisher(cut, options);
+      worker.push({ work: workOf(model, cut, layers), ns: await cpuNs(() => finisher.run(row, 1)) });
+      await finisher.close();
+    }
+  }
+  for (const [kind, samples] of Object.entries({ edge, worker })) {
+    console.log(`${kind}: ${JSON.stringify(fitCost(samples))}`);
+    for (const { work, ns } of samples)
+      console.log(
+        `  { work: { multiplies: ${work.multiplies}, neurons: ${work.neurons} }, ns: ${Math.round(ns)} },`,
+      );
+  }
+}
+
+const BLOCKS = 9;
+
+/** CPU ns of all threads, the median of blocks of some 50 ms. */
+async function cpuNs(work: () => unknown): Promise<number> {
+  let runs = 1;
+  const block = async (): Promise<number> => {
+    const start = process.cpuUsage();
+    for (let i = 0; i < runs; i++) await work();
+    const { user, system } = process.cpuUsage(start);
+    return (user + system) * 1000;
+  };
+  while ((await block()) < 50e6) runs *= 2;
+  const blocks: number[] = [];
+  for (let i = 0; i < BLOCKS; i++) blocks.push((await block()) / runs);
+  return median(blocks);
+}
+
 const [mode, ...rest] = process.argv.slice(2);
 if (mode === 'fit') await printFit(rest);
+else if (mode === 'ends') await printEnds();
 else timePlans();

@@ -7,7 +7,7 @@ import type { NodeKind } from './topology-schema.ts';
  * make such a list for another machine, and `bench/planner.ts fit` prints it.
  */
 
-const MACHINE = 'two cores of an Intel Xeon, shared, Linux 6, medians of `bench --json`';
+const MACHINE = 'two cores of an Intel Xeon, shared, Linux 6, medians';
 
 /** `packetNs` of `bench examples/MODEL.onnx --layers A..B --json`: packet in to packet out, less an empty program. */
 const xdpSamples: readonly Sample[] = [
@@ -21,12 +21,30 @@ const xdpSamples: readonly Sample[] = [
   { work: { multiplies: 8896, neurons: 778 }, ns: 3328 }, // digits-cnn 0..5
 ];
 
-/** `scalarNs` and `simdNs` of the same runs, of whole models: one multiply a MAC. */
-const nativeSamples = [
-  { work: { multiplies: 2368, neurons: 42 }, scalarNs: 982, simdNs: 104 }, // digits-mlp
-  { work: { multiplies: 1136, neurons: 55 }, scalarNs: 702, simdNs: 99 }, // traffic-mlp
-  { work: { multiplies: 23_680, neurons: 778 }, scalarNs: 26_526, simdNs: 11_153 }, // digits-cnn
-] as const;
+/** `bench/planner.ts ends`: CPU ns of one row in the reference interpreter, with which `send` computes at the edge. */
+const edgeSamples: readonly Sample[] = [
+  { work: { multiplies: 2048, neurons: 32 }, ns: 15_844 }, // digits-mlp 0..1
+  { work: { multiplies: 2368, neurons: 42 }, ns: 16_133 }, // digits-mlp 0..2
+  { work: { multiplies: 512, neurons: 32 }, ns: 8649 }, // traffic-mlp 0..1
+  { work: { multiplies: 1024, neurons: 48 }, ns: 11_890 }, // traffic-mlp 0..2
+  { work: { multiplies: 1136, neurons: 55 }, ns: 13_544 }, // traffic-mlp 0..3
+  { work: { multiplies: 4608, neurons: 512 }, ns: 164_557 }, // digits-cnn 0..1
+  { work: { multiplies: 23_040, neurons: 768 }, ns: 339_270 }, // digits-cnn 0..3
+  { work: { multiplies: 23_680, neurons: 778 }, ns: 354_723 }, // digits-cnn 0..5
+];
+
+/** Likewise of one row in ONNX Runtime, one thread, as `worker` runs it; of ad01 from `bench/ad01.ts`. */
+const workerSamples: readonly Sample[] = [
+  { work: { multiplies: 2368, neurons: 42 }, ns: 13_223 }, // digits-mlp 0..2
+  { work: { multiplies: 320, neurons: 10 }, ns: 11_000 }, // digits-mlp 1..2
+  { work: { multiplies: 1136, neurons: 55 }, ns: 14_497 }, // traffic-mlp 0..3
+  { work: { multiplies: 624, neurons: 23 }, ns: 13_202 }, // traffic-mlp 1..3
+  { work: { multiplies: 112, neurons: 7 }, ns: 10_647 }, // traffic-mlp 2..3
+  { work: { multiplies: 23_680, neurons: 778 }, ns: 20_319 }, // digits-cnn 0..5
+  { work: { multiplies: 19_072, neurons: 266 }, ns: 14_993 }, // digits-cnn 1..5
+  { work: { multiplies: 640, neurons: 10 }, ns: 13_905 }, // digits-cnn 3..5
+  { work: { multiplies: 264_192, neurons: 1672 }, ns: 166_200 }, // ad01
+];
 
 /** CPU time of simple_switch for a packet of an empty program. */
 const V1MODEL_PACKET_NS = 20_000;
@@ -47,15 +65,9 @@ export function fittedModel(samples: readonly Sample[], origin: string, packetNs
   return { packetNs, fixedNs, macNs: 0, multiplyNs, neuronNs, origin: `${origin}; ${quality}` };
 }
 
-const native = (form: 'scalarNs' | 'simdNs'): CostModel =>
-  fittedModel(
-    nativeSamples.map((s) => ({ work: s.work, ns: s[form] })),
-    `${form} of bench, ${MACHINE}`,
-  );
-
 export const fittedCosts: Readonly<Record<Exclude<NodeKind, 'tna'>, CostModel>> = {
-  edge: native('scalarNs'),
-  worker: native('simdNs'),
+  edge: fittedModel(edgeSamples, `the reference interpreter, CPU time a row, ${MACHINE}`),
+  worker: fittedModel(workerSamples, `ONNX Runtime, CPU time a row, ${MACHINE}`),
   xdp: fittedModel(xdpSamples, `packetNs of bench, ${MACHINE}`),
   v1model: fittedModel(
     v1modelSamples,
