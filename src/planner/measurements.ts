@@ -46,16 +46,18 @@ const workerSamples: readonly Sample[] = [
   { work: { multiplies: 264_192, neurons: 1672 }, ns: 166_200 }, // ad01
 ];
 
-/** CPU time of simple_switch for a packet of an empty program. */
-const V1MODEL_PACKET_NS = 20_000;
+/** CPU time of simple_switch for a packet that our program passes on. */
+const V1MODEL_PACKET_NS = 21_000;
 
 /**
- * CPU time of simple_switch a packet, with wide lanes and exact requantisation, less the empty program: 64-32-10 takes
- * 49.4 us and 10-32-16 34.4 us. A multiply is one multiply-add of a whole word: one an input where a layer is one word.
+ * `bench/bmv2.ts`, `netWithChecksumUs`: CPU time of simple_switch a packet above passing it on, lanes on. A multiply is one
+ * multiply-add of a whole word.
  */
 const v1modelSamples: readonly Sample[] = [
-  { work: { multiplies: 64 + 32, neurons: 32 + 10 }, ns: 49_400 - V1MODEL_PACKET_NS },
-  { work: { multiplies: 10 + 32, neurons: 32 + 16 }, ns: 34_400 - V1MODEL_PACKET_NS },
+  { work: { multiplies: 96, neurons: 42 }, ns: 12_600 }, // digits-mlp
+  { work: { multiplies: 64, neurons: 55 }, ns: 12_200 }, // traffic-mlp
+  { work: { multiplies: 58, neurons: 51 }, ns: 11_100 }, // 10-32-16-3
+  { work: { multiplies: 1348, neurons: 778 }, ns: 320_900 }, // digits-cnn
 ];
 
 /** A cost model from samples of its kind. */
@@ -71,7 +73,7 @@ export const fittedCosts: Readonly<Record<Exclude<NodeKind, 'tna'>, CostModel>> 
   xdp: fittedModel(xdpSamples, `packetNs of bench, ${MACHINE}`),
   v1model: fittedModel(
     v1modelSamples,
-    'hand-written programs on BMv2 1.15 on an idle 2-core machine, CPU time a packet (table of measurements in the design)',
+    `simple_switch of BMv2 1.15 on one processor, CPU time a packet, ${MACHINE}`,
     V1MODEL_PACKET_NS,
   ),
 };

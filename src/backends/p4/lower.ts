@@ -109,7 +109,7 @@ export function lower(model: Model, options: LowerOptions): { lowered?: Lowered;
       return { diagnostics: [...error.diagnostics] };
     }
   }
-  const output = packOutput(values.get(options.to)!, valueType(model, options.to).element);
+  const output = packOutput(code, values.get(options.to)!, valueType(model, options.to).element);
   code.dropUnread(output.map((piece) => piece.value));
   const { layouts } = lowering;
   const cost = layouts.reduce((sum, l) => sum + l.cost, 0);

@@ -69,8 +69,15 @@ function printSum(p: Printer, output: readonly Piece[]): void {
     .line(`const intransit_sum_t INTRANSIT_SUM_WORDS = ${printLiteral(lanesOf(offsets, 0xffffn), width)};`)
     .line(`const intransit_sum_t INTRANSIT_SUM_LANES = ${printLiteral(lanesOf(offsets, 1n), width)};`)
     .line(`#define INTRANSIT_SUM_TOP ${width - SUM_LANE}`)
-    .line(`#define INTRANSIT_RESULT_SUM (${terms.join(' + ')})`)
+    .line(`#define INTRANSIT_RESULT_SUM ${sumOf(terms)}`)
     .line();
+}
+
+/** A balanced tree: BMv2's JSON reader refuses 1,000 levels, and a chain takes four a term. */
+function sumOf(terms: readonly string[]): string {
+  if (terms.length === 1) return terms[0]!;
+  const half = Math.ceil(terms.length / 2);
+  return `(${sumOf(terms.slice(0, half))} + ${sumOf(terms.slice(half))})`;
 }
 
 /** Only a verdict has a margin: its second byte, the last of the answer. */

@@ -1,21 +1,26 @@
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
 import { hasBorder, imageShape, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
+import { callPositions, positionCallback } from './emit-loop.ts';
 import { embeddingBody, padBody, transposeBody } from './emit-lookup.ts';
+import { NO_IDIOM } from './emit-moves.ts';
 import type { ElementwisePlan } from './plan.ts';
 
 /** C of a layer without weights. All values are unsigned activations in scratch memory. */
 export function emitElementwise(p: ElementwisePlan): string {
   const parameters = p.inputs.map((_, i) => `const __u8 *from${i}`).join(', ');
+  const lines = body(p);
   return [
     `/* ${commentText(p.layer.name)}: ${p.layer.kind} */`,
+    ...(p.positions ? positionCallback(p, lines) : []),
     `static __always_inline void layer${p.index}(${parameters}, __u8 *to, const struct intransit_weights *w)`,
     '{',
-    ...body(p),
+    ...(p.positions ? callPositions(p) : lines),
     '}',
   ].join('\n');
 }
 
+/** All of the layer, or what it does at one position. */
 function body(p: ElementwisePlan): string[] {
   const { layer } = p;
   switch (layer.kind) {
@@ -29,18 +34,20 @@ function body(p: ElementwisePlan): string[] {
         requantised(p, `sum - ${sumOffset(p)}`, poolChannel(p)),
       );
     case 'requantise':
-      return overElements(p, requantised(p, `(__s64)from0[at0] - ${unsignedZero(p, 0)}`));
+      return overElements(p, ([x]) => requantised(p, `(__s64)${x} - ${unsignedZero(p, 0)}`));
     case 'add': {
       const { shift, min, max } = layer;
-      const term = (i: number) =>
-        `((__s64)from${i}[at${i}] - ${unsignedZero(p, i)}) * (__s64)w->layer${p.index}_multiplier[${i}]`;
-      const sum = `${term(0)} + ${term(1)} + (__s64)w->layer${p.index}_offset[0]`;
-      return overElements(p, `intransit_clamp((${sum}) >> ${shift}, ${min}, ${max}) - ${leastOf(p)}`);
+      const term = (x: string, i: number) =>
+        `((__s64)${x} - ${unsignedZero(p, i)}) * (__s64)w->layer${p.index}_multiplier[${i}]`;
+      return overElements(p, (inputs) => {
+        const sum = `${inputs.map(term).join(' + ')} + (__s64)w->layer${p.index}_offset[0]`;
+        return `intransit_clamp((${sum}) >> ${shift}, ${min}, ${max}) - ${leastOf(p)}`;
+      });
     }
     case 'argmax':
       return argmax(p);
     case 'lut':
-      return overElements(p, `w->layer${p.index}_table[from0[at0]]`);
+      return overElements(p, ([x]) => `w->layer${p.index}_table[${x}]`);
     case 'pad':
       return padBody({ ...p, layer });
     case 'transpose':
@@ -76,8 +83,22 @@ function requantised(p: ElementwisePlan, acc: string, channel = '0'): string {
   return `intransit_clamp(${scaled} >> ${p.shift}, ${min}, ${max}) - ${leastOf(p)}`;
 }
 
-/** Loops over all elements; `at0`, `at1` are the element's places in the inputs. */
-function overElements(p: ElementwisePlan, value: string): string[] {
+/**
+ * Loops over all elements, or the channels of a position.
+ * @param valueOf C of an element of the output, from those of the inputs
+ */
+function overElements(p: ElementwisePlan, valueOf: (inputs: readonly string[]) => string): string[] {
+  if (p.positions)
+    return [
+      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, b)),
+      ...pixelPointer('__u8', 'out', 'to', p.to),
+      '#pragma clang loop unroll_count(4)',
+      `\tfor (int c = 0; c < ${p.to.channels}; c++) {`,
+      `\t\tout[c] = ${valueOf(p.from.map((_, i) => `in${i}[c]`))};`,
+      `\t\t${NO_IDIOM}`,
+      '\t}',
+    ];
+  const value = valueOf(p.from.map((_, i) => `from${i}[at${i}]`));
   const count = elementCount(p.layer.output.shape);
   if (p.from.every((b) => liesAlike(b, p.to))) {
     const indices = p.from.map((_, i) => `at${i} = i`).join(', ');
@@ -102,6 +123,12 @@ function overElements(p: ElementwisePlan, value: string): string[] {
     '\t}',
   ];
 }
+
+/** A pointer to the position's pixel. Opaque, or clang adds small offsets by `|`, of which the verifier loses the bounds. */
+const pixelPointer = (type: string, name: string, base: string, b: ValueBuffer): string[] => [
+  `\t${type} *${name} = ${base} + ${pixelAt(b, 0, 0)} + py * ${rowBytes(b)} + px * ${b.channels};`,
+  `\tINTRANSIT_OPAQUE(${name});`,
+];
 
 /** Whether element for element stands at the same byte, and nothing between them. */
 export const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
@@ -130,7 +157,7 @@ function walkOn(b: ValueBuffer, name: string): string[] {
   ];
 }
 
-/** Loops over output positions, channels and taps; `in[at]` is the tap. */
+/** Loops over output positions (but for a body of theirs), channels and taps; `in[at]` is the tap. */
 function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, result: string): string[] {
   const layer = p.layer;
   if (layer.kind !== 'maxPool' && layer.kind !== 'averagePool') throw new Error('layer has no window');
@@ -144,8 +171,7 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
     `\tfor (int ${variable} = 0; ${variable} < ${count}; ${variable}++)`,
   ];
   return [
-    ...loop('py', height),
-    ...loop('px', width),
+    ...(p.positions ? [] : [...loop('py', height), ...loop('px', width)]),
     ...loop('c', channels).map((line, i) => (i === 0 ? line : `${line} {`)),
     `\t\tconst __u8 *in = from0 + ${origin} + py * ${sy * rowBytes(from)} + px * ${sx * from.channels} + c;`,
     ...start.map((line) => `\t\t${line}`),

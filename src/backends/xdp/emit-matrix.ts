@@ -1,6 +1,7 @@
 import { commentText } from '../common/comment.ts';
 import { imageShape, pixelAt, rowBytes } from './buffers.ts';
 import { byInputBody, inputCallback, laneBody } from './emit-lanes.ts';
+import { callPositions, positionCallback } from './emit-loop.ts';
 import { plainBody } from './emit-plain.ts';
 import { type BlockPlace, placeOf } from './emit-taps.ts';
 import type { MatrixPlan } from './plan.ts';
@@ -23,12 +24,13 @@ export function emitMatrix(
   const lanes = p.byInput ? p.lanes : undefined;
   const all = lanes
     ? byInputBody(p, lanes, `to + ${sumsAt - p.to.offset}`)
-    : blocks(p, direct, isConv && weights === 'runtime');
+    : blocks(p, direct, isConv && weights === 'runtime' && (!p.positions || p.groups > 1));
   const body = isConv ? overPositions(p, all) : all;
   return [
     `/* ${commentText(p.layer.name)}: ${p.layer.kind}, ${p.taps} taps, ${p.layer.bias.length} outputs; ${how} */`,
     ...(p.looped > 0 ? [...blockCallback(p, direct), ''] : []),
     ...(lanes ? [...inputCallback(p, lanes), ''] : []),
+    ...(p.positions ? positionCallback(p, atPosition(p, all)) : []),
     `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w)`,
     '{',
     ...body,
@@ -36,22 +38,30 @@ export function emitMatrix(
   ].join('\n');
 }
 
-/** The loops over the output positions; inside, `in` and `out` point to this position's pixels. */
+/** The loops over the output positions. */
 function overPositions(p: MatrixPlan, body: readonly string[]): string[] {
-  if (p.layer.kind !== 'conv2d') return [...body];
+  if (p.positions) return callPositions(p);
   const [, height, width] = imageShape(p.layer.output.shape);
-  const [strideY, strideX] = p.layer.strides;
-  const origin = pixelAt(p.from, -p.layer.pads[0], -p.layer.pads[1]);
   return [
     '#pragma clang loop unroll(disable)',
     `\tfor (int py = 0; py < ${height}; py++)`,
     '#pragma clang loop unroll(disable)',
     `\tfor (int px = 0; px < ${width}; px++) {`,
+    ...atPosition(p, body),
+    '\t}',
+  ];
+}
+
+/** Inside, `in` and `out` point to this position's pixels. */
+function atPosition(p: MatrixPlan, body: readonly string[]): string[] {
+  if (p.layer.kind !== 'conv2d') throw new Error('layer has no positions');
+  const [strideY, strideX] = p.layer.strides;
+  const origin = pixelAt(p.from, -p.layer.pads[0], -p.layer.pads[1]);
+  return [
     `\t\tconst __u8 *in = from + ${origin} + py * ${strideY * rowBytes(p.from)} + px * ${strideX * p.from.channels};`,
     `\t\t__u8 *out = to + ${pixelAt(p.to, 0, 0)} + py * ${rowBytes(p.to)} + px * ${p.to.channels};`,
     '',
     ...overGroups(p, body),
-    '\t}',
   ];
 }
 
@@ -84,7 +94,7 @@ function blocks(p: MatrixPlan, direct: boolean, opaque: boolean): string[] {
   const out: string[] = [];
   if (p.looped > 0)
     out.push(
-      `\tstruct intransit_loop loop = { .weights = w, .from = ${from}, .to = to };`,
+      `\tstruct intransit_loop loop = { .weights = w, .from = ${from}, .to = ${isConv ? 'out' : 'to'} };`,
       '',
       `\tbpf_loop(${p.looped}, layer${p.index}_block, &loop, 0);`,
     );

@@ -64,10 +64,13 @@ export function xdpView(plan: XdpPlan) {
   };
 }
 
-/** Over a plain vector, or an image of one channel, a matrix layer reads the packet itself. */
+/**
+ * Over a plain vector, or an image of one channel, a matrix layer reads the packet itself; but not at places that the
+ * verifier does not know, as then it loses the packet's bounds.
+ */
 function readsPayload(plan: XdpPlan, p: LayerPlan): boolean {
   if (p.kind !== 'matrix' || p.layer.inputs[0] !== plan.options.from) return false;
-  return isRowMajor(p.from);
+  return isRowMajor(p.from) && !p.positions;
 }
 
 const readsBuffer = (plan: XdpPlan, value: number): boolean =>

@@ -52,6 +52,8 @@ export interface MatrixPlan {
    * behind a ReLU. Without any it takes up to a fifth longer.
    */
   readonly byInput: boolean;
+  /** Whether `bpf_loop` runs the positions of a convolution. */
+  readonly positions: boolean;
   /** Weights of one output, in the order in which the activations lie in memory. */
   readonly taps: number;
   /** Whether the weights fit int8 (zero points may widen them); matters without lanes. */
@@ -62,7 +64,7 @@ export interface MatrixPlan {
   readonly below: boolean;
 }
 
-/** Any other layer: no weights, plain loops over the elements. */
+/** Any other layer: loops over the elements. */
 export interface ElementwisePlan {
   readonly kind: 'elementwise';
   readonly index: number;
@@ -70,6 +72,8 @@ export interface ElementwisePlan {
   readonly inputs: readonly TensorType[];
   readonly from: readonly ValueBuffer[];
   readonly to: ValueBuffer;
+  /** Whether `bpf_loop` runs the positions. */
+  readonly positions: boolean;
   /** Whether the entries of an embedding fit int8. */
   readonly narrow: boolean;
   /** Shift of the program's requantisation, at least the model's; 0 without one. */
@@ -207,7 +211,7 @@ function planLayer(
     const narrow = layer.kind === 'embedding' && layer.table.every(isNarrow);
     const own = 'requantiser' in layer ? layer.requantiser.shift : 0;
     const shift = layer.kind === 'embedding' && scalesTo(layer, RUNTIME_SHIFT) ? RUNTIME_SHIFT : own;
-    return { kind: 'elementwise', index, layer, inputs, from, to, narrow, shift, below };
+    return { kind: 'elementwise', index, layer, inputs, from, to, positions: !!process.env.POS && ('kernel' in layer || (['add','lut','requantise'].includes(layer.kind) && to.height*to.width>1)), narrow, shift, below };
   }
 
   const input = inputs[0]!;
@@ -238,6 +242,7 @@ function planLayer(
     blocks: byInput ? [sums] : looped > 0 ? fullBlocks(sums, registers) : evenBlocks(sums, registers),
     looped,
     byInput,
+    positions: layer.kind === 'conv2d' && !!process.env.POS,
     narrow: layer.weights.every(isNarrow),
     taps,
     shift: scaled ? Math.max(RUNTIME_SHIFT, layer.requantiser.shift) : layer.requantiser.shift,
