@@ -1,9 +1,8 @@
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
 import { hasBorder, imageShape, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
-import { callPositions, positionCallback } from './emit-loop.ts';
 import { embeddingBody, padBody, transposeBody } from './emit-lookup.ts';
-import { NO_IDIOM } from './emit-moves.ts';
+import { callPositions, pixelPlace, pixelPointer, positionCallback } from './emit-loop.ts';
 import type { ElementwisePlan } from './plan.ts';
 
 /** C of a layer without weights. All values are unsigned activations in scratch memory. */
@@ -12,10 +11,10 @@ export function emitElementwise(p: ElementwisePlan): string {
   const lines = body(p);
   return [
     `/* ${commentText(p.layer.name)}: ${p.layer.kind} */`,
-    ...(p.positions ? positionCallback(p, lines) : []),
+    ...(p.loop === 'plain' ? [] : positionCallback(p, lines)),
     `static __always_inline void layer${p.index}(${parameters}, __u8 *to, const struct intransit_weights *w)`,
     '{',
-    ...(p.positions ? callPositions(p) : lines),
+    ...(p.loop === 'plain' ? lines : callPositions(p)),
     '}',
   ].join('\n');
 }
@@ -88,14 +87,13 @@ function requantised(p: ElementwisePlan, acc: string, channel = '0'): string {
  * @param valueOf C of an element of the output, from those of the inputs
  */
 function overElements(p: ElementwisePlan, valueOf: (inputs: readonly string[]) => string): string[] {
-  if (p.positions)
+  if (p.loop !== 'plain')
     return [
-      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, b)),
-      ...pixelPointer('__u8', 'out', 'to', p.to),
+      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, pixelPlace(b))),
+      ...pixelPointer('__u8', 'out', 'to', pixelPlace(p.to)),
       '#pragma clang loop unroll_count(4)',
       `\tfor (int c = 0; c < ${p.to.channels}; c++) {`,
       `\t\tout[c] = ${valueOf(p.from.map((_, i) => `in${i}[c]`))};`,
-      `\t\t${NO_IDIOM}`,
       '\t}',
     ];
   const value = valueOf(p.from.map((_, i) => `from${i}[at${i}]`));
@@ -123,12 +121,6 @@ function overElements(p: ElementwisePlan, valueOf: (inputs: readonly string[]) =
     '\t}',
   ];
 }
-
-/** A pointer to the position's pixel. Opaque, or clang adds small offsets by `|`, of which the verifier loses the bounds. */
-const pixelPointer = (type: string, name: string, base: string, b: ValueBuffer): string[] => [
-  `\t${type} *${name} = ${base} + ${pixelAt(b, 0, 0)} + py * ${rowBytes(b)} + px * ${b.channels};`,
-  `\tINTRANSIT_OPAQUE(${name});`,
-];
 
 /** Whether element for element stands at the same byte, and nothing between them. */
 export const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
@@ -166,14 +158,27 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
   const [kh, kw] = layer.kernel;
   const [sy, sx] = layer.strides;
   const origin = pixelAt(from, -layer.pads[0], -layer.pads[1]);
+  const source = `${origin} + py * ${sy * rowBytes(from)} + px * ${sx * from.channels}`;
   const loop = (variable: string, count: number) => [
     '#pragma clang loop unroll(disable)',
     `\tfor (int ${variable} = 0; ${variable} < ${count}; ${variable}++)`,
   ];
+  const overChannels = loop('c', channels).map((line, i) => (i === 0 ? line : `${line} {`));
+  const [before, input, output] =
+    p.loop === 'plain'
+      ? [[...loop('py', height), ...loop('px', width)], `from0 + ${source}`, `to[${pixelPlace(p.to)} + c]`]
+      : [
+          [
+            ...pixelPointer('const __u8', 'pixel', 'from0', source),
+            ...pixelPointer('__u8', 'out', 'to', pixelPlace(p.to)),
+          ],
+          'pixel',
+          'out[c]',
+        ];
   return [
-    ...(p.positions ? [] : [...loop('py', height), ...loop('px', width)]),
-    ...loop('c', channels).map((line, i) => (i === 0 ? line : `${line} {`)),
-    `\t\tconst __u8 *in = from0 + ${origin} + py * ${sy * rowBytes(from)} + px * ${sx * from.channels} + c;`,
+    ...before,
+    ...(p.loop === 'elements' ? ['\t{'] : overChannels),
+    `\t\tconst __u8 *in = ${input} + c;`,
     ...start.map((line) => `\t\t${line}`),
     '#pragma clang loop unroll(full)',
     `\t\tfor (int r = 0; r < ${kh}; r++)`,
@@ -182,7 +187,7 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
     `\t\t\tint at = r * ${rowBytes(from)} + t * ${from.channels};`,
     `\t\t\t${tap}`,
     '\t\t}',
-    `\t\tto[${pixelAt(p.to, 0, 0)} + py * ${rowBytes(p.to)} + px * ${p.to.channels} + c] = ${result};`,
+    `\t\t${output} = ${result};`,
     '\t}',
   ];
 }

@@ -1,7 +1,7 @@
 import { commentText } from '../common/comment.ts';
 import { imageShape, pixelAt, rowBytes } from './buffers.ts';
 import { byInputBody, inputCallback, laneBody } from './emit-lanes.ts';
-import { callPositions, positionCallback } from './emit-loop.ts';
+import { callPositions, pixelPlace, pixelPointer, positionCallback } from './emit-loop.ts';
 import { plainBody } from './emit-plain.ts';
 import { type BlockPlace, placeOf } from './emit-taps.ts';
 import type { MatrixPlan } from './plan.ts';
@@ -24,13 +24,13 @@ export function emitMatrix(
   const lanes = p.byInput ? p.lanes : undefined;
   const all = lanes
     ? byInputBody(p, lanes, `to + ${sumsAt - p.to.offset}`)
-    : blocks(p, direct, isConv && weights === 'runtime' && (!p.positions || p.groups > 1));
+    : blocks(p, direct, isConv && weights === 'runtime' && (p.loop === 'plain' || p.groups > 1));
   const body = isConv ? overPositions(p, all) : all;
   return [
     `/* ${commentText(p.layer.name)}: ${p.layer.kind}, ${p.taps} taps, ${p.layer.bias.length} outputs; ${how} */`,
     ...(p.looped > 0 ? [...blockCallback(p, direct), ''] : []),
     ...(lanes ? [...inputCallback(p, lanes), ''] : []),
-    ...(p.positions ? positionCallback(p, atPosition(p, all)) : []),
+    ...(p.loop === 'plain' ? [] : positionCallback(p, atPosition(p, all))),
     `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w)`,
     '{',
     ...body,
@@ -40,7 +40,7 @@ export function emitMatrix(
 
 /** The loops over the output positions. */
 function overPositions(p: MatrixPlan, body: readonly string[]): string[] {
-  if (p.positions) return callPositions(p);
+  if (p.loop !== 'plain') return callPositions(p);
   const [, height, width] = imageShape(p.layer.output.shape);
   return [
     '#pragma clang loop unroll(disable)',
@@ -57,9 +57,16 @@ function atPosition(p: MatrixPlan, body: readonly string[]): string[] {
   if (p.layer.kind !== 'conv2d') throw new Error('layer has no positions');
   const [strideY, strideX] = p.layer.strides;
   const origin = pixelAt(p.from, -p.layer.pads[0], -p.layer.pads[1]);
+  const source = `${origin} + py * ${strideY * rowBytes(p.from)} + px * ${strideX * p.from.channels}`;
+  if (p.loop !== 'plain')
+    return [
+      ...pixelPointer('const __u8', 'in', 'from', source),
+      ...pixelPointer('__u8', 'out', 'to', pixelPlace(p.to)),
+      ...overGroups(p, body),
+    ];
   return [
-    `\t\tconst __u8 *in = from + ${origin} + py * ${strideY * rowBytes(p.from)} + px * ${strideX * p.from.channels};`,
-    `\t\t__u8 *out = to + ${pixelAt(p.to, 0, 0)} + py * ${rowBytes(p.to)} + px * ${p.to.channels};`,
+    `\t\tconst __u8 *in = from + ${source};`,
+    `\t\t__u8 *out = to + ${pixelPlace(p.to)};`,
     '',
     ...overGroups(p, body),
   ];

@@ -70,7 +70,7 @@ export function xdpView(plan: XdpPlan) {
  */
 function readsPayload(plan: XdpPlan, p: LayerPlan): boolean {
   if (p.kind !== 'matrix' || p.layer.inputs[0] !== plan.options.from) return false;
-  return isRowMajor(p.from) && !p.positions;
+  return isRowMajor(p.from) && p.loop === 'plain';
 }
 
 const readsBuffer = (plan: XdpPlan, value: number): boolean =>

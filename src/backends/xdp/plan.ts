@@ -4,6 +4,7 @@ import { valueType } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
 import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
 import { type LaneLayout, laneNeed, MOST_LANES, packLanes } from '../../passes/lanes.ts';
+
 import { DEFAULT_PORT, ipv4Bytes } from '../../wire/header.ts';
 import {
   type BufferCopy,
@@ -14,6 +15,7 @@ import {
   layOutBuffers,
   type ValueBuffer,
 } from './buffers.ts';
+import { hasReciprocal } from './emit-loop.ts';
 
 export interface XdpOptions {
   /** Layers `[from, to)` of the model; all by default. */
@@ -52,8 +54,8 @@ export interface MatrixPlan {
    * behind a ReLU. Without any it takes up to a fifth longer.
    */
   readonly byInput: boolean;
-  /** Whether `bpf_loop` runs the positions of a convolution. */
-  readonly positions: boolean;
+  /** `positions`: `bpf_loop` runs those of a convolution. */
+  readonly loop: 'plain' | 'positions';
   /** Weights of one output, in the order in which the activations lie in memory. */
   readonly taps: number;
   /** Whether the weights fit int8 (zero points may widen them); matters without lanes. */
@@ -72,8 +74,8 @@ export interface ElementwisePlan {
   readonly inputs: readonly TensorType[];
   readonly from: readonly ValueBuffer[];
   readonly to: ValueBuffer;
-  /** Whether `bpf_loop` runs the positions. */
-  readonly positions: boolean;
+  /** What `bpf_loop` runs: the positions, or the elements of all positions, one by one. */
+  readonly loop: 'plain' | 'positions' | 'elements';
   /** Whether the entries of an embedding fit int8. */
   readonly narrow: boolean;
   /** Shift of the program's requantisation, at least the model's; 0 without one. */
@@ -211,7 +213,8 @@ function planLayer(
     const narrow = layer.kind === 'embedding' && layer.table.every(isNarrow);
     const own = 'requantiser' in layer ? layer.requantiser.shift : 0;
     const shift = layer.kind === 'embedding' && scalesTo(layer, RUNTIME_SHIFT) ? RUNTIME_SHIFT : own;
-    return { kind: 'elementwise', index, layer, inputs, from, to, positions: !!process.env.POS && ('kernel' in layer || (['add','lut','requantise'].includes(layer.kind) && to.height*to.width>1)), narrow, shift, below };
+    const loop = elementwiseLoop(layer, from, to);
+    return { kind: 'elementwise', index, layer, inputs, from, to, loop, narrow, shift, below };
   }
 
   const input = inputs[0]!;
@@ -225,9 +228,15 @@ function planLayer(
   const lanes = packed ? packLanes(laneNeed(layer, input), taps, channels, most) : undefined;
   const sums = lanes?.words ?? channels;
   const registers = lanes === undefined ? 1 : SUMS_IN_REGISTERS;
-  const loops = loopsOverBlocks(layer, sums, to);
+  const loop =
+    layer.kind === 'conv2d' && loopsOverPositions(layer, taps * sums * groups) ? 'positions' : 'plain';
+  const loops = groups === 1 && loopsOverBlocks(layer, sums, to, loop);
   const byInput =
-    loops && lanes !== undefined && sums <= MOST_SUMS_BY_INPUT && skipsZeros(input, layer, from[0]!, o.from);
+    loops &&
+    layer.kind === 'dense' &&
+    lanes !== undefined &&
+    sums <= MOST_SUMS_BY_INPUT &&
+    skipsZeros(input, layer, from[0]!, o.from);
   const looped = loops && !byInput ? Math.floor(sums / registers) : 0;
   const scaled = o.weights === 'runtime' && lanes?.requantisation === 'window';
   return {
@@ -242,7 +251,7 @@ function planLayer(
     blocks: byInput ? [sums] : looped > 0 ? fullBlocks(sums, registers) : evenBlocks(sums, registers),
     looped,
     byInput,
-    positions: layer.kind === 'conv2d' && !!process.env.POS,
+    loop,
     narrow: layer.weights.every(isNarrow),
     taps,
     shift: scaled ? Math.max(RUNTIME_SHIFT, layer.requantiser.shift) : layer.requantiser.shift,
@@ -260,6 +269,42 @@ export function scalesTo({ requantiser: r, ...layer }: EmbeddingLayer, shift: nu
   return Math.max(...ends) * 2 ** (shift - r.shift) < 2 ** 62;
 }
 
+/** Steps of a layer, multiplies and what takes as long, from which its positions run under `bpf_loop`. */
+const LOOP_STEPS = Number(process.env.POS ?? 4096);
+
+/** Steps that requantising an element takes. */
+const ELEMENT_STEPS = 4;
+
+/** Taps of a pool from which each of its outputs is an iteration. */
+const LOOP_TAPS = 32;
+
+/** Whether an image has positions enough, given the steps of one. */
+function loopsOverPositions(layer: Layer, steps: number): boolean {
+  const [channels, height, width] = imageShape(layer.output.shape);
+  const all = height * width * (steps + ELEMENT_STEPS * channels);
+  return height * width > 1 && hasReciprocal(height, width) && all >= LOOP_STEPS;
+}
+
+function elementwiseLoop(
+  layer: Layer,
+  from: readonly ValueBuffer[],
+  to: ValueBuffer,
+): ElementwisePlan['loop'] {
+  const { channels, height, width } = to;
+  if (layer.kind === 'maxPool' || layer.kind === 'averagePool') {
+    const taps = layer.kernel[0] * layer.kernel[1];
+    const outputs = elementCount(layer.output.shape);
+    const elements =
+      taps >= LOOP_TAPS && hasReciprocal(height * width, channels) && hasReciprocal(height, width);
+    if (elements) return outputs * taps >= LOOP_STEPS ? 'elements' : 'plain';
+    return loopsOverPositions(layer, channels * taps) ? 'positions' : 'plain';
+  }
+  if (layer.kind !== 'add' && layer.kind !== 'lut' && layer.kind !== 'requantise') return 'plain';
+  // Views of another shape are walked by counters.
+  const alike = from.every((b) => b.channels === channels && b.height === height && b.width === width);
+  return alike && loopsOverPositions(layer, 0) ? 'positions' : 'plain';
+}
+
 const isNarrow = (weight: number): boolean => weight >= -128 && weight <= 127;
 
 /** Multiplies from which a layer is looped over; below it the calls cost more than they save. */
@@ -268,10 +313,17 @@ const LOOP_MULTIPLIES = 4096;
 /** Sums (words, or outputs without lanes) from which it is looped over for the size of its code. */
 const LOOP_SUMS = 96;
 
-/** A dense layer that is large, and whose outputs lie one after the other, so that a block's place follows from its index. */
-const loopsOverBlocks = (layer: Layer, sums: number, to: ValueBuffer): boolean =>
-  layer.kind === 'dense' &&
-  isRowMajor(to) &&
+/**
+ * A large layer, or position of a convolution, whose outputs lie one after the other, so that a block's place follows from
+ * its index.
+ */
+const loopsOverBlocks = (
+  layer: MatrixPlan['layer'],
+  sums: number,
+  to: ValueBuffer,
+  loop: LayerPlan['loop'],
+): boolean =>
+  (layer.kind === 'dense' ? isRowMajor(to) : loop === 'positions') &&
   (sums >= LOOP_SUMS || (layer.weights.length / layer.bias.length) * sums >= LOOP_MULTIPLIES);
 
 /** Sums of which the loop over the inputs writes out all multiplies. */
