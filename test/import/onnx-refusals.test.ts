@@ -120,6 +120,14 @@ describe('operators and attributes', () => {
 });
 
 describe('values', () => {
+  it('names a network in float32 behind a Cast of its input', async () => {
+    const [fault] = await faults(importModel('examples/traffic-large.onnx'));
+    expect([fault!.code, fault!.message]).toEqual([
+      'onnx-float-value',
+      expect.stringContaining('the network behind it is not quantised'),
+    ]);
+  });
+
   it('float weights', async () => {
     const found = await faultsOf(
       gemm({ weights: (b) => b.constant('w', tensor('float', [2, 4], [1, 2, 3, 4, 5, 6, 7, 8])) }),

@@ -32,5 +32,7 @@ export function cast(c: NodeReader): Value {
   if (x.kind === 'real' && to === DataType.float) return x;
   if (x.kind === 'constant' && (to === DataType.float || to === DataType.int64))
     return { ...x, dataType: to, values: Float64Array.from(x.values) };
+  if (x.kind === 'quantised' && to === DataType.float)
+    return c.refuseFloat(0, 'a Cast takes its integers for reals; the network behind it is not quantised');
   return c.refuseAttribute('to', to, 'float (1) of an integer product');
 }
