@@ -196,8 +196,7 @@ const baseOf = (low: number, element: ElementType): number => (element === 'int8
 function encode(bytes: Expression, low: number, element: ElementType): Piece {
   const base = baseOf(low, element);
   const offsets = Array.from({ length: bytes.width / ELEMENT_BITS }, (_, i) => i * ELEMENT_BITS);
-  const moved =
-    base === 0 ? bytes : binary(bytes, '+', literal(lanesOf(offsets, BigInt(base)), bytes.width));
+  const moved = base === 0 ? bytes : binary(bytes, '+', literal(lanesOf(offsets, BigInt(base)), bytes.width));
   return signed(moved, element);
 }
 

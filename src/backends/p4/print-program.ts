@@ -69,7 +69,7 @@ function printSum(p: Printer, output: readonly Piece[]): void {
     .line(`const intransit_sum_t INTRANSIT_SUM_WORDS = ${printLiteral(lanesOf(offsets, 0xffffn), width)};`)
     .line(`const intransit_sum_t INTRANSIT_SUM_LANES = ${printLiteral(lanesOf(offsets, 1n), width)};`)
     .line(`#define INTRANSIT_SUM_TOP ${width - SUM_LANE}`)
-    .line(`#define INTRANSIT_RESULT_SUM ${sumOf(terms)}`)
+    .line(`#define INTRANSIT_RESULT_SUM (${sumOf(terms)})`)
     .line();
 }
 
@@ -77,7 +77,8 @@ function printSum(p: Printer, output: readonly Piece[]): void {
 function sumOf(terms: readonly string[]): string {
   if (terms.length === 1) return terms[0]!;
   const half = Math.ceil(terms.length / 2);
-  return `(${sumOf(terms.slice(0, half))} + ${sumOf(terms.slice(half))})`;
+  const operand = (part: readonly string[]) => (part.length === 1 ? part[0]! : `(${sumOf(part)})`);
+  return `${operand(terms.slice(0, half))} + ${operand(terms.slice(half))}`;
 }
 
 /** Only a verdict has a margin: its second byte, the last of the answer. */

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { Expression } from '../../../src/backends/common/expression.ts';
 import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
 import type { JsonLayerInput } from '../../../src/import/json/schema.ts';
-import type { Model } from '../../../src/model/model.ts';
+import { type Model, valueType } from '../../../src/model/model.ts';
+import { elementCount } from '../../../src/model/tensor.ts';
 import { interpret } from '../../../src/reference/interpreter.ts';
 import { modelOf, randomCnn, randomMixed, randomMlp } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';
@@ -22,6 +24,24 @@ function differingRows(model: Model, rows: Uint8Array, options: P4Options = {}):
     if (!Buffer.from(simulate(plan!.lowered, row)).equals(expected)) count++;
   }
   return count;
+}
+
+/** Operations one inside the other; each is up to four levels of BMv2's JSON, whose reader refuses 1,000. */
+function depthOf(e: Expression): number {
+  switch (e.kind) {
+    case 'reference':
+    case 'literal':
+      return 0;
+    case 'binary':
+    case 'concat':
+      return 1 + Math.max(depthOf(e.left), depthOf(e.right));
+    case 'select':
+      return 1 + Math.max(depthOf(e.operand), depthOf(e.amount));
+    case 'shift':
+    case 'slice':
+    case 'cast':
+      return 1 + depthOf(e.operand);
+  }
 }
 
 describe('packed lanes give the integers of the reference', () => {
@@ -77,18 +97,24 @@ describe('packed lanes give the integers of the reference', () => {
     }
   });
 
-  test.each(exampleNames)('%s, and each of its layers alone', async (name) => {
+  test.each(exampleNames)('%s, and every segment of its layers', async (name) => {
     const model = await exampleModel(name);
     expect(differingRows(model, exampleRows(name, model, 5))).toBe(0);
-    for (let from = 0; from < model.layers.length; from++) {
-      const type = from === 0 ? model.input : model.layers[from - 1]!.output;
-      const rows = randomRows(
-        random(from),
-        3,
-        type.shape.reduce((x, y) => x * y, 1),
-      );
-      expect(differingRows(model, rows, { from, to: from + 1 }), `layer ${from}`).toBe(0);
-    }
+    for (let from = 0; from < model.layers.length; from++)
+      for (let to = from + 1; to <= model.layers.length; to++) {
+        const rows = randomRows(random(from), 3, elementCount(valueType(model, from).shape));
+        expect(differingRows(model, rows, { from, to }), `layers ${from}..${to}`).toBe(0);
+      }
+  });
+
+  test('60 random image networks, cut behind each layer', () => {
+    for (const { seed, model } of randomModels(randomCnn, 60))
+      for (let to = 1; to < model.layers.length; to++) {
+        const rows = randomRows(random(seed), 2, elementCount(model.input.shape));
+        // Tensors in the middle may be larger than input and output.
+        const options = { to, mtu: 9000, lanes: seed % 6 === 5 ? 'off' : 'on' } as const;
+        expect(differingRows(model, rows, options), `seed ${seed}, layers 0..${to}`).toBe(0);
+      }
   });
 
   test('the largest input of a packet, in fields of 2048 bits', () => {
@@ -140,6 +166,43 @@ describe('layouts', () => {
   test('without lanes there is one multiply-add a weight', async () => {
     const { plan } = planP4(await exampleModel('digits-mlp'), { lanes: 'off' });
     expect(plan!.lowered.layouts.map((l) => l.products)).toEqual([2048, 320]);
+  });
+
+  test('the answer of a convolution takes few fields and no deep expression, however many elements it has', () => {
+    const grid = { element: 'uint8', scale: 1, zeroPoint: 0 } as const;
+    const lowered = (
+      height: number,
+      weights: number[],
+      kernel: [number, number],
+      element: 'uint8' | 'int8',
+    ) => {
+      const output = { ...grid, element };
+      const layer: JsonLayerInput = { kind: 'conv2d', weights, weightScale: 1, kernel, output };
+      const model = modelOf({ ...grid, shape: [1, height, 12] }, [layer]);
+      expect(differingRows(model, randomRows(random(height), 2, height * 12))).toBe(0);
+      return planP4(model).plan!.lowered;
+    };
+    for (const element of ['uint8', 'int8'] as const) {
+      // 10 channels of 144 pixels: blocks of 32 pixels, and words of as many as fit a lane.
+      const { output } = lowered(12, [1, -2, 3, -4, 5, -6, 7, -8, 9, 10], [1, 1], element);
+      expect(output).toHaveLength(50);
+      expect(Math.max(...output.map((piece) => depthOf(piece.value)))).toBeLessThan(10);
+      // One channel: nothing to share.
+      expect(lowered(30, [1], [1, 1], element).output).toHaveLength(Math.ceil(360 / 32));
+    }
+  });
+
+  test('no expression is so deep that BMv2 would refuse the JSON', () => {
+    const kinds = [randomMlp, randomCnn, randomMixed] as const;
+    for (const make of kinds)
+      for (const { seed, model } of randomModels(make, 40)) {
+        const { code, output } = planP4(model, { mtu: 9000 }).plan!.lowered;
+        const values = [
+          ...code.stages.flatMap((s) => s.body.map((a) => a.value)),
+          ...output.map((o) => o.value),
+        ];
+        expect(Math.max(...values.map(depthOf)), `seed ${seed}`).toBeLessThan(40);
+      }
   });
 
   test('no field, parameter or expression is wider than p4c allows', async () => {

@@ -8,7 +8,7 @@ import { runP4c } from '../../../src/engines/bmv2-tools.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { p4InfoText, parseP4Info } from '../../../src/p4runtime/index.ts';
 import { P4_DIR } from '../../../src/paths.ts';
-import { randomCnn, randomMlp } from '../../support/models.ts';
+import { modelOf, randomCnn, randomMlp } from '../../support/models.ts';
 import { exampleModel, exampleNames } from './examples.ts';
 import { layerModel } from './layer-models.ts';
 import { randomModels } from './random-models.ts';
@@ -46,6 +46,19 @@ test('static weights are constants: no table, no entry but the model', async () 
   expect(String(files.get(PROGRAM_FILE))).not.toContain('table weights');
   expect(String(files.get('p4info.txt'))).not.toContain('weights_');
   expect(String(files.get('entries.txt')).match(/^updates/gm)).toHaveLength(3);
+});
+
+test('the checksum adds an answer of many fields in a tree: a chain is too deep for BMv2', () => {
+  const output = { element: 'uint8', scale: 1, zeroPoint: 0 } as const;
+  const model = modelOf({ ...output, shape: [1] }, [
+    { kind: 'dense', weights: Array.from({ length: 1400 }, (_, i) => i % 100), weightScale: 1, output },
+  ]);
+  const program = String(emit(model).get(PROGRAM_FILE));
+  const sum = program.split('\n').find((line) => line.startsWith('#define INTRANSIT_RESULT_SUM'))!;
+  expect(sum.match(/hdr\.result\.part/g)!.length).toBeGreaterThan(250);
+  let depth = 0;
+  const depths = [...sum].map((c) => (depth += c === '(' ? 1 : c === ')' ? -1 : 0));
+  expect(Math.max(...depths)).toBeLessThan(15);
 });
 
 describeWith([P4C], 'p4c', () => {
