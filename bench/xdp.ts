@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { processIo, progress, table } from '../src/cli/io.ts';
 import { type BenchResult, bench } from '../src/engines/bench.ts';
 import { importModel } from '../src/import/index.ts';
+import { xdpNets } from './xdp-nets.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../examples', import.meta.url));
 const MAIN = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
@@ -33,11 +34,15 @@ const json = process.argv.includes('--json');
 const roundsAt = process.argv.indexOf('--rounds');
 const rounds = roundsAt < 0 ? 41 : Number(process.argv[roundsAt + 1]);
 
+/** Rounds of the larger nets, whose samples take seconds. */
+const NET_ROUNDS = 3;
+
 async function speed(name: string): Promise<BenchResult> {
-  const { model } = await importModel(join(EXAMPLES, `${name}.onnx`));
-  const rows = readFileSync(join(EXAMPLES, `${name}.x.bin`));
+  const net = xdpNets[name];
+  const { model } = net ?? (await importModel(join(EXAMPLES, `${name}.onnx`)));
+  const rows = net?.rows ?? readFileSync(join(EXAMPLES, `${name}.x.bin`));
   const bar = progress(io, `${name}: rounds`, rounds);
-  const result = await bench(model, rows, {}, rounds, bar.update);
+  const result = await bench(model, rows, {}, net ? Math.min(rounds, NET_ROUNDS) : rounds, bar.update);
   bar.end();
   return result;
 }
@@ -73,7 +78,7 @@ function compileCost(name: string): CompileCost {
 }
 
 const speeds: Record<string, BenchResult> = {};
-for (const name of Object.keys(targets)) speeds[name] = await speed(name);
+for (const name of [...Object.keys(targets), ...Object.keys(xdpNets)]) speeds[name] = await speed(name);
 const costs = Object.fromEntries(
   ['digits-mlp', 'digits-cnn', 'traffic-mlp'].map((name) => [name, compileCost(name)]),
 );
@@ -92,6 +97,7 @@ else {
       ['model', 'form', 'ns', 'packed / form', 'target', ''],
       ...Object.entries(speeds).flatMap(([name, r]) => [
         [name, 'packed lanes', Number(r.packedNs.toFixed(1)), '', '', ''],
+        [name, 'verified instructions', r.verifiedInstructions ?? '', '', '', ''],
         ...forms.map(([label, form]) => {
           const ratio = r.packedNs / r[form];
           const most = target(name, form);

@@ -148,21 +148,11 @@ const cases: readonly [title: string, path: string, options: string[], message: 
       'large.json',
       model(
         [
-          {
-            kind: 'conv2d',
-            weights: Array(32 * 9).fill(3),
-            weightScale: 0.1,
-            kernel: [3, 3],
-            output: layer.output,
-          },
-          {
-            kind: 'conv2d',
-            weights: Array(8 * 32 * 25).fill(3),
-            weightScale: 0.01,
-            kernel: [5, 5],
-            output: layer.output,
-          },
-          { kind: 'maxPool', kernel: [22, 22] },
+          // Of transposed images each element is moved for itself.
+          ...Array(60).fill({ kind: 'transpose', axes: [0, 2, 1] }),
+          { kind: 'pad', pads: [0, 0, 60, 60] },
+          ...Array(20).fill({ kind: 'transpose', axes: [0, 2, 1] }),
+          { kind: 'maxPool', kernel: [88, 88] },
         ],
         [1, 28, 28],
       ),

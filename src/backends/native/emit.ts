@@ -154,7 +154,8 @@ function body(model: Model, layer: Layer, i: number): string[] {
       return embeddingBody(layer, i, scaled(layer.requantiser, i, '0', 'acc'));
     case 'argmax':
       return [
-        'int best = 0, second = -256;',
+        // Of one element alone the margin is the most there is.
+        'int best = 0, second = -512;',
         `for (int k = 1; k < ${elementCount(input.shape)}; k++) if (x0[k] > x0[best]) best = k;`,
         `for (int k = 0; k < ${elementCount(input.shape)}; k++) if (k != best && x0[k] > second) second = x0[k];`,
         'y[0] = best;',

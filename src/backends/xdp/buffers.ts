@@ -1,13 +1,16 @@
 import type { Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
+import { xdpLimits } from '../../targets/xdp.ts';
 
 /**
  * Where a value lives in the scratch memory: unsigned activations, channels innermost, with a border for the windows
  * that slide over its edge. A vector is one pixel of many channels.
  */
 export interface ValueBuffer {
-  /** Bytes from the beginning of the scratch memory; a multiple of 8. */
+  /** Piece of the scratch memory; most programs have but one, 0. */
+  readonly page: number;
+  /** Bytes from the beginning of the page; a multiple of 8. */
   readonly offset: number;
   readonly channels: number;
   readonly height: number;
@@ -38,6 +41,13 @@ export function elementAt(b: ValueBuffer, index: number): number {
 /** Whether the row-major elements lie in the buffer one after the other. */
 export const isRowMajor = (b: ValueBuffer): boolean =>
   !hasBorder(b) && (b.channels === 1 || b.height * b.width === 1);
+
+/** Whether element for element stands at the same byte, and nothing between them. */
+export const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
+  !hasBorder(a) &&
+  !hasBorder(b) &&
+  ((isRowMajor(a) && isRowMajor(b)) ||
+    (a.channels === b.channels && a.height === b.height && a.width === b.width));
 
 /** `[channels, height, width]` of any shape: a vector is one pixel. */
 export function imageShape(shape: readonly number[]): [channels: number, height: number, width: number] {
@@ -88,11 +98,8 @@ function widest(borders: readonly Border[]): Border {
 export function layOutBuffers(model: Model, from: number, to: number): Layout {
   const buffers = new Map<ValueId, ValueBuffer>();
   const copies: BufferCopy[] = [];
-  let offset = 0;
   const place = (channels: number, height: number, width: number, border: Border): ValueBuffer => {
-    const buffer = { offset, channels, height, width, border: border.pads, fill: border.fill };
-    offset += Math.ceil(bufferBytes(buffer) / 8) * 8;
-    return buffer;
+    return { page: 0, offset: 0, channels, height, width, border: border.pads, fill: border.fill };
   };
   for (let value = from; value <= to; value++) {
     const readers = model.layers.slice(from, to).filter((layer) => layer.inputs.includes(value));
@@ -109,7 +116,51 @@ export function layOutBuffers(model: Model, from: number, to: number): Layout {
     if (readers.some(({ kind }) => kind === 'embedding') && !isRowMajor(buffer))
       copies.push({ value, kind: 'flat', buffer: place(elementCount(shape), 1, 1, widest([])) });
   }
-  return { buffers, copies };
+  const result = buffers.get(to)!;
+  const moved = movesChannels(result) ? elementCount(valueType(model, to).shape) : 0;
+  const places = placeAll([...buffers.values(), ...copies.map(({ buffer }) => buffer)], result, moved);
+  const placed = (buffer: ValueBuffer) => ({ ...buffer, ...places.get(buffer)! });
+  return {
+    buffers: new Map([...buffers].map(([value, buffer]) => [value, placed(buffer)])),
+    copies: copies.map((copy) => ({ ...copy, buffer: placed(copy.buffer) })),
+  };
+}
+
+/** The largest value of a per-CPU map that the kernel allocates (PCPU_MIN_UNIT_SIZE). */
+export const PAGE_BYTES = xdpLimits.perCpuValueBytes;
+
+/** Room for sums of a layer, behind the buffers of the first page. */
+export const SUMS_BYTES = 8 * 512;
+
+/** Whether the result's channels must be moved outermost for the wire; so it lies in the first page once more. */
+export const movesChannels = (b: ValueBuffer): boolean => b.channels > 1 && b.height * b.width > 1;
+
+/** Bytes of a buffer and what fills it up to words. */
+export const paddedBytes = (b: ValueBuffer): number => Math.ceil(bufferBytes(b) / 8) * 8;
+
+/** One page where they fit, in their order; else what goes out is in the first, and each other where there is room. */
+function placeAll(
+  all: readonly ValueBuffer[],
+  result: ValueBuffer,
+  moved: number,
+): Map<ValueBuffer, { page: number; offset: number }> {
+  const total = all.reduce((sum, b) => sum + paddedBytes(b), 0);
+  const room = [PAGE_BYTES - SUMS_BYTES - moved - 8];
+  const fits = total <= room[0]!;
+  const used = [0];
+  const places = new Map<ValueBuffer, { page: number; offset: number }>();
+  for (const buffer of fits ? all : [result, ...all.filter((b) => b !== result)]) {
+    const bytes = paddedBytes(buffer);
+    const first = buffer === result && moved === 0;
+    let page = first ? 0 : used.findIndex((at, i) => at + bytes <= room[i]!);
+    if (page < 0) {
+      page = used.push(0) - 1;
+      room.push(PAGE_BYTES);
+    }
+    places.set(buffer, { page, offset: used[page]! });
+    used[page]! += bytes;
+  }
+  return places;
 }
 
 /** Where a layer reads a value. */
@@ -122,11 +173,10 @@ export function bufferFor(layout: Layout, model: Model, layer: Layer, value: Val
   return copies.find(({ kind, buffer }) => kind === 'bordered' && buffer.fill === border.fill)!.buffer;
 }
 
-/** Bytes of scratch memory that a layout takes. */
-export const scratchBytes = ({ buffers, copies }: Layout): number =>
-  Math.max(
-    8,
-    ...[...buffers.values(), ...copies.map(({ buffer }) => buffer)].map(
-      (b) => b.offset + Math.ceil(bufferBytes(b) / 8) * 8,
-    ),
-  );
+/** Bytes of each page that a layout takes. */
+export function pageBytes({ buffers, copies }: Layout): number[] {
+  const pages = [8];
+  for (const b of [...buffers.values(), ...copies.map(({ buffer }) => buffer)])
+    pages[b.page] = Math.max(pages[b.page] ?? 0, b.offset + paddedBytes(b));
+  return pages;
+}

@@ -1,8 +1,8 @@
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
-import { hasBorder, imageShape, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
+import { imageShape, isRowMajor, liesAlike, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
 import { embeddingBody, padBody, transposeBody } from './emit-lookup.ts';
-import { callPositions, pixelPlace, pixelPointer, positionCallback } from './emit-loop.ts';
+import { callPositions, pixelPlace, pixelPointer, positionCallback, rowPlace } from './emit-loop.ts';
 import type { ElementwisePlan } from './plan.ts';
 
 /** C of a layer without weights. All values are unsigned activations in scratch memory. */
@@ -83,20 +83,22 @@ function requantised(p: ElementwisePlan, acc: string, channel = '0'): string {
 }
 
 /**
- * Loops over all elements, or the channels of a position.
- * @param valueOf C of an element of the output, from those of the inputs
+ * Loops over all elements, or those of a position or a row, which lie one after the other.
+ * @param resultOf C of an element of the output, from those of the inputs
  */
-function overElements(p: ElementwisePlan, valueOf: (inputs: readonly string[]) => string): string[] {
-  if (p.loop !== 'plain')
+function overElements(p: ElementwisePlan, resultOf: (inputs: readonly string[]) => string): string[] {
+  if (p.loop !== 'plain') {
+    const place = p.loop === 'rows' ? rowPlace : pixelPlace;
     return [
-      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, pixelPlace(b))),
-      ...pixelPointer('__u8', 'out', 'to', pixelPlace(p.to)),
+      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, place(b))),
+      ...pixelPointer('__u8', 'out', 'to', place(p.to)),
       '#pragma clang loop unroll_count(4)',
-      `\tfor (int c = 0; c < ${p.to.channels}; c++) {`,
-      `\t\tout[c] = ${valueOf(p.from.map((_, i) => `in${i}[c]`))};`,
+      `\tfor (int i = 0; i < ${p.to.channels * (p.loop === 'rows' ? p.to.width : 1)}; i++) {`,
+      `\t\tout[i] = ${resultOf(p.from.map((_, i) => `in${i}[i]`))};`,
       '\t}',
     ];
-  const value = valueOf(p.from.map((_, i) => `from${i}[at${i}]`));
+  }
+  const value = resultOf(p.from.map((_, i) => `from${i}[at${i}]`));
   const count = elementCount(p.layer.output.shape);
   if (p.from.every((b) => liesAlike(b, p.to))) {
     const indices = p.from.map((_, i) => `at${i} = i`).join(', ');
@@ -121,13 +123,6 @@ function overElements(p: ElementwisePlan, valueOf: (inputs: readonly string[]) =
     '\t}',
   ];
 }
-
-/** Whether element for element stands at the same byte, and nothing between them. */
-export const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
-  !hasBorder(a) &&
-  !hasBorder(b) &&
-  ((isRowMajor(a) && isRowMajor(b)) ||
-    (a.channels === b.channels && a.height === b.height && a.width === b.width));
 
 const walkStart = (b: ValueBuffer, name: string): string =>
   `\tint at${name} = ${pixelAt(b, 0, 0)}${isRowMajor(b) ? '' : `, x${name} = 0, y${name} = 0`};`;

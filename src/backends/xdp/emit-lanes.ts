@@ -56,9 +56,8 @@ export function inputCallback(p: MatrixPlan, lanes: LaneLayout): string[] {
 
 /**
  * Starts the sums, runs the inputs into them, and requantises word by word.
- * @param sums C expression of where they are
  */
-export function byInputBody(p: MatrixPlan, lanes: LaneLayout, sums: string): string[] {
+export function byInputBody(p: MatrixPlan, lanes: LaneLayout): string[] {
   const array = (part: string) => `w->layer${p.index}_${part}`;
   const numbers = (channel: string) => ({
     multiplier: `${array('multiplier')} + ${channel}`,
@@ -82,7 +81,6 @@ export function byInputBody(p: MatrixPlan, lanes: LaneLayout, sums: string): str
   const whole = Math.floor(p.layer.bias.length / lanes.lanes);
   const rest = p.layer.bias.length % lanes.lanes;
   return [
-    `\t__u64 *sums = (__u64 *)(${sums});`,
     '\tstruct intransit_loop loop = { .weights = w, .from = from, .to = (__u8 *)sums };',
     '',
     '#pragma clang loop unroll_count(8)',

@@ -8,22 +8,17 @@ import type { MatrixPlan } from './plan.ts';
 
 /**
  * C of a dense layer or a convolution. Sums of a block of words stay in registers while the inputs go by, so that a
- * multiply costs one load. Large layers run their blocks by `bpf_loop`, whose body the verifier walks just twice.
- * @param sumsAt byte of the scratch memory at which there is room for sums
+ * multiply costs one load. Large layers run their blocks by `bpf_loop`, large images their rows or positions: the verifier
+ * walks its body but once or twice.
  */
-export function emitMatrix(
-  p: MatrixPlan,
-  direct: boolean,
-  weights: 'runtime' | 'static',
-  sumsAt: number,
-): string {
+export function emitMatrix(p: MatrixPlan, direct: boolean, weights: 'runtime' | 'static'): string {
   const how = p.lanes
     ? `${p.lanes.lanes} lanes of ${p.lanes.laneBits} bits, ${p.lanes.words} words`
     : 'one multiply a weight';
   const isConv = p.layer.kind === 'conv2d';
   const lanes = p.byInput ? p.lanes : undefined;
   const all = lanes
-    ? byInputBody(p, lanes, `to + ${sumsAt - p.to.offset}`)
+    ? byInputBody(p, lanes)
     : blocks(p, direct, isConv && weights === 'runtime' && (p.loop === 'plain' || p.groups > 1));
   const body = isConv ? overPositions(p, all) : all;
   return [
@@ -31,7 +26,7 @@ export function emitMatrix(
     ...(p.looped > 0 ? [...blockCallback(p, direct), ''] : []),
     ...(lanes ? [...inputCallback(p, lanes), ''] : []),
     ...(p.loop === 'plain' ? [] : positionCallback(p, atPosition(p, all))),
-    `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w)`,
+    `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w${lanes ? ', __u64 *sums' : ''})`,
     '{',
     ...body,
     '}',

@@ -8,9 +8,10 @@ import {
   bufferBytes,
   hasBorder,
   isRowMajor,
+  movesChannels,
+  pageBytes,
   pixelAt,
   rowBytes,
-  scratchBytes,
   type ValueBuffer,
 } from './buffers.ts';
 import { emitElementwise } from './emit-elementwise.ts';
@@ -49,16 +50,14 @@ export function xdpView(plan: XdpPlan) {
       `INPUTS ${elementCount(plan.input.shape)}`,
       `OUTPUT_ELEMENT INTRANSIT_ELEMENT_${plan.output.element.toUpperCase()}`,
       `OUTPUTS ${elementCount(plan.output.shape)}`,
-      `SCRATCH_BYTES ${programScratchBytes(plan)}`,
+      `SCRATCH_BYTES ${firstPageBytes(plan)}`,
       `RESULT_AT ${resultAt(plan)}`,
       // Class and margin of the whole model: what early exit looks at.
       ...(o.to === model.layers.length && model.layers.at(-1)!.kind === 'argmax' ? ['VERDICT 1'] : []),
     ],
-    weights: (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays),
+    weights: (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays) + pagesMap(plan),
     layers: plan.layers.map((p) =>
-      p.kind === 'matrix'
-        ? emitMatrix(p, readsPayload(plan, p), o.weights, sumsAt(plan))
-        : emitElementwise(p),
+      p.kind === 'matrix' ? emitMatrix(p, readsPayload(plan, p), o.weights) : emitElementwise(p),
     ),
     body: inferBody(plan).map((line) => `\t${line}`),
   };
@@ -73,7 +72,8 @@ function readsPayload(plan: XdpPlan, p: LayerPlan): boolean {
   return isRowMajor(p.from) && p.loop === 'plain';
 }
 
-const readsBuffer = (plan: XdpPlan, value: number): boolean =>
+/** Whether the program lays the value out in memory. */
+export const readsBuffer = (plan: XdpPlan, value: number): boolean =>
   plan.layers.some((p) => p.layer.inputs.includes(value) && !readsPayload(plan, p));
 
 /** The moves that lay a value out a second time. */
@@ -82,26 +82,57 @@ export function copyRuns(plan: XdpPlan, { value, buffer }: BufferCopy): readonly
   return findRuns(placesOf(plan.buffers.get(value)!, shape), placesOf(buffer, shape));
 }
 
-/** Whether the result's channels must be moved outermost for the wire. */
-const movesChannels = (b: ValueBuffer): boolean => b.channels > 1 && b.height * b.width > 1;
-
 /** Where the result lies in the order of the wire: its buffer, or behind all buffers if channels are moved. */
 function resultAt(plan: XdpPlan): number {
   const b = plan.buffers.get(plan.options.to)!;
-  return movesChannels(b) ? scratchBytes(plan) : b.offset;
+  return movesChannels(b) ? pageBytes(plan)[0]! : b.offset;
 }
 
 /** Scratch memory of the program, in bytes. */
 export function programScratchBytes(plan: XdpPlan): number {
+  const others = pageBytes(plan).slice(1);
+  return firstPageBytes(plan) + others.length * Math.max(0, ...others);
+}
+
+/** Of the first page, in which there is room for more than buffers. */
+export function firstPageBytes(plan: XdpPlan): number {
   const sums = plan.layers.map((p) => (p.kind === 'matrix' && p.byInput ? 8 * p.lanes!.words : 0));
   return sumsAt(plan) + Math.max(...sums);
 }
 
-/** Where sums lie that are not in registers: behind all else. Each layer's in turn. */
+/** Where sums lie that are not in registers: in the first page, behind all else. Each layer's in turn. */
 function sumsAt(plan: XdpPlan): number {
   const moved = movesChannels(plan.buffers.get(plan.options.to)!) ? elementCount(plan.output.shape) : 0;
-  return scratchBytes(plan) + Math.ceil(moved / 8) * 8;
+  return pageBytes(plan)[0]! + Math.ceil(moved / 8) * 8;
 }
+
+/** The pages but the first, which is the program's scratch memory wherever it fits. */
+function pagesMap(plan: XdpPlan): string {
+  const others = pageBytes(plan).slice(1);
+  if (others.length === 0) return '';
+  return [
+    '',
+    '',
+    'struct intransit_page {',
+    `\t__u8 bytes[${Math.max(...others)}];`,
+    '} __attribute__((aligned(8)));',
+    '',
+    '/* More activations: a value of a per-CPU map has 32 kB at most. */',
+    'struct {',
+    '\t__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);',
+    `\t__uint(max_entries, ${others.length});`,
+    '\t__type(key, __u32);',
+    '\t__type(value, struct intransit_page);',
+    '} pages SEC(".maps");',
+  ].join('\n');
+}
+
+const pageOf = (b: ValueBuffer): string => (b.page === 0 ? 'bytes' : `bytes${b.page}`);
+
+/** C of a byte of a buffer. */
+const byteOf = (b: ValueBuffer, at: number): string => `${pageOf(b)} + ${b.offset + at}`;
+
+const startOf = (b: ValueBuffer): string => byteOf(b, 0);
 
 const structOf = (arrays: readonly WeightArray[], qualifier = ''): string[] =>
   arrays.map(
@@ -162,16 +193,24 @@ function inferBody(plan: XdpPlan): string[] {
     );
   else if (weights === 'static') out.push('const struct intransit_weights *w = &weights;', '');
   else out.push('const struct intransit_weights *w = 0;', '');
+  for (let page = 1; page < pageBytes(plan).length; page++)
+    out.push(
+      `__u32 page${page} = ${page - 1};`,
+      `__u8 *bytes${page} = bpf_map_lookup_elem(&pages, &page${page});`,
+      '',
+      `if (!bytes${page})`,
+      '\treturn -1;',
+    );
   const copies = plan.copies.map(({ value, buffer }) => [value, buffer] as const);
   for (const [value, buffer] of [...plan.buffers, ...copies])
     if (hasBorder(buffer) && buffer.fill !== 0) out.push(...fill(value, buffer));
   if (readsBuffer(plan, from)) out.push(...copyInput(plan));
   out.push(...copyAgain(plan, from));
-  const at = (buffer: ValueBuffer) => `bytes + ${buffer.offset}`;
   for (const p of plan.layers) {
     const buffers = p.kind === 'matrix' ? [p.from] : p.from;
-    const inputs = buffers.map((b) => (readsPayload(plan, p) ? 'payload' : at(b)));
-    out.push(`layer${p.index}(${[...inputs, at(p.to), 'w'].join(', ')});`);
+    const inputs = buffers.map((b) => (readsPayload(plan, p) ? 'payload' : startOf(b)));
+    const sums = p.kind === 'matrix' && p.byInput ? [`(__u64 *)(bytes + ${sumsAt(plan)})`] : [];
+    out.push(`layer${p.index}(${[...inputs, startOf(p.to), 'w', ...sums].join(', ')});`);
     out.push(...copyAgain(plan, p.index + 1));
   }
   out.push(...moveChannelsOut(plan));
@@ -183,8 +222,8 @@ const copyAgain = (plan: XdpPlan, value: number): string[] =>
   plan.copies
     .filter((copy) => copy.value === value)
     .flatMap((copy) => {
-      const from = `(bytes + ${plan.buffers.get(value)!.offset})`;
-      const loops = emitRuns(copyRuns(plan, copy), from, `(bytes + ${copy.buffer.offset})`);
+      const from = `(${startOf(plan.buffers.get(value)!)})`;
+      const loops = emitRuns(copyRuns(plan, copy), from, `(${startOf(copy.buffer)})`);
       return loops.map((line) => line.replace(/^\t/, ''));
     });
 
@@ -192,7 +231,7 @@ const copyAgain = (plan: XdpPlan, value: number): string[] =>
 const fill = (value: number, b: ValueBuffer): string[] => [
   '#pragma clang loop unroll_count(8)',
   `for (int i = 0; i < ${Math.ceil(bufferBytes(b) / 8)}; i++) { /* border of value ${value} */`,
-  `\t((__u64 *)(bytes + ${b.offset}))[i] = 0x${b.fill.toString(16).padStart(2, '0').repeat(8)}ULL;`,
+  `\t((__u64 *)(${startOf(b)}))[i] = 0x${b.fill.toString(16).padStart(2, '0').repeat(8)}ULL;`,
   `\t${NO_IDIOM}`,
   '}',
 ];
@@ -201,7 +240,8 @@ const fill = (value: number, b: ValueBuffer): string[] => [
 function copyInput(plan: XdpPlan): string[] {
   const b = plan.buffers.get(plan.options.from)!;
   const sign = plan.input.element === 'int8' ? ' ^ 0x80' : '';
-  const target = `bytes[${b.offset + pixelAt(b, 0, 0)} + y * ${rowBytes(b)} + x * ${b.channels} + c]`;
+  if (b.channels === 1) return copyRows(plan, b);
+  const target = `${pageOf(b)}[${b.offset + pixelAt(b, 0, 0)} + y * ${rowBytes(b)} + x * ${b.channels} + c]`;
   return [
     `for (int c = 0; c < ${b.channels}; c++)`,
     `\tfor (int y = 0; y < ${b.height}; y++)`,
@@ -209,6 +249,35 @@ function copyInput(plan: XdpPlan): string[] {
     `\t\t\t${target} = payload[(c * ${b.height} + y) * ${b.width} + x]${sign};`,
     `\t\t\t${NO_IDIOM}`,
     '\t\t}',
+  ];
+}
+
+/** Rows of one channel that lie in the packet as in the buffer: one, if nothing stands between them. */
+export const copiedRows = (b: ValueBuffer): readonly [rows: number, width: number] =>
+  hasBorder(b) ? [b.height, b.width] : [1, b.height * b.width];
+
+/** One channel: rows lie in the packet as in the buffer, so a word is moved at a time. */
+function copyRows(plan: XdpPlan, b: ValueBuffer): string[] {
+  const [rows, width] = copiedRows(b);
+  const words = Math.floor(width / 8);
+  const signed = plan.input.element === 'int8';
+  const to = `(${byteOf(b, pixelAt(b, 0, 0))} + y * ${rowBytes(b)})`;
+  const from = `(payload + y * ${width})`;
+  const loop = (from: number, to: number, statement: string) => [
+    '#pragma clang loop unroll_count(4)',
+    `\tfor (int x = ${from}; x < ${to}; x++) {`,
+    `\t\t${statement}`,
+    `\t\t${NO_IDIOM}`,
+    '\t}',
+  ];
+  const word = `((__u64 *)${to})[x] = ((const __u64 *)${from})[x]${signed ? ' ^ 0x8080808080808080ULL' : ''};`;
+  const byte = `${to}[x] = ${from}[x]${signed ? ' ^ 0x80' : ''};`;
+  return [
+    '#pragma clang loop unroll(disable)',
+    `for (int y = 0; y < ${rows}; y++) {`,
+    ...(words > 0 ? loop(0, words, word) : []),
+    ...(width % 8 > 0 ? loop(8 * words, width, byte) : []),
+    '}',
   ];
 }
 
@@ -220,6 +289,6 @@ function moveChannelsOut(plan: XdpPlan): string[] {
   return [
     `for (int c = 0; c < ${b.channels}; c++)`,
     `\tfor (int p = 0; p < ${pixels}; p++)`,
-    `\t\tbytes[${resultAt(plan)} + c * ${pixels} + p] = bytes[${b.offset} + p * ${b.channels} + c];`,
+    `\t\tbytes[${resultAt(plan)} + c * ${pixels} + p] = ${pageOf(b)}[${b.offset} + p * ${b.channels} + c];`,
   ];
 }

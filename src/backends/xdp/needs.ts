@@ -3,9 +3,17 @@ import { laneNeed, widestLane } from '../../passes/lanes.ts';
 import { xdpLimits } from '../../targets/xdp.ts';
 import { ipv4Bytes } from '../../wire/header.ts';
 import type { Need } from '../common/need.ts';
-import { bufferBytes, hasBorder, imageShape, isRowMajor } from './buffers.ts';
-import { copyRuns, programScratchBytes } from './emit.ts';
-import { liesAlike } from './emit-elementwise.ts';
+import {
+  bufferBytes,
+  hasBorder,
+  imageShape,
+  isRowMajor,
+  liesAlike,
+  PAGE_BYTES,
+  paddedBytes,
+  SUMS_BYTES,
+} from './buffers.ts';
+import { copiedRows, copyRuns, programScratchBytes, readsBuffer } from './emit.ts';
 import { EMBEDDING_COLUMNS, layerRuns, padStores } from './emit-lookup.ts';
 import { runInstructions } from './emit-moves.ts';
 import { unrolledTaps } from './emit-taps.ts';
@@ -46,10 +54,65 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
   const split = 'split the model with --layers A..B';
   if (plan.options.weights === 'runtime')
     whole('weights in one map value', weights, xdpLimits.mapValueBytes, 'bytes', split);
-  whole('scratch memory', programScratchBytes(plan), xdpLimits.perCpuValueBytes, 'bytes', split);
+  whole('scratch memory', programScratchBytes(plan), MOST_PAGES * PAGE_BYTES, 'bytes', split);
+  whole('map memory with one processor', mapBytes(plan), MOST_MAP_BYTES, 'bytes', split);
+  needs.push(largestTensor(plan), stackNeed(plan));
   const packet = ipv4Bytes(Math.max(elementCount(plan.input.shape), elementCount(plan.output.shape)));
   whole('packet', packet, plan.options.mtu, 'bytes', 'raise --mtu where the path allows it');
   return needs;
+}
+
+/** Pieces of the scratch memory; a processor has each for itself. */
+const MOST_PAGES = 16;
+
+/** Maps that every program has: tables, counters, the ring of refused requests; as the kernel counts them. */
+const FIXED_MAP_BYTES = 280_000;
+
+const SLOTS = 2;
+
+const MOST_MAP_BYTES = SLOTS * xdpLimits.mapValueBytes + MOST_PAGES * PAGE_BYTES + FIXED_MAP_BYTES;
+
+/** Memory of all maps on one processor; each further one has scratch memory of its own. */
+function mapBytes(plan: XdpPlan): number {
+  const weights =
+    plan.options.weights === 'runtime' ? weightArrays(plan).reduce((sum, a) => sum + arrayBytes(a), 0) : 0;
+  return FIXED_MAP_BYTES + SLOTS * weights + programScratchBytes(plan);
+}
+
+/** What a program is split for in vain. */
+function largestTensor(plan: XdpPlan): Need {
+  const sizes = [...plan.buffers].map(([value, b]) => ({ value, bytes: paddedBytes(b) }));
+  const { value, bytes } = sizes.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+  // The program's first value was made elsewhere.
+  const layer = plan.model.layers[Math.max(value - 1, plan.options.from)]!;
+  const room = value === plan.options.to ? PAGE_BYTES - SUMS_BYTES : PAGE_BYTES;
+  const help = 'use a smaller image, larger strides or fewer channels';
+  return {
+    layer: layer.name,
+    resource: 'scratch memory for one tensor',
+    need: bytes,
+    limit: room,
+    unit: 'bytes',
+    help,
+  };
+}
+
+/** Stack of the program, and of a body of `bpf_loop`, whose frame stands above it: at most as measured, and a little more. */
+const STACK = { program: 192, body: 160 } as const;
+
+/** The deepest chain of calls. Layers come one after the other, so there is no sum of theirs. */
+function stackNeed(plan: XdpPlan): Need {
+  const bodies = (p: LayerPlan): number =>
+    (p.loop === 'plain' ? 0 : 1) + (p.kind === 'matrix' && (p.byInput || p.looped > 0) ? 1 : 0);
+  const deepest = plan.layers.reduce((a, b) => (bodies(b) > bodies(a) ? b : a));
+  return {
+    layer: deepest.layer.name,
+    resource: 'stack',
+    need: STACK.program + STACK.body * bodies(deepest),
+    limit: xdpLimits.stackBytes,
+    unit: 'bytes',
+    help: 'compile with --lanes off',
+  };
 }
 
 function laneBitsNeed(p: MatrixPlan, limit: number): Need {
@@ -69,7 +132,7 @@ function laneBitsNeed(p: MatrixPlan, limit: number): Need {
  * 14's code, fitted over random models (test/backends/xdp/random.test.ts), plus a fifth.
  */
 function movingInstructions(plan: XdpPlan): number {
-  let sum = 6 * elementCount(plan.output.shape) + 9 * elementCount(plan.input.shape);
+  let sum = 6 * elementCount(plan.output.shape) + copyInstructions(plan);
   if (!isRowMajor(plan.buffers.get(plan.options.to)!)) sum += 8 * elementCount(plan.output.shape);
   for (const copy of plan.copies) sum += runInstructions(copyRuns(plan, copy)).walked;
   for (const buffer of [...plan.buffers.values(), ...plan.copies.map((copy) => copy.buffer)])
@@ -77,30 +140,46 @@ function movingInstructions(plan: XdpPlan): number {
   return sum;
 }
 
+/** The input, element by element; of one channel into a buffer, word by word. */
+function copyInstructions(plan: XdpPlan): number {
+  const b = plan.buffers.get(plan.options.from)!;
+  if (b.channels > 1 || !readsBuffer(plan, plan.options.from)) return 9 * elementCount(plan.input.shape);
+  const [rows, width] = copiedRows(b);
+  return rows * (5 * Math.floor(width / 8) + 5 * (width % 8) + 16);
+}
+
 /** Upper estimate of the instructions that the verifier walks for one layer. */
 export function verifiedInstructions(p: LayerPlan): number {
-  if (p.kind === 'matrix') {
-    const [, height, width] = imageShape(p.layer.output.shape);
-    return (p.layer.kind === 'conv2d' ? height * width : 1) * (p.groups * (matrixInstructions(p) + 8) + 12);
-  }
+  const [channels, height, width] = imageShape(p.layer.output.shape);
+  // Of `bpf_loop` over an image one iteration is walked, once: it leaves nothing changed that the verifier knows of.
+  const positions = { plain: height * width, rows: width, positions: 1, elements: 1 }[p.loop];
+  if (p.kind === 'matrix')
+    return (p.layer.kind === 'conv2d' ? positions : 1) * (p.groups * (matrixInstructions(p) + 8) + 24);
   const { layer } = p;
   const outputs = elementCount(layer.output.shape);
   const below = p.below ? 8 : 0;
   // Where one side has a border or is another view, each side is walked by counters of its own.
   const alike = layer.kind !== 'argmax' && p.from.every((b) => liesAlike(b, p.to));
-  const walked = alike ? 0 : 14 * [...p.from, p.to].filter((b) => !isRowMajor(b)).length;
+  const elements = p.loop === 'plain' ? outputs : positions * channels + 2;
+  const walked =
+    alike || p.loop !== 'plain' ? 0 : 17 * [...p.from, p.to].filter((b) => !isRowMajor(b)).length;
   switch (layer.kind) {
     case 'maxPool':
     case 'averagePool':
-      return outputs * (8 * layer.kernel[0] * layer.kernel[1] + 24 + below);
+      return (
+        positions *
+          (p.loop === 'elements' ? 1 : channels) *
+          ((layer.kind === 'maxPool' ? 8 : 4) * layer.kernel[0] * layer.kernel[1] + 24 + below) +
+        positions * 24
+      );
     case 'requantise':
-      return (26 + below + walked) * outputs;
+      return (26 + below + walked) * elements;
     case 'add':
-      return (32 + walked) * outputs;
+      return (32 + walked) * elements;
     case 'argmax':
       return (40 + walked) * elementCount(p.inputs[0]!.shape);
     case 'lut':
-      return (7 + walked) * outputs;
+      return (7 + walked) * elements;
     case 'pad':
       return 4 * padStores({ ...p, layer }) + runInstructions(layerRuns(p)).walked;
     case 'transpose':
@@ -117,7 +196,8 @@ export function verifiedInstructions(p: LayerPlan): number {
 function codeInstructions(p: LayerPlan): number {
   if (p.kind === 'elementwise') {
     const moves = p.layer.kind === 'pad' || p.layer.kind === 'transpose';
-    return 200 + (moves ? runInstructions(layerRuns(p)).code : 0);
+    const taps = 'kernel' in p.layer ? p.layer.kernel[0] * p.layer.kernel[1] : 0;
+    return 200 + 8 * taps + (moves ? runInstructions(layerRuns(p)).code : 0);
   }
   if (p.byInput) return 5 * p.blocks[0]! + 400;
   const looped = p.looped > 0 ? p.blocks.slice(p.looped - 1) : p.blocks;
@@ -133,7 +213,7 @@ function matrixInstructions(p: MatrixPlan): number {
     const words = p.blocks[0]!;
     return 3 * (6 * words + 16) + words * (32 + perLane * p.lanes!.lanes);
   }
-  // The body of a loop is walked until nothing changes: twice, and once more for the way out.
-  const body = p.looped > 0 ? 3 * block(p.blocks[0]!) : 0;
+  // The body of a loop is walked until nothing changes: once or twice.
+  const body = p.looped > 0 ? 2 * block(p.blocks[0]!) : 0;
   return p.blocks.slice(p.looped).reduce((sum, sums) => sum + block(sums), body);
 }

@@ -13,6 +13,7 @@ import {
   isRowMajor,
   type Layout,
   layOutBuffers,
+  liesAlike,
   type ValueBuffer,
 } from './buffers.ts';
 import { hasReciprocal } from './emit-loop.ts';
@@ -32,6 +33,9 @@ export interface XdpOptions {
   /** Largest IP packet on the path, in bytes. */
   readonly mtu?: number;
 }
+
+/** What the iterations of `bpf_loop` over an image are; `plain`: there is none. */
+export type PositionLoop = 'plain' | 'rows' | 'positions';
 
 /** How a matrix layer (dense or convolution) is computed. */
 export interface MatrixPlan {
@@ -54,8 +58,8 @@ export interface MatrixPlan {
    * behind a ReLU. Without any it takes up to a fifth longer.
    */
   readonly byInput: boolean;
-  /** `positions`: `bpf_loop` runs those of a convolution. */
-  readonly loop: 'plain' | 'positions';
+  /** What of a convolution `bpf_loop` runs. */
+  readonly loop: PositionLoop;
   /** Weights of one output, in the order in which the activations lie in memory. */
   readonly taps: number;
   /** Whether the weights fit int8 (zero points may widen them); matters without lanes. */
@@ -74,8 +78,8 @@ export interface ElementwisePlan {
   readonly inputs: readonly TensorType[];
   readonly from: readonly ValueBuffer[];
   readonly to: ValueBuffer;
-  /** What `bpf_loop` runs: the positions, or the elements of all positions, one by one. */
-  readonly loop: 'plain' | 'positions' | 'elements';
+  /** What `bpf_loop` runs; `elements`: those of all positions, one by one. */
+  readonly loop: PositionLoop | 'elements';
   /** Whether the entries of an embedding fit int8. */
   readonly narrow: boolean;
   /** Shift of the program's requantisation, at least the model's; 0 without one. */
@@ -229,7 +233,9 @@ function planLayer(
   const sums = lanes?.words ?? channels;
   const registers = lanes === undefined ? 1 : SUMS_IN_REGISTERS;
   const loop =
-    layer.kind === 'conv2d' && loopsOverPositions(layer, taps * sums * groups) ? 'positions' : 'plain';
+    layer.kind === 'conv2d'
+      ? positionLoop(layer, groups * (taps * sums + ELEMENT_STEPS * channels))
+      : 'plain';
   const loops = groups === 1 && loopsOverBlocks(layer, sums, to, loop);
   const byInput =
     loops &&
@@ -270,19 +276,27 @@ export function scalesTo({ requantiser: r, ...layer }: EmbeddingLayer, shift: nu
 }
 
 /** Steps of a layer, multiplies and what takes as long, from which its positions run under `bpf_loop`. */
-const LOOP_STEPS = Number(process.env.POS ?? 4096);
+const LOOP_STEPS = 4096;
 
 /** Steps that requantising an element takes. */
 const ELEMENT_STEPS = 4;
 
+/** Steps that counters of two or three sides take. */
+const WALK_STEPS = 8;
+
 /** Taps of a pool from which each of its outputs is an iteration. */
 const LOOP_TAPS = 32;
 
-/** Whether an image has positions enough, given the steps of one. */
-function loopsOverPositions(layer: Layer, steps: number): boolean {
-  const [channels, height, width] = imageShape(layer.output.shape);
-  const all = height * width * (steps + ELEMENT_STEPS * channels);
-  return height * width > 1 && hasReciprocal(height, width) && all >= LOOP_STEPS;
+/** Most steps of a row that is an iteration: each is walked, but a call for each position costs a nanosecond or two. */
+const ROW_STEPS = 2048;
+
+/** @param steps those of one position */
+function positionLoop(layer: Layer, steps: number): PositionLoop {
+  const [, height, width] = imageShape(layer.output.shape);
+  const row = width * steps;
+  if (height * row < LOOP_STEPS) return 'plain';
+  if (height > 1 && row <= ROW_STEPS) return 'rows';
+  return height * width > 1 && hasReciprocal(height, width) ? 'positions' : 'plain';
 }
 
 function elementwiseLoop(
@@ -297,12 +311,14 @@ function elementwiseLoop(
     const elements =
       taps >= LOOP_TAPS && hasReciprocal(height * width, channels) && hasReciprocal(height, width);
     if (elements) return outputs * taps >= LOOP_STEPS ? 'elements' : 'plain';
-    return loopsOverPositions(layer, channels * taps) ? 'positions' : 'plain';
+    return positionLoop(layer, channels * (taps + ELEMENT_STEPS));
   }
   if (layer.kind !== 'add' && layer.kind !== 'lut' && layer.kind !== 'requantise') return 'plain';
-  // Views of another shape are walked by counters.
-  const alike = from.every((b) => b.channels === channels && b.height === height && b.width === width);
-  return alike && loopsOverPositions(layer, 0) ? 'positions' : 'plain';
+  // Views of another shape have no positions in common.
+  if (!from.every((b) => b.channels === channels && b.height === height && b.width === width)) return 'plain';
+  // Where there are borders, each side is walked by counters else.
+  const walked = from.every((b) => liesAlike(b, to)) ? 0 : WALK_STEPS;
+  return positionLoop(layer, channels * ((layer.kind === 'lut' ? 1 : ELEMENT_STEPS) + walked));
 }
 
 const isNarrow = (weight: number): boolean => weight >= -128 && weight <= 127;
@@ -323,7 +339,7 @@ const loopsOverBlocks = (
   to: ValueBuffer,
   loop: LayerPlan['loop'],
 ): boolean =>
-  (layer.kind === 'dense' ? isRowMajor(to) : loop === 'positions') &&
+  (layer.kind === 'dense' ? isRowMajor(to) : loop !== 'plain') &&
   (sums >= LOOP_SUMS || (layer.weights.length / layer.bias.length) * sums >= LOOP_MULTIPLIES);
 
 /** Sums of which the loop over the inputs writes out all multiplies. */

@@ -32,8 +32,8 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
     const { shift, narrow, below } = held;
     if (own.kind !== 'matrix' || held.kind !== 'matrix')
       return own.kind === 'matrix' ? own : { ...own, shift, narrow, below };
-    const { lanes, blocks, looped, byInput } = held;
-    return { ...own, lanes, blocks, looped, byInput, shift, narrow, below };
+    const { lanes, blocks, looped, byInput, loop } = held;
+    return { ...own, lanes, blocks, looped, byInput, loop, shift, narrow, below };
   });
   return { ...plan, layers };
 }

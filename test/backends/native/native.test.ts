@@ -31,6 +31,12 @@ describeWithTools(['gcc'], 'native C gives the integers of the reference', () =>
     );
   });
 
+  it('a verdict over one class is as sure as can be', () =>
+    agree(
+      modelOf({ element: 'int8', scale: 1, shape: [1] }, [{ kind: 'argmax' }]),
+      Uint8Array.of(128, 255, 0, 127),
+    ));
+
   it('the rounding of TFLite, half away from zero', async () => {
     const grid = { element: 'int8', scale: 0.05, zeroPoint: 3 } as const;
     const r = random(77);

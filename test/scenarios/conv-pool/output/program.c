@@ -152,12 +152,14 @@ static __always_inline int intransit_infer(const __u8 *payload, __u8 *bytes, __u
 		((__u64 *)(bytes + 0))[i] = 0x0303030303030303ULL;
 		asm volatile("" : : : "memory");
 	}
-	for (int c = 0; c < 1; c++)
-		for (int y = 0; y < 4; y++)
-			for (int x = 0; x < 4; x++) {
-				bytes[7 + y * 6 + x * 1 + c] = payload[(c * 4 + y) * 4 + x];
-				asm volatile("" : : : "memory");
-			}
+	#pragma clang loop unroll(disable)
+	for (int y = 0; y < 4; y++) {
+	#pragma clang loop unroll_count(4)
+		for (int x = 0; x < 4; x++) {
+			(bytes + 7 + y * 6)[x] = (payload + y * 4)[x];
+			asm volatile("" : : : "memory");
+		}
+	}
 	layer0(bytes + 0, bytes + 40, w);
 	layer1(bytes + 40, bytes + 72, w);
 	layer2(bytes + 72, bytes + 80, w);
