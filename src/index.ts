@@ -18,6 +18,10 @@ export {
   Rollout,
   type RolloutOptions,
   readDeployment,
+  type WatchEvent,
+  type Watcher,
+  type WatchOptions,
+  watch,
 } from './controller/index.ts';
 export { type Slot, type SlotContents, XdpDevice } from './devices/xdp.ts';
 export { type Diagnostic, DiagnosticError, formatDiagnostic, type Place } from './diagnostics/index.ts';

@@ -19,7 +19,7 @@ export interface DeployOptions extends Omit<RolloutOptions, 'model' | 'readOnly'
 }
 
 /** What is to be current, and the other warnings on the way to it. */
-interface Target {
+export interface Target {
   /** Undefined where only the devices know the version. */
   readonly version: ModelVersion | undefined;
   /** The model for programs. */
@@ -47,6 +47,21 @@ export async function deploy(
   }).catch((error: unknown) => {
     throw error instanceof DeployError ? withReport(error, deployment, target, options, started) : error;
   });
+  try {
+    return await carryOut(rollout, target, options, started);
+  } finally {
+    rollout.close();
+  }
+}
+
+/** Brings the devices of a rollout, as they were read, to the target. @throws DeployError with the report of every device */
+export async function carryOut(
+  rollout: Rollout,
+  target: Target,
+  options: DeployOptions,
+  started: number,
+): Promise<DeployReport> {
+  const { deployment } = rollout;
   const previous = rollout.current;
   const report = (outcome: DeployReport['outcome'], devices: DeployReport['devices']): DeployReport => ({
     ...reportHead(deployment, target, options),
@@ -80,12 +95,11 @@ export async function deploy(
   } catch (error) {
     if (error instanceof DeployError) error.report = report('failed', error.devices);
     throw error;
-  } finally {
-    rollout.close();
   }
 }
 
-async function targetOf(deployment: Deployment, options: DeployOptions): Promise<Target> {
+/** @throws DiagnosticError */
+export async function targetOf(deployment: Deployment, options: DeployOptions): Promise<Target> {
   const { spec, file } = deployment;
   if (options.rollback !== true) {
     const { model, diagnostics } = await deployedModel(deployment);
@@ -125,7 +139,7 @@ function pending(rollout: Rollout, v: ModelVersion, options: DeployOptions): Wor
     );
   const keep = keptVersions(rollout, v, options);
   return rollout.tasks.map((task) => {
-    const pushed = obstacles.has(task) ? task.programOf(v.model) : undefined;
+    const pushed = obstacles.has(task) ? task.programOf(rollout.baseFor(task, v.model)) : undefined;
     const wanted = pushed === undefined ? task.wanted(v, keep) : task.wantedAfter(pushed, v);
     const updates = task.session.changesBetween(pushed === undefined ? task.session.entities : [], wanted);
     return { task, pushed, wanted, updates };
@@ -143,7 +157,8 @@ function keptVersions(rollout: Rollout, { version }: ModelVersion, { keep }: Dep
 function foretell({ task, pushed, updates }: Work, version: number): void {
   if (pushed !== undefined) task.note('program', 'would', 'would be pushed');
   const current = task.current;
-  if (current !== version) task.note('current', 'would', `from version ${current ?? 'none'} to ${version}`);
+  if (task.range !== undefined && current !== version)
+    task.note('current', 'would', `from version ${current ?? 'none'} to ${version}`);
   task.note('forwarding', 'would', `${updates.length} entries of all tables would change`);
 }
 
@@ -151,14 +166,14 @@ async function bring(rollout: Rollout, v: ModelVersion, options: DeployOptions):
   const { deployment, state } = rollout;
   const drainMs = options.drainMs ?? deployment.spec.drainMs;
   const keep = keptVersions(rollout, v, options);
-  const held = rollout.tasks.filter((t) => t.versions().has(v.version));
+  const held = rollout.computing.filter((t) => t.versions().has(v.version));
   await rollout.install(v);
   try {
     await rollout.flip(v.version);
   } catch (error) {
     // Packets that the first devices computed by it may still be under way.
     await sleep(drainMs);
-    const added = rollout.tasks.filter((t) => !held.includes(t));
+    const added = rollout.computing.filter((t) => !held.includes(t));
     await rollout.withdraw(v.version, added);
     throw error instanceof DeployError
       ? new DeployError(
@@ -200,7 +215,7 @@ function remember(rollout: Rollout, { model, version }: ModelVersion, dryRun: bo
   const { state, deployment } = rollout;
   if (dryRun || state.state?.current === version) return;
   const digest = state.saveModel(model);
-  const bases = rollout.tasks.flatMap(({ spec, base }) =>
+  const bases = rollout.computing.flatMap(({ spec, base }) =>
     base === undefined ? [] : [[spec.name, state.saveModel(base)] as const],
   );
   state.update({
@@ -215,13 +230,13 @@ function remember(rollout: Rollout, { model, version }: ModelVersion, dryRun: bo
 async function backToOther(rollout: Rollout, options: DeployOptions): Promise<void> {
   const place = { file: rollout.deployment.file };
   const others = rollout.versions.filter((v) => v !== rollout.current);
-  if (rollout.tasks.some((t) => t.program === undefined))
+  if (rollout.computing.some((t) => t.program === undefined))
     refuse('no-previous', { reason: 'the state is lost, and the devices run another program' }, place);
   if (others.length !== 1)
     refuse('no-previous', { reason: 'the state is lost, and the devices hold no other version' }, place);
   const before = rollout.current;
   if (options.dryRun === true) {
-    for (const t of rollout.tasks) t.note('current', 'would', `to version ${others[0]}, which is there`);
+    for (const t of rollout.computing) t.note('current', 'would', `to version ${others[0]}, which is there`);
     return;
   }
   await rollout.flip(others[0]!);

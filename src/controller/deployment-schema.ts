@@ -56,7 +56,9 @@ const device = z.strictObject({
     .string({ error: "expected layers 'A..B'" })
     .regex(/^\d*\.\.\d*$/, "expected layers 'A..B' (B is not computed)")
     .optional()
-    .describe("Layers 'A..B' that it computes (B is not one of them); default those of the plan"),
+    .describe(
+      "Layers 'A..B' that it computes (B is not one of them); default those of the plan, or none: it only forwards",
+    ),
   threshold: integer(0, 255, 'Least margin at which a verdict is an answer; requests below it go on').default(
     0,
   ),

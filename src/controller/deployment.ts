@@ -72,7 +72,7 @@ function tlsOf(file: string, tls: NonNullable<DeviceSpec['tls']>): TlsOptions {
 }
 
 /** What a schema cannot say: names and keys are unique, hops are whole. */
-function contradictions({ devices, plan }: DeploymentFile): Fault[] {
+function contradictions({ devices }: DeploymentFile): Fault[] {
   const faults: Fault[] = [];
   const unique = <T>(items: readonly T[], key: (item: T) => unknown, path: (i: number) => PropertyKey[]) => {
     const seen = new Set<unknown>();
@@ -94,8 +94,6 @@ function contradictions({ devices, plan }: DeploymentFile): Fault[] {
   );
   for (const [i, d] of devices.entries()) {
     const at = (...rest: PropertyKey[]) => ['devices', i, ...rest];
-    if (d.layers === undefined && plan === undefined)
-      faults.push([at('layers'), "expected layers 'A..B', or a plan of the deployment"]);
     if ((d.tls?.cert === undefined) !== (d.tls?.key === undefined))
       faults.push([at('tls'), 'expected cert and key, or neither']);
     unique(

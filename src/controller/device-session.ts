@@ -1,6 +1,14 @@
 import { status } from '@grpc/grpc-js';
 import { refuse } from '../diagnostics/index.ts';
-import { difference, type Init, P4Client, P4RuntimeError, type TlsOptions } from '../p4runtime/index.ts';
+import {
+  difference,
+  type Init,
+  P4Client,
+  type P4ClientOptions,
+  P4RuntimeError,
+  type SessionState,
+  type TlsOptions,
+} from '../p4runtime/index.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import type { DeviceProgram } from './program.ts';
 import { type HeldVersion, heldVersions, keyOf } from './versions.ts';
@@ -19,7 +27,39 @@ export interface SessionOptions {
   readonly readOnly?: boolean;
 }
 
-const CONNECT_TIMEOUT_MS = 5_000;
+export const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Where the client of a device is; one that was closed for good may be followed by another. */
+export interface ClientHolder {
+  readonly client: P4Client;
+}
+
+export const clientFor = (
+  { address, deviceId }: DeviceSpec,
+  tls: TlsOptions | undefined,
+  { readOnly, electionId, timeoutMs, backoffMs }: SessionOptions & Pick<P4ClientOptions, 'backoffMs'>,
+): P4Client =>
+  new P4Client({
+    address,
+    deviceId,
+    // Nobody is evicted by an id of 0.
+    electionId: readOnly === true ? 0n : (electionId ?? 1n),
+    takeover: readOnly !== true,
+    rebid: false,
+    ...(tls && { tls }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(backoffMs !== undefined && { backoffMs }),
+  });
+
+/** Why a device cannot be written to whose session is that of a backup. */
+export function notPrimary(state: SessionState): P4RuntimeError {
+  const highest = state.kind === 'backup' ? state.highest : undefined;
+  return new P4RuntimeError({
+    kind: 'not-primary',
+    code: status.PERMISSION_DENIED,
+    message: highest === undefined ? 'the device has a primary' : `that of the primary is ${highest}`,
+  });
+}
 
 /** No table of ours is constant. */
 const NONE: ReadonlySet<number> = new Set();
@@ -27,39 +67,28 @@ const NONE: ReadonlySet<number> = new Set();
 /** A device as a deployment sees it: the connection, and what was read of it last. */
 export class DeviceSession {
   readonly spec: DeviceSpec;
-  readonly client: P4Client;
+  readonly #holder: ClientHolder;
   readonly #connectTimeoutMs: number;
   readonly #readOnly: boolean;
   #cookie: bigint | 'none' | 'other' = 'none';
   #entities: readonly Entity[] = [];
 
-  constructor(spec: DeviceSpec, tls: TlsOptions | undefined, options: SessionOptions) {
+  constructor(spec: DeviceSpec, holder: ClientHolder, options: SessionOptions) {
     this.spec = spec;
+    this.#holder = holder;
     this.#readOnly = options.readOnly === true;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-    this.client = new P4Client({
-      address: spec.address,
-      deviceId: spec.deviceId,
-      // Nobody is evicted by an id of 0.
-      electionId: this.#readOnly ? 0n : (options.electionId ?? 1n),
-      takeover: !this.#readOnly,
-      rebid: false,
-      ...(tls && { tls }),
-      ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
-    });
+  }
+
+  get client(): P4Client {
+    return this.#holder.client;
   }
 
   /** @throws P4RuntimeError */
   async connect(): Promise<void> {
     const role = await this.client.connect(this.#connectTimeoutMs);
     if (role === 'primary' || this.#readOnly) return;
-    const state = this.client.state();
-    const highest = state.kind === 'backup' ? state.highest : undefined;
-    throw new P4RuntimeError({
-      kind: 'not-primary',
-      code: status.PERMISSION_DENIED,
-      message: highest === undefined ? 'the device has a primary' : `that of the primary is ${highest}`,
-    });
+    throw notPrimary(this.client.state());
   }
 
   /** Cookie of the program that runs; `other` for one without. */
@@ -80,6 +109,8 @@ export class DeviceSession {
   async readCookie(): Promise<void> {
     const config = await this.client.pipeline.get('COOKIE_ONLY');
     this.#cookie = config === undefined ? 'none' : (config.cookie?.cookie ?? 'other');
+    // What was read before may have been of another program.
+    this.#entities = [];
   }
 
   async readEntities(): Promise<void> {

@@ -1,10 +1,10 @@
 import { models } from '../backends/common/table-model.ts';
 import { DiagnosticError } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
-import type { TlsOptions } from '../p4runtime/index.ts';
 import { canonicalBytes, type Init } from '../p4runtime/index.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
-import { DeviceSession, type SessionOptions } from './device-session.ts';
+import { type ClientHolder, DeviceSession, type SessionOptions } from './device-session.ts';
+import { forwarder } from './forwarder.ts';
 import { forwardingEntities } from './forwarding.ts';
 import type { LayerRange } from './planned-layers.ts';
 import { type DeviceProgram, type ProgramOptions, programFor } from './program.ts';
@@ -39,31 +39,39 @@ export interface TaskOptions extends SessionOptions {
 /** One device of a deployment: its session, its program, what it should hold, and what was done to it. */
 export class DeviceTask {
   readonly spec: DeviceSpec;
-  readonly range: LayerRange;
+  /** Undefined where it only forwards: it holds no version of any model. */
+  readonly range: LayerRange | undefined;
   readonly session: DeviceSession;
   readonly steps: StepReport[] = [];
   readonly modelId: number;
   readonly #options: ProgramOptions;
   readonly #programs = new WeakMap<Model, DeviceProgram>();
-  #weights = new WeakMap<Model, readonly Entity[]>();
+  readonly #weights = new WeakMap<DeviceProgram, WeakMap<Model, readonly Entity[]>>();
   #base: Model | undefined;
   #program: DeviceProgram | undefined;
   /** As the device was when it was first read: what the report counts changes from. */
   #before: readonly Entity[] = [];
 
-  constructor(spec: DeviceSpec, range: LayerRange, tls: TlsOptions | undefined, options: TaskOptions) {
+  constructor(spec: DeviceSpec, range: LayerRange | undefined, holder: ClientHolder, options: TaskOptions) {
     this.spec = spec;
     this.range = range;
     this.modelId = options.modelId;
-    this.#options = { ...range, modelId: options.modelId, port: options.port, mtu: options.mtu };
-    this.session = new DeviceSession(spec, tls, options);
+    const { modelId, port, mtu } = options;
+    this.#options = { ...(range ?? { from: 0, to: forwarder.layers.length }), modelId, port, mtu };
+    this.session = new DeviceSession(spec, holder, options);
   }
 
-  /** Connects and reads. The program that runs is one of those for `bases`, or none that is known. */
+  /**
+   * Connects and reads, anew each time. The program that runs is one of those for `bases`, or none that is known.
+   */
   async open(bases: readonly Model[]): Promise<void> {
+    this.steps.length = 0;
+    this.#base = undefined;
+    this.#program = undefined;
+    this.#before = [];
     await this.session.connect();
     await this.session.readCookie();
-    for (const base of bases) {
+    for (const base of this.range === undefined ? [forwarder] : bases) {
       const program = this.programOf(base);
       if (this.session.cookie !== program.cookie) continue;
       this.#base = base;
@@ -88,7 +96,8 @@ export class DeviceTask {
   programOf(base: Model): DeviceProgram {
     const known = this.#programs.get(base);
     if (known !== undefined) return known;
-    const program = programFor(this.spec.kind, this.#named(base), this.#options);
+    const made = this.range === undefined ? forwarder : base;
+    const program = programFor(this.spec.kind, this.#named(made), this.#options);
     this.#programs.set(base, program);
     return program;
   }
@@ -97,7 +106,6 @@ export class DeviceTask {
     await this.session.push(program, deviceConfig);
     this.#base = base;
     this.#program = program;
-    this.#weights = new WeakMap();
     this.#before = [];
   }
 
@@ -118,12 +126,17 @@ export class DeviceTask {
   /** Entries of the weights of a model, for this program. @throws DiagnosticError `envelope-exceeded` */
   weights(model: Model, slot: number): Entity[] {
     if (this.#program === undefined) throw new Error(`the program of ${this.spec.name} is not known`);
-    let entities = this.#weights.get(model);
-    if (entities === undefined) {
-      entities = this.#program.weights(this.#named(model), SLOTS[0]);
-      this.#weights.set(model, entities);
-    }
-    return entities.map((e) => inSlot(e, slot));
+    if (this.range === undefined) return [];
+    return this.weightsFor(this.#program, model).map((e) => inSlot(e, slot));
+  }
+
+  /** The same for a program that the device may get, in the first slot. @throws DiagnosticError `envelope-exceeded` */
+  weightsFor(program: DeviceProgram, model: Model): readonly Entity[] {
+    const known = this.#weights.get(program) ?? new WeakMap<Model, readonly Entity[]>();
+    this.#weights.set(program, known);
+    const entities = known.get(model) ?? program.weights(this.#named(model), SLOTS[0]);
+    known.set(model, entities);
+    return entities;
   }
 
   /** Weights that a slot of the device holds. */
@@ -153,11 +166,13 @@ export class DeviceTask {
   /** What the entry of a version says on this device. */
   heldAs({ model, version }: ModelVersion, slot: number): HeldVersion {
     const { range, spec } = this;
+    if (range === undefined) throw new Error(`${spec.name} only forwards`);
     return { version, slot, ...range, layerCount: model.layers.length, threshold: spec.threshold };
   }
 
   /** All that the device holds once the version is deployed; versions in `keep` stay as they are. */
   wanted(v: ModelVersion, keep: readonly number[]): Entity[] {
+    if (this.range === undefined) return this.forwarding();
     const slot = this.slotFor(v.version) ?? this.roomyVersion()?.slot ?? 0;
     const kept = keep.flatMap((version) => {
       const other = this.versions().get(version);
@@ -170,7 +185,8 @@ export class DeviceTask {
 
   /** The same, once another program is there. */
   wantedAfter(program: DeviceProgram, v: ModelVersion): Entity[] {
-    return [...program.weights(this.#named(v.model), SLOTS[0]), ...this.#withoutWeights(v, SLOTS[0])];
+    if (this.range === undefined) return this.forwarding();
+    return [...this.weightsFor(program, v.model), ...this.#withoutWeights(v, SLOTS[0])];
   }
 
   #withoutWeights(v: ModelVersion, slot: number): Entity[] {
@@ -208,14 +224,14 @@ export class DeviceTask {
       kind,
       address,
       deviceId,
-      layers: this.range,
+      ...(this.range !== undefined && { layers: this.range }),
       program: typeof cookie === 'bigint' ? cookie.toString(16).padStart(16, '0') : cookie,
       versions: [...this.versions()]
         .filter(([key]) => key !== CURRENT)
         .map(([version, { slot }]) => ({ version, slot, weights: weightsDigest(this.weightsIn(slot)) })),
       ...(current !== undefined && { current }),
       tables: this.#tables(after, pushed),
-      steps: this.steps,
+      steps: [...this.steps],
     };
   }
 

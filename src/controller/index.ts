@@ -11,3 +11,4 @@ export {
   type TableReport,
 } from './report.ts';
 export { Rollout, type RolloutEvent, type RolloutOptions } from './rollout.ts';
+export { type WatchEvent, type Watcher, type WatchOptions, watch } from './watch.ts';

@@ -6,14 +6,15 @@ import { deploymentFault } from './faults.ts';
 import type { LayerRange } from './planned-layers.ts';
 
 /**
- * The layers of each device, in the order of the file, by the file or by the plan. Warnings tell of layers that no device
+ * The layers of each device, in the order of the file, by the file or by the plan; undefined where neither names any, so
+ * that it only forwards. Warnings tell of layers that no device
  * computes, and of devices that no packet of this path reaches.
  * @throws DiagnosticError where a range is none of the model, or the plan is another model's
  */
 export function deviceLayers(
   deployment: Deployment,
   model: Model,
-): { readonly ranges: readonly LayerRange[]; readonly warnings: readonly Diagnostic[] } {
+): { readonly ranges: readonly (LayerRange | undefined)[]; readonly warnings: readonly Diagnostic[] } {
   const { file, spec, plan } = deployment;
   const faults: Diagnostic[] = [];
   const names = model.layers.map((l) => l.name);
@@ -32,18 +33,15 @@ export function deviceLayers(
     const range = device.layers === undefined ? planned(deployment, device) : written(device.layers, model);
     if (typeof range !== 'string') return range;
     faults.push(deploymentFault(file, ['devices', i, 'layers'], range));
-    return { from: 0, to: 0 };
+    return undefined;
   });
   for (const [i, device] of spec.devices.entries()) {
-    const last = model.layers[ranges[i]!.to - 1];
-    if (device.threshold > 0 && last !== undefined && last.kind !== 'argmax')
-      faults.push(
-        deploymentFault(
-          file,
-          ['devices', i, 'threshold'],
-          `0: its last layer "${last.name}" is no verdict, which alone has a margin`,
-        ),
-      );
+    const last = model.layers[(ranges[i]?.to ?? 0) - 1];
+    if (device.threshold === 0 || last?.kind === 'argmax') continue;
+    const what = last === undefined ? 'it has no layers, and so' : `its last layer "${last.name}" is`;
+    faults.push(
+      deploymentFault(file, ['devices', i, 'threshold'], `0: ${what} no verdict, which alone has a margin`),
+    );
   }
   if (faults.length > 0) throw new DiagnosticError(faults);
   return { ranges, warnings: warningsOf(deployment, names, ranges) };
@@ -57,10 +55,9 @@ function written(text: string, { layers }: Model): LayerRange | string {
   return `expected a range of the model's layers, which are 0..${layers.length}, not ${text}`;
 }
 
-function planned({ plan }: Deployment, device: DeviceSpec): LayerRange | string {
+function planned({ plan }: Deployment, device: DeviceSpec): LayerRange | undefined | string {
   const segment = plan?.segments.find((s) => s.node === device.name);
-  if (segment === undefined)
-    return `the plan gives ${device.name} no layers: name them, or leave the device out`;
+  if (segment === undefined) return undefined;
   if (segment.kind !== device.kind)
     return `${device.name} is of kind ${segment.kind} in the plan, of kind ${device.kind} here`;
   return { from: segment.from, to: segment.to };
@@ -69,21 +66,23 @@ function planned({ plan }: Deployment, device: DeviceSpec): LayerRange | string 
 function warningsOf(
   { file, spec, plan }: Deployment,
   names: readonly string[],
-  ranges: readonly LayerRange[],
+  ranges: readonly (LayerRange | undefined)[],
 ): Diagnostic[] {
   const warnings: Diagnostic[] = [];
   const place = { file };
-  const left = names.filter((_, layer) => !ranges.some((r) => r.from <= layer && layer < r.to));
+  const computed = ranges.filter((r) => r !== undefined);
+  const left = names.filter((_, layer) => !computed.some((r) => r.from <= layer && layer < r.to));
   if (left.length > 0) warnings.push(diagnostic('layers-left', { layers: left.join(', ') }, place));
   // What other nodes of the plan compute brings packets to devices too.
-  const all = [...ranges, ...(plan?.segments ?? [])];
+  const all = [...computed, ...(plan?.segments ?? [])];
   const reached = new Set([0]);
   for (let before = 0; before !== reached.size; ) {
     before = reached.size;
     for (const { from, to } of all) if (reached.has(from)) reached.add(to);
   }
-  for (const [i, { from }] of ranges.entries())
-    if (!reached.has(from))
-      warnings.push(diagnostic('layers-unreached', { device: spec.devices[i]!.name, from }, place));
+  for (const [i, { name }] of spec.devices.entries()) {
+    const from = ranges[i]?.from ?? 0;
+    if (!reached.has(from)) warnings.push(diagnostic('layers-unreached', { device: name, from }, place));
+  }
   return warnings;
 }

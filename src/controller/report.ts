@@ -26,7 +26,8 @@ export interface DeviceReport {
   readonly kind: DeviceKind;
   readonly address: string;
   readonly deviceId: number;
-  readonly layers: LayerRange;
+  /** Absent where it only forwards. */
+  readonly layers?: LayerRange;
   /** Cookie of the program that runs, hexadecimal; `none` before the first, `other` where it has none. */
   readonly program: string;
   /** Versions that it holds, each with the digest of the weights that were read back. */

@@ -2,8 +2,9 @@ import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/ind
 import type { Model } from '../model/model.ts';
 import type { Init } from '../p4runtime/index.ts';
 import { type Deployment, defaultStateFolder, deployedModel, readDeployment } from './deployment.ts';
+import type { DeviceSpec } from './deployment-schema.ts';
 import { deviceDiagnostics } from './device-errors.ts';
-import type { SessionOptions } from './device-session.ts';
+import { type ClientHolder, clientFor, type SessionOptions } from './device-session.ts';
 import {
   type Done,
   forget,
@@ -50,19 +51,26 @@ export class Rollout {
   /** Of the import and of the layers. */
   readonly warnings: readonly Diagnostic[];
   readonly state: StateFolder;
+  /** The version that the last flip made current everywhere. */
+  flipped: number | undefined;
+  readonly #model: Model;
   readonly #options: RolloutOptions;
+  /** For which the programs of devices were made when they got them. */
+  readonly #bases = new Map<string, Model>();
 
   private constructor(
     deployment: Deployment,
     tasks: readonly DeviceTask[],
     warnings: readonly Diagnostic[],
     state: StateFolder,
+    model: Model,
     options: RolloutOptions,
   ) {
     this.deployment = deployment;
     this.tasks = tasks;
     this.warnings = warnings;
     this.state = state;
+    this.#model = model;
     this.#options = options;
   }
 
@@ -72,23 +80,12 @@ export class Rollout {
    */
   static async open(source: string | Deployment, options: RolloutOptions = {}): Promise<Rollout> {
     const deployment = typeof source === 'string' ? readDeployment(source) : source;
-    const { file, spec, tls } = deployment;
-    const { model, diagnostics } =
-      options.model === undefined
-        ? await deployedModel(deployment)
-        : { model: options.model, diagnostics: [] };
-    const { ranges, warnings } = deviceLayers(deployment, model);
-    const state = new StateFolder(options.state ?? defaultStateFolder(file), model.file);
-    const common = { ...options, modelId: spec.model.id, port: spec.port, mtu: spec.mtu };
-    const tasks = spec.devices.map(
-      (device, i) => new DeviceTask(device, ranges[i]!, tls.get(device.name), common),
-    );
-    // The path leads through ascending layers; among equals the file's order counts.
-    const path = [...tasks].sort((a, b) => a.range.from - b.range.from);
-    const rollout = new Rollout(deployment, path, [...diagnostics, ...warnings], state, options);
+    const rollout = await Rollout.prepare(deployment, options, (device) => ({
+      client: clientFor(device, deployment.tls.get(device.name), options),
+    }));
     try {
-      if (options.readOnly !== true) state.lock();
-      await rollout.#open(model);
+      if (options.readOnly !== true) rollout.state.lock();
+      await rollout.read();
       return rollout;
     } catch (error) {
       rollout.close();
@@ -96,29 +93,83 @@ export class Rollout {
     }
   }
 
-  async #open(model: Model): Promise<void> {
+  /**
+   * The same, but connects to nothing, and takes no lock.
+   * @param holderOf where the client of a device is
+   */
+  static async prepare(
+    deployment: Deployment,
+    options: RolloutOptions,
+    holderOf: (device: DeviceSpec) => ClientHolder,
+    folder?: StateFolder,
+  ): Promise<Rollout> {
+    const { file, spec } = deployment;
+    const { model, diagnostics } =
+      options.model === undefined
+        ? await deployedModel(deployment)
+        : { model: options.model, diagnostics: [] };
+    const { ranges, warnings } = deviceLayers(deployment, model);
+    const state = folder ?? new StateFolder(options.state ?? defaultStateFolder(file), model.file);
+    const common = { ...options, modelId: spec.model.id, port: spec.port, mtu: spec.mtu };
+    const tasks = spec.devices.map(
+      (device, i) => new DeviceTask(device, ranges[i], holderOf(device), common),
+    );
+    // The path leads through ascending layers; among equals the file's order counts.
+    const place = ({ range }: DeviceTask) => range?.from ?? model.layers.length;
+    const path = [...tasks].sort((a, b) => place(a) - place(b));
+    return new Rollout(deployment, path, [...diagnostics, ...warnings], state, model, options);
+  }
+
+  /** The same deployment over some of its devices. */
+  part(tasks: readonly DeviceTask[]): Rollout {
+    const { deployment, warnings, state } = this;
+    return new Rollout(deployment, tasks, warnings, state, this.#model, this.#options);
+  }
+
+  /** Connects where that is not so yet, and reads what the devices hold. @throws DeployError */
+  async read(): Promise<void> {
     const saved = this.state.state;
-    const bases = new Map<string, Model>();
     for (const { spec } of this.tasks) {
       const base = await this.state.loadModel(saved?.bases[spec.name]);
-      if (base !== undefined) bases.set(spec.name, base);
+      if (base !== undefined) this.#bases.set(spec.name, base);
     }
     await this.#each('connect', async (task) => {
-      const base = bases.get(task.spec.name);
-      await task.open(base === undefined ? [model] : [base, model]);
+      const base = this.#bases.get(task.spec.name);
+      await task.open(base === undefined ? [this.#model] : [base, this.#model]);
       return { outcome: 'done', detail: task.spec.address };
     });
   }
 
+  /**
+   * For which model a device gets a program: for that of the version. A device that has lost its program gets the same
+   * again where the version fits it, as it does on the others: that one is compiled already.
+   */
+  baseFor(task: DeviceTask, model: Model): Model {
+    const base = this.#bases.get(task.spec.name);
+    if (base === undefined || task.session.cookie !== 'none') return model;
+    try {
+      task.weightsFor(task.programOf(base), model);
+      return base;
+    } catch (error) {
+      if (error instanceof DiagnosticError) return model;
+      throw error;
+    }
+  }
+
+  /** Devices that hold versions; the others only forward. */
+  get computing(): readonly DeviceTask[] {
+    return this.tasks.filter((t) => t.range !== undefined);
+  }
+
   /** The version of requests that name none; undefined where devices differ, or none has one. */
   get current(): number | undefined {
-    const [first, ...rest] = this.tasks.map((t) => t.current);
+    const [first, ...rest] = this.computing.map((t) => t.current);
     return rest.every((v) => v === first) ? first : undefined;
   }
 
   /** Versions that every device holds. */
   get versions(): readonly number[] {
-    const [first, ...rest] = this.tasks.map((t) => [...t.versions().keys()].filter((k) => k !== CURRENT));
+    const [first, ...rest] = this.computing.map((t) => [...t.versions().keys()].filter((k) => k !== CURRENT));
     return (first ?? []).filter((v) => rest.every((held) => held.includes(v))).sort((a, b) => a - b);
   }
 
@@ -175,38 +226,39 @@ export class Rollout {
     const modelId = this.#modelId;
     const known = this.state.state?.versions ?? {};
     this.state.update({ modelId, versions: { ...known, [version]: digest } });
-    await this.#pushPrograms(v.model, digest, new Set(obstacles.keys()));
-    const before = new Map(this.tasks.map((t) => [t, t.versions().get(version)]));
+    await this.#pushPrograms(v.model, new Set(obstacles.keys()));
+    const before = new Map(this.computing.map((t) => [t, t.versions().get(version)]));
     try {
-      await this.#each('weights', (task) => installWeights(task, v));
-      for (const task of [...this.tasks].reverse())
+      await this.#each('weights', (task) => installWeights(task, v), this.computing);
+      for (const task of [...this.computing].reverse())
         await this.#each('version', (t) => makeKnown(t, v), [task]);
     } catch (error) {
       await this.withdraw(
         version,
-        this.tasks.filter((t) => before.get(t) === undefined),
+        this.computing.filter((t) => before.get(t) === undefined),
       );
       throw this.#error(diagnosticsOf(error));
     }
   }
 
-  async #pushPrograms(model: Model, digest: string, tasks: ReadonlySet<DeviceTask>): Promise<void> {
-    const programs = new Map([...tasks].map((task) => [task, task.programOf(model)]));
+  async #pushPrograms(model: Model, tasks: ReadonlySet<DeviceTask>): Promise<void> {
+    const bases = new Map([...tasks].map((task) => [task, this.baseFor(task, model)]));
+    const programs = new Map([...bases].map(([task, base]) => [task, task.programOf(base)]));
     // All are compiled before the first is pushed: what cannot be compiled changes nothing.
     const builds = await this.state.programs([...programs.values()]);
     const push = async (task: DeviceTask): Promise<Done> => {
       const program = programs.get(task)!;
-      await task.push(model, program, builds.get(program.cookie)!);
+      await task.push(bases.get(task)!, program, builds.get(program.cookie)!);
       return { outcome: 'done', detail: `pushed, cookie ${program.cookie.toString(16)}` };
     };
     try {
       await this.#each('program', push, [...tasks]);
     } finally {
       // Of those that took it, though others failed.
-      const bases = { ...this.state.state?.bases };
-      for (const { spec, base } of this.tasks)
-        if (base !== undefined) bases[spec.name] = base === model ? digest : this.state.saveModel(base);
-      this.state.update({ modelId: this.#modelId, bases });
+      const saved = { ...this.state.state?.bases };
+      for (const { spec, base } of this.computing)
+        if (base !== undefined) saved[spec.name] = this.state.saveModel(base);
+      this.state.update({ modelId: this.#modelId, bases: saved });
     }
   }
 
@@ -217,14 +269,17 @@ export class Rollout {
    */
   async flip(version: number): Promise<void> {
     const modelId = this.#modelId;
-    const before = new Map(this.tasks.map((t) => [t, t.versions().get(CURRENT)]));
-    for (const task of this.tasks)
+    const { computing } = this;
+    // Devices that only forward know no versions.
+    if (computing.length === 0) return;
+    const before = new Map(computing.map((t) => [t, t.versions().get(CURRENT)]));
+    for (const task of computing)
       if (!task.versions().has(version))
         throw new Error(`${task.spec.name} does not hold version ${version}: install it first`);
     // Where the program was replaced, only the state knows what was current.
-    const old = this.current ?? this.tasks[0]!.current ?? this.state.state?.current;
+    const old = this.current ?? computing[0]!.current ?? this.state.state?.current;
     const flipped: DeviceTask[] = [];
-    for (const task of this.tasks) {
+    for (const task of computing) {
       flipped.push(task);
       try {
         const held = task.versions().get(version)!;
@@ -241,6 +296,7 @@ export class Rollout {
       }
     }
     const previous = old === version ? this.state.state?.previous : old;
+    this.flipped = version;
     this.state.update({ modelId, current: version, ...(previous !== undefined && { previous }) });
   }
 
@@ -254,7 +310,7 @@ export class Rollout {
     for (const task of this.tasks)
       if (task.current === version)
         throw new Error(`version ${version} is current on ${task.spec.name}: flip to another first`);
-    await this.#each('remove', (task) => removeWhere(task, (e) => isVersion(task, e, version)));
+    await this.#each('remove', (t) => removeWhere(t, (e) => isVersion(t, e, version)), this.computing);
   }
 
   /** Takes off all versions but these and the current one, and whatever a run that was broken off has left. */
@@ -264,11 +320,12 @@ export class Rollout {
       const [id, key] = versionKey(e);
       return id !== modelId || (key !== CURRENT && !keep.includes(key));
     };
-    await this.#each('remove', (task) => removeWhere(task, isOther));
+    const all = () => true;
+    await this.#each('remove', (task) => removeWhere(task, task.range === undefined ? all : isOther));
   }
 
   /** Takes off a version that failed, as far as devices can be had; where it is current it stays. Throws nothing of theirs. */
-  async withdraw(version: number, tasks: readonly DeviceTask[] = this.tasks): Promise<void> {
+  async withdraw(version: number, tasks: readonly DeviceTask[] = this.computing): Promise<void> {
     await Promise.all(
       tasks
         .filter((task) => task.current !== version)

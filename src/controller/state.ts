@@ -34,8 +34,15 @@ export type DeploymentState = z.infer<typeof stateSchema>;
 /** The name takes no part in what a model computes, nor in its digest: two files of one training are one model. */
 const canonicalText = (model: Model): string => JSON.stringify(exportJson({ ...model, name: 'model' }));
 
-export const modelDigest = (model: Model): string =>
-  createHash('sha256').update(canonicalText(model)).digest('hex');
+const digests = new WeakMap<Model, string>();
+
+export function modelDigest(model: Model): string {
+  const known = digests.get(model);
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(canonicalText(model)).digest('hex');
+  digests.set(model, digest);
+  return digest;
+}
 
 /**
  * What a controller must remember of a deployment and no device can tell: the numbers of the deployed models, and for
@@ -46,6 +53,8 @@ export class StateFolder {
   readonly #modelFile: string;
   #state: DeploymentState | undefined;
   #locked = false;
+  /** By digest: a model is one object, so that what was planned for it is found again. */
+  readonly #models = new Map<string, Model>();
 
   /** @param modelFile what messages about models of this folder name @throws DiagnosticError on a file that is no state */
   constructor(path: string, modelFile: string) {
@@ -79,6 +88,7 @@ export class StateFolder {
   saveModel(model: Model): string {
     const name = modelDigest(model);
     const file = join(MODELS, `${name}.json`);
+    this.#models.set(name, this.#models.get(name) ?? model);
     if (!existsSync(join(this.path, file))) this.#write(file, canonicalText(model));
     return name;
   }
@@ -87,8 +97,12 @@ export class StateFolder {
   async loadModel(name: string | undefined): Promise<Model | undefined> {
     const file = join(this.path, MODELS, `${name}.json`);
     if (name === undefined || !existsSync(file)) return undefined;
+    const known = this.#models.get(name);
+    if (known !== undefined) return known;
     const { model } = await importJson(readFileSync(file, 'utf8'), this.#modelFile);
-    return modelDigest(model) === name ? model : undefined;
+    if (modelDigest(model) !== name) return undefined;
+    this.#models.set(name, model);
+    return model;
   }
 
   /** Compiled programs by their cookies. What is not kept is compiled now, several at once. */
@@ -124,6 +138,7 @@ export class StateFolder {
     const folder = join(this.path, MODELS);
     for (const name of existsSync(folder) ? readdirSync(folder) : [])
       if (!used.has(name.replace(/\.json$/, ''))) rmSync(join(folder, name), { force: true });
+    for (const name of this.#models.keys()) if (!used.has(name)) this.#models.delete(name);
   }
 
   /** One deployment at a time; the lock of a process that is gone does not count. @throws DiagnosticError */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { modelIds, models, ports } from '../../src/backends/common/table-model.ts';
 import { DeployError, type DeploymentInput, deploy, Rollout } from '../../src/controller/index.ts';
+import { versionEntity } from '../../src/controller/versions.ts';
 import { P4Client, P4RuntimeServer } from '../../src/p4runtime/index.ts';
 import { makeCertificate } from '../p4runtime/support/certificates.ts';
 import { intransit, testFolder } from '../support/io.ts';
@@ -406,6 +407,60 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
     expect((await deploy(s.file(2))).outcome).toBe('replaced');
   });
 
+  test.each(['v1model', 'xdp'] as const)('a device of kind %s that only forwards', async (kind) => {
+    const s = await scene();
+    const [d1, d2] = devicesOf(s);
+    const between = {
+      ...d1!,
+      kind,
+      ports: [{ ingress: 1, egress: 2 }],
+      steering: [{ nextLayer: 0, port: 3 }],
+    };
+    const devices = (version: number) => s.file(version, { devices: [between, { ...d2!, layers: '..' }] });
+    const first = await deploy(devices(1));
+    expect([first.outcome, first.diagnostics]).toEqual(['deployed', []]);
+    const [, s1] = first.devices;
+    expect([s1!.name, s1!.layers, s1!.current, s1!.versions]).toEqual(['s1', undefined, undefined, []]);
+    expect(stepsOf(first.devices, 's1')).toEqual([
+      'connect done',
+      'program done',
+      'forwarding done',
+      'remove unchanged',
+    ]);
+    const held = s1!.tables.filter((t) => t.entries > 0).map((t) => [t.table, t.entries]);
+    expect(held).toEqual([
+      ['ports', 1],
+      ['steer', 1],
+    ]);
+    s.writes();
+    expect([(await deploy(devices(1))).outcome, s.writes()]).toEqual(['unchanged', [0, 0]]);
+    // Versions and models come and go elsewhere.
+    expect((await deploy(devices(2), { keep: true })).outcome).toBe('replaced');
+    expect((await deploy(devices(2), { rollback: true })).outcome).toBe('replaced');
+    writeModel(s.folder, 'wide.json', smallModel(5));
+    const wide = { devices: [between, { ...d2!, layers: '..' }], model: { file: 'wide.json', version: 3 } };
+    await deploy(s.file(3, wide), { replaceProgram: true });
+    expect(s.s1.writes()).toBe(0);
+    // Entries of a model there are nobody's.
+    await s.withClient(s.s1, async (client) => {
+      const held = { slot: 0, version: 3, from: 0, to: 1, layerCount: 2, threshold: 0 };
+      await client.insert([versionEntity(1, 3, held)]);
+    });
+    const mended = await deploy(s.file(3, wide), { electionId: 101n });
+    expect(mended.devices[1]!.tables.find((t) => t.deleted > 0)).toMatchObject({
+      table: 'models',
+      entries: 0,
+    });
+    // With layers it needs another program.
+    const other = s.file(3, {
+      devices: [
+        { ...between, layers: '0..1' },
+        { ...d2!, layers: '1..' },
+      ],
+    });
+    expect(codes(await failureOf(deploy(other, { electionId: 101n })))).toContain('device-program');
+  });
+
   test('layers come from a plan', async () => {
     const s = await scene();
     const plan = {
@@ -429,14 +484,18 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
     ]);
     write({ model: { layers: ['other'] } });
     expect((await failureOf(deploy(file()))).message).toContain('it was made for other');
-    write({ steps: plan.steps.slice(1) });
-    expect((await failureOf(deploy(file()))).message).toContain(
-      'devices[0].layers: the plan gives s1 no layers',
-    );
     write({ steps: [{ ...plan.steps[0], kind: 'xdp' }, plan.steps[2]] });
     expect((await failureOf(deploy(file()))).message).toContain('s1 is of kind xdp in the plan');
     write({ feasible: false });
     expect((await failureOf(deploy(file()))).message).toContain('feasible');
+    // A node to which the plan gives nothing only forwards.
+    write({ steps: plan.steps.slice(1) });
+    const half = await deploy(file(), { replaceProgram: true });
+    expect(half.devices.map((d) => d.layers)).toEqual([{ from: 1, to: 2 }, undefined]);
+    expect(half.diagnostics.map((d) => d.message)).toEqual([
+      'no device computes first: they are left to a worker',
+      'device s2 begins at layer 1, to which no other device of this file computes',
+    ]);
   });
 
   test('the command: exit codes, one JSON document, progress on stderr', async () => {

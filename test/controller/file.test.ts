@@ -37,7 +37,6 @@ describe('a deployment file', () => {
       { layers: '0..3' },
       "devices[0].layers: expected a range of the model's layers, which are 0..2, not 0..3",
     ],
-    [{ layers: undefined }, "devices[0].layers: expected layers 'A..B', or a plan of the deployment"],
     [{ address: undefined }, 'devices[0].address: expected a name of at least one character'],
     [{ deviceId: 0 }, 'devices[0].deviceId: expected a whole number in 1..9007199254740991'],
     [{ zones: [0] }, 'devices[0].zones[0]: expected a whole number in 1..255'],
@@ -68,6 +67,10 @@ describe('a deployment file', () => {
     [
       { threshold: 5 },
       'devices[0].threshold: 0: its last layer "first" is no verdict, which alone has a margin',
+    ],
+    [
+      { layers: undefined, threshold: 5 },
+      'devices[0].threshold: 0: it has no layers, and so no verdict, which alone has a margin',
     ],
   ])('%j is refused with its place', async (change, message) => {
     expect(await withDevice(change)).toEqual([message]);
@@ -105,7 +108,7 @@ describe('a deployment file', () => {
         output: { element: 'uint8', scale: 0.1, zeroPoint: 0 },
       })),
     );
-    const warnings = (...layers: string[]) => {
+    const warnings = (...layers: (string | undefined)[]) => {
       const devices = layers.map((range, i) => ({
         ...device,
         name: `s${i}`,
@@ -125,6 +128,8 @@ describe('a deployment file', () => {
     expect(warnings('0..1', '1..3')).toEqual([]);
     expect(warnings('0..2', '0..2', '2..')).toEqual([]);
     expect(warnings('0..2')).toEqual(['no device computes c: they are left to a worker']);
+    expect(warnings('0..1', undefined, '1..3')).toEqual([]);
+    expect(warnings(undefined)).toEqual(['no device computes a, b, c: they are left to a worker']);
     expect(warnings('0..2', '1..3')).toEqual([
       'device s1 begins at layer 1, to which no other device of this file computes',
     ]);

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { deploy, Rollout } from '../../src/controller/index.ts';
+import { deploy, Rollout, watch } from '../../src/controller/index.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
+import { WatchEvents } from '../support/watch-events.ts';
 import {
   codes,
   example,
@@ -132,6 +133,31 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'versions under traffic'
     expect((await deploy(file, { rollback: true })).outcome).toBe('replaced');
     await sleep(200);
     expect(await traffic.stop()).toMatchObject({ lost: 0, wrong: 0, untouched: 0 });
+  });
+
+  test('a file that changes while it is watched, under traffic', async () => {
+    const file = await path(['0..1', '1..2']);
+    const events = new WatchEvents();
+    const watcher = await watch(file, { onEvent: events.add });
+    await events.next('deployed');
+    const traffic = new Traffic(
+      switches.map((s) => s.dataplane),
+      answers,
+      RATE,
+    );
+    const spec = JSON.parse(readFileSync(file, 'utf8'));
+    try {
+      for (const version of [2, 1]) {
+        writeDeployment(folder, { ...spec, model: { file: `v${version}.json`, version } }, 'path-2.json');
+        expect((await events.next('deployed')).report.outcome).toBe('replaced');
+        await sleep(200);
+      }
+    } finally {
+      await watcher.close();
+    }
+    const report = await traffic.stop();
+    expect(report).toMatchObject({ lost: 0, wrong: 0, untouched: 0 });
+    expect(Math.min(report.byVersion[1]!, report.byVersion[2]!)).toBeGreaterThan(200);
   });
 
   test('a switch that is not what the file says, and one that was restarted', async () => {

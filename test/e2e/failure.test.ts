@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { models } from '../../src/backends/common/table-model.ts';
 import { testFolder } from '../support/io.ts';
+import type { WatchProcess } from '../support/watch-events.ts';
 import { Deployment, startTraffic, tell } from './path.ts';
 import { describeTestbed, hasBmv2 } from './suite.ts';
 import type { SwitchKind, Testbed } from './testbed.ts';
@@ -24,31 +25,43 @@ async function underTraffic(testbed: Testbed, name: string, packets = 300): Prom
 
 /** A switch of BMv2 is the wire: without it nothing passes. It comes back empty. */
 describeTestbed('a switch dies', 'chain', ['bmv2', 'bmv2', 'bmv2'], (testbed) => {
-  let deployment: Deployment;
+  let watch: WatchProcess;
   beforeAll(async () => {
-    deployment = new Deployment(testbed(), folder, NAME, chain);
-    await deployment.apply();
+    watch = await new Deployment(testbed(), folder, NAME, chain).watch();
   });
+  afterAll(() => watch?.child.kill('SIGKILL'));
 
-  test.each(['s1', 's2', 's3'])('%s is killed under traffic and takes its layers again', async (name) => {
+  test.each(['s1', 's2', 's3'])(
+    '%s is killed under traffic, and gets its layers from deploy --watch',
+    async (name) => {
+      const traffic = startTraffic(testbed(), NAME);
+      await underTraffic(testbed(), name);
+      await testbed().tell('kill', name);
+      await testbed().tell('start', name);
+      const { report: restored, ms } = await watch.events.next('restored', name);
+      await underTraffic(testbed(), name);
+      const report = await traffic.stop();
+      tell(testbed(), `${name} killed and brought back within ${Math.round(ms)} ms of its return`, report);
+      expect(report).toMatchObject(exact);
+      expect(report.longestPauseMs).toBeLessThan(5_000);
+      // Nobody touched the others.
+      expect(restored.devices.map((d) => d.name)).toEqual([name]);
+      expect(watch.events.rest.filter((e) => e.event !== 'primary')).toEqual([]);
+    },
+  );
+
+  test('it ends when it is told to, and leaves the switches as they are', async () => {
+    expect(await watch.stop()).toMatchObject({ code: 0 });
     const traffic = startTraffic(testbed(), NAME);
-    await underTraffic(testbed(), name);
-    await testbed().tell('kill', name);
-    await testbed().tell('start', name);
-    const { outcome } = await deployment.apply();
-    await underTraffic(testbed(), name);
-    const report = await traffic.stop();
-    tell(testbed(), `${name} killed and brought back`, report);
-    expect(report).toMatchObject(exact);
-    expect(outcome).toBe('deployed');
+    for (const name of Object.keys(chain)) await underTraffic(testbed(), name);
+    expect(await traffic.stop()).toMatchObject(exact);
   });
 });
 
 /** What an agent has loaded stays in the kernel, so its death stops nothing. */
 describeTestbed('an agent dies', 'chain', ['xdp', 'xdp', 'xdp'], (testbed) => {
   test('the kernel goes on, whichever is killed, and each takes over what is there', async () => {
-    const deployment = new Deployment(testbed(), folder, NAME, chain);
-    await deployment.apply();
+    const watch = await new Deployment(testbed(), folder, NAME, chain).watch();
     const traffic = startTraffic(testbed(), NAME);
     for (const name of ['s1', 's2', 's3']) {
       await underTraffic(testbed(), name);
@@ -56,15 +69,14 @@ describeTestbed('an agent dies', 'chain', ['xdp', 'xdp', 'xdp'], (testbed) => {
       await testbed().tell('kill', name);
       await sleep(500);
       await testbed().tell('start', name);
-      await testbed().ready(name);
+      expect((await watch.events.next('restored', name)).report.outcome).toBe('unchanged');
       // Its counters went on without it.
       expect((await testbed().verdicts(name)).computed).toBeGreaterThan(computed + 200);
     }
-    const { outcome } = await deployment.apply();
     const report = await traffic.stop();
     tell(testbed(), 'the agents of s1, s2 and s3 killed and brought back', report);
     expect(report).toMatchObject(exact);
-    expect(outcome).toBe('unchanged');
+    expect(await watch.stop()).toMatchObject({ code: 0 });
   });
 });
 

@@ -8,6 +8,7 @@ import { importModel } from '../../src/import/index.ts';
 import type { Model } from '../../src/model/model.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
 import { cliArguments, intransit } from '../support/io.ts';
+import { spawnWatch, type WatchProcess } from '../support/watch-events.ts';
 import type { SteadyReport, SteadyTask } from './steady-sender.ts';
 import { finished, type Testbed } from './testbed.ts';
 
@@ -31,8 +32,8 @@ export async function example(name: string): Promise<Example> {
 }
 
 export interface Placement {
-  /** 'A..B' */
-  readonly layers: string;
+  /** 'A..B'; without any it only forwards. */
+  readonly layers?: string;
   /** Next layer and the node to send such requests to. */
   readonly steer?: Readonly<Record<number, string>>;
 }
@@ -66,22 +67,32 @@ export class Deployment {
     const devices = deployment.devices.flatMap((device) => {
       const placement = placements[device.name];
       if (placement === undefined) return [];
-      const { layers, steer = {} } = placement;
+      const { steer = {}, ...layers } = placement;
       const steering = Object.entries(steer).map(([nextLayer, node]) => ({
         nextLayer: Number(nextLayer),
         port: this.#testbed.portTo(device.name, node),
       }));
-      return [{ ...device, layers, steering }];
+      return [{ ...device, ...layers, steering }];
     });
     const model = { file: exampleFile(this.#example, '.onnx') };
     writeFileSync(this.file, JSON.stringify({ ...deployment, model, devices }));
   }
 
   async apply(): Promise<DeployReport> {
-    const options = ['--state', this.#state, '--replace-program', '--json'];
-    const { code, out, err } = await intransit('deploy', this.file, ...options);
+    const { code, out, err } = await intransit('deploy', this.file, '--json', ...this.#options);
     expect(code, err).toBe(0);
     return JSON.parse(out) as DeployReport;
+  }
+
+  /** `deploy --watch`, which has deployed. */
+  async watch(): Promise<WatchProcess> {
+    const watch = spawnWatch(this.file, this.#options);
+    await watch.events.next('deployed', undefined, 60_000);
+    return watch;
+  }
+
+  get #options(): string[] {
+    return ['--state', this.#state, '--replace-program'];
   }
 }
 

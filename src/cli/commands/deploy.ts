@@ -1,4 +1,5 @@
-import type { DeployReport, DeviceReport } from '../../controller/index.ts';
+import type { DeployReport, DeviceReport, RolloutEvent, WatchEvent } from '../../controller/index.ts';
+import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJson, printLine, table } from '../io.ts';
 import { defineCommand, jsonOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
@@ -10,6 +11,7 @@ interface Arguments {
   readonly keep: boolean;
   readonly rollback: boolean;
   readonly replaceProgram: boolean;
+  readonly watch: boolean;
   readonly electionId: string;
   readonly drain?: number | undefined;
   readonly json: boolean;
@@ -48,6 +50,11 @@ export const deployCommand = (io: Io) =>
           default: false,
           describe: 'Push another program where the one that runs does not do; packets are lost meanwhile',
         })
+        .option('watch', {
+          type: 'boolean',
+          default: false,
+          describe: 'Stay, and bring devices that come back, or a file that changes, to the devices',
+        })
         .option('state', {
           type: 'string',
           describe: 'Folder of what is remembered; default FILE with .state in place of .json',
@@ -66,13 +73,19 @@ export const deployCommand = (io: Io) =>
         }),
     async handler(a) {
       // Other commands start faster without the libraries of gRPC.
-      const { DeployError, deploy } = await import('../../controller/index.ts');
+      const { DeployError, deploy, watch } = await import('../../controller/index.ts');
+      const onProgress = ({ device, step, outcome, detail }: RolloutEvent) =>
+        io.err(`${device}: ${step} ${outcome}: ${detail}\n`);
+      if (a.watch) {
+        const { dryRun: _, rollback: __, ...options } = optionsOf(a);
+        const onEvent = (event: WatchEvent) => (a.json ? printEvent(io, event) : printEventLine(io, event));
+        const watcher = await watch(a.file, { ...options, onProgress, onEvent });
+        await untilInterrupted();
+        await watcher.close();
+        return;
+      }
       try {
-        const report = await deploy(a.file, {
-          ...optionsOf(a),
-          onProgress: ({ device, step, outcome, detail }) =>
-            io.err(`${device}: ${step} ${outcome}: ${detail}\n`),
-        });
+        const report = await deploy(a.file, { ...optionsOf(a), onProgress });
         if (a.json) return printJson(io, report);
         printDiagnostics(io, report.diagnostics);
         printLine(io, summary(report));
@@ -91,6 +104,8 @@ export const deployCommand = (io: Io) =>
 function optionsOf(a: Arguments) {
   if (!/^\d+$/.test(a.electionId) || BigInt(a.electionId) < 1n)
     throw new UsageError(`--election-id ${a.electionId}: must be a whole number of at least 1`);
+  if (a.watch && (a.dryRun || a.rollback))
+    throw new UsageError('--watch: deploys the version of the file, so not with --dry-run or --rollback');
   if (a.drain !== undefined && !(Number.isInteger(a.drain) && a.drain >= 0))
     throw new UsageError(`--drain ${a.drain}: must be a whole number of milliseconds`);
   return {
@@ -102,6 +117,42 @@ function optionsOf(a: Arguments) {
     ...(a.state !== undefined && { state: a.state }),
     ...(a.drain !== undefined && { drainMs: a.drain }),
   };
+}
+
+/** One document a line; election ids may be wider than a number of JSON. */
+function printEvent(io: Io, event: WatchEvent): void {
+  const document = { format: 'intransit-watch', version: 1, at: new Date().toISOString(), ...event };
+  printLine(
+    io,
+    JSON.stringify(document, (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
+  );
+}
+
+function printEventLine(io: Io, e: WatchEvent): void {
+  if (e.event === 'failed') printDiagnostics(io, e.diagnostics);
+  if (e.event === 'deployed') printDiagnostics(io, e.report.diagnostics);
+  printLine(io, eventLine(e));
+}
+
+function eventLine(e: WatchEvent): string {
+  switch (e.event) {
+    case 'deployed':
+      return `${summary(e.report)}${e.without.length === 0 ? '' : `; waiting for ${e.without.join(', ')}`}`;
+    case 'changed':
+      return 'the deployment file has changed';
+    case 'away':
+      return `${e.device}: away: ${e.diagnostics.map((d) => d.message).join('; ')}`;
+    case 'backup':
+      return `${e.device}: taken over: ${e.diagnostics.map((d) => d.message).join('; ')}`;
+    case 'primary':
+      return `${e.device}: here, election id ${e.electionId}`;
+    case 'restored': {
+      const what = e.report.outcome === 'unchanged' ? 'had kept everything' : 'brought back';
+      return `${e.device}: ${what}, ${Math.round(e.ms)} ms behind its return`;
+    }
+    case 'failed':
+      return `${e.device ?? 'the deployment'}: failed, tried again in ${e.retryMs / 1000} s`;
+  }
 }
 
 function summary({ outcome, model, devices, previous, ms }: DeployReport): string {
@@ -141,7 +192,7 @@ const deviceTable = (devices: readonly DeviceReport[]): string =>
     ...devices.map((d) => [
       d.name,
       d.kind,
-      `${d.layers.from}..${d.layers.to}`,
+      d.layers === undefined ? 'none' : `${d.layers.from}..${d.layers.to}`,
       d.steps.some((s) => s.step === 'program' && s.outcome === 'would') ? 'would be pushed' : d.program,
       `${d.current ?? 'none'}`,
       d.versions.map((v) => `${v.version} (${v.weights.slice(0, 12)})`).join(', ') || 'none',

@@ -1,5 +1,6 @@
 import { createWorker, loadWorkerModel, type Worker } from '../../worker/index.ts';
 import { parseEndpoint } from '../endpoint.ts';
+import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics } from '../io.ts';
 import { defineCommand, inRange, type ModelArguments, modelArgument } from '../options.ts';
 import { UsageError } from '../usage.ts';
@@ -112,25 +113,6 @@ export const workerCommand = (io: Io) =>
       statistics();
     },
   });
-
-/** The program's own handlers would end the process on the spot; a second signal still does. */
-function untilInterrupted(): Promise<void> {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  return new Promise((resolve) => {
-    const before = signals.map((signal) => process.rawListeners(signal) as (() => void)[]);
-    const onSignal = () => {
-      for (const [i, signal] of signals.entries()) {
-        process.off(signal, onSignal);
-        for (const listener of before[i]!) process.on(signal, listener);
-      }
-      resolve();
-    };
-    for (const signal of signals) {
-      process.removeAllListeners(signal);
-      process.on(signal, onSignal);
-    }
-  });
-}
 
 function zonesOf(text: string | undefined): number[] {
   if (text === undefined) return [];
