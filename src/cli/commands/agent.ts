@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Agent, type PortInterface, removeAgent, startAgent } from '../../agent/index.ts';
 import { refuse } from '../../diagnostics/index.ts';
+import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printLine } from '../io.ts';
 import { defineCommand, jsonOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
@@ -97,7 +98,7 @@ export const agentCommand = (io: Io) =>
         ...(a.netns !== undefined && { netns: a.netns }),
         ...(a.state !== undefined && { stateFolder: a.state }),
       });
-      const stopped = signalled();
+      const stopped = untilInterrupted();
       printReady(io, a, name, agent);
       const signal = await stopped;
       if (a.detachOnExit) await agent.remove();
@@ -151,16 +152,6 @@ export function gatherInterfaces(argv: readonly string[]): string[] {
     else rest.push(argv[i]!);
   }
   return interfaces.length === 0 ? rest : [...rest, '--interface', ...interfaces];
-}
-
-/** Ends with the first signal that asks for an end, instead of the process. */
-function signalled(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.removeAllListeners(signal);
-      process.once(signal, () => resolve(signal));
-    }
-  });
 }
 
 function nameOf(option: string, name: string | undefined): string {
