@@ -67,8 +67,29 @@ export async function buildNative(model: Model, flags: readonly string[]): Promi
 const SCALAR_FLAGS = ['-O2', '-fno-tree-vectorize'];
 const SIMD_FLAGS = ['-O3', '-march=native'];
 
-/** Inferences of one sample; a sample takes some ten milliseconds. */
+/** Most inferences of one sample. */
 const ITERATIONS = 50_000;
+
+/** A sample takes some tens of milliseconds: fewer inferences of large models. */
+const iterationsFor = (count: number): number =>
+  Math.max(500, Math.min(ITERATIONS, Math.round(1.2e8 / Math.max(count, 1))));
+
+/** Does next to nothing: what its program is run for are the multiplies that it times. */
+const CLOCK: Model = {
+  name: 'clock',
+  file: 'clock',
+  input: { element: 'uint8', shape: [1], scale: 1, zeroPoint: 0 },
+  layers: [
+    {
+      kind: 'transpose',
+      name: 'same',
+      inputs: [0],
+      axes: [0],
+      from: [1],
+      output: { element: 'uint8', shape: [1], scale: 1, zeroPoint: 0 },
+    },
+  ],
+};
 
 /**
  * Times all forms in turn, `rounds` times, so that a change of the machine's pace meets all of them alike.
@@ -85,6 +106,7 @@ export async function bench(
   const unpacked = planOrRefuse(model, { ...options, lanes: 'off' });
   using scalar = await buildNative(model, SCALAR_FLAGS);
   using simd = await buildNative(model, SIMD_FLAGS);
+  using clock = await buildNative(CLOCK, SCALAR_FLAGS);
   using packedLayers = await loadXdp(packed, ['-DINTRANSIT_BENCH']);
   using unpackedLayers = await loadXdp(unpacked, ['-DINTRANSIT_BENCH']);
   using program = await loadXdp(packed);
@@ -92,12 +114,14 @@ export async function bench(
   const inputs = elementCount(valueType(model, 0).shape);
   const count = rows.length / inputs;
   const request = emptyRequest(packed);
+  const total = model.layers.reduce((sum, layer) => sum + macs(model, layer), 0);
+  const iterations = iterationsFor(total);
   const forms = {
-    packed: () => timeProgram(packedLayers, request),
-    unpacked: () => timeProgram(unpackedLayers, request),
-    scalar: () => scalar.time(ITERATIONS, rows).inference,
-    simd: () => simd.time(ITERATIONS, rows).inference,
-    multiply: () => scalar.time(ITERATIONS, rows).multiply,
+    packed: () => timeProgram(packedLayers, request, iterations),
+    unpacked: () => timeProgram(unpackedLayers, request, iterations),
+    scalar: () => scalar.time(iterations, rows).inference,
+    simd: () => simd.time(iterations, rows).inference,
+    multiply: () => clock.time(ITERATIONS, Uint8Array.of(1)).multiply,
     packet: () => timePackets(program, request),
     passed: () => timePackets(program, foreign(request)),
   };
@@ -119,15 +143,15 @@ export async function bench(
     scalarNs: ns('scalar'),
     simdNs: ns('simd'),
     boundNs: lanes * ns('multiply'),
-    macs: model.layers.reduce((sum, layer) => sum + macs(model, layer), 0),
+    macs: total,
     packetNs: ns('packet') - ns('passed'),
     verifiedInstructions: program.program.verifiedInstructions,
   };
 }
 
 /** Mean ns of a program that leaves its packet as it was. */
-function timeProgram(device: XdpDevice, frame: Uint8Array): number {
-  return device.program.testRun({ packet: frame, repeat: ITERATIONS }).durationNs;
+function timeProgram(device: XdpDevice, frame: Uint8Array, repeat: number): number {
+  return device.program.testRun({ packet: frame, repeat }).durationNs;
 }
 
 /** Median ns of single runs: the program rewrites its packet, so a repeat would see the answer. */
