@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Agent, type PortInterface, removeAgent, startAgent } from '../../agent/index.ts';
+import type { Agent, PortInterface } from '../../agent/index.ts';
 import { refuse } from '../../diagnostics/index.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printLine } from '../io.ts';
@@ -83,7 +83,12 @@ export const agentCommand = (io: Io) =>
           requiresArg: true,
         }),
     async handler(a) {
-      if (a.remove !== undefined) return remove(io, a.remove, a);
+      // Other commands start faster without the libraries of gRPC.
+      const { removeAgent, startAgent } = await import('../../agent/index.ts');
+      if (a.remove !== undefined) {
+        const name = nameOf('remove', a.remove);
+        return printRemoved(io, a, name, removeAgent(name, a.state));
+      }
       const name = nameOf('name', a.name);
       const log = (text: string) => io.err(`intransit agent ${name}: ${text}\n`);
       const tls = tlsOf(a);
@@ -109,10 +114,8 @@ export const agentCommand = (io: Io) =>
     },
   });
 
-function remove(io: Io, given: string, a: Arguments): void {
-  const name = nameOf('remove', given);
-  const had = removeAgent(name, a.state);
-  if (a.json) printLine(io, JSON.stringify({ name, removed: had }));
+function printRemoved(io: Io, { json }: Arguments, name: string, had: boolean): void {
+  if (json) printLine(io, JSON.stringify({ name, removed: had }));
   else printLine(io, had ? `${name}: removed` : `${name}: there was nothing`);
 }
 

@@ -1,13 +1,5 @@
 import { throwErrors } from '../../diagnostics/index.ts';
-import {
-  type PlannedCrossing,
-  type PlannedSegment,
-  type PlanReport,
-  planDiagnostics,
-  planModel,
-  planSvg,
-  readTopology,
-} from '../../planner/index.ts';
+import type { PlannedCrossing, PlannedSegment, PlanReport } from '../../planner/index.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
 import { defineCommand, importArgument, jsonOption, type ModelArguments, modelArgument } from '../options.ts';
 import { writeWhole } from '../rows.ts';
@@ -33,6 +25,8 @@ export const planCommand = (io: Io) =>
         })
         .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
     async handler(a) {
+      // Other commands start faster without the planner.
+      const { planDiagnostics, planModel, planSvg, readTopology } = await import('../../planner/index.ts');
       const topology = readTopology(a.topology);
       const { model, diagnostics } = await importArgument(a);
       const report = planModel(model, topology, a.topology);

@@ -1,4 +1,4 @@
-import { createWorker, loadWorkerModel, type Worker } from '../../worker/index.ts';
+import type { Worker } from '../../worker/index.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics } from '../io.ts';
@@ -87,6 +87,8 @@ export const workerCommand = (io: Io) =>
       const interval = a.statsInterval;
       if (interval !== undefined && !(interval > 0 && interval <= 86_400))
         throw new UsageError(`--stats-interval ${interval}: must be a number of seconds above 0`);
+      // Other commands start faster without what a worker is made of.
+      const { createWorker, loadWorkerModel } = await import('../../worker/index.ts');
       const { model, onnx, diagnostics } = await loadWorkerModel(a.model, { verdict: a.verdict });
       printDiagnostics(io, diagnostics);
       const { on, large } = a;
