@@ -1,12 +1,13 @@
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
+import { readBytes, readText } from '../files.ts';
 import { importModel } from '../import/index.ts';
-import { MOST_FAULTS, parseJson } from '../import/json/parse.ts';
+import { expectation, MOST_FAULTS, parseJson } from '../import/json/parse.ts';
 import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
 import { type DeploymentFile, type DeviceSpec, deploymentSchema } from './deployment-schema.ts';
-import { beside, deploymentFault, expectation, readText } from './faults.ts';
+import { beside, deploymentFault } from './faults.ts';
 import { prefixOf } from './forwarding.ts';
 import { type PlannedLayers, readPlannedLayers } from './planned-layers.ts';
 
@@ -60,8 +61,7 @@ export const defaultStateFolder = (file: string): string =>
   join(dirname(resolve(file)), `${basename(file, extname(file))}.state`);
 
 function tlsOf(file: string, tls: NonNullable<DeviceSpec['tls']>): TlsOptions {
-  const pem = (path: string | undefined) =>
-    path === undefined ? undefined : Buffer.from(readText(beside(file, path)));
+  const pem = (path: string | undefined) => (path === undefined ? undefined : readBytes(beside(file, path)));
   const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
   return {
     ...(ca && { ca }),

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { DiagnosticError, refuse } from '../diagnostics/index.ts';
-import { parseJson } from '../import/json/parse.ts';
-import { deploymentFault, expectation, readText } from './faults.ts';
+import { readText } from '../files.ts';
+import { expectation, parseJson } from '../import/json/parse.ts';
+import { deploymentFault } from './faults.ts';
 
 export interface LayerRange {
   readonly from: number;

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { isAlive } from '../alive.ts';
 import { DiagnosticError, refuse } from '../diagnostics/index.ts';
+import { writeWhole } from '../files.ts';
 import { importJson } from '../import/index.ts';
 import { exportJson } from '../import/json/export.ts';
-import { parseJson } from '../import/json/parse.ts';
+import { expectation, parseJson } from '../import/json/parse.ts';
 import type { Model } from '../model/model.ts';
-import { deploymentFault, expectation } from './faults.ts';
+import { deploymentFault } from './faults.ts';
 
 const STATE_FILE = 'state.json';
 const LOCK_FILE = 'lock';
@@ -171,14 +172,11 @@ export class StateFolder {
 
   #write(name: string, content: string | Uint8Array): void {
     const file = join(this.path, name);
-    const temporary = `${file}.${process.pid}.tmp`;
     try {
-      mkdirSync(join(file, '..'), { recursive: true });
-      writeFileSync(temporary, content);
-      renameSync(temporary, file);
+      mkdirSync(dirname(file), { recursive: true });
     } catch (error) {
-      rmSync(temporary, { force: true });
       refuse('file-unwritable', { reason: (error as Error).message }, { file });
     }
+    writeWhole(file, content);
   }
 }

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import { readText } from '../files.ts';
 import { carryOut, type DeployOptions, type Target, targetOf } from './deploy.ts';
 import { type Deployment, defaultStateFolder, parseDeployment } from './deployment.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import { Backoff, DeviceLink, type LinkState } from './device-link.ts';
 import { CONNECT_TIMEOUT_MS } from './device-session.ts';
 import type { DeviceTask } from './device-task.ts';
-import { readText } from './faults.ts';
 import { DeployError, type DeployReport } from './report.ts';
 import { Rollout } from './rollout.ts';
 import { StateFolder } from './state.ts';

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
+import { readBytes } from '../files.ts';
 import type { ImportOptions } from './builder.ts';
 import type { ImportResult } from './result.ts';
 
@@ -9,14 +9,7 @@ export type { ImportResult, SourceTensor } from './result.ts';
 
 /** Reads a model file of any known format. @throws DiagnosticError with every fault that was found */
 export async function importModel(file: string, options: ImportOptions = {}): Promise<ImportResult> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return refuse('file-unreadable', { reason }, { file });
-  }
-  return importBytes(bytes, file, options);
+  return importBytes(readBytes(file), file, options);
 }
 
 /** Libraries are loaded only for the format that is there: they take longer than the import itself. */

@@ -1,19 +1,10 @@
-import { readFileSync } from 'node:fs';
-import type { z } from 'zod';
-import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
-import { MOST_FAULTS, parseJson, pathText } from '../import/json/parse.ts';
+import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
+import { readText } from '../files.ts';
+import { expectation, jsonFault, MOST_FAULTS, parseJson } from '../import/json/parse.ts';
 import { type Topology, topologySchema } from './topology-schema.ts';
 
 /** @throws DiagnosticError `file-unreadable`, or as `parseTopology` */
-export function readTopology(file: string): Topology {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    return refuse('file-unreadable', { reason: (error as Error).message }, { file });
-  }
-  return parseTopology(text, file);
-}
+export const readTopology = (file: string): Topology => parseTopology(readText(file), file);
 
 /** Text to a checked topology. @throws DiagnosticError `json-syntax`, or `json-field` for each wrong field */
 export function parseTopology(text: string, file: string): Topology {
@@ -26,21 +17,10 @@ export function parseTopology(text: string, file: string): Topology {
   return topologySchema.parse(value);
 }
 
-export const topologyFault = (file: string, path: readonly PropertyKey[], expected: string): Diagnostic =>
-  diagnostic(
-    'json-field',
-    {
-      path: pathText(path),
-      expected,
-      help: 'see docs/plan.md, or let your editor check the file against schema/topology.schema.json',
-    },
-    { file },
-  );
+const HELP = 'see docs/plan.md, or let your editor check the file against schema/topology.schema.json';
 
-function expectation(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here`;
-  return issue.message.replace(/^Invalid input: /, '').replace(/^Too (big|small): /, '');
-}
+export const topologyFault = (file: string, path: readonly PropertyKey[], expected: string): Diagnostic =>
+  jsonFault(file, path, expected, HELP);
 
 type Fault = readonly [path: readonly PropertyKey[], expected: string];
 

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { refuse } from '../diagnostics/index.ts';
+import { readBytes } from '../files.ts';
 import { elementCount, formatTensorType, type TensorType } from '../model/tensor.ts';
 import { MAX_CLASSES } from '../model/verdict.ts';
 import { type OnnxRuntime, OrtSession } from './onnxruntime.ts';
@@ -27,13 +27,7 @@ export async function openLargeModel(
   classes: number,
 ): Promise<LargeModel> {
   const bad = (what: string): never => refuse('large-model', { what }, { file });
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    return refuse('file-unreadable', { reason: (error as Error).message }, { file });
-  }
-  const { session, shape } = await open(bytes, runtime, input, bad);
+  const { session, shape } = await open(readBytes(file), runtime, input, bad);
   const given = session.session.outputMetadata[0]!;
   if (given.isTensor && given.type !== 'float32') bad(`its output is ${given.type}, not float32 logits`);
   const width = elementCount(shape);

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { Diagnostic } from '../diagnostics/index.ts';
-import { importModel } from '../import/index.ts';
+import { readBytes } from '../files.ts';
+import { importBytes } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
 import type { OnnxSource } from './finisher.ts';
@@ -16,10 +16,11 @@ export async function loadWorkerModel(
   file: string,
   o: { readonly verdict?: boolean } = {},
 ): Promise<LoadedModel> {
-  const { model, diagnostics, sources } = await importModel(file);
+  const bytes = readBytes(file);
+  const { model, diagnostics, sources } = await importBytes(bytes, file);
   return {
     model: o.verdict ? withVerdict(model) : model,
     diagnostics,
-    ...(sources !== undefined && { onnx: { bytes: await readFile(file), sources } }),
+    ...(sources !== undefined && { onnx: { bytes, sources } }),
   };
 }

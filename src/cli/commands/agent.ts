@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { Agent, PortInterface } from '../../agent/index.ts';
-import { refuse } from '../../diagnostics/index.ts';
+import { readBytes } from '../../files.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printLine } from '../io.ts';
 import { defineCommand, jsonOption } from '../options.ts';
@@ -193,13 +192,9 @@ function tlsOf(a: Arguments) {
   if (a.tlsCert === undefined && a.tlsKey === undefined && a.tlsCa === undefined) return undefined;
   if (a.tlsCert === undefined || a.tlsKey === undefined)
     throw new UsageError('TLS needs both --tls-cert and --tls-key');
-  const pem = (file: string): Uint8Array => {
-    try {
-      return readFileSync(file);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return refuse('file-unreadable', { reason }, { file });
-    }
+  return {
+    cert: readBytes(a.tlsCert),
+    key: readBytes(a.tlsKey),
+    ...(a.tlsCa !== undefined && { ca: readBytes(a.tlsCa) }),
   };
-  return { cert: pem(a.tlsCert), key: pem(a.tlsKey), ...(a.tlsCa !== undefined && { ca: pem(a.tlsCa) }) };
 }

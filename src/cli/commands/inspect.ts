@@ -4,6 +4,7 @@ import { describeLayer } from '../../backends/xdp/artifact.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { type LayerPlan, planXdp } from '../../backends/xdp/plan.ts';
 import { type Diagnostic, throwErrors } from '../../diagnostics/index.ts';
+import { writeWhole } from '../../files.ts';
 import type { Model } from '../../model/model.ts';
 import { inputType, macs } from '../../model/model.ts';
 import { formatTensorType } from '../../model/tensor.ts';
@@ -19,7 +20,6 @@ import {
   programOf,
   programOptions,
 } from '../options.ts';
-import { writeWhole } from '../rows.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments {
   readonly target: 'xdp' | 'v1model';

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { refuse } from '../../diagnostics/index.ts';
+import { readBytes } from '../../files.ts';
 import { generateTypes } from '../../p4runtime/generate-types.ts';
 import { parseP4Info } from '../../p4runtime/text-parse.ts';
 import type { Io } from '../io.ts';
@@ -37,16 +36,7 @@ export const p4infoCommand = (io: Io) =>
   });
 
 function readP4Info(file: string) {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    return refuse(
-      'file-unreadable',
-      { reason: error instanceof Error ? error.message : `${error}` },
-      { file },
-    );
-  }
+  const bytes = readBytes(file);
   try {
     return parseP4Info(bytes);
   } catch (error) {

@@ -1,8 +1,8 @@
 import { throwErrors } from '../../diagnostics/index.ts';
+import { writeWhole } from '../../files.ts';
 import type { PlannedCrossing, PlannedSegment, PlanReport } from '../../planner/index.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
 import { defineCommand, importArgument, jsonOption, type ModelArguments, modelArgument } from '../options.ts';
-import { writeWhole } from '../rows.ts';
 
 interface Arguments extends ModelArguments {
   readonly topology: string;
@@ -35,7 +35,7 @@ export const planCommand = (io: Io) =>
         printDiagnostics(io, diagnostics);
         io.out(planText(report));
       }
-      if (a.svg !== undefined) writeWhole(a.svg, Buffer.from(planSvg(topology, report)));
+      if (a.svg !== undefined) writeWhole(a.svg, planSvg(topology, report));
       throwErrors(planDiagnostics(report));
     },
   });

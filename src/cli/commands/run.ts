@@ -1,4 +1,5 @@
 import { createEngine } from '../../engines/index.ts';
+import { writeWhole } from '../../files.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, progress } from '../io.ts';
@@ -12,7 +13,7 @@ import {
   programOf,
   programOptions,
 } from '../options.ts';
-import { readRows, writeWhole } from '../rows.ts';
+import { readRows } from '../rows.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments {
   readonly on: 'reference' | 'xdp' | 'bmv2';

@@ -1,5 +1,6 @@
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { createSender, type LostRow, NO_ANSWER, type SendResult } from '../../edge/index.ts';
+import { writeWhole } from '../../files.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
@@ -12,7 +13,7 @@ import {
   type ModelArguments,
   modelArgument,
 } from '../options.ts';
-import { readRows, writeWhole } from '../rows.ts';
+import { readRows } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ModelArguments {

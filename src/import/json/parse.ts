@@ -40,10 +40,19 @@ export function pathText(path: readonly PropertyKey[]): string {
   return text === '' ? '$' : text.replace(/^\./, '');
 }
 
-function expectation(issue: z.core.$ZodIssue): string {
+/** What zod says, in the words of the other messages. */
+export function expectation(issue: z.core.$ZodIssue): string {
   if (issue.code === 'unrecognized_keys') return `there is no field ${issue.keys.join(', ')} here`;
   return issue.message.replace(/^Invalid input: /, '').replace(/^Too (big|small): /, '');
 }
+
+/** A field that is not as it should be, in any file of ours that is JSON. */
+export const jsonFault = (
+  file: string,
+  path: readonly PropertyKey[],
+  expected: string,
+  help: string,
+): Diagnostic => diagnostic('json-field', { path: pathText(path), expected, help }, { file });
 
 /** The name that the file gives the layer at fault. */
 function layerName([first, index]: readonly PropertyKey[], root: unknown): string | undefined {
