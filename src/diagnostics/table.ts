@@ -70,6 +70,16 @@ export const diagnosticTable = {
     'error',
     (a) => `attribute ${a.attribute} = ${a.value} is not supported (supported: ${a.supported})`,
   ),
+  'onnx-attribute-unknown': entry<{ attribute: string; operator: string; opset: number }>(
+    'error',
+    (a) => `attribute ${a.attribute} of ${a.operator} (operator set ${a.opset}) is not understood`,
+    () => 'export to another operator set (10 to 23), or without this attribute',
+  ),
+  'onnx-input-unknown': entry<{ index: number; operator: string; opset: number }>(
+    'error',
+    (a) => `input ${a.index} of ${a.operator} (operator set ${a.opset}) is not understood`,
+    () => 'export to another operator set (10 to 23), or without this input',
+  ),
 
   'onnx-external-data': entry(
     'error',

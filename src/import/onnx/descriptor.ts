@@ -50,6 +50,7 @@ export const onnxDescriptor = {
       floats: [7, '*float'],
       ints: [8, '*int64'],
       type: [20, 'int32'],
+      refAttrName: [21, 'string'],
     }),
     TensorProto: message({
       dims: [1, '*int64'],

@@ -23,20 +23,48 @@ export function spatialRank(c: NodeReader, rank: number, { type }: Activation): 
 /** Pads of the image's two axes, `[before, after]`. */
 type Pads = readonly [readonly [number, number], readonly [number, number]];
 
+/** A list attribute with one number an axis. @throws DiagnosticError if it has another length or a number below 1 */
+function perAxis(c: NodeReader, name: string, axes: number): readonly number[] {
+  const given = c.ints(name);
+  if (given === undefined || given.length === 0) return Array.from({ length: axes }, () => 1);
+  if (given.length !== axes) c.refuseAttribute(name, `[${given.join(', ')}]`, `${axes} numbers, one an axis`);
+  if (given.some((n) => !Number.isInteger(n) || n < 1))
+    c.refuseAttribute(name, `[${given.join(', ')}]`, 'at least 1');
+  return given;
+}
+
+/** The window's size: of a pool always the attribute, of a convolution that of the weights, which it must not contradict. */
+export function kernelShape(c: NodeReader, weights?: readonly number[]): readonly number[] {
+  const given = c.ints('kernel_shape');
+  if (given?.some((n) => !Number.isInteger(n) || n < 1))
+    c.refuseAttribute('kernel_shape', `[${given.join(', ')}]`, 'at least 1');
+  if (weights === undefined) {
+    if (given === undefined || given.length === 0)
+      c.refuseAttribute('kernel_shape', 'absent', 'one number an axis');
+    return given;
+  }
+  if (given !== undefined && given.join() !== weights.join())
+    c.refuseAttribute(
+      'kernel_shape',
+      `[${given.join(', ')}]`,
+      `that of the weights, [${weights.join(', ')}]`,
+    );
+  return weights;
+}
+
 /**
  * The window from a node's attributes over an image `[channels, height, width]`. Attributes of one axis are those of
  * the width of an image of height 1.
  */
 export function windowOf(c: NodeReader, kernelDims: readonly number[], image: readonly number[]): Window {
-  const one = kernelDims.length === 1;
-  const pair = (values: readonly number[], absent: number): [number, number] =>
-    one ? [absent, values[0] ?? absent] : [values[0] ?? absent, values[1] ?? absent];
-  const kernel = pair(kernelDims, 1);
-  const strides = pair(c.ints('strides') ?? [], 1);
-  if ((c.ints('dilations') ?? []).some((d) => d !== 1))
-    c.refuseAttribute('dilations', `[${c.ints('dilations')!.join(', ')}]`, '1');
-  if ([...kernel, ...strides].some((n) => n < 1))
-    c.refuseAttribute('kernel_shape, strides', `[${kernel}], [${strides}]`, 'at least 1');
+  const axes = kernelDims.length;
+  const one = axes === 1;
+  const pair = (values: readonly number[]): [number, number] =>
+    one ? [1, values[0]!] : [values[0]!, values[1]!];
+  const kernel = pair(kernelDims);
+  const strides = pair(perAxis(c, 'strides', axes));
+  const dilations = perAxis(c, 'dilations', axes);
+  if (dilations.some((d) => d !== 1)) c.refuseAttribute('dilations', `[${dilations.join(', ')}]`, '1');
   const pads = padsOf(c, kernel, strides, image, one);
   const after =
     c.int('ceil_mode', 0) === 0
@@ -56,21 +84,52 @@ function padsOf(
   one: boolean,
 ): Pads {
   const auto = c.string('auto_pad', 'NOTSET');
+  const given = givenPads(c, one);
+  const computed = automaticPads(c, auto, kernel, strides, image);
+  if (computed === undefined)
+    return (
+      given ?? [
+        [0, 0],
+        [0, 0],
+      ]
+    );
+  // The format forbids both; zeros beside it are what exporters write for nothing.
+  if (given?.flat().some((p, i) => p !== 0 && p !== computed.flat()[i]))
+    c.refuseAttribute('auto_pad', auto, 'NOTSET, where there are pads');
+  return computed;
+}
+
+/** The attribute `pads`: all beginnings, then all ends. */
+function givenPads(c: NodeReader, one: boolean): Pads | undefined {
+  const pads = c.ints('pads');
+  if (pads === undefined || pads.length === 0) return undefined;
+  const wanted = one ? 2 : 4;
+  if (pads.length !== wanted)
+    c.refuseAttribute('pads', `[${pads.join(', ')}]`, `${wanted} numbers, beginning and end of each axis`);
+  if (pads.some((p) => !Number.isInteger(p) || p < 0))
+    c.refuseAttribute('pads', `[${pads.join(', ')}]`, 'at least 0');
+  const [a, b, d, e] = pads as [number, number, number, number];
+  return one
+    ? [
+        [0, 0],
+        [a, b],
+      ]
+    : [
+        [a, d],
+        [b, e],
+      ];
+}
+
+function automaticPads(
+  c: NodeReader,
+  auto: string,
+  kernel: readonly [number, number],
+  strides: readonly [number, number],
+  image: readonly number[],
+): Pads | undefined {
   switch (auto) {
-    case 'NOTSET': {
-      const pads = c.ints('pads') ?? [];
-      if (pads.some((p) => p < 0)) c.refuseAttribute('pads', `[${pads.join(', ')}]`, 'at least 0');
-      const at = (i: number) => pads[i] ?? 0;
-      return one
-        ? [
-            [0, 0],
-            [at(0), at(1)],
-          ]
-        : [
-            [at(0), at(2)],
-            [at(1), at(3)],
-          ];
-    }
+    case 'NOTSET':
+      return undefined;
     case 'VALID':
       return [
         [0, 0],
@@ -88,6 +147,6 @@ function padsOf(
 
 export const convGeometry = (
   c: NodeReader,
-  kernelDims: readonly number[],
+  weightDims: readonly number[],
   image: readonly number[],
-): Conv2dGeometry => ({ ...windowOf(c, kernelDims, image), groups: c.int('group', 1) });
+): Conv2dGeometry => ({ ...windowOf(c, kernelShape(c, weightDims), image), groups: c.int('group', 1) });

@@ -130,7 +130,7 @@ function evaluate(
   values: ReadonlyMap<string, Value>,
 ): Value {
   const place = builder.place(nodeName(node));
-  const domain = node.domain === undefined || node.domain === 'ai.onnx' ? '' : node.domain;
+  const domain = plainDomain(node.domain);
   const operator = domain === '' ? (node.opType ?? '') : `${domain}.${node.opType}`;
   const importer = operators.get(operator);
   if (importer === undefined)
@@ -142,9 +142,32 @@ function evaluate(
     return refuse('onnx-malformed', { reason: `nothing before this node makes ${name}` }, place);
   });
   if (inputs.some((value) => value?.kind === 'refused')) return { kind: 'refused' };
-  const opset = source.opsetImport.find((o) => (o.domain ?? '') === domain)?.version ?? 0;
-  return importer(new NodeReader(builder, node, inputs, opset));
+  const reader = new NodeReader(builder, node, inputs, opsetOf(source, domain, place));
+  const made = importer(reader);
+  reader.refuseUnread();
+  return made;
 }
+
+/** Older operators broadcast, pad and normalise by other rules; ONNX Runtime does not promise to run them either. */
+const OLDEST_OPSET = 7;
+
+function opsetOf(source: OnnxModel, domain: string, place: Place): number {
+  const named = source.opsetImport.find((o) => plainDomain(o.domain) === domain);
+  const opset = named?.version ?? 0;
+  if (named === undefined)
+    refuse('onnx-malformed', { reason: `it names no operator set of the domain "${domain}"` }, place);
+  if (domain === '' && opset < OLDEST_OPSET)
+    refuse(
+      'onnx-interface',
+      { what: `is of operator set ${opset}; ${OLDEST_OPSET} and newer are supported` },
+      place,
+    );
+  return opset;
+}
+
+/** The domain of ONNX itself has two names. */
+const plainDomain = (domain: string | undefined): string =>
+  domain === undefined || domain === 'ai.onnx' ? '' : domain;
 
 /** The one output, as integers: a DequantizeLinear at the end is left to the reader. */
 function readOutput(

@@ -34,6 +34,10 @@ export interface OnnxAttribute {
   readonly t?: OnnxTensor;
   readonly floats: readonly number[];
   readonly ints: readonly number[];
+  /** Which of the fields holds the value. */
+  readonly type?: number;
+  /** In the body of a function: the attribute of the caller that it stands for. */
+  readonly refAttrName?: string;
 }
 
 export interface OnnxTensor {

@@ -27,6 +27,8 @@ export function readParameters(c: NodeReader, scaleAt: number, zeroPointAt: numb
   const scale = c.constant(scaleAt, 'the scale');
   const scales = Array.from(scale.values);
   const bad = (at: number, what: string): never => refuse('bad-quantisation', { what }, c.place(at));
+  if (scale.dataType !== DataType.float)
+    bad(scaleAt, `the scale is ${dataTypeName(scale.dataType)}; float (float32) is supported`);
   const wrong = scales.find((s) => !(s > 0 && Number.isFinite(s)));
   if (wrong !== undefined) bad(scaleAt, `scale ${wrong} is not above zero and finite`);
   if (scales.length === 0) bad(scaleAt, 'there is no scale');
@@ -54,12 +56,20 @@ export function elementOf(c: NodeReader, dataType: number, input: number): Eleme
   return refuse('bad-quantisation', { what }, c.place(input));
 }
 
-/** Parameters of an activation: one scale, one zero point. */
-export function readQuantisation(c: NodeReader, scaleAt: number, zeroPointAt: number): Quantisation {
+/**
+ * Parameters of an activation: one scale, one zero point.
+ * @param absent the element type where there is no zero point to tell it
+ */
+export function readQuantisation(
+  c: NodeReader,
+  scaleAt: number,
+  zeroPointAt: number,
+  absent: number = DataType.uint8,
+): Quantisation {
   const { scales, zeroPoints, dataType } = readParameters(c, scaleAt, zeroPointAt);
   if (scales.length > 1)
     refuse('bad-quantisation', { what: 'activations need one scale, these have several' }, c.place(scaleAt));
-  const element = elementOf(c, dataType ?? DataType.uint8, zeroPointAt);
+  const element = elementOf(c, dataType ?? absent, zeroPointAt);
   return { element, scale: scales[0]!, zeroPoint: zeroPoints[0]! };
 }
 

@@ -18,8 +18,9 @@ export const relu = (c: NodeReader): Value => clampTo(c, 0, Number.POSITIVE_INFI
 /** Bounds are inputs from operator set 11 on, attributes before. */
 export function clip(c: NodeReader): Value {
   const bound = (index: number, attribute: string, absent: number): number => {
+    if (c.opset < 11) return c.float(attribute, absent);
     const value = c.optional(index);
-    if (value === undefined) return c.float(attribute, absent);
+    if (value === undefined) return absent;
     const constant = realConstant(value);
     if (constant === undefined || constant.values.length !== 1)
       return refuse('onnx-dynamic', { tensor: c.tensor(index), what: 'the bound' }, c.place(index));

@@ -8,7 +8,6 @@ export function constant(c: NodeReader): Value {
   const name = c.node.output[0] ?? c.name;
   const tensor = c.tensorAttribute('value');
   if (tensor !== undefined) return decodeTensor(tensor, name, c.place());
-  const has = (attribute: string) => c.node.attribute.some((a) => a.name === attribute);
   const make = (values: readonly number[], dims: readonly number[], dataType: number): Value => ({
     kind: 'constant',
     name,
@@ -16,17 +15,19 @@ export function constant(c: NodeReader): Value {
     dataType,
     values: dataType === DataType.float ? Float32Array.from(values) : Float64Array.from(values),
   });
-  if (has('value_float')) return make([c.float('value_float', 0)], [], DataType.float);
-  if (has('value_int')) return make([c.int('value_int', 0)], [], DataType.int64);
+  if (c.has('value_float')) return make([c.float('value_float', 0)], [], DataType.float);
+  if (c.has('value_int')) return make([c.int('value_int', 0)], [], DataType.int64);
   const floats = c.floats('value_floats');
-  if (has('value_floats') && floats) return make(floats, [floats.length], DataType.float);
+  if (c.has('value_floats') && floats) return make(floats, [floats.length], DataType.float);
   const ints = c.ints('value_ints');
-  if (has('value_ints') && ints) return make(ints, [ints.length], DataType.int64);
+  if (c.has('value_ints') && ints) return make(ints, [ints.length], DataType.int64);
   return refuse('onnx-malformed', { reason: 'a Constant without a numeric value' }, c.place());
 }
 
 /** Between reals nothing changes; the accumulators of an integer product are reals of scale 1 here. */
 export function cast(c: NodeReader): Value {
+  // Of 8-bit floats only.
+  c.ignore('saturate', 'round_mode');
   const x = c.input(0);
   const to = c.int('to', 0);
   if (x.kind === 'real' && to === DataType.float) return x;

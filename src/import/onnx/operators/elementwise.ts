@@ -48,6 +48,11 @@ export function mul(c: NodeReader): Value {
 /** `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, folded into scale and bias of each channel. */
 export function batchNormalization(c: NodeReader): Value {
   c.requireInt('training_mode', 0);
+  c.requireInt('spatial', 1);
+  // Of the running statistics, which only training moves.
+  c.ignore('momentum');
+  if (c.node.output.slice(1).some((name) => name))
+    c.refuseAttribute('outputs', c.node.output.length, '1, as in inference');
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
   const target = linearTarget(c, x, 0);

@@ -17,7 +17,7 @@ import {
   qLinearMatMul,
 } from './qlinear.ts';
 import { dequantizeLinear, quantizeLinear } from './quantise.ts';
-import { flatten, identity, reshape, squeeze, unsqueeze } from './shape.ts';
+import { dropout, flatten, identity, reshape, squeeze, unsqueeze } from './shape.ts';
 
 /** Makes the node's first output of its inputs. @throws DiagnosticError */
 export type OperatorImport = (c: NodeReader) => Value;
@@ -35,7 +35,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     Conv: conv,
     ConvInteger: convInteger,
     DequantizeLinear: dequantizeLinear,
-    Dropout: identity,
+    Dropout: dropout,
     Flatten: flatten,
     Gemm: gemm,
     GlobalAveragePool: globalAveragePool,

@@ -25,7 +25,7 @@ export function multiplicand(c: NodeReader, index: number): Activation {
 /** `alpha * A * B + beta * C`. */
 export function gemm(c: NodeReader): Value {
   c.requireInt('transA', 0);
-  const outAxis = c.int('transB', 0) === 1 ? 0 : 1;
+  const outAxis = c.int('transB', 0) === 0 ? 1 : 0;
   const [input, weights] = bothOf(
     () => multiplicand(c, 0),
     () => matrixWeights(c, weightsAt(c, 1), 1, outAxis),

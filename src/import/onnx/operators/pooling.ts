@@ -1,6 +1,6 @@
 import type { Activation } from '../../builder.ts';
 import { lowerMaxPool, poolShape } from '../../lower/pooling.ts';
-import { spatialRank, windowOf } from '../geometry.ts';
+import { kernelShape, spatialRank, windowOf } from '../geometry.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type AverageTerm, type Real, realActivation, unclamped, type Value } from '../values.ts';
@@ -17,10 +17,11 @@ function image(c: NodeReader, input: Activation, kernelRank: number) {
 }
 
 export function maxPool(c: NodeReader): Value {
-  c.requireInt('storage_order', 0);
+  // It orders the indices alone, which are refused here.
+  c.ignore('storage_order');
   if (c.node.output[1]) c.refuseAttribute('outputs', 2, 'the maxima alone, not their indices');
   const x = c.input(0);
-  const kernel = c.ints('kernel_shape') ?? [];
+  const kernel = kernelShape(c);
   if (x.kind === 'quantised') return { kind: 'quantised', activation: pooled(c, x.activation, kernel) };
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
   if (x.term.kind === 'activation') return realActivation(pooled(c, onGrid(c, x, 0), kernel));
@@ -52,7 +53,7 @@ function maximumOf(c: NodeReader, of: Real, kernel: readonly number[]): Value {
 export function averagePool(c: NodeReader): Value {
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  return average(c, onGrid(c, x, 0), c.ints('kernel_shape') ?? []);
+  return average(c, onGrid(c, x, 0), kernelShape(c));
 }
 
 export function average(c: NodeReader, input: Activation, kernel: readonly number[]): Real {

@@ -1,6 +1,7 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import type { Activation } from '../../builder.ts';
 import { scaled } from '../affine.ts';
+import { kernelShape } from '../geometry.ts';
 import { materialise } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { readAs, readParameters, readQuantisation } from '../quantisation.ts';
@@ -58,7 +59,7 @@ export function qLinearMatMul(c: NodeReader): Value {
 /** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, bias, y_scale, y_zero`, with Gemm's attributes. */
 export function qGemm(c: NodeReader): Value {
   c.requireInt('transA', 0);
-  const outAxis = c.int('transB', 0) === 1 ? 0 : 1;
+  const outAxis = c.int('transB', 0) === 0 ? 1 : 0;
   const weights = matrixWeights(c, weightsIn(c, 3, outAxis), 3, outAxis);
   const product = denseProduct(c, activationAt(c, 0), weights);
   const alpha = new Float64Array(weights.scales.length).fill(c.float('alpha', 1));
@@ -77,7 +78,7 @@ export function qLinearAdd(c: NodeReader): Value {
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`, with AveragePool's attributes. */
 export function qLinearAveragePool(c: NodeReader): Value {
   c.requireInt('channels_last', 0);
-  return quantised(c, average(c, activationAt(c, 0), c.ints('kernel_shape') ?? []), 3);
+  return quantised(c, average(c, activationAt(c, 0), kernelShape(c)), 3);
 }
 
 export function qLinearGlobalAveragePool(c: NodeReader): Value {

@@ -10,16 +10,34 @@ import { type QuantisedConstant, realActivation, type Value } from '../values.ts
 /** `real = (q - zeroPoint) * scale`, per tensor or along an axis. */
 export function dequantizeLinear(c: NodeReader): Value {
   c.requireInt('block_size', 0);
+  const made = c.int('output_dtype', 0);
+  if (made !== 0 && made !== DataType.float) c.refuseAttribute('output_dtype', dataTypeName(made), 'float');
   const x = c.input(0);
   const parameters = readParameters(c, 1, 2);
+  requireSameType(c, x, parameters);
   switch (x.kind) {
     case 'quantised':
+      // One scale has no axis.
+      c.ignore('axis');
       return realActivation(readAs(c, x, parameters, 1));
     case 'constant':
       return dequantisedConstant(c, x, parameters);
     default:
       return refuse('onnx-malformed', { reason: `DequantizeLinear reads reals` }, c.place(0));
   }
+}
+
+/** The zero point has the type of what it is taken from; without one, it is a zero of that type. */
+function requireSameType(c: NodeReader, x: Value, { dataType }: Parameters): void {
+  const read =
+    x.kind === 'constant'
+      ? x.dataType
+      : x.kind === 'quantised'
+        ? DataType[x.activation.type.element]
+        : undefined;
+  if (read === undefined || dataType === undefined || read === dataType) return;
+  const what = `${c.tensor(0)} is ${dataTypeName(read)}, its zero point ${dataTypeName(dataType)}`;
+  refuse('bad-quantisation', { what }, c.place(2));
 }
 
 function dequantisedConstant(c: NodeReader, x: Constant, parameters: Parameters): QuantisedConstant {
@@ -46,9 +64,16 @@ function channelAxis(c: NodeReader, x: Constant, { scales }: Parameters): number
 /** `q = clamp(round(real / scale) + zeroPoint)`: where reals become a layer, or a float constant integers. */
 export function quantizeLinear(c: NodeReader): Value {
   c.requireInt('block_size', 0);
+  // Of 8-bit floats only.
+  c.ignore('saturate');
+  const precision = c.int('precision', 0);
+  if (precision !== 0 && precision !== DataType.float)
+    c.refuseAttribute('precision', dataTypeName(precision), 'float');
+  const dataType = outputType(c);
   const x = c.input(0);
-  if (x.kind === 'constant') return quantisedConstant(c, x);
-  const to = readQuantisation(c, 1, 2);
+  if (x.kind === 'constant') return quantisedConstant(c, x, dataType);
+  c.ignore('axis');
+  const to = readQuantisation(c, 1, 2, dataType);
   switch (x.kind) {
     case 'floatInput': {
       const { input } = c.builder;
@@ -77,11 +102,20 @@ export function quantizeLinear(c: NodeReader): Value {
   }
 }
 
+/** The type of the zero point, which `output_dtype` (from operator set 21 on) must not contradict; uint8 without both. */
+function outputType(c: NodeReader): number {
+  const named = c.int('output_dtype', 0);
+  if (c.optional(2) === undefined) return named === 0 ? DataType.uint8 : named;
+  const { dataType } = c.constant(2, 'the zero point');
+  if (named !== 0 && named !== dataType)
+    c.refuseAttribute('output_dtype', dataTypeName(named), `${dataTypeName(dataType)}, as the zero point`);
+  return dataType;
+}
+
 /** Weights that the file holds as floats beside the QuantizeLinear that rounds them. */
-function quantisedConstant(c: NodeReader, x: Constant): Constant {
+function quantisedConstant(c: NodeReader, x: Constant, dataType: number): Constant {
   const parameters = readParameters(c, 1, 2);
   const { scales, zeroPoints } = parameters;
-  const dataType = parameters.dataType ?? DataType.uint8;
   if (dataType !== DataType.int8 && dataType !== DataType.uint8)
     refuse('bad-quantisation', { what: `constants become ${dataTypeName(dataType)}` }, c.place(2));
   const { lo, hi } = elementRange(dataType === DataType.int8 ? 'int8' : 'uint8');

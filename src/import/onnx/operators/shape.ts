@@ -98,9 +98,19 @@ export function unsqueeze(c: NodeReader): Value {
 
 /** An attribute up to operator set 12, an input from 13 on. */
 function axesOf(c: NodeReader, rank?: number): readonly number[] | undefined {
-  const axes =
-    c.optional(1) === undefined ? c.ints('axes') : Array.from(c.constant(1, 'the list of axes').values);
+  const listed = () =>
+    c.optional(1) === undefined ? undefined : Array.from(c.constant(1, 'the list of axes').values);
+  const axes = c.opset < 13 ? c.ints('axes') : listed();
   return rank === undefined ? axes : axes?.map((a) => (a < 0 ? a + rank : a));
 }
 
 export const identity = (c: NodeReader): Value => c.input(0);
+
+/** Outside of training nothing is dropped. */
+export function dropout(c: NodeReader): Value {
+  c.ignore('ratio', 'seed');
+  c.optional(1);
+  const training = c.optional(2) === undefined ? undefined : c.constant(2, 'the mode');
+  if (training?.values.some((on) => on !== 0)) c.refuseAttribute('training_mode', 'true', 'false');
+  return c.input(0);
+}
