@@ -1,5 +1,5 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { electionIdOf, toUint128 } from './election.ts';
+import { electionIdOf, MAX_ELECTION_ID, toUint128 } from './election.ts';
 import { Emitter } from './emitter.ts';
 import { P4RuntimeError } from './errors.ts';
 import type { Init, Message } from './proto/messages.ts';
@@ -198,8 +198,11 @@ export class Session {
     const highest = update.electionId === undefined ? undefined : electionIdOf(update.electionId);
     if (code === status.NOT_FOUND && this.#options.takeover !== false) {
       const above = highest === undefined || highest < electionId ? electionId : highest;
-      this.bid(above + 1n);
-      return;
+      // Nobody can be above the largest: only its holder, or a reset of the device.
+      if (above < MAX_ELECTION_ID) {
+        this.bid(above + 1n);
+        return;
+      }
     }
     const hasPrimary = code === status.ALREADY_EXISTS;
     this.#enter({ kind: 'backup', electionId, hasPrimary, ...(highest !== undefined && { highest }) });

@@ -1,10 +1,14 @@
 import { status } from '@grpc/grpc-js';
-import { electionIdOf, toUint128 } from '../election.ts';
+import { electionIdOf, MAX_ELECTION_STEP, toUint128 } from '../election.ts';
 import type { Init, Message } from '../proto/messages.ts';
-import { exhausted, type Fault, invalid, precondition } from './fault.ts';
+import { denied, exhausted, Fault, invalid, precondition } from './fault.ts';
+import { mayTake, type Peer } from './peer.ts';
 
 /** One stream of a controller. */
 export interface Controller {
+  readonly peer: Peer;
+  /** Ends the stream. */
+  end(fault: Fault): void;
   send(message: Init<'StreamMessageResponse'>): void;
 }
 
@@ -23,6 +27,13 @@ interface RoleState {
   readonly seats: Set<Seat>;
 }
 
+/** A role's name is kept, logged and sent back. */
+const LONGEST_ROLE = 128;
+/** Roles that a device remembers, the default role aside. */
+const MOST_ROLES = 64;
+/** Streams of one client in one role: it has use for one, and for another while that one dies. */
+const SEATS_A_PEER = 4;
+
 export interface ArbitrationOptions {
   /** Streams that the device serves. */
   readonly maxStreams: number;
@@ -33,6 +44,9 @@ export interface ArbitrationOptions {
   /** Hears of each change: the id of the primary, undefined where there is none. */
   readonly onPrimary?: (role: string, electionId: bigint | undefined) => void;
 }
+
+/** Names of clients are known from certificates only; without them all clients are the same. */
+const samePeer = (a: Controller, b: Controller): boolean => a.peer.name !== '' && a.peer.name === b.peer.name;
 
 /** Roles are names since 1.4; before that they were numbers, and 0 and the empty name are the default role. */
 export const roleName = (role: { readonly name: string; readonly id: bigint } | undefined): string =>
@@ -55,7 +69,7 @@ export class Arbitration {
     const role = roleName(update.role);
     const electionId = update.electionId === undefined ? undefined : electionIdOf(update.electionId);
     const known = this.#seats.get(controller);
-    const fault = this.#fault(known, role, electionId, update);
+    const fault = this.#fault(controller, known, role, electionId, update);
     if (fault !== undefined) throw fault;
     const state = this.#role(role);
     const seat = known ?? { controller, role, electionId };
@@ -79,12 +93,29 @@ export class Arbitration {
     this.#tellAll(state);
   }
 
-  /** Whether an RPC with this role and id is the primary's. */
-  isPrimary(role: string, electionId: Message<'Uint128'> | undefined): boolean {
+  /** Whether an RPC with this role and id is the primary's: an id is no secret, so the client must be that one's too. */
+  isPrimary(role: string, electionId: Message<'Uint128'> | undefined, { name }: Peer): boolean {
     const primary = this.#roles.get(role)?.primary;
     return (
-      primary !== undefined && electionId !== undefined && primary.electionId === electionIdOf(electionId)
+      primary !== undefined &&
+      electionId !== undefined &&
+      primary.electionId === electionIdOf(electionId) &&
+      primary.controller.peer.name === name
     );
+  }
+
+  /** Whether a client is the primary of any role. */
+  hasPrimaryOf({ name }: Peer): boolean {
+    return [...this.#roles.values()].some(({ primary }) => primary?.controller.peer.name === name);
+  }
+
+  /** Ends all streams, and forgets which ids there were. */
+  reset(): void {
+    for (const controller of [...this.#seats.keys()]) {
+      this.leave(controller);
+      controller.end(new Fault(status.ABORTED, 'the operator has reset the elections: bid again'));
+    }
+    this.#roles.clear();
   }
 
   isPrimaryStream(controller: Controller): boolean {
@@ -104,6 +135,7 @@ export class Arbitration {
   }
 
   #fault(
+    controller: Controller,
     seat: Seat | undefined,
     role: string,
     electionId: bigint | undefined,
@@ -111,16 +143,33 @@ export class Arbitration {
   ): Fault | undefined {
     if (seat !== undefined && (seat.role !== role || update.deviceId !== this.#deviceId))
       return precondition('a stream keeps its device and role');
+    if (role.length > LONGEST_ROLE)
+      return invalid(`a role’s name of ${role.length} characters: it may have ${LONGEST_ROLE}`);
+    if (!mayTake(controller.peer, role)) return denied(`role ${role || '(default)'} is not one of yours`);
     if (!this.#options.acceptsRole(update.role))
       return invalid(`role ${role || '(default)'} or its config is not as agreed`);
     if (seat === undefined && this.#seats.size >= this.#options.maxStreams)
       return exhausted(`the device serves ${this.#options.maxStreams} streams`);
-    const taken = [...this.#role(role).seats].some(
-      (other) => other !== seat && other.electionId === electionId,
-    );
-    return taken && electionId !== undefined
-      ? invalid(`election id ${electionId} is another controller's`)
+    const state = this.#roles.get(role);
+    const others = [...(state?.seats ?? [])].filter((other) => other !== seat);
+    if (seat === undefined && others.filter((o) => samePeer(o.controller, controller)).length >= SEATS_A_PEER)
+      return exhausted(`a client has at most ${SEATS_A_PEER} streams in one role`);
+    if (state === undefined && !this.#makeRoom()) return exhausted(`the device serves ${MOST_ROLES} roles`);
+    if (electionId === undefined) return undefined;
+    if (others.some((other) => other.electionId === electionId))
+      return invalid(`election id ${electionId} is another controller's`);
+    const highest = state?.highest ?? 0n;
+    return electionId - highest > MAX_ELECTION_STEP
+      ? invalid(`election id ${electionId} is more than 2^120 above ${highest}, the highest so far`)
       : undefined;
+  }
+
+  /** A role that nobody has had for the longest gives way. @returns whether there is room for one more */
+  #makeRoom(): boolean {
+    if (this.#roles.size < MOST_ROLES) return true;
+    for (const [name, { seats }] of this.#roles)
+      if (name !== '' && seats.size === 0) return this.#roles.delete(name);
+    return false;
   }
 
   #role(role: string): RoleState {

@@ -4,7 +4,9 @@ import { checkBytes } from './check-match.ts';
 import type { P4Device, RoleFilter } from './device.ts';
 import { DigestLists } from './digest-lists.ts';
 import { denied, errorOf, Fault, invalid, notFound } from './fault.ts';
+import { mayTake, type Peer } from './peer.ts';
 import { PipelineState } from './pipeline-state.ts';
+import { Portions } from './portions.ts';
 import { readEntity } from './read.ts';
 import { Turns } from './turns.ts';
 import { applyBatch, checkAtomicity } from './write.ts';
@@ -26,7 +28,11 @@ export type DeviceEvent =
   | { readonly kind: 'pipeline'; readonly action: string; readonly cookie: bigint | undefined }
   | { readonly kind: 'write'; readonly updates: number; readonly failed: number };
 
-const ENTITIES_A_MESSAGE = 1_000;
+/** What a Read found. */
+export interface ReadOutcome {
+  readonly found: readonly (readonly Init<'Entity'>[])[];
+  readonly errors: readonly Init<'Error'>[] | undefined;
+}
 
 interface Identified {
   readonly role: string;
@@ -71,8 +77,8 @@ export class DeviceServer {
   }
 
   /** @returns errors an update, or undefined where all went well. @throws Fault for the call as a whole */
-  write(request: Message<'WriteRequest'>): Promise<readonly Init<'Error'>[] | undefined> {
-    const allowed = this.#requirePrimary(request);
+  write(request: Message<'WriteRequest'>, peer: Peer): Promise<readonly Init<'Error'>[] | undefined> {
+    const allowed = this.#requirePrimary(request, peer);
     const { rollback } = checkAtomicity(request.atomicity);
     return this.#turns.run(async () => {
       const loaded = this.#pipeline.required();
@@ -85,29 +91,35 @@ export class DeviceServer {
     });
   }
 
-  /** Sends what was found, then says what was wrong with each request, if anything. */
-  read(request: Message<'ReadRequest'>, send: (entities: readonly Init<'Entity'>[]) => void) {
-    const allowed = this.#filter(roleOf(request));
+  /**
+   * What was found, in portions that fit a message, and what was wrong with each request, if anything.
+   * @throws Fault for the call as a whole
+   */
+  read(request: Message<'ReadRequest'>, peer: Peer): Promise<ReadOutcome> {
+    const role = roleOf(request);
+    const allowed = this.#filter(role);
+    if (!mayTake(peer, role)) throw denied('the role is not one of yours');
     return this.#turns.run(async () => {
       const { index, store } = this.#pipeline.required();
       const errors: Init<'Error'>[] = [];
+      const portions = new Portions();
       for (const entity of request.entities)
         try {
           const found = await readEntity({ index, store, device: this.#device }, entity);
-          const visible = allowed === undefined ? found : found.filter(allowed);
-          for (let at = 0; at < visible.length; at += ENTITIES_A_MESSAGE)
-            send(visible.slice(at, at + ENTITIES_A_MESSAGE));
+          portions.add(allowed === undefined ? found : found.filter(allowed));
           errors.push({});
         } catch (error) {
+          if (portions.full) throw error;
           errors.push(errorOf(error));
         }
-      return errors.some((e) => e.canonicalCode !== undefined) ? errors : undefined;
+      const failed = errors.some((e) => e.canonicalCode !== undefined);
+      return { found: portions.all, errors: failed ? errors : undefined };
     });
   }
 
   /** @throws Fault */
-  setPipeline(request: Message<'SetForwardingPipelineConfigRequest'>): Promise<void> {
-    this.#requirePrimary(request);
+  setPipeline(request: Message<'SetForwardingPipelineConfigRequest'>, peer: Peer): Promise<void> {
+    this.#requirePrimary(request, peer);
     return this.#turns.run(async () => {
       const { action } = request;
       await this.#pipeline.set(request);
@@ -154,10 +166,10 @@ export class DeviceServer {
   }
 
   /** @throws Fault NOT_FOUND for the role, PERMISSION_DENIED */
-  #requirePrimary(request: Identified): RoleFilter | undefined {
+  #requirePrimary(request: Identified, peer: Peer): RoleFilter | undefined {
     const role = roleOf(request);
     const filter = this.#filter(role);
-    if (!this.arbitration.isPrimary(role, request.electionId))
+    if (!this.arbitration.isPrimary(role, request.electionId, peer))
       throw denied('the election id is not the primary’s');
     return filter;
   }

@@ -18,5 +18,10 @@ export async function startServer(
   const device = new MemoryDevice();
   server.addDevice(options.device ?? device, { deviceId: 1n, ...options.serve });
   const address = await server.listen({ address: '127.0.0.1:0', ...options.listen });
-  return { address, device, close: () => server.close() };
+  return {
+    address,
+    device,
+    resetElections: () => server.resetElections(),
+    close: () => server.close(),
+  };
 }
