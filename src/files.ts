@@ -1,14 +1,13 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { isAlive } from './alive.ts';
+import { readFileSync } from 'node:fs';
 import { refuse } from './diagnostics/index.ts';
+import { messageOf, replaceFile } from './durable/index.ts';
 
 /** @throws DiagnosticError `file-unreadable` */
 export function readBytes(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    return refuse('file-unreadable', { reason: (error as Error).message }, { file });
+    return refuse('file-unreadable', { reason: messageOf(error) }, { file });
   }
 }
 
@@ -16,25 +15,14 @@ export function readBytes(file: string): Buffer {
 export const readText = (file: string): string => readBytes(file).toString('utf8');
 
 /**
- * Writes a file whole or not at all: under another name first. What killed runs have left of such is removed.
+ * Writes a file whole or not at all, to disk.
+ * @param mode default that of any new file
  * @throws DiagnosticError `file-unwritable`
  */
-export function writeWhole(file: string, content: string | Uint8Array): void {
-  const temporary = `${file}.intransit-${process.pid}.tmp`;
+export function writeWhole(file: string, content: string | Uint8Array, mode?: number): void {
   try {
-    sweep(file);
-    writeFileSync(temporary, content);
-    renameSync(temporary, file);
+    replaceFile(file, content, mode === undefined ? {} : { mode });
   } catch (error) {
-    rmSync(temporary, { force: true });
-    refuse('file-unwritable', { reason: (error as Error).message }, { file });
-  }
-}
-
-function sweep(file: string): void {
-  const start = `${basename(file)}.intransit-`;
-  for (const name of readdirSync(dirname(file))) {
-    const pid = name.startsWith(start) ? /^(\d+)\.tmp$/.exec(name.slice(start.length))?.[1] : undefined;
-    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(dirname(file), name), { force: true });
+    refuse('file-unwritable', { reason: messageOf(error) }, { file });
   }
 }

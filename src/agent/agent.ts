@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { BpfError, lockFile } from '../bpf/index.ts';
+import { BpfError } from '../bpf/index.ts';
 import { refuse } from '../diagnostics/index.ts';
+import { ensureFolder, type Lock, lockFile } from '../durable/index.ts';
 import { P4RuntimeServer, type P4RuntimeServerOptions } from '../p4runtime/index.ts';
 import type { DeviceEvent } from '../p4runtime/server/device-server.ts';
 import type { PortState } from './interfaces.ts';
@@ -40,7 +41,7 @@ export const defaultStateFolder = (name: string): string => join(STATES, name);
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { name, log = () => {} } = options;
   const stateFolder = options.stateFolder ?? defaultStateFolder(name);
-  const unlock = lockName(name);
+  const lock = lockName(name);
   let device: XdpP4Device | undefined;
   const server = new P4RuntimeServer();
   try {
@@ -56,7 +57,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       closed = true;
       await server.close();
       await how();
-      unlock();
+      lock.release();
     };
     return {
       address,
@@ -68,7 +69,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   } catch (error) {
     await server.close();
     await device?.close();
-    unlock();
+    lock.release();
     throw error;
   }
 }
@@ -78,11 +79,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
  * @returns whether there was anything @throws DiagnosticError `agent` where it still runs
  */
 export function removeAgent(name: string, stateFolder = defaultStateFolder(name)): boolean {
-  const unlock = lockName(name);
+  const lock = lockName(name);
   try {
     return discard(name, stateFolder);
   } finally {
-    unlock();
+    lock.release();
   }
 }
 
@@ -93,15 +94,12 @@ function discard(name: string, stateFolder: string): boolean {
   return had || kept;
 }
 
-function lockName(name: string): () => void {
+function lockName(name: string): Lock {
   if (process.getuid?.() !== 0) refuse('needs-root', { what: 'running an agent' });
-  mkdirSync(LOCKS, { recursive: true });
+  ensureFolder(LOCKS, 0o755);
   const path = join(LOCKS, `${name}.lock`);
-  const unlock = lockFile(path);
-  if (unlock !== undefined) {
-    writeFileSync(path, `${process.pid}\n`);
-    return unlock;
-  }
+  const lock = lockFile(path);
+  if (lock !== undefined) return lock;
   const pid = readFileSync(path, 'utf8').trim();
   return refuse('agent', {
     reason: `an agent named ${name} runs already (process ${pid})`,

@@ -12,7 +12,6 @@ export {
   KernelCallError,
   VerifierError,
 } from './errors.ts';
-export { lockFile } from './file-lock.ts';
 export type { GlobalValue } from './globals.ts';
 export { programsEnded, waitForPrograms } from './grace.ts';
 export { BpfMap, type MapBytes, type MapInfo, openPinnedMap, PinnedMap } from './map.ts';

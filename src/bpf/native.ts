@@ -144,7 +144,6 @@ export function bindLibbpf(path: string) {
     mount: fn<[string, string, string, number, null], number>(
       'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
     ),
-    flock: fn<[number, number], number>('int flock(int fd, int operation)'),
     // Variadic in C; integers and pointers are passed alike on the machines that this binding knows.
     syscall: fn<[number, number, number, number], number>(
       'long syscall(long number, long a, long b, long c)',

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { isAlive } from '../alive.ts';
 import { DiagnosticError, refuse } from '../diagnostics/index.ts';
-import { writeWhole } from '../files.ts';
+import { ensureFolder, type Lock, lockFile, messageOf } from '../durable/index.ts';
+import { readBytes, readText, writeWhole } from '../files.ts';
 import { importJson } from '../import/index.ts';
 import { exportJson } from '../import/json/export.ts';
 import { expectation, parseJson } from '../import/json/parse.ts';
@@ -16,6 +16,10 @@ const STATE_FILE = 'state.json';
 const LOCK_FILE = 'lock';
 const MODELS = 'models';
 const PROGRAMS = 'programs';
+/** Begins the file of a compiled program; its digest follows, then its bytes. */
+const PROGRAM_FORMAT = 'intransit-program/1';
+/** Nobody else reads what is kept, or holds the lock. */
+const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const stateSchema = z.strictObject({
@@ -28,9 +32,11 @@ const stateSchema = z.strictObject({
   previous: z.int().optional(),
   /** The model for which the program of each device was compiled. */
   bases: z.record(z.string(), digest),
+  /** SHA-256 of all the rest. */
+  checksum: digest.optional(),
 });
 
-export type DeploymentState = z.infer<typeof stateSchema>;
+export type DeploymentState = Omit<z.infer<typeof stateSchema>, 'checksum'>;
 
 /** The name takes no part in what a model computes, nor in its digest: two files of one training are one model. */
 const canonicalText = (model: Model): string => JSON.stringify(exportJson({ ...model, name: 'model' }));
@@ -40,7 +46,7 @@ const digests = new WeakMap<Model, string>();
 export function modelDigest(model: Model): string {
   const known = digests.get(model);
   if (known !== undefined) return known;
-  const digest = createHash('sha256').update(canonicalText(model)).digest('hex');
+  const digest = sha256(canonicalText(model));
   digests.set(model, digest);
   return digest;
 }
@@ -53,7 +59,7 @@ export class StateFolder {
   readonly path: string;
   readonly #modelFile: string;
   #state: DeploymentState | undefined;
-  #locked = false;
+  #lock: Lock | undefined;
   /** By digest: a model is one object, so that what was planned for it is found again. */
   readonly #models = new Map<string, Model>();
 
@@ -61,14 +67,21 @@ export class StateFolder {
   constructor(path: string, modelFile: string) {
     this.path = path;
     this.#modelFile = modelFile;
-    const file = join(path, STATE_FILE);
+    this.#read();
+  }
+
+  /** @throws DiagnosticError on a file that is no state, or not as it was written */
+  #read(): void {
+    const file = join(this.path, STATE_FILE);
     if (!existsSync(file)) return;
-    const result = stateSchema.safeParse(parseJson(readFileSync(file, 'utf8'), file));
+    const result = stateSchema.safeParse(parseJson(readText(file), file));
     if (!result.success)
       throw new DiagnosticError(
         result.error.issues.map((i) => deploymentFault(file, i.path, expectation(i))),
       );
-    this.#state = result.data;
+    const { checksum, ...state } = result.data;
+    if (checksum !== undefined && checksum !== checksumOf(state)) refuse('state-damaged', {}, { file });
+    this.#state = state;
   }
 
   /** Undefined where nothing was deployed from here yet, or the folder is lost. */
@@ -82,7 +95,8 @@ export class StateFolder {
     const empty = { format: 'intransit-deployment-state', version: 1, versions: {}, bases } as const;
     const old = this.#state?.modelId === change.modelId ? this.#state : empty;
     this.#state = { ...old, ...change };
-    this.#write(STATE_FILE, `${JSON.stringify(this.#state, undefined, 2)}\n`);
+    const kept = { ...this.#state, checksum: checksumOf(this.#state) };
+    this.#write(STATE_FILE, `${JSON.stringify(kept, undefined, 2)}\n`);
   }
 
   /** @returns the model's digest, by which it is found again */
@@ -90,7 +104,8 @@ export class StateFolder {
     const name = modelDigest(model);
     const file = join(MODELS, `${name}.json`);
     this.#models.set(name, this.#models.get(name) ?? model);
-    if (!existsSync(join(this.path, file))) this.#write(file, canonicalText(model));
+    const [kept, text] = [join(this.path, file), canonicalText(model)];
+    if (!existsSync(kept) || readText(kept) !== text) this.#write(file, text);
     return name;
   }
 
@@ -100,10 +115,15 @@ export class StateFolder {
     if (name === undefined || !existsSync(file)) return undefined;
     const known = this.#models.get(name);
     if (known !== undefined) return known;
-    const { model } = await importJson(readFileSync(file, 'utf8'), this.#modelFile);
-    if (modelDigest(model) !== name) return undefined;
-    this.#models.set(name, model);
-    return model;
+    try {
+      const { model } = await importJson(readText(file), this.#modelFile);
+      if (modelDigest(model) !== name) return undefined;
+      this.#models.set(name, model);
+      return model;
+    } catch (error) {
+      if (error instanceof DiagnosticError) return undefined;
+      throw error;
+    }
   }
 
   /** Compiled programs by their cookies. What is not kept is compiled now, several at once. */
@@ -122,11 +142,12 @@ export class StateFolder {
   }
 
   async #program(cookie: bigint, build: () => Promise<Uint8Array>): Promise<Uint8Array> {
-    const file = join(PROGRAMS, cookie.toString(16).padStart(16, '0'));
-    const kept = join(this.path, file);
-    if (existsSync(kept)) return readFileSync(kept);
+    const name = cookie.toString(16).padStart(16, '0');
+    const file = join(this.path, PROGRAMS, name);
+    const kept = existsSync(file) ? unsealed(name, readBytes(file)) : undefined;
+    if (kept !== undefined) return kept;
     const bytes = await build();
-    this.#write(file, bytes);
+    this.#write(join(PROGRAMS, name), sealed(name, bytes));
     return bytes;
   }
 
@@ -142,41 +163,71 @@ export class StateFolder {
     for (const name of this.#models.keys()) if (!used.has(name)) this.#models.delete(name);
   }
 
-  /** One deployment at a time; the lock of a process that is gone does not count. @throws DiagnosticError */
+  /** One deployment at a time; the lock ends with its process. What others have written until now is read. @throws DiagnosticError */
   lock(): void {
-    mkdirSync(this.path, { recursive: true });
     const file = join(this.path, LOCK_FILE);
-    const take = (): boolean => {
-      try {
-        writeFileSync(file, `${process.pid}`, { flag: 'wx' });
-        return true;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-        return refuse('file-unwritable', { reason: (error as Error).message }, { file });
-      }
-    };
-    if (!take()) {
-      const owner = Number(readFileSync(file, 'utf8'));
-      if (Number.isInteger(owner) && owner > 0 && isAlive(owner))
-        refuse('deploy-locked', { pid: owner }, { file: this.path });
-      rmSync(file, { force: true });
-      if (!take()) refuse('deploy-locked', { pid: owner }, { file: this.path });
+    try {
+      ensureFolder(this.path, FOLDER_MODE);
+      this.#lock = lockFile(file);
+    } catch (error) {
+      refuse('file-unwritable', { reason: messageOf(error) }, { file });
     }
-    this.#locked = true;
+    if (this.#lock === undefined) refuse('deploy-locked', { pid: ownerOf(file) }, { file: this.path });
+    this.#read();
   }
 
   unlock(): void {
-    if (this.#locked) rmSync(join(this.path, LOCK_FILE), { force: true });
-    this.#locked = false;
+    this.#lock?.release();
+    this.#lock = undefined;
   }
 
   #write(name: string, content: string | Uint8Array): void {
     const file = join(this.path, name);
     try {
-      mkdirSync(dirname(file), { recursive: true });
+      ensureFolder(dirname(file), FOLDER_MODE);
+      // Of an earlier version. The folder itself may hold other things: it is closed only where the state is its top.
+      if (name === STATE_FILE && existsSync(file)) chmodSync(this.path, FOLDER_MODE);
     } catch (error) {
-      refuse('file-unwritable', { reason: (error as Error).message }, { file });
+      refuse('file-unwritable', { reason: messageOf(error) }, { file });
     }
-    writeWhole(file, content);
+    writeWhole(file, content, FILE_MODE);
+  }
+}
+
+const sha256 = (...parts: readonly (string | Uint8Array)[]): string => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
+};
+
+/** Whatever the order of the fields. */
+function checksumOf(state: DeploymentState): string {
+  const ordered = (value: unknown): unknown =>
+    typeof value === 'object' && value !== null
+      ? Object.entries(value)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, item]) => [key, ordered(item)])
+      : value;
+  return sha256(JSON.stringify(ordered(state)));
+}
+
+/** A compiled program with the digest by which it is known again, and for which source it was made. */
+const sealed = (name: string, bytes: Uint8Array): Uint8Array =>
+  Buffer.concat([Buffer.from(`${PROGRAM_FORMAT}\n${sha256(name, bytes)}\n`), bytes]);
+
+/** Undefined for one that was cut off or altered, or is that of another source. */
+function unsealed(name: string, file: Buffer): Uint8Array | undefined {
+  const at = PROGRAM_FORMAT.length + 1 + 64 + 1;
+  const bytes = file.subarray(at);
+  return file.subarray(0, at).toString('latin1') === `${PROGRAM_FORMAT}\n${sha256(name, bytes)}\n`
+    ? bytes
+    : undefined;
+}
+
+function ownerOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim() || 'unknown';
+  } catch {
+    return 'unknown';
   }
 }

@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { isAlive } from '../alive.ts';
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
+import { ensureFolder, lockFile } from '../durable/index.ts';
 
 /** One end of the cable. */
 export interface Host {
@@ -17,6 +20,10 @@ export interface Cable extends Disposable {
 }
 
 const PREFIX = 'intransit-';
+const ROLES = ['edge', 'device'] as const;
+
+/** A file for each cable, locked as long as its process runs. Like the namespaces it does not outlive the machine. */
+const RECORDS = '/run/intransit/netns';
 
 /** Cables of this process that are still there. */
 const open = new Set<Cable>();
@@ -30,9 +37,13 @@ process.on('exit', () => {
  * @throws DiagnosticError without root or without iproute2
  */
 export function layCable(): Cable {
+  ip('netns', 'list');
   sweep();
-  const host = (role: string, n: number): Host => ({
-    namespace: `${PREFIX}${process.pid}-${role}`,
+  const label = `${process.pid}-${randomBytes(3).toString('hex')}`;
+  ensureFolder(RECORDS, 0o755);
+  const record = lockFile(join(RECORDS, label));
+  const host = (role: (typeof ROLES)[number], n: number): Host => ({
+    namespace: namespaceOf(label, role),
     device: 'veth0',
     ip: `10.77.0.${n}`,
     mac: `02:00:00:00:77:0${n}`,
@@ -45,6 +56,7 @@ export function layCable(): Cable {
     [Symbol.dispose]() {
       open.delete(cable);
       for (const h of [edge, device]) remove(h.namespace);
+      record?.release();
     },
   };
   open.add(cable);
@@ -96,11 +108,18 @@ function remove(namespace: string): void {
   }
 }
 
-/** Removes the namespaces of processes that were killed. */
+const namespaceOf = (label: string, role: (typeof ROLES)[number]): string => `${PREFIX}${label}-${role}`;
+
+/** Removes the namespaces of processes that were killed: of those on record that nobody holds. */
 function sweep(): void {
-  for (const line of ip('netns', 'list').split('\n')) {
-    const match = /^intransit-(\d+)-\w+/.exec(line);
-    if (match === null) continue;
-    if (!isAlive(Number(match[1]))) remove(match[0]);
+  try {
+    for (const label of readdirSync(RECORDS)) {
+      const record = lockFile(join(RECORDS, label));
+      if (record === undefined) continue;
+      for (const role of ROLES) remove(namespaceOf(label, role));
+      record.release();
+    }
+  } catch {
+    // There are no records, or they stay for the next run.
   }
 }

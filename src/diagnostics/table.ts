@@ -321,7 +321,12 @@ export const diagnosticTable = {
   'large-model': entry<{ what: string }>('error', (a) => `does not do as the large model: ${a.what}`),
 
   // Deployments
-  'deploy-locked': entry<{ pid: number }>(
+  'state-damaged': entry(
+    'error',
+    () => 'is not as it was written',
+    () => 'remove it: what devices hold is read from them, only --rollback forgets what was before',
+  ),
+  'deploy-locked': entry<{ pid: string }>(
     'error',
     (a) => `process ${a.pid} is at work on this deployment`,
     () => 'wait until it has ended',

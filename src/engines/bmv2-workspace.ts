@@ -1,19 +1,16 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '../temporary.ts';
+
+const KIND = 'bmv2';
+const SWITCH = 'switch.pid';
+/** A socket's path may have 107 characters. */
+const MAX_PATH = 80;
 
 /**
- * A private temporary directory of one run: the program, the switch's sockets, and the ids of both processes, so that
- * the next run can clear up behind one that was killed.
+ * A private temporary directory of one run: the program, the switch's sockets, and the id of the switch, so that the next
+ * run can clear up after one that was killed.
  */
-const PREFIX = 'intransit-bmv2-';
-
-/** A socket's path may have 107 characters; where the user's folder for temporary files is deep, `/tmp` serves. */
-const BASE = tmpdir().length <= 60 ? tmpdir() : '/tmp';
-
-const OWNER = 'owner.pid';
-const SWITCH = 'switch.pid';
-
 export interface Workspace {
   readonly directory: string;
   /** The process that works here: it ends when this one does. */
@@ -23,41 +20,33 @@ export interface Workspace {
 }
 
 export function createWorkspace(): Workspace {
-  clearLeftovers();
-  const directory = mkdtempSync(join(BASE, PREFIX));
-  writeFileSync(join(directory, OWNER), `${process.pid}`);
+  const folder = temporaryFolder({ kind: KIND, maxPath: MAX_PATH, clear: killLeftover });
   let child: number | undefined;
-  const remove = () => rmSync(directory, { recursive: true, force: true });
   const onExit = (): void => {
     if (child !== undefined) kill(child);
-    remove();
   };
   process.once('exit', onExit);
   return {
-    directory,
+    directory: folder.path,
     adopt(pid) {
       child = pid;
-      writeFileSync(join(directory, SWITCH), `${pid}`);
+      writeFileSync(join(folder.path, SWITCH), `${pid}`);
     },
     remove() {
       process.off('exit', onExit);
-      remove();
+      folder[Symbol.dispose]();
     },
   };
 }
 
 /** Kills switches and removes directories whose owner is gone. */
 export function clearLeftovers(): void {
-  for (const name of readdirSync(BASE)) {
-    if (!name.startsWith(PREFIX)) continue;
-    const directory = join(BASE, name);
-    const owner = readPid(join(directory, OWNER));
-    // A directory without an owner is one that another run is just making.
-    if (owner === undefined || commandLine(owner) !== '') continue;
-    const pid = readPid(join(directory, SWITCH));
-    if (pid !== undefined && commandLine(pid).includes(directory)) kill(pid);
-    rmSync(directory, { recursive: true, force: true });
-  }
+  temporaryFolder({ kind: KIND, maxPath: MAX_PATH, clear: killLeftover })[Symbol.dispose]();
+}
+
+function killLeftover(directory: string): void {
+  const pid = readPid(join(directory, SWITCH));
+  if (pid !== undefined && commandLine(pid).includes(directory)) kill(pid);
 }
 
 function readPid(file: string): number | undefined {

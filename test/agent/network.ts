@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { removeAgent } from '../../src/agent/index.ts';
-import { isAlive } from '../../src/alive.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
+import { isAlive } from '../support/alive.ts';
 import { RawSocket } from './raw-socket.ts';
 
 const PREFIX = 'intransit-';

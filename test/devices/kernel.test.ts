@@ -5,7 +5,6 @@ import {
   type BpfObject,
   ensureBpffs,
   interfaceDriver,
-  lockFile,
   openObject,
   openPinnedProgram,
   programsEnded,
@@ -94,15 +93,7 @@ describeWith(loading, 'what the agent wants of the kernel', () => {
     expect(() => new RingBuffer(object.map('zones'), () => {})).toThrow(/ring buffer "zones"/);
   });
 
-  it('a lock is one process’s, an interface’s driver is known or not', () => {
-    const file = join(folder, 'lock');
-    const unlock = lockFile(file);
-    expect(unlock).toBeDefined();
-    expect(lockFile(file)).toBeUndefined();
-    unlock?.();
-    const again = lockFile(file);
-    expect(again).toBeDefined();
-    again?.();
+  it('an interface’s driver is known or not', () => {
     expect(interfaceDriver('no-such-one')).toBeUndefined();
   });
 });

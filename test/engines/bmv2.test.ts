@@ -7,6 +7,7 @@ import { insertion } from '../../src/backends/common/entries.ts';
 import { permit, verdictCounter, zones } from '../../src/backends/common/table-model.ts';
 import type { P4Plan } from '../../src/backends/p4/plan.ts';
 import { p4Replacement } from '../../src/backends/p4/replacement.ts';
+import { ownerMark, privateBase } from '../../src/durable/index.ts';
 import { createBmv2Engine, planP4OrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
 import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
@@ -47,11 +48,7 @@ async function mismatches(model: Model, rows: Uint8Array, options = {}): Promise
 
 /** Folders of switches that this process has started; others may be at work beside it. */
 const ownFolders = (): string[] =>
-  readdirSync(tmpdir()).filter((name) => {
-    if (!name.startsWith('intransit-bmv2-')) return false;
-    const owner = join(tmpdir(), name, 'owner.pid');
-    return existsSync(owner) && readFileSync(owner, 'utf8') === `${process.pid}`;
-  });
+  readdirSync(privateBase()!).filter((name) => name.startsWith(`bmv2-${ownerMark()}-`));
 
 describeWith([P4C, SWITCH], 'models on BMv2', () => {
   test.each([
