@@ -1,14 +1,28 @@
 import { Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import { defineService } from '../p4runtime/index.ts';
 
-const packet = { id: 'uint64 1', deviceId: 'uint64 2', port: 'uint32 3', packet: 'bytes 4' } as const;
+const packet = {
+  fields: {
+    id: { type: 'uint64', id: 1 },
+    deviceId: { type: 'uint64', id: 2 },
+    port: { type: 'uint32', id: 3 },
+    packet: { type: 'bytes', id: 4 },
+  },
+};
+const stream = {
+  requestType: 'PacketStreamRequest',
+  requestStream: true,
+  responseType: 'PacketStreamResponse',
+  responseStream: true,
+};
+const messages = { PacketStreamRequest: packet, PacketStreamResponse: packet };
+const own = { ...messages, DataplaneInterface: { methods: { PacketStream: stream } } };
 
 /** BMv2's service that carries packets in and out of ports without interfaces (`p4.bm`, behavioral-model/services). */
 const service = defineService(
+  { nested: { p4: { nested: { bm: { nested: own } } } } },
   'p4.bm',
-  { PacketStreamRequest: packet, PacketStreamResponse: packet },
   'DataplaneInterface',
-  { PacketStream: ['stream PacketStreamRequest', 'stream PacketStreamResponse'] },
 );
 
 export interface PortPacket {

@@ -41,11 +41,12 @@ export { P4Client, type P4ClientOptions } from './p4-client.ts';
 export { P4InfoIndex, type TableInfo } from './p4info-index.ts';
 export { cookieOf, Pipeline, type PipelineConfig } from './pipeline.ts';
 export { P4Program } from './program.ts';
-export type { MessageFields, Methods } from './proto/dsl.ts';
+export type { Descriptor } from './proto/descriptor.ts';
 export type { Config, ConfigInit, Init, Message } from './proto/messages.ts';
 export { configCodec, v1Codec } from './proto/registry.ts';
 export { defineService } from './proto/service.ts';
 export type { TlsOptions } from './rpc.ts';
+export { sdnPort } from './sdn-port.ts';
 export type {
   Change,
   DevicePipeline,

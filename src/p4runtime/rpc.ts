@@ -10,10 +10,10 @@ import {
 } from '@grpc/grpc-js';
 import type { P4RuntimeError } from './errors.ts';
 import type { Init, Message } from './proto/messages.ts';
-import { P4RUNTIME_SERVICE, p4runtimeMethods } from './proto/packages.ts';
-import { messagePlan } from './proto/registry.ts';
-import { serviceOf } from './proto/service.ts';
+import { p4runtimeService } from './proto/service.ts';
 import { callFailure, writeFailure } from './rpc-errors.ts';
+
+export { p4runtimeService } from './proto/service.ts';
 
 /** PEM texts. With `cert` and `key` the client shows itself too (mTLS). */
 export interface TlsOptions {
@@ -35,10 +35,6 @@ export interface RpcOptions {
 
 /** BMv2 answers a wildcard read in one message, and a pipeline may hold megabytes of weights. */
 const MAX_MESSAGE_BYTES = 256 * 2 ** 20;
-
-export const p4runtimeService = serviceOf(P4RUNTIME_SERVICE, p4runtimeMethods, (name) =>
-  messagePlan(`p4.v1.${name}`),
-);
 
 export type Stream = ClientDuplexStream<Init<'StreamMessageRequest'>, Message<'StreamMessageResponse'>>;
 

@@ -1,6 +1,6 @@
-import type { MessageFields } from './dsl.ts';
+import type { Descriptor, EnumDescriptor, FieldDescriptor, MessageDescriptor } from './descriptor.ts';
 
-/** What the codec must know of a field. */
+/** What is to be known of a field. */
 export interface FieldPlan {
   readonly name: string;
   readonly id: number;
@@ -31,9 +31,6 @@ export interface MessagePlan {
   readonly byName: ReadonlyMap<string, FieldPlan>;
 }
 
-type PackageMessages = Readonly<Record<string, Readonly<Record<string, MessageFields>>>>;
-type PackageEnumValues = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, number>>>>>>;
-
 const SCALARS: ReadonlySet<string> = new Set([
   'uint32',
   'int32',
@@ -52,58 +49,66 @@ interface MutablePlan {
   byName: Map<string, FieldPlan>;
 }
 
-/** Compiles all messages; they may refer to each other in circles. @throws Error on a type that does not exist. */
-export function planMessages(
-  messages: PackageMessages,
-  enums: PackageEnumValues,
-): ReadonlyMap<string, MessagePlan> {
-  const plans = new Map<string, MutablePlan>();
-  const enumTypes = new Map<string, FieldType>();
-  for (const [pkg, values] of Object.entries(enums))
-    for (const [name, byName] of Object.entries(values)) {
-      const byNumber = new Map(Object.entries(byName).map(([text, number]) => [number, text]));
-      enumTypes.set(`${pkg}.${name}`, { kind: 'enum', byName, byNumber });
-    }
-  for (const [pkg, named] of Object.entries(messages))
-    for (const name of Object.keys(named))
-      plans.set(`${pkg}.${name}`, {
-        fullName: `${pkg}.${name}`,
-        fields: [],
-        byId: new Map(),
-        byName: new Map(),
-      });
+interface Found {
+  readonly messages: Map<string, MessageDescriptor>;
+  readonly enums: Map<string, EnumDescriptor>;
+}
 
-  const typeOf = (pkg: string, type: string): FieldType => {
+/** All messages and enums of a descriptor, by full name. */
+function search(nested: Descriptor['nested'], prefix: string, found: Found): Found {
+  for (const [name, item] of Object.entries(nested ?? {})) {
+    if ('fields' in item) found.messages.set(`${prefix}${name}`, item);
+    else if ('values' in item) found.enums.set(`${prefix}${name}`, item);
+    if ('nested' in item) search(item.nested, `${prefix}${name}.`, found);
+  }
+  return found;
+}
+
+/** Names and numbers of an enum by its full name. @throws Error where there is none */
+export function enumValues(descriptor: Descriptor, fullName: string): EnumDescriptor['values'] {
+  const found = search(descriptor.nested, '', { messages: new Map(), enums: new Map() }).enums.get(fullName);
+  if (found === undefined) throw new Error(`there is no enum ${fullName}`);
+  return found.values;
+}
+
+function oneofOf(message: MessageDescriptor, name: string): string | undefined {
+  return Object.entries(message.oneofs ?? {}).find(([, { oneof }]) => oneof.includes(name))?.[0];
+}
+
+/** Compiles all messages; they may refer to each other in circles. @throws Error on a type that does not exist. */
+export function planMessages(descriptor: Descriptor): ReadonlyMap<string, MessagePlan> {
+  const { messages, enums } = search(descriptor.nested, '', { messages: new Map(), enums: new Map() });
+  const plans = new Map<string, MutablePlan>();
+  for (const fullName of messages.keys())
+    plans.set(fullName, { fullName, fields: [], byId: new Map(), byName: new Map() });
+  const enumTypes = new Map<string, FieldType>();
+  for (const [fullName, { values }] of enums) {
+    const byNumber = new Map(Object.entries(values).map(([text, number]) => [number, text]));
+    enumTypes.set(fullName, { kind: 'enum', byName: values, byNumber });
+  }
+  const typeOf = (type: string): FieldType => {
     if (isScalar(type)) return { kind: 'scalar', scalar: type };
-    const fullName = type.startsWith('.') ? type.slice(1) : `${pkg}.${type}`;
-    const message = plans.get(fullName);
-    if (message !== undefined) return { kind: 'message', message };
-    const values = enumTypes.get(fullName);
-    if (values === undefined) throw new Error(`the schema names no type ${fullName}`);
-    return values;
+    const message = plans.get(type);
+    const found = message === undefined ? enumTypes.get(type) : { kind: 'message' as const, message };
+    if (found === undefined) throw new Error(`the descriptor names no type ${type}`);
+    return found;
   };
-  const fieldOf = (pkg: string, name: string, text: string, oneof?: string): FieldPlan => {
-    const words = text.split(' ');
-    const rule = words.length === 2 ? 'one' : words[0] === 'map' ? 'map' : 'repeated';
-    const type = typeOf(pkg, words.at(-2)!);
+  const fieldOf = (message: MessageDescriptor, name: string, field: FieldDescriptor): FieldPlan => {
+    const rule = field.keyType !== undefined ? 'map' : field.rule === 'repeated' ? 'repeated' : 'one';
+    const type = typeOf(field.type);
     const numeric =
       type.kind === 'enum' || (type.kind === 'scalar' && type.scalar !== 'string' && type.scalar !== 'bytes');
-    return { name, id: Number(words.at(-1)), rule, oneof, type, wire: numeric ? 0 : 2 };
+    return { name, id: field.id, rule, oneof: oneofOf(message, name), type, wire: numeric ? 0 : 2 };
   };
-  for (const [pkg, named] of Object.entries(messages))
-    for (const [name, fields] of Object.entries(named)) {
-      const plan = plans.get(`${pkg}.${name}`)!;
-      for (const [key, value] of Object.entries(fields)) {
-        if (typeof value === 'string') plan.fields.push(fieldOf(pkg, key, value));
-        else
-          for (const [member, text] of Object.entries(value))
-            plan.fields.push(fieldOf(pkg, member, text, key));
-      }
-      plan.fields.sort((a, b) => a.id - b.id);
-      for (const field of plan.fields) {
-        plan.byId.set(field.id, field);
-        plan.byName.set(field.name, field);
-      }
+  for (const [fullName, message] of messages) {
+    const plan = plans.get(fullName)!;
+    for (const [name, field] of Object.entries(message.fields))
+      plan.fields.push(fieldOf(message, name, field));
+    plan.fields.sort((a, b) => a.id - b.id);
+    for (const field of plan.fields) {
+      plan.byId.set(field.id, field);
+      plan.byName.set(field.name, field);
     }
+  }
   return plans;
 }

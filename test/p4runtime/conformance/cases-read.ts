@@ -267,11 +267,13 @@ export const infoCases: readonly Case[] = [
     title: 'SDN port 0 is no port; CPU and recirculation have fixed numbers',
     reason: 'ports are the device’s (`hasPort`); the numbers are the standard’s',
     async client() {
-      const { v1Enums } = await import('../../../src/p4runtime/proto/p4service.ts');
-      const { SDN_PORT_CPU, SDN_PORT_RECIRCULATE, SDN_PORT_UNKNOWN } = v1Enums.SdnPort;
-      expect([SDN_PORT_UNKNOWN, SDN_PORT_CPU >>> 0, SDN_PORT_RECIRCULATE >>> 0]).toEqual([
-        0, 0xfffffffd, 0xfffffffa,
-      ]);
+      const { enumValues } = await import('../../../src/p4runtime/proto/field-plan.ts');
+      const { descriptor } = await import('../../../src/p4runtime/proto/generated/descriptor.ts');
+      const { sdnPort } = await import('../../../src/p4runtime/sdn-port.ts');
+      const ports = enumValues(descriptor, 'p4.v1.SdnPort');
+      const unsigned = Object.entries(ports).map(([name, port]) => [name, port >>> 0]);
+      expect(unsigned).toEqual(Object.entries(sdnPort).map(([name, port]) => [`SDN_PORT_${name}`, port]));
+      expect(sdnPort).toMatchObject({ UNKNOWN: 0, CPU: 0xfffffffd, RECIRCULATE: 0xfffffffa });
     },
   },
 ];

@@ -1,0 +1,16 @@
+// Original file: src/p4runtime/proto/p4/config/v1/p4types.proto
+
+
+/**
+ * Names of the errors.
+ */
+export interface P4ErrorTypeSpec {
+  'members'?: (string)[];
+}
+
+/**
+ * Names of the errors.
+ */
+export interface P4ErrorTypeSpec__Output {
+  'members': (string)[];
+}
