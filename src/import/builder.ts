@@ -135,9 +135,17 @@ export class ModelBuilder {
       return true;
     }
     const maker = this.#layers[value - 1]!;
-    if (isWindowed(maker) || maker.kind === 'transpose' || maker.kind === 'argmax') return false;
+    if (isWindowed(maker) || this.#hasOwnShape(maker)) return false;
     this.#layers[value - 1] = { ...maker, output: { ...maker.output, shape: type.shape } };
     return true;
+  }
+
+  /** Whether more than the number of elements hangs on the output's shape. */
+  #hasOwnShape({ kind, inputs, output }: Layer): boolean {
+    if (kind === 'transpose' || kind === 'argmax') return true;
+    if (kind !== 'add' && kind !== 'mul') return false;
+    const shapes = inputs.map((v) => (v === 0 ? this.#input! : this.#layers[v - 1]!.output).shape);
+    return shapes.some((shape) => elementCount(shape) < elementCount(output.shape));
   }
 
   /** The finished model, whose output is `output`: layers that nothing reads are gone, clamps are folded. */

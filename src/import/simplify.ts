@@ -109,6 +109,7 @@ function narrow(layer: Layer, min: number, max: number): Layer | undefined {
     case 'averagePool':
     case 'embedding':
     case 'requantise':
+    case 'mul':
       return { ...layer, requantiser: { ...layer.requantiser, ...within(layer.requantiser) } };
     case 'add':
       return { ...layer, ...within(layer) };
@@ -117,6 +118,8 @@ function narrow(layer: Layer, min: number, max: number): Layer | undefined {
     case 'maxPool':
     case 'pad':
     case 'transpose':
+    case 'gather':
+    case 'softmax':
     case 'argmax':
       return undefined;
   }

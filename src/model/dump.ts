@@ -53,6 +53,16 @@ function details(model: Model, layer: Layer): string[] {
         `multipliers ${list(layer.multipliers)}`,
         `offset ${layer.offset} shift ${layer.shift} clamp ${layer.min}..${layer.max}`,
       ];
+    case 'mul':
+      return requantiser(layer.requantiser);
+    case 'softmax':
+      return [
+        `rows of ${layer.size}`,
+        `exponentials ${list(layer.exponentials)}`,
+        `numerators ${list(layer.numerators)}`,
+      ];
+    case 'gather':
+      return [`sources ${list(layer.sources)} value ${layer.value}`];
     case 'pad':
       return [`pads ${layer.pads.join(',')} value ${layer.value}`];
     case 'transpose':
@@ -72,8 +82,9 @@ function details(model: Model, layer: Layer): string[] {
 
 const quantised = (t: TensorType): string => `${formatTensorType(t)} scale ${t.scale} zero ${t.zeroPoint}`;
 
-const window = ({ kernel, strides, pads }: Window): string =>
-  `kernel ${kernel.join('x')} strides ${strides.join('x')} pads ${pads.join(',')}`;
+const window = ({ kernel, strides, pads, dilations }: Window): string =>
+  `kernel ${kernel.join('x')} strides ${strides.join('x')} pads ${pads.join(',')}` +
+  (dilations === undefined ? '' : ` dilations ${dilations.join('x')}`);
 
 const requantiser = (r: Requantiser): string[] => [
   `multiplier ${list(r.multiplier)}`,

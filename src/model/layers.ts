@@ -33,10 +33,13 @@ export interface Window {
   readonly kernel: readonly [number, number];
   readonly strides: readonly [number, number];
   readonly pads: readonly [number, number, number, number];
+  /** Distance from one tap to the next, `[height, width]`; 1 if absent. */
+  readonly dilations?: readonly [number, number];
 }
 
 /**
- * `acc[o][y][x] = bias[o] + sum_{c,i,j} weights[o][c][i][j] * (in[c][y*s+i-p][x*s+j-p] - zx)`, requantised by `o`.
+ * `acc[o][y][x] = bias[o] + sum_{c,i,j} weights[o][c][i][j] * (in[c][y*s+i*d-p][x*s+j*d-p] - zx)`, requantised by
+ * `o`.
  * Padding adds real zeros: elements equal to `zx`. With `groups` g, output o reads the input channels of its group.
  */
 export interface Conv2dLayer extends LayerBase, Window {
@@ -74,7 +77,10 @@ export interface RequantiseLayer extends LayerBase {
   readonly requantiser: Requantiser;
 }
 
-/** `q = clamp(floor((a*ma + b*mb + offset) / 2^shift), min, max)`, a and b less their zero points. */
+/**
+ * `q = clamp(floor((a*ma + b*mb + offset) / 2^shift), min, max)`, a and b less their zero points. An operand of one element a
+ * channel, `[channels, 1, 1]`, is added at all positions of the other.
+ */
 export interface AddLayer extends LayerBase {
   readonly kind: 'add';
   readonly multipliers: readonly [number, number];
@@ -82,6 +88,28 @@ export interface AddLayer extends LayerBase {
   readonly shift: number;
   readonly min: number;
   readonly max: number;
+}
+
+/** `acc = (a - za) * (b - zb)`, requantised. An operand of one element a channel acts at all positions, as in `add`. */
+export interface MulLayer extends LayerBase {
+  readonly kind: 'mul';
+  /** One channel for all elements. */
+  readonly requantiser: Requantiser;
+}
+
+/**
+ * `q = clamp(floor((2 * numerators[d] + sum) / (2 * sum)) + output zero point)` with `d` the largest element of the row less
+ * this one, and `sum` that of `exponentials[d]` over the row: e to the power of -d times the input's scale, and the same in
+ * steps of the output, both times a power of two.
+ */
+export interface SoftmaxLayer extends LayerBase {
+  readonly kind: 'softmax';
+  /** Elements of a row; the rows lie one after the other. */
+  readonly size: number;
+  /** 256 whole numbers, falling; the first is above 0. */
+  readonly exponentials: readonly number[];
+  /** Likewise. */
+  readonly numerators: readonly number[];
 }
 
 /**
@@ -102,6 +130,18 @@ export interface TransposeLayer extends LayerBase {
   readonly axes: readonly number[];
 }
 
+/**
+ * `out[i] = sources[i] < 0 ? value : all[sources[i]]`, `all` the elements of the inputs one after the other: parts of values put
+ * together in any order, some of them several times. Moves elements and computes nothing.
+ */
+export interface GatherLayer extends LayerBase {
+  readonly kind: 'gather';
+  /** One an element of the output. */
+  readonly sources: Int32Array;
+  /** A q-value. */
+  readonly value: number;
+}
+
 /** The image `[channels, height, width]` with `value` around it: real zeros if that is the zero point. */
 export interface PadLayer extends LayerBase {
   readonly kind: 'pad';
@@ -111,10 +151,13 @@ export interface PadLayer extends LayerBase {
   readonly value: number;
 }
 
-/** `q = table[x - least q of the input's type]`: any function of one element, such as a sigmoid. */
+/**
+ * `q = table[x - least q of the input's type]`: any function of one element, such as a sigmoid. Several tables are those of the
+ * channels: of as many equal parts of the row-major elements.
+ */
 export interface LutLayer extends LayerBase {
   readonly kind: 'lut';
-  /** 256 q-values of the output. */
+  /** 256 q-values of the output, for each channel if they differ. */
   readonly table: Int16Array;
 }
 
@@ -142,6 +185,9 @@ export type Layer =
   | AveragePoolLayer
   | RequantiseLayer
   | AddLayer
+  | MulLayer
+  | SoftmaxLayer
+  | GatherLayer
   | PadLayer
   | TransposeLayer
   | LutLayer
@@ -149,3 +195,25 @@ export type Layer =
   | ArgmaxLayer;
 
 export type LayerKind = Layer['kind'];
+
+/** How many values a layer of each kind reads: so many, or `any` from one on. */
+export const inputCounts = {
+  dense: 1,
+  conv2d: 1,
+  maxPool: 1,
+  averagePool: 1,
+  requantise: 1,
+  add: 2,
+  mul: 2,
+  softmax: 1,
+  gather: 'any',
+  pad: 1,
+  transpose: 1,
+  lut: 1,
+  embedding: 1,
+  argmax: 1,
+} as const satisfies Record<LayerKind, number | 'any'>;
+
+/** Which of a `lut`'s tables element `i` of `count` goes by. */
+export const lutTable = ({ table }: LutLayer, i: number, count: number): number =>
+  Math.floor((i * (table.length / 256)) / count);

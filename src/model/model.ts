@@ -1,7 +1,7 @@
 import type { Layer, ValueId } from './layers.ts';
 import type { TensorType } from './tensor.ts';
 
-export type * from './layers.ts';
+export * from './layers.ts';
 
 /** A network with exact integer meaning: the reference interpreter runs it, every target gives its integers. */
 export interface Model {

@@ -46,3 +46,13 @@ export function embeddingRange({
   const most = table.reduce((a, b) => Math.max(a, b), 0);
   return { lo: bag * least, hi: bag * most };
 }
+
+/** Bounds of the product of two elements, each less its zero point. */
+export function productRange(a: TensorType, b: TensorType): Interval {
+  const ends = ({ element, zeroPoint }: TensorType) => {
+    const { lo, hi } = elementRange(element);
+    return [lo - zeroPoint, hi - zeroPoint];
+  };
+  const products = ends(a).flatMap((x) => ends(b).map((y) => x * y));
+  return { lo: Math.min(...products), hi: Math.max(...products) };
+}

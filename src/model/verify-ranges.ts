@@ -1,5 +1,5 @@
-import type { AddLayer, Conv2dLayer, DenseLayer, Layer } from './model.ts';
-import { ACCUMULATOR_BITS, accumulatorRanges, embeddingRange, signedBits } from './ranges.ts';
+import type { AddLayer, Conv2dLayer, DenseLayer, Layer, SoftmaxLayer } from './model.ts';
+import { ACCUMULATOR_BITS, accumulatorRanges, embeddingRange, productRange, signedBits } from './ranges.ts';
 import { type Requantiser, requantise } from './requantiser.ts';
 import { elementRange, type Interval, type TensorType } from './tensor.ts';
 import type { Report } from './verify-report.ts';
@@ -31,6 +31,15 @@ export function verifyRanges(layer: Layer, inputs: readonly TensorType[], report
       return;
     case 'add':
       verifyAdd(layer, inputs, report);
+      return;
+    case 'mul':
+      verifyRequantiser(layer.requantiser, [productRange(inputs[0]!, inputs[1]!)], layer.output, report);
+      return;
+    case 'softmax':
+      verifySoftmax(layer, report);
+      return;
+    case 'gather':
+      verifyElements([layer.value], layer.output, report);
       return;
     case 'embedding':
       if (layer.table.some((w) => w < -255 || w > 255)) report('an entry is outside -255..255');
@@ -69,6 +78,19 @@ function verifyElements(values: readonly number[], { element }: TensorType, repo
   const { lo, hi } = elementRange(element);
   const wrong = values.find((q) => !Number.isInteger(q) || q < lo || q > hi);
   if (wrong !== undefined) report(`${wrong} is no ${element}`);
+}
+
+/** Sums and shifted numerators stay whole in doubles, and in 64 bits. */
+function verifySoftmax({ size, exponentials, numerators }: SoftmaxLayer, report: Report): void {
+  for (const [what, table] of [
+    ['exponential', exponentials],
+    ['numerator', numerators],
+  ] as const) {
+    const wrong = table.find((x, d) => !Number.isInteger(x) || x < 0 || x > table[Math.max(0, d - 1)]!);
+    if (wrong !== undefined) report(`${what} ${wrong} is no whole number, or larger than the one before`);
+  }
+  if (!(exponentials[0]! > 0)) report('the first exponential is 0');
+  if (2 * numerators[0]! + 2 * size * exponentials[0]! >= EXACT) report('sums exceed 53 bits');
 }
 
 const centred = ({ element, zeroPoint }: TensorType): Interval => {
@@ -130,7 +152,6 @@ function verifyAdd(layer: AddLayer, inputs: readonly TensorType[], report: Repor
     report('a coefficient is no integer');
     return;
   }
-  if (layer.multipliers.some((m) => m < 0)) report('a multiplier is negative');
   const largest = inputs.reduce((sum, type, i) => {
     const { lo, hi } = centred(type);
     return sum + Math.max(Math.abs(lo), Math.abs(hi)) * Math.abs(layer.multipliers[i]!);

@@ -1,8 +1,11 @@
+import { isBroadcast } from './broadcast.ts';
 import type {
   AveragePoolLayer,
   Conv2dLayer,
   EmbeddingLayer,
+  GatherLayer,
   Layer,
+  LutLayer,
   MaxPoolLayer,
   PadLayer,
   TransposeLayer,
@@ -38,8 +41,21 @@ export function verifyShapes(layer: Layer, inputs: readonly TensorType[], report
       verifyChannels(layer, 1, report);
       return;
     case 'add':
+    case 'mul':
+      for (const type of inputs) verifyOperand(type, output, report);
+      if (inputs.every((type) => elementCount(type.shape) < elementCount(output.shape)))
+        report('both operands are smaller than the output');
+      if (layer.kind === 'mul') verifyChannels(layer, 1, report);
+      return;
+    case 'softmax':
       verifySameCount(report, input, output);
-      verifySameCount(report, inputs[1]!, output);
+      if (!isSize(layer.size) || elementCount(input.shape) % layer.size !== 0)
+        report(`${formatTensorType(input)} is no whole number of rows of ${layer.size}`);
+      verifyLength(report, 'exponentials', layer.exponentials.length, 256);
+      verifyLength(report, 'numerators', layer.numerators.length, 256);
+      return;
+    case 'gather':
+      verifyGather(layer, inputs, report);
       return;
     case 'pad':
       verifyPad(layer, input, report);
@@ -49,7 +65,7 @@ export function verifyShapes(layer: Layer, inputs: readonly TensorType[], report
       return;
     case 'lut':
       verifySameCount(report, input, output);
-      verifyLength(report, 'table', layer.table.length, 256);
+      verifyTables(layer, report);
       return;
     case 'embedding':
       verifyEmbedding(layer, input, report);
@@ -101,6 +117,10 @@ function verifyWindow(
     report('window or stride below 1');
     return;
   }
+  if (layer.dilations?.some((n) => !isSize(n))) {
+    report('dilation below 1');
+    return;
+  }
   if (pads.some((n) => !Number.isInteger(n) || n < 0)) {
     report('pads below 0');
     return;
@@ -142,6 +162,26 @@ function verifyPad({ pads, output }: PadLayer, input: TensorType, report: Report
   if (output.shape.join() !== expected.join())
     report(`the output is ${formatTensorType(output)}, its shape should be [${expected.join(', ')}]`);
   verifySameGrid(input, output, report, 'padding');
+}
+
+/** As many elements as the output, or one a channel of it. */
+function verifyOperand(operand: TensorType, output: TensorType, report: Report): void {
+  if (!isBroadcast(operand.shape, output.shape)) verifySameCount(report, operand, output);
+}
+
+function verifyGather({ sources, output }: GatherLayer, inputs: readonly TensorType[], report: Report): void {
+  const count = inputs.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  verifyLength(report, 'sources', sources.length, elementCount(output.shape));
+  const wrong = sources.find((s) => s < -1 || s >= count);
+  if (wrong !== undefined) report(`source ${wrong} is not in -1..${count - 1}`);
+  for (const input of inputs) verifySameGrid(input, output, report, 'moving elements');
+}
+
+function verifyTables({ table, output }: LutLayer, report: Report): void {
+  const tables = table.length / 256;
+  if (tables === 1) return;
+  if (!Number.isInteger(tables) || tables < 1 || elementCount(output.shape) % tables !== 0)
+    report(`table: ${table.length}, expected 256 for each channel of ${formatTensorType(output)}`);
 }
 
 function verifyTranspose({ from, axes, output }: TransposeLayer, input: TensorType, report: Report): void {

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../diagnostics/index.ts';
 import type { Layer, Model } from './model.ts';
-import { valueType } from './model.ts';
+import { inputCounts, valueType } from './model.ts';
 import { elementRange, type TensorType } from './tensor.ts';
 import { verifyRanges } from './verify-ranges.ts';
 import type { Report } from './verify-report.ts';
@@ -56,7 +56,8 @@ function verifyType({ element, shape, scale, zeroPoint }: TensorType, report: Re
 }
 
 function verifyInputs(layer: Layer, index: number, report: Report): void {
-  const count = layer.kind === 'add' ? 2 : 1;
+  const given = inputCounts[layer.kind];
+  const count = given === 'any' ? Math.max(1, layer.inputs.length) : given;
   if (layer.inputs.length !== count) report(`reads ${layer.inputs.length} values, not ${count}`);
   for (const value of layer.inputs)
     if (!Number.isInteger(value) || value < 0 || value > index)

@@ -6,12 +6,14 @@ import type {
   Layer,
   MaxPoolLayer,
   Model,
+  MulLayer,
   Window,
 } from '../model/model.ts';
 import { outputType, valueType } from '../model/model.ts';
 import { requantise } from '../model/requantiser.ts';
 import { decodeElements, elementCount, encodeElements, type TensorType } from '../model/tensor.ts';
-import { embedding, lut, pad, transpose } from './lookup.ts';
+import { embedding, gather, lut, pad, transpose } from './lookup.ts';
+import { softmax } from './softmax.ts';
 
 /** q-values, row-major. */
 type Values = Int32Array;
@@ -61,7 +63,13 @@ function evaluate(layer: Layer, inputs: readonly Values[], types: readonly Tenso
     case 'requantise':
       return x.map((q) => requantise(layer.requantiser, 0, q - type.zeroPoint));
     case 'add':
-      return add(layer, x, inputs[1]!, type.zeroPoint, types[1]!.zeroPoint);
+      return add(layer, inputs, types);
+    case 'mul':
+      return mul(layer, inputs, types);
+    case 'softmax':
+      return softmax(layer, x);
+    case 'gather':
+      return gather(layer, inputs);
     case 'pad':
       return pad(layer, x, type);
     case 'transpose':
@@ -98,10 +106,10 @@ function eachTap(
   visit: (y: number, x: number, i: number, j: number) => void,
 ): void {
   for (let i = 0; i < w.kernel[0]; i++) {
-    const y = oy * w.strides[0] + i - w.pads[0];
+    const y = oy * w.strides[0] + i * (w.dilations?.[0] ?? 1) - w.pads[0];
     if (y < 0 || y >= height) continue;
     for (let j = 0; j < w.kernel[1]; j++) {
-      const x = ox * w.strides[1] + j - w.pads[1];
+      const x = ox * w.strides[1] + j * (w.dilations?.[1] ?? 1) - w.pads[1];
       if (x >= 0 && x < width) visit(y, x, i, j);
     }
   }
@@ -162,12 +170,27 @@ function averagePool(layer: AveragePoolLayer, x: Values, input: TensorType): Val
   });
 }
 
-function add(layer: AddLayer, a: Values, b: Values, za: number, zb: number): Values {
+/** Elements less their zero points, one for each of the output: an operand of one a channel repeats it. */
+function operands(output: TensorType, inputs: readonly Values[], types: readonly TensorType[]): number[][] {
+  const count = elementCount(output.shape);
+  return inputs.map((values, k) => {
+    const each = count / values.length;
+    return Array.from({ length: count }, (_, i) => values[Math.floor(i / each)]! - types[k]!.zeroPoint);
+  });
+}
+
+function add(layer: AddLayer, inputs: readonly Values[], types: readonly TensorType[]): Values {
+  const [a, b] = operands(layer.output, inputs, types) as [number[], number[]];
   const [ma, mb] = layer.multipliers;
-  return a.map((q, i) => {
-    const sum = (q - za) * ma + (b[i]! - zb) * mb + layer.offset;
+  return Int32Array.from(a, (x, i) => {
+    const sum = x * ma + b[i]! * mb + layer.offset;
     return Math.max(layer.min, Math.min(layer.max, Math.floor(sum / 2 ** layer.shift)));
   });
+}
+
+function mul(layer: MulLayer, inputs: readonly Values[], types: readonly TensorType[]): Values {
+  const [a, b] = operands(layer.output, inputs, types) as [number[], number[]];
+  return Int32Array.from(a, (x, i) => requantise(layer.requantiser, 0, x * b[i]!));
 }
 
 function argmax(x: Values): Values {

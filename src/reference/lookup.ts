@@ -1,4 +1,11 @@
-import type { EmbeddingLayer, LutLayer, PadLayer, TransposeLayer } from '../model/model.ts';
+import {
+  type EmbeddingLayer,
+  type GatherLayer,
+  type LutLayer,
+  lutTable,
+  type PadLayer,
+  type TransposeLayer,
+} from '../model/model.ts';
 import { requantise } from '../model/requantiser.ts';
 import { elementCount, elementRange, type TensorType } from '../model/tensor.ts';
 
@@ -33,9 +40,14 @@ export function transposeSources({ from, axes }: Pick<TransposeLayer, 'from' | '
 export const transpose = (layer: TransposeLayer, x: Int32Array): Int32Array =>
   transposeSources(layer).map((source) => x[source]!);
 
-export function lut({ table }: LutLayer, x: Int32Array, input: TensorType): Int32Array {
+export function lut(layer: LutLayer, x: Int32Array, input: TensorType): Int32Array {
   const { lo } = elementRange(input.element);
-  return x.map((q) => table[q - lo]!);
+  return x.map((q, i) => layer.table[256 * lutTable(layer, i, x.length) + q - lo]!);
+}
+
+export function gather({ sources, value }: GatherLayer, inputs: readonly Int32Array[]): Int32Array {
+  const all = inputs.flatMap((x) => Array.from(x));
+  return sources.map((source) => (source < 0 ? value : all[source]!));
 }
 
 /** Keys are little-endian; one that is not below `rows` adds nothing. */

@@ -286,3 +286,109 @@ export function randomMixed(seed: number): Model {
   if (r.chance(0.4)) push({ kind: 'dense', ...randomLinear(r, c * h * w, r.int(1, 9), grid) });
   return modelOf(input, layers, `mixed-${seed}`);
 }
+
+/** A window whose taps are apart, of any size that fits. */
+function dilatedWindow(r: Random, h: number, w: number) {
+  const axis = (size: number) => {
+    const kernel = r.int(1, Math.min(3, size));
+    const dilation = kernel === 1 ? 1 : r.int(1, Math.floor((size - 1) / (kernel - 1)));
+    return [kernel, dilation, r.int(0, (kernel - 1) * dilation), r.int(1, 2)] as const;
+  };
+  const [kh, dh, ph, sh] = axis(h);
+  const [kw, dw, pw, sw] = axis(w);
+  const out = (size: number, k: number, d: number, p: number, s: number) =>
+    Math.floor((size + p - (k - 1) * d - 1) / s) + 1;
+  return {
+    window: {
+      kernel: [kh, kw] as [number, number],
+      dilations: [dh, dw] as [number, number],
+      strides: [sh, sw] as [number, number],
+      pads: [ph, 0, 0, pw] as [number, number, number, number],
+    },
+    size: [out(h, kh, dh, ph, sh), out(w, kw, dw, pw, sw)] as const,
+  };
+}
+
+/**
+ * An image network of layers that join values: products and sums with an operand a channel, parts put together, softmax rows,
+ * tables by channel, windows with taps apart.
+ * @param divides whether softmax layers are among them
+ */
+export function randomJoined(seed: number, divides = true): Model {
+  const r = random(seed);
+  const layers: JsonLayerInput[] = [];
+  let last = 'input';
+  const push = (layer: JsonLayerInput) => {
+    last = `l${layers.length}`;
+    layers.push({ ...layer, name: last });
+  };
+  let grid: Grid = randomGrid(r, 0.05);
+  let [c, h, w] = [r.int(1, 5), r.int(2, 7), r.int(2, 7)];
+  const input = { ...grid, shape: [c, h, w] };
+  for (let i = r.int(2, 4); i > 0; i--) {
+    const kinds = ['dilated', 'pool', 'excite', 'product', 'shuffle', 'concat', 'tables', 'softmax'] as const;
+    const kind = r.pick(divides ? kinds : kinds.slice(0, -1));
+    const output = randomGrid(r, grid.scale * (0.5 + r.next()));
+    const rounding = r.pick(roundings);
+    if (kind === 'dilated') {
+      const { window, size } = dilatedWindow(r, h, w);
+      const outs = r.int(1, 5);
+      const linear = randomLinear(r, c * window.kernel[0] * window.kernel[1], outs, grid);
+      push({ kind: 'conv2d', ...linear, ...window });
+      grid = linear.output;
+      [c, h, w] = [outs, ...size];
+    } else if (kind === 'pool') {
+      const { window, size } = dilatedWindow(r, h, w);
+      const pads: [number, number, number, number] = [0, 0, 0, 0];
+      const plain = { ...window, pads, strides: [1, 1] as [number, number] };
+      if (r.chance(0.5)) {
+        push({ kind: 'maxPool', ...plain });
+        h -= (window.kernel[0] - 1) * window.dilations[0];
+        w -= (window.kernel[1] - 1) * window.dilations[1];
+      } else {
+        push({ kind: 'averagePool', ...window, countPadding: true, output, rounding });
+        grid = output;
+        [h, w] = size;
+      }
+    } else if (kind === 'excite') {
+      const image = last;
+      const middle = randomGrid(r, grid.scale);
+      push({ kind: 'mean', output: middle });
+      const inputs: [string, string] = r.chance(0.5) ? [image, last] : [last, image];
+      const scale = grid.scale * middle.scale * r.pick([40, 100, 20]);
+      const sums = r.chance(0.4);
+      grid = sums ? output : { ...output, scale };
+      push(sums ? { kind: 'add', inputs, output } : { kind: 'mul', inputs, output: grid, rounding });
+    } else if (kind === 'product') {
+      const scale = grid.scale * grid.scale * r.pick([20, 60, 150]);
+      push({ kind: 'mul', inputs: [last, last], output: { ...output, scale }, rounding });
+      grid = { ...output, scale };
+    } else if (kind === 'shuffle') {
+      const count = c * h * w;
+      [c, h, w] = [r.int(1, 4), r.int(1, 5), r.int(1, 5)];
+      const sources = Array.from({ length: c * h * w }, () => r.int(r.chance(0.2) ? -1 : 0, count - 1));
+      push({ kind: 'gather', inputs: [last], shape: [c, h, w], sources });
+    } else if (kind === 'concat') {
+      const first = last;
+      const linear = { ...randomLinear(r, c, c, grid), output: grid };
+      push({ kind: 'conv2d', ...linear, kernel: [1, 1] });
+      const axis = r.int(0, 2);
+      push({ kind: 'concat', inputs: r.chance(0.3) ? [last, first, last] : [first, last], axis });
+      const times =
+        layers.at(-1)!.kind === 'concat' ? (layers.at(-1) as { inputs: string[] }).inputs.length : 1;
+      [c, h, w] = [c, h, w].map((size, a) => (a === axis ? size * times : size)) as [number, number, number];
+    } else if (kind === 'tables') {
+      const each = Array.from({ length: r.pick([c, c, c * h * w]) }, () => randomTable(r, output));
+      push({ kind: 'lut', output, table: each.flat() });
+      grid = output;
+    } else {
+      const to: Grid = r.chance(0.5)
+        ? { element: 'uint8', scale: 1 / 256, zeroPoint: 0 }
+        : { element: 'int8', scale: 1 / r.pick([256, 255, 100]), zeroPoint: -128 };
+      push({ kind: 'softmax', size: r.pick([w, h * w, c * h * w]), output: to });
+      grid = to;
+    }
+  }
+  if (r.chance(0.3)) push({ kind: 'dense', ...randomLinear(r, c * h * w, r.int(1, 9), grid) });
+  return modelOf(input, layers, `joined-${seed}`);
+}

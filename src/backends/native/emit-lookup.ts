@@ -1,4 +1,11 @@
-import type { EmbeddingLayer, LutLayer, PadLayer, TransposeLayer } from '../../model/model.ts';
+import type {
+  EmbeddingLayer,
+  GatherLayer,
+  LutLayer,
+  PadLayer,
+  SoftmaxLayer,
+  TransposeLayer,
+} from '../../model/model.ts';
 import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
 
 /** C bodies of layers that move elements or look them up; `x0` is read, `y` written. */
@@ -26,9 +33,44 @@ export function transposeBody({ from, axes }: TransposeLayer): string[] {
   ];
 }
 
-export const lutBody = (layer: LutLayer, i: number, input: TensorType): string[] => [
-  `for (int o = 0; o < ${elementCount(layer.output.shape)}; o++) y[o] = t${i}[x0[o] - ${elementRange(input.element).lo}];`,
-];
+export function lutBody(layer: LutLayer, i: number, input: TensorType): string[] {
+  const count = elementCount(layer.output.shape);
+  const tables = layer.table.length / 256;
+  const table = tables === 1 ? '' : `o / ${count / tables} * 256 + `;
+  return [
+    `for (int o = 0; o < ${count}; o++) y[o] = t${i}[${table}x0[o] - ${elementRange(input.element).lo}];`,
+  ];
+}
+
+/** @param counts elements of each input */
+export function gatherBody({ sources, value }: GatherLayer, i: number, counts: readonly number[]): string[] {
+  let first = 0;
+  const parts = counts.map((count, k) => {
+    const element = `s < ${first + count} ? x${k}[s - ${first}]`;
+    first += count;
+    return element;
+  });
+  return [
+    `for (int o = 0; o < ${sources.length}; o++) {`,
+    `\tint s = g${i}[o];`,
+    `\ty[o] = s < 0 ? ${value} : ${parts.join(' : ')} : 0;`,
+    '}',
+  ];
+}
+
+export function softmaxBody({ size, output }: SoftmaxLayer, i: number): string[] {
+  const { lo, hi } = elementRange(output.element);
+  const share = `(2 * n${i}[most - x0[b + k]] + sum) / (2 * sum)`;
+  return [
+    `for (int b = 0; b < ${elementCount(output.shape)}; b += ${size}) {`,
+    '\tint most = x0[b];',
+    '\tint64_t sum = 0;',
+    `\tfor (int k = 1; k < ${size}; k++) if (x0[b + k] > most) most = x0[b + k];`,
+    `\tfor (int k = 0; k < ${size}; k++) sum += e${i}[most - x0[b + k]];`,
+    `\tfor (int k = 0; k < ${size}; k++) y[b + k] = clamp(${share} + ${output.zeroPoint}, ${lo}, ${hi});`,
+    '}',
+  ];
+}
 
 /** @param result C of the requantised `acc` */
 export function embeddingBody(layer: EmbeddingLayer, i: number, result: string): string[] {

@@ -3,7 +3,7 @@ import { inputType, outputType, valueType } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
-import { embeddingBody, lutBody, padBody, transposeBody } from './emit-lookup.ts';
+import { embeddingBody, gatherBody, lutBody, padBody, softmaxBody, transposeBody } from './emit-lookup.ts';
 
 /**
  * The layers as plain C for the host, one multiply a weight: the yardstick of `bench`, and a second witness of the integers
@@ -52,6 +52,9 @@ function constants(layer: Layer, i: number): string[] {
       out.push(array('int64_t', `p${i}`, below.pivot), array('int64_t', `s${i}`, below.offset));
   }
   if (layer.kind === 'lut' || layer.kind === 'embedding') out.push(array('int16_t', `t${i}`, layer.table));
+  if (layer.kind === 'gather') out.push(array('int32_t', `g${i}`, layer.sources));
+  if (layer.kind === 'softmax')
+    out.push(array('int64_t', `e${i}`, layer.exponentials), array('int64_t', `n${i}`, layer.numerators));
   return out;
 }
 
@@ -139,11 +142,25 @@ function body(model: Model, layer: Layer, i: number): string[] {
     case 'add': {
       const [ma, mb] = layer.multipliers;
       const zb = valueType(model, layer.inputs[1]!).zeroPoint;
-      const sum = `(x0[o] - ${zero}) * ${ma}LL + (x1[o] - ${zb}) * ${mb}LL + ${layer.offset}LL`;
+      const [a, b] = operands(model, layer);
+      const sum = `(${a} - ${zero}) * ${ma}LL + (${b} - ${zb}) * ${mb}LL + ${layer.offset}LL`;
       return [
         `for (int o = 0; o < ${count}; o++) y[o] = clamp((${sum}) >> ${layer.shift}, ${layer.min}, ${layer.max});`,
       ];
     }
+    case 'mul': {
+      const [a, b] = operands(model, layer);
+      const product = `(${a} - ${zero}) * (${b} - ${valueType(model, layer.inputs[1]!).zeroPoint})`;
+      return [`for (int o = 0; o < ${count}; o++) y[o] = ${scaled(layer.requantiser, i, '0', product)};`];
+    }
+    case 'softmax':
+      return softmaxBody(layer, i);
+    case 'gather':
+      return gatherBody(
+        layer,
+        i,
+        layer.inputs.map((v) => elementCount(valueType(model, v).shape)),
+      );
     case 'pad':
       return padBody(layer, input);
     case 'transpose':
@@ -164,6 +181,13 @@ function body(model: Model, layer: Layer, i: number): string[] {
   }
 }
 
+/** C of the elements of both inputs; one of an element a channel repeats it. */
+const operands = (model: Model, layer: Layer): [string, string] => {
+  const each = (k: 0 | 1) =>
+    elementCount(layer.output.shape) / elementCount(valueType(model, layer.inputs[k]!).shape);
+  return [`x0[o / ${each(0)}]`, `x1[o / ${each(1)}]`];
+};
+
 const pixel = (input: TensorType, channel: string): string =>
   `x0[(${channel} * ${input.shape[1]} + iy) * ${input.shape[2]} + ix]`;
 
@@ -183,10 +207,10 @@ function windows(
     `for (int ox = 0; ox < ${width}; ox++) {`,
     `\t${start}`,
     `\tfor (int ky = 0; ky < ${w.kernel[0]}; ky++) {`,
-    `\t\tint iy = oy * ${w.strides[0]} + ky - ${w.pads[0]};`,
+    `\t\tint iy = oy * ${w.strides[0]} + ky * ${w.dilations?.[0] ?? 1} - ${w.pads[0]};`,
     `\t\tif (iy < 0 || iy >= ${input.shape[1]}) continue;`,
     `\t\tfor (int kx = 0; kx < ${w.kernel[1]}; kx++) {`,
-    `\t\t\tint ix = ox * ${w.strides[1]} + kx - ${w.pads[1]};`,
+    `\t\t\tint ix = ox * ${w.strides[1]} + kx * ${w.dilations?.[1] ?? 1} - ${w.pads[1]};`,
     `\t\t\tif (ix < 0 || ix >= ${input.shape[2]}) continue;`,
     ...tap.map((line) => `\t\t\t${line}`),
     '\t\t}',

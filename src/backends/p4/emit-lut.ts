@@ -1,4 +1,4 @@
-import type { LutLayer } from '../../model/model.ts';
+import { type LutLayer, lutTable } from '../../model/model.ts';
 import { elementRange, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
 import {
@@ -37,14 +37,23 @@ export function emitLut(
 ): Activations {
   const { low, high } = outputRange(layer, runtime);
   const first = input.low - elementRange(type.element).lo;
-  const entries = Array.from({ length: input.high - input.low + 1 }, (_, u) => layer.table[first + u]! - low);
-  const table = constantsOf(code, runtime)(`lut_${index}`, WIDTH, planesOf(entries));
+  const count = input.placements.length;
+  const constant = constantsOf(code, runtime);
+  const tables = Array.from({ length: layer.table.length / ENTRIES }, (_, t) => {
+    const entries = Array.from(
+      { length: input.high - input.low + 1 },
+      (_, u) => layer.table[t * ENTRIES + first + u]! - low,
+    );
+    return constant(t === 0 ? `lut_${index}` : `lut_${index}_${t}`, WIDTH, planesOf(entries));
+  });
+  const tableOf = (element: number) => lutTable(layer, element, count);
   const placements: Placement[] = [];
-  for (const [w, word] of wordsOf(input.placements).entries()) {
+  for (const [w, word] of wordsOf(input.placements, tableOf).entries()) {
     const field = code.field(`l${index}_${w}`, word.width);
     const chunks = chunksOf(word.slots).map((chunk) => {
       const base = chunk[0]!.offset;
-      const bits = chunk.map(({ source, offset }) => {
+      const bits = chunk.map(({ source, offset, elements }) => {
+        const table = tables[tableOf(elements[0]!)]!;
         const x = slice(reference(source.field, source.width), source.offset, ELEMENT_BITS);
         return shift(binary(select(table, x), '&', literal(FEET, WIDTH)), '<<', offset - base);
       });
@@ -68,7 +77,7 @@ const CHUNK_NS = 700;
 const STORE_NS = 300;
 
 export const lutCost = ({ placements }: Activations): number =>
-  wordsOf(placements).reduce(
+  wordsOf(placements, () => 0).reduce(
     (sum, { slots }) => sum + slots.length * ELEMENT_NS + chunksOf(slots).length * CHUNK_NS + STORE_NS,
     0,
   );
@@ -110,11 +119,15 @@ interface Word {
  * Lanes of one field stay as far apart as they are, so that the next layer takes them in groups; elements of fields of
  * their own are put together.
  */
-function wordsOf(placements: readonly Placement[]): Word[] {
+function wordsOf(placements: readonly Placement[], tableOf: (element: number) => number): Word[] {
   const fields = new Map<string, Map<number, Slot>>();
   for (const [e, source] of placements.entries()) {
-    const slots = fields.get(source.field) ?? new Map<number, Slot>();
-    fields.set(source.field, slots);
+    const taken = fields.get(source.field)?.get(source.offset);
+    // One element that stands for two of different tables is looked up in both.
+    const other = taken !== undefined && tableOf(taken.elements[0]!) !== tableOf(e);
+    const home = other ? `${source.field} by table ${tableOf(e)}` : source.field;
+    const slots = fields.get(home) ?? new Map<number, Slot>();
+    fields.set(home, slots);
     const slot = slots.get(source.offset) ?? { source, elements: [], offset: source.offset };
     slots.set(source.offset, slot);
     slot.elements.push(e);

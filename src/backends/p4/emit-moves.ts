@@ -1,4 +1,4 @@
-import type { PadLayer, TransposeLayer } from '../../model/model.ts';
+import type { GatherLayer, PadLayer, TransposeLayer } from '../../model/model.ts';
 import type { TensorType } from '../../model/tensor.ts';
 import { transposeSources } from '../../reference/lookup.ts';
 import { binary, literal, reference } from '../common/expression.ts';
@@ -12,6 +12,24 @@ export const moveTransposed = (layer: TransposeLayer, input: Activations): Activ
   ...input,
   placements: Array.from(transposeSources(layer), (source) => input.placements[source]!),
 });
+
+/** Elements of several tensors, which so must stand for the same reals; what none moves to is a constant. */
+export function emitGather(
+  code: Code,
+  name: string,
+  layer: GatherLayer,
+  inputs: readonly Activations[],
+): Activations {
+  const fills = layer.sources.includes(-1);
+  const low = Math.min(...inputs.map((input) => input.low), ...(fills ? [layer.value] : []));
+  const high = Math.max(...inputs.map((input) => input.high), ...(fills ? [layer.value] : []));
+  const all = inputs.flatMap((input, k) =>
+    input.low === low ? input.placements : emitRebased(code, `${name}_${k}`, input, low).placements,
+  );
+  const border = fills ? emitBorder(code, name, [all[0]!], layer.value - low)[0]! : undefined;
+  const placements = Array.from(layer.sources, (source) => (source < 0 ? border! : all[source]!));
+  return { placements, low, high };
+}
 
 /** The border's elements are constants, which matrices take into their own; other layers read them in a field. */
 export function emitPad(

@@ -1,5 +1,12 @@
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
-import { type EmbeddingLayer, type Layer, type LutLayer, type Model, valueType } from '../../model/model.ts';
+import {
+  type EmbeddingLayer,
+  type Layer,
+  type LutLayer,
+  type Model,
+  type MulLayer,
+  valueType,
+} from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
@@ -10,7 +17,8 @@ import { emitArgmax, MAX_ARGMAX } from './emit-argmax.ts';
 import { emitEmbedding } from './emit-embedding.ts';
 import { emitLut, lutCost } from './emit-lut.ts';
 import { emitMatrix } from './emit-matrix.ts';
-import { emitPad, moveTransposed } from './emit-moves.ts';
+import { emitGather, emitPad, moveTransposed } from './emit-moves.ts';
+import { emitMul } from './emit-mul.ts';
 import { emitMaxPool } from './emit-pool.ts';
 import {
   atLayout,
@@ -119,6 +127,7 @@ export function lower(model: Model, options: LowerOptions): { lowered?: Lowered;
 function refusalOf(layer: Layer, inputs: readonly (Activations | undefined)[]): string | undefined {
   if (inputs.some((i) => i === undefined))
     return 'it reads a tensor from before the split, which the packet does not carry';
+  if (layer.kind === 'softmax') return 'it divides, which a switch does not';
   if (layer.kind === 'argmax' && inputs[0]!.placements.length > MAX_ARGMAX)
     return `it has ${inputs[0]!.placements.length} elements, an index of 8 bits tells ${MAX_ARGMAX} apart`;
   if ('requantiser' in layer && isSteep(layer.requantiser))
@@ -217,6 +226,13 @@ function lowerLayer(l: Lowering, index: number, inputs: readonly Activations[]):
       return lowerMatrix(l, index, [requantiseJob(layer, input, type)]);
     case 'add':
       return lowerMatrix(l, index, [addJob(layer, input, inputs[1]!, [type, types[1]!])]);
+    case 'mul':
+      return lowerMul(l, index, layer, [input, inputs[1]!], [type, types[1]!]);
+    case 'gather':
+      l.layouts.push(withoutWords(index));
+      return emitGather(l.code, name, layer, inputs);
+    case 'softmax':
+      throw new Error('softmax is refused');
     case 'maxPool':
       l.layouts.push(withoutWords(index));
       return emitMaxPool(l.code, name, layer, input, type);
@@ -255,8 +271,25 @@ function lowerLut(
   const runtime = l.options.weights === 'runtime';
   if (runtime && l.code.layer === undefined) l.code.beginStage(index);
   const entryBytes = runtime ? v1model.maxWidthBits / 8 : 0;
-  l.layouts.push({ ...withoutWords(index), entryBytes, cost: lutCost(input) });
+  const tables = layer.table.length / 256;
+  l.layouts.push({ ...withoutWords(index), entryBytes: entryBytes * tables, cost: lutCost(input) });
   return emitLut(l.code, index, layer, input, type, runtime);
+}
+
+/** Two activations are multiplied by each other: no weights, so nothing of it can be replaced. */
+function lowerMul(
+  l: Lowering,
+  index: number,
+  layer: MulLayer,
+  inputs: readonly [Activations, Activations],
+  types: readonly [TensorType, TensorType],
+): Activations {
+  const maxRows = l.options.lanes === 'off' ? 1 : Number.POSITIVE_INFINITY;
+  const { activations, layout, positions } = emitMul(l.code, `l${index}`, layer, inputs, types, maxRows);
+  const products = 3 * activations.placements.length;
+  const words = [{ ...layout, cost: layout.cost * positions }];
+  l.layouts.push({ layer: index, words, products, entryBytes: 0, cost: words[0]!.cost });
+  return activations;
 }
 
 function lowerEmbedding(l: Lowering, index: number, layer: EmbeddingLayer, input: Activations): Activations {

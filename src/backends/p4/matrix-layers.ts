@@ -4,11 +4,12 @@ import type {
   Conv2dLayer,
   DenseLayer,
   EmbeddingLayer,
+  MulLayer,
   RequantiseLayer,
 } from '../../model/model.ts';
-import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
+import { accumulatorRanges, embeddingRange, productRange } from '../../model/ranges.ts';
 import { type Requantiser, requantise } from '../../model/requantiser.ts';
-import { elementRange, type Interval, type TensorType } from '../../model/tensor.ts';
+import { elementCount, elementRange, type Interval, type TensorType } from '../../model/tensor.ts';
 import { type Activations, findRuns, type Run } from './activations.ts';
 import type { MatrixPosition } from './emit-matrix.ts';
 import type { MatrixSpec, Sides } from './lane-words.ts';
@@ -304,8 +305,9 @@ export function addJob(
   const [ma, mb] = layer.multipliers;
   const zeros = (a.low - types[0].zeroPoint) * ma + (b.low - types[1].zeroPoint) * mb;
   const count = a.placements.length;
-  const gatherings = gatherElements(types[0]).map((elements) => ({
-    taps: [elements, elements.map((e) => e + count)],
+  const [fromA, fromB] = operandPlaces(layer, [a.placements.length, b.placements.length]);
+  const gatherings = gatherElements(layer.output).map((elements) => ({
+    taps: [elements.map(fromA), elements.map((e) => count + fromB(e))],
     outputs: elements,
   }));
   // Each operand has a multiplier of its own, so they are the weights.
@@ -317,6 +319,58 @@ export function addJob(
     accumulator: () => zeros,
   };
   return makeJob(arithmetic, both, gatherings);
+}
+
+/** Which element of each operand belongs to one of the output: of one element a channel, that of the channel. */
+export function operandPlaces(
+  { output }: AddLayer | MulLayer,
+  [a, b]: readonly [number, number],
+): [(e: number) => number, (e: number) => number] {
+  const all = elementCount(output.shape);
+  return [(e) => Math.floor((e * a) / all), (e) => Math.floor((e * b) / all)];
+}
+
+/**
+ * The products of two elements as a matrix whose sums have the same bounds, and the numbers of
+ * `z = (ua * ub * ofProduct + ua * ofA + ub * ofB) + constant`, alike for all rows.
+ */
+export function productSpec(
+  { requantiser: r }: MulLayer,
+  a: Activations,
+  b: Activations,
+  types: readonly [TensorType, TensorType],
+  rows: number,
+): { spec: MatrixSpec; ofProduct: number; ofA: number; ofB: number } {
+  const [offsetA, offsetB] = [a.low - types[0].zeroPoint, b.low - types[1].zeroPoint];
+  const [mostA, mostB] = [a.high - a.low, b.high - b.low];
+  const line = lineOf(r, 0, productRange(types[0], types[1]));
+  const { multiplier, below } = line;
+  const inputMax = Math.max(mostA, mostB, 1);
+  const coefficients = [
+    (multiplier * mostA * mostB) / inputMax,
+    (multiplier * offsetB * mostA) / inputMax,
+    (multiplier * offsetA * mostB) / inputMax,
+  ];
+  const least = offsetA * offsetB;
+  const constant =
+    below === undefined ? least * multiplier + line.offset - lowest(r) : (least - below.pivot) * multiplier;
+  const lines = Array.from({ length: rows }, () => line);
+  const spec: MatrixSpec = {
+    rows,
+    // Bounds alone hang on these; the products are emitted for themselves.
+    runs: lines.map((_, row) => ({ columns: [3 * row, 3 * row + 1, 3 * row + 2], pitch: 0 })),
+    coefficient: (row, column) =>
+      Math.floor(column / 3) === row
+        ? Math.sign(coefficients[column % 3]!) * Math.ceil(Math.abs(coefficients[column % 3]!))
+        : 0,
+    reads: (row, column) => Math.floor(column / 3) === row,
+    inputMax,
+    constants: new Map([['', lines.map(() => constant)]]),
+    shift: r.shift,
+    span: r.max - r.min,
+    ...(below && { sides: sidesOf(lines, r) }),
+  };
+  return { spec, ofProduct: multiplier, ofA: multiplier * offsetB, ofB: multiplier * offsetA };
 }
 
 /**
@@ -347,7 +401,7 @@ export function embeddingSpec(layer: EmbeddingLayer): { spec: MatrixSpec; multip
 }
 
 /** The elements of each pixel, or all of a flat tensor. */
-function gatherElements(type: TensorType): number[][] {
+export function gatherElements(type: TensorType): number[][] {
   const { channels, height, width } = imageOf(type);
   const area = height * width;
   return Array.from({ length: area }, (_, p) => Array.from({ length: channels }, (_, c) => c * area + p));

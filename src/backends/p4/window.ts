@@ -23,14 +23,15 @@ export type Tap = { readonly y: number; readonly x: number } | undefined;
 export function eachPosition(w: Window, input: TensorType, output: TensorType): Tap[][] {
   const { height, width } = imageOf(input);
   const out = imageOf(output);
+  const [down, right] = w.dilations ?? [1, 1];
   const positions: Tap[][] = [];
   for (let oy = 0; oy < out.height; oy++)
     for (let ox = 0; ox < out.width; ox++) {
       const taps: Tap[] = [];
       for (let i = 0; i < w.kernel[0]; i++)
         for (let j = 0; j < w.kernel[1]; j++) {
-          const y = oy * w.strides[0] + i - w.pads[0];
-          const x = ox * w.strides[1] + j - w.pads[1];
+          const y = oy * w.strides[0] + i * down - w.pads[0];
+          const x = ox * w.strides[1] + j * right - w.pads[1];
           taps.push(y < 0 || y >= height || x < 0 || x >= width ? undefined : { y, x });
         }
       positions.push(taps);

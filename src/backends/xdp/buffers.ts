@@ -1,3 +1,4 @@
+import { isBroadcast } from '../../model/broadcast.ts';
 import type { Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
@@ -70,6 +71,12 @@ function borderFor(model: Model, layer: Layer): Border | undefined {
   return { pads: layer.pads, fill };
 }
 
+/** Whether a layer wants the elements in a row: keys, rows of a softmax, an operand of one a channel. */
+function readsFlat(model: Model, { kind, output }: Layer, value: ValueId): boolean {
+  if (kind === 'embedding' || kind === 'softmax') return true;
+  return (kind === 'add' || kind === 'mul') && isBroadcast(valueType(model, value).shape, output.shape);
+}
+
 /** A value laid out once more. */
 export interface BufferCopy {
   readonly value: ValueId;
@@ -113,7 +120,7 @@ export function layOutBuffers(model: Model, from: number, to: number): Layout {
     buffers.set(value, buffer);
     for (const border of others)
       copies.push({ value, kind: 'bordered', buffer: place(channels, height, width, border) });
-    if (readers.some(({ kind }) => kind === 'embedding') && !isRowMajor(buffer))
+    if (readers.some((layer) => readsFlat(model, layer, value)) && !isRowMajor(buffer))
       copies.push({ value, kind: 'flat', buffer: place(elementCount(shape), 1, 1, widest([])) });
   }
   const result = buffers.get(to)!;
@@ -167,7 +174,7 @@ function placeAll(
 export function bufferFor(layout: Layout, model: Model, layer: Layer, value: ValueId): ValueBuffer {
   const first = layout.buffers.get(value)!;
   const copies = layout.copies.filter((c) => c.value === value);
-  if (layer.kind === 'embedding') return copies.find(({ kind }) => kind === 'flat')?.buffer ?? first;
+  if (readsFlat(model, layer, value)) return copies.find(({ kind }) => kind === 'flat')?.buffer ?? first;
   const border = borderFor(model, layer);
   if (border === undefined || border.fill === first.fill) return first;
   return copies.find(({ kind, buffer }) => kind === 'bordered' && buffer.fill === border.fill)!.buffer;

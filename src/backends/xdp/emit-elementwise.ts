@@ -1,7 +1,8 @@
+import { isBroadcast } from '../../model/broadcast.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
 import { imageShape, isRowMajor, liesAlike, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
-import { embeddingBody, padBody, transposeBody } from './emit-lookup.ts';
+import { embeddingBody, gatherBody, padBody, softmaxBody, transposeBody } from './emit-lookup.ts';
 import { callPositions, pixelPlace, pixelPointer, positionCallback, rowPlace } from './emit-loop.ts';
 import type { ElementwisePlan } from './plan.ts';
 
@@ -43,10 +44,21 @@ function body(p: ElementwisePlan): string[] {
         return `intransit_clamp((${sum}) >> ${shift}, ${min}, ${max}) - ${leastOf(p)}`;
       });
     }
+    case 'mul':
+      return overElements(p, (inputs) => {
+        const factors = inputs.map((x, i) => `((__s64)${x} - ${unsignedZero(p, i)})`);
+        return requantised(p, factors.join(' * '));
+      });
+    case 'softmax':
+      return softmaxBody({ ...p, layer }, walkStart, walkOn);
+    case 'gather':
+      return gatherBody({ ...p, layer });
     case 'argmax':
       return argmax(p);
-    case 'lut':
-      return overElements(p, ([x]) => `w->layer${p.index}_table[${x}]`);
+    case 'lut': {
+      const table = layer.table.length > 256 ? `TABLE * 256 + ` : '';
+      return overElements(p, ([x], at) => `w->layer${p.index}_table[${table.replace('TABLE', at)}${x}]`);
+    }
     case 'pad':
       return padBody({ ...p, layer });
     case 'transpose':
@@ -84,23 +96,34 @@ function requantised(p: ElementwisePlan, acc: string, channel = '0'): string {
 
 /**
  * Loops over all elements, or those of a position or a row, which lie one after the other.
- * @param resultOf C of an element of the output, from those of the inputs
+ * @param resultOf C of an element of the output, from those of the inputs and the index of its table
  */
-function overElements(p: ElementwisePlan, resultOf: (inputs: readonly string[]) => string): string[] {
+function overElements(
+  p: ElementwisePlan,
+  resultOf: (inputs: readonly string[], table: string) => string,
+): string[] {
+  const broadcast = p.from.map((_, i) => isBroadcast(p.inputs[i]!.shape, p.layer.output.shape));
   if (p.loop !== 'plain') {
     const place = p.loop === 'rows' ? rowPlace : pixelPlace;
+    const inputPlace = (b: ValueBuffer, i: number) => (broadcast[i] ? `${pixelAt(b, 0, 0)}` : place(b));
     return [
-      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, place(b))),
+      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, inputPlace(b, i))),
       ...pixelPointer('__u8', 'out', 'to', place(p.to)),
       '#pragma clang loop unroll_count(4)',
       `\tfor (int i = 0; i < ${p.to.channels * (p.loop === 'rows' ? p.to.width : 1)}; i++) {`,
-      `\t\tout[i] = ${resultOf(p.from.map((_, i) => `in${i}[i]`))};`,
+      `\t\tout[i] = ${resultOf(
+        p.from.map((_, i) => `in${i}[i]`),
+        'i',
+      )};`,
       '\t}',
     ];
   }
-  const value = resultOf(p.from.map((_, i) => `from${i}[at${i}]`));
+  const value = resultOf(
+    p.from.map((_, i) => `from${i}[at${i}]`),
+    'at_table',
+  );
   const count = elementCount(p.layer.output.shape);
-  if (p.from.every((b) => liesAlike(b, p.to))) {
+  if (isFlatLoop(p)) {
     const indices = p.from.map((_, i) => `at${i} = i`).join(', ');
     return [
       '#pragma clang loop unroll_count(4)',
@@ -112,17 +135,41 @@ function overElements(p: ElementwisePlan, resultOf: (inputs: readonly string[]) 
     ];
   }
   // Borders or views of other shapes: each side is walked in row-major order, for itself.
-  const walks = [...p.from.map((b, i) => ({ b, name: `${i}` })), { b: p.to, name: '_to' }];
+  const sides = p.from.map((b, i) => ({ b, name: `${i}` })).filter((_, i) => !broadcast[i]);
+  const walks = [...sides, { b: p.to, name: '_to' }];
+  const slow = slowSides(p);
   return [
     ...walks.map(({ b, name }) => walkStart(b, name)),
+    ...slow.map(({ name }) => `\tint at${name} = 0, step${name} = 0;`),
     '',
     '#pragma clang loop unroll(disable)',
     `\tfor (int i = 0; i < ${count}; i++) {`,
     `\t\tto[at_to] = ${value};`,
     ...walks.flatMap(({ b, name }) => walkOn(b, name)),
+    ...slow.flatMap(({ name, each }) => [
+      `\t\tif (++step${name} == ${each}) {`,
+      `\t\t\tstep${name} = 0;`,
+      `\t\t\tat${name}++;`,
+      '\t\t}',
+    ]),
     '\t}',
   ];
 }
+
+/** What stays for several elements: an operand that is the same at all positions, the table of a channel. */
+export function slowSides({ layer, inputs }: ElementwisePlan): { name: string; each: number }[] {
+  const { shape } = layer.output;
+  const count = elementCount(shape);
+  const operands = inputs.flatMap((input, i) =>
+    isBroadcast(input.shape, shape) ? [{ name: `${i}`, each: count / shape[0]! }] : [],
+  );
+  if (layer.kind !== 'lut' || layer.table.length === 256) return operands;
+  return [...operands, { name: '_table', each: (count * 256) / layer.table.length }];
+}
+
+/** Whether one index is the place of an element in all buffers. */
+export const isFlatLoop = (p: ElementwisePlan): boolean =>
+  slowSides(p).length === 0 && p.from.every((b) => liesAlike(b, p.to));
 
 const walkStart = (b: ValueBuffer, name: string): string =>
   `\tint at${name} = ${pixelAt(b, 0, 0)}${isRowMajor(b) ? '' : `, x${name} = 0, y${name} = 0`};`;
@@ -154,6 +201,7 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
   const [sy, sx] = layer.strides;
   const origin = pixelAt(from, -layer.pads[0], -layer.pads[1]);
   const source = `${origin} + py * ${sy * rowBytes(from)} + px * ${sx * from.channels}`;
+  const [down, right] = layer.dilations ?? [1, 1];
   const loop = (variable: string, count: number) => [
     '#pragma clang loop unroll(disable)',
     `\tfor (int ${variable} = 0; ${variable} < ${count}; ${variable}++)`,
@@ -179,7 +227,7 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
     `\t\tfor (int r = 0; r < ${kh}; r++)`,
     '#pragma clang loop unroll(full)',
     `\t\tfor (int t = 0; t < ${kw}; t++) {`,
-    `\t\t\tint at = r * ${rowBytes(from)} + t * ${from.channels};`,
+    `\t\t\tint at = r * ${down * rowBytes(from)} + t * ${right * from.channels};`,
     `\t\t\t${tap}`,
     '\t\t}',
     `\t\t${output} = ${result};`,

@@ -1,4 +1,10 @@
-import type { EmbeddingLayer, PadLayer, TransposeLayer } from '../../model/model.ts';
+import type {
+  EmbeddingLayer,
+  GatherLayer,
+  PadLayer,
+  SoftmaxLayer,
+  TransposeLayer,
+} from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { transposeSources } from '../../reference/lookup.ts';
 import { bufferBytes, hasBorder, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
@@ -7,8 +13,27 @@ import type { ElementwisePlan } from './plan.ts';
 
 /** C bodies of layers that move elements or look them up; `from0` is read, `to` written. */
 
-/** The moves of a layer that computes nothing. */
-export function layerRuns(p: ElementwisePlan): readonly Run[] {
+/** The moves of a layer that computes nothing, by input. */
+export function layerMoves(p: ElementwisePlan): readonly (readonly Run[])[] {
+  const { layer } = p;
+  if (layer.kind !== 'gather') return [layerRuns(p)];
+  const targets = placesOf(p.to, layer.output.shape);
+  let first = 0;
+  return p.inputs.map(({ shape }, k) => {
+    const places = placesOf(p.from[k]!, shape);
+    const start = first;
+    first += places.length;
+    const moved = Array.from(layer.sources.keys()).filter(
+      (i) => layer.sources[i]! >= start && layer.sources[i]! < first,
+    );
+    return findRuns(
+      Int32Array.from(moved, (i) => places[layer.sources[i]! - start]!),
+      Int32Array.from(moved, (i) => targets[i]!),
+    );
+  });
+}
+
+function layerRuns(p: ElementwisePlan): readonly Run[] {
   const from = p.from[0]!;
   const { layer } = p;
   if (layer.kind === 'transpose') {
@@ -33,11 +58,22 @@ export function layerRuns(p: ElementwisePlan): readonly Run[] {
 export const transposeBody = (p: ElementwisePlan & { readonly layer: TransposeLayer }): string[] =>
   emitRuns(layerRuns(p), 'from0', 'to');
 
-/** The whole image is filled first: that is a word at a time, or a row where it has a border of another value. */
-export function padBody(p: ElementwisePlan & { readonly layer: PadLayer }): string[] {
+/** What no element moves to is filled first. */
+export function gatherBody(p: ElementwisePlan & { readonly layer: GatherLayer }): string[] {
+  const moves = layerMoves(p).flatMap((runs, k) => emitRuns(runs, `from${k}`, 'to'));
+  return fills(p) ? [...filling(p), ...moves] : moves;
+}
+
+const fills = ({ layer }: ElementwisePlan): boolean =>
+  layer.kind === 'pad' || (layer.kind === 'gather' && layer.sources.includes(-1));
+
+type Filled = ElementwisePlan & { readonly layer: PadLayer | GatherLayer };
+
+/** The whole image: that is a word at a time, or a row where it has a border of another value. */
+function filling(p: Filled): string[] {
   const value = p.layer.value - elementRange(p.layer.output.element).lo;
   const literal = `0x${value.toString(16).padStart(2, '0')}`;
-  const filling =
+  const loop =
     hasBorder(p.to) && p.to.fill !== value
       ? [
           '#pragma clang loop unroll(disable)',
@@ -51,15 +87,61 @@ export function padBody(p: ElementwisePlan & { readonly layer: PadLayer }): stri
           `\tfor (int i = 0; i < ${Math.ceil(bufferBytes(p.to) / 8)}; i++) {`,
           `\t\t((__u64 *)to)[i] = 0x${literal.slice(2).repeat(8)}ULL;`,
         ];
-  return [...filling, `\t\t${NO_IDIOM}`, '\t}', ...emitRuns(layerRuns(p), 'from0', 'to')];
+  return [...loop, `\t\t${NO_IDIOM}`, '\t}'];
 }
 
-/** Bytes or words that `padBody` fills. */
-export function padStores(p: ElementwisePlan & { readonly layer: PadLayer }): number {
+export const padBody = (p: ElementwisePlan & { readonly layer: PadLayer }): string[] => [
+  ...filling(p),
+  ...emitRuns(layerRuns(p), 'from0', 'to'),
+];
+
+/** Bytes or words that are filled. */
+export function filledStores(p: Filled): number {
+  if (!fills(p)) return 0;
   const value = p.layer.value - elementRange(p.layer.output.element).lo;
   return hasBorder(p.to) && p.to.fill !== value
     ? elementCount(p.layer.output.shape)
     : Math.ceil(bufferBytes(p.to) / 8);
+}
+
+/**
+ * Three passes over each row, which lies in a row of memory: the largest, the sum, the shares. Of a quotient the verifier knows
+ * nothing; it is clamped, and only stored.
+ */
+export function softmaxBody(
+  p: ElementwisePlan & { readonly layer: SoftmaxLayer },
+  walkStart: (b: ValueBuffer, name: string) => string,
+  walkOn: (b: ValueBuffer, name: string) => string[],
+): string[] {
+  const { size, output } = p.layer;
+  const { lo, hi } = elementRange(output.element);
+  const over = (body: readonly string[]) => [
+    '#pragma clang loop unroll_count(2)',
+    `\t\tfor (int k = 0; k < ${size}; k++) {`,
+    ...body.map((line) => `\t\t\t${line}`),
+    '\t\t}',
+  ];
+  const entry = (table: string) => `w->layer${p.index}_${table}[(most - row[k]) & 0xff]`;
+  return [
+    walkStart(p.to, '_to'),
+    '',
+    '#pragma clang loop unroll(disable)',
+    `\tfor (int b = 0; b < ${elementCount(output.shape) / size}; b++) {`,
+    `\t\tconst __u8 *row = from0 + b * ${size};`,
+    '\t\t__s64 most = 0;',
+    '\t\t__u64 sum = 0;',
+    '',
+    ...over(['most = intransit_max(most, row[k]);']),
+    '\t\tINTRANSIT_OPAQUE(most);',
+    ...over([`sum += ${entry('exponentials')};`]),
+    ...over([
+      `__u64 share = (2 * ${entry('numerators')} + sum) / (2 * sum);`,
+      '',
+      `to[at_to] = intransit_clamp((__s64)share + ${output.zeroPoint}, ${lo}, ${hi}) - ${lo};`,
+      ...walkOn(p.to, '_to').map((line) => line.slice(2)),
+    ]),
+    '\t}',
+  ];
 }
 
 /** Columns whose sums are in registers while the keys of a bag go by. */

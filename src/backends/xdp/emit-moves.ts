@@ -24,19 +24,32 @@ export const placesOf = (b: ValueBuffer, shape: readonly number[]): Int32Array =
  * as another are nests of loops with constant strides. What is none is several such, one after the other.
  */
 export function findRuns(sources: Int32Array, targets: Int32Array): Run[] {
-  if (sources.length === 1) return [{ source: sources[0]!, target: targets[0]!, levels: [] }];
-  const count = stepsAlike(sources, targets);
-  const starts = Array.from({ length: Math.ceil(sources.length / count) }, (_, i) => i * count);
-  const nests =
-    sources.length % count === 0 && starts.every((at) => chunksAlike(sources, targets, at, count));
-  if (!nests)
-    return [
-      ...findRuns(sources.subarray(0, count), targets.subarray(0, count)),
-      ...findRuns(sources.subarray(count), targets.subarray(count)),
-    ];
-  const inner = { count, source: sources[1]! - sources[0]!, target: targets[1]! - targets[0]! };
-  const pick = (places: Int32Array) => Int32Array.from(starts, (at) => places[at]!);
-  return findRuns(pick(sources), pick(targets)).map((run) => ({ ...run, levels: [...run.levels, inner] }));
+  const runs: Run[] = [];
+  for (let at = 0; at < sources.length; ) {
+    const [s, t] = [sources.subarray(at), targets.subarray(at)];
+    const count = s.length === 1 ? 1 : stepsAlike(s, t);
+    const nest = count > 1 && count < s.length ? nestOf(s, t, count) : undefined;
+    if (nest !== undefined) return [...runs, ...nest];
+    runs.push({ source: s[0]!, target: t[0]!, levels: count === 1 ? [] : [innerLevel(s, t, count)] });
+    at += count;
+  }
+  return runs;
+}
+
+const innerLevel = (s: Int32Array, t: Int32Array, count: number): Level => ({
+  count,
+  source: s[1]! - s[0]!,
+  target: t[1]! - t[0]!,
+});
+
+/** All of it as loops around `count` elements; undefined if the rest does not go on as they do. */
+function nestOf(s: Int32Array, t: Int32Array, count: number): Run[] | undefined {
+  if (s.length % count !== 0) return undefined;
+  for (let at = count; at < s.length; at += count) if (!chunksAlike(s, t, at, count)) return undefined;
+  const pick = (places: Int32Array) =>
+    Int32Array.from({ length: places.length / count }, (_, i) => places[i * count]!);
+  const inner = innerLevel(s, t, count);
+  return findRuns(pick(s), pick(t)).map((run) => ({ ...run, levels: [...run.levels, inner] }));
 }
 
 /** How many elements from the first on lie at equal distances. */

@@ -12,10 +12,11 @@ interface Level {
 /** The loops over the taps of one output, outermost first: rows of a window, pixels, channels; what lies in a row is one. */
 export function tapLevels(p: MatrixPlan): readonly Level[] {
   const [height, width] = p.layer.kind === 'conv2d' ? p.layer.kernel : [p.from.height, p.from.width];
+  const [down, right] = (p.layer.kind === 'conv2d' ? p.layer.dilations : undefined) ?? [1, 1];
   const levels: Level[] = [];
   for (const level of [
-    { count: height, stride: rowBytes(p.from) },
-    { count: width, stride: p.from.channels },
+    { count: height, stride: down * rowBytes(p.from) },
+    { count: width, stride: right * p.from.channels },
     { count: p.from.channels / p.groups, stride: 1 },
   ]) {
     const outer = levels.at(-1);

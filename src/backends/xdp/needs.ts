@@ -8,16 +8,16 @@ import {
   hasBorder,
   imageShape,
   isRowMajor,
-  liesAlike,
   PAGE_BYTES,
   paddedBytes,
   SUMS_BYTES,
 } from './buffers.ts';
 import { copiedRows, copyRuns, programScratchBytes, readsBuffer } from './emit.ts';
-import { EMBEDDING_COLUMNS, layerRuns, padStores } from './emit-lookup.ts';
+import { isFlatLoop, slowSides } from './emit-elementwise.ts';
+import { EMBEDDING_COLUMNS, filledStores, layerMoves } from './emit-lookup.ts';
 import { runInstructions } from './emit-moves.ts';
 import { unrolledTaps } from './emit-taps.ts';
-import type { LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
+import type { ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, weightArrays } from './weights.ts';
 
 /** Verified instructions outside the layers: parser, tables, answer; short layers are walked once for each slot. */
@@ -159,10 +159,12 @@ export function verifiedInstructions(p: LayerPlan): number {
   const outputs = elementCount(layer.output.shape);
   const below = p.below ? 8 : 0;
   // Where one side has a border or is another view, each side is walked by counters of its own.
-  const alike = layer.kind !== 'argmax' && p.from.every((b) => liesAlike(b, p.to));
+  const alike = layer.kind !== 'argmax' && isFlatLoop(p);
   const elements = p.loop === 'plain' ? outputs : positions * channels + 2;
   const walked =
-    alike || p.loop !== 'plain' ? 0 : 17 * [...p.from, p.to].filter((b) => !isRowMajor(b)).length;
+    alike || p.loop !== 'plain'
+      ? 0
+      : 17 * [...p.from, p.to].filter((b) => !isRowMajor(b)).length + 8 * slowSides(p).length;
   switch (layer.kind) {
     case 'maxPool':
     case 'averagePool':
@@ -176,14 +178,20 @@ export function verifiedInstructions(p: LayerPlan): number {
       return (26 + below + walked) * elements;
     case 'add':
       return (32 + walked) * elements;
+    case 'mul':
+      return (30 + below + walked) * elements;
+    case 'softmax':
+      return (44 + walked) * outputs + 24 * (outputs / layer.size);
+    case 'gather':
+      return movesOf(p).walked + 4 * filledStores({ ...p, layer });
     case 'argmax':
       return (40 + walked) * elementCount(p.inputs[0]!.shape);
     case 'lut':
       return (7 + walked) * elements;
     case 'pad':
-      return 4 * padStores({ ...p, layer }) + runInstructions(layerRuns(p)).walked;
+      return 4 * filledStores({ ...p, layer }) + movesOf(p).walked;
     case 'transpose':
-      return runInstructions(layerRuns(p)).walked;
+      return movesOf(p).walked;
     case 'embedding': {
       const passes = (outputs / layer.width) * Math.ceil(layer.width / EMBEDDING_COLUMNS);
       const perKey = 14 + 3 * layer.keyBytes + 6 * Math.min(layer.width, EMBEDDING_COLUMNS);
@@ -192,12 +200,19 @@ export function verifiedInstructions(p: LayerPlan): number {
   }
 }
 
+/** Of a layer that moves elements. */
+function movesOf(p: ElementwisePlan): { walked: number; code: number } {
+  const each = layerMoves(p).map(runInstructions);
+  const sum = (of: 'walked' | 'code') => each.reduce((total, run) => total + run[of], 0);
+  return { walked: sum('walked'), code: sum('code') };
+}
+
 /** Upper estimate of a layer's code; loops count once. */
 function codeInstructions(p: LayerPlan): number {
   if (p.kind === 'elementwise') {
-    const moves = p.layer.kind === 'pad' || p.layer.kind === 'transpose';
+    const moves = ['pad', 'transpose', 'gather'].includes(p.layer.kind);
     const taps = 'kernel' in p.layer ? p.layer.kernel[0] * p.layer.kernel[1] : 0;
-    return 200 + 8 * taps + (moves ? runInstructions(layerRuns(p)).code : 0);
+    return 200 + 8 * taps + (moves ? movesOf(p).code : 0);
   }
   if (p.byInput) return 5 * p.blocks[0]! + 400;
   const looped = p.looped > 0 ? p.blocks.slice(p.looped - 1) : p.blocks;

@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
+import { isBroadcast } from '../../model/broadcast.ts';
 import type { Conv2dLayer, DenseLayer, EmbeddingLayer, Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
@@ -217,7 +218,7 @@ function planLayer(
     const narrow = layer.kind === 'embedding' && layer.table.every(isNarrow);
     const own = 'requantiser' in layer ? layer.requantiser.shift : 0;
     const shift = layer.kind === 'embedding' && scalesTo(layer, RUNTIME_SHIFT) ? RUNTIME_SHIFT : own;
-    const loop = elementwiseLoop(layer, from, to);
+    const loop = elementwiseLoop(layer, inputs, from, to);
     return { kind: 'elementwise', index, layer, inputs, from, to, loop, narrow, shift, below };
   }
 
@@ -301,6 +302,7 @@ function positionLoop(layer: Layer, steps: number): PositionLoop {
 
 function elementwiseLoop(
   layer: Layer,
+  inputs: readonly TensorType[],
   from: readonly ValueBuffer[],
   to: ValueBuffer,
 ): ElementwisePlan['loop'] {
@@ -313,13 +315,23 @@ function elementwiseLoop(
     if (elements) return outputs * taps >= LOOP_STEPS ? 'elements' : 'plain';
     return positionLoop(layer, channels * (taps + ELEMENT_STEPS));
   }
-  if (layer.kind !== 'add' && layer.kind !== 'lut' && layer.kind !== 'requantise') return 'plain';
+  if (!isElementLoop(layer)) return 'plain';
+  const repeats = inputs.map(({ shape }) => isBroadcast(shape, layer.output.shape));
   // Views of another shape have no positions in common.
-  if (!from.every((b) => b.channels === channels && b.height === height && b.width === width)) return 'plain';
+  const alike = (b: ValueBuffer) => b.channels === channels && b.height === height && b.width === width;
+  if (!from.every((b, i) => repeats[i] || alike(b))) return 'plain';
+  const tables = layer.kind === 'lut' ? layer.table.length / 256 : 1;
+  if (tables > 1 && tables !== channels) return 'plain';
   // Where there are borders, each side is walked by counters else.
-  const walked = from.every((b) => liesAlike(b, to)) ? 0 : WALK_STEPS;
-  return positionLoop(layer, channels * ((layer.kind === 'lut' ? 1 : ELEMENT_STEPS) + walked));
+  const walked = tables === 1 && from.every((b) => liesAlike(b, to)) ? 0 : WALK_STEPS;
+  const loop = positionLoop(layer, channels * ((layer.kind === 'lut' ? 1 : ELEMENT_STEPS) + walked));
+  // In a row the channel of an element is not at hand.
+  if (loop !== 'rows' || (tables === 1 && !repeats.includes(true))) return loop;
+  return hasReciprocal(height, width) ? 'positions' : 'plain';
 }
+
+const isElementLoop = ({ kind }: Layer): boolean =>
+  kind === 'add' || kind === 'mul' || kind === 'lut' || kind === 'requantise';
 
 const isNarrow = (weight: number): boolean => weight >= -128 && weight <= 127;
 

@@ -46,7 +46,7 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
     l.inputs,
     taps,
     l.bias.length,
-    l.kind === 'conv2d' ? [l.kernel, l.strides, l.pads, l.groups] : [],
+    l.kind === 'conv2d' ? [l.kernel, l.strides, l.pads, l.groups, l.dilations] : [],
   ];
   if (!sameJson(geometry(held), geometry(own))) return 'kind or shape of the layer differs';
   const { requantiser: r } = own.layer;
@@ -92,10 +92,15 @@ function inCode(p: LayerPlan): unknown {
   switch (layer.kind) {
     // These move or compare unsigned activations, or look them up, whatever they stand for.
     case 'argmax':
-    case 'lut':
       return base;
+    case 'lut':
+      return [...base, layer.table.length];
+    case 'softmax':
+      return [...base, layer.size, lo, layer.output.zeroPoint];
+    case 'gather':
+      return [...base, Array.from(layer.sources), layer.value - lo];
     case 'maxPool':
-      return [...base, layer.kernel, layer.strides, layer.pads];
+      return [...base, layer.kernel, layer.strides, layer.pads, layer.dilations];
     case 'transpose':
       return [...base, layer.from, layer.axes];
     case 'pad':
@@ -107,11 +112,12 @@ function inCode(p: LayerPlan): unknown {
     case 'add':
       return [...base, grids, lo, layer.shift, layer.min, layer.max];
     case 'requantise':
+    case 'mul':
     case 'averagePool': {
       const { shift, min, max } = layer.requantiser;
       const window =
         layer.kind === 'averagePool'
-          ? [layer.kernel, layer.strides, layer.pads, layer.divisors.length > 1]
+          ? [layer.kernel, layer.strides, layer.pads, layer.dilations, layer.divisors.length > 1]
           : [];
       return [...base, window, grids, lo, shift, min, max];
     }

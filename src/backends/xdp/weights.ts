@@ -2,7 +2,7 @@ import type { AveragePoolLayer, EmbeddingLayer, Window } from '../../model/model
 import { accumulatorRanges } from '../../model/ranges.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
-import { windowOutput } from '../../model/window.ts';
+import { tapsInside, windowOutput } from '../../model/window.ts';
 import { inputBias, type LaneLayout } from '../../passes/lanes.ts';
 import { clampWindows } from '../../passes/windows.ts';
 import { tableRows } from './emit-lookup.ts';
@@ -242,7 +242,12 @@ function elementwiseArrays(p: ElementwisePlan): WeightArray[] {
   }
   if (layer.kind === 'embedding') return embeddingArrays(p, layer);
   if (layer.kind === 'averagePool') return requantiserArrays(p, poolNumbers(p, layer));
-  if (layer.kind !== 'requantise') return [];
+  if (layer.kind === 'softmax')
+    return [
+      u64(name('exponentials'), layer.exponentials.map(BigInt), 'by the distance from the largest of a row'),
+      u64(name('numerators'), layer.numerators.map(BigInt), 'likewise, in steps of the output'),
+    ];
+  if (layer.kind !== 'requantise' && layer.kind !== 'mul') return [];
   return requantiserArrays(p, lineNumbers(layer.requantiser, p.shift));
 }
 
@@ -264,12 +269,8 @@ function poolNumbers(p: ElementwisePlan, layer: AveragePoolLayer): Numbers {
 /** Elements of the image in the window at each position of the output, row-major. */
 function positionTaps(w: Window, height: number, width: number): number[] {
   const [rows, columns] = windowOutput(w, height, width);
-  const inside = (axis: 0 | 1, at: number, size: number): number => {
-    const start = at * w.strides[axis] - w.pads[axis];
-    return Math.min(size, start + w.kernel[axis]) - Math.max(0, start);
-  };
   return Array.from({ length: rows * columns }, (_, i) => {
-    return inside(0, Math.floor(i / columns), height) * inside(1, i % columns, width);
+    return tapsInside(w, 0, Math.floor(i / columns), height) * tapsInside(w, 1, i % columns, width);
   });
 }
 

@@ -59,10 +59,16 @@ function naturalShape(model: Model, layer: Layer): readonly number[] {
     case 'dense':
       return [layer.bias.length];
     case 'requantise':
-    case 'add':
+    case 'softmax':
     case 'lut':
       return input.shape;
+    case 'add':
+    case 'mul': {
+      const other = valueType(model, layer.inputs[1]!);
+      return elementCount(input.shape) < elementCount(other.shape) ? other.shape : input.shape;
+    }
     case 'transpose':
+    case 'gather':
       return layer.output.shape;
     case 'embedding': {
       const bags = elementCount(input.shape) / (layer.keyBytes * layer.bag);
@@ -108,6 +114,24 @@ function exportLayer(_model: Model, layer: Layer, nameOf: (value: ValueId) => st
       const inputs: [string, string] = [nameOf(layer.inputs[0]!), nameOf(layer.inputs[1]!)];
       return { kind: layer.kind, name, inputs, output, coefficients };
     }
+    case 'mul': {
+      const inputs: [string, string] = [nameOf(layer.inputs[0]!), nameOf(layer.inputs[1]!)];
+      return { kind: layer.kind, name: layer.name, inputs, output, requantiser: integers(layer.requantiser) };
+    }
+    case 'softmax': {
+      const { size, exponentials, numerators } = layer;
+      const tables = { exponentials: [...exponentials], numerators: [...numerators] };
+      return { kind: layer.kind, ...head, size, output, ...tables };
+    }
+    case 'gather':
+      return {
+        kind: layer.kind,
+        name: layer.name,
+        inputs: layer.inputs.map(nameOf),
+        shape: [...layer.output.shape],
+        sources: Array.from(layer.sources),
+        value: layer.value,
+      };
     case 'pad': {
       const [top, left, bottom, right] = layer.pads;
       return { kind: layer.kind, ...head, pads: [top, left, bottom, right], value: layer.value };
@@ -123,11 +147,16 @@ function exportLayer(_model: Model, layer: Layer, nameOf: (value: ValueId) => st
   }
 }
 
-function window({ kernel, strides, pads }: Window) {
+function window({ kernel, strides, pads, dilations }: Window) {
   const pair = ([a, b]: readonly [number, number]): [number, number] => [a, b];
   const [top, left, bottom, right] = pads;
   const sides: [number, number, number, number] = [top, left, bottom, right];
-  return { kernel: pair(kernel), strides: pair(strides), pads: sides };
+  return {
+    kernel: pair(kernel),
+    strides: pair(strides),
+    pads: sides,
+    ...(dilations && { dilations: pair(dilations) }),
+  };
 }
 
 const integers = ({ multiplier, offset, shift, min, max, exactness, below }: Requantiser) => ({

@@ -68,10 +68,10 @@ function importLayer(
   const fault = (field: string, expected: string): never =>
     refuse('json-field', { path: `${path}.${field}`, expected }, builder.place(name));
   if (values.has(name)) fault('name', `expected a name that is not taken, as ${name} is`);
-  const names = layer.kind === 'add' ? layer.inputs : [layer.input ?? previous];
+  const names = 'inputs' in layer ? layer.inputs : [layer.input ?? previous];
   const unknown = names.find((n) => !values.has(n));
   if (unknown !== undefined)
-    fault(layer.kind === 'add' ? 'inputs' : 'input', `expected the name of an earlier layer, not ${unknown}`);
+    fault('inputs' in layer ? 'inputs' : 'input', `expected the name of an earlier layer, not ${unknown}`);
   const inputs = names.map((n) => values.get(n)).filter((v) => v !== undefined);
   if (inputs.length < names.length) return undefined;
   const context: LayerContext = { builder, name, path, inputs };

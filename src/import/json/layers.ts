@@ -1,9 +1,11 @@
+import type { Window } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { type Activation, viewed } from '../builder.ts';
 import { lowerAdd, lowerGivenAdd, lowerRequantise } from '../lower/elementwise.ts';
 import { type Conv2dGeometry, imageShape, lowerConv2d, lowerDense } from '../lower/linear.ts';
 import { sequenceAsImage } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
+import { lowerJsonConcat, lowerJsonGather, lowerJsonMul, lowerJsonSoftmax } from './joining-layers.ts';
 import {
   checkChannels,
   fieldFault,
@@ -33,8 +35,7 @@ export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
     case 'conv2d':
       return lowerLinear(c, layer);
     case 'maxPool': {
-      const { kernel, strides = kernel, pads } = layer;
-      return lowerMaxPool(builder, name, input, { kernel, strides, pads });
+      return lowerMaxPool(builder, name, input, poolWindow(layer));
     }
     case 'averagePool':
       return lowerAverage(c, layer);
@@ -65,6 +66,14 @@ export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
     }
     case 'add':
       return lowerSum(c, layer);
+    case 'mul':
+      return lowerJsonMul(c, layer);
+    case 'softmax':
+      return lowerJsonSoftmax(c, layer);
+    case 'gather':
+      return lowerJsonGather(c, layer);
+    case 'concat':
+      return lowerJsonConcat(c, layer);
     case 'flatten':
       return viewed(input, [elementCount(input.type.shape)]);
     case 'reshape':
@@ -110,21 +119,35 @@ function lowerLinear(c: LayerContext, layer: LayerOf<'dense' | 'conv1d' | 'conv2
 function geometryOf(layer: LayerOf<'dense' | 'conv1d' | 'conv2d'>): Conv2dGeometry | undefined {
   if (layer.kind === 'dense') return undefined;
   if (layer.kind === 'conv2d') {
-    const { kernel, strides = [1, 1], pads, groups } = layer;
-    return { kernel, strides, pads, groups };
+    const { kernel, strides = [1, 1], pads, groups, dilations } = layer;
+    return { kernel, strides, pads, groups, ...(dilations && { dilations }) };
   }
-  const { kernel, stride, pads, groups } = layer;
-  return { kernel: [1, kernel], strides: [1, stride], pads: [0, pads[0], 0, pads[1]], groups };
+  const { kernel, stride, pads, groups, dilation } = layer;
+  const dilations = dilation > 1 ? ([1, dilation] as const) : undefined;
+  return {
+    kernel: [1, kernel],
+    strides: [1, stride],
+    pads: [0, pads[0], 0, pads[1]],
+    groups,
+    ...(dilations && { dilations }),
+  };
 }
+
+const poolWindow = ({ kernel, strides, pads, dilations }: LayerOf<'maxPool' | 'averagePool'>): Window => ({
+  kernel,
+  strides: strides ?? kernel,
+  pads,
+  ...(dilations && { dilations }),
+});
 
 function lowerAverage(c: LayerContext, layer: LayerOf<'averagePool'>): Activation {
   const input = c.inputs[0]!;
-  const { kernel, strides = kernel, pads, countPadding } = layer;
+  const { countPadding } = layer;
   const requantiser = given(layer.requantiser);
   const output = outputOf(c, layer.output ?? input.type, requantiser);
   const rounding = (divisor: number) =>
     namedRounding(layer.rounding, input.type.scale, 1 / divisor, output.scale, output.zeroPoint);
-  const window = { kernel, strides, pads };
+  const window = poolWindow(layer);
   const spec = { name: c.name, input, window, countPadding, output, rounding: requantiser ?? rounding };
   return lowerAveragePool(c.builder, spec);
 }

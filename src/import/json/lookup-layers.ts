@@ -1,8 +1,15 @@
-import { elementRange } from '../../model/tensor.ts';
+import { elementCount, elementRange } from '../../model/tensor.ts';
 import type { Activation } from '../builder.ts';
 import { realFunctions, tabulated } from '../lower/functions.ts';
 import { imageShape } from '../lower/linear.ts';
-import { lowerEmbedding, lowerFunction, lowerPad, lowerTranspose, sequenceAsImage } from '../lower/lookup.ts';
+import {
+  lowerEmbedding,
+  lowerFunction,
+  lowerFunctions,
+  lowerPad,
+  lowerTranspose,
+  sequenceAsImage,
+} from '../lower/lookup.ts';
 import { lowerAveragePool } from '../lower/pooling.ts';
 import {
   checkChannels,
@@ -40,10 +47,22 @@ export function lowerLut(c: LayerContext, layer: LayerOf<'lut'>): Activation {
   if (table?.some((q) => q < output.min || q > output.max))
     fieldFault(c, 'table', `expected q-values in ${output.min}..${output.max} of ${output.element}`);
   const { lo } = elementRange(input.type.element);
-  const value = name
-    ? tabulated(realFunctions[name], input.type, output)
-    : (q: number) => table![q + input.type.zeroPoint - lo]!;
-  return lowerFunction(c.builder, c.name, input, output, value);
+  if (table === undefined)
+    return lowerFunction(
+      c.builder,
+      c.name,
+      input,
+      output,
+      tabulated(realFunctions[name!], input.type, output),
+    );
+  const tables = table.length / 256;
+  if (!Number.isInteger(tables) || elementCount(input.type.shape) % tables !== 0)
+    fieldFault(c, 'table', `expected 256 values, or as many for each channel, not ${table.length}`);
+  const byTable = Array.from(
+    { length: tables },
+    (_, t) => (q: number) => table[256 * t + q + input.type.zeroPoint - lo]!,
+  );
+  return lowerFunctions(c.builder, c.name, input, output, byTable);
 }
 
 export function lowerJsonEmbedding(c: LayerContext, layer: LayerOf<'embedding'>): Activation {

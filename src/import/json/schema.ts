@@ -99,6 +99,7 @@ const window = {
     .optional()
     .describe('[height, width]; of a convolution [1, 1], of a pool the kernel, if absent'),
   pads: z.tuple([pad, pad, pad, pad]).default([0, 0, 0, 0]).describe('[top, left, bottom, right]'),
+  dilations: pair.optional().describe('From one tap to the next, [height, width]; [1, 1] if absent'),
 };
 
 const embeddingTable = z
@@ -106,6 +107,12 @@ const embeddingTable = z
     error: 'expected integers in -128..255 in rows or flat, or base64 of int8',
   })
   .describe('[rows][width], row-major: nested, flat, or base64 of int8');
+
+const stepTable = (what: string) =>
+  z
+    .array(z.int().min(0))
+    .length(256, { error: 'expected 256 values' })
+    .describe(`By the distance d from the largest element of the row. ${what}`);
 
 const layers = [
   z.strictObject({ kind: z.literal('dense'), ...linear }),
@@ -116,6 +123,7 @@ const layers = [
     kernel: size,
     stride: size.default(1),
     pads: z.tuple([pad, pad]).default([0, 0]).describe('[before, after]'),
+    dilation: size.default(1),
     groups: size.default(1),
   }),
   z.strictObject({ kind: z.literal('maxPool'), ...base, ...window }),
@@ -155,9 +163,9 @@ const layers = [
     output: quantisation,
     table: z
       .array(integer(-128, 255, 'A q-value of the output'))
-      .length(256, { error: 'expected 256 values, from the least q of the input on' })
+      .min(256, { error: 'expected 256 values, from the least q of the input on, or 256 for each channel' })
       .optional()
-      .describe('256 q-values of the output, from the least q of the input on'),
+      .describe('256 q-values of the output, from the least q of the input on; or as many for each channel'),
     function: z
       .enum(['sigmoid', 'tanh', 'gelu', 'silu', 'hardSwish', 'exp'])
       .optional()
@@ -200,12 +208,14 @@ const layers = [
   z.strictObject({
     kind: z.literal('add'),
     name: base.name,
-    inputs: z.tuple([z.string(), z.string()]).describe('Names of two earlier values of equal shape'),
+    inputs: z
+      .tuple([z.string(), z.string()])
+      .describe('Names of two earlier values of equal shape, or of [channels, 1, 1] beside an image'),
     output: quantisation,
     rounding,
     coefficients: z
       .strictObject({
-        multipliers: z.tuple([safe.min(0), safe.min(0)]),
+        multipliers: z.tuple([safe, safe]),
         offset: safe,
         shift: integer(0, 52, 'Bits to the right'),
         min: integer(-128, 255, 'Smallest q'),
@@ -213,6 +223,40 @@ const layers = [
       })
       .optional()
       .describe('q = clamp(floor((a*ma + b*mb + offset) / 2^shift), min, max): instead of a rounding'),
+  }),
+  z.strictObject({
+    kind: z.literal('mul'),
+    name: base.name,
+    inputs: z.tuple([z.string(), z.string()]).describe('As of add'),
+    output: quantisation,
+    rounding,
+    requantiser: requantiser.optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('softmax'),
+    ...base,
+    size: size.optional().describe('Elements of a row; the last axis if absent'),
+    output: quantisation,
+    exponentials: stepTable(
+      'e to the power of -d times the scale of the input, times a power of two',
+    ).optional(),
+    numerators: stepTable('The same, divided by the scale of the output').optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('gather'),
+    name: base.name,
+    inputs: z.array(z.string()).min(1).describe('Names of earlier values of one scale and zero point'),
+    shape,
+    sources: z
+      .array(z.int().min(-1))
+      .describe('By element of the output: its index in the elements of all inputs, one after the other'),
+    value: integer(-128, 255, 'q-value where the source is -1; the zero point if absent').optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('concat'),
+    name: base.name,
+    inputs: z.array(z.string()).min(1).describe('Names of earlier values of one scale and zero point'),
+    axis: z.int().min(0).max(3).default(0),
   }),
   z.strictObject({ kind: z.literal('flatten'), ...base }),
   z.strictObject({ kind: z.literal('reshape'), ...base, shape }),

@@ -1,10 +1,10 @@
-import { refuse } from '../../diagnostics/index.ts';
 import { fitAdd, type PairRounding } from '../../model/add-fit.ts';
 import type { AddLayer } from '../../model/model.ts';
 import type { Requantiser, SourceRounding } from '../../model/requantiser.ts';
-import { elementCount, elementRange, type Interval } from '../../model/tensor.ts';
+import { elementRange, type Interval } from '../../model/tensor.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
 import type { Clamp } from './linear.ts';
+import { pairShape } from './product.ts';
 
 /** q-values less their zero point. */
 const centred = ({ type }: Activation): Interval => {
@@ -39,12 +39,12 @@ export interface AddSpec {
 
 export function lowerAdd(builder: ModelBuilder, spec: AddSpec): Activation {
   const { name, a, b, output } = spec;
-  requireSameCount(builder, name, a, b);
+  const shape = pairShape(builder, name, a, b);
   const { min, max, element, scale, zeroPoint } = output;
   const ratios: [number, number] = [a.type.scale / scale, b.type.scale / scale];
   const { exactness, ...form } = fitAdd(spec.rounding, ratios, [centred(a), centred(b)], zeroPoint, min, max);
   builder.reportExactness(name, { exactness, multiplier: [0], offset: [0], shift: 0, min, max });
-  const type = { element, scale, zeroPoint, shape: a.type.shape };
+  const type = { element, scale, zeroPoint, shape };
   return builder.add(name, { kind: 'add', inputs: [a.value, b.value], output: type, ...form, min, max });
 }
 
@@ -57,13 +57,6 @@ export function lowerGivenAdd(
   { element, scale, zeroPoint }: Quantisation,
   form: Pick<AddLayer, 'multipliers' | 'offset' | 'shift' | 'min' | 'max'>,
 ): Activation {
-  requireSameCount(builder, name, a, b);
-  const type = { element, scale, zeroPoint, shape: a.type.shape };
+  const type = { element, scale, zeroPoint, shape: pairShape(builder, name, a, b) };
   return builder.add(name, { kind: 'add', inputs: [a.value, b.value], output: type, ...form });
-}
-
-function requireSameCount(builder: ModelBuilder, name: string, a: Activation, b: Activation): void {
-  if (elementCount(a.type.shape) === elementCount(b.type.shape)) return;
-  const actual = `[${a.type.shape.join(', ')}] and [${b.type.shape.join(', ')}]`;
-  refuse('shape-mismatch', { expected: 'two equal shapes', actual }, builder.place(name));
 }

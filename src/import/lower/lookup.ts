@@ -38,11 +38,23 @@ export function lowerFunction(
   output: Quantisation & Clamp,
   function_: (q: number) => number,
 ): Activation {
+  return lowerFunctions(builder, name, input, output, [function_]);
+}
+
+/** A function for each channel, that is for each of so many equal parts of the elements; see `lowerFunction`. */
+export function lowerFunctions(
+  builder: ModelBuilder,
+  name: string,
+  input: Activation,
+  output: Quantisation & Clamp,
+  functions: readonly ((q: number) => number)[],
+): Activation {
   const { min, max, element, scale, zeroPoint } = output;
   const { lo } = elementRange(input.type.element);
-  const table = Int16Array.from({ length: 256 }, (_, i) =>
-    Math.max(min, Math.min(max, function_(lo + i - input.type.zeroPoint))),
-  );
+  const table = new Int16Array(256 * functions.length);
+  for (const [c, function_] of functions.entries())
+    for (let i = 0; i < 256; i++)
+      table[256 * c + i] = Math.max(min, Math.min(max, function_(lo + i - input.type.zeroPoint)));
   const type = { element, scale, zeroPoint, shape: input.type.shape };
   return builder.add(name, { kind: 'lut', inputs: [input.value], output: type, table });
 }

@@ -7,7 +7,7 @@ import { emitNative } from '../../../src/backends/native/emit.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { elementCount } from '../../../src/model/tensor.ts';
 import { interpretRows } from '../../../src/reference/interpreter.ts';
-import { modelOf } from '../../support/models.ts';
+import { modelOf, randomJoined } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';
 
 /** The second witness: the same rows through C. */
@@ -31,7 +31,7 @@ const r = random(7);
 const table = Array.from({ length: 6 }, () => Array.from({ length: 5 }, () => r.int(-128, 127)));
 
 describe.skipIf(!hasCompiler)('native C is the reference, byte for byte', () => {
-  it.each([
+  it.each<readonly [string, Model]>([
     [
       'pad, transpose, table',
       modelOf({ ...int8, shape: [2, 3, 4] }, [
@@ -54,6 +54,7 @@ describe.skipIf(!hasCompiler)('native C is the reference, byte for byte', () => 
         },
       ]),
     ],
+    ...[3, 8, 11, 12].map((seed) => [`joined values, seed ${seed}`, randomJoined(seed)] as const),
   ])('%s', (_, model) => {
     const rows = randomRows(random(3), 300, elementCount(model.input.shape));
     // Keys that are known, most of the time.

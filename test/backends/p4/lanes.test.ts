@@ -5,7 +5,7 @@ import type { JsonLayerInput } from '../../../src/import/json/schema.ts';
 import { type Model, valueType } from '../../../src/model/model.ts';
 import { elementCount } from '../../../src/model/tensor.ts';
 import { interpret } from '../../../src/reference/interpreter.ts';
-import { modelOf, randomCnn, randomMixed, randomMlp } from '../../support/models.ts';
+import { modelOf, randomCnn, randomJoined, randomMixed, randomMlp } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';
 import { exampleModel, exampleNames, exampleRows } from './examples.ts';
 import { layerModel, layerModelKinds, layerRows } from './layer-models.ts';
@@ -68,6 +68,17 @@ describe('packed lanes give the integers of the reference', () => {
       const lanes = seed % 7 === 0 ? 'off' : 'on';
       const rows = layerRows(model, seed, 3);
       expect(differingRows(model, rows, { weights, lanes, mtu: 9000 }), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  test('60 random networks of products, joined parts, tables by channel and windows with taps apart', () => {
+    for (const { seed, model } of randomModels((s) => randomJoined(s, false), 60)) {
+      const weights = seed % 3 === 0 ? 'static' : 'runtime';
+      const lanes = seed % 7 === 0 ? 'off' : 'on';
+      expect(
+        differingRows(model, layerRows(model, seed, 3), { weights, lanes, mtu: 9000 }),
+        `seed ${seed}`,
+      ).toBe(0);
     }
   });
 

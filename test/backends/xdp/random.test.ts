@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { XdpOptions } from '../../../src/backends/xdp/plan.ts';
 import { describeWith, loading } from '../../support/machine.ts';
-import { randomCnn, randomMixed, randomMlp, rowsOf } from '../../support/models.ts';
+import { randomCnn, randomJoined, randomMixed, randomMlp, rowsOf } from '../../support/models.ts';
 import { random } from '../../support/random.ts';
 import { type Comparison, compareXdp, inParallel } from '../../support/xdp.ts';
 
@@ -72,6 +72,17 @@ describeWith(loading, 'random models in the kernel give the integers of the refe
         ...jobs(randomMixed, 0, 60, { mtu: 9000 }),
         ...jobs(randomMixed, 100, 8, { mtu: 9000, lanes: 'off' }),
         ...jobs(randomMixed, 110, 8, { mtu: 9000, weights: 'static' }),
+      ]),
+    PATIENT,
+  );
+
+  it(
+    'products, parts put together, softmax rows, tables by channel, windows with taps apart',
+    () =>
+      agree([
+        ...jobs(randomJoined, 0, 14, { mtu: 9000 }),
+        ...jobs(randomJoined, 100, 3, { mtu: 9000, lanes: 'off' }),
+        ...jobs(randomJoined, 110, 3, { mtu: 9000, weights: 'static' }),
       ]),
     PATIENT,
   );
