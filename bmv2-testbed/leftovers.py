@@ -89,7 +89,7 @@ def new_run() -> Run:
     with one_at_a_time():
         sweep()
         run = Run(f"{os.getpid():x}")
-        run.folder.mkdir()
+        run.folder.mkdir(mode=0o700)  # Sockets of the switches are in it.
         if not run.claim():
             raise RuntimeError(f"{run.folder} is another's")
     os.environ[MARK] = run.id

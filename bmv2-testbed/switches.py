@@ -28,7 +28,8 @@ class Place:
     """Where a switch listens, writes its log and keeps its state; the same for all its lives."""
 
     device_id: int
-    port: int
+    port: int | None
+    socket: Path
     log: Path
     state: Path
     agent_name: str
@@ -54,7 +55,8 @@ class P4Switch(Switch):
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.place.port}"
+        """A port of the loopback is open to every user of the machine, so only whoever asks for one gets it."""
+        return f"unix:{self.place.socket}" if self.place.port is None else f"127.0.0.1:{self.place.port}"
 
     def start(self, controllers: object = None) -> None:
         """Starts the process, or starts it again."""
@@ -123,7 +125,8 @@ class AgentSwitch(P4Switch):
     def command(self) -> list[str]:
         interfaces = [word for port, name in self.interfaces() for word in ("--interface", f"{name}={port}")]
         identity = ["--name", self.place.agent_name, "--device-id", f"{self.place.device_id}"]
-        where = ["--listen", self.address, "--state", f"{self.place.state}"]
+        anybody = [] if self.place.port is None else ["--insecure"]
+        where = ["--listen", self.address, *anybody, "--state", f"{self.place.state}"]
         return [*self.place.agent_command, "agent", *identity, *where, "--mode", "generic", *interfaces]
 
 

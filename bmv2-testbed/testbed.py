@@ -44,7 +44,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("what", choices=[*TOPOLOGIES, "check", "clean"])
     parser.add_argument("--switches", default="bmv2", help="kind of each switch, s1 first: bmv2 or xdp; one stands for all")
     parser.add_argument("--cli", action="store_true", help="open Mininet's shell")
-    parser.add_argument("--port", type=int, default=50051, help="P4Runtime port of s1, the next one of s2 (0: any free ones)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        help="P4Runtime over TCP, for any user of this machine: port of s1, the next one of s2 (0: any free ones)",
+    )
     parser.add_argument("--model", type=Path, help="with --deployment")
     parser.add_argument("--layers", default="", help="with --deployment: of each switch, s1 first: 0..1,1..2,2..3")
     parser.add_argument("--deployment", type=Path, help="file to write for `intransit deploy`: --model over the switches")
@@ -149,7 +153,8 @@ def build(run: Run, options: argparse.Namespace, links: list[tuple[str, str]], k
     for number, (name, kind) in enumerate(kinds.items()):
         place = Place(
             device_id=number + 1,
-            port=free_port(options.port + number if options.port else 0),
+            port=None if options.port is None else free_port(options.port + number if options.port else 0),
+            socket=run.folder / f"{name}.sock",
             log=logs / f"{name}.log",
             state=run.folder / name,
             agent_name=f"{run.prefix}{name}",

@@ -1,20 +1,30 @@
-import { existsSync, readFileSync, rmSync, statSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfError } from '../bpf/index.ts';
 import { refuse } from '../diagnostics/index.ts';
 import { ensureFolder, type Lock, lockFile } from '../durable/index.ts';
-import { P4RuntimeServer, type P4RuntimeServerOptions } from '../p4runtime/index.ts';
+import { P4RuntimeServer } from '../p4runtime/index.ts';
 import type { DeviceEvent } from '../p4runtime/server/device-server.ts';
 import type { PortState } from './interfaces.ts';
+import {
+  type AgentListen,
+  defaultAddress,
+  insecureWarning,
+  listenFault,
+  openDoor,
+  RUN_FOLDER,
+} from './listening.ts';
 import { removeDataPlane, XdpP4Device, type XdpP4DeviceOptions } from './xdp-p4-device.ts';
 
-const LOCKS = '/run/intransit';
+/** An operator's word to a running agent. */
+export const RESET_SIGNAL = 'SIGUSR2';
+
 const STATES = '/var/lib/intransit';
 
 export interface AgentOptions extends Omit<XdpP4DeviceOptions, 'stateFolder'> {
   readonly deviceId: bigint;
-  readonly listen: P4RuntimeServerOptions;
+  /** Default: a socket that root alone can use, `/run/intransit/NAME.sock`. */
+  readonly listen?: AgentListen;
   /** Default `/var/lib/intransit/NAME`. */
   readonly stateFolder?: string;
   /** Begin with nothing, whatever ran before. */
@@ -30,6 +40,8 @@ export interface Agent {
   close(): Promise<void>;
   /** Takes the data plane away too. */
   remove(): Promise<void>;
+  /** Ends all streams of controllers, and forgets which election ids there were. */
+  resetElections(): void;
 }
 
 export const defaultStateFolder = (name: string): string => join(STATES, name);
@@ -41,6 +53,9 @@ export const defaultStateFolder = (name: string): string => join(STATES, name);
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { name, log = () => {} } = options;
   const stateFolder = options.stateFolder ?? defaultStateFolder(name);
+  const listen = options.listen ?? { address: defaultAddress(name) };
+  const fault = listenFault(listen);
+  if (fault !== undefined) refuse('agent', { reason: fault, remedy: 'see docs/agent.md' });
   const lock = lockName(name);
   let device: XdpP4Device | undefined;
   const server = new P4RuntimeServer();
@@ -49,22 +64,26 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     device = new XdpP4Device({ ...options, stateFolder });
     await restore(server, device, { ...options, stateFolder, log });
     const restored = device.isRunning;
-    const address = await listen(server, options.listen);
+    const door = await openDoor(server, listen);
+    const warning = insecureWarning(listen);
+    if (warning !== undefined) log(warning);
     const running = device;
     let closed = false;
     const end = async (how: () => Promise<void>) => {
       if (closed) return;
       closed = true;
       await server.close();
+      door.release();
       await how();
       lock.release();
     };
     return {
-      address,
+      address: door.address,
       restored,
       ports: () => running.ports(),
       close: () => end(() => running.close()),
       remove: () => end(() => running.detach()),
+      resetElections: () => server.resetElections(),
     };
   } catch (error) {
     await server.close();
@@ -87,6 +106,21 @@ export function removeAgent(name: string, stateFolder = defaultStateFolder(name)
   }
 }
 
+/**
+ * Has the agent of that name forget which election ids there were.
+ * @throws DiagnosticError `agent` where none runs
+ */
+export function resetElections(name: string): void {
+  if (process.getuid?.() !== 0) refuse('needs-root', { what: 'resetting an agent' });
+  const path = join(RUN_FOLDER, `${name}.lock`);
+  const lock = existsSync(path) ? lockFile(path) : undefined;
+  const pid = lock === undefined && existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  lock?.release();
+  if (pid < 1)
+    refuse('agent', { reason: `no agent named ${name} runs`, remedy: 'see --name of the one that does' });
+  process.kill(pid, RESET_SIGNAL);
+}
+
 function discard(name: string, stateFolder: string): boolean {
   const had = removeDataPlane(name);
   const kept = existsSync(join(stateFolder, 'agent.json'));
@@ -96,8 +130,8 @@ function discard(name: string, stateFolder: string): boolean {
 
 function lockName(name: string): Lock {
   if (process.getuid?.() !== 0) refuse('needs-root', { what: 'running an agent' });
-  ensureFolder(LOCKS, 0o755);
-  const path = join(LOCKS, `${name}.lock`);
+  ensureFolder(RUN_FOLDER, 0o755);
+  const path = join(RUN_FOLDER, `${name}.lock`);
   const lock = lockFile(path);
   if (lock !== undefined) return lock;
   const pid = readFileSync(path, 'utf8').trim();
@@ -128,39 +162,11 @@ async function restore(
   }
 }
 
-async function listen(server: P4RuntimeServer, options: P4RuntimeServerOptions): Promise<string> {
-  await removeStaleSocket(options.address);
-  try {
-    return await server.listen(options);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return refuse('agent', {
-      reason: `cannot listen at ${options.address}: ${reason}`,
-      remedy: 'choose another --listen, or stop what has it (ss -ltnp shows it)',
-    });
-  }
-}
-
-/** A socket file outlives a process that was killed; nobody answers there then. */
-async function removeStaleSocket(address: string): Promise<void> {
-  if (!address.startsWith('unix:')) return;
-  const path = address.slice('unix:'.length);
-  if (!existsSync(path) || !statSync(path).isSocket()) return;
-  const answered = await new Promise<boolean>((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-  if (!answered) unlinkSync(path);
-}
-
 /** One line of the log; undefined for what is not worth one. */
 function eventText(event: DeviceEvent): string | undefined {
   switch (event.kind) {
     case 'primary': {
-      const role = event.role === '' ? '' : ` of role ${event.role}`;
+      const role = event.role === '' ? '' : ` of role ${JSON.stringify(event.role)}`;
       return event.electionId === undefined
         ? `no primary${role}`
         : `primary${role}: election id ${event.electionId}`;

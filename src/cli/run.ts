@@ -1,7 +1,7 @@
 import yargs from 'yargs';
 import { BpfError } from '../bpf/index.ts';
 import { DiagnosticError } from '../diagnostics/index.ts';
-import { agentCommand, gatherInterfaces } from './commands/agent.ts';
+import { agentCommand, gatherLists } from './commands/agent.ts';
 import { benchCommand } from './commands/bench.ts';
 import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
@@ -59,7 +59,7 @@ export async function run(argv: readonly string[], io: Io, version: string): Pro
     });
   try {
     await parser.parseAsync(
-      argv[0] === 'agent' ? gatherInterfaces(argv) : [...argv],
+      argv[0] === 'agent' ? gatherLists(argv) : [...argv],
       {},
       (_error, _argv, output) => {
         if (output) io.out(`${output}\n`);

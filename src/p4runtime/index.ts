@@ -56,9 +56,11 @@ export type {
   RoleFilter,
 } from './server/device.ts';
 export type { DeviceEvent } from './server/device-server.ts';
+export type { DoorTls, SocketMode } from './server/door.ts';
 export { Fault } from './server/fault.ts';
 export { MemoryDevice } from './server/memory-device.ts';
 export { P4RuntimeServer, type P4RuntimeServerOptions } from './server/p4runtime-server.ts';
+export type { PeerRule } from './server/peer.ts';
 export type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
 export { type Desired, difference, keepSynchronised, type Synchronised, synchronise } from './synchronise.ts';
 export { messageText, p4InfoText, writeRequestText } from './text.ts';

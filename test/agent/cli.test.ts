@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { gatherInterfaces } from '../../src/cli/commands/agent.ts';
+import { gatherLists } from '../../src/cli/commands/agent.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { connect } from './controller.ts';
@@ -11,14 +11,14 @@ import { killAgents, spawnAgent } from './process.ts';
 const folder = testFolder();
 
 it('takes an option that is given again', () => {
-  expect(gatherInterfaces(['agent', '--interface', 'a=1', '--fresh', '--interface=b=2'])).toEqual([
+  expect(gatherLists(['agent', '--interface', 'a=1', '--fresh', '--interface=b=2'])).toEqual([
     'agent',
     '--fresh',
     '--interface',
     'a=1',
     'b=2',
   ]);
-  expect(gatherInterfaces(['agent', '--fresh'])).toEqual(['agent', '--fresh']);
+  expect(gatherLists(['agent', '--fresh'])).toEqual(['agent', '--fresh']);
 });
 
 it.each([
@@ -31,6 +31,13 @@ it.each([
   [['--name', 'a', '--interface', 'lo=1', '--device-id', '0'], /--device-id 0/],
   [['--name', 'a', '--interface', 'lo=1', '--tls-cert', 'x'], /both --tls-cert and --tls-key/],
   [['--name', 'a', '--interface', 'lo=1', '--mode', 'fast'], /mode/],
+  [['--name', 'a', '--interface', 'lo=1', '--listen', '127.0.0.1:0'], /whoever reaches it.*--insecure/],
+  [['--name', 'a', '--interface', 'lo=1', '--listen', '[::1]:0'], /whoever reaches it/],
+  [['--name', 'a', '--interface', 'lo=1', '--allow', 'c'], /only --tls-ca asks/],
+  [
+    ['--name', 'a', '--interface', 'lo=1', '--group', 'root', '--listen', '10.0.0.1:1'],
+    /--group is of a socket/,
+  ],
 ])('wrong usage: %j', async (argv, message) => {
   const { code, err } = await intransit('agent', ...argv);
   expect([code, err]).toEqual([2, expect.stringMatching(message)]);
@@ -76,6 +83,7 @@ describeWith(loading, 'intransit agent', () => {
       'test-none',
       '--interface',
       'lo=1',
+      '--insecure',
       '--listen',
       '192.0.2.1:1',
       ...state,

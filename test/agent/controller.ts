@@ -34,7 +34,6 @@ export const startOn = (network: Network, options: Partial<AgentOptions> = {}): 
   startAgent({
     name: network.agentName,
     deviceId: 1n,
-    listen: { address: '127.0.0.1:0' },
     ports: network.ports.map(({ name, port }) => ({ name, port })),
     netns: network.netns,
     stateFolder: network.stateFolder,

@@ -22,7 +22,7 @@ export const killAgents = (): void => {
 process.on('exit', killAgents);
 
 export const agentArguments = (network: Network, ...more: string[]): string[] => [
-  ...['agent', '--name', network.agentName, '--device-id', '1', '--listen', '127.0.0.1:0', '--json'],
+  ...['agent', '--name', network.agentName, '--device-id', '1', '--json'],
   ...['--netns', network.netns, '--state', network.stateFolder],
   ...network.ports.flatMap(({ name, port }) => ['--interface', `${name}=${port}`]),
   ...more,

@@ -65,7 +65,7 @@ describeMachine('the end of a testbed', () => {
   });
 
   test('it ends with the process that started it', async () => {
-    const args = ['-B', SCRIPT, 'single', '--switches', kind, '--port', '0', '--logs', folder];
+    const args = ['-B', SCRIPT, 'single', '--switches', kind, '--logs', folder];
     const starter = `
       const { spawn } = require('node:child_process');
       const child = spawn(${JSON.stringify(PYTHON)}, ${JSON.stringify(args)}, { stdio: ['pipe', 'inherit', 'inherit'] });

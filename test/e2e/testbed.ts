@@ -85,19 +85,7 @@ export class Testbed {
     const logs = mkdtempSync(join(tmpdir(), 'ittest-testbed-'));
     // From the sources: what is built may be older.
     const agent = [process.execPath, ...cliArguments([])].map((word) => `'${word}'`).join(' ');
-    const args = [
-      '-B',
-      SCRIPT,
-      topology,
-      '--agent',
-      agent,
-      '--switches',
-      kinds.join(','),
-      '--port',
-      '0',
-      '--logs',
-      logs,
-    ];
+    const args = ['-B', SCRIPT, topology, '--agent', agent, '--switches', kinds.join(','), '--logs', logs];
     const child = spawn(PYTHON, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {

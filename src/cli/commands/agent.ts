@@ -1,5 +1,6 @@
-import type { Agent, PortInterface } from '../../agent/index.ts';
+import type { Agent, AgentListen, PortInterface } from '../../agent/index.ts';
 import { readBytes } from '../../files.ts';
+import type { PeerRule } from '../../p4runtime/index.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printLine } from '../io.ts';
 import { defineCommand, jsonOption } from '../options.ts';
@@ -9,7 +10,11 @@ interface Arguments {
   readonly name?: string;
   readonly remove?: string;
   readonly deviceId: string;
-  readonly listen: string;
+  readonly listen?: string;
+  readonly group?: string;
+  readonly insecure: boolean;
+  readonly allow?: readonly string[];
+  readonly resetElections?: string;
   readonly interface?: readonly string[];
   readonly mode: 'native' | 'generic' | 'auto';
   readonly netns?: string;
@@ -38,9 +43,19 @@ export const agentCommand = (io: Io) =>
         })
         .option('listen', {
           type: 'string',
-          default: '127.0.0.1:9559',
-          describe: 'HOST:PORT (port 0 takes a free one), or unix:PATH',
+          describe:
+            'unix:PATH, or HOST:PORT with TLS (port 0 takes a free one); default unix:/run/intransit/NAME.sock',
           requiresArg: true,
+        })
+        .option('group', {
+          type: 'string',
+          describe: 'Of a socket: this group may use it too, not root alone',
+          requiresArg: true,
+        })
+        .option('insecure', {
+          type: 'boolean',
+          default: false,
+          describe: 'Listen where anybody may drive this host: TCP without TLS, or without --allow',
         })
         .option('interface', {
           type: 'string',
@@ -74,27 +89,46 @@ export const agentCommand = (io: Io) =>
           describe: 'Take away what an agent of this name has left, and end',
           requiresArg: true,
         })
+        .option('reset-elections', {
+          type: 'string',
+          describe: 'Have the agent of this name forget which election ids there were, and end',
+          requiresArg: true,
+        })
         .option('tls-cert', { type: 'string', describe: "Server's certificate, PEM", requiresArg: true })
         .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
         .option('tls-ca', {
           type: 'string',
           describe: 'Clients must show a certificate of this authority, PEM',
           requiresArg: true,
+        })
+        .option('allow', {
+          type: 'string',
+          array: true,
+          describe:
+            'Name (DNS, CN or spiffe://...) in the certificate of a client that may come in; once for each',
+          requiresArg: true,
         }),
     async handler(a) {
       // Other commands start faster without the libraries of gRPC.
-      const { removeAgent, startAgent } = await import('../../agent/index.ts');
+      const { RESET_SIGNAL, removeAgent, resetElections, startAgent } = await import('../../agent/index.ts');
       if (a.remove !== undefined) {
         const name = nameOf('remove', a.remove);
         return printRemoved(io, a, name, removeAgent(name, a.state));
       }
+      if (a.resetElections !== undefined) {
+        const name = nameOf('reset-elections', a.resetElections);
+        resetElections(name);
+        return a.json
+          ? printLine(io, JSON.stringify({ name, reset: true }))
+          : printLine(io, `${name}: reset`);
+      }
       const name = nameOf('name', a.name);
       const log = (text: string) => io.err(`intransit agent ${name}: ${text}\n`);
-      const tls = tlsOf(a);
+      const listen = await listenOf(a, name);
       const agent = await startAgent({
         name,
         deviceId: deviceIdOf(a.deviceId),
-        listen: { address: a.listen, ...(tls && { tls }) },
+        listen,
         ports: portsOf(a.interface ?? []),
         mode: a.mode,
         fresh: a.fresh,
@@ -103,6 +137,10 @@ export const agentCommand = (io: Io) =>
         ...(a.state !== undefined && { stateFolder: a.state }),
       });
       const stopped = untilInterrupted();
+      process.on(RESET_SIGNAL, () => {
+        log('elections: reset by the operator');
+        agent.resetElections();
+      });
       printReady(io, a, name, agent);
       const signal = await stopped;
       if (a.detachOnExit) await agent.remove();
@@ -144,16 +182,48 @@ function printReady(io: Io, { json, deviceId }: Arguments, name: string, agent: 
 /**
  * `--interface a=1 --interface b=2` as one list: of an option that is given again, the command line's parser keeps the last.
  */
-export function gatherInterfaces(argv: readonly string[]): string[] {
-  const rest: string[] = [];
-  const interfaces: string[] = [];
-  for (let i = 0; i < argv.length; i++) {
-    const [, inline] = /^--interface=(.*)$/.exec(argv[i]!) ?? [];
-    if (inline !== undefined) interfaces.push(inline);
-    else if (argv[i] === '--interface' && argv[i + 1] !== undefined) interfaces.push(argv[++i]!);
-    else rest.push(argv[i]!);
+export function gatherLists(
+  argv: readonly string[],
+  options: readonly string[] = ['interface', 'allow'],
+): string[] {
+  let rest = [...argv];
+  const lists: string[] = [];
+  for (const option of options) {
+    const values: string[] = [];
+    const others: string[] = [];
+    for (let i = 0; i < rest.length; i++) {
+      const word = rest[i]!;
+      if (word.startsWith(`--${option}=`)) values.push(word.slice(option.length + 3));
+      else if (word === `--${option}` && rest[i + 1] !== undefined) values.push(rest[++i]!);
+      else others.push(word);
+    }
+    rest = others;
+    if (values.length > 0) lists.push(`--${option}`, ...values);
   }
-  return interfaces.length === 0 ? rest : [...rest, '--interface', ...interfaces];
+  return [...rest, ...lists];
+}
+
+/** @throws UsageError where others than those who may could drive this host */
+async function listenOf(a: Arguments, name: string): Promise<AgentListen> {
+  const { defaultAddress, listenFault } = await import('../../agent/index.ts');
+  const tls = tlsOf(a);
+  const listen: AgentListen = {
+    address: a.listen ?? defaultAddress(name),
+    insecure: a.insecure,
+    ...(tls && { tls }),
+    ...(a.allow && { allow: a.allow.map(ruleOf) }),
+    ...(a.group !== undefined && { group: a.group }),
+  };
+  const fault = listenFault(listen);
+  if (fault !== undefined) throw new UsageError(fault);
+  return listen;
+}
+
+/** `NAME`, or `NAME=ROLE,ROLE`; `NAME=` is the default role alone. */
+function ruleOf(text: string): PeerRule {
+  const [, name, roles] = /^([^=\s]+)(?:=(\S*))?$/.exec(text) ?? [];
+  if (name === undefined) throw new UsageError(`--allow ${text}: must be NAME or NAME=ROLE,ROLE`);
+  return { name, ...(roles !== undefined && { roles: roles.split(',') }) };
 }
 
 function nameOf(option: string, name: string | undefined): string {

@@ -1,4 +1,5 @@
 import { constants } from 'node:crypto';
+import { chmodSync, chownSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
@@ -14,6 +15,12 @@ export interface DoorTls {
 
 /** What a door is opened at: a port (0 takes a free one) of a host, or a path. */
 export type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+
+/** Permissions of a socket's file. */
+export interface SocketMode {
+  readonly mode: number;
+  readonly gid?: number;
+}
 
 /** @throws Error on anything but `HOST:PORT`, `[HOST]:PORT` and `unix:PATH` */
 export function placeOf(address: string): Place {
@@ -44,13 +51,30 @@ export class Door {
   }
 
   /** @returns the port; 0 of a path. @throws Error, as `EADDRINUSE` */
-  open(place: Place): Promise<number> {
+  async open(place: Place, { mode, gid }: SocketMode = { mode: 0o600 }): Promise<number> {
+    // A socket is nobody else's from the moment when it is there.
+    const mask = process.umask(0o177);
+    let listening: Promise<void>;
+    try {
+      listening = this.#listen(place);
+    } finally {
+      process.umask(mask);
+    }
+    await listening;
+    if ('path' in place) {
+      if (gid !== undefined) chownSync(place.path, process.getuid?.() ?? 0, gid);
+      chmodSync(place.path, mode);
+    }
+    const bound = this.#server.address();
+    return typeof bound === 'object' && bound !== null ? bound.port : 0;
+  }
+
+  #listen(place: Place): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(place, () => {
         this.#server.off('error', reject);
-        const bound = this.#server.address();
-        resolve(typeof bound === 'object' && bound !== null ? bound.port : 0);
+        resolve();
       });
     });
   }

@@ -18,7 +18,7 @@ import type { Controller } from './arbitration.ts';
 import { PartialFailure, statusOf } from './batch-status.ts';
 import type { P4Device } from './device.ts';
 import { DeviceServer, type DeviceServerOptions } from './device-server.ts';
-import { Door, type DoorTls, placeOf } from './door.ts';
+import { Door, type DoorTls, placeOf, type SocketMode } from './door.ts';
 import { Fault, notFound } from './fault.ts';
 import { KEEPALIVE, LIMITS } from './limits.ts';
 import type { Peer, PeerRule } from './peer.ts';
@@ -36,6 +36,8 @@ export interface P4RuntimeServerOptions {
   readonly tls?: DoorTls;
   /** Whom of those `ca` is not enough for: a certificate must have one of these names. Left out, `ca` decides alone. */
   readonly allow?: readonly PeerRule[];
+  /** Of a path: who may use it. Default: this user alone. */
+  readonly socket?: SocketMode;
 }
 
 /** A connection whose other end is silent for `timeMs` is asked, and ended after `timeoutMs` without an answer. */
@@ -135,12 +137,12 @@ export class P4RuntimeServer {
   }
 
   /** @returns the address, with the port that was taken. @throws Error, as `EADDRINUSE` */
-  async listen({ address, tls, allow }: P4RuntimeServerOptions): Promise<string> {
+  async listen({ address, tls, allow, socket }: P4RuntimeServerOptions): Promise<string> {
     const place = placeOf(address);
     this.#admission.rules = allow;
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const door = new Door(tls, (connection) => injector.injectConnection(connection));
-    const port = await door.open(place);
+    const port = await door.open(place, socket);
     this.#doors.push(door);
     return address.replace(/:0$/, `:${port}`);
   }
