@@ -7,11 +7,13 @@ import {
   type BpfMap,
   type BpfProgram,
   ensureBpffs,
-  openObject,
+  mapFault,
+  openObjectApart,
   openPinnedMap,
   openPinnedProgram,
   unpin,
 } from '../bpf/index.ts';
+import { PROGRAM, programPolicy, XDP_PROGRAM_TYPE } from './program-policy.ts';
 
 /** Maps that the agent works on; `weights` only where they are no constants. */
 const MAPS = [
@@ -28,8 +30,6 @@ const MAPS = [
 ] as const;
 export type MapName = (typeof MAPS)[number] | 'weights';
 
-const PROGRAM = 'intransit';
-
 export interface LoadedProgram {
   readonly program: BpfProgram;
   map(name: MapName): BpfMap;
@@ -40,33 +40,18 @@ const mapNames = ({ weights }: DeviceConfig): readonly MapName[] =>
   weights.length > 0 ? [...MAPS, 'weights'] : MAPS;
 
 /**
+ * Loads what a controller has sent, in a process of its own, if it is what a program of ours is.
  * @param counters of the program before, which this one goes on with
- * @throws BpfError, VerifierError; Error where the object is not what the manifest says
+ * @throws BpfError, also where the object is not what the manifest says
  */
 export async function loadProgram(config: DeviceConfig, counters?: BpfMap): Promise<LoadedProgram> {
-  const object = await openObject(config.program, {
+  const { program, maps, close } = await openObjectApart(config.program, {
     name: 'intransit',
+    policy: programPolicy(config),
     globals: { intransit_agent: 1 },
-    ...(counters !== undefined && { maps: { verdicts: counters } }),
+    ...(counters !== undefined && { reuse: { name: 'verdicts', map: counters } }),
   });
-  const loaded: LoadedProgram = {
-    get program() {
-      return object.program(PROGRAM);
-    },
-    map: (name) => object.map(name),
-    close: () => object.close(),
-  };
-  const missing = mapNames(config).filter((name) => !object.maps.has(name));
-  const { weights } = config.manifest;
-  const bytes = weights.mode === 'static' ? 0 : weights.bytes;
-  const held = object.maps.get('weights')?.info.valueSize ?? 0;
-  if (missing.length === 0 && (config.weights.length === 0 || held === bytes)) return loaded;
-  loaded.close();
-  throw new Error(
-    missing.length > 0
-      ? `the program has no map ${missing.join(', ')}: compile it with this version of intransit`
-      : `the program holds ${held} bytes of weights, its manifest says ${bytes}`,
-  );
+  return { program, map: (name) => maps.get(name)!, close };
 }
 
 /** Keeps the program and its maps beyond this process. @param folder in the BPF file system */
@@ -84,6 +69,7 @@ export function openProgram(config: DeviceConfig, folder: string): LoadedProgram
     return undefined;
   const program = openPinnedProgram(join(folder, 'program'));
   const maps = new Map(names.map((name) => [name, openPinnedMap(join(folder, name))]));
+  checkPinned(program, maps, config, folder);
   return {
     program,
     map(name) {
@@ -96,6 +82,26 @@ export function openProgram(config: DeviceConfig, folder: string): LoadedProgram
       for (const map of maps.values()) map.close();
     },
   };
+}
+
+/** A pin may have been made by anybody who could write there, and of anything. @throws BpfError `bpf-pin` */
+function checkPinned(
+  program: BpfProgram,
+  maps: ReadonlyMap<MapName, BpfMap>,
+  config: DeviceConfig,
+  folder: string,
+): void {
+  const policy = programPolicy(config);
+  const faults = [...maps].flatMap(([name, { info }]) => {
+    const fault = info.name === name ? mapFault(info, policy) : `is a map ${info.name}`;
+    return fault === undefined ? [] : [`${name} ${fault}`];
+  });
+  if (program.name !== PROGRAM || program.info().type !== XDP_PROGRAM_TYPE)
+    faults.push(`program is ${program.name}, of type ${program.info().type}`);
+  if (faults.length === 0) return;
+  throw new BpfError('bpf-pin', `${folder} holds other pins than this agent's: ${faults.join('; ')}`, {
+    remedy: 'see who has made them; --remove takes them away, and --fresh begins anew',
+  });
 }
 
 /** Removes a folder of pins, if it is there. */

@@ -2,6 +2,7 @@
  * The BPF runtime: compiles, loads, runs and attaches XDP programs over libbpf.so.1. It knows nothing of models and
  * imports nothing of the project.
  */
+export { type ApartObject, type ApartOptions, type Loader, openObjectApart, startLoader } from './apart.ts';
 export { BPF_FLAGS, type CompileOptions, compileBpf } from './compile.ts';
 export { interfaceDriver } from './driver.ts';
 export {
@@ -18,6 +19,7 @@ export { BpfMap, type MapBytes, type MapInfo, openPinnedMap, PinnedMap } from '.
 export type { MappedWords } from './mapped-words.ts';
 export { withNetns } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
+export { checkObject, type MapPolicy, mapFault, type ObjectPolicy } from './object-policy.ts';
 export { ensureBpffs, unpin } from './pin.ts';
 export {
   type Feature,

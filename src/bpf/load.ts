@@ -4,6 +4,7 @@ import { type GlobalValue, setGlobals } from './globals.ts';
 import { withMessages } from './libbpf-messages.ts';
 import { allocate, readCString, type StableMemory } from './memory.ts';
 import { callAsync, libbpf, type Pointer } from './native.ts';
+import type { DeclaredMap } from './object-policy.ts';
 import {
   parseVerifierRefusal,
   parseVerifierStats,
@@ -17,6 +18,10 @@ export interface ElfObject {
   readonly globals: Readonly<Record<string, GlobalValue>>;
   /** Descriptors of maps to use instead of new ones, by name. */
   readonly maps: Readonly<Record<string, { readonly fd: number }>>;
+  /** Looks at the maps that the object declares, before they are made, and throws where they will not do. */
+  readonly accept?: (maps: readonly DeclaredMap[]) => void;
+  /** Capabilities are a thread's: a process that has given most of them up has the rest on its first thread. */
+  readonly onThisThread?: boolean;
 }
 
 export interface LoadedObject {
@@ -69,6 +74,7 @@ async function attempt(object: ElfObject, traced?: string): Promise<Attempt> {
   const buffers = new Map<string, StableMemory>();
   let result: number;
   try {
+    object.accept?.(declaredMaps(handle));
     setGlobals(handle, object.globals);
     for (const [name, { fd }] of Object.entries(object.maps)) reuseMap(handle, name, fd);
     for (let p = lib.nextProgram(handle, null); p !== null; p = lib.nextProgram(handle, p)) {
@@ -78,7 +84,7 @@ async function attempt(object: ElfObject, traced?: string): Promise<Attempt> {
       lib.setProgramLogBuffer(p, log.address, log.bytes.length);
       lib.setProgramLogLevel(p, name === traced ? TRACE_LEVEL : STATS_LEVEL);
     }
-    result = await callAsync(lib.objectLoad, handle);
+    result = object.onThisThread === true ? lib.objectLoad(handle) : await callAsync(lib.objectLoad, handle);
   } catch (error) {
     lib.objectClose(handle);
     throw error;
@@ -100,6 +106,22 @@ function open({ name, elf }: ElfObject): Pointer | null {
   opts.writeBigUInt64LE(80n, 0);
   opts.writeBigUInt64LE(cName.address, 8);
   return libbpf().objectOpen(elf, elf.length, opts);
+}
+
+function declaredMaps(handle: Pointer): readonly DeclaredMap[] {
+  const lib = libbpf();
+  const maps: DeclaredMap[] = [];
+  for (let m = lib.nextMap(handle, null); m !== null; m = lib.nextMap(handle, m))
+    maps.push({
+      name: lib.mapName(m).replace(/^[^.]+(?=\.)/, ''),
+      type: lib.mapType(m),
+      keySize: lib.mapKeySize(m),
+      valueSize: lib.mapValueSize(m),
+      maxEntries: lib.mapMaxEntries(m),
+      flags: lib.mapFlags(m),
+      pinPath: lib.mapPinPath(m) ?? undefined,
+    });
+  return maps;
 }
 
 function reuseMap(handle: Pointer, name: string, fd: number): void {

@@ -92,6 +92,12 @@ export function bindLibbpf(path: string) {
     ),
     mapName: fn<[Pointer], string>('const char *bpf_map__name(void *map)'),
     mapFd: fn<[Pointer], number>('int bpf_map__fd(void *map)'),
+    mapType: fn<[Pointer], number>('int bpf_map__type(void *map)'),
+    mapKeySize: fn<[Pointer], number>('uint32_t bpf_map__key_size(void *map)'),
+    mapValueSize: fn<[Pointer], number>('uint32_t bpf_map__value_size(void *map)'),
+    mapMaxEntries: fn<[Pointer], number>('uint32_t bpf_map__max_entries(void *map)'),
+    mapFlags: fn<[Pointer], number>('uint32_t bpf_map__map_flags(void *map)'),
+    mapPinPath: fn<[Pointer], string | null>('const char *bpf_map__pin_path(void *map)'),
     mapReuseFd: fn<[Pointer, number], number>('int bpf_map__reuse_fd(void *map, int fd)'),
     mapInitialValue: fn<[Pointer, Uint8Array], Pointer | null>(
       'void *bpf_map__initial_value(void *map, void *size)',
@@ -141,9 +147,13 @@ export function bindLibbpf(path: string) {
 
     interfaceIndex: fn<[string], number>('unsigned int if_nametoindex(const char *name)'),
     setns: fn<[number, number], number>('int setns(int fd, int type)'),
-    mount: fn<[string, string, string, number, null], number>(
-      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
+    mount: fn<[string, string, string, number, string], number>(
+      'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
     ),
+    prctl: fn<[number, number, number, number, number], number>(
+      'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+    ),
+    capset: fn<[Uint8Array, Uint8Array], number>('int capset(void *header, const void *sets)'),
     // Variadic in C; integers and pointers are passed alike on the machines that this binding knows.
     syscall: fn<[number, number, number, number], number>(
       'long syscall(long number, long a, long b, long c)',

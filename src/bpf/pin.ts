@@ -1,15 +1,18 @@
 /** Pins: names in a BPF file system that keep maps, programs and links alive when the process ends. */
-import { closeSync, mkdirSync, readlinkSync, rmSync, statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, closeSync, lstatSync, mkdirSync, readlinkSync, rmSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { BpfError, KernelCallError, permissionError } from './errors.ts';
 import { libbpf } from './native.ts';
 
+const PRIVATE = 0o700;
+const OTHERS = 0o077;
 const BPF_FS_MAGIC = 0xcafe4a11;
 const [EPERM, ENOENT, EACCES, EEXIST] = [1, 2, 13, 17];
 
 /**
  * Makes sure that `mountPoint` is a BPF file system (mounting one if need be: `ip netns exec` for one hides the
- * usual mount) and that `mountPoint/folder` exists in it.
+ * usual mount) and that `mountPoint/folder` exists in it. What is made, and every folder below the mount point, is this
+ * user's alone: whoever can write there can put another program in place of ours.
  *
  * @returns the path of the folder
  * @throws BpfError `bpf-pin`, `bpf-permission`
@@ -18,8 +21,11 @@ export function ensureBpffs(folder = '', mountPoint = '/sys/fs/bpf'): string {
   try {
     mkdirSync(mountPoint, { recursive: true });
     if (!isBpffs(mountPoint)) mountBpffs(mountPoint);
-    const path = folder === '' ? mountPoint : `${mountPoint}/${folder}`;
-    mkdirSync(path, { recursive: true });
+    let path = mountPoint;
+    for (const name of folder.split('/').filter((part) => part !== '')) {
+      path = join(path, name);
+      ownFolder(path);
+    }
     return path;
   } catch (cause) {
     if (cause instanceof BpfError) throw cause;
@@ -28,8 +34,33 @@ export function ensureBpffs(folder = '', mountPoint = '/sys/fs/bpf'): string {
   }
 }
 
+/** Makes a folder, or makes sure that it is ours. */
+function ownFolder(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) {
+    mkdirSync(path, { mode: PRIVATE });
+    return;
+  }
+  if (!found.isDirectory() || found.uid !== process.getuid?.())
+    throw new BpfError('bpf-pin', `${path} is not a folder of this user`, {
+      remedy: 'see who has made it, and remove it',
+    });
+  if ((found.mode & OTHERS) !== 0) chmodSync(path, PRIVATE);
+}
+
+/**
+ * Whether a pin is this user's, as are all that this user makes.
+ * @throws BpfError `bpf-pin` where it is somebody else's
+ */
+export function checkPinOwner(path: string): void {
+  if (lstatSync(path).uid === process.getuid?.()) return;
+  throw new BpfError('bpf-pin', `${path} belongs to another user`, {
+    remedy: 'see who has made it, and remove it',
+  });
+}
+
 function mountBpffs(mountPoint: string): void {
-  if (libbpf().mount('bpf', mountPoint, 'bpf', 0, null) === 0) return;
+  if (libbpf().mount('bpf', mountPoint, 'bpf', 0, 'mode=0700') === 0) return;
   const errno = libbpf().errno();
   if (errno === EPERM) throw permissionError(`mount a BPF file system at ${mountPoint}`);
   const remedy = `mount -t bpf bpf ${mountPoint}`;
@@ -51,17 +82,29 @@ export function unpin(path: string): void {
   rmSync(path, { force: true });
 }
 
-/** @internal @returns a new descriptor. @throws BpfError `bpf-pin`, also where the pin is of another kind */
-export function openPin(path: string, kind: 'map' | 'link' | 'prog'): number {
+/** Kinds of what a descriptor of BPF stands for. */
+export type PinKind = 'map' | 'link' | 'prog';
+
+/** @internal @returns a new descriptor. @throws BpfError `bpf-pin`, also where the pin is of another kind, or another's */
+export function openPin(path: string, kind: PinKind): number {
   const fd = libbpf().openPinned(path);
   if (fd < 0) throw pinError(`open the ${kind} at ${path}`, -fd);
+  try {
+    checkPinOwner(path);
+    checkKind(fd, kind, path);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** @throws BpfError `bpf-pin` where a descriptor is of another kind @param what it is, for the error */
+export function checkKind(fd: number, kind: PinKind, what: string): void {
   // "anon_inode:bpf-map"; a link's is "anon_inode:bpf_link" on older kernels.
   const found = readlinkSync(`/proc/self/fd/${fd}`).replace(/^anon_inode:bpf[-_]/, '');
-  if (found === kind) return fd;
-  closeSync(fd);
-  throw new BpfError('bpf-pin', `${path} is a ${found}, no ${kind}`, {
-    remedy: `pass the path of a ${kind}`,
-  });
+  if (found === kind) return;
+  throw new BpfError('bpf-pin', `${what} is a ${found}, no ${kind}`, { remedy: `pass a ${kind}` });
 }
 
 function pinError(what: string, errno: number): BpfError {

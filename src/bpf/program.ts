@@ -7,6 +7,8 @@ import type { VerifierStats } from './verifier-log.ts';
 import { type AttachOptions, attachXdp, type XdpLink } from './xdp-link.ts';
 
 export interface ProgramInfo {
+  /** The kernel's number of its type: 6 is XDP. */
+  readonly type: number;
   readonly id: number;
   /** Hash of the instructions, 16 hex digits. */
   readonly tag: string;
@@ -65,6 +67,7 @@ export class BpfProgram {
   info(): ProgramInfo {
     const raw = readInfo(this.fd, 24);
     return {
+      type: raw.readUInt32LE(0),
       id: raw.readUInt32LE(4),
       tag: raw.toString('hex', 8, 16),
       jitedBytes: raw.readUInt32LE(16),

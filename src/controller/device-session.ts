@@ -27,6 +27,9 @@ export interface SessionOptions {
   readonly readOnly?: boolean;
 }
 
+/** Without a sign of an agent for as long, and as long again, its connection is made anew. */
+const KEEPALIVE_MS = 10_000;
+
 export const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Where the client of a device is; one that was closed for good may be followed by another. */
@@ -35,7 +38,7 @@ export interface ClientHolder {
 }
 
 export const clientFor = (
-  { address, deviceId }: DeviceSpec,
+  { kind, address, deviceId }: DeviceSpec,
   tls: TlsOptions | undefined,
   { readOnly, electionId, timeoutMs, backoffMs }: SessionOptions & Pick<P4ClientOptions, 'backoffMs'>,
 ): P4Client =>
@@ -46,6 +49,8 @@ export const clientFor = (
     electionId: readOnly === true ? 0n : (electionId ?? 1n),
     takeover: readOnly !== true,
     rebid: false,
+    // A switch's server takes many pings for an attack; there calls find out what has become of it.
+    ...(kind === 'xdp' && { keepaliveMs: KEEPALIVE_MS }),
     ...(tls && { tls }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(backoffMs !== undefined && { backoffMs }),

@@ -120,7 +120,7 @@ describeWith(loading, 'a pipeline of an agent', () => {
       [{ deviceConfig: Buffer.from('no JSON') }, /no JSON of the format/],
       [{ deviceConfig: Buffer.from('{}') }, /wrong at format/],
       [{ deviceConfig: json((c) => (c.manifest.target = 'v1model')) }, /wrong at manifest\.target/],
-      [{ deviceConfig: json((c) => (c.program = 'AAAA')) }, /no BPF object/],
+      [{ deviceConfig: json((c) => (c.program = 'AAAA')) }, /no 64-bit little-endian ELF file/],
       [
         { deviceConfig: json((c) => (c.manifest.weights = { mode: 'static' })) },
         /the P4Info is not that of the program: the program has no table weights_0/,

@@ -104,6 +104,8 @@ export const deployCommand = (io: Io) =>
 function optionsOf(a: Arguments) {
   if (!/^\d+$/.test(a.electionId) || BigInt(a.electionId) < 1n)
     throw new UsageError(`--election-id ${a.electionId}: must be a whole number of at least 1`);
+  if (BigInt(a.electionId) >> 128n > 0n)
+    throw new UsageError(`--election-id ${a.electionId}: must be less than 2^128`);
   if (a.watch && (a.dryRun || a.rollback))
     throw new UsageError('--watch: deploys the version of the file, so not with --dry-run or --rollback');
   if (a.drain !== undefined && !(Number.isInteger(a.drain) && a.drain >= 0))

@@ -13,10 +13,22 @@ const openssl = (directory: string, args: readonly string[]): void => {
   execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
 };
 
+export interface CertificateOptions {
+  /** Alternative names; default those of the loopback. */
+  readonly san?: string;
+  /** For which it is valid; default 2. */
+  readonly days?: number;
+}
+
 /** A key and a certificate for a name of the loopback; signed by `ca`, or by itself. */
-export function makeCertificate(directory: string, name: string, ca?: Certificate): Certificate {
+export function makeCertificate(
+  directory: string,
+  name: string,
+  ca?: Certificate,
+  { san = 'DNS:localhost,IP:127.0.0.1', days = 2 }: CertificateOptions = {},
+): Certificate {
   const file = (ending: string) => join(directory, `${name}.${ending}`);
-  writeFileSync(file('ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
+  writeFileSync(file('ext'), `subjectAltName=${san}\n`);
   openssl(directory, ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', file('sec1')]);
   openssl(directory, ['pkcs8', '-topk8', '-nocrypt', '-in', file('sec1'), '-out', file('key')]);
   const subject = ['-new', '-key', file('key'), '-subj', `/CN=${name}`];
@@ -31,7 +43,7 @@ export function makeCertificate(directory: string, name: string, ca?: Certificat
       file('csr'),
       ...signer,
       '-days',
-      '2',
+      `${days}`,
       '-extfile',
       file('ext'),
       '-out',

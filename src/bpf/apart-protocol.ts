@@ -1,0 +1,33 @@
+/** What a process and its loader say to each other: a request, the object's bytes, an answer. */
+import type { ObjectPolicy } from './object-policy.ts';
+import type { VerifierStats } from './verifier-log.ts';
+
+export interface LoadRequest {
+  readonly name: string;
+  readonly policy: ObjectPolicy;
+  readonly globals: Readonly<Record<string, number>>;
+  /** Descriptors in the loader, by the names of maps that are to be used again. */
+  readonly reused: Readonly<Record<string, number>>;
+  /** Bytes of the object, behind the request. */
+  readonly bytes: number;
+}
+
+export type LoadAnswer =
+  | {
+      readonly ok: true;
+      /** A descriptor in the loader. */
+      readonly program: number;
+      readonly stats?: VerifierStats;
+      readonly maps: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly ok: false;
+      readonly code: string;
+      readonly message: string;
+      readonly remedy: string;
+      readonly log?: string;
+      readonly errno?: number;
+    };
+
+/** Length of the request's JSON, before it. */
+export const LENGTH_BYTES = 4;

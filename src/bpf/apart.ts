@@ -1,0 +1,193 @@
+/** Loading of objects from elsewhere, in a process of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { LENGTH_BYTES, type LoadAnswer, type LoadRequest } from './apart-protocol.ts';
+import { BpfError, type BpfErrorCode, describeErrno, KernelCallError, permissionError } from './errors.ts';
+import { Lease } from './lease.ts';
+import { BpfMap } from './map.ts';
+import { libbpf } from './native.ts';
+import { checkObject, mapFault, type ObjectPolicy } from './object-policy.ts';
+import { checkKind, type PinKind } from './pin.ts';
+import { BpfProgram } from './program.ts';
+
+export interface ApartOptions {
+  /** Shown in errors and used for internal maps. */
+  readonly name: string;
+  readonly policy: ObjectPolicy;
+  readonly globals?: Readonly<Record<string, number>>;
+  /** A map that is there already, and its name in the object. */
+  readonly reuse?: { readonly name: string; readonly map: BpfMap };
+  /** Default 120,000: the verifier may take seconds. */
+  readonly timeoutMs?: number;
+}
+
+/** A program with its maps, until it is closed. */
+export interface ApartObject {
+  readonly program: BpfProgram;
+  readonly maps: ReadonlyMap<string, BpfMap>;
+  close(): void;
+}
+
+const TIMEOUT_MS = 120_000;
+const MOST_ANSWER = 2 ** 25;
+/** Descriptor in the loader: the first behind the standard ones. */
+const REUSED_FD = 3;
+const [PIDFD_OPEN, PIDFD_GETFD] = [434, 438];
+
+/**
+ * Loads an object of whoever sent it. Its bytes are checked here; libbpf opens it in a process that is nobody's and can do
+ * nothing but load. If that dies of it, that is a refusal.
+ * @throws BpfError as `openObject`, and `bpf-object-invalid` for what `policy` does not permit
+ */
+export async function openObjectApart(elf: Uint8Array, options: ApartOptions): Promise<ApartObject> {
+  checkObject(elf, options.policy);
+  const { reuse } = options;
+  const loader = startLoader(reuse?.map.fd);
+  try {
+    const answer = await loader.load(elf, options);
+    if (!answer.ok) throw errorOf(answer);
+    return adopt(loader.pid, answer, options.policy);
+  } finally {
+    loader.end();
+  }
+}
+
+/** A running loader; for one object, unless somebody wants to know how many it survives. */
+export interface Loader {
+  readonly pid: number;
+  /** @throws BpfError `bpf-object-invalid` where the loader died of it */
+  load(elf: Uint8Array, options: ApartOptions): Promise<LoadAnswer>;
+  end(): void;
+}
+
+export function startLoader(reusedFd?: number): Loader {
+  const here = fileURLToPath(import.meta.url);
+  const isSource = here.endsWith('.ts');
+  // From its sources the project runs by tsx, wherever it was started.
+  const require = createRequire(import.meta.url);
+  const flags = isSource ? ['--import', pathToFileURL(require.resolve('tsx')).href] : [];
+  const script = fileURLToPath(
+    new URL(isSource ? './apart-loader.ts' : './apart-loader.js', import.meta.url),
+  );
+  const child = spawn(process.execPath, [...flags, script], {
+    cwd: '/',
+    env: { PATH: process.env.PATH },
+    stdio: ['pipe', 'pipe', 'pipe', ...(reusedFd === undefined ? [] : [reusedFd])],
+  });
+  const ended = endOf(child);
+  return {
+    get pid() {
+      return child.pid ?? 0;
+    },
+    async load(elf, { name, policy, globals = {}, reuse, timeoutMs = TIMEOUT_MS }) {
+      const reused = reuse === undefined ? {} : { [reuse.name]: REUSED_FD };
+      const request: LoadRequest = { name, policy, globals, reused, bytes: elf.length };
+      const json = Buffer.from(JSON.stringify(request));
+      const length = Buffer.alloc(LENGTH_BYTES);
+      length.writeUInt32LE(json.length);
+      child.stdin!.write(Buffer.concat([length, json, elf]));
+      const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+      try {
+        const line = await Promise.race([lineOf(child), ended]);
+        if (typeof line === 'string') return JSON.parse(line);
+        throw died(name, line);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    end() {
+      child.stdin!.end();
+      child.kill('SIGKILL');
+    },
+  };
+}
+
+interface End {
+  readonly how: string;
+  readonly said: string;
+}
+
+function endOf(child: ChildProcess): Promise<End> {
+  let said = '';
+  child.stderr!.on('data', (text) => {
+    said = (said + text).slice(-4_000);
+  });
+  // What dies while it is written to.
+  child.stdin!.on('error', () => {});
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ how: error.message, said }));
+    child.once('close', (code, signal) => resolve({ how: signal ?? `exit code ${code}`, said }));
+  });
+}
+
+function lineOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const take = (chunk: Buffer): void => {
+      text += chunk.toString('utf8');
+      const end = text.indexOf('\n');
+      if (end < 0 && text.length < MOST_ANSWER) return;
+      child.stdout!.off('data', take);
+      resolve(end < 0 ? '' : text.slice(0, end));
+    };
+    child.stdout!.on('data', take);
+  });
+}
+
+const died = (name: string, { how, said }: End): BpfError =>
+  new BpfError('bpf-object-invalid', `${name}: the loader died of the object (${how})`, {
+    remedy: 'the object is damaged: compile it again',
+    log: said,
+  });
+
+function errorOf({ code, message, remedy, log, errno }: LoadAnswer & { readonly ok: false }): BpfError {
+  const known = code as BpfErrorCode;
+  // The message of such an error is made of the number.
+  const what = message.replace(`: ${describeErrno(errno ?? 0)}`, '');
+  if (errno !== undefined) return new KernelCallError(what, errno, remedy, known, log);
+  return new BpfError(known, message, { remedy, ...(log !== undefined && { log }) });
+}
+
+/** Takes program and maps over. What the loader says of them is not believed: the kernel is asked. */
+function adopt(
+  pid: number,
+  { program, stats, maps }: LoadAnswer & { readonly ok: true },
+  policy: ObjectPolicy,
+): ApartObject {
+  const lib = libbpf();
+  const process = lib.syscall(PIDFD_OPEN, pid, 0, 0);
+  if (process < 0) throw permissionError('reach the loader of programs');
+  const lease = new Lease(`BPF object "${policy.program}"`);
+  const fds: number[] = [];
+  const take = (fd: number, kind: PinKind): number => {
+    const own = lib.syscall(PIDFD_GETFD, process, fd, 0);
+    if (own < 0) throw permissionError('take a program over from its loader (CAP_SYS_PTRACE)');
+    fds.push(own);
+    checkKind(own, kind, `descriptor ${fd} of the loader`);
+    return own;
+  };
+  const close = (): void => {
+    if (lease.end()) for (const fd of fds) closeSync(fd);
+  };
+  try {
+    const taken = new Map<string, BpfMap>();
+    for (const [name, fd] of Object.entries(maps)) taken.set(name, new BpfMap(take(fd, 'map'), lease, name));
+    for (const { info } of taken.values()) {
+      const fault = mapFault(info, policy);
+      if (fault !== undefined)
+        throw new BpfError('bpf-object-invalid', `map ${info.name} ${fault}`, { remedy: 'compile it again' });
+    }
+    return {
+      program: new BpfProgram(policy.program, take(program, 'prog'), lease, stats),
+      maps: taken,
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  } finally {
+    closeSync(process);
+  }
+}
