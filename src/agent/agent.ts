@@ -1,6 +1,5 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BpfError } from '../bpf/index.ts';
 import { refuse } from '../diagnostics/index.ts';
 import { ensureFolder, type Lock, lockFile } from '../durable/index.ts';
 import { P4RuntimeServer } from '../p4runtime/index.ts';
@@ -14,6 +13,7 @@ import {
   openDoor,
   RUN_FOLDER,
 } from './listening.ts';
+import { removeState } from './state-folder.ts';
 import { removeDataPlane, XdpP4Device, type XdpP4DeviceOptions } from './xdp-p4-device.ts';
 
 /** An operator's word to a running agent. */
@@ -48,7 +48,7 @@ export const defaultStateFolder = (name: string): string => join(STATES, name);
 
 /**
  * Starts the P4Runtime server of this host.
- * @throws BpfError; DiagnosticError `agent` where the name or the address is taken, or the kept state is of no use
+ * @throws BpfError; DiagnosticError `agent` where the name or the address is taken
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { name, log = () => {} } = options;
@@ -62,7 +62,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   try {
     if (options.fresh) discard(name, stateFolder);
     device = new XdpP4Device({ ...options, stateFolder });
-    await restore(server, device, { ...options, stateFolder, log });
+    const onEvent = (event: DeviceEvent): void => {
+      const text = eventText(event);
+      if (text !== undefined) log(text);
+    };
+    await server.addDevice(device, { deviceId: options.deviceId, onEvent });
     const restored = device.isRunning;
     const door = await openDoor(server, listen);
     const warning = insecureWarning(listen);
@@ -123,8 +127,7 @@ export function resetElections(name: string): void {
 
 function discard(name: string, stateFolder: string): boolean {
   const had = removeDataPlane(name);
-  const kept = existsSync(join(stateFolder, 'agent.json'));
-  if (kept) rmSync(stateFolder, { recursive: true, force: true });
+  const kept = removeState(stateFolder);
   return had || kept;
 }
 
@@ -139,27 +142,6 @@ function lockName(name: string): Lock {
     reason: `an agent named ${name} runs already (process ${pid})`,
     remedy: 'stop it first, or choose another --name',
   });
-}
-
-/** @throws DiagnosticError `agent` where the state is damaged, or was made for other tables than this version's */
-async function restore(
-  server: P4RuntimeServer,
-  device: XdpP4Device,
-  { deviceId, stateFolder, log }: AgentOptions & { readonly stateFolder: string; log(text: string): void },
-): Promise<void> {
-  const onEvent = (event: DeviceEvent): void => {
-    const text = eventText(event);
-    if (text !== undefined) log(text);
-  };
-  try {
-    await server.addDevice(device, { deviceId, onEvent });
-  } catch (error) {
-    if (error instanceof BpfError) throw error;
-    refuse('agent', {
-      reason: `the state in ${stateFolder} is of no use: ${error instanceof Error ? error.message : error}`,
-      remedy: 'start with --fresh, and let the controller push its pipeline again',
-    });
-  }
 }
 
 /** One line of the log; undefined for what is not worth one. */

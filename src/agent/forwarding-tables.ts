@@ -61,14 +61,15 @@ export class ForwardingTables {
     else image.delete(key.toString('hex'));
   }
 
-  /** Brings all maps in line; what is right is left alone. */
-  fill(interfaces: readonly PortState[]): void {
-    for (const [name, image] of this.#images) bringInLine(this.#program.map(name), image);
-    this.setInterfaces(interfaces);
+  /** Brings all maps in line; what is right is left alone. @returns how many elements were not */
+  fill(interfaces: readonly PortState[]): number {
+    let changed = 0;
+    for (const [name, image] of this.#images) changed += bringInLine(this.#program.map(name), image);
+    return changed + this.setInterfaces(interfaces);
   }
 
-  /** Tells the program which interface is which port. */
-  setInterfaces(interfaces: readonly PortState[]): void {
+  /** Tells the program which interface is which port. @returns how many elements changed */
+  setInterfaces(interfaces: readonly PortState[]): number {
     this.#interfaces = interfaces;
     const present = interfaces.filter((i) => i.ifindex !== 0);
     const ways: Image = new Map();
@@ -78,8 +79,8 @@ export class ForwardingTables {
       ways.set(key.toString('hex'), { key, value: this.#ports.get(port) ?? NO_WAY });
       devices.set(u32(port).toString('hex'), { key: u32(port), value: key });
     }
-    this.#inside(() => bringInLine(this.#program.map('tx'), devices));
-    bringInLine(this.#program.map('ports'), ways);
+    const changed = this.#inside(() => bringInLine(this.#program.map('tx'), devices));
+    return changed + bringInLine(this.#program.map('ports'), ways);
   }
 }
 
@@ -127,7 +128,8 @@ function put(map: BpfMap, key: Buffer, value: Buffer | undefined): void {
   else map.delete(key);
 }
 
-function bringInLine(map: BpfMap, image: Image): void {
+function bringInLine(map: BpfMap, image: Image): number {
+  let changed = 0;
   const isArray = map.info.type === ARRAY;
   for (const key of [...map.keys()]) {
     if (image.has(key.toString('hex'))) continue;
@@ -135,6 +137,12 @@ function bringInLine(map: BpfMap, image: Image): void {
     const old = map.lookup(key);
     if (old === undefined || (isArray && old.equals(NO))) continue;
     put(map, key, undefined);
+    changed++;
   }
-  for (const { key, value } of image.values()) if (!map.lookup(key)?.equals(value)) map.update(key, value);
+  for (const { key, value } of image.values()) {
+    if (map.lookup(key)?.equals(value)) continue;
+    map.update(key, value);
+    changed++;
+  }
+  return changed;
 }

@@ -79,11 +79,13 @@ export class HeldVersions {
    * Brings a program that is running in line with entries. What is right is not touched: its packets are computed all the
    * time.
    * @param weights entries by layer
+   * @returns slots whose weights were not right
    */
   async takeOver(
     versions: readonly PlainEntry[],
     weights: readonly { readonly layer: number; readonly entry: PlainEntry }[],
-  ): Promise<void> {
+  ): Promise<readonly number[]> {
+    const mended: number[] = [];
     for (const { layer, entry } of weights) {
       const state = this.#slots[checkSlot(entry.key(0).value)]!;
       this.#placeWeights(state, layer, entry);
@@ -116,8 +118,10 @@ export class HeldVersions {
       if (state.inFlight) await programsEnded();
       state.inFlight = false;
       this.#weights.update(slot, state.bytes);
+      mended.push(slot);
     }
     this.#showAll();
+    return mended;
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import {
   ensureBpffs,
   interfaceDriver,
   interfaceIndex,
+  interfaceXdpMode,
   openPinnedLink,
   unpin,
   withNetns,
@@ -68,17 +69,17 @@ export class Interfaces {
   /**
    * Opens the links of an earlier process. One that is on another interface by now, or of a port that is none any more, is
    * taken away.
-   * @param modes in which the links were made, by port
    */
-  open(modes: ReadonlyMap<number, XdpMode>): void {
+  open(): void {
     const { pins, mode } = this.#options;
     if (!existsSync(pins)) return;
     for (const name of readdirSync(pins)) {
       const link = openPinnedLink(join(pins, name));
       const port = this.#ports.find((p) => pinName(p) === name);
-      const made = port && modes.get(port.port);
       const fits = port !== undefined && link.info().ifindex === port.ifindex;
-      if (fits && (mode === 'auto' || made === mode)) {
+      const made = fits ? this.#inside(() => interfaceXdpMode(port.ifindex)) : undefined;
+      if (fits && (mode === 'auto' || made === undefined || made === mode)) {
+        port.link?.close();
         port.link = link;
         port.mode = made;
         continue;
@@ -131,6 +132,17 @@ export class Interfaces {
       port.ifindex = ifindex;
       return true;
     });
+  }
+
+  /** The kernel's ids of the programs that links of an earlier process hold. */
+  programIds(): ReadonlySet<number> {
+    const { pins } = this.#options;
+    const ids = new Set<number>();
+    for (const name of existsSync(pins) ? readdirSync(pins) : []) {
+      using link = openPinnedLink(join(pins, name));
+      ids.add(link.info().programId);
+    }
+    return ids;
   }
 
   /** Takes the program off all interfaces. */

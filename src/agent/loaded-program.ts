@@ -62,14 +62,28 @@ export function pinProgram(loaded: LoadedProgram, config: DeviceConfig, folder: 
   for (const name of mapNames(config)) loaded.map(name).pin(join(folder, name));
 }
 
-/** Undefined where some of it is missing, as after a restart of the machine. */
-export function openProgram(config: DeviceConfig, folder: string): LoadedProgram | undefined {
+/**
+ * Undefined where some of it is missing, as after a restart of the machine, or is not what was pinned.
+ * @param tag the kernel's hash of the program's instructions
+ */
+export function openProgram(config: DeviceConfig, folder: string, tag: string): LoadedProgram | undefined {
   const names = mapNames(config);
   if (!existsSync(join(folder, 'program')) || names.some((name) => !existsSync(join(folder, name))))
     return undefined;
   const program = openPinnedProgram(join(folder, 'program'));
   const maps = new Map(names.map((name) => [name, openPinnedMap(join(folder, name))]));
   checkPinned(program, maps, config, folder);
+  const { weights } = config.manifest;
+  const fits =
+    program.info().tag === tag &&
+    (weights.mode === 'static' ||
+      !maps.has('weights') ||
+      maps.get('weights')?.info.valueSize === weights.bytes);
+  if (!fits) {
+    program.close();
+    for (const map of maps.values()) map.close();
+    return undefined;
+  }
   return {
     program,
     map(name) {

@@ -1,170 +1,405 @@
-/** What a device keeps on disk: which program runs, where it is pinned, and all that was written. */
+/** What a device keeps on disk: which program runs, and all that was written. */
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { XdpMode } from '../bpf/index.ts';
-import { type Change, type DeviceState, entityKey, type Init, v1Codec } from '../p4runtime/index.ts';
+import {
+  type AtomicFile,
+  atomicFile,
+  ensureFolder,
+  errnoOf,
+  LogUncertainError,
+  RecordLog,
+  removeTree,
+  replaceFile,
+} from '../durable/index.ts';
+import { type Change, type DeviceState, type Init, type Message, v1Codec } from '../p4runtime/index.ts';
 
-const FORMAT = 'intransit-agent/1';
-const INDEX_FILE = 'agent.json';
-const CONFIG_FILE = 'pipeline.bin';
-const ENTRIES_FILE = 'entries.bin';
-const WEIGHTS_PREFIX = 'weights-';
+const FORMAT = 'intransit-agent/2';
+const PIPELINE_FORMAT = 'intransit-agent-pipeline/2';
+export const INDEX_FILE = 'agent.json';
+/** Two of the same: it is written once, and nothing else could make it again. */
+export const PIPELINE_FILES = ['pipeline.bin', 'pipeline-copy.bin'] as const;
+const LOG_FILE = 'writes.log';
+const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
+const GENERATION = /^[0-9a-f]{8}$/;
 
-const indexSchema = z.object({
+/** Kinds of records: the whole state; a group of Writes. */
+const kinds = { state: 1, writes: 2 } as const;
+/** So much more than the state itself may stand in the log before it is begun anew. */
+const SLACK_BYTES = 256 * 1024;
+
+const indexSchema = z.strictObject({
   format: z.literal(FORMAT),
   /** Names the folder of the state, and that of the pins. */
-  generation: z.string().regex(/^[0-9a-f]{8}$/),
-  modes: z.array(z.object({ port: z.int(), mode: z.enum(['native', 'generic']) })),
+  generation: z.string().regex(GENERATION),
+  checksum: z.string(),
 });
-type Index = z.infer<typeof indexSchema>;
+
+const headSchema = z.object({
+  format: z.literal(PIPELINE_FORMAT),
+  /** Counts the generations. */
+  number: z.int(),
+  /** The kernel's hash of the program's instructions. */
+  tag: z.string(),
+});
+type Head = z.infer<typeof headSchema>;
 
 const configCodec = v1Codec('ForwardingPipelineConfig');
 const writeCodec = v1Codec('WriteRequest');
-const updateCodec = v1Codec('Update');
 
-type Modes = ReadonlyMap<number, XdpMode>;
+const sha256 = (...parts: readonly (string | Uint8Array)[]): Buffer => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+
+/** What an earlier process has left. */
+export interface Kept {
+  readonly generation: string;
+  readonly config: Message<'ForwardingPipelineConfig'>;
+  /** Of the program that it loaded. */
+  readonly tag: string;
+  /** In order; the last group may not have been applied. */
+  readonly groups: readonly (readonly Change[])[];
+  /** Whether `groups` are all that was written: `tail` where only the last may be missing, `lost` where any may. */
+  readonly damage: 'tail' | 'lost' | undefined;
+  /** Whether what was asked for was found only in the second place that was looked at. */
+  readonly mended: readonly string[];
+}
+
+/** A generation that is on disk, but is not yet the one to begin with. */
+export interface Staged {
+  /** One rename. @throws Error of the system call: the generation before is still the one */
+  activate(): void;
+  discard(): void;
+}
 
 /**
- * A folder with one generation in use, named by `agent.json`: it is complete before it is named. Weights have files of their
- * own, so that to write an entry costs what the small tables weigh.
+ * A folder with one generation in use, named by `agent.json`: it is complete before it is named. A generation has the pipeline,
+ * twice, and a log of what was written since. All of it has checksums.
  */
 export class StateFolder {
   readonly path: string;
-  readonly #isLarge: (entity: Init<'Entity'>) => boolean;
-  #index: Index | undefined;
-  /** Writes come one after the other: some are nobody's call, such as that of an interface which was made again. */
-  #last: Promise<unknown> = Promise.resolve();
+  #generation: string | undefined;
+  #number = 0;
+  #log: RecordLog | undefined;
+  /** Bytes of the log at which it is begun anew. */
+  #limit = 0;
+  /** The log may hold what was refused, or lack what is so: it is begun anew before anything else is written. */
+  #uncertain = false;
 
-  /** @param isLarge entities with a file of their own */
-  constructor(path: string, isLarge: (entity: Init<'Entity'>) => boolean) {
+  constructor(path: string) {
     this.path = path;
-    this.#isLarge = isLarge;
-    mkdirSync(path, { recursive: true });
   }
 
   get generation(): string | undefined {
-    return this.#index?.generation;
-  }
-
-  /** In which the links were made. */
-  get modes(): Modes {
-    return new Map(this.#index?.modes.map(({ port, mode }) => [port, mode]));
+    return this.#generation;
   }
 
   static newGeneration(): string {
     return randomBytes(4).toString('hex');
   }
 
-  /** @throws Error where it is damaged */
-  load(): DeviceState | undefined {
-    const file = join(this.path, INDEX_FILE);
-    if (!existsSync(file)) return undefined;
-    const index = indexSchema.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-    if (!index.success) throw new Error(`${INDEX_FILE} is damaged, or of another version`);
-    this.#index = index.data;
-    const folder = join(this.path, this.#index.generation);
-    const config = configCodec.decode(readFileSync(join(folder, CONFIG_FILE)));
-    const { updates } = writeCodec.decode(readFileSync(join(folder, ENTRIES_FILE)));
-    const weights = readdirSync(folder)
-      .filter((name) => name.startsWith(WEIGHTS_PREFIX) && name.endsWith('.bin'))
-      .map((name) => updateCodec.decode(readFileSync(join(folder, name))));
-    return { config, changes: [...weights, ...updates].map(changeOf) };
+  /**
+   * @param attached tells which generation runs in the kernel, where the index does not
+   * @returns undefined where nothing is kept, or nothing of use: `lost` says what
+   */
+  load(attached: () => string | undefined, lost: (what: string) => void): Kept | undefined {
+    const mended: string[] = [];
+    const found = this.#find(attached, lost, mended);
+    if (found === undefined) return undefined;
+    const { generation, head, config } = found;
+    this.#generation = generation;
+    this.#number = head.number;
+    const { groups, damage } = this.#readLog(generation, lost);
+    return { generation, config, tag: head.tag, groups, damage, mended };
   }
 
-  /** Begins a generation. */
-  begin(generation: string, state: DeviceState, modes: Modes): Promise<void> {
-    return this.#inTurn(() => this.#begin(generation, state, modes));
-  }
-
-  /** Keeps what a Write has changed. */
-  update(state: DeviceState, changes: readonly Change[]): Promise<void> {
-    return this.#inTurn(() => this.#update(state, changes));
-  }
-
-  setModes(modes: Modes): Promise<void> {
-    return this.#inTurn(async () => {
-      if (this.#index !== undefined) await this.#writeIndex({ ...this.#index, modes: listOf(modes) });
-    });
-  }
-
-  /** Returns when all is written. */
-  async idle(): Promise<void> {
-    await this.#last;
-  }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => {});
-    return turn;
-  }
-
-  async #begin(generation: string, state: DeviceState, modes: Modes): Promise<void> {
+  /** A complete generation. @throws Error of the system call: nothing of it is left then */
+  stage(generation: string, state: DeviceState, tag: string): Staged {
+    ensureFolder(this.path, FOLDER_MODE);
     const folder = join(this.path, generation);
-    mkdirSync(folder, { recursive: true });
-    await writeDurably(join(folder, CONFIG_FILE), configCodec.encode(state.config));
-    for (const change of state.changes) if (this.#isLarge(change.entity)) await writeLarge(folder, change);
-    await this.#writeEntries(folder, state);
-    await this.#writeIndex({ format: FORMAT, generation, modes: listOf(modes) });
-    this.#sweep();
+    let index: AtomicFile | undefined;
+    let log: RecordLog;
+    const discard = () => {
+      index?.abandon();
+      try {
+        removeTree(folder);
+      } catch {
+        // The next generation takes it away.
+      }
+    };
+    try {
+      mkdirSync(folder, { mode: FOLDER_MODE });
+      const head: Head = { format: PIPELINE_FORMAT, number: this.#number + 1, tag };
+      this.#writePipelines(folder, encodePipeline(head, configCodec.encode(state.config)));
+      const made = RecordLog.create(join(folder, LOG_FILE), [stateRecord(state)]);
+      made.file.commit();
+      made.file.abandon();
+      log = made.log;
+      index = atomicFile(join(this.path, INDEX_FILE), indexText(generation), { mode: FILE_MODE });
+    } catch (error) {
+      discard();
+      throw error;
+    }
+    const file = index;
+    return {
+      discard,
+      activate: () => {
+        try {
+          file.commit();
+        } catch (error) {
+          this.#nameAgain();
+          throw error;
+        }
+        file.abandon();
+        this.#generation = generation;
+        this.#number++;
+        this.#takeLog(log);
+        this.#sweep();
+      },
+    };
   }
 
-  async #update(state: DeviceState, changes: readonly Change[]): Promise<void> {
-    if (this.#index === undefined) return;
-    const folder = join(this.path, this.#index.generation);
-    const large = changes.filter((c) => this.#isLarge(c.entity));
-    for (const change of large)
-      if (change.type === 'DELETE') rmSync(largePath(folder, change.entity), { force: true });
-      else await writeLarge(folder, change);
-    if (large.length < changes.length) await this.#writeEntries(folder, state);
+  /** Keeps a group of Writes that are about to be applied. @throws Error: they are not on disk then */
+  async append(updates: readonly Init<'Update'>[]): Promise<void> {
+    const log = this.#requiredLog();
+    try {
+      await log.append({ kind: kinds.writes, payload: writeCodec.encode({ updates }) });
+    } catch (error) {
+      this.#uncertain ||= error instanceof LogUncertainError;
+      throw error;
+    }
   }
 
-  async #writeEntries(folder: string, { changes }: DeviceState): Promise<void> {
-    const updates = changes.filter((c) => !this.#isLarge(c.entity));
-    await writeDurably(join(folder, ENTRIES_FILE), writeCodec.encode({ updates }));
+  /** The last group came out otherwise. @throws Error: what is on disk is then not what is so */
+  async amend(updates: readonly Init<'Update'>[]): Promise<void> {
+    const log = this.#requiredLog();
+    try {
+      await log.replaceLast({ kind: kinds.writes, payload: writeCodec.encode({ updates }) });
+    } catch (error) {
+      this.#uncertain = true;
+      throw error;
+    }
   }
 
-  async #writeIndex(index: Index): Promise<void> {
-    await writeDurably(join(this.path, INDEX_FILE), Buffer.from(`${JSON.stringify(index)}\n`));
-    this.#index = index;
+  /**
+   * Begins the log anew where it is uncertain, or has become long.
+   * @throws Error where it is uncertain, and stays so
+   */
+  checkpoint(state: () => DeviceState): void {
+    if (this.#generation === undefined) return;
+    const isLong = this.#log !== undefined && this.#log.bytes > this.#limit;
+    if (!this.#uncertain && this.#log !== undefined && !isLong) return;
+    try {
+      this.beginLog(state());
+    } catch (error) {
+      if (this.#uncertain || this.#log === undefined) throw error;
+      // It is whole, only long: tried again when it has become longer still.
+      this.#limit = this.#log.bytes + SLACK_BYTES;
+    }
+  }
+
+  /** Writes again what was damaged. @throws Error of the system call */
+  mend(kept: Kept): void {
+    const folder = join(this.path, kept.generation);
+    if (kept.mended.includes(INDEX_FILE))
+      replaceFile(join(this.path, INDEX_FILE), indexText(kept.generation), { mode: FILE_MODE });
+    if (PIPELINE_FILES.some((name) => kept.mended.includes(name)))
+      this.#writePipelines(
+        folder,
+        encodePipeline(
+          { format: PIPELINE_FORMAT, number: this.#number, tag: kept.tag },
+          configCodec.encode(kept.config),
+        ),
+      );
+    chmodSync(this.path, FOLDER_MODE);
+  }
+
+  /** Begins the log with a state. @throws Error of the system call */
+  beginLog(state: DeviceState): void {
+    if (this.#generation === undefined) return;
+    const { file, log } = RecordLog.create(join(this.path, this.#generation, LOG_FILE), [stateRecord(state)]);
+    try {
+      file.commit();
+    } finally {
+      file.abandon();
+    }
+    const old = this.#log;
+    this.#takeLog(log);
+    void old?.close();
+  }
+
+  /** What was read is of no use. */
+  forget(): void {
+    this.#generation = undefined;
+    this.#log = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#log?.close();
+  }
+
+  #find(attached: () => string | undefined, lost: (what: string) => void, mended: string[]) {
+    const named = this.#readIndex(lost);
+    const runs = named ?? attached();
+    const others = runs === undefined ? this.#generations() : [runs];
+    const found = others
+      .flatMap((generation) => {
+        const pipeline = this.#readPipeline(generation, lost, mended);
+        return pipeline === undefined ? [] : [{ generation, ...pipeline }];
+      })
+      .sort((a, b) => b.head.number - a.head.number);
+    if (found.length > 0 && named === undefined) mended.push(INDEX_FILE);
+    return found[0];
+  }
+
+  #generations(): string[] {
+    if (!statSync(this.path, { throwIfNoEntry: false })?.isDirectory()) return [];
+    return readdirSync(this.path).filter((name) => GENERATION.test(name));
+  }
+
+  #readIndex(lost: (what: string) => void): string | undefined {
+    const text = readIfThere(join(this.path, INDEX_FILE));
+    if (text === undefined) {
+      if (this.#generations().length > 0) lost(`${INDEX_FILE} is missing`);
+      return undefined;
+    }
+    try {
+      const { generation } = indexSchema.parse(JSON.parse(text.toString('utf8')));
+      if (indexText(generation) === text.toString('utf8')) return generation;
+    } catch {
+      // As below.
+    }
+    lost(`${INDEX_FILE} is damaged, or of another version`);
+    return undefined;
+  }
+
+  #readPipeline(generation: string, lost: (what: string) => void, mended: string[]) {
+    let found: { readonly head: Head; readonly config: Message<'ForwardingPipelineConfig'> } | undefined;
+    const bad: string[] = [];
+    for (const name of PIPELINE_FILES) {
+      const bytes = readIfThere(join(this.path, generation, name));
+      const pipeline = bytes && decodePipeline(bytes);
+      if (pipeline !== undefined) found ??= pipeline;
+      else bad.push(name);
+    }
+    for (const name of bad) lost(`${generation}/${name} is missing or damaged`);
+    if (found !== undefined) mended.push(...bad);
+    return found;
+  }
+
+  #readLog(generation: string, lost: (what: string) => void): Pick<Kept, 'groups' | 'damage'> {
+    const path = join(this.path, generation, LOG_FILE);
+    try {
+      const { log, contents } = RecordLog.read(path);
+      const groups = contents.records.map(({ payload }) => writeCodec.decode(payload).updates.map(changeOf));
+      if (contents.damage !== undefined) {
+        const what = contents.damage === 'tail' ? 'is not whole at its end' : 'is damaged';
+        lost(`${generation}/${LOG_FILE} ${what}`);
+        this.#uncertain = true;
+      }
+      this.#takeLog(log, contents.records[0]?.payload.length);
+      this.#uncertain = contents.damage !== undefined;
+      return { groups, damage: contents.damage };
+    } catch (error) {
+      const reason = errnoOf(error) === 'ENOENT' ? 'is missing' : 'is damaged';
+      lost(`${generation}/${LOG_FILE} ${reason}`);
+      this.#uncertain = true;
+      return { groups: [], damage: 'lost' };
+    }
+  }
+
+  #takeLog(log: RecordLog, stateBytes = log.bytes): void {
+    this.#log = log;
+    this.#limit = 2 * stateBytes + SLACK_BYTES;
+    this.#uncertain = false;
+  }
+
+  #requiredLog(): RecordLog {
+    if (this.#log === undefined || this.#uncertain)
+      throw new Error('the log of what was written is not at hand');
+    return this.#log;
+  }
+
+  #writePipelines(folder: string, bytes: Uint8Array): void {
+    for (const name of PIPELINE_FILES) replaceFile(join(folder, name), bytes, { mode: FILE_MODE });
+  }
+
+  /** After a rename of which nobody knows whether it is on disk. */
+  #nameAgain(): void {
+    try {
+      if (this.#generation !== undefined)
+        replaceFile(join(this.path, INDEX_FILE), indexText(this.#generation), { mode: FILE_MODE });
+    } catch {
+      // Both generations are complete; the next push names one.
+    }
   }
 
   /** Removes generations that are not named. */
   #sweep(): void {
-    for (const name of readdirSync(this.path))
-      if (/^[0-9a-f]{8}$/.test(name) && name !== this.#index?.generation)
-        rmSync(join(this.path, name), { recursive: true, force: true });
+    for (const name of this.#generations())
+      try {
+        if (name !== this.#generation) removeTree(join(this.path, name));
+      } catch {
+        // Next time.
+      }
   }
 }
 
-const listOf = (modes: Modes) => [...modes].map(([port, mode]) => ({ port, mode }));
+/** Removes the state of an agent, and its folder if nothing else is in it. @returns whether there was anything */
+export function removeState(path: string): boolean {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return false;
+  const ours = readdirSync(path).filter(
+    (name) => name === INDEX_FILE || GENERATION.test(name) || name.startsWith(`.${INDEX_FILE}.intransit-`),
+  );
+  for (const name of ours) removeTree(join(path, name));
+  try {
+    rmdirSync(path);
+  } catch {
+    // Other things are there.
+  }
+  return ours.length > 0;
+}
 
-function changeOf({ type, entity }: ReturnType<typeof updateCodec.decode>): Change {
-  if (entity === undefined || (type !== 'INSERT' && type !== 'MODIFY'))
-    throw new Error('the kept state is damaged');
+const indexText = (generation: string): string => {
+  const checksum = sha256(FORMAT, generation).toString('hex');
+  return `${JSON.stringify({ format: FORMAT, generation, checksum })}\n`;
+};
+
+function encodePipeline(head: Head, config: Uint8Array): Buffer {
+  const line = `${JSON.stringify(head)}\n`;
+  return Buffer.concat([Buffer.from(`${sha256(line, config).toString('hex')}\n${line}`), config]);
+}
+
+function decodePipeline(
+  bytes: Buffer,
+): { readonly head: Head; readonly config: Message<'ForwardingPipelineConfig'> } | undefined {
+  const begin = bytes.indexOf('\n') + 1;
+  const end = bytes.indexOf('\n', begin) + 1;
+  if (begin === 0 || end === 0) return undefined;
+  if (sha256(bytes.subarray(begin)).toString('hex') !== bytes.toString('latin1', 0, begin - 1))
+    return undefined;
+  const head = headSchema.safeParse(JSON.parse(bytes.toString('utf8', begin, end)));
+  return head.success ? { head: head.data, config: configCodec.decode(bytes.subarray(end)) } : undefined;
+}
+
+const stateRecord = ({ changes }: DeviceState) => ({
+  kind: kinds.state,
+  payload: writeCodec.encode({ updates: changes }),
+});
+
+function changeOf({ type, entity }: Message<'Update'>): Change {
+  if (entity === undefined || type === 'UNSPECIFIED' || typeof type === 'number')
+    throw new Error('an update that is none');
   return { type, entity };
 }
 
-const largePath = (folder: string, entity: Init<'Entity'>): string =>
-  join(
-    folder,
-    `${WEIGHTS_PREFIX}${createHash('sha256').update(entityKey(entity)).digest('hex').slice(0, 16)}.bin`,
-  );
-
-/** As an insertion, whatever it was: only the outcome counts. */
-const writeLarge = (folder: string, { entity }: Change): Promise<void> =>
-  writeDurably(largePath(folder, entity), updateCodec.encode({ type: 'INSERT', entity }));
-
-/** Whoever opens the file finds the old contents or the new ones, even if the machine stops meanwhile. */
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(`${path}.tmp`, 'w');
+function readIfThere(path: string): Buffer | undefined {
   try {
-    await file.writeFile(bytes);
-    await file.datasync();
-  } finally {
-    await file.close();
+    return readFileSync(path);
+  } catch {
+    return undefined;
   }
-  renameSync(`${path}.tmp`, path);
 }

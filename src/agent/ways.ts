@@ -1,4 +1,4 @@
-import { cross, drop, route } from '../backends/common/table-model.ts';
+import { type ActionModel, cross, drop, route } from '../backends/common/table-model.ts';
 import { type PlainEntry, widened } from './table-entry.ts';
 
 /** `enum intransit_way_kind` of ebpf/intransit_xdp.h. */
@@ -22,6 +22,24 @@ function encodeWay(
 
 /** A port whose packets go up to the host unless another table has a way for them. */
 export const NO_WAY = encodeWay('none');
+
+/** An entry's action and parameters, as `encodeWay` has them; undefined for no way. */
+export function decodeWay(
+  way: Buffer,
+): { readonly action: ActionModel; readonly parameters: readonly (number | bigint)[] } | undefined {
+  const port = way.readUInt16LE(2);
+  const mac = (at: number) => BigInt(`0x${way.toString('hex', at, at + 6)}`);
+  switch (way.readUInt8(0)) {
+    case wayKinds.cross:
+      return { action: cross, parameters: [port] };
+    case wayKinds.route:
+      return { action: route, parameters: [mac(4), mac(10), port] };
+    case wayKinds.drop:
+      return { action: drop, parameters: [] };
+    default:
+      return undefined;
+  }
+}
 
 export function wayOf(entry: PlainEntry): Buffer {
   switch (entry.actionId) {

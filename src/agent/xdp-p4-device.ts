@@ -4,7 +4,15 @@ import { status } from '@grpc/grpc-js';
 import { models, refusedRequests, verdictCounter, weightsTable } from '../backends/common/table-model.ts';
 import { type DeviceConfig, decodeDeviceConfig } from '../backends/xdp/device-config.ts';
 import { xdpP4InfoOf } from '../backends/xdp/p4info.ts';
-import { BpfError, ensureBpffs, KernelCallError, type XdpMode } from '../bpf/index.ts';
+import {
+  BpfError,
+  type BpfProgram,
+  ensureBpffs,
+  KernelCallError,
+  openPinnedProgram,
+  type XdpMode,
+} from '../bpf/index.ts';
+import { errnoOf, messageOf } from '../durable/index.ts';
 import {
   type Change,
   type DevicePipeline,
@@ -20,10 +28,11 @@ import { toBigInt } from '../p4runtime/values.ts';
 import { ForwardingTables } from './forwarding-tables.ts';
 import { HeldVersions } from './held-versions.ts';
 import { detachPinned, Interfaces, type PortInterface, type PortState } from './interfaces.ts';
+import { kernelState } from './kernel-state.ts';
 import { type LoadedProgram, loadProgram, openProgram, pinProgram, removePins } from './loaded-program.ts';
 import { p4infoDifference } from './p4info-difference.ts';
 import { RefusedRequests } from './refused-requests.ts';
-import { StateFolder } from './state-folder.ts';
+import { type Kept, PIPELINE_FILES, type Staged, StateFolder } from './state-folder.ts';
 import { type PlainEntry, plainEntry } from './table-entry.ts';
 
 const BPFFS = '/sys/fs/bpf';
@@ -38,10 +47,6 @@ const FIRST_WEIGHTS_TABLE = weightsTable(0, []).id;
 /** The layer of a table of weights; undefined for other tables. */
 const layerOf = (tableId: number): number | undefined =>
   tableId >= FIRST_WEIGHTS_TABLE ? tableId - FIRST_WEIGHTS_TABLE : undefined;
-
-/** Entities that are kept in files of their own. */
-export const isWeights = (entity: Init<'Entity'>): boolean =>
-  entity.tableEntry !== undefined && layerOf(entity.tableEntry.tableId ?? 0) !== undefined;
 
 export interface XdpP4DeviceOptions {
   /** Names the pins: letters, digits, `-` and `_`. */
@@ -79,8 +84,8 @@ export class XdpP4Device implements P4Device {
   readonly #watch: NodeJS.Timeout;
   #sink: DeviceSink | undefined;
   #running: Running | undefined;
-  /** Runs no more, but its pins stay until the new state is on disk. */
-  #retired: string | undefined;
+  /** What an earlier process has left on disk. */
+  #kept: Kept | undefined;
   #verified:
     | { readonly config: object; readonly loaded: LoadedProgram; readonly timer: NodeJS.Timeout }
     | undefined;
@@ -99,7 +104,7 @@ export class XdpP4Device implements P4Device {
       netns: options.netns,
       pins: join(this.#pins, LINKS),
     });
-    this.#state = new StateFolder(options.stateFolder, isWeights);
+    this.#state = new StateFolder(options.stateFolder);
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();
   }
@@ -130,7 +135,7 @@ export class XdpP4Device implements P4Device {
     this.#verified = { config: pipeline.config, loaded, timer };
   }
 
-  /** @throws Fault */
+  /** On disk, then on the interfaces, then named on disk. @throws Fault; all is as before then, in the kernel and on disk */
   commit(pipeline: DevicePipeline, keep: boolean, state: readonly Change[]): Promise<void> {
     return this.#alone(async () => {
       const config = configOf(pipeline);
@@ -142,20 +147,61 @@ export class XdpP4Device implements P4Device {
       const program = await this.#take(pipeline, config, keep ? old?.program : undefined);
       const next = this.#begin(config, StateFolder.newGeneration(), program, false);
       const folder = join(this.#pins, next.generation);
+      let staged: Staged | undefined;
       try {
+        const { tag } = program.program.info();
+        staged = this.#onDisk(() =>
+          this.#state.stage(next.generation, { config: pipeline.config, changes: state }, tag),
+        );
         await this.#fill(next, state);
         pinProgram(program, config, folder);
-        this.#interfaces.attach(program.program, old?.program.program);
+        this.#replaceProgram(program.program, old?.program.program, staged);
       } catch (error) {
+        staged?.discard();
         this.#end(next);
         removePins(folder);
         throw error;
       }
       this.#running = next;
       this.#setDigests(state.some((c) => c.entity.digestEntry !== undefined));
-      if (old === undefined) return;
-      this.#end(old);
-      this.#retired = old.generation;
+      if (old !== undefined) this.#end(old);
+      this.#sweepPins(next.generation);
+    });
+  }
+
+  /** @throws Fault; the program before is back then, and the one on disk */
+  #replaceProgram(program: BpfProgram, old: BpfProgram | undefined, staged: Staged): void {
+    const found = old === undefined ? this.#foundProgram() : undefined;
+    const before = old ?? found;
+    try {
+      this.#interfaces.attach(program, before);
+      try {
+        this.#onDisk(() => staged.activate());
+      } catch (error) {
+        if (before === undefined) this.#interfaces.detach();
+        else this.#interfaces.attach(before);
+        throw error;
+      }
+    } finally {
+      found?.close();
+    }
+  }
+
+  /** The program of a data plane that runs, though nothing is known of it. */
+  #foundProgram() {
+    const generation = this.#attachedGeneration();
+    return generation === undefined ? undefined : openPinnedProgram(join(this.#pins, generation, 'program'));
+  }
+
+  /** The folder of pins whose program is on the interfaces. */
+  #attachedGeneration(): string | undefined {
+    if (!existsSync(this.#pins)) return undefined;
+    const ids = this.#interfaces.programIds();
+    return readdirSync(this.#pins).find((name) => {
+      const path = join(this.#pins, name, 'program');
+      if (name === LINKS || !existsSync(path)) return false;
+      using program = openPinnedProgram(path);
+      return ids.has(program.info().id);
     });
   }
 
@@ -174,52 +220,140 @@ export class XdpP4Device implements P4Device {
     return { byteCount: 0n, packetCount: sums?.[0] ?? 0n };
   }
 
-  restore(): DeviceState | undefined {
-    const state = this.#state.load();
-    if (state === undefined) this.#removeAll('of which nothing is known on disk');
-    return state;
+  /** What is on disk, or in the kernel where the disk has lost it; nothing that runs is touched. */
+  restore(): readonly DeviceState[] {
+    const kept = this.#state.load(
+      () => this.#attachedGeneration(),
+      (what) => this.#log(`on disk: ${what}`),
+    );
+    this.#kept = kept;
+    if (kept === undefined) {
+      this.#leaveAlone('nothing of use is known on disk');
+      return [];
+    }
+    const { config, groups, damage } = kept;
+    const all = groups.flat();
+    if (damage === undefined)
+      return [all, groups.slice(0, -1).flat()].map((changes) => ({ config, changes }));
+    const running = this.#kernelState(kept, all);
+    if (running !== undefined) {
+      this.#log('entries taken from the data plane that runs');
+      return [{ config, changes: running }];
+    }
+    this.#log(
+      damage === 'tail'
+        ? 'the last Write on disk is not whole, and is left out: see whether its controller knows it as done'
+        : 'the entries are lost, and no data plane runs that has them: the program begins without any',
+    );
+    return (damage === 'tail' ? [all, []] : [[]]).map((changes) => ({ config, changes }));
+  }
+
+  unrestored(reason: string): void {
+    this.#leaveAlone(`what is known on disk does not fit (${reason})`);
   }
 
   /** Goes on where an earlier process stopped; what is right in the kernel is not touched. */
   resume(pipeline: DevicePipeline, state: readonly Change[]): Promise<void> {
     return this.#alone(async () => {
       const config = configOf(pipeline);
-      const generation = this.#state.generation!;
+      const kept = this.#kept!;
+      const { generation } = kept;
       const folder = join(this.#pins, generation);
-      this.#interfaces.open(this.#state.modes);
-      const pinned = openProgram(config, folder);
+      this.#interfaces.open();
+      const pinned = openProgram(config, folder, kept.tag);
       const program = pinned ?? (await this.#load(config));
       const next = this.#begin(config, generation, program, pinned !== undefined);
-      await this.#fill(next, state);
-      if (pinned === undefined) pinProgram(program, config, folder);
-      this.#interfaces.attach(program.program);
-      await this.#state.setModes(this.#modes());
+      let changed: string;
+      try {
+        changed = await this.#fill(next, state);
+        if (pinned === undefined) pinProgram(program, config, folder);
+        this.#interfaces.attach(program.program);
+      } catch (error) {
+        this.#end(next);
+        throw error;
+      }
       this.#running = next;
       this.#sweepPins(generation);
       this.#setDigests(state.some((c) => c.entity.digestEntry !== undefined));
-      this.#log(
-        pinned === undefined ? 'program loaded again from the kept state' : 'data plane found running',
-      );
+      this.#mendDisk({ ...kept, tag: program.program.info().tag }, pipeline, state);
+      if (pinned === undefined) this.#log('program loaded again from the kept state');
+      else this.#log(`data plane found running${changed === '' ? '' : `; mended ${changed}`}`);
     });
   }
 
-  async save(state: () => DeviceState, changes: readonly Change[] | undefined): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
+  async checkpoint(state: () => DeviceState): Promise<void> {
+    if (this.#running !== undefined) await this.#onDisk(() => this.#state.checkpoint(state));
+  }
+
+  async keep(updates: readonly Init<'Update'>[]): Promise<void> {
+    if (this.#running !== undefined) await this.#onDisk(() => this.#state.append(updates));
+  }
+
+  async amend(updates: readonly Init<'Update'>[]): Promise<void> {
+    if (this.#running !== undefined) await this.#onDisk(() => this.#state.amend(updates));
+  }
+
+  /** The entries of a program that is pinned; undefined where none is that fits. */
+  #kernelState({ config, generation, tag }: Kept, known: readonly Change[]): readonly Change[] | undefined {
     try {
-      if (changes !== undefined) return await this.#state.update(state(), changes);
-      await this.#state.begin(running.generation, state(), this.#modes());
+      const decoded = decodeDeviceConfig(config.p4DeviceConfig);
+      const program = openProgram(decoded, join(this.#pins, generation), tag);
+      if (program === undefined) return undefined;
+      try {
+        return kernelState(program, decoded, this.ports(), known);
+      } finally {
+        program.close();
+      }
     } catch (error) {
-      throw new Error(`done, but not kept on disk: ${error instanceof Error ? error.message : error}`);
+      this.#log(`the data plane cannot be read: ${messageOf(error)}`);
+      return undefined;
     }
-    if (this.#retired !== undefined) removePins(join(this.#pins, this.#retired));
-    this.#retired = undefined;
+  }
+
+  /** Where that fails the next Write tries again, or the next start. */
+  #mendDisk(kept: Kept, { config }: DevicePipeline, changes: readonly Change[]): void {
+    const mended =
+      kept.tag === this.#kept?.tag ? kept : { ...kept, mended: [...kept.mended, ...PIPELINE_FILES] };
+    try {
+      if (mended.mended.length > 0) this.#state.mend(mended);
+      if (kept.damage !== undefined) this.#state.beginLog({ config, changes });
+      const files = [...kept.mended, ...(kept.damage === undefined ? [] : ['writes.log'])];
+      if (files.length > 0) this.#log(`on disk: mended ${files.join(', ')}`);
+    } catch (error) {
+      this.#log(`on disk: not mended: ${messageOf(error)}`);
+    }
+  }
+
+  /** A data plane of which nothing is known goes on, until a controller pushes another. */
+  #leaveAlone(why: string): void {
+    this.#kept = undefined;
+    this.#state.forget();
+    if (!existsSync(this.#pins)) return;
+    this.#interfaces.open();
+    this.#log(`a data plane runs of which ${why}: it is left alone until a controller pushes a pipeline`);
+  }
+
+  /** @throws Fault that says what the disk said */
+  #onDisk<T>(work: () => T): T {
+    const refuse = (error: unknown): never => {
+      const code = errnoOf(error);
+      const reason = `cannot be kept on disk, so it is not done: ${messageOf(error)}`;
+      if (code === 'ENOSPC' || code === 'EDQUOT')
+        throw exhausted(`${reason}; make room under ${this.#state.path}`);
+      throw new Fault(status.INTERNAL, `${reason}; see ${this.#state.path}`);
+    };
+    try {
+      const result = work();
+      return result instanceof Promise ? (result.catch(refuse) as T) : result;
+    } catch (error) {
+      return refuse(error);
+    }
   }
 
   /** Ends this process's part; the data plane goes on. */
   async close(): Promise<void> {
     clearInterval(this.#watch);
-    await this.#state.idle();
+    await this.#state.close();
     this.#setDigests(false, false);
     this.#forgetVerified();
     if (this.#running !== undefined) this.#end(this.#running);
@@ -230,7 +364,7 @@ export class XdpP4Device implements P4Device {
   /** Takes the program off all interfaces, and its pins away. What is on disk stays. */
   async detach(): Promise<void> {
     this.#interfaces.detach();
-    this.#removeAll();
+    removeDataPlane(this.#options.name);
     await this.close();
   }
 
@@ -246,8 +380,8 @@ export class XdpP4Device implements P4Device {
     program.close();
   }
 
-  /** Brings the maps of a program in line with a state. */
-  async #fill(running: Running, state: readonly Change[]): Promise<void> {
+  /** Brings the maps of a program in line with a state. @returns what was not, in words */
+  async #fill(running: Running, state: readonly Change[]): Promise<string> {
     const versions: PlainEntry[] = [];
     const weights: { layer: number; entry: PlainEntry }[] = [];
     for (const { entity } of state) {
@@ -258,8 +392,13 @@ export class XdpP4Device implements P4Device {
       else if (entry.tableId === models.id) versions.push(entry);
       else running.tables.set(entry, true, false);
     }
-    running.tables.fill(this.#interfaces.state());
-    await running.versions.takeOver(versions, weights);
+    const elements = running.tables.fill(this.#interfaces.state());
+    const slots = await running.versions.takeOver(versions, weights);
+    const parts = [
+      ...(elements > 0 ? [`${elements} elements of tables`] : []),
+      ...slots.map((slot) => `the weights of slot ${slot}`),
+    ];
+    return parts.join(', ');
   }
 
   async #set(running: Running, { type, entity }: Change, live: boolean): Promise<void> {
@@ -333,12 +472,6 @@ export class XdpP4Device implements P4Device {
     this.#verified = undefined;
   }
 
-  #modes(): ReadonlyMap<number, XdpMode> {
-    return new Map(
-      this.ports().flatMap(({ port, mode }) => (mode === undefined ? [] : [[port, mode] as const])),
-    );
-  }
-
   /** An interface that was deleted and made again has another number, and no program. */
   #look(): void {
     const running = this.#running;
@@ -353,9 +486,6 @@ export class XdpP4Device implements P4Device {
         return `${name} (port ${port}) ${ifindex === 0 ? 'is gone' : 'is there again, attached'}`;
       });
       this.#log(names.join(', '));
-      void this.#state
-        .setModes(this.#modes())
-        .catch((error) => this.#log(`not kept on disk: ${error.message}`));
     } catch (error) {
       this.#log(`interfaces: ${error instanceof Error ? error.message : error}`);
     }
@@ -365,10 +495,6 @@ export class XdpP4Device implements P4Device {
   #sweepPins(generation: string): void {
     for (const name of readdirSync(this.#pins))
       if (name !== LINKS && name !== generation) removePins(join(this.#pins, name));
-  }
-
-  #removeAll(why?: string): void {
-    if (removeDataPlane(this.#options.name) && why !== undefined) this.#log(`took a data plane away ${why}`);
   }
 
   /** Keeps the watch out, and gives errors of the kernel their codes. */

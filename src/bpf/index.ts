@@ -53,6 +53,7 @@ export {
   type AttachOptions,
   attachXdp,
   interfaceIndex,
+  interfaceXdpMode,
   openPinnedLink,
   XdpLink,
   type XdpMode,

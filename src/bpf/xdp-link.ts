@@ -27,6 +27,9 @@ interface Attachable {
 
 const BPF_XDP = 37;
 const XDP_FLAGS: Record<XdpMode, number> = { generic: 1 << 1, native: 1 << 2 };
+const [QUERY_BYTES, QUERY_MODE_AT] = [32, 24];
+/** By `XDP_ATTACHED_*`. */
+const ATTACHED: readonly (XdpMode | undefined)[] = [undefined, 'native', 'generic'];
 const [EPERM, EBUSY, EEXIST, ENODEV, EINVAL, ERANGE, EOPNOTSUPP] = [1, 16, 17, 19, 22, 34, 95];
 /** What a driver answers that has no native XDP, or none with this MTU, these queues or these offloads. */
 const DRIVER_REFUSALS: readonly number[] = [EINVAL, ERANGE, EOPNOTSUPP];
@@ -117,6 +120,18 @@ export function interfaceIndex(name: string): number {
   if (index > 0) return index;
   const remedy = 'ip link show lists the interfaces; one of another namespace needs the option netns';
   throw new BpfError('bpf-interface', `there is no interface "${name}"`, { remedy });
+}
+
+/**
+ * In which mode a program is on an interface: of this network namespace, whatever holds it there.
+ * @returns undefined where none is, or the kernel does not tell
+ */
+export function interfaceXdpMode(ifindex: number): XdpMode | undefined {
+  // struct bpf_xdp_query_opts: size (8 bytes), four ids of programs, then the mode, in 24 bytes and padding.
+  const opts = Buffer.alloc(QUERY_BYTES);
+  opts.writeBigUInt64LE(BigInt(QUERY_BYTES), 0);
+  if (libbpf().xdpQuery(ifindex, 0, opts) < 0) return undefined;
+  return ATTACHED[opts.readUInt8(QUERY_MODE_AT)];
 }
 
 /** Opens a link that this or an earlier process pinned. @throws BpfError `bpf-pin` */

@@ -1,5 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { removeAgent } from '../../src/agent/index.ts';
 import { planReplacement } from '../../src/backends/xdp/replacement.ts';
@@ -211,7 +210,7 @@ describeWith(loading, 'an agent that ends', () => {
     );
   });
 
-  it('takes away a data plane of which nothing is known on disk', async () => {
+  it('leaves a data plane alone of which nothing is known on disk, until another is pushed', async () => {
     const net = lay();
     const agent = await startOn(net);
     const client = await connect(agent.address);
@@ -222,36 +221,16 @@ describeWith(loading, 'an agent that ends', () => {
     const log: string[] = [];
     const next = await startOn(net, { log: (text) => log.push(text) });
     expect(next.restored).toBe(false);
-    expect(log.join()).toContain('of which nothing is known on disk');
+    expect(log.join()).toContain('it is left alone until a controller pushes a pipeline');
     net.ports[0]!.socket.send(frameOf(0));
-    expect(await net.ports[1]!.socket.until(1, 100)).toEqual([]);
-    await next.close();
-  });
-
-  it('says that its state is damaged, and leaves the data plane alone', async () => {
-    const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    await install(client);
-    client.close();
-    await agent.close();
-    const index = join(net.stateFolder, 'agent.json');
-    const { generation } = JSON.parse(readFileSync(index, 'utf8'));
-    for (const [file, text] of [
-      [index, '{}'],
-      [index, 'no JSON'],
-      [join(net.stateFolder, generation, 'entries.bin'), '\xff\xff\xff'],
-      [join(net.stateFolder, generation, 'pipeline.bin'), ''],
-    ] as const) {
-      const kept = readFileSync(file);
-      writeFileSync(file, Buffer.from(text, 'latin1'));
-      await expect(startOn(net)).rejects.toThrow(/is of no use.*--fresh/s);
-      writeFileSync(file, kept);
-      net.ports[0]!.socket.send(frameOf(0));
-      expectAnswers(await net.ports[1]!.socket.until(1), 1);
-    }
-    const next = await startOn(net);
-    expect(next.restored).toBe(true);
+    expectAnswers(await net.ports[1]!.socket.until(1), 1);
+    const again = await connect(next.address);
+    expect((await again.pipeline.get())?.p4DeviceConfig.length ?? 0).toBe(0);
+    await install(again);
+    again.close();
+    net.ports[0]!.socket.send(frameOf(0));
+    expectAnswers(await net.ports[1]!.socket.until(1), 1);
+    expect(readdirSync(`/sys/fs/bpf/intransit/${net.agentName}`)).toHaveLength(2);
     await next.close();
   });
 

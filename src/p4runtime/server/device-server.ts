@@ -1,5 +1,6 @@
 import type { Init, Message } from '../proto/messages.ts';
 import { Arbitration, type Controller } from './arbitration.ts';
+import type { Work } from './batch.ts';
 import { checkBytes } from './check-match.ts';
 import type { P4Device, RoleFilter } from './device.ts';
 import { DigestLists } from './digest-lists.ts';
@@ -9,7 +10,8 @@ import { PipelineState } from './pipeline-state.ts';
 import { Portions } from './portions.ts';
 import { readEntity } from './read.ts';
 import { Turns } from './turns.ts';
-import { applyBatch, checkAtomicity } from './write.ts';
+import { checkAtomicity } from './write.ts';
+import { writeGroup } from './write-group.ts';
 
 export interface DeviceServerOptions {
   readonly deviceId: bigint;
@@ -34,6 +36,15 @@ export interface ReadOutcome {
   readonly errors: readonly Init<'Error'>[] | undefined;
 }
 
+/** Writes that are done in one turn. */
+interface WriteTurn {
+  readonly works: Work[];
+  readonly outcomes: Promise<readonly (readonly Init<'Error'>[] | undefined)[]>;
+}
+
+/** Of one turn: a Read waits for all of them. */
+const MOST_WRITES = 16;
+
 interface Identified {
   readonly role: string;
   readonly roleId?: bigint;
@@ -50,6 +61,8 @@ export class DeviceServer {
   readonly #options: DeviceServerOptions;
   readonly #pipeline: PipelineState;
   readonly #turns = new Turns();
+  /** Writes whose turn has not come yet. */
+  #group: WriteTurn | undefined;
   readonly #digests = new DigestLists((digest) => this.#toPrimaries({ digest }));
 
   constructor(device: P4Device, options: DeviceServerOptions) {
@@ -80,15 +93,33 @@ export class DeviceServer {
   write(request: Message<'WriteRequest'>, peer: Peer): Promise<readonly Init<'Error'>[] | undefined> {
     const allowed = this.#requirePrimary(request, peer);
     const { rollback } = checkAtomicity(request.atomicity);
-    return this.#turns.run(async () => {
-      const loaded = this.#pipeline.required();
-      const device = this.#pipeline.isLive() ? this.#device : {};
-      const { errors, changes } = await applyBatch(loaded, device, request.updates, allowed, rollback);
-      if (changes.length > 0) await device.save?.(() => this.#pipeline.state(), changes);
-      const failed = errors?.filter((e) => e.canonicalCode !== undefined).length ?? 0;
-      this.#event({ kind: 'write', updates: request.updates.length, failed });
-      return errors;
-    });
+    return this.#inGroup({ updates: request.updates, allowed, rollback });
+  }
+
+  /** With those that wait for the same turn. */
+  #inGroup(work: Work): Promise<readonly Init<'Error'>[] | undefined> {
+    let group = this.#group;
+    if (group === undefined || group.works.length >= MOST_WRITES) {
+      const works: Work[] = [];
+      const outcomes = this.#turns.run(() => this.#writeAll(works));
+      group = { works, outcomes };
+      this.#group = group;
+    }
+    const at = group.works.push(work) - 1;
+    return group.outcomes.then((outcomes) => outcomes[at]);
+  }
+
+  async #writeAll(works: readonly Work[]): Promise<readonly (readonly Init<'Error'>[] | undefined)[]> {
+    // Its turn has come: who comes now waits for the next.
+    if (this.#group?.works === works) this.#group = undefined;
+    const loaded = this.#pipeline.required();
+    const device = this.#pipeline.isLive() ? this.#device : {};
+    const outcomes = await writeGroup(loaded, device, works, () => this.#pipeline.state());
+    for (const [i, { updates }] of works.entries()) {
+      const failed = outcomes[i]?.filter((e) => e.canonicalCode !== undefined).length ?? 0;
+      this.#event({ kind: 'write', updates: updates.length, failed });
+    }
+    return outcomes;
   }
 
   /**
@@ -99,6 +130,8 @@ export class DeviceServer {
     const role = roleOf(request);
     const allowed = this.#filter(role);
     if (!mayTake(peer, role)) throw denied('the role is not one of yours');
+    // What is written from here on comes after it.
+    this.#group = undefined;
     return this.#turns.run(async () => {
       const { index, store } = this.#pipeline.required();
       const errors: Init<'Error'>[] = [];
@@ -120,6 +153,7 @@ export class DeviceServer {
   /** @throws Fault */
   setPipeline(request: Message<'SetForwardingPipelineConfigRequest'>, peer: Peer): Promise<void> {
     this.#requirePrimary(request, peer);
+    this.#group = undefined;
     return this.#turns.run(async () => {
       const { action } = request;
       await this.#pipeline.set(request);

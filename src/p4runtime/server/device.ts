@@ -42,15 +42,33 @@ export interface P4Device {
   verify?(pipeline: DevicePipeline): Answer<void>;
   /**
    * Makes it run with `state` in place: with `keep` that is what there was (it was found to fit), else what was written since
-   * the program was saved, if it was. All other state is gone.
+   * the program was saved, if it was. All other state is gone. A device that keeps its state beyond the process has kept this
+   * when it returns; where it throws all is as before.
    */
   commit?(pipeline: DevicePipeline, keep: boolean, state: readonly Change[]): Answer<void>;
-  /** What an earlier process saved; asked for once, before any request. */
-  restore?(): Answer<DeviceState | undefined>;
+  /**
+   * What an earlier process kept; asked for once, before any request. Of several, the likeliest first, the first that fits is
+   * gone on with.
+   */
+  restore?(): Answer<DeviceState | readonly DeviceState[] | undefined>;
+  /** None of what it kept fits: it begins without a pipeline. Without this method that is an error. */
+  unrestored?(reason: string): Answer<void>;
   /** Goes on with what `restore` gave, now checked. Without it the state is committed. */
   resume?(pipeline: DevicePipeline, state: readonly Change[]): Answer<void>;
   /**
-   * Keeps the state beyond the process: called behind each call that changed it, and before that is answered.
+   * Called before Writes are looked at: time to keep the whole state anew, so that what `keep` adds to it does not grow without
+   * end. @throws Fault, and none of them is done
+   */
+  checkpoint?(state: () => DeviceState): Answer<void>;
+  /**
+   * Keeps what is about to be applied, of one Write or of several, beyond the process. @throws Fault, and none of it is done
+   */
+  keep?(updates: readonly Init<'Update'>[]): Answer<void>;
+  /** The last `keep` came out otherwise, because `apply` refused something: this is what was done. @throws Fault, and it is taken back */
+  amend?(updates: readonly Init<'Update'>[]): Answer<void>;
+  /**
+   * The simple way instead of these three, for a state that is small: keeps all of it, after each call that changed it and
+   * before that is answered. @throws Fault, and what a Write has changed is taken back
    * @param changes what was done; undefined where the pipeline is new
    */
   save?(state: () => DeviceState, changes: readonly Change[] | undefined): Answer<void>;

@@ -5,7 +5,7 @@ import type { Init, Message } from '../proto/messages.ts';
 import { v1Codec } from '../proto/registry.ts';
 import { checkAction } from './check-action.ts';
 import type { Change, DevicePipeline, DeviceState, P4Device } from './device.ts';
-import { invalid, notFound, precondition, unsupported } from './fault.ts';
+import { Fault, invalid, notFound, precondition, unsupported } from './fault.ts';
 import { Store } from './store.ts';
 import { prepare } from './write.ts';
 import { checkKey, programDefault, tableOf } from './write-table.ts';
@@ -49,10 +49,23 @@ export class PipelineState {
     return { config, changes: stateChanges(store) };
   }
 
-  /** Goes on from what the device kept. @throws Fault where that contradicts itself */
+  /** Goes on from what the device kept. @throws Fault where that contradicts itself, and the device does not want to hear of it */
   async restore(): Promise<void> {
-    const state = await this.#device.restore?.();
-    if (state === undefined) return;
+    const kept = (await this.#device.restore?.()) ?? [];
+    let fault: Fault | undefined;
+    for (const state of 'config' in kept ? [kept] : kept)
+      try {
+        return await this.#resume(state);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        fault ??= error;
+      }
+    if (fault === undefined) return;
+    if (this.#device.unrestored === undefined) throw fault;
+    await this.#device.unrestored(fault.message);
+  }
+
+  async #resume(state: DeviceState): Promise<void> {
     const loaded = this.#load(configCodec.decode(configCodec.encode(state.config)));
     put(state.changes, loaded);
     const changes = stateChanges(loaded.store);

@@ -1,7 +1,6 @@
 import { status } from '@grpc/grpc-js';
-import type { Init, Message } from '../proto/messages.ts';
-import type { Change, P4Device, RoleFilter } from './device.ts';
-import { denied, errorOf, Fault, invalid, unsupported } from './fault.ts';
+import type { Message } from '../proto/messages.ts';
+import { Fault, invalid, unsupported } from './fault.ts';
 import {
   prepareCounter,
   prepareDirect,
@@ -43,63 +42,6 @@ export function prepare(context: WriteContext, update: Message<'Update'>): Prepa
   }
   if (e.externEntry) throw unsupported('externs');
   throw invalid('the update has no entity');
-}
-
-interface Done {
-  readonly change: Change;
-  readonly inverse: Change;
-  readonly undo: () => void;
-}
-
-export interface BatchOutcome {
-  /** One an update; undefined where all went well. */
-  readonly errors: readonly Init<'Error'>[] | undefined;
-  /** What was done, and not taken back. */
-  readonly changes: readonly Change[];
-}
-
-/**
- * Applies a batch. CONTINUE_ON_ERROR tries every
- * update; ROLLBACK_ON_ERROR leaves all as before behind the first fault (section "Batch Atomicity").
- */
-export async function applyBatch(
-  context: WriteContext,
-  device: P4Device,
-  updates: readonly Message<'Update'>[],
-  allowed: RoleFilter | undefined,
-  rollback: boolean,
-): Promise<BatchOutcome> {
-  const errors: Init<'Error'>[] = [];
-  const done: Done[] = [];
-  let failed = false;
-  for (const update of updates) {
-    if (failed && rollback) {
-      errors.push({ canonicalCode: status.ABORTED, message: 'not tried' });
-      continue;
-    }
-    try {
-      if (allowed !== undefined && !allowed(update.entity ?? {}))
-        throw denied('the entity is not of the role');
-      const { change, inverse, commit } = prepare(context, update);
-      await device.apply?.(change);
-      done.push({ change, inverse, undo: commit() });
-      errors.push({});
-    } catch (error) {
-      failed = true;
-      errors.push(errorOf(error));
-    }
-  }
-  const changes = done.map(({ change }) => change);
-  if (!failed) return { errors: undefined, changes };
-  if (!rollback) return { errors, changes };
-  for (const { inverse, undo } of done.reverse()) {
-    await device.apply?.(inverse);
-    undo();
-  }
-  const answers = errors.map((e) =>
-    e.canonicalCode === undefined ? { canonicalCode: status.ABORTED, message: 'taken back' } : e,
-  );
-  return { errors: answers, changes: [] };
 }
 
 /** @throws Fault UNIMPLEMENTED */
