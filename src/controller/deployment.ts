@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import { readBytes, readText } from '../files.ts';
@@ -71,6 +72,19 @@ function tlsOf(file: string, tls: NonNullable<DeviceSpec['tls']>): TlsOptions {
   };
 }
 
+/** One spelling of an address: under two, one device would be its own rival. */
+export function plainAddress(address: string): string {
+  const path = /^unix:(?:\/\/(?=\/))?(.+)$/.exec(address)?.[1];
+  if (path !== undefined) return `unix:${existsSync(path) ? realpathSync(path) : resolve(path)}`;
+  const [, host, port] = /^(.*):(\d+)$/.exec(address) ?? [];
+  if (host === undefined) return address;
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return `${HERE.has(name) ? '127.0.0.1' : name}:${Number(port)}`;
+}
+
+/** Names of this machine, for one who dials. */
+const HERE: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '0.0.0.0', '[::1]', '[::]']);
+
 /** What a schema cannot say: names and keys are unique, hops are whole. */
 function contradictions({ devices }: DeploymentFile): Fault[] {
   const faults: Fault[] = [];
@@ -89,7 +103,7 @@ function contradictions({ devices }: DeploymentFile): Fault[] {
   );
   unique(
     devices,
-    (d) => `device ${d.deviceId} at ${d.address}`,
+    (d) => `device ${d.deviceId} at ${plainAddress(d.address)}`,
     (i) => ['devices', i, 'address'],
   );
   for (const [i, d] of devices.entries()) {

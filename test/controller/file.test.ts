@@ -93,6 +93,22 @@ describe('a deployment file', () => {
     ]);
   });
 
+  test.each([
+    ['127.0.0.1:9559', 'localhost:9559'],
+    ['switch.example:9559', 'Switch.Example.:09559'],
+    ['unix:/run/x/./a.sock', 'unix:///run/x/a.sock'],
+  ])('one device is not two: %s and %s', async (address, other) => {
+    const devices = [
+      { ...device, address },
+      { ...device, name: 's2', layers: '1..2', address: other },
+    ];
+    expect(await messages({ devices })).toEqual([
+      expect.stringMatching(
+        /^devices\[1\]\.address: expected one of its own: device 1 at .* is there twice$/,
+      ),
+    ]);
+  });
+
   test('layers may be missing, and may be there twice: a warning where that has a meaning', () => {
     const three: Model = modelOf(
       { element: 'uint8', scale: 0.05, zeroPoint: 0, shape: [3] },
