@@ -1,7 +1,7 @@
 import { type P4RuntimeError, refusal } from './errors.ts';
 import type { ActionInfo, P4InfoIndex } from './p4info-index.ts';
 import type { Init, Message } from './proto/messages.ts';
-import { decodeValue, encodeValue, type Value } from './values.ts';
+import { decodeAny, encodeValue, type Port, portBytes, type Value } from './values.ts';
 
 /** An action by name. */
 export interface ActionInput {
@@ -13,7 +13,8 @@ export interface ActionInput {
 export interface WeightedAction {
   readonly action: ActionInput;
   readonly weight: number;
-  readonly watchPort?: Uint8Array;
+  /** Only while this port is up. */
+  readonly watchPort?: Port;
 }
 
 /** What an entry does: an action, or what stands for one in an action profile. */
@@ -43,10 +44,10 @@ export type DecodedEntryAction =
 /** @throws P4RuntimeError `unknown-name`, `bad-entry` on a parameter that is missing, `bad-value` */
 export function encodeAction(index: P4InfoIndex, input: ActionInput): Init<'Action'> {
   const action = index.actions.get(input.name);
-  const given = Object.entries(input.params ?? {}) as [string, Value][];
-  const params = given.map(([name, value]) => {
+  const given = (input.params ?? {}) as { readonly [name: string]: Value };
+  const params = Object.keys(given).map((name) => {
     const param = action.params.get(name);
-    return { paramId: param.id, value: encodeValue(param, value) };
+    return { paramId: param.id, value: encodeValue(param, given[name]!) };
   });
   if (params.length < action.params.size) throw missingParams(action, input.params ?? {});
   return { actionId: action.id, params };
@@ -65,7 +66,7 @@ export function encodeEntryAction(index: P4InfoIndex, input: EntryAction): Init<
   const actions = input.oneShot.map(({ action, weight, watchPort }) => ({
     action: encodeAction(index, action),
     weight,
-    ...(watchPort !== undefined && { watchPort }),
+    ...(watchPort !== undefined && { watchPort: portBytes(watchPort) }),
   }));
   return { actionProfileActionSet: { actionProfileActions: actions } };
 }
@@ -76,8 +77,7 @@ export function decodeAction(index: P4InfoIndex, message: Message<'Action'>): De
   const params: Record<string, bigint | string> = {};
   for (const { paramId, value } of message.params) {
     const param = action.params.get(paramId);
-    params[param.name] =
-      param.bitwidth === 0 ? Buffer.from(value).toString('utf8') : decodeValue(param, value);
+    params[param.name] = decodeAny(param, value);
   }
   return { name: action.name, params };
 }

@@ -8,8 +8,11 @@ interface Bmv2Table {
 
 interface Bmv2Program {
   readonly tables: ReadonlyMap<string, Bmv2Table>;
-  /** Widths of the parameters by the name of the action; one name may stand for several equal ones. */
-  readonly actions: ReadonlyMap<string, readonly number[]>;
+  /**
+   * Numbers of parameters by the name of the action. One name may stand for several: where `apply` calls an action, p4c writes
+   * it out once more, with the arguments in place of the parameters.
+   */
+  readonly actions: ReadonlyMap<string, ReadonlySet<number>>;
 }
 
 const field = (value: unknown, name: string): unknown =>
@@ -34,25 +37,35 @@ function parse(deviceConfig: Uint8Array): Bmv2Program | undefined {
       const kinds = list(field(t, 'key')).map((k) => text(field(k, 'match_type')));
       return { name: text(field(t, 'name')), kinds };
     });
-  const actions = list(field(json, 'actions')).map((a) => {
-    const widths = list(field(a, 'runtime_data')).map((p) => Number(field(p, 'bitwidth')));
-    return [text(field(a, 'name')), widths] as const;
-  });
-  return { tables: new Map(tables.map((t) => [t.name, t])), actions: new Map(actions) };
+  const actions = new Map<string, Set<number>>();
+  for (const a of list(field(json, 'actions'))) {
+    const name = text(field(a, 'name'));
+    const counts = actions.get(name) ?? new Set();
+    actions.set(name, counts.add(list(field(a, 'runtime_data')).length));
+  }
+  return { tables: new Map(tables.map((t) => [t.name, t])), actions };
 }
 
 /**
- * BMv2 takes any P4Info with any program, and fails later, entry by entry. So what names and widths tell is compared
- * before the push. Configurations that are not p4c's JSON for BMv2 pass.
+ * BMv2 takes any P4Info with any program, and fails later, entry by entry. So what names and numbers tell is compared
+ * before the push. What p4c leaves out of the program because it does nothing may still be in the P4Info, and passes; so do
+ * configurations that are not p4c's JSON for BMv2.
  * @throws P4RuntimeError `bad-p4info` that names the first difference
  */
 export function checkBmv2Config(index: P4InfoIndex, deviceConfig: Uint8Array): void {
   const program = parse(deviceConfig);
   if (program === undefined) return;
-  for (const table of index.tables) {
+  const named = [...index.tables];
+  const foreign = named.length > 0 && named.every((table) => !program.tables.has(table.name));
+  // p4c makes tables of its own, with names that nobody gives.
+  if (foreign && [...program.tables.keys()].some((name) => !name.startsWith('tbl_')))
+    throw refusal(
+      'bad-p4info',
+      `the P4Info has a table ${named[0]!.name}, the program has not, nor any other of its tables`,
+    );
+  for (const table of named) {
     const own = program.tables.get(table.name);
-    if (own === undefined)
-      throw refusal('bad-p4info', `the P4Info has a table ${table.name}, the program has not`);
+    if (own === undefined) continue;
     // A selector's fields are keys of the program and none of the P4Info.
     const kinds = own.kinds.filter((kind) => kind !== 'selector');
     if (kinds.length !== table.fields.size)
@@ -62,14 +75,11 @@ export function checkBmv2Config(index: P4InfoIndex, deviceConfig: Uint8Array): v
       );
   }
   for (const action of index.actions) {
-    const widths = program.actions.get(action.name);
-    if (widths === undefined) continue;
-    const wanted = [...action.params].map((p) => p.bitwidth);
-    // Translated types have another width for the controller.
-    if (wanted.length !== widths.length)
-      throw refusal(
-        'bad-p4info',
-        `${action.name} has ${wanted.length} parameters in the P4Info, ${widths.length} in the program`,
-      );
+    const counts = program.actions.get(action.name);
+    if (counts === undefined || counts.has(action.params.size)) continue;
+    throw refusal(
+      'bad-p4info',
+      `${action.name} has ${action.params.size} parameters in the P4Info, ${[...counts].join(' or ')} in the program`,
+    );
   }
 }

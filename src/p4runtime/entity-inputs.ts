@@ -1,5 +1,13 @@
 import type { WeightedAction } from './actions.ts';
-import type { ActionCall, AnyProgram, OptionalIfEmpty, ProgramTypes, TableName } from './typed.ts';
+import type {
+  ActionCall,
+  AnyProgram,
+  OptionalIfEmpty,
+  PriorityOf,
+  ProgramTypes,
+  TableName,
+} from './typed.ts';
+import type { Port } from './values.ts';
 
 /** Bytes and packets; a unit that the counter does not count is 0. */
 export interface CounterValue {
@@ -30,14 +38,13 @@ export type TableEntryInput<
   ? {
       readonly table: T;
       readonly action?: EntryActionOf<P, P['tables'][T]['action']>;
-      /** Larger wins; at least 1 where entries may overlap. */
-      readonly priority?: number;
       readonly metadata?: Uint8Array;
       /** In ns; 0 is never. */
       readonly idleTimeoutNs?: bigint | number;
       readonly counter?: CounterValue;
       readonly meter?: MeterRates;
-    } & OptionalIfEmpty<'match', P['tables'][T]['match']>
+    } & PriorityOf<P['tables'][T]> &
+      OptionalIfEmpty<'match', P['tables'][T]['match']>
   : never;
 
 /** The default action of a table; without `action` the program's own is restored. */
@@ -51,13 +58,23 @@ export type TableKeyInput<
   P extends ProgramTypes = AnyProgram,
   T extends TableName<P> = TableName<P>,
 > = T extends T
-  ? { readonly table: T; readonly priority?: number } & OptionalIfEmpty<'match', P['tables'][T]['match']>
+  ? { readonly table: T } & PriorityOf<P['tables'][T]> & OptionalIfEmpty<'match', P['tables'][T]['match']>
   : never;
 
 export interface ReplicaInput {
-  /** A port as the P4Info has it: a number, or the bytes of a translated one. */
-  readonly port: number | bigint | Uint8Array;
+  readonly port: Port;
   readonly instance?: number;
+  /** Where the copy goes while the port is down, in order of preference (P4Runtime 1.5). */
+  readonly backups?: readonly { readonly port: Port; readonly instance?: number }[];
+}
+
+/** What a read of table entries returns beside them; nothing costs nothing. */
+export interface DirectResources {
+  readonly counters?: boolean;
+  readonly meters?: boolean;
+  /** Counters of a meter's colours (P4Runtime 1.4). */
+  readonly meterCounters?: boolean;
+  readonly timeSinceLastHit?: boolean;
 }
 
 export interface DigestConfig {

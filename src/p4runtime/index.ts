@@ -7,17 +7,21 @@ export type {
   WeightedAction,
 } from './actions.ts';
 export { decodeAction, decodeEntryAction } from './actions.ts';
+export { ipv4, ipv4Prefix, ipv6, ipv6Prefix, mac, masked, parseValue, range } from './addresses.ts';
+export { type DataValue, decodeData, encodeData } from './data.ts';
 export {
-  type DecodedDigest,
-  type DecodedPacketIn,
-  type DigestItem,
-  decodeDigest,
-  decodePacketIn,
-} from './decode-stream.ts';
+  type DecodedActionOf,
+  type DecodedField,
+  type DecodedTableEntry,
+  decodeTableEntry,
+  type MeterCounts,
+} from './decode-entry.ts';
+export { type DecodedDigest, type DecodedPacketIn, decodeDigest, decodePacketIn } from './decode-stream.ts';
 export type {
   CounterValue,
   DefaultActionInput,
   DigestConfig,
+  DirectResources,
   MeterRates,
   ReplicaInput,
   TableEntryInput,
@@ -25,15 +29,13 @@ export type {
 } from './entity-inputs.ts';
 export { entityKey, tableEntryKey } from './entity-key.ts';
 export { P4RuntimeError, type P4RuntimeErrorKind, statusName, type UpdateError } from './errors.ts';
+export { EventStream, type StreamOptions } from './event-stream.ts';
 export { generateTypes } from './generate-types.ts';
 export {
   type DecodedMatch,
   decodeMatch,
-  ipv4,
-  ipv4Prefix,
   type LpmValue,
   type MatchValue,
-  mac,
   type RangeValue,
   type TernaryValue,
 } from './match.ts';
@@ -64,9 +66,18 @@ export type { PeerRule } from './server/peer.ts';
 export type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
 export { type Desired, difference, keepSynchronised, type Synchronised, synchronise } from './synchronise.ts';
 export { messageText, p4InfoText, writeRequestText } from './text.ts';
-export { parseP4Info, parseP4InfoText } from './text-parse.ts';
+export { parseMessageText, parseP4Info, parseP4InfoText } from './text-parse.ts';
 export { TextFormatError } from './text-tokens.ts';
 export type { AnyProgram, ProgramTypes } from './typed.ts';
 export type * from './types.ts';
-export { canonical, canonicalBytes, decodeValue, encodeValue, type Value } from './values.ts';
-export type { WriteOptions } from './writer.ts';
+export {
+  canonical,
+  canonicalBytes,
+  decodeAny,
+  decodeValue,
+  encodeValue,
+  type Port,
+  portBytes,
+  type Value,
+} from './values.ts';
+export type { CallOptions, WriteOptions } from './writer.ts';

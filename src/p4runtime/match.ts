@@ -1,7 +1,7 @@
 import { refusal } from './errors.ts';
 import type { MatchFieldInfo } from './p4info-index.ts';
 import type { Init, Message } from './proto/messages.ts';
-import { bitLength, canonicalBytes, decodeValue, encodeValue, toBigInt, type Value } from './values.ts';
+import { bitLength, decodeAny, decodeValue, encodeValue, toBigInt, type Value } from './values.ts';
 
 /** What to match, by the kind of the field; a bare value is an exact one of any kind. */
 export interface LpmValue {
@@ -21,7 +21,7 @@ export interface RangeValue {
 }
 export type MatchValue = Value | LpmValue | TernaryValue | RangeValue;
 
-/** As read back: numbers, or the raw bytes of a translated string. */
+/** As read back: numbers, or strings where the type is translated to them. */
 export type DecodedMatch =
   | { readonly kind: 'exact' | 'optional'; readonly value: bigint | string }
   | { readonly kind: 'lpm'; readonly value: bigint; readonly prefix: number }
@@ -38,7 +38,15 @@ const allOnes = (width: number): bigint => (1n << BigInt(width)) - 1n;
  * @throws P4RuntimeError `bad-value`, or `bad-entry` on a value of another match kind
  */
 export function encodeMatch(field: MatchFieldInfo, value: MatchValue): Init<'FieldMatch'> | undefined {
+  if (value === undefined || value === null)
+    throw refusal('bad-entry', `${field.name}: its match is ${value}; leave it out for "don't care"`);
   const fieldId = field.id;
+  // Of strings nobody says which begin alike, or which lie between.
+  if (field.bitwidth === 0 && field.match !== 'EXACT' && field.match !== 'OPTIONAL')
+    throw refusal(
+      'bad-entry',
+      `${field.name} is a string for controllers, so it cannot be matched ${field.match}: leave it out`,
+    );
   switch (field.match) {
     case 'EXACT':
       return { fieldId, exact: { value: encodeValue(field, plain(field, value)) } };
@@ -103,10 +111,9 @@ function encodeRange(
 
 /** @throws P4RuntimeError `bad-answer` on a match that does not fit the field, `bad-value` on too many bits */
 export function decodeMatch(field: MatchFieldInfo, match: Message<'FieldMatch'>): DecodedMatch {
-  const one = (bytes: Uint8Array) =>
-    field.bitwidth === 0 ? Buffer.from(bytes).toString('utf8') : decodeValue(field, bytes);
-  if (match.exact !== undefined) return { kind: 'exact', value: one(match.exact.value) };
-  if (match.optional !== undefined) return { kind: 'optional', value: one(match.optional.value) };
+  if (match.exact !== undefined) return { kind: 'exact', value: decodeAny(field, match.exact.value) };
+  if (match.optional !== undefined)
+    return { kind: 'optional', value: decodeAny(field, match.optional.value) };
   if (match.lpm !== undefined)
     return { kind: 'lpm', value: decodeValue(field, match.lpm.value), prefix: match.lpm.prefixLen };
   if (match.ternary !== undefined) {
@@ -120,24 +127,4 @@ export function decodeMatch(field: MatchFieldInfo, match: Message<'FieldMatch'>)
       high: decodeValue(field, match.range.high),
     };
   throw refusal('bad-answer', `${field.name}: the device sent a match of no kind that is known`);
-}
-
-/** `10.0.0.0` as a number. @throws P4RuntimeError `bad-value` */
-export function ipv4(text: string): bigint {
-  const parts = text.split('.').map(Number);
-  if (parts.length !== 4 || parts.some((p) => !Number.isInteger(p) || p < 0 || p > 255))
-    throw refusal('bad-value', `${text} is no IPv4 address`);
-  return toBigInt(Uint8Array.from(parts));
-}
-
-/** `00:11:22:33:44:55` as a number. @throws P4RuntimeError `bad-value` */
-export function mac(text: string): bigint {
-  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) throw refusal('bad-value', `${text} is no MAC address`);
-  return BigInt(`0x${text.replaceAll(':', '')}`);
-}
-
-/** Both at once: `10.0.0.0/8`. @throws P4RuntimeError `bad-value` */
-export function ipv4Prefix(text: string): LpmValue {
-  const [address, prefix] = text.split('/');
-  return { value: canonicalBytes(ipv4(address!)), prefix: prefix === undefined ? 32 : Number(prefix) };
 }

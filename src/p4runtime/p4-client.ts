@@ -1,13 +1,15 @@
 import { status } from '@grpc/grpc-js';
 import { entityKey } from './entity-key.ts';
 import { P4RuntimeError } from './errors.ts';
+import { EventStream, type StreamOptions } from './event-stream.ts';
 import { Pipeline } from './pipeline.ts';
-import type { Init, Message } from './proto/messages.ts';
+import type { Config, Init, Message } from './proto/messages.ts';
 import { inverseOf, needsBefore, readRequestOf } from './rollback.ts';
 import type { RpcOptions } from './rpc.ts';
 import { Session } from './session.ts';
 import type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
-import { outcomeError, type WriteOptions, writeAll } from './writer.ts';
+import { difference } from './synchronise.ts';
+import { type CallOptions, outcomeError, type WriteOptions, writeAll } from './writer.ts';
 
 type Entity = Init<'Entity'>;
 type Update = Init<'Update'>;
@@ -78,11 +80,9 @@ export class P4Client {
   }
 
   /** Semantic version of P4Runtime that the device speaks. */
-  async capabilities(): Promise<string> {
+  async capabilities({ timeoutMs = this.session.timeoutMs }: CallOptions = {}): Promise<string> {
     try {
-      const answer = await this.session
-        .rpc()
-        .capabilities({ deviceId: this.session.deviceId }, this.session.timeoutMs);
+      const answer = await this.session.rpc().capabilities({ deviceId: this.session.deviceId }, timeoutMs);
       return answer.p4runtimeApiVersion;
     } catch (error) {
       // The method is of version 1.1.
@@ -133,32 +133,105 @@ export class P4Client {
     );
   }
 
-  /** Entities that match the requests, as they come. An id of 0, or a key left out, is a wildcard. */
-  async *read(requests: readonly Entity[]): AsyncGenerator<Message<'Entity'>, void, void> {
-    const { deviceId, timeoutMs } = this.session;
+  /**
+   * Entities that match the requests, as they come. An id of 0, or a key left out, is a wildcard. The time-out is that of the
+   * device, from one message to the next; the time that the caller takes does not count.
+   */
+  async *read(
+    requests: readonly Entity[],
+    { timeoutMs = this.session.timeoutMs }: CallOptions = {},
+  ): AsyncGenerator<Message<'Entity'>, void, void> {
+    const { deviceId } = this.session;
     const { role } = this.session.identity;
     const request = { deviceId, entities: requests, ...(role !== undefined && { role }) };
     for await (const answer of this.session.rpc().read(request, timeoutMs)) yield* answer.entities;
   }
 
-  async readAll(requests: readonly Entity[]): Promise<readonly Message<'Entity'>[]> {
+  async readAll(requests: readonly Entity[], options?: CallOptions): Promise<readonly Message<'Entity'>[]> {
     const found: Message<'Entity'>[] = [];
-    for await (const entity of this.read(requests)) found.push(entity);
+    for await (const entity of this.read(requests, options)) found.push(entity);
     return found;
   }
 
-  /** @throws P4RuntimeError `not-primary`: a device drops the packets of others without a word */
-  packetOut(packet: Init<'PacketOut'>): void {
-    this.session.send({ packet });
+  /**
+   * Deletes what the requests find, in an order in which it can be deleted; without requests all table entries, members,
+   * groups, multicast groups and clone sessions. What the program brings along stays.
+   * @returns how many entities were deleted
+   */
+  async deleteAll(requests?: readonly Entity[], options: WriteOptions = {}): Promise<number> {
+    const p4info = (await this.pipeline.get('P4INFO_AND_COOKIE', options))?.p4info;
+    if (p4info === undefined) return 0;
+    const found = await this.readAll(requests ?? everything(p4info), options);
+    const constant = new Set(p4info.tables.filter((t) => t.isConstTable).map((t) => t.preamble?.id ?? 0));
+    const updates = difference(found, [], constant);
+    await this.write(updates, options);
+    return updates.length;
+  }
+
+  /**
+   * What is returned resolves when the packet is on its way: waiting for it is how to send no faster than the device takes.
+   * @throws P4RuntimeError `not-primary`: a device drops the packets of others without a word
+   */
+  packetOut(packet: Init<'PacketOut'>): Promise<void> {
+    return this.session.send({ packet });
   }
 
   /** Without it the device holds items back that it has sent once. */
-  acknowledge(digest: { readonly digestId: number; readonly listId: bigint }): void {
-    this.session.send({ digestAck: { digestId: digest.digestId, listId: digest.listId } });
+  acknowledge(digest: { readonly digestId: number; readonly listId: bigint }): Promise<void> {
+    return this.session.send({ digestAck: { digestId: digest.digestId, listId: digest.listId } });
   }
 
-  close(): void {
-    this.session.close();
+  /** Resolves when all packets are on their way. */
+  flush(): Promise<void> {
+    return this.session.flush();
+  }
+
+  /** Packets from here on, until the client is closed or the loop is left. */
+  packets(options: StreamOptions<Message<'PacketIn'>> = {}): EventStream<Message<'PacketIn'>> {
+    return this.#events('packetIn', options);
+  }
+
+  /** Lists of digests from here on, of one digest or of all; each is acknowledged as it is handed out, unless told not to. */
+  digests(
+    options: StreamOptions<Message<'DigestList'>> & {
+      readonly digestId?: number;
+      readonly acknowledge?: boolean;
+    } = {},
+  ): EventStream<Message<'DigestList'>> {
+    const { digestId, acknowledge = true, filter = () => true } = options;
+    const wanted = (list: Message<'DigestList'>) =>
+      (digestId === undefined || list.digestId === digestId) && filter(list);
+    const taken = (list: Message<'DigestList'>) => {
+      if (acknowledge && this.state().kind === 'primary') void this.acknowledge(list);
+    };
+    return this.#events('digest', { ...options, filter: wanted }, taken);
+  }
+
+  /** Entries that no packet met for their time, from here on. */
+  idleTimeouts(
+    options: StreamOptions<Message<'IdleTimeoutNotification'>> = {},
+  ): EventStream<Message<'IdleTimeoutNotification'>> {
+    return this.#events('idleTimeout', options);
+  }
+
+  /** Ends the session at once. Packets that were sent still go out: resolves when the device has taken them. */
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #events<T>(
+    event: 'packetIn' | 'digest' | 'idleTimeout',
+    options: StreamOptions<T>,
+    taken?: (item: T) => void,
+  ): EventStream<T> {
+    const stream = new EventStream<T>(this.session.events, event, options, taken);
+    // Of a client that is closed nothing comes any more.
+    if (this.state().kind === 'closed') void stream.return();
+    return stream;
   }
 
   async #before(updates: readonly Update[]): Promise<ReadonlyMap<string, Entity>> {
@@ -196,6 +269,17 @@ export class P4Client {
     const undo = inverseOf(done, before);
     return outcomeError(await writeAll(this.session, undo, {}), undo.length)?.message;
   }
+}
+
+/** Requests that find all that can be deleted under a P4Info. */
+function everything({ actionProfiles }: Config<'P4Info'>): readonly Entity[] {
+  return [
+    { tableEntry: {} },
+    ...(actionProfiles.length > 0 ? [{ actionProfileMember: {} }] : []),
+    ...(actionProfiles.some((p) => p.withSelector) ? [{ actionProfileGroup: {} }] : []),
+    { packetReplicationEngineEntry: { multicastGroupEntry: {} } },
+    { packetReplicationEngineEntry: { cloneSessionEntry: {} } },
+  ];
 }
 
 /** Codes behind which the device may or may not have done what was asked. */

@@ -56,8 +56,17 @@ export interface ValueSetInfo extends Named {
   readonly fields: readonly MatchFieldInfo[];
 }
 
+export interface HeaderFieldInfo extends FieldInfo {
+  /** Part of the header on the wire, and of no use to a controller: `@padding`, or a name that says so. */
+  readonly padding: boolean;
+}
+
 export interface HeaderInfo extends Named {
-  readonly fields: NameIndex<FieldInfo>;
+  readonly fields: NameIndex<HeaderFieldInfo>;
+}
+
+export interface ExternInfo extends Named {
+  readonly typeId: number;
 }
 
 const p4infoCodec = configCodec('P4Info');
@@ -72,6 +81,14 @@ const field = (f: { id: number; name: string; bitwidth: number }): FieldInfo => 
   name: f.name,
   alias: '',
   bitwidth: f.bitwidth,
+});
+
+const headerField = (f: Config<'ControllerPacketMetadata.Metadata'>): HeaderFieldInfo => ({
+  ...field(f),
+  padding:
+    /^_*pad/.test(f.name) ||
+    f.annotations.some((text) => /^@padding\b/.test(text)) ||
+    f.structuredAnnotations.some(({ name }) => name === 'padding'),
 });
 
 function matchField(f: Config<'MatchField'>, table: string): MatchFieldInfo {
@@ -95,6 +112,8 @@ export class P4InfoIndex {
   readonly directCounters: NameIndex<DirectInfo<'DirectCounter'>>;
   readonly directMeters: NameIndex<DirectInfo<'DirectMeter'>>;
   readonly headers: NameIndex<HeaderInfo>;
+  /** Instances of all kinds of externs. */
+  readonly externs: NameIndex<ExternInfo>;
 
   /** @throws P4RuntimeError `bad-p4info` */
   constructor(p4info: ConfigInit<'P4Info'>) {
@@ -133,8 +152,14 @@ export class P4InfoIndex {
       'controller header',
       info.controllerPacketMetadata.map((h) => ({
         ...named('controller header', h.preamble),
-        fields: new NameIndex(`field of ${h.preamble?.name}`, h.metadata.map(field)),
+        fields: new NameIndex(`field of ${h.preamble?.name}`, h.metadata.map(headerField)),
       })),
+    );
+    this.externs = new NameIndex(
+      'extern',
+      info.externs.flatMap(({ externTypeId, externTypeName, instances }) =>
+        instances.map((e) => ({ ...named(externTypeName, e.preamble), typeId: externTypeId })),
+      ),
     );
   }
 

@@ -6,6 +6,7 @@ import { P4InfoIndex } from './p4info-index.ts';
 import type { ConfigInit, Init, Message } from './proto/messages.ts';
 import { configCodec } from './proto/registry.ts';
 import type { Session } from './session.ts';
+import type { CallOptions } from './writer.ts';
 
 export interface PipelineConfig {
   readonly p4info: ConfigInit<'P4Info'>;
@@ -13,6 +14,8 @@ export interface PipelineConfig {
   readonly deviceConfig: Uint8Array;
   /** Names this very configuration; default a hash of both parts, never 0. */
   readonly cookie?: bigint;
+  /** Compare P4Info and program before the push, where the program is p4c's for BMv2; default true. */
+  readonly check?: boolean;
 }
 
 const p4infoCodec = configCodec('P4Info');
@@ -37,41 +40,44 @@ export class Pipeline {
   }
 
   /** Could the device run it? Changes nothing. */
-  verify(config: PipelineConfig): Promise<void> {
-    return this.#set('VERIFY', config);
+  verify(config: PipelineConfig, options?: CallOptions): Promise<void> {
+    return this.#set('VERIFY', config, options);
   }
 
   /** Loads it; forwarding changes at once, and all entries are gone. */
-  commit(config: PipelineConfig): Promise<void> {
-    return this.#set('VERIFY_AND_COMMIT', config);
+  commit(config: PipelineConfig, options?: CallOptions): Promise<void> {
+    return this.#set('VERIFY_AND_COMMIT', config, options);
   }
 
   /** Takes it without changing the forwarding; writes go to it from here on. */
-  save(config: PipelineConfig): Promise<void> {
-    return this.#set('VERIFY_AND_SAVE', config);
+  save(config: PipelineConfig, options?: CallOptions): Promise<void> {
+    return this.#set('VERIFY_AND_SAVE', config, options);
   }
 
   /** Makes the saved one run, with what was written since. */
-  commitSaved(): Promise<void> {
-    return this.#set('COMMIT');
+  commitSaved(options?: CallOptions): Promise<void> {
+    return this.#set('COMMIT', undefined, options);
   }
 
   /** Loads it and keeps the entries. */
-  reconcile(config: PipelineConfig): Promise<void> {
-    return this.#set('RECONCILE_AND_COMMIT', config);
+  reconcile(config: PipelineConfig, options?: CallOptions): Promise<void> {
+    return this.#set('RECONCILE_AND_COMMIT', config, options);
   }
 
   /** Commits it unless the device has it already, by the cookie. @returns whether it was pushed */
-  async ensure(config: PipelineConfig): Promise<boolean> {
+  async ensure(config: PipelineConfig, options?: CallOptions): Promise<boolean> {
     const cookie = cookieOf(config);
-    if ((await this.get('COOKIE_ONLY'))?.cookie?.cookie === cookie) return false;
-    await this.commit({ ...config, cookie });
+    if ((await this.get('COOKIE_ONLY', options))?.cookie?.cookie === cookie) return false;
+    await this.commit({ ...config, cookie }, options);
     return true;
   }
 
   /** What the device runs; undefined before the first push. */
-  async get(responseType: ResponseType = 'ALL'): Promise<Message<'ForwardingPipelineConfig'> | undefined> {
-    const { deviceId, timeoutMs } = this.#session;
+  async get(
+    responseType: ResponseType = 'ALL',
+    { timeoutMs = this.#session.timeoutMs }: CallOptions = {},
+  ): Promise<Message<'ForwardingPipelineConfig'> | undefined> {
+    const { deviceId } = this.#session;
     try {
       return (await this.#session.rpc().getPipeline({ deviceId, responseType }, timeoutMs)).config;
     } catch (error) {
@@ -81,9 +87,14 @@ export class Pipeline {
     }
   }
 
-  async #set(action: Action, config?: PipelineConfig): Promise<void> {
+  async #set(
+    action: Action,
+    config?: PipelineConfig,
+    { timeoutMs = this.#session.timeoutMs }: CallOptions = {},
+  ): Promise<void> {
     // A P4Info that contradicts itself, or the program, is better named here than by a code of the device.
-    if (config !== undefined) checkBmv2Config(new P4InfoIndex(config.p4info), config.deviceConfig);
+    if (config !== undefined && config.check !== false)
+      checkBmv2Config(new P4InfoIndex(config.p4info), config.deviceConfig);
     const request = {
       ...this.#session.identity,
       action,
@@ -95,6 +106,6 @@ export class Pipeline {
         },
       }),
     };
-    await this.#session.rpc().setPipeline(request, this.#session.timeoutMs);
+    await this.#session.rpc().setPipeline(request, timeoutMs);
   }
 }

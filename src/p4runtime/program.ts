@@ -1,8 +1,11 @@
 import { type ActionInput, type EntryAction, encodeAction, encodeEntryAction } from './actions.ts';
+import { type DataValue, decodeData, encodeData } from './data.ts';
+import { type DecodedTableEntry, decodeTableEntry } from './decode-entry.ts';
 import type {
   CounterValue,
   DefaultActionInput,
   DigestConfig,
+  DirectResources,
   MeterRates,
   ReplicaInput,
   TableEntryInput,
@@ -11,11 +14,14 @@ import type {
 import { type P4RuntimeError, refusal } from './errors.ts';
 import { encodeMatch, type MatchValue } from './match.ts';
 import { P4InfoIndex, type TableInfo } from './p4info-index.ts';
-import type { ConfigInit, Init } from './proto/messages.ts';
+import type { ConfigInit, Init, Message } from './proto/messages.ts';
 import type { ActionCall, AnyProgram, ProgramTypes } from './typed.ts';
-import { canonicalBytes, encodeValue, type Value } from './values.ts';
+import { encodeValue, type Port, portBytes, type Value } from './values.ts';
 
 type Entity = Init<'Entity'>;
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+const EMPTY = new Uint8Array(0);
 
 /** Inputs with the types of one program taken off, which is how they are encoded. */
 interface LooseEntry {
@@ -41,21 +47,25 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     this.index = new P4InfoIndex(p4info);
   }
 
+  /** @throws P4RuntimeError `unknown-name`, `bad-value`, `bad-entry` */
   tableEntry(input: TableEntryInput<P>): Entity {
     const loose: LooseEntry = input;
     const table = this.index.tables.get(loose.table);
     const { action, metadata, idleTimeoutNs, counter, meter } = loose;
     if (action !== undefined) this.#checkAction(table, action, 'entries');
-    return {
-      tableEntry: {
-        ...this.#key(table, loose),
-        ...(action !== undefined && { action: encodeEntryAction(this.index, action) }),
-        ...(metadata !== undefined && { metadata }),
-        ...(idleTimeoutNs !== undefined && { idleTimeoutNs }),
-        ...(counter !== undefined && { counterData: counterData(counter) }),
-        ...(meter !== undefined && { meterConfig: meter }),
-      },
-    };
+    // Most entries are key and action: they are made in one piece, thousands at a time.
+    const tableEntry: Mutable<Init<'TableEntry'>> = this.#key(table, loose);
+    if (action !== undefined) tableEntry.action = encodeEntryAction(this.index, action);
+    if (metadata !== undefined) tableEntry.metadata = metadata;
+    if (idleTimeoutNs !== undefined) tableEntry.idleTimeoutNs = idleTimeoutNs;
+    if (counter !== undefined) tableEntry.counterData = counterData(counter);
+    if (meter !== undefined) tableEntry.meterConfig = meter;
+    return { tableEntry };
+  }
+
+  /** The other way: an entry of the device by names. @throws P4RuntimeError `unknown-name`, `bad-answer`, `bad-value` */
+  decodeTableEntry(entry: Message<'TableEntry'>): DecodedTableEntry<P> {
+    return decodeTableEntry<P>(this.index, entry);
   }
 
   /** Only to MODIFY, or to read. */
@@ -72,9 +82,31 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     };
   }
 
-  /** All entries of a table, or of all tables. */
-  allEntries(table?: keyof P['tables'] & string): Entity {
-    return { tableEntry: { tableId: table === undefined ? 0 : this.index.tables.get(table).id } };
+  /** All entries of a table, or of all tables, with what belongs to each of them if that is asked for. */
+  allEntries(table?: keyof P['tables'] & string, direct: DirectResources = {}): Entity {
+    return {
+      tableEntry: {
+        tableId: this.#tableId(table),
+        ...(direct.counters && { counterData: {} }),
+        ...(direct.meters && { meterConfig: {} }),
+        ...(direct.meterCounters && { meterCounterData: {} }),
+        ...(direct.timeSinceLastHit && { timeSinceLastHit: {} }),
+      },
+    };
+  }
+
+  /** Direct counters of all entries of a table, or of all tables. */
+  allDirectCounters(table?: keyof P['tables'] & string): Entity {
+    return { directCounterEntry: { tableEntry: { tableId: this.#tableId(table) } } };
+  }
+
+  /** Direct meters of all entries of a table, or of all tables. */
+  allDirectMeters(table?: keyof P['tables'] & string): Entity {
+    return { directMeterEntry: { tableEntry: { tableId: this.#tableId(table) } } };
+  }
+
+  #tableId(table: string | undefined): number {
+    return table === undefined ? 0 : this.index.tables.get(table).id;
   }
 
   member<N extends keyof P['profiles'] & string>(
@@ -99,12 +131,17 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     members: readonly {
       readonly memberId: number;
       readonly weight: number;
-      readonly watchPort?: Uint8Array;
+      readonly watchPort?: Port;
     }[] = [],
     maxSize = 0,
   ): Entity {
     const actionProfileId = this.index.profiles.get(profile).id;
-    return { actionProfileGroup: { actionProfileId, groupId, members, maxSize } };
+    const encoded = members.map(({ memberId, weight, watchPort }) => ({
+      memberId,
+      weight,
+      ...(watchPort !== undefined && { watchPort: portBytes(watchPort) }),
+    }));
+    return { actionProfileGroup: { actionProfileId, groupId, members: encoded, maxSize } };
   }
 
   /** One cell, or all without an index; with a value to set it. */
@@ -121,9 +158,21 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     return { meterEntry: { meterId, ...cellOf(cell), ...(rates !== undefined && { config: rates }) } };
   }
 
+  /** One cell, or all without an index; with data to set it: `registerData` makes it from values. */
   register(name: P['registers'], cell?: number | bigint, data?: Init<'P4Data'>): Entity {
     const registerId = this.index.registers.get(name).id;
     return { registerEntry: { registerId, ...cellOf(cell), ...(data !== undefined && { data }) } };
+  }
+
+  /** What a cell is to hold. @throws P4RuntimeError `bad-value` on what its type does not have */
+  registerData(name: P['registers'], value: DataValue): Init<'P4Data'> {
+    return encodeData(this.index, this.index.registers.get(name).info.typeSpec ?? {}, value);
+  }
+
+  /** What a cell holds. @throws P4RuntimeError `bad-answer` */
+  decodeRegister(entry: Message<'RegisterEntry'>): DataValue | undefined {
+    const { info } = this.index.registers.get(entry.registerId);
+    return entry.data === undefined ? undefined : decodeData(this.index, info.typeSpec, entry.data);
   }
 
   directCounter(key: TableKeyInput<P>, value?: CounterValue): Entity {
@@ -181,21 +230,36 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
       return { metadataId: field.id, value: encodeValue(field, value) };
     });
     const sent = new Set(fields.map((f) => f.metadataId));
-    // Padding is part of the header on the wire, and no controller has a use for it.
     const rest = [...(header?.fields ?? [])].filter((f) => !sent.has(f.id));
-    const missing = rest.filter((f) => !/^_*pad/.test(f.name)).map((f) => f.name);
+    const missing = rest.filter((f) => !f.padding).map((f) => f.name);
     if (missing.length > 0) throw refusal('bad-entry', `the packet lacks metadata ${missing.join(', ')}`);
     return {
       payload,
-      metadata: [...fields, ...rest.map((f) => ({ metadataId: f.id, value: Uint8Array.of(0) }))],
+      metadata: [
+        ...fields,
+        ...rest.map((f) => ({ metadataId: f.id, value: f.bitwidth === 0 ? EMPTY : Uint8Array.of(0) })),
+      ],
+    };
+  }
+
+  /** Something of an architecture that the standard does not know, packed as that architecture has it. */
+  extern(
+    name: Exclude<P['externs'], undefined>,
+    entry?: { readonly typeUrl: string; readonly value: Uint8Array },
+  ): Entity {
+    const { id, typeId } = this.index.externs.get(name);
+    return {
+      externEntry: { externTypeId: typeId, externId: id, ...(entry !== undefined && { entry }) },
     };
   }
 
   #key(table: TableInfo, input: LooseEntry): Init<'TableEntry'> {
     const match: Init<'FieldMatch'>[] = [];
     let exact = 0;
-    for (const [name, value] of Object.entries(input.match ?? {}) as [string, MatchValue][]) {
+    const given = (input.match ?? {}) as { readonly [name: string]: MatchValue };
+    for (const name of Object.keys(given)) {
       const field = table.fields.get(name);
+      const value = given[name]!;
       if (field.match === 'EXACT') exact++;
       const encoded = encodeMatch(field, value);
       if (encoded !== undefined) match.push(encoded);
@@ -209,7 +273,7 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
       );
     if (!table.needsPriority && priority !== 0)
       throw refusal('bad-entry', `an entry of ${table.name} has no priority: its entries cannot overlap`);
-    return { tableId: table.id, match, ...(priority !== 0 && { priority }) };
+    return priority === 0 ? { tableId: table.id, match } : { tableId: table.id, match, priority };
   }
 
   #checkAction(table: TableInfo, input: EntryAction, use: 'entries' | 'default'): void {
@@ -236,9 +300,12 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
 const cellOf = (cell: number | bigint | undefined) => (cell === undefined ? {} : { index: { index: cell } });
 const counterData = ({ packets, bytes }: CounterValue) => ({ packetCount: packets, byteCount: bytes });
 
-const replica = ({ port, instance = 0 }: ReplicaInput): Init<'Replica'> => ({
-  port: port instanceof Uint8Array ? port : canonicalBytes(port),
+const replica = ({ port, instance = 0, backups = [] }: ReplicaInput): Init<'Replica'> => ({
+  port: portBytes(port),
   instance,
+  ...(backups.length > 0 && {
+    backupReplicas: backups.map((b) => ({ port: portBytes(b.port), instance: b.instance ?? 0 })),
+  }),
 });
 
 function missingFields(table: TableInfo, given: object): P4RuntimeError {

@@ -7,11 +7,12 @@ import {
   credentials,
   type MethodDefinition,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js';
-import type { P4RuntimeError } from './errors.ts';
+import { P4RuntimeError } from './errors.ts';
 import type { Init, Message } from './proto/messages.ts';
 import { p4runtimeService } from './proto/service.ts';
-import { callFailure, writeFailure } from './rpc-errors.ts';
+import { callFailure, rpcFailure, writeFailure } from './rpc-errors.ts';
 
 export { p4runtimeService } from './proto/service.ts';
 
@@ -36,7 +37,10 @@ export interface RpcOptions {
 /** BMv2 answers a wildcard read in one message, and a pipeline may hold megabytes of weights. */
 const MAX_MESSAGE_BYTES = 256 * 2 ** 20;
 
-export type Stream = ClientDuplexStream<Init<'StreamMessageRequest'>, Message<'StreamMessageResponse'>>;
+export type Stream = ClientDuplexStream<
+  Init<'StreamMessageRequest'> | Buffer,
+  Message<'StreamMessageResponse'>
+>;
 
 type UnaryName = 'Write' | 'SetForwardingPipelineConfig' | 'GetForwardingPipelineConfig' | 'Capabilities';
 
@@ -93,7 +97,10 @@ export class Rpc {
     return this.#unary('Capabilities', request, timeoutMs);
   }
 
-  /** Messages as they come; a fault behind the last of them is thrown, never swallowed. */
+  /**
+   * Messages as they come; a fault behind the last of them is thrown, never swallowed. The time-out is that of the device:
+   * it runs while a message is waited for, not while the caller works on one.
+   */
   async *read(
     request: Init<'ReadRequest'>,
     timeoutMs: number,
@@ -107,24 +114,38 @@ export class Rpc {
       requestSerialize,
       responseDeserialize,
       request,
-      { deadline: Date.now() + timeoutMs },
     );
+    const messages = stream[Symbol.asyncIterator]();
     try {
-      yield* stream;
+      for (;;) {
+        const next: IteratorResult<Message<'ReadResponse'>> | undefined = await within(
+          messages.next(),
+          timeoutMs,
+        );
+        if (next === undefined)
+          throw rpcFailure('Read', status.DEADLINE_EXCEEDED, `no answer within ${timeoutMs} ms`);
+        if (next.done === true) return;
+        yield next.value;
+      }
     } catch (error) {
-      throw callFailure('Read', error as ServiceError);
+      throw error instanceof P4RuntimeError ? error : callFailure('Read', error as ServiceError);
     } finally {
       stream.cancel();
     }
   }
 
-  /** The stream lives until either side ends it: it alone has no deadline. */
+  /**
+   * The stream lives until either side ends it: it alone has no deadline. It takes messages that are serialised already too,
+   * because one that cannot be would end it.
+   */
   openStream(): Stream {
     const { path, requestSerialize, responseDeserialize } = method<
       Init<'StreamMessageRequest'>,
       Message<'StreamMessageResponse'>
     >('StreamChannel');
-    return this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    const serialise = (message: Init<'StreamMessageRequest'> | Buffer): Buffer =>
+      Buffer.isBuffer(message) ? message : requestSerialize(message);
+    return this.#client.makeBidiStreamRequest(path, serialise, responseDeserialize);
   }
 
   close(): void {
@@ -148,6 +169,21 @@ export class Rpc {
         (error, value) => (error === null ? resolve(value!) : reject(failure(error))),
       );
     });
+  }
+}
+
+/** @returns undefined where the time was over first */
+async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), timeoutMs);
+  });
+  // What comes of it later is nobody's.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, over]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

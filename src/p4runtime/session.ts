@@ -2,6 +2,7 @@ import { type ServiceError, status } from '@grpc/grpc-js';
 import { electionIdOf, MAX_ELECTION_ID, toUint128 } from './election.ts';
 import { Emitter } from './emitter.ts';
 import { P4RuntimeError } from './errors.ts';
+import { endStream, Outbox } from './outbox.ts';
 import type { Init, Message } from './proto/messages.ts';
 import { Rpc, type RpcOptions, type Stream } from './rpc.ts';
 import { rpcFailure } from './rpc-errors.ts';
@@ -9,6 +10,8 @@ import type { SessionEvents, SessionOptions, SessionState } from './session-stat
 
 const TIMEOUT_MS = 10_000;
 const BACKOFF_MS = [50, 1_000] as const;
+/** How long a device may take to end a stream on which nothing was sent but bids. */
+const CLOSE_MS = 1_000;
 
 /** Codes after which the same request would fail the same way. */
 const FATAL: ReadonlySet<number> = new Set([
@@ -34,7 +37,10 @@ export class Session {
   #rpc: Rpc | undefined;
   #stream: Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #outbox = new Outbox();
+  #closed: Promise<void> = Promise.resolve();
   #everConnected = false;
+  #sentPackets = false;
 
   constructor(options: RpcOptions & SessionOptions) {
     this.#rpcOptions = options;
@@ -74,9 +80,14 @@ export class Session {
     if (this.#state.kind === 'disconnected') this.#dial();
   }
 
-  /** Sends on the stream. @throws P4RuntimeError `unreachable`, or `not-primary` */
-  send(message: Init<'StreamMessageRequest'>): void {
-    if (this.#stream === undefined) throw this.#unusable();
+  /**
+   * Sends on the stream. What is returned resolves when the message is on its way, and rejects where the stream ended before:
+   * who waits for it sends no faster than the device takes.
+   * @throws P4RuntimeError `unreachable`, or `not-primary`; RangeError, TypeError on a message that cannot be serialised
+   */
+  send(message: Init<'StreamMessageRequest'>): Promise<void> {
+    const stream = this.#stream;
+    if (stream === undefined) throw this.#unusable();
     if (this.#state.kind !== 'primary')
       throw new P4RuntimeError({
         kind: 'not-primary',
@@ -84,7 +95,13 @@ export class Session {
         code: status.PERMISSION_DENIED,
         message: `the session is ${this.#state.kind}; the device would drop this`,
       });
-    this.#stream.write(message);
+    this.#sentPackets = true;
+    return this.#outbox.send(stream, message);
+  }
+
+  /** Resolves when all that was sent is on its way. @throws P4RuntimeError where the stream ended before */
+  flush(): Promise<void> {
+    return this.#outbox.flush();
   }
 
   /** Bids anew with another id on the same stream. */
@@ -98,10 +115,24 @@ export class Session {
     if (this.#rpc !== undefined) this.#lost(error);
   }
 
-  close(): void {
-    if (this.#state.kind === 'closed') return;
+  /** Ends the session at once. What was sent still goes out: resolves when the device has taken it, or gave no sign of it. */
+  close(): Promise<void> {
+    if (this.#state.kind === 'closed') return this.#closed;
+    const [stream, rpc] = [this.#stream, this.#rpc];
+    const settled = this.#state.kind === 'primary' || this.#state.kind === 'backup';
+    if (stream !== undefined && settled) {
+      this.#stream = undefined;
+      this.#rpc = undefined;
+      // A device that takes packets one by one may be long behind; it has the time of any call.
+      const patience = this.#sentPackets ? this.timeoutMs : CLOSE_MS;
+      this.#closed = endStream(stream, this.#outbox, patience).finally(() => {
+        this.#outbox.clear();
+        rpc?.close();
+      });
+    }
     this.#release();
     this.#enter({ kind: 'closed' });
+    return this.#closed;
   }
 
   #enter(state: SessionState): void {
@@ -167,13 +198,12 @@ export class Session {
       () => this.#lost(rpcFailure('StreamChannel', status.DEADLINE_EXCEEDED, 'the bid was not answered')),
       this.timeoutMs,
     );
-    this.#stream?.write({
-      arbitration: {
-        deviceId: this.deviceId,
-        electionId: toUint128(this.#electionId),
-        ...(role !== undefined && { role: { name: role, ...(roleConfig && { config: roleConfig }) } }),
-      },
-    });
+    const arbitration = {
+      deviceId: this.deviceId,
+      electionId: toUint128(this.#electionId),
+      ...(role !== undefined && { role: { name: role, ...(roleConfig && { config: roleConfig }) } }),
+    };
+    if (this.#stream !== undefined) void this.#outbox.send(this.#stream, { arbitration });
   }
 
   #receive(message: Message<'StreamMessageResponse'>): void {
@@ -242,6 +272,7 @@ export class Session {
       stream.removeAllListeners('data');
       stream.on('error', () => {});
       stream.cancel();
+      this.#outbox.clear();
     }
     this.#rpc?.close();
     this.#rpc = undefined;

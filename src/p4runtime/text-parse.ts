@@ -1,98 +1,214 @@
-import type { FieldPlan, FieldType, MessagePlan } from './proto/field-plan.ts';
-import type { Config } from './proto/messages.ts';
-import { configCodec, messagePlan } from './proto/registry.ts';
+import type { FieldPlan, FieldType, MessagePlan, ScalarName } from './proto/field-plan.ts';
+import type { AnyInitOf, Config, FullName } from './proto/messages.ts';
+import { configCodec, messageCodec, messagePlan, namedPlan } from './proto/registry.ts';
 import { snakeCase } from './text.ts';
 import { TextFormatError, type Token, tokens } from './text-tokens.ts';
 
 type Plain = Record<string, unknown>;
 
+const LIMITS: Readonly<Record<string, readonly [least: bigint, most: bigint]>> = {
+  uint32: [0n, 2n ** 32n - 1n],
+  int32: [-(2n ** 31n), 2n ** 31n - 1n],
+  uint64: [0n, 2n ** 64n - 1n],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+};
+
+/** The words that protobuf's own parser takes for a bool. */
+const BOOLS: Readonly<Record<string, boolean>> = {
+  true: true,
+  True: true,
+  t: true,
+  false: false,
+  False: false,
+  f: false,
+};
+
+const ANY = 'google.protobuf.Any';
+/** As deep as protobuf's own parser goes. */
+const DEEPEST = 100;
+
+const fieldNames = new WeakMap<MessagePlan, ReadonlyMap<string, FieldPlan>>();
+
+function fieldsOf(plan: MessagePlan): ReadonlyMap<string, FieldPlan> {
+  const known = fieldNames.get(plan) ?? new Map(plan.fields.map((field) => [snakeCase(field.name), field]));
+  fieldNames.set(plan, known);
+  return known;
+}
+
+/** Decimal, hexadecimal and octal, as C writes them. */
+function integerOf(text: string): bigint {
+  return BigInt(/^0[0-7]+$/.test(text) ? `0o${text.slice(1)}` : text);
+}
+
 /** Recursive descent over the tokens of one text. */
 class Parser {
   readonly #tokens: readonly Token[];
   #at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#tokens = tokens(text);
   }
 
   message(plan: MessagePlan, close?: string): Plain {
+    if (++this.#depth > DEEPEST) throw this.#fault(`nested deeper than ${DEEPEST}`);
     const message: Plain = {};
-    const byName = new Map(plan.fields.map((field) => [snakeCase(field.name), field]));
     while (!this.#ends(close)) {
-      const name = this.#next('a field');
-      const field = name.kind === 'name' ? byName.get(name.text) : undefined;
-      if (field === undefined)
-        throw new TextFormatError(name.line, `${plan.fullName} has no field ${name.text}`);
-      this.#field(field, message);
-      while (this.#accept(',') || this.#accept(';'));
+      if (this.#accept('[')) this.#extension(plan, message);
+      else {
+        const name = this.#next('a field');
+        const field = name.kind === 'name' ? fieldsOf(plan).get(name.text) : undefined;
+        if (field === undefined)
+          throw new TextFormatError(name.line, `${plan.fullName} has no field ${name.text}`);
+        this.#checkOnce(plan, field, message, name.line);
+        this.#field(field, message);
+      }
+      if (!this.#accept(',')) this.#accept(';');
     }
+    this.#depth--;
     return message;
   }
 
+  /** A field that is no list stands once, and of a oneof one member. */
+  #checkOnce(plan: MessagePlan, field: FieldPlan, message: Plain, line: number): void {
+    if (field.rule !== 'one') return;
+    if (field.name in message)
+      throw new TextFormatError(line, `${snakeCase(field.name)} stands twice, and is no list`);
+    if (field.oneof === undefined) return;
+    const other = plan.fields.find((f) => f.oneof === field.oneof && f.name in message);
+    if (other !== undefined)
+      throw new TextFormatError(
+        line,
+        `${snakeCase(field.name)} stands beside ${snakeCase(other.name)}, of which there is one`,
+      );
+  }
+
   #field(field: FieldPlan, message: Plain): void {
-    this.#accept(':');
+    const colon = this.#accept(':');
+    if (!colon && field.type.kind !== 'message' && field.rule !== 'map')
+      throw this.#fault(`expected a colon behind ${snakeCase(field.name)}`);
     if (field.rule === 'one') {
       message[field.name] = this.#value(field.type);
       return;
     }
-    if (field.rule === 'map') {
-      message[field.name] ??= {};
-      this.#mapEntry(field, message[field.name] as Plain);
-      return;
-    }
-    message[field.name] ??= [];
-    const items = message[field.name] as unknown[];
-    if (!this.#accept('[')) {
-      items.push(this.#value(field.type));
-      return;
-    }
-    while (!this.#accept(']')) {
-      items.push(this.#value(field.type));
-      this.#accept(',');
+    const isMap = field.rule === 'map';
+    message[field.name] ??= isMap ? {} : [];
+    const all = message[field.name];
+    const one = (): void => {
+      if (isMap) this.#mapEntry(field, all as Plain);
+      else (all as unknown[]).push(this.#value(field.type));
+    };
+    if (!this.#accept('[')) one();
+    else if (!this.#accept(']')) {
+      do one();
+      while (this.#accept(','));
+      this.#expect(']');
     }
   }
 
+  /** `[type.googleapis.com/p4.v1.Role] { ... }` in an Any: the message itself, in place of its bytes. */
+  #extension(plan: MessagePlan, message: Plain): void {
+    const line = this.#tokens[this.#at]?.line ?? 1;
+    let name = '';
+    while (!this.#accept(']')) name += this.#next(']').text;
+    const type = name.includes('/') ? name.slice(name.lastIndexOf('/') + 1) : undefined;
+    if (plan.fullName !== ANY || type === undefined)
+      throw new TextFormatError(line, `${plan.fullName} has no field [${name}]`);
+    const inner = namedPlan(type);
+    if (inner === undefined) throw new TextFormatError(line, `[${name}]: there is no message ${type}`);
+    if (Object.keys(message).length > 0)
+      throw new TextFormatError(line, `[${name}] stands beside other fields of the Any`);
+    this.#accept(':');
+    const value = this.#braced(inner);
+    message.typeUrl = name;
+    message.value = messageCodec(type as FullName).encode(value);
+  }
+
   #mapEntry(field: FieldPlan, entries: Plain): void {
-    const open = this.#next('{');
-    const close = open.text === '<' ? '>' : '}';
+    const close = this.#open();
     let key = '';
     let value: unknown = field.type.kind === 'message' ? {} : undefined;
+    const seen = new Set<string>();
     while (!this.#ends(close)) {
       const name = this.#next('key or value');
+      if (seen.has(name.text))
+        throw new TextFormatError(name.line, `${name.text} stands twice in a map entry`);
+      seen.add(name.text);
       this.#accept(':');
       if (name.text === 'key') key = this.#string();
       else if (name.text === 'value') value = this.#value(field.type);
       else throw new TextFormatError(name.line, `a map entry has key and value, not ${name.text}`);
-      while (this.#accept(',') || this.#accept(';'));
+      if (!this.#accept(',')) this.#accept(';');
     }
     entries[key] = value;
   }
 
+  #open(): string {
+    const open = this.#next('{');
+    if (open.kind !== 'symbol' || (open.text !== '{' && open.text !== '<'))
+      throw new TextFormatError(open.line, `expected {, not ${open.text}`);
+    return open.text === '{' ? '}' : '>';
+  }
+
+  #braced(plan: MessagePlan): Plain {
+    return this.message(plan, this.#open());
+  }
+
   #value(type: FieldType): unknown {
-    if (type.kind === 'message') {
-      const open = this.#next('{');
-      if (open.text !== '{' && open.text !== '<')
-        throw new TextFormatError(open.line, `expected {, not ${open.text}`);
-      return this.message(type.message, open.text === '{' ? '}' : '>');
+    if (type.kind === 'message') return this.#braced(type.message);
+    if (type.kind === 'enum') return this.#enum(type.byName);
+    switch (type.scalar) {
+      case 'string':
+        return this.#string();
+      case 'bytes':
+        return this.#bytes();
+      case 'bool':
+        return this.#bool();
+      default:
+        return this.#integer(type.scalar);
     }
-    if (type.kind === 'enum') {
-      const token = this.#next('a name');
-      if (token.kind === 'number') return Number(token.text);
-      if (type.byName[token.text] === undefined)
-        throw new TextFormatError(token.line, `unknown value ${token.text}`);
-      return token.text;
+  }
+
+  #enum(byName: Readonly<Record<string, number>>): string | number {
+    const token = this.#tokens[this.#at];
+    if (token?.kind === 'integer' || token?.text === '-') return Number(this.#integer('int32'));
+    const name = this.#next('a name');
+    if (name.kind !== 'name' || byName[name.text] === undefined)
+      throw new TextFormatError(name.line, `${name.text} is none of ${Object.keys(byName).join(', ')}`);
+    return name.text;
+  }
+
+  #bool(): boolean {
+    const token = this.#next('true or false');
+    if (token.kind === 'integer') {
+      const value = integerOf(token.text);
+      if (value <= 1n) return value === 1n;
     }
-    if (type.scalar === 'string') return this.#string();
-    if (type.scalar === 'bytes') return this.#bytes();
-    const token = this.#next('a value');
-    if (type.scalar === 'bool') return token.text === 'true' || token.text === '1';
-    if (token.kind !== 'number')
-      throw new TextFormatError(token.line, `expected a number, not ${token.text}`);
-    return type.scalar === 'int64' || type.scalar === 'uint64' ? bigintOf(token) : Number(token.text);
+    const word = token.kind === 'name' ? BOOLS[token.text] : undefined;
+    if (word === undefined) throw new TextFormatError(token.line, `${token.text} is neither true nor false`);
+    return word;
+  }
+
+  #integer(scalar: ScalarName): number | bigint {
+    const negative = this.#accept('-');
+    const token = this.#next('a number');
+    if (token.kind !== 'integer')
+      throw new TextFormatError(token.line, `expected a whole number, not ${token.text}`);
+    const value = integerOf(token.text) * (negative ? -1n : 1n);
+    const [least, most] = LIMITS[scalar]!;
+    if (value < least || value > most)
+      throw new TextFormatError(token.line, `${value} does not fit ${scalar}`);
+    return scalar === 'int64' || scalar === 'uint64' ? value : Number(value);
   }
 
   #string(): string {
-    return Buffer.from(this.#bytes()).toString('utf8');
+    const line = this.#tokens[this.#at]?.line ?? 1;
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(this.#bytes());
+    } catch (error) {
+      if (error instanceof TextFormatError) throw error;
+      throw new TextFormatError(line, 'the string is no UTF-8');
+    }
   }
 
   /** Adjacent strings are one. */
@@ -113,6 +229,12 @@ class Parser {
     return token;
   }
 
+  #expect(symbol: string): void {
+    const token = this.#next(symbol);
+    if (token.kind !== 'symbol' || token.text !== symbol)
+      throw new TextFormatError(token.line, `expected ${symbol}, not ${token.text}`);
+  }
+
   #accept(symbol: string): boolean {
     const token = this.#tokens[this.#at];
     if (token?.kind !== 'symbol' || token.text !== symbol) return false;
@@ -123,18 +245,18 @@ class Parser {
   #ends(close: string | undefined): boolean {
     return close === undefined ? this.#at >= this.#tokens.length : this.#accept(close);
   }
+
+  #fault(reason: string): TextFormatError {
+    return new TextFormatError(this.#tokens[Math.min(this.#at, this.#tokens.length - 1)]?.line ?? 1, reason);
+  }
 }
 
-function bigintOf(token: Token): bigint {
-  const negative = token.text.startsWith('-');
-  const value = BigInt(negative ? token.text.slice(1) : token.text);
-  return negative ? -value : value;
-}
-
-/** Protobuf's text format to a message of that name. @throws TextFormatError */
-export function parseMessageText(fullName: string, text: string): object {
-  return new Parser(text).message(messagePlan(fullName));
-}
+/**
+ * Protobuf's text format to a message, by its full name such as `p4.v1.WriteRequest`.
+ * @throws TextFormatError with the line
+ */
+export const parseMessageText = <N extends FullName>(fullName: N, text: string): AnyInitOf<N> =>
+  new Parser(text).message(messagePlan(fullName)) as AnyInitOf<N>;
 
 const p4infoCodec = configCodec('P4Info');
 
@@ -144,10 +266,11 @@ export function parseP4InfoText(text: string): Config<'P4Info'> {
   return p4infoCodec.decode(p4infoCodec.encode(parseMessageText('p4.config.v1.P4Info', text)));
 }
 
+/** Binary protobuf has such bytes wherever it has a short length or a small number; no text has them. */
+const isControl = (byte: number): boolean => byte < 0x20 && !(byte >= 0x09 && byte <= 0x0d);
+
 /** P4Info as p4c writes it: text, or binary protobuf. @throws TextFormatError, RangeError */
 export function parseP4Info(file: Uint8Array): Config<'P4Info'> {
-  const text = Buffer.from(file).toString('utf8');
-  // Binary protobuf starts with the tag of pkg_info or tables; no text does.
-  const binary = file[0] === 0x0a || file[0] === 0x12;
-  return binary && !/^\s*[a-z_]+\s*[:{<]/.test(text) ? p4infoCodec.decode(file) : parseP4InfoText(text);
+  if (file.some(isControl)) return p4infoCodec.decode(file);
+  return parseP4InfoText(Buffer.from(file.buffer, file.byteOffset, file.byteLength).toString('utf8'));
 }

@@ -7,7 +7,12 @@ import type { Value } from './values.ts';
  */
 export interface ProgramTypes {
   readonly tables: {
-    readonly [table: string]: { readonly match: object; readonly action: string };
+    readonly [table: string]: {
+      readonly match: object;
+      readonly action: string;
+      /** Whether its entries may overlap, so that they need a priority. */
+      readonly priority?: boolean;
+    };
   };
   /** Action to its parameters. */
   readonly actions: { readonly [action: string]: object };
@@ -18,6 +23,7 @@ export interface ProgramTypes {
   readonly registers: string;
   readonly valueSets: string;
   readonly digests: string;
+  readonly externs?: string;
   /** Metadata of a packet to the device. */
   readonly packetOut: object;
 }
@@ -36,12 +42,23 @@ export interface AnyProgram {
   readonly registers: string;
   readonly valueSets: string;
   readonly digests: string;
+  readonly externs: string;
   readonly packetOut: { readonly [field: string]: Value };
 }
 
 /** A property that may be left out where nothing in it is required. */
 export type OptionalIfEmpty<K extends string, T> =
   Record<never, never> extends T ? { readonly [P in K]?: T } : { readonly [P in K]: T };
+
+/** A priority where the table needs one, and none where it has none; of a program without types either. */
+export type PriorityOf<T> = T extends { readonly priority: true }
+  ? {
+      /** Larger wins; at least 1. */
+      readonly priority: number;
+    }
+  : T extends { readonly priority: false }
+    ? { readonly priority?: never }
+    : { readonly priority?: number };
 
 export type TableName<P extends ProgramTypes> = keyof P['tables'] & string;
 

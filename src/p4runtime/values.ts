@@ -22,6 +22,18 @@ function fewBytes(value: number): Uint8Array {
   return bytes;
 }
 
+/** A port as the program's controllers name it: a number, a translated string, or the bytes of either. */
+export type Port = number | bigint | string | Uint8Array;
+
+/** @throws P4RuntimeError `bad-value` on a number that is no port */
+export function portBytes(port: Port): Uint8Array {
+  if (port instanceof Uint8Array) return port;
+  if (typeof port === 'string') return Buffer.from(port, 'utf8');
+  if (port < 0 || (typeof port === 'number' && !Number.isSafeInteger(port)))
+    throw refusal('bad-value', `${port} is no port`);
+  return canonicalBytes(port);
+}
+
 /** Strips leading zeros of raw big-endian bytes, such as an address. */
 export function canonical(bytes: Uint8Array): Uint8Array {
   let at = 0;
@@ -50,6 +62,7 @@ export interface ValueType {
 
 /** @throws P4RuntimeError `bad-value` on what is negative, fractional, of the wrong type or wider than the field. */
 export function encodeValue(type: ValueType, value: Value): Uint8Array {
+  if (value === undefined || value === null) throw refusal('bad-value', `${type.name} is ${value}`);
   if (type.bitwidth === 0) return stringBytes(type, value);
   if (typeof value === 'string')
     throw refusal('bad-value', `${type.name} takes a number, not ${JSON.stringify(value)}`);
@@ -76,6 +89,10 @@ function stringBytes(type: ValueType, value: Value): Uint8Array {
   if (value instanceof Uint8Array) return value;
   throw refusal('bad-value', `${type.name} takes a string, not ${value}: its type is translated`);
 }
+
+/** A number, or a string where the type is translated to one. @throws as decodeValue */
+export const decodeAny = (type: ValueType, bytes: Uint8Array): bigint | string =>
+  type.bitwidth === 0 ? Buffer.from(bytes).toString('utf8') : decodeValue(type, bytes);
 
 /** What the device sent. @throws P4RuntimeError `bad-value` on more bits than the field has: never cut. */
 export function decodeValue(type: ValueType, bytes: Uint8Array): bigint {

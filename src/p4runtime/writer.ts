@@ -15,7 +15,12 @@ export const MAX_BATCH = 250;
 /** Writes on their way at once: hides the round trip without queueing up in the device. */
 const WINDOW = 4;
 
-export interface WriteOptions {
+export interface CallOptions {
+  /** In ms, of each call; default that of the client. */
+  readonly timeoutMs?: number;
+}
+
+export interface WriteOptions extends CallOptions {
   /** Updates a Write, 1..250; default 250. */
   readonly batch?: number;
   /** Writes on their way at once; default 4. */
@@ -52,7 +57,7 @@ export async function writeAll(
       unsent.push(...batch.updates.map((_, i) => batch.offset + i));
       return;
     }
-    const error = await writeBatch(session, batch);
+    const error = await writeBatch(session, batch, options.timeoutMs ?? session.timeoutMs);
     if (error === undefined) return;
     for (const e of errorsOf(error, batch)) errors.push(e);
     if (error.updates.length === 0) fault ??= error;
@@ -80,9 +85,13 @@ async function inWindow(
   await Promise.all(sending);
 }
 
-async function writeBatch(session: Session, batch: Batch): Promise<P4RuntimeError | undefined> {
+async function writeBatch(
+  session: Session,
+  batch: Batch,
+  timeoutMs: number,
+): Promise<P4RuntimeError | undefined> {
   try {
-    await session.rpc().write({ ...session.identity, updates: batch.updates }, session.timeoutMs);
+    await session.rpc().write({ ...session.identity, updates: batch.updates }, timeoutMs);
     return undefined;
   } catch (error) {
     if (!(error instanceof P4RuntimeError)) throw error;

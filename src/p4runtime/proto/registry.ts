@@ -39,6 +39,9 @@ export function messagePlan(fullName: string): MessagePlan {
   return plan;
 }
 
+/** As `messagePlan`; undefined where there is no such message. */
+export const namedPlan = (fullName: string): MessagePlan | undefined => plans.get(fullName);
+
 /** Both directions of one message type. */
 export interface Codec<I, O> {
   readonly plan: MessagePlan;

@@ -1,5 +1,6 @@
 import type { P4InfoIndex, ProfileInfo, TableInfo } from '../p4info-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
+import { canonicalBytes } from '../values.ts';
 import { checkBytes } from './check-match.ts';
 import { denied, exhausted, invalid, notFound, unsupported } from './fault.ts';
 import type { Store } from './store.ts';
@@ -72,17 +73,32 @@ function checkOneShot(
     if (member.action === undefined) throw invalid('a member of a one-shot has no action');
     checkScope(table, member.action.actionId, 'entries');
     checkWeight(profile, member.weight);
-    if (member.watch !== undefined) throw unsupported('watch is deprecated: use watch_port');
-    store.checkPort(member.watchPort);
     return {
       action: checkAction(index, member.action),
       weight: member.weight,
-      ...(member.watchPort !== undefined && { watchPort: member.watchPort }),
+      ...checkWatch(store, member),
     };
   });
   const { load, limit } = groupLoad(profile, actions, profile.info.maxGroupSize);
   if (load > limit) throw invalid(`a group of ${profile.name} has a size of ${limit}, this one ${load}`);
   return { actionProfileActions: actions };
+}
+
+/**
+ * The port that a member depends on, as it was given: `watch` is the former form of `watch_port`, a number.
+ * @throws Fault INVALID_ARGUMENT
+ */
+export function checkWatch(
+  store: Store,
+  { watch, watchPort }: Pick<Message<'ActionProfileAction'>, 'watch' | 'watchPort'>,
+): Pick<Init<'ActionProfileAction'>, 'watch' | 'watchPort'> {
+  if (watch !== undefined) {
+    if (watch < 0) throw invalid(`there is no port ${watch}`);
+    if (watch > 0) store.checkPort(canonicalBytes(watch));
+    return { watch };
+  }
+  store.checkPort(watchPort);
+  return watchPort === undefined ? {} : { watchPort };
 }
 
 /** @throws Fault INVALID_ARGUMENT */

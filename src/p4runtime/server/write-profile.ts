@@ -1,7 +1,7 @@
 import type { ProfileInfo } from '../p4info-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
-import { checkAction, checkRoom, checkWeight, groupLoad } from './check-action.ts';
-import { exhausted, exists, invalid, notFound, precondition, unsupported } from './fault.ts';
+import { checkAction, checkRoom, checkWatch, checkWeight, groupLoad } from './check-action.ts';
+import { exhausted, exists, invalid, notFound, precondition } from './fault.ts';
 import { change, type Prepared, type WriteContext } from './write-context.ts';
 
 type Type = 'INSERT' | 'MODIFY' | 'DELETE';
@@ -108,14 +108,13 @@ function checkGroup(
   if (old !== undefined && old.maxSize !== group.maxSize)
     throw invalid('the size of a group does not change');
   const seen = new Set<number>();
-  const members = group.members.map(({ memberId, weight, watch, watchPort }) => {
+  const members = group.members.map((member) => {
+    const { memberId, weight } = member;
     if (!store.members(profile.id).has(memberId)) throw notFound(`${profile.name} has no member ${memberId}`);
     if (seen.has(memberId)) throw invalid(`member ${memberId} is in the group twice`);
     seen.add(memberId);
     checkWeight(profile, weight);
-    if (watch !== undefined) throw unsupported('watch is deprecated: use watch_port');
-    store.checkPort(watchPort);
-    return { memberId, weight, ...(watchPort !== undefined && { watchPort }) };
+    return { memberId, weight, ...checkWatch(store, member) };
   });
   const { load, limit } = groupLoad(profile, members, group.maxSize || most);
   if (load > limit) throw exhausted(`the group has a size of ${limit}, its members one of ${load}`);

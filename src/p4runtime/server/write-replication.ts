@@ -1,5 +1,6 @@
 import type { Init, Message } from '../proto/messages.ts';
-import { exists, invalid, notFound, outOfRange, unsupported } from './fault.ts';
+import { canonical, canonicalBytes } from '../values.ts';
+import { exists, invalid, notFound, outOfRange } from './fault.ts';
 import { change, type Prepared, type WriteContext } from './write-context.ts';
 
 type Type = 'INSERT' | 'MODIFY' | 'DELETE';
@@ -16,13 +17,32 @@ function checkReplicas(
   return replicas.map((replica) => {
     const { egressPort, port, instance, backupReplicas } = replica;
     if (instance > MAX_INSTANCE) throw invalid(`instance ${instance} is above ${MAX_INSTANCE}`);
-    if (backupReplicas.length > 0) throw unsupported('backup replicas');
     const key = `${port === undefined ? egressPort : Buffer.from(port).toString('hex')} ${instance}`;
+    checkBackups(store, port ?? canonicalBytes(egressPort ?? 0), backupReplicas);
     if (seen.has(key)) throw invalid('a port and instance are given twice');
     seen.add(key);
     store.checkPort(port);
     return replica;
   });
+}
+
+/** Each is another port than the one that it stands in for, and than the others. */
+function checkBackups(
+  store: WriteContext['store'],
+  primary: Uint8Array,
+  backups: readonly Message<'BackupReplica'>[],
+): void {
+  const text = (port: Uint8Array) => Buffer.from(canonical(port)).toString('hex');
+  const seen = new Set<string>();
+  for (const { port, instance } of backups) {
+    if (instance > MAX_INSTANCE) throw invalid(`instance ${instance} is above ${MAX_INSTANCE}`);
+    if (port.length === 0) throw invalid('a backup replica needs a port');
+    if (text(port) === text(primary)) throw invalid('a backup replica has the port that it is to replace');
+    const key = `${text(port)} ${instance}`;
+    if (seen.has(key)) throw invalid('a backup port and instance are given twice');
+    seen.add(key);
+    store.checkPort(port);
+  }
 }
 
 function prepareIn<T>(

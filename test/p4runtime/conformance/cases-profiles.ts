@@ -88,7 +88,7 @@ export const profileCases: readonly Case[] = [
   },
   {
     id: 86,
-    title: 'watch_port that is no port; empty is none',
+    title: 'watch_port that is no port; empty is none; the former watch is a number',
     bmv2: 'the port is not looked at',
     async server(t) {
       await t.ready();
@@ -97,6 +97,9 @@ export const profileCases: readonly Case[] = [
         group(id, [], { members: [{ memberId: 1, weight: 1, watchPort: hex(port) }] });
       // Our test device has the ports 0..511.
       expect(await t.insert(watching(1, '0fff'), watching(2, ''))).toEqual([t.known(IA, OK), OK]);
+      const former = (id: number, watch: number) =>
+        group(id, [], { members: [{ memberId: 1, weight: 1, watch }] });
+      expect(await t.insert(former(3, 0xfff), former(4, 5))).toEqual([t.known(IA, OK), OK]);
     },
   },
   {

@@ -66,13 +66,25 @@ export const replicationCases: readonly Case[] = [
   },
   {
     id: 103,
-    title: 'backup replicas: unsupported',
+    title: 'backup replicas: kept in order; the port that they stand in for, or a pair twice, is refused',
     bmv2: 'ignored',
     async server(t) {
       await t.ready();
-      const backed = replica('01', 1, { backupReplicas: [{ port: hex('02'), instance: 1 }] });
-      expect(await t.insert(multicast(3, [backed]))).toEqual([t.known(UN, OK)]);
-      await t.delete(multicast(3));
+      const backed = (...ports: readonly string[]) =>
+        replica('01', 1, { backupReplicas: ports.map((port) => ({ port: hex(port), instance: 1 })) });
+      expect(
+        await t.insert(
+          multicast(3, [backed('03', '02')]),
+          multicast(4, [backed('02', '01')]),
+          multicast(5, [backed('02', '02')]),
+        ),
+      ).toEqual([OK, t.known(IA, OK), t.known(IA, OK)]);
+      const [group] = (await t.read([multicast(3)])).entities;
+      const backups = group?.packetReplicationEngineEntry?.multicastGroupEntry?.replicas[0]?.backupReplicas;
+      expect(backups?.map(({ port }) => Buffer.from(port).toString('hex'))).toEqual(
+        t.known(['03', '02'], []),
+      );
+      for (const id of [3, 4, 5]) await t.delete(multicast(id));
     },
   },
   {
