@@ -6,6 +6,8 @@ import { startServer } from './support/server.ts';
 import { conformanceP4Info } from './support/tools.ts';
 
 const PATIENCE_MS = 30_000;
+/** Id of `tag` in the controller header. */
+const TAG = 3;
 const program = new P4Program(conformanceP4Info);
 const pipeline = { p4info: conformanceP4Info, deviceConfig: new Uint8Array(0) };
 const small = (key: number) =>
@@ -42,9 +44,10 @@ describe('packets to the device', () => {
       for (let i = 0; i < 10_000; i++) void client.packetOut(packet(i));
       await client.close();
       await expect.poll(() => server.device.packets.length, { timeout: PATIENCE_MS }).toBe(10_000);
-      const tags = server.device.packets.map((p) =>
-        Number(`0x${Buffer.from(p.metadata[2]!.value).toString('hex')}`),
-      );
+      const tags = server.device.packets.map(({ metadata }) => {
+        const { value } = metadata.find((m) => m.metadataId === TAG)!;
+        return Number(`0x${Buffer.from(value).toString('hex')}`);
+      });
       expect(tags).toEqual(Array.from({ length: 10_000 }, (_, i) => i));
     }, patient));
 
