@@ -26,6 +26,11 @@ type DecodedActions<P extends ProgramTypes, A extends string> =
   | DecodedActionOf<P, A>
   | Exclude<DecodedEntryAction, { readonly name: string }>;
 
+/** Fields of a key that matter; of a program without types any. */
+type DecodedKey<M> = string extends keyof M
+  ? { readonly [field: string]: DecodedField }
+  : { readonly [F in keyof M]?: DecodedField };
+
 export interface MeterCounts {
   readonly green: CounterValue;
   readonly yellow: CounterValue;
@@ -42,7 +47,7 @@ export type DecodedTableEntry<
 > = T extends T
   ? {
       readonly table: T;
-      readonly match: { readonly [F in keyof P['tables'][T]['match']]?: DecodedField };
+      readonly match: DecodedKey<P['tables'][T]['match']>;
       readonly action?: DecodedActions<P, P['tables'][T]['action']>;
       readonly priority?: number;
       readonly isDefault?: true;
