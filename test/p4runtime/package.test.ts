@@ -1,51 +1,129 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { afterAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../src/temporary.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readJson = (path: string): { dependencies: Record<string, string>; version: string } =>
   JSON.parse(readFileSync(join(root, path), 'utf8'));
 
-/** A program of somebody who has installed the package: a client of a server, and types that compile. */
-const PROGRAM = `
-import { MemoryDevice, P4Client, P4RuntimeServer, statusName } from 'p4runtime-js';
+/** An empty project into which the packed package is installed: what it depends on lies beside it, as npm would put it. */
+const folder = temporaryFolder();
+afterAll(() => folder[Symbol.dispose]());
+const built = join(folder.path, 'built');
+execFileSync(join(root, 'scripts/package-p4runtime.sh'), [built], { stdio: 'pipe' });
+execFileSync('npm', ['pack', '--silent', '--pack-destination', folder.path], { cwd: built, stdio: 'pipe' });
+const tarball = join(folder.path, readdirSync(folder.path).find((file) => file.endsWith('.tgz'))!);
+const modules = join(folder.path, 'node_modules');
+const home = join(modules, 'p4runtime-js');
+mkdirSync(home, { recursive: true });
+execFileSync('tar', ['-xzf', tarball, '-C', home, '--strip-components=1']);
+for (const name of ['@grpc', 'protobufjs', 'long', '@types'])
+  symlinkSync(join(root, 'node_modules', name), join(modules, name));
+writeFileSync(join(folder.path, 'package.json'), '{ "type": "module" }');
+writeFileSync(
+  join(folder.path, 'program.p4info.txt'),
+  readFileSync(join(root, 'test/p4runtime/fixtures/conformance.p4info.txt')),
+);
 
-const server = new P4RuntimeServer();
-server.addDevice(new MemoryDevice(), { deviceId: 1n });
-const address: string = await server.listen({ address: '127.0.0.1:0' });
-const client = new P4Client({ address, deviceId: 1, electionId: 1n });
-const role: string = await client.connect();
-client.close();
-await server.close();
-process.stdout.write(\`\${role} \${statusName(5)}\`);
-`;
+const node = (...args: readonly string[]): string =>
+  execFileSync(process.execPath, args, { cwd: folder.path, encoding: 'utf8' });
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
+const strict = [
+  '--noEmit',
+  '--target',
+  'es2022',
+  '--strict',
+  '--types',
+  'node',
+  '--exactOptionalPropertyTypes',
+];
 
-test('src/p4runtime is a package of its own', () => {
-  using folder = temporaryFolder();
-  const home = join(folder.path, 'node_modules/p4runtime-js');
-  execFileSync(join(root, 'scripts/package-p4runtime.sh'), [home], { stdio: 'pipe' });
-  // What it depends on lies beside it, as npm would put it; their own dependencies are found where the links lead.
-  for (const name of ['@grpc', 'protobufjs', '@types'])
-    symlinkSync(join(root, 'node_modules', name), join(folder.path, 'node_modules', name));
-  writeFileSync(join(folder.path, 'package.json'), '{ "type": "module" }');
-  writeFileSync(join(folder.path, 'program.ts'), PROGRAM);
-  const options = [
-    '--module',
-    'nodenext',
-    '--target',
-    'es2022',
-    '--strict',
-    '--types',
-    'node',
-    '--skipLibCheck',
-  ];
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [tsc, ...options, 'program.ts'], { cwd: folder.path, stdio: 'pipe' });
-  const output = execFileSync(process.execPath, ['program.js'], { cwd: folder.path, encoding: 'utf8' });
-  expect(output).toBe('primary NOT_FOUND');
+/** The examples of the README, one after the other. */
+function examples(): string {
+  const readme = readFileSync(join(home, 'README.md'), 'utf8');
+  const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => m[1]!);
+  expect(blocks.length).toBe(4);
+  return blocks.join('\n');
+}
+
+describe('the packed package in an empty project', () => {
+  test('the README’s examples run as they stand', () => {
+    writeFileSync(join(folder.path, 'examples.mjs'), examples());
+    expect(node('examples.mjs').trim().split('\n')).toEqual([
+      'primary',
+      "{ 'h.probe.b32': { value: 167772160n, prefix: 8 } }",
+      '60',
+      'write-failed 1',
+      '1',
+    ]);
+  });
+
+  test('import and require give the same names', () => {
+    writeFileSync(
+      join(folder.path, 'require.cjs'),
+      `const p4 = require('p4runtime-js');
+const codec = p4.v1Codec('Uint128');
+const back = codec.decode(codec.encode({ high: 2n ** 63n, low: 1n }));
+console.log(back.high === 2n ** 63n, Object.keys(p4).sort().join());`,
+    );
+    writeFileSync(
+      join(folder.path, 'import.mjs'),
+      "import * as p4 from 'p4runtime-js';\nconsole.log(true, Object.keys(p4).sort().join());",
+    );
+    expect(node('require.cjs')).toBe(node('import.mjs'));
+  });
+
+  const uses = { node16: 'node16', nodenext: 'nodenext', bundler: 'esnext' } as const;
+  test.each(Object.entries(uses))('its types resolve under %s', (resolution, module) => {
+    writeFileSync(join(folder.path, 'use.ts'), examples());
+    writeFileSync(
+      join(folder.path, 'wrong.ts'),
+      "import { P4Client } from 'p4runtime-js';\nexport const wrong: string = new P4Client({ address: 1 });",
+    );
+    const said = (file: string) =>
+      spawnSync(
+        process.execPath,
+        [tsc, ...strict, '--module', module, '--moduleResolution', resolution, file],
+        {
+          cwd: folder.path,
+          encoding: 'utf8',
+        },
+      ).stdout;
+    expect(said('use.ts')).toBe('');
+    expect(said('wrong.ts')).toContain('TS2322');
+  });
+
+  test('its bin prints types that compile', () => {
+    const bin = join(home, 'dist/bin.js');
+    writeFileSync(join(folder.path, 'program.ts'), node(bin, 'types', 'program.p4info.txt'));
+    const all = ['--noUnusedLocals', '--noUncheckedIndexedAccess', '--noPropertyAccessFromIndexSignature'];
+    const more = ['--isolatedModules', '--verbatimModuleSyntax', '--isolatedDeclarations', '--declaration'];
+    const options = [...strict, ...all, ...more, '--module', 'nodenext', 'program.ts'];
+    expect(
+      spawnSync(process.execPath, [tsc, ...options], { cwd: folder.path, encoding: 'utf8' }).stdout,
+    ).toBe('');
+    const status = (...args: readonly string[]) =>
+      spawnSync(process.execPath, [bin, ...args], { cwd: folder.path, encoding: 'utf8' });
+    expect([status().status, status('types', 'absent').status, status('--help').status]).toEqual([2, 1, 0]);
+    writeFileSync(join(folder.path, 'bad.txt'), 'tables { nonsense: 1 }');
+    expect(status('types', 'bad.txt').stderr).toMatch(/^bad\.txt: line 1: .*nonsense/);
+  });
+
+  test('publint finds nothing', async () => {
+    const { messages } = await publint({ pkgDir: home, strict: true, pack: false });
+    // The project has no public address yet.
+    expect(messages.filter((m) => !m.code.startsWith('USE_') || m.type === 'error')).toEqual([]);
+  });
+
+  test('attw finds nothing', async () => {
+    const analysis = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
+    expect(analysis.types && 'problems' in analysis ? analysis.problems : ['no types']).toEqual([]);
+  });
 });
 
 test('its dependencies are those of the project', () => {

@@ -1,4 +1,4 @@
-import protoLoader, { type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
+import { fromJSON, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
 import { completed } from './completion.ts';
 import type { Descriptor } from './descriptor.ts';
 import { checked } from './edge.ts';
@@ -21,7 +21,7 @@ import { settleOneofs } from './settle-oneofs.ts';
 const options = { longs: BigInt, enums: String, arrays: true, objects: true } as const;
 
 export const loadDescriptor = (json: Descriptor): PackageDefinition =>
-  protoLoader.fromJSON(json as Parameters<typeof protoLoader.fromJSON>[0], options);
+  fromJSON(json as Parameters<typeof fromJSON>[0], options);
 
 const plans = planMessages(descriptor);
 let loaded: PackageDefinition | undefined;
