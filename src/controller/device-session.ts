@@ -159,6 +159,7 @@ export class DeviceSession {
       await this.readEntities().catch(() => {});
       throw error;
     }
+    // One that is lost in between has not kept something else: nobody knows what it has kept.
     await this.readEntities();
     const left = this.changes(wanted, part);
     if (left.length > 0) refuse('device-kept-other', { device: this.spec.name, step, what: differing(left) });
