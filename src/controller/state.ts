@@ -38,8 +38,9 @@ const stateSchema = z.strictObject({
 
 export type DeploymentState = Omit<z.infer<typeof stateSchema>, 'checksum'>;
 
-/** The name takes no part in what a model computes, nor in its digest: two files of one training are one model. */
-const canonicalText = (model: Model): string => JSON.stringify(exportJson({ ...model, name: 'model' }));
+/** Names take no part in what a model computes, nor in its digest: two files of one training are one model. */
+const canonicalText = ({ file, input, layers }: Model): string =>
+  JSON.stringify(exportJson({ name: 'model', file, input, layers }));
 
 const digests = new WeakMap<Model, string>();
 

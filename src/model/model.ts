@@ -11,6 +11,8 @@ export interface Model {
   readonly input: TensorType;
   /** In order of execution; the last one's output is the model's. */
   readonly layers: readonly Layer[];
+  /** Names of the classes that it tells apart, if the source has them. */
+  readonly classes?: readonly string[];
 }
 
 export const valueType = (model: Model, value: ValueId): TensorType =>

@@ -12,7 +12,7 @@ import {
   programOptions,
   wholeNumber,
 } from '../options.ts';
-import { readRows } from '../rows.ts';
+import { inputRows, ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments {
@@ -32,7 +32,7 @@ export const benchCommand = (io: Io) =>
         .option('on', { choices: ['xdp'] as const, default: 'xdp' as const, describe: 'The engine' })
         .option('input', {
           type: 'string',
-          describe: 'Raw rows of the input type; default: rows made up',
+          describe: `Rows of the input: ${ROWS}; default: rows made up`,
           requiresArg: true,
         })
         .option(
@@ -44,7 +44,9 @@ export const benchCommand = (io: Io) =>
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const rows =
-        a.input === undefined ? madeUpRows(elementCount(model.input.shape)) : readRows(model.input, a.input);
+        a.input === undefined
+          ? madeUpRows(elementCount(model.input.shape))
+          : inputRows(io, model.input, a.input);
       const bar = progress(io, 'bench: rounds', a.rounds);
       const r = await bench(model, rows, programOf(model, a), a.rounds, bar.update);
       bar.end();

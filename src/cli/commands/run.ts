@@ -1,11 +1,12 @@
 import { createEngine } from '../../engines/index.ts';
-import { writeWhole } from '../../files.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
-import { type Io, printDiagnostics, progress } from '../io.ts';
+import { STANDARD, writeRows } from '../../rows/index.ts';
+import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import {
   defineCommand,
   importArgument,
+  jsonOption,
   type ModelArguments,
   modelArgument,
   type ProgramArguments,
@@ -13,22 +14,32 @@ import {
   programOptions,
   rowsOption,
 } from '../options.ts';
-import { readRows } from '../rows.ts';
+import {
+  answersJson,
+  answersTable,
+  type ClassArguments,
+  classOptions,
+  inputRows,
+  namesOf,
+  ROWS,
+} from '../rows.ts';
+import { UsageError } from '../usage.ts';
 
-interface Arguments extends ProgramArguments, ModelArguments {
+interface Arguments extends ProgramArguments, ModelArguments, ClassArguments {
   readonly on: 'reference' | 'xdp' | 'bmv2';
   readonly input: string;
-  readonly output: string;
+  readonly output?: string | undefined;
   readonly rows?: number | undefined;
+  readonly json: boolean;
 }
 
-/** `run MODEL --on ENGINE --input X --output Y [--rows N]` */
+/** `run MODEL --on ENGINE --input X [--output Y] [--rows N] [--json]` */
 export const runCommand = (io: Io) =>
   defineCommand<Arguments>({
     command: 'run <model>',
-    describe: 'Run rows through an engine and write the outputs',
+    describe: 'Run rows through an engine; write the outputs, or show them',
     builder: (y) =>
-      programOptions(modelArgument(y))
+      jsonOption(classOptions(programOptions(modelArgument(y))))
         .option('on', {
           choices: ['reference', 'xdp', 'bmv2'] as const,
           demandOption: true,
@@ -37,28 +48,33 @@ export const runCommand = (io: Io) =>
         .option('input', {
           type: 'string',
           demandOption: true,
-          describe: 'Raw rows of the input type',
+          describe: `Rows of the input: ${ROWS}`,
           requiresArg: true,
         })
         .option('output', {
           type: 'string',
-          demandOption: true,
-          describe: 'File for the raw outputs',
+          describe: 'File for the outputs: raw, or .npy or .csv by its name; without it they are shown',
           requiresArg: true,
         })
         .option('rows', rowsOption()),
     async handler(a) {
+      if (a.json && a.output === STANDARD)
+        throw new UsageError('--output -: standard output takes the JSON document or the rows, not both');
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
-      const rows = readRows(rowType, a.input, a.rows);
+      const names = namesOf(model, a);
+      const rows = inputRows(io, rowType, a.input, a.rows);
       const engine = await createEngine(a.on, model, options);
       try {
         const bar = progress(io, `${a.on}: rows`, rows.length / elementCount(rowType.shape));
-        const outputs = await engine.run(rows, bar.update);
+        const bytes = await engine.run(rows, bar.update);
         bar.end();
-        writeWhole(a.output, outputs);
+        const answers = { model, to: options.to, bytes, names };
+        if (a.output !== undefined) writeRows(valueType(model, options.to), a.output, bytes);
+        if (a.json) printJson(io, { on: a.on, ...answersJson(answers) });
+        else if (a.output === undefined) io.out(answersTable(answers));
       } finally {
         await engine.close();
       }

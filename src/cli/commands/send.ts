@@ -1,7 +1,8 @@
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { createSender, type LostRow, NO_ANSWER, type SendResult } from '../../edge/index.ts';
-import { writeWhole } from '../../files.ts';
+import { outputType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
+import { STANDARD, writeRows } from '../../rows/index.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
@@ -15,13 +16,21 @@ import {
   rowsOption,
   wholeNumber,
 } from '../options.ts';
-import { readRows } from '../rows.ts';
+import {
+  answersJson,
+  answersTable,
+  type ClassArguments,
+  classOptions,
+  inputRows,
+  namesOf,
+  ROWS,
+} from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends ModelArguments {
+interface Arguments extends ModelArguments, ClassArguments {
   readonly to: string;
   readonly input: string;
-  readonly output: string;
+  readonly output?: string | undefined;
   readonly rows?: number | undefined;
   readonly layers?: string | undefined;
   readonly rate?: number | undefined;
@@ -44,7 +53,7 @@ export const sendCommand = (io: Io) =>
     command: 'send <model>',
     describe: 'Send rows as packets along a path that computes them, and write the answers',
     builder: (y) =>
-      jsonOption(modelArgument(y))
+      jsonOption(classOptions(modelArgument(y)))
         .option('to', {
           type: 'string',
           demandOption: true,
@@ -54,13 +63,12 @@ export const sendCommand = (io: Io) =>
         .option('input', {
           type: 'string',
           demandOption: true,
-          describe: 'Raw rows of the input type',
+          describe: `Rows of the input: ${ROWS}`,
           requiresArg: true,
         })
         .option('output', {
           type: 'string',
-          demandOption: true,
-          describe: 'File for the raw answers',
+          describe: 'File for the answers: raw, or .npy or .csv by its name; without it they are shown',
           requiresArg: true,
         })
         .option('rows', rowsOption())
@@ -117,11 +125,14 @@ export const sendCommand = (io: Io) =>
           describe: 'Write the answers that came, and zeros for rows without one',
         }),
     async handler(a) {
+      if (a.json && a.output === STANDARD)
+        throw new UsageError('--output -: standard output takes the JSON document or the rows, not both');
       const wire = wireOptions(a);
       const layers = layersOf(a.layers);
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
-      const rows = readRows(model.input, a.input, a.rows);
+      const names = namesOf(model, a);
+      const rows = inputRows(io, model.input, a.input, a.rows);
       const sender = await createSender({ model, layers, ...wire });
       let result: SendResult;
       try {
@@ -132,12 +143,19 @@ export const sendCommand = (io: Io) =>
         await sender.close();
       }
       const { answers, lost, statistics } = result;
-      const written = lost.length === 0 || a.partial;
-      if (written) writeWhole(a.output, answers);
+      const complete = lost.length === 0 || a.partial;
+      const written = complete && a.output !== undefined;
+      if (written) writeRows(outputType(model), a.output!, answers);
+      const shown = { model, to: model.layers.length, bytes: answers, names };
       const jobId = `0x${sender.jobId.toString(16).padStart(16, '0')}`;
       const output = written ? a.output : null;
-      if (a.json) printJson(io, { output, jobId, ...statistics, lostRows: lost });
-      else io.out(report(statistics));
+      if (a.json) {
+        const inline = complete && !written && { answers: answersJson(shown) };
+        printJson(io, { output, jobId, ...statistics, lostRows: lost, ...inline });
+      } else {
+        if (complete && !written) io.out(`${answersTable(shown)}\n`);
+        if (a.output !== STANDARD) io.out(report(statistics));
+      }
       if (statistics.differing > 0)
         printDiagnostics(io, [diagnostic('answers-differ', { count: statistics.differing })]);
       if (lost.length > 0) refuseLost(lost, statistics.rows, a);
@@ -206,7 +224,8 @@ function refuseLost(lost: readonly LostRow[], of: number, a: Arguments): never {
   const reasons = new Map<string, number>();
   for (const { reason } of lost) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   const why = [...reasons].map(([reason, count]) => `${reason}: ${count}`).join(', ');
-  const done = a.partial ? `they are zeros in ${a.output}` : `${a.output} was not written`;
+  const file = a.output ?? 'the answers';
+  const done = a.partial ? `they are zeros in ${file}` : `${a.output ?? 'nothing'} was not written`;
   const which = ranges(lost.map(({ row }) => row));
   const silent = reasons.has(NO_ANSWER) || reasons.has('failed');
   return refuse('rows-lost', { lost: lost.length, of, why, which, done, silent });

@@ -13,7 +13,7 @@ import {
   programOptions,
   rowsOption,
 } from '../options.ts';
-import { readRows } from '../rows.ts';
+import { inputRows, ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments {
@@ -45,7 +45,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
         .option('input', {
           type: 'string',
           demandOption: true,
-          describe: 'Raw rows of the input type',
+          describe: `Rows of the input: ${ROWS}`,
           requiresArg: true,
         })
         .option('rows', rowsOption()),
@@ -55,7 +55,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
-      const rows = readRows(rowType, a.input, a.rows);
+      const rows = inputRows(io, rowType, a.input, a.rows);
       const count = rows.length / elementCount(rowType.shape);
 
       const runOn = async (name: EngineName) => {

@@ -38,6 +38,7 @@ export function exportJson(model: Model): JsonModelInput {
     format: 'intransit-model',
     version: JSON_VERSION,
     name: model.name,
+    ...(model.classes && { classes: [...model.classes] }),
     input: { ...grid(model.input), shape: [...model.input.shape] },
     layers,
   };

@@ -1,4 +1,5 @@
 import { DiagnosticError, refuse } from '../../diagnostics/index.ts';
+import type { Model } from '../../model/model.ts';
 import { elementRange } from '../../model/tensor.ts';
 import { type Activation, type ImportOptions, ModelBuilder } from '../builder.ts';
 import { finishImport, type ImportResult, modelName } from '../result.ts';
@@ -32,19 +33,20 @@ export function importJson(text: string, file: string, options: ImportOptions = 
   const output = values.get(previous);
   const refused = builder.diagnostics.some((d) => d.severity === 'error');
   return finishImport(
-    refused || output === undefined ? undefined : finish(builder, output),
+    refused || output === undefined ? undefined : finish(builder, output, json.classes),
     builder.diagnostics,
   );
 }
 
-function finish(builder: ModelBuilder, output: Activation) {
+function finish(builder: ModelBuilder, output: Activation, classes: JsonModel['classes']): Model {
   if (output.value === 0)
     refuse(
       'json-field',
       { path: 'layers', expected: 'at least one layer that computes' },
       { file: builder.file },
     );
-  return builder.finish(output);
+  const model = builder.finish(output);
+  return classes === undefined ? model : { ...model, classes };
 }
 
 function readInput({ input }: JsonModel, builder: ModelBuilder, file: string): Activation {

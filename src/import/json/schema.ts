@@ -271,6 +271,7 @@ export const modelSchema = z
     format: z.literal('intransit-model', { error: "expected 'intransit-model'" }),
     version: z.literal(JSON_VERSION, { error: `expected ${JSON_VERSION}, the version this program reads` }),
     name: z.string().min(1).optional().describe('The name of the file if absent'),
+    classes: z.array(z.string().min(1)).min(1).optional().describe('Names of the classes, one an output'),
     input: z.strictObject({ element, shape, scale, zeroPoint }),
     layers: z
       .array(

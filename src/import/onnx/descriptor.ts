@@ -24,7 +24,9 @@ export const onnxDescriptor = {
       producerName: [2, 'string'],
       graph: [7, 'GraphProto'],
       opsetImport: [8, '*OperatorSetIdProto'],
+      metadataProps: [14, '*StringStringEntryProto'],
     }),
+    StringStringEntryProto: message({ key: [1, 'string'], value: [2, 'string'] }),
     OperatorSetIdProto: message({ domain: [1, 'string'], version: [2, 'int64'] }),
     GraphProto: message({
       node: [1, '*NodeProto'],

@@ -1,6 +1,8 @@
+import { withClasses } from '../../model/classes.ts';
 import type { ImportOptions } from '../builder.ts';
 import { finishImport, type ImportResult, modelName } from '../result.ts';
 import { importGraph } from './graph.ts';
+import { classesOf } from './metadata.ts';
 import { decodeOnnx } from './proto.ts';
 
 /**
@@ -12,5 +14,6 @@ import { decodeOnnx } from './proto.ts';
 export function importOnnx(bytes: Uint8Array, file: string, options: ImportOptions = {}): ImportResult {
   const source = decodeOnnx(bytes, file);
   const { model, builder } = importGraph(source, modelName(file), file, options);
-  return { ...finishImport(model, builder.diagnostics), sources: builder.sources };
+  const named = model && withClasses(model, classesOf(source.metadataProps));
+  return { ...finishImport(named, builder.diagnostics), sources: builder.sources };
 }

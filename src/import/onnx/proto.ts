@@ -7,6 +7,7 @@ export interface OnnxModel {
   readonly irVersion?: number;
   readonly graph?: OnnxGraph;
   readonly opsetImport: readonly { readonly domain?: string; readonly version?: number }[];
+  readonly metadataProps: readonly { readonly key?: string; readonly value?: string }[];
 }
 
 export interface OnnxGraph {

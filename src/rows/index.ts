@@ -1,0 +1,38 @@
+import { writeWhole } from '../files.ts';
+import { decodeElements, elementCount, type TensorType } from '../model/tensor.ts';
+import { formatCsv } from './csv.ts';
+import { type Elements, toElements } from './grid.ts';
+import { formatNpy } from './npy.ts';
+import { formatOf, readNumbers } from './numbers.ts';
+import { STANDARD, writeStandard } from './read.ts';
+
+export type { Elements } from './grid.ts';
+export { type Numbers, type RawElement, readNumbers } from './numbers.ts';
+export { readBounded, STANDARD } from './read.ts';
+
+/** Reads rows of a tensor, by the file's name; `limit` takes the first ones. @throws DiagnosticError */
+export function readRows(type: TensorType, file: string, limit?: number): Elements {
+  return toElements(readNumbers(file, type.shape, type.element, limit), type, file);
+}
+
+/** The text or bytes of a file with rows of a tensor: `.npy` in the element's own type, `.csv` one row a line, else raw. */
+export function formatRows(type: TensorType, file: string, bytes: Uint8Array): string | Uint8Array {
+  const width = elementCount(type.shape);
+  const format = formatOf(file);
+  switch (format) {
+    case 'npy':
+      return formatNpy(type.element, [bytes.length / width, ...type.shape], bytes);
+    case 'csv':
+    case 'tsv':
+      return formatCsv(decodeElements(type.element, bytes), width, format === 'csv' ? ',' : '\t');
+    case 'raw':
+      return bytes;
+  }
+}
+
+/** Writes rows whole or not at all; to standard output if the name is `-`. @throws DiagnosticError `file-unwritable` */
+export function writeRows(type: TensorType, file: string, bytes: Uint8Array): void {
+  const content = formatRows(type, file, bytes);
+  if (file === STANDARD) writeStandard(content);
+  else writeWhole(file, content);
+}
