@@ -113,7 +113,15 @@ function readOutput(
   const value = values.get(number);
   if (value === undefined)
     return refuse('tflite-malformed', { reason: `nothing makes the output ${name}` }, place);
-  if (value.kind === 'refused') return undefined;
+  if (value.kind === 'refused') {
+    // Told already, unless it is an output that no operator here makes.
+    if (builder.diagnostics.some((d) => d.severity === 'error')) return undefined;
+    return refuse(
+      'tflite-interface',
+      { what: 'the output is a second output of its operator, which is not imported' },
+      place,
+    );
+  }
   if (value.kind === 'floatInput')
     return refuse('tflite-not-integer', { tensor: name, what: 'the float32 input itself' }, place);
   const output = asSource(builder, name.split(';')[0]!, value.kind === 'dequantised' ? value.of : value);
