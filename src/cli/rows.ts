@@ -3,16 +3,27 @@ import { refuse } from '../diagnostics/index.ts';
 import { readText } from '../files.ts';
 import { classCount, largestAt } from '../model/classes.ts';
 import { type Model, valueType } from '../model/model.ts';
-import { decodeElements, elementCount, type TensorType } from '../model/tensor.ts';
+import { decodeElements, elementCount } from '../model/tensor.ts';
 import { readRows } from '../rows/index.ts';
 import { type Io, printDiagnostics, table } from './io.ts';
 import { UsageError } from './usage.ts';
 
 export const ROWS = 'raw, or .npy or .csv by the name; - for standard input';
 
-/** Reads rows of a tensor by the file's name, and prints what is to be said of them. @throws DiagnosticError */
-export function inputRows(io: Io, type: TensorType, file: string, limit?: number): Uint8Array {
-  const { bytes, diagnostics } = readRows(type, file, limit);
+/**
+ * Reads rows of what a model's layer reads, by the file's name, and prints what is to be said of them.
+ * @param from the layer; the first if absent
+ * @throws DiagnosticError
+ */
+export function inputRows(
+  io: Io,
+  model: Model,
+  file: string,
+  o: { limit?: number | undefined; from?: number } = {},
+): Uint8Array {
+  const from = Math.min(o.from ?? 0, model.layers.length);
+  const affine = from === 0 ? model.inputAffine : undefined;
+  const { bytes, diagnostics } = readRows(valueType(model, from), file, { limit: o.limit, affine });
   printDiagnostics(io, diagnostics);
   return bytes;
 }

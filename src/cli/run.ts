@@ -9,6 +9,7 @@ import { deployCommand } from './commands/deploy.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { p4infoCommand } from './commands/p4info.ts';
 import { planCommand } from './commands/plan.ts';
+import { quantiseCommand } from './commands/quantise.ts';
 import { runCommand } from './commands/run.ts';
 import { sendCommand } from './commands/send.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -34,6 +35,7 @@ export async function run(argv: readonly string[], given: Io, version: string): 
       global: true,
     })
     .command(compileCommand(io))
+    .command(quantiseCommand(io))
     .command(inspectCommand(io))
     .command(planCommand(io))
     .command(deployCommand(io))

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic, type Place } from '../diagnostics/index.ts';
-import type { Layer, Model, ValueId } from '../model/model.ts';
+import type { InputAffine, Layer, Model, ValueId } from '../model/model.ts';
 import { fitRequantiser, type Requantiser, type SourceRounding } from '../model/requantiser.ts';
 import { elementCount, elementRange, type Interval, type TensorType } from '../model/tensor.ts';
 import type { SourceTensor } from './result.ts';
@@ -37,6 +37,7 @@ export class ModelBuilder {
   readonly #names = new Set<string>();
   #sources = new Map<ValueId, SourceTensor>();
   #input: TensorType | undefined;
+  #inputAffine: InputAffine | undefined;
 
   constructor(name: string, file: string, options: ImportOptions = {}) {
     this.#name = name;
@@ -53,8 +54,10 @@ export class ModelBuilder {
     return this.#input;
   }
 
-  setInput(type: TensorType): Activation {
+  /** @param affine what reals go through before they are on this grid */
+  setInput(type: TensorType, affine?: InputAffine): Activation {
     this.#input = type;
+    this.#inputAffine = affine;
     return { value: 0, type };
   }
 
@@ -152,7 +155,13 @@ export class ModelBuilder {
   finish(output: Activation): Model {
     // Only for looks: the bytes of the output are the same in either shape.
     if (output.value !== 0) this.#retype(output.value, output.type);
-    const model = { name: this.#name, file: this.#file, input: this.#input!, layers: this.#layers };
+    const model = {
+      name: this.#name,
+      file: this.#file,
+      input: this.#input!,
+      ...(this.#inputAffine && { inputAffine: this.#inputAffine }),
+      layers: this.#layers,
+    };
     const { model: simplified, values, folded } = simplify(model, output.value);
     this.#sources = movedSources(this.#sources, values, folded);
     return simplified;

@@ -3,12 +3,20 @@ import type { TensorType } from './tensor.ts';
 
 export * from './layers.ts';
 
+/** `x * factors + offsets`, in float32, one of each an element. */
+export interface InputAffine {
+  readonly factors: readonly number[];
+  readonly offsets: readonly number[];
+}
+
 /** A network with exact integer meaning: the reference interpreter runs it, every target gives its integers. */
 export interface Model {
   readonly name: string;
   /** Where it came from, for messages. */
   readonly file: string;
   readonly input: TensorType;
+  /** What real rows go through before the grid of the input, if the source has such: the scaler of a pipeline. */
+  readonly inputAffine?: InputAffine;
   /** In order of execution; the last one's output is the model's. */
   readonly layers: readonly Layer[];
   /** Names of the classes that it tells apart, if the source has them. */

@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnostic, refuse } from '../diagnostics/index.ts';
+import type { InputAffine } from '../model/model.ts';
 import { roundHalfEven } from '../model/requantiser.ts';
 import { elementRange, encodeElements, type TensorType } from '../model/tensor.ts';
 import type { Numbers } from './numbers.ts';
@@ -10,18 +11,36 @@ export interface Elements {
 
 /**
  * Rows as elements of a tensor. Whole numbers are the integers of its type and must fit it; reals go through its grid as
- * QuantizeLinear does: `q = clamp(round_half_even(x / scale) + zero point)`, in float32.
+ * QuantizeLinear does: `q = clamp(round_half_even(x / scale) + zero point)`, in float32; before that through what the
+ * network itself does to them.
  *
  * @throws DiagnosticError `rows-value` with the place of a number that does not fit or is none
  */
-export function toElements(numbers: Numbers, type: TensorType, file: string): Elements {
+export function toElements(
+  numbers: Numbers,
+  type: TensorType,
+  file: string,
+  affine?: InputAffine | undefined,
+): Elements {
   const { values } = numbers;
   const asIs = type.element === 'uint8' ? values instanceof Uint8Array : values instanceof Int8Array;
   if (asIs && ArrayBuffer.isView(values))
     return { bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), diagnostics: [] };
   return numbers.whole
     ? { bytes: encodeElements(integers(numbers, type, file)), diagnostics: [] }
-    : quantised(numbers, type, file);
+    : quantised(affine === undefined ? numbers : scaled(numbers, affine), type, file);
+}
+
+/** In float32, as the network's own multiplication and addition. */
+function scaled(numbers: Numbers, { factors, offsets }: InputAffine): Numbers {
+  const width = factors.length;
+  const values = Float32Array.from({ length: numbers.values.length }, (_, i) =>
+    Math.fround(
+      Math.fround(Math.fround(numbers.values[i]!) * Math.fround(factors[i % width]!)) +
+        Math.fround(offsets[i % width]!),
+    ),
+  );
+  return { ...numbers, values };
 }
 
 function integers({ values, place }: Numbers, type: TensorType, file: string): Int32Array {

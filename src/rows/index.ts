@@ -1,4 +1,5 @@
 import { writeWhole } from '../files.ts';
+import type { InputAffine } from '../model/model.ts';
 import { decodeElements, elementCount, type TensorType } from '../model/tensor.ts';
 import { formatCsv } from './csv.ts';
 import { type Elements, toElements } from './grid.ts';
@@ -6,13 +7,20 @@ import { formatNpy } from './npy.ts';
 import { formatOf, readNumbers } from './numbers.ts';
 import { STANDARD, writeStandard } from './read.ts';
 
-export type { Elements } from './grid.ts';
+export { type Elements, toElements } from './grid.ts';
 export { type Numbers, type RawElement, readNumbers } from './numbers.ts';
 export { readBounded, STANDARD } from './read.ts';
 
-/** Reads rows of a tensor, by the file's name; `limit` takes the first ones. @throws DiagnosticError */
-export function readRows(type: TensorType, file: string, limit?: number): Elements {
-  return toElements(readNumbers(file, type.shape, type.element, limit), type, file);
+export interface ReadOptions {
+  /** Only the first rows. */
+  readonly limit?: number | undefined;
+  /** What reals go through before the grid. */
+  readonly affine?: InputAffine | undefined;
+}
+
+/** Reads rows of a tensor, by the file's name. @throws DiagnosticError */
+export function readRows(type: TensorType, file: string, { limit, affine }: ReadOptions = {}): Elements {
+  return toElements(readNumbers(file, type.shape, type.element, limit), type, file, affine);
 }
 
 /** The text or bytes of a file with rows of a tensor: `.npy` in the element's own type, `.csv` one row a line, else raw. */

@@ -7,14 +7,20 @@ export type OnnxRuntime = typeof import('onnxruntime-node');
 /** An optional dependency: large, and not needed where the reference serves. */
 const load = async (): Promise<unknown> => import('onnxruntime-node');
 
-/** @throws DiagnosticError `missing-package` */
-export async function loadOnnxRuntime(loader: () => Promise<unknown> = load): Promise<OnnxRuntime> {
+/**
+ * @param instead what else the user may do
+ * @throws DiagnosticError `missing-package`
+ */
+export async function loadOnnxRuntime(
+  loader: () => Promise<unknown> = load,
+  instead = 'use --on reference',
+): Promise<OnnxRuntime> {
   try {
     const loaded = (await loader()) as OnnxRuntime & { readonly default?: OnnxRuntime };
     return loaded.default ?? loaded;
   } catch (error) {
     const reason = (error as Error).message.split('\n')[0]!;
-    return refuse('missing-package', { name: 'onnxruntime-node', reason, instead: 'use --on reference' });
+    return refuse('missing-package', { name: 'onnxruntime-node', reason, instead });
   }
 }
 

@@ -44,9 +44,7 @@ export const benchCommand = (io: Io) =>
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const rows =
-        a.input === undefined
-          ? madeUpRows(elementCount(model.input.shape))
-          : inputRows(io, model.input, a.input);
+        a.input === undefined ? madeUpRows(elementCount(model.input.shape)) : inputRows(io, model, a.input);
       const bar = progress(io, 'bench: rounds', a.rounds);
       const r = await bench(model, rows, programOf(model, a), a.rounds, bar.update);
       bar.end();

@@ -65,7 +65,7 @@ export const runCommand = (io: Io) =>
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
       const names = namesOf(model, a);
-      const rows = inputRows(io, rowType, a.input, a.rows);
+      const rows = inputRows(io, model, a.input, { limit: a.rows, from: options.from });
       const engine = await createEngine(a.on, model, options);
       try {
         const bar = progress(io, `${a.on}: rows`, rows.length / elementCount(rowType.shape));

@@ -132,7 +132,7 @@ export const sendCommand = (io: Io) =>
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const names = namesOf(model, a);
-      const rows = inputRows(io, model.input, a.input, a.rows);
+      const rows = inputRows(io, model, a.input, { limit: a.rows });
       const sender = await createSender({ model, layers, ...wire });
       let result: SendResult;
       try {

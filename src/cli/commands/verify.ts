@@ -55,7 +55,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
-      const rows = inputRows(io, rowType, a.input, a.rows);
+      const rows = inputRows(io, model, a.input, { limit: a.rows, from: options.from });
       const count = rows.length / elementCount(rowType.shape);
 
       const runOn = async (name: EngineName) => {

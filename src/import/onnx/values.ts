@@ -1,4 +1,4 @@
-import type { Window } from '../../model/model.ts';
+import type { InputAffine, Window } from '../../model/model.ts';
 import type { Activation } from '../builder.ts';
 import type { Conv2dGeometry } from '../lower/linear.ts';
 import type { Constant, Numbers } from './tensor-data.ts';
@@ -106,6 +106,8 @@ export type Term = ActivationTerm | LinearTerm | AverageTerm | SumTerm | Maximum
 export interface FloatInput {
   readonly kind: 'floatInput';
   readonly shape: readonly number[];
+  /** What was done to it, element by element. */
+  readonly affine?: InputAffine;
 }
 
 /** The output of a node that was refused: nodes behind it are passed over without another message. */

@@ -1,6 +1,7 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { sameShape } from '../../builder.ts';
 import { biased, linearTarget, perChannel, scaled, shifted } from '../affine.ts';
+import { scaledInput } from '../input-affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Real, unclamped, type Value } from '../values.ts';
@@ -15,6 +16,8 @@ function sides(c: NodeReader): readonly [real: Real, realAt: number, constantAt:
 
 /** Two activations, or one and a constant: then a bias. */
 export function add(c: NodeReader): Value {
+  const input = scaledInput(c, 'Add');
+  if (input !== undefined) return input;
   const [real, realAt, constantAt] = sides(c);
   if (constantAt !== undefined) {
     const target = linearTarget(c, real, realAt);
@@ -37,6 +40,8 @@ export function add(c: NodeReader): Value {
 
 /** By a constant, one value a channel or one for all. */
 export function mul(c: NodeReader): Value {
+  const input = scaledInput(c, 'Mul');
+  if (input !== undefined) return input;
   const [real, realAt, constantAt] = sides(c);
   if (constantAt === undefined)
     return refuse('onnx-dynamic', { tensor: c.tensor(1), what: 'the factor' }, c.place(1));

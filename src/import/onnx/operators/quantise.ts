@@ -81,7 +81,7 @@ export function quantizeLinear(c: NodeReader): Value {
         input?.scale === to.scale && input.zeroPoint === to.zeroPoint && input.element === to.element;
       if (input !== undefined && !same)
         refuse('bad-quantisation', { what: 'the input is quantised in more than one way' }, c.place(0));
-      return { kind: 'quantised', activation: c.builder.setInput({ ...to, shape: x.shape }) };
+      return { kind: 'quantised', activation: c.builder.setInput({ ...to, shape: x.shape }, x.affine) };
     }
     case 'real': {
       const { term, clamp } = x;
