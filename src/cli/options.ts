@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import { printable } from '../diagnostics/index.ts';
-import { type ImportResult, importModel } from '../import/index.ts';
+import { type ImportOptions, type ImportResult, importModel } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
@@ -29,16 +29,34 @@ export const modelArgument = <T>(y: Argv<T>) =>
       type: 'boolean',
       default: false,
       describe: 'Append a layer that makes class and margin of the outputs',
+    })
+    .option('input-tensor', {
+      type: 'string',
+      describe: 'ONNX: begin at the tensor of this name (default: the only input)',
+      requiresArg: true,
+    })
+    .option('output-tensor', {
+      type: 'string',
+      describe: 'ONNX: end at the tensor of this name (default: the only output)',
+      requiresArg: true,
     });
 
 export interface ModelArguments {
   readonly model: string;
   readonly verdict: boolean;
+  readonly inputTensor?: string | undefined;
+  readonly outputTensor?: string | undefined;
 }
+
+/** How the arguments say a file is read. */
+export const importOptions = ({ inputTensor, outputTensor }: ModelArguments): ImportOptions => ({
+  ...(inputTensor !== undefined && { inputTensor }),
+  ...(outputTensor !== undefined && { outputTensor }),
+});
 
 /** The model that the arguments name. @throws DiagnosticError */
 export async function importArgument(a: ModelArguments): Promise<ImportResult> {
-  const result = await importModel(a.model);
+  const result = await importModel(a.model, importOptions(a));
   return a.verdict ? { ...result, model: withVerdict(result.model) } : result;
 }
 

@@ -98,10 +98,13 @@ export const diagnosticTable = {
     (a) => `is no ONNX model: ${a.reason}`,
     () => 'export the model again, or check that the file is whole',
   ),
-  'onnx-unsupported-operator': entry<{ operator: string; supported: readonly string[] }>(
+  'onnx-unsupported-operator': entry<{ operator: string; count: number; readsFloat: boolean }>(
     'error',
-    (a) => `operator ${a.operator} is not supported`,
-    (a) => `supported are ${list(a.supported)}`,
+    (a) => `operator ${a.operator} is not supported${a.count > 1 ? ` (${a.count} times, first here)` : ''}`,
+    (a) =>
+      a.readsFloat
+        ? 'it stands before the first QuantizeLinear: do it on the rows, and begin the model behind it with --input-tensor NAME'
+        : 'docs/onnx.md lists what is: leave it out of the export, or cut the model before it with --output-tensor NAME',
   ),
   'onnx-float-weights': entry<{ tensor: string }>(
     'error',
@@ -134,10 +137,41 @@ export const diagnosticTable = {
     () => 'export to another operator set (10 to 23), or without this input',
   ),
 
-  'onnx-external-data': entry(
+  'onnx-external-data': entry<{ reason: string }>(
     'error',
-    () => 'keeps its data in another file',
-    () => 'save the model with its data inside (onnx.save_model with save_as_external_data=False)',
+    (a) => `keeps its data in another file, and ${a.reason}`,
+    () =>
+      'put that file beside the model, or save the model with its data inside (onnx.save_model with save_as_external_data=False)',
+  ),
+  'onnx-several': entry<{ what: 'inputs' | 'outputs'; names: readonly string[] }>(
+    'error',
+    (a) =>
+      a.names.length === 0
+        ? `has no ${a.what}`
+        : `has ${a.names.length} ${a.what} (${list(a.names)}); a packet carries one tensor`,
+    (a) => `name one with --${a.what === 'inputs' ? 'input' : 'output'}-tensor NAME`,
+  ),
+  'onnx-cut': entry<{ tensor: string; option: string; known: readonly string[] }>(
+    'error',
+    (a) => `${a.option} ${a.tensor}: nothing in the graph makes a tensor of this name`,
+    (a) => `names are for example ${list(a.known)}`,
+  ),
+  'onnx-float-end': entry<{ tensor: string; operator: string }>(
+    'error',
+    (a) =>
+      `the output ${a.tensor} is float32: no QuantizeLinear stands behind the last operator, so it has no scale`,
+    () =>
+      'quantise the output as well: with quantize_static do not exclude the last node, in PyTorch put a QuantStub or ' +
+      'QuantIdentity behind it; or end the model at an earlier tensor with --output-tensor NAME',
+  ),
+  'onnx-end-grid': entry<{ tensor: string; element: string; scale: number }>(
+    'note',
+    (a) => `the output ${a.tensor} is float32: it is given as ${a.element} in steps of ${a.scale}`,
+  ),
+  'softmax-left-out': entry<{ count: number; size: number }>(
+    'note',
+    (a) =>
+      `the softmax at the end is left out: the output is what it is taken of, ${a.count} elements in rows of ${a.size}`,
   ),
   'onnx-interface': entry<{ what: string }>('error', (a) => a.what),
 

@@ -39,6 +39,18 @@ export class GraphBuilder {
     return out;
   }
 
+  /** A node of several outputs. */
+  nodeOf(
+    op: string,
+    inputs: readonly string[],
+    outputs: number,
+    attributes: Record<string, AttributeValue>,
+  ): string[] {
+    const outs = Array.from({ length: outputs }, () => this.#fresh(op.toLowerCase()));
+    this.nodes.push({ op, in: inputs, out: outs[0]!, more: outs.slice(1), attributes });
+    return outs;
+  }
+
   /** Scale and zero point as two constants. */
   grid({ type, scale, zero }: Grid): [string, string] {
     return [this.constant('s', scalar('float', scale)), this.constant('z', scalar(type, zero))];

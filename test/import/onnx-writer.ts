@@ -9,6 +9,8 @@ export interface NodeSpec {
   readonly op: string;
   readonly in: readonly string[];
   readonly out: string;
+  /** Outputs behind the first. */
+  readonly more?: readonly string[];
   readonly name?: string;
   readonly domain?: string;
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
@@ -69,7 +71,7 @@ const encodeNode = (spec: NodeSpec) => ({
   name: spec.name ?? `${spec.op}_${spec.out}`,
   domain: spec.domain ?? '',
   input: spec.in,
-  output: [spec.out],
+  output: [spec.out, ...(spec.more ?? [])],
   attribute: Object.entries(spec.attributes ?? {}).map(([name, value]) => ({
     name,
     ...encodeAttribute(value),

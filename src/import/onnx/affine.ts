@@ -29,7 +29,7 @@ export function perChannel(
   const { values, dims } = constant;
   if (values.length === 1) return new Float64Array(channels).fill(values[0]!);
   // Axes are matched from the end. The channel is the first behind the batch of an image, else the last.
-  const broadcast = alignment === 'broadcast' && target.term.conv !== undefined;
+  const broadcast = alignment === 'broadcast' && target.term.conv !== undefined && !target.term.rows;
   const channelFromEnd = broadcast ? target.shape.length : 1;
   const fits = dims.every((size, i) => size === (dims.length - i === channelFromEnd ? channels : 1));
   if (!fits || values.length !== channels)

@@ -97,6 +97,7 @@ const scalar = (name: string, dataType: number) => ({
   int32Data: [],
   int64Data: [],
   doubleData: [],
+  externalData: [],
 });
 
 const valueInfo = (name: string, type: TensorType) => ({

@@ -34,6 +34,7 @@ export const onnxDescriptor = {
       initializer: [5, '*TensorProto'],
       input: [11, '*ValueInfoProto'],
       output: [12, '*ValueInfoProto'],
+      valueInfo: [13, '*ValueInfoProto'],
     }),
     NodeProto: message({
       input: [1, '*string'],
@@ -63,6 +64,7 @@ export const onnxDescriptor = {
       name: [8, 'string'],
       rawData: [9, 'bytes'],
       doubleData: [10, '*double'],
+      externalData: [13, '*StringStringEntryProto'],
       dataLocation: [14, 'int32'],
     }),
     ValueInfoProto: message({ name: [1, 'string'], type: [2, 'TypeProto'] }),

@@ -1,5 +1,6 @@
 import { refuse } from '../../diagnostics/index.ts';
 import type { Window } from '../../model/model.ts';
+import { windowExtent } from '../../model/window.ts';
 import type { Activation } from '../builder.ts';
 import type { Conv2dGeometry } from '../lower/linear.ts';
 import { ceilPadAfter, samePads } from '../window.ts';
@@ -63,17 +64,19 @@ export function windowOf(c: NodeReader, kernelDims: readonly number[], image: re
     one ? [1, values[0]!] : [values[0]!, values[1]!];
   const kernel = pair(kernelDims);
   const strides = pair(perAxis(c, 'strides', axes));
-  const dilations = perAxis(c, 'dilations', axes);
-  if (dilations.some((d) => d !== 1)) c.refuseAttribute('dilations', `[${dilations.join(', ')}]`, '1');
-  const pads = padsOf(c, kernel, strides, image, one);
+  const dilations = pair(perAxis(c, 'dilations', axes));
+  const extent = [windowExtent({ kernel, dilations }, 0), windowExtent({ kernel, dilations }, 1)] as const;
+  const pads = padsOf(c, extent, strides, image, one);
   const after =
     c.int('ceil_mode', 0) === 0
       ? pads.map((p) => p[1])
       : pads.map((p, i) => {
-          const [size, window, stride] = [image[i + 1]!, kernel[i as 0 | 1], strides[i as 0 | 1]];
+          const [size, window, stride] = [image[i + 1]!, extent[i as 0 | 1], strides[i as 0 | 1]];
           return ceilPadAfter({ size, kernel: window, stride, padBefore: p[0], padAfter: p[1] });
         });
-  return { kernel, strides, pads: [pads[0][0], pads[1][0], after[0]!, after[1]!] };
+  const sides = [pads[0][0], pads[1][0], after[0]!, after[1]!] as const;
+  const isDilated = dilations.some((d) => d > 1);
+  return { kernel, strides, pads: sides, ...(isDilated && { dilations }) };
 }
 
 function padsOf(

@@ -1,3 +1,4 @@
+import { refuse } from '../../diagnostics/index.ts';
 import { onnxAddRounding } from '../../model/add-fit.ts';
 import {
   float32Rounding,
@@ -9,12 +10,24 @@ import { elementRange } from '../../model/tensor.ts';
 import { type Activation, type Quantisation, viewed } from '../builder.ts';
 import { lowerAdd, lowerRequantise } from '../lower/elementwise.ts';
 import { tabulated } from '../lower/functions.ts';
+import { lowerGather } from '../lower/gather.ts';
 import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
-import { lowerFunction } from '../lower/lookup.ts';
+import { lowerFunction, lowerTranspose } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
+import { lowerMul } from '../lower/product.ts';
+import { lowerSoftmax, softmaxTables } from '../lower/softmax.ts';
+import { isSameGrid, movedOnGrid, onGridOf } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
-import { isFree, type LinearTerm, type Real, type RealClamp, type Term } from './values.ts';
+import {
+  isFree,
+  type LinearTerm,
+  type ProductTerm,
+  type Real,
+  type RealClamp,
+  realActivation,
+  type Term,
+} from './values.ts';
 
 /** Makes the layer that computes these reals and rounds them to the grid. */
 export function materialise(c: NodeReader, real: Real, to: Quantisation): Activation {
@@ -43,13 +56,34 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
     case 'linear': {
       const { name, input, weights, weightBits = 8, bias, conv } = term;
       const spec = { name, input, weights, weightBits, bias, output: to, rounding: linearRounding(term, to) };
-      return conv === undefined ? lowerDense(builder, spec) : lowerConv2d(builder, spec, conv);
+      if (conv === undefined) return lowerDense(builder, spec);
+      const made = lowerConv2d(builder, spec, conv);
+      if (term.rows === undefined) return made;
+      const [outs, , rows] = made.type.shape as [number, number, number];
+      return lowerTranspose(builder, `${name}_rows`, viewed(made, [outs, rows]), [1, 0]);
     }
     case 'average':
       return lowerAveragePool(builder, { ...term, output: to, rounding: averageRounding(term, to) });
     case 'sum': {
       const rounding = onnxAddRounding([term.a.type.scale, term.b.type.scale, to.scale], to.zeroPoint);
       return lowerAdd(builder, { ...term, output: to, rounding });
+    }
+    case 'product':
+      return lowerMul(builder, { ...term, output: to, rounding: productRounding(term, to) });
+    case 'softmax': {
+      if (term.log)
+        return refuse(
+          'onnx-attribute',
+          { attribute: 'operator', value: 'LogSoftmax', supported: 'Softmax, or LogSoftmax as the last' },
+          builder.place(term.name),
+        );
+      const tables = softmaxTables(term.input.type.scale, to.scale, term.size);
+      return lowerSoftmax(builder, term.name, term.input, to, term.size, tables);
+    }
+    case 'moved': {
+      const parts = term.of.map((of) => partOnGrid(c, of, to));
+      const fill = Math.max(to.min, Math.min(to.max, onGridOf(term.fill, to)));
+      return lowerGather(builder, term.name, parts, term.shape, term.sources, fill);
     }
     case 'function':
       return lowerFunction(builder, term.name, term.input, to, tabulated(term.of, term.input.type, to));
@@ -71,6 +105,25 @@ function linearRounding({ scale, fused }: LinearTerm, to: Quantisation): SourceR
   );
 }
 
+/** A part as the grid of the whole has it, which may be its own. */
+function partOnGrid(c: NodeReader, of: Real, to: Quantisation & Clamp): Activation {
+  const { lo, hi } = elementRange(to.element);
+  const { term } = of;
+  if (term.kind !== 'activation' || !isFree(of.clamp) || !isSameGrid(term.activation.type, to)) {
+    const made = materialise(c, of, to);
+    return to.min > lo || to.max < hi ? c.builder.clamped(c.name, made, to.min, to.max) : made;
+  }
+  const part = viewed(term.activation, of.shape);
+  return to.min > lo || to.max < hi ? c.builder.clamped(c.name, part, to.min, to.max) : part;
+}
+
+/** In float32: one product of the scales by the kernel of integers, each value by itself else. */
+function productRounding({ a, b, fused }: ProductTerm, to: Quantisation): SourceRounding {
+  const scale = Math.fround(a.type.scale * b.type.scale);
+  if (fused) return float32Rounding(Math.fround(scale / to.scale), to.zeroPoint);
+  return idealRounding((a.type.scale * b.type.scale) / to.scale, to.zeroPoint);
+}
+
 /**
  * The reals as an activation without another rounding: only those that already lie on a grid can be. A clamp keeps
  * them there if its bounds lie on it too.
@@ -79,6 +132,11 @@ function linearRounding({ scale, fused }: LinearTerm, to: Quantisation): SourceR
  */
 export function onGrid(c: NodeReader, real: Real, input: number): Activation {
   const { term, clamp, shape } = real;
+  if (term.kind === 'moved' && isFree(clamp)) {
+    const parts = term.of.map((of) => realActivation(onGrid(c, of, input)));
+    const moved = movedOnGrid(c, { ...term, of: parts });
+    if (moved !== undefined) return viewed(moved, shape);
+  }
   if (term.kind !== 'activation')
     return c.refuseFloat(input, `there is no QuantizeLinear between "${term.name}" and this operator`);
   const { type } = term.activation;

@@ -16,6 +16,8 @@ export interface OnnxGraph {
   readonly initializer: readonly OnnxTensor[];
   readonly input: readonly OnnxValueInfo[];
   readonly output: readonly OnnxValueInfo[];
+  /** Types of tensors inside of the graph, as far as the file tells them. */
+  readonly valueInfo: readonly OnnxValueInfo[];
 }
 
 export interface OnnxNode {
@@ -51,6 +53,8 @@ export interface OnnxTensor {
   readonly int64Data: readonly number[];
   readonly doubleData: readonly number[];
   readonly dataLocation?: number;
+  /** Where the data is, if in another file: location, offset, length. */
+  readonly externalData: readonly { readonly key?: string; readonly value?: string }[];
 }
 
 export interface OnnxValueInfo {

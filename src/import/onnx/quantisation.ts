@@ -19,6 +19,8 @@ const zeroPointRange: ReadonlyMap<number, readonly [lo: number, hi: number]> = n
   [DataType.int8, [-128, 127]],
   [DataType.uint4, [0, 15]],
   [DataType.int4, [-8, 7]],
+  [DataType.int16, [-(2 ** 15), 2 ** 15 - 1]],
+  [DataType.uint16, [0, 2 ** 16 - 1]],
   [DataType.int32, [-(2 ** 31), 2 ** 31 - 1]],
 ]);
 

@@ -1,4 +1,5 @@
 import { type Place, refuse } from '../../diagnostics/index.ts';
+import { readExternal } from './external-data.ts';
 import type { OnnxTensor } from './proto.ts';
 
 /** `TensorProto.DataType`: the numbers of the format. */
@@ -6,11 +7,16 @@ export const DataType = {
   float: 1,
   uint8: 2,
   int8: 3,
+  uint16: 4,
+  int16: 5,
   int32: 6,
   int64: 7,
   bool: 9,
   float16: 10,
   double: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
   uint4: 21,
   int4: 22,
 } as const;
@@ -41,14 +47,16 @@ export interface Constant {
  */
 export function decodeTensor(tensor: OnnxTensor, name: string, place: Place): Constant {
   const here = { ...place, tensor: name };
-  if (tensor.dataLocation === 1) refuse('onnx-external-data', {}, here);
   const count = tensor.dims.reduce((a, b) => a * b, 1);
   const dataType = tensor.dataType ?? 0;
-  const values = tensor.rawData?.length
-    ? fromRaw(tensor.rawData, dataType, count)
-    : fromFields(tensor, dataType, count);
+  const raw = tensor.dataLocation === 1 ? readExternal(tensor, here) : tensor.rawData;
+  const values = raw?.length ? fromRaw(raw, dataType, count) : fromFields(tensor, dataType, count);
   if (values === undefined)
-    return refuse('onnx-malformed', { reason: `tensor ${name} is ${dataTypeName(dataType)}` }, here);
+    return refuse(
+      'onnx-interface',
+      { what: `is ${dataTypeName(dataType)}, of which nothing is imported` },
+      here,
+    );
   if (values.length !== count)
     refuse(
       'onnx-malformed',
@@ -72,6 +80,14 @@ function fromRaw(raw: Uint8Array, dataType: number, count: number): Numbers | un
       return Int32Array.from({ length: whole(4) }, (_, i) => view.getInt32(4 * i, true));
     case DataType.int64:
       return Float64Array.from({ length: whole(8) }, (_, i) => Number(view.getBigInt64(8 * i, true)));
+    case DataType.uint32:
+      return Float64Array.from({ length: whole(4) }, (_, i) => view.getUint32(4 * i, true));
+    case DataType.uint64:
+      return Float64Array.from({ length: whole(8) }, (_, i) => Number(view.getBigUint64(8 * i, true)));
+    case DataType.int16:
+      return Int32Array.from({ length: whole(2) }, (_, i) => view.getInt16(2 * i, true));
+    case DataType.uint16:
+      return Int32Array.from({ length: whole(2) }, (_, i) => view.getUint16(2 * i, true));
     case DataType.int8:
       return Int8Array.from(raw, (byte) => (byte << 24) >> 24);
     case DataType.uint8:
@@ -94,6 +110,8 @@ function fromFields(tensor: OnnxTensor, dataType: number, count: number): Number
     case DataType.float16:
       return Float32Array.from(tensor.int32Data, halfToNumber);
     case DataType.int32:
+    case DataType.int16:
+    case DataType.uint16:
     case DataType.int8:
     case DataType.uint8:
     case DataType.bool:

@@ -63,6 +63,8 @@ export interface LinearTerm {
   readonly scale: Float64Array;
   /** Absent for a dense layer. */
   readonly conv?: Conv2dGeometry;
+  /** It is a convolution along rows, and its value has the channels last. */
+  readonly rows?: true;
   /** ONNX Runtime has one integer kernel for it: then its rounding is known exactly. */
   readonly fused: boolean;
 }
@@ -100,7 +102,48 @@ export interface FunctionTerm {
   readonly of: (x: number) => number;
 }
 
-export type Term = ActivationTerm | LinearTerm | AverageTerm | SumTerm | MaximumTerm | FunctionTerm;
+/** Elements of several reals in another order: rounded before they are moved, which is the same as behind. */
+export interface MovedTerm {
+  readonly kind: 'moved';
+  readonly name: string;
+  readonly of: readonly Real[];
+  /** Without the batch. */
+  readonly shape: readonly number[];
+  /** Of each element among those of all `of`, one after the other; -1 for `fill`. */
+  readonly sources: Int32Array;
+  readonly fill: number;
+}
+
+/** One times the other, element by element. */
+export interface ProductTerm {
+  readonly kind: 'product';
+  readonly name: string;
+  readonly a: Activation;
+  readonly b: Activation;
+  /** By one kernel of integers, which rounds otherwise. */
+  readonly fused: boolean;
+}
+
+/** Each row of `size` elements, which lie one after the other, by e to the power of them over the sum of all. */
+export interface SoftmaxTerm {
+  readonly kind: 'softmax';
+  readonly name: string;
+  readonly input: Activation;
+  readonly size: number;
+  /** The logarithm of it. */
+  readonly log: boolean;
+}
+
+export type Term =
+  | ActivationTerm
+  | LinearTerm
+  | AverageTerm
+  | SumTerm
+  | MaximumTerm
+  | FunctionTerm
+  | MovedTerm
+  | ProductTerm
+  | SoftmaxTerm;
 
 /** The float32 graph input, until QuantizeLinear makes it the model's. */
 export interface FloatInput {
@@ -108,6 +151,10 @@ export interface FloatInput {
   readonly shape: readonly number[];
   /** What was done to it, element by element. */
   readonly affine?: InputAffine;
+  /** Where each element stands in the input, if it was moved. */
+  readonly sources?: Int32Array;
+  /** Shape of the input itself, if this is another. */
+  readonly from?: readonly number[];
 }
 
 /** The output of a node that was refused: nodes behind it are passed over without another message. */

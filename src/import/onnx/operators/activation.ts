@@ -1,8 +1,6 @@
 import { refuse } from '../../../diagnostics/index.ts';
-import { realFunctions } from '../../lower/functions.ts';
-import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
-import { type Real, unclamped, type Value } from '../values.ts';
+import type { Real, Value } from '../values.ts';
 import { realConstant } from '../weights.ts';
 
 function clampTo(c: NodeReader, lo: number, hi: number): Value {
@@ -30,22 +28,4 @@ export function clip(c: NodeReader): Value {
   const hi = bound(2, 'max', Number.POSITIVE_INFINITY);
   if (!(lo <= hi)) c.refuseAttribute('min, max', `${lo}, ${hi}`, 'min <= max');
   return clampTo(c, lo, hi);
-}
-
-/** Between DequantizeLinear and QuantizeLinear: a table of 256 values. */
-function elementwise(c: NodeReader, of: (x: number) => number): Value {
-  const x = c.input(0);
-  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  const input = onGrid(c, x, 0);
-  const term = { kind: 'function', name: c.name, input, of } as const;
-  return { kind: 'real', term, clamp: unclamped, shape: input.type.shape };
-}
-
-export const sigmoid = (c: NodeReader): Value => elementwise(c, realFunctions.sigmoid);
-export const tanh = (c: NodeReader): Value => elementwise(c, realFunctions.tanh);
-export const hardSwish = (c: NodeReader): Value => elementwise(c, realFunctions.hardSwish);
-
-export function leakyRelu(c: NodeReader): Value {
-  const alpha = Math.fround(c.float('alpha', 0.01));
-  return elementwise(c, (x) => (x < 0 ? alpha * x : x));
 }

@@ -1,10 +1,11 @@
 import { refuse } from '../../../diagnostics/index.ts';
-import { sameShape } from '../../builder.ts';
+import type { Activation } from '../../builder.ts';
 import { biased, linearTarget, perChannel, scaled, shifted } from '../affine.ts';
 import { scaledInput } from '../input-affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
-import { type Real, unclamped, type Value } from '../values.ts';
+import type { Real, Value } from '../values.ts';
+import { negated, productOf, sumOf } from './pairs.ts';
 
 /** Which input is the activation, and which the constant, of an operator whose inputs may be swapped. */
 function sides(c: NodeReader): readonly [real: Real, realAt: number, constantAt: number | undefined] {
@@ -23,19 +24,15 @@ export function add(c: NodeReader): Value {
     const target = linearTarget(c, real, realAt);
     return { ...target, term: biased(c, target, constantAt, 'broadcast') };
   }
+  const [a, b] = activations(c, real);
+  return sumOf(c, a, b);
+}
+
+/** Both inputs where both are activations. */
+function activations(c: NodeReader, real: Real): readonly [Activation, Activation] {
   const other = c.input(1);
   const a = onGrid(c, real, 0);
-  const b = other.kind === 'real' ? onGrid(c, other, 1) : a;
-  if (!sameShape(a.type.shape, b.type.shape))
-    refuse(
-      'shape-mismatch',
-      {
-        expected: 'two equal shapes',
-        actual: `[${a.type.shape.join(', ')}] and [${b.type.shape.join(', ')}]`,
-      },
-      c.place(),
-    );
-  return { kind: 'real', term: { kind: 'sum', name: c.name, a, b }, clamp: unclamped, shape: a.type.shape };
+  return [a, other.kind === 'real' ? onGrid(c, other, 1) : a];
 }
 
 /** By a constant, one value a channel or one for all. */
@@ -43,8 +40,10 @@ export function mul(c: NodeReader): Value {
   const input = scaledInput(c, 'Mul');
   if (input !== undefined) return input;
   const [real, realAt, constantAt] = sides(c);
-  if (constantAt === undefined)
-    return refuse('onnx-dynamic', { tensor: c.tensor(1), what: 'the factor' }, c.place(1));
+  if (constantAt === undefined) {
+    const [a, b] = activations(c, real);
+    return productOf(c, a, b, false);
+  }
   const target = linearTarget(c, real, realAt);
   const factors = perChannel(c, constantAt, target, 'the factor', 'broadcast');
   return { ...target, term: { ...scaled(target.term, factors), fused: false } };
@@ -74,4 +73,12 @@ export function batchNormalization(c: NodeReader): Value {
     ...target,
     term: { ...shifted(c, term, offsets, 'it holds the batch normalisation'), fused: false },
   };
+}
+
+/** One activation less another. */
+export function subtractActivations(c: NodeReader): Value {
+  const [a, b] = [c.input(0), c.input(1)];
+  if (a.kind !== 'real' || b.kind !== 'real')
+    return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  return sumOf(c, onGrid(c, a, 0), negated(c, onGrid(c, b, 1)));
 }

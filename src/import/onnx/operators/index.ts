@@ -1,10 +1,27 @@
+import { constantOfShape } from '../fold.ts';
 import type { NodeReader } from '../node-reader.ts';
 import type { Value } from '../values.ts';
-import { clip, hardSwish, leakyRelu, relu, sigmoid, tanh } from './activation.ts';
+import { clip, relu } from './activation.ts';
 import { argMax } from './argmax.ts';
 import { cast, constant } from './constant.ts';
-import { add, batchNormalization, mul } from './elementwise.ts';
+import { convTranspose } from './conv-transpose.ts';
+import { add, batchNormalization, mul, subtractActivations } from './elementwise.ts';
+import { extremum, functionOperators, pow } from './functions.ts';
 import { conv, gemm, matMul } from './linear.ts';
+import {
+  concat,
+  depthToSpace,
+  expand,
+  gather,
+  pad,
+  resize,
+  shape,
+  slice,
+  spaceToDepth,
+  split,
+  tile,
+  transpose,
+} from './moves.ts';
 import { averagePool, globalAveragePool, maxPool } from './pooling.ts';
 import {
   convInteger,
@@ -12,54 +29,87 @@ import {
   qGemm,
   qLinearAdd,
   qLinearAveragePool,
+  qLinearConcat,
   qLinearConv,
   qLinearGlobalAveragePool,
+  qLinearLeakyRelu,
   qLinearMatMul,
+  qLinearMul,
+  qLinearSigmoid,
+  qLinearSoftmax,
 } from './qlinear.ts';
 import { dequantizeLinear, quantizeLinear } from './quantise.ts';
+import { globalMaxPool, reduceMax, reduceMean } from './reduce.ts';
 import { dropout, flatten, identity, reshape, squeeze, unsqueeze } from './shape.ts';
+import { logSoftmax, softmax } from './softmax.ts';
 
-/** Makes the node's first output of its inputs. @throws DiagnosticError */
-export type OperatorImport = (c: NodeReader) => Value;
+/** Makes the node's outputs of its inputs; most have but one. @throws DiagnosticError */
+export type OperatorImport = (c: NodeReader) => Value | readonly Value[];
 
 /** By name; those of the domain `com.microsoft` with it. */
 export const operators: ReadonlyMap<string, OperatorImport> = new Map(
-  Object.entries({
+  Object.entries<OperatorImport>({
+    ...functionOperators,
     Add: add,
     ArgMax: argMax,
     AveragePool: averagePool,
     BatchNormalization: batchNormalization,
     Cast: cast,
     Clip: clip,
+    Concat: concat,
     Constant: constant,
+    ConstantOfShape: constantOfShape,
     Conv: conv,
     ConvInteger: convInteger,
+    ConvTranspose: convTranspose,
+    DepthToSpace: depthToSpace,
     DequantizeLinear: dequantizeLinear,
     Dropout: dropout,
+    Expand: expand,
     Flatten: flatten,
+    Gather: gather,
     Gemm: gemm,
     GlobalAveragePool: globalAveragePool,
-    HardSwish: hardSwish,
+    GlobalMaxPool: globalMaxPool,
     Identity: identity,
-    LeakyRelu: leakyRelu,
+    LogSoftmax: logSoftmax,
     MatMul: matMul,
     MatMulInteger: matMulInteger,
+    Max: extremum('Max'),
     MaxPool: maxPool,
+    Min: extremum('Min'),
     Mul: mul,
+    Pad: pad,
+    Pow: pow,
     QLinearConv: qLinearConv,
     QLinearMatMul: qLinearMatMul,
     QuantizeLinear: quantizeLinear,
+    ReduceMax: reduceMax,
+    ReduceMean: reduceMean,
     Relu: relu,
     Reshape: reshape,
-    Sigmoid: sigmoid,
+    Resize: resize,
+    Shape: shape,
+    Slice: slice,
+    Softmax: softmax,
+    SpaceToDepth: spaceToDepth,
+    Split: split,
     Squeeze: squeeze,
-    Tanh: tanh,
+    Sub: subtractActivations,
+    Tile: tile,
+    Transpose: transpose,
     Unsqueeze: unsqueeze,
+    Upsample: resize,
     'com.microsoft.DequantizeLinear': dequantizeLinear,
     'com.microsoft.QGemm': qGemm,
     'com.microsoft.QLinearAdd': qLinearAdd,
     'com.microsoft.QLinearAveragePool': qLinearAveragePool,
+    'com.microsoft.QLinearConcat': qLinearConcat,
     'com.microsoft.QLinearGlobalAveragePool': qLinearGlobalAveragePool,
+    'com.microsoft.QLinearLeakyRelu': qLinearLeakyRelu,
+    'com.microsoft.QLinearMul': qLinearMul,
+    'com.microsoft.QLinearSigmoid': qLinearSigmoid,
+    'com.microsoft.QLinearSoftmax': qLinearSoftmax,
     'com.microsoft.QuantizeLinear': quantizeLinear,
   }),
 );

@@ -1,13 +1,15 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { elementCount } from '../../../model/tensor.ts';
-import type { Activation } from '../../builder.ts';
+import { type Activation, viewed } from '../../builder.ts';
 import { conv2dShape } from '../../lower/linear.ts';
 import { biased, type LinearReal, scaled } from '../affine.ts';
 import { convGeometry, spatialRank } from '../geometry.ts';
 import { onGrid } from '../materialise.ts';
+import { moveValues } from '../moves.ts';
 import { bothOf, type NodeReader } from '../node-reader.ts';
-import { type LinearTerm, unclamped, type Value } from '../values.ts';
+import { type LinearTerm, realActivation, unclamped, type Value } from '../values.ts';
 import { channelWeights, matrixWeights, type Weights, weightsAt } from '../weights.ts';
+import { permuted } from './softmax.ts';
 
 /** The activation that a linear operator multiplies. */
 export function multiplicand(c: NodeReader, index: number): Activation {
@@ -49,11 +51,30 @@ export function matMul(c: NodeReader): Value {
   return denseProduct(c, input, weights);
 }
 
-/** The product of rows by a matrix: the last axis is summed, all others must be 1. */
+/** Several rows by a matrix: a convolution of one tap along the rows, which are turned round for it and back. */
+function rowsProduct(c: NodeReader, input: Activation, weights: Weights): LinearReal {
+  const { shape } = input.type;
+  const outs = weights.scales.length;
+  const ins = weights.values.length / outs;
+  const rows = elementCount(shape) / ins;
+  const turned = moveValues(
+    c,
+    [realActivation({ ...input, type: { ...input.type, shape: [rows, ins] } })],
+    permuted([1, rows, ins], [0, 2, 1]),
+  );
+  if (turned.kind !== 'real') throw new Error('reals stay reals');
+  const image = viewed(onGrid(c, turned, 0), [ins, 1, rows]);
+  const conv = { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], groups: 1 } as const;
+  const term = { ...linearTerm(c.name, image, weights), conv, rows: true } as const;
+  return { kind: 'real', term, clamp: unclamped, shape: [...shape.slice(0, -1), outs] };
+}
+
+/** The product of rows by a matrix: the last axis is summed. */
 export function denseProduct(c: NodeReader, input: Activation, weights: Weights): LinearReal {
   const { shape } = input.type;
   const outs = weights.scales.length;
   const ins = weights.values.length / outs;
+  if (shape.at(-1) === ins && elementCount(shape) > ins) return rowsProduct(c, input, weights);
   if (shape.at(-1) !== ins || elementCount(shape) !== ins)
     refuse(
       'shape-mismatch',
@@ -65,7 +86,7 @@ export function denseProduct(c: NodeReader, input: Activation, weights: Weights)
 }
 
 /** Scales multiplied in float32, as the runtime does. */
-function linearTerm(name: string, input: Activation, weights: Weights): LinearTerm {
+export function linearTerm(name: string, input: Activation, weights: Weights): LinearTerm {
   return {
     kind: 'linear',
     name,

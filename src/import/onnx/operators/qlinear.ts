@@ -6,10 +6,14 @@ import { materialise } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { readAs, readParameters, readQuantisation } from '../quantisation.ts';
 import { DataType, isFloat } from '../tensor-data.ts';
-import { type LinearTerm, type Real, unclamped, type Value } from '../values.ts';
+import { type LinearTerm, type Real, realActivation, unclamped, type Value } from '../values.ts';
 import { channelWeights, checkedWeights, matrixWeights } from '../weights.ts';
+import { functionOf, functions } from './functions.ts';
 import { convProduct, denseProduct } from './linear.ts';
+import { joined } from './moves.ts';
+import { productOf } from './pairs.ts';
 import { average, globalAverage } from './pooling.ts';
+import { softmaxReal } from './softmax.ts';
 
 /** The activation in three inputs: integers, scale, zero point. */
 function activationAt(c: NodeReader, index: number): Activation {
@@ -84,6 +88,35 @@ export function qLinearAveragePool(c: NodeReader): Value {
 export function qLinearGlobalAveragePool(c: NodeReader): Value {
   c.requireInt('channels_last', 0);
   return quantised(c, globalAverage(c, activationAt(c, 0)), 3);
+}
+
+/** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
+export function qLinearMul(c: NodeReader): Value {
+  return quantised(c, productOf(c, activationAt(c, 0), activationAt(c, 3), true), 6);
+}
+
+/** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`: a function of each element. */
+const qLinearFunction =
+  (name: 'Sigmoid' | 'LeakyRelu') =>
+  (c: NodeReader): Value =>
+    quantised(c, functionOf(c, realActivation(activationAt(c, 0)), functions[name](c)), 3);
+
+export const qLinearSigmoid = qLinearFunction('Sigmoid');
+export const qLinearLeakyRelu = qLinearFunction('LeakyRelu');
+
+/** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`. */
+export function qLinearSoftmax(c: NodeReader): Value {
+  const flattens = c.int('opset', 13) < 13;
+  return quantised(c, softmaxReal(c, activationAt(c, 0), -1, flattens, false), 3);
+}
+
+/** com.microsoft: `y_scale, y_zero`, then `x, x_scale, x_zero` of each part. */
+export function qLinearConcat(c: NodeReader): Value {
+  const count = Math.floor((c.node.input.length - 2) / 3);
+  const parts = Array.from({ length: count }, (_, i) => realActivation(activationAt(c, 2 + 3 * i)));
+  const made = joined(c, parts);
+  if (made.kind !== 'real') throw new Error('reals stay reals');
+  return quantised(c, made, 0);
 }
 
 /** `a, b, a_zero, b_zero` without scales: the accumulators themselves, as reals of scale 1. */

@@ -1,11 +1,13 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { roundHalfEven } from '../../../model/requantiser.ts';
 import { elementRange } from '../../../model/tensor.ts';
+import { type Quantisation, viewed } from '../../builder.ts';
+import { lowerGather } from '../../lower/gather.ts';
 import { materialise } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Parameters, readAs, readParameters, readQuantisation } from '../quantisation.ts';
 import { type Constant, DataType, dataTypeName, isFloat } from '../tensor-data.ts';
-import { type QuantisedConstant, realActivation, type Value } from '../values.ts';
+import { type FloatInput, type QuantisedConstant, realActivation, type Value } from '../values.ts';
 
 /** `real = (q - zeroPoint) * scale`, per tensor or along an axis. */
 export function dequantizeLinear(c: NodeReader): Value {
@@ -81,7 +83,7 @@ export function quantizeLinear(c: NodeReader): Value {
         input?.scale === to.scale && input.zeroPoint === to.zeroPoint && input.element === to.element;
       if (input !== undefined && !same)
         refuse('bad-quantisation', { what: 'the input is quantised in more than one way' }, c.place(0));
-      return { kind: 'quantised', activation: c.builder.setInput({ ...to, shape: x.shape }, x.affine) };
+      return quantisedInput(c, x, to);
     }
     case 'real': {
       const { term, clamp } = x;
@@ -100,6 +102,18 @@ export function quantizeLinear(c: NodeReader): Value {
     default:
       return refuse('onnx-malformed', { reason: 'QuantizeLinear reads integers' }, c.place(0));
   }
+}
+
+/** The input on its grid, moved as the graph moved its reals. */
+function quantisedInput(
+  c: NodeReader,
+  { shape, sources, from = shape, affine }: FloatInput,
+  to: Quantisation,
+): Value {
+  const input = c.builder.setInput({ ...to, shape: from }, affine);
+  if (sources === undefined) return { kind: 'quantised', activation: viewed(input, shape) };
+  const activation = lowerGather(c.builder, `${c.name}_moved`, [input], shape, sources);
+  return { kind: 'quantised', activation };
 }
 
 /** The type of the zero point, which `output_dtype` (from operator set 21 on) must not contradict; uint8 without both. */

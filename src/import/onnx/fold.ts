@@ -1,0 +1,124 @@
+import { elementCount } from '../../model/tensor.ts';
+import { broadcastSources } from '../lower/gather.ts';
+import type { NodeReader } from './node-reader.ts';
+import { type Constant, DataType, isFloat } from './tensor-data.ts';
+import type { Value } from './values.ts';
+
+/**
+ * Arithmetic between constants, as exporters leave it in a graph: of shapes most of all. Floats in float32 steps, whole
+ * numbers exactly, quotients of whole numbers towards zero.
+ *
+ * @returns `undefined` if the operator is none of these or an input is no constant
+ */
+export function folded(c: NodeReader, inputs: readonly (Value | undefined)[]): Value | undefined {
+  const fold = folds[c.operator];
+  if (fold === undefined || c.node.domain || inputs.length === 0) return undefined;
+  if (!inputs.every((value) => value?.kind === 'constant')) return undefined;
+  return fold(
+    c,
+    inputs.map((_, i) => c.constant(i, 'the value')),
+  );
+}
+
+type Fold = (c: NodeReader, inputs: readonly Constant[]) => Constant;
+
+const result = (
+  c: NodeReader,
+  dims: readonly number[],
+  dataType: number,
+  values: Iterable<number>,
+): Constant => ({
+  kind: 'constant',
+  name: c.node.output[0] ?? c.name,
+  dims,
+  dataType,
+  values: isFloat(dataType) ? Float32Array.from(values) : Float64Array.from(values),
+});
+
+const each =
+  (of: (x: number) => number, dataType?: number): Fold =>
+  (c, [x]) =>
+    result(c, x!.dims, dataType ?? x!.dataType, Array.from(x!.values, of));
+
+/** Element by element, each input repeated along its axes of size 1. */
+const pairs =
+  (of: (a: number, b: number, isReal: boolean) => number, dataType?: number): Fold =>
+  (c, [a, b]) => {
+    const dims = broadcastDims(a!.dims, b!.dims);
+    const [at, bt] = [a!, b!].map((x) => broadcastSources(x.dims, dims).sources);
+    const isReal = isFloat(a!.dataType);
+    const values = Array.from({ length: elementCount(dims) }, (_, i) =>
+      of(a!.values[at![i]!]!, b!.values[bt![i]!]!, isReal),
+    );
+    return result(c, dims, dataType ?? a!.dataType, values);
+  };
+
+function broadcastDims(a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length);
+  const size = (dims: readonly number[], i: number) => dims[dims.length - rank + i] ?? 1;
+  return Array.from({ length: rank }, (_, i) => Math.max(size(a, i), size(b, i)));
+}
+
+const folds: Readonly<Record<string, Fold>> = {
+  Abs: each(Math.abs),
+  Add: pairs((a, b) => a + b),
+  Ceil: each(Math.ceil),
+  Div: pairs((a, b, isReal) => (isReal ? a / b : Math.trunc(a / b))),
+  Equal: pairs((a, b) => Number(a === b), DataType.bool),
+  Exp: each(Math.exp),
+  Floor: each(Math.floor),
+  Greater: pairs((a, b) => Number(a > b), DataType.bool),
+  Less: pairs((a, b) => Number(a < b), DataType.bool),
+  Log: each(Math.log),
+  Max: pairs((a, b) => Math.max(a, b)),
+  Min: pairs((a, b) => Math.min(a, b)),
+  Mod: pairs((a, b) => a - b * Math.floor(a / b)),
+  Mul: pairs((a, b) => a * b),
+  Neg: each((x) => -x),
+  Not: each((x) => Number(!x), DataType.bool),
+  Pow: pairs((a, b) => a ** b),
+  Range: (c, [start, limit, step]) => {
+    const [from, to, by] = [start!, limit!, step!].map((x) => x.values[0]!) as [number, number, number];
+    const count = Math.max(0, Math.ceil((to - from) / by));
+    return result(
+      c,
+      [count],
+      start!.dataType,
+      Array.from({ length: count }, (_, i) => from + i * by),
+    );
+  },
+  Reciprocal: each((x) => 1 / x),
+  ReduceProd: (c, [x]) => {
+    c.ignore('axes', 'keepdims', 'noop_with_empty_axes');
+    return result(c, [], x!.dataType, [Array.from(x!.values).reduce((a, b) => a * b, 1)]);
+  },
+  Size: (c, [x]) => result(c, [], DataType.int64, [x!.values.length]),
+  Sqrt: each(Math.sqrt),
+  Sub: pairs((a, b) => a - b),
+  Where: (c, [condition, a, b]) => {
+    const dims = broadcastDims(broadcastDims(condition!.dims, a!.dims), b!.dims);
+    const [ct, at, bt] = [condition!, a!, b!].map((x) => broadcastSources(x.dims, dims).sources);
+    const values = Array.from({ length: elementCount(dims) }, (_, i) =>
+      condition!.values[ct![i]!] ? a!.values[at![i]!]! : b!.values[bt![i]!]!,
+    );
+    return result(c, dims, a!.dataType, values);
+  },
+};
+
+/** A shape filled with one value. */
+export function constantOfShape(c: NodeReader): Value {
+  const dims = Array.from(c.constant(0, 'the shape').values);
+  const given = c.tensorAttribute('value');
+  const dataType = given?.dataType ?? DataType.float;
+  const raw = given?.floatData[0] ?? given?.int64Data[0] ?? given?.int32Data[0];
+  const value = raw ?? firstOf(given?.rawData, dataType);
+  return result(c, dims, dataType, new Array<number>(elementCount(dims)).fill(value));
+}
+
+function firstOf(raw: Uint8Array | undefined, dataType: number): number {
+  if (raw === undefined || raw.length === 0) return 0;
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.length);
+  if (dataType === DataType.float) return view.getFloat32(0, true);
+  if (dataType === DataType.int64) return Number(view.getBigInt64(0, true));
+  return dataType === DataType.int32 ? view.getInt32(0, true) : view.getInt8(0);
+}

@@ -1,0 +1,150 @@
+import { roundHalfEven } from '../../../model/requantiser.ts';
+import { realFunctions } from '../../lower/functions.ts';
+import { onGrid } from '../materialise.ts';
+import type { NodeReader } from '../node-reader.ts';
+import { type FunctionTerm, isFree, type Real, unclamped, type Value } from '../values.ts';
+import { realConstant } from '../weights.ts';
+
+/** Operators of one element, in float32 as ONNX Runtime computes them: between two grids each is a table. */
+
+const f = Math.fround;
+
+/** The value as a function of single elements of a grid: of the function before, if there is one. */
+export function functionOf(c: NodeReader, x: Real, of: (x: number) => number): Real {
+  if (x.term.kind === 'function') {
+    const { term, clamp } = x;
+    const { lo, hi } = clamp;
+    const before = (y: number) => Math.max(lo, Math.min(hi, f(term.of(y))));
+    const inner = isFree(clamp) ? (y: number) => f(term.of(y)) : before;
+    return { ...x, term: { ...term, of: (y) => of(inner(y)) }, clamp: unclamped };
+  }
+  const input = onGrid(c, x, 0);
+  const term: FunctionTerm = { kind: 'function', name: c.name, input, of };
+  return { kind: 'real', term, clamp: unclamped, shape: input.type.shape };
+}
+
+type Make = (c: NodeReader) => (x: number) => number;
+
+const plain =
+  (of: (x: number) => number): Make =>
+  () =>
+    of;
+
+const { sigmoid, tanh, gelu, hardSwish } = realFunctions;
+
+/** Gelu by the hyperbolic tangent. */
+const geluTanh = (x: number): number =>
+  0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+
+const softplus = (x: number): number => (x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x)));
+
+/** By operator; each reads the attributes of its node and gives the function. */
+export const functions = {
+  Abs: plain(Math.abs),
+  Atan: plain(Math.atan),
+  Ceil: plain(Math.ceil),
+  Celu: (c) => {
+    const alpha = f(c.float('alpha', 1));
+    return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
+  },
+  Cos: plain(Math.cos),
+  Elu: (c) => {
+    const alpha = f(c.float('alpha', 1));
+    return (x) => (x < 0 ? alpha * Math.expm1(x) : x);
+  },
+  Erf: plain((x) => (x === 0 ? 0 : (2 * gelu(x * Math.SQRT2)) / (x * Math.SQRT2) - 1)),
+  Exp: plain(Math.exp),
+  Floor: plain(Math.floor),
+  Gelu: (c) => {
+    const approximate = c.node.domain ? 'none' : c.string('approximate', 'none');
+    if (approximate === 'tanh') return geluTanh;
+    if (approximate !== 'none') c.refuseAttribute('approximate', approximate, 'none, tanh');
+    return gelu;
+  },
+  HardSigmoid: (c) => {
+    const [alpha, beta] = [f(c.float('alpha', 0.2)), f(c.float('beta', 0.5))];
+    return (x) => Math.max(0, Math.min(1, f(f(alpha * x) + beta)));
+  },
+  HardSwish: plain(hardSwish),
+  LeakyRelu: (c) => {
+    const alpha = f(c.float('alpha', 0.01));
+    return (x) => (x < 0 ? f(alpha * x) : x);
+  },
+  Log: plain(Math.log),
+  Mish: plain((x) => x * Math.tanh(softplus(x))),
+  Neg: plain((x) => -x),
+  Reciprocal: plain((x) => f(1 / x)),
+  Round: plain(roundHalfEven),
+  Selu: (c) => {
+    const alpha = f(c.float('alpha', 1.6732631921768188));
+    const gamma = f(c.float('gamma', 1.0507010221481323));
+    return (x) => (x < 0 ? gamma * alpha * Math.expm1(x) : f(gamma * x));
+  },
+  Shrink: (c) => {
+    const [lambd, bias] = [f(c.float('lambd', 0.5)), f(c.float('bias', 0))];
+    return (x) => (x < -lambd ? f(x + bias) : x > lambd ? f(x - bias) : 0);
+  },
+  Sigmoid: plain(sigmoid),
+  Sign: plain(Math.sign),
+  Sin: plain(Math.sin),
+  Softplus: plain(softplus),
+  Softsign: plain((x) => f(x / f(1 + Math.abs(x)))),
+  Sqrt: plain(Math.sqrt),
+  Tanh: plain(tanh),
+  ThresholdedRelu: (c) => {
+    const alpha = f(c.float('alpha', 1));
+    return (x) => (x > alpha ? x : 0);
+  },
+  'com.microsoft.FastGelu': plain(geluTanh),
+  'com.microsoft.Gelu': plain(gelu),
+  'com.microsoft.QuickGelu': (c) => {
+    const alpha = f(c.float('alpha', 1.702));
+    return (x) => x * sigmoid(alpha * x);
+  },
+} satisfies Record<string, Make>;
+
+/** An operator whose one activation is input 0. */
+const elementwise =
+  (make: Make) =>
+  (c: NodeReader): Value => {
+    const x = c.input(0);
+    if (x.kind !== 'real')
+      return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+    return functionOf(c, x, make(c));
+  };
+
+export const functionOperators = Object.fromEntries(
+  Object.entries<Make>(functions).map(([name, make]) => [name, elementwise(make)]),
+);
+
+/** To a constant power. */
+export function pow(c: NodeReader): Value {
+  const x = c.input(0);
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  const exponent = realConstant(c.input(1));
+  if (exponent?.values.length !== 1) return c.refuseFloat(1, 'powers are those of one constant exponent');
+  const power = exponent.values[0]!;
+  return functionOf(c, x, (y) => y ** power);
+}
+
+/** Against a constant: a clamp. */
+export const extremum =
+  (side: 'Min' | 'Max') =>
+  (c: NodeReader): Value => {
+    const values = c.node.input.map((_, i) => c.input(i));
+    const at = values.findIndex((value) => value.kind === 'real');
+    const real = values[at];
+    if (real?.kind !== 'real')
+      return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+    let { lo, hi } = real.clamp;
+    for (const [i, value] of values.entries()) {
+      if (i === at) continue;
+      const bound = realConstant(value);
+      if (bound === undefined || bound.values.length !== 1)
+        return c.refuseFloat(i, `a ${side} is taken with constants of one element`);
+      const x = f(bound.values[0]!);
+      if (side === 'Min') [lo, hi] = [Math.min(lo, x), Math.min(hi, x)];
+      else [lo, hi] = [Math.max(lo, x), Math.max(hi, x)];
+    }
+    return { ...real, clamp: { lo, hi } };
+  };

@@ -1,0 +1,117 @@
+import { elementCount } from '../../../model/tensor.ts';
+import { type Activation, viewed } from '../../builder.ts';
+import { lowerMaxPool } from '../../lower/pooling.ts';
+import { axisOf, shapeOf } from '../dims.ts';
+import { onGrid } from '../materialise.ts';
+import { moveValues } from '../moves.ts';
+import type { NodeReader } from '../node-reader.ts';
+import { type AverageTerm, type Real, realActivation, unclamped, type Value } from '../values.ts';
+import { axesOf } from './shape.ts';
+import { permuted } from './softmax.ts';
+
+/** What is left of a value where some of its axes are summed up. */
+interface Reduction {
+  /** The value with its kept axes in front, as an image of which the rest is the pixels. */
+  readonly image: readonly [channels: number, height: number, width: number];
+  /** Axes of the value, behind the batch; undefined where they are in this order already. */
+  readonly perm: readonly number[] | undefined;
+  readonly shape: readonly number[];
+}
+
+function reductionOf(shape: readonly number[], axes: readonly number[], keep: boolean): Reduction {
+  const kept = shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  const perm = [...kept, ...axes];
+  const isOrdered = perm.every((axis, i) => axis === i);
+  const left = shape.flatMap((size, i) => (axes.includes(i) ? (keep ? [1] : []) : [size]));
+  const channels = elementCount(kept.map((i) => shape[i]!));
+  const isImage = isOrdered && shape.length === 3 && axes.length === 2;
+  return {
+    image: isImage
+      ? [channels, shape[1]!, shape[2]!]
+      : [channels, 1, elementCount(axes.map((i) => shape[i]!))],
+    perm: isOrdered ? undefined : perm,
+    shape: left.length === 0 ? [1] : left,
+  };
+}
+
+/** Axes behind the batch; all of them if none are named. */
+function reducedAxes(c: NodeReader, shape: readonly number[], since: number): number[] {
+  const given = axesOf(c, since);
+  if (c.opset >= since) c.requireInt('noop_with_empty_axes', 0);
+  const axes = (given ?? [0, ...shape.map((_, i) => i + 1)]).map((a) => axisOf(c, a, shape.length + 1));
+  // Of the one row that a packet carries, the batch is nothing to sum over.
+  if (axes.includes(0) && axes.length <= shape.length)
+    c.refuseAttribute('axes', `[${axes.join(', ')}]`, 'axes behind the batch');
+  return axes
+    .filter((a) => a > 0)
+    .map((a) => a - 1)
+    .sort((a, b) => a - b);
+}
+
+/** The value's elements in the order of the reduction's image. */
+function asImage(c: NodeReader, real: Real, { image, perm }: Reduction): Real {
+  if (perm === undefined) return { ...real, shape: image };
+  const dims = [1, ...real.shape];
+  const moved = moveValues(c, [real], permuted(dims, [0, ...perm.map((axis) => axis + 1)]));
+  if (moved.kind !== 'real') throw new Error('reals stay reals');
+  return { ...moved, shape: image };
+}
+
+const whole = ([, height, width]: Reduction['image']) =>
+  ({ kernel: [height, width], strides: [1, 1], pads: [0, 0, 0, 0] }) as const;
+
+export function reduceMean(c: NodeReader): Value {
+  const x = c.input(0);
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  const activation = onGrid(c, x, 0);
+  return meanOf(c, activation, reducedAxes(c, shapeOf(x), 18), c.int('keepdims', 1) === 1);
+}
+
+function meanOf(c: NodeReader, input: Activation, axes: readonly number[], keep: boolean): Real {
+  const reduction = reductionOf(input.type.shape, axes, keep);
+  const image = onGrid(c, asImage(c, realActivation(input), reduction), 0);
+  const term: AverageTerm = {
+    kind: 'average',
+    name: c.name,
+    input: image,
+    window: whole(reduction.image),
+    countPadding: false,
+    global: true,
+  };
+  return { kind: 'real', term, clamp: unclamped, shape: reduction.shape };
+}
+
+export function reduceMax(c: NodeReader): Value {
+  const x = c.input(0);
+  const axes = (shape: readonly number[]) => reducedAxes(c, shape, 18);
+  const keep = c.int('keepdims', 1) === 1;
+  return largestOf(c, x, axes, keep);
+}
+
+export function globalMaxPool(c: NodeReader): Value {
+  return largestOf(c, c.input(0), (shape) => shape.map((_, i) => i).slice(1), true);
+}
+
+function largestOf(
+  c: NodeReader,
+  x: Value,
+  axesFor: (shape: readonly number[]) => readonly number[],
+  keep: boolean,
+): Value {
+  if (x.kind === 'quantised') {
+    const { activation } = x;
+    const made = largestOf(c, realActivation(activation), axesFor, keep);
+    if (made.kind !== 'real' || made.term.kind !== 'activation') throw new Error('grids stay');
+    return { kind: 'quantised', activation: viewed(made.term.activation, made.shape) };
+  }
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  const reduction = reductionOf(x.shape, axesFor(x.shape), keep);
+  const window = whole(reduction.image);
+  const image = asImage(c, x, reduction);
+  if (image.term.kind === 'activation') {
+    const input = onGrid(c, image, 0);
+    return realActivation(viewed(lowerMaxPool(c.builder, c.name, input, window), reduction.shape));
+  }
+  const term = { kind: 'maximum', name: c.name, of: image, window } as const;
+  return { kind: 'real', term, clamp: unclamped, shape: reduction.shape };
+}
