@@ -114,6 +114,16 @@ describe('what moves elements', () => {
     expect(mismatches).toBe(0);
   });
 
+  it('integers of the input that are taken for reals', async () => {
+    const b = new GraphBuilder();
+    const real = b.node('Mul', [b.node('Cast', ['x'], { to: 1 }), b.constant('c', scalar('float', 1 / 255))]);
+    const grid: Grid = { type: 'uint8', scale: 1 / 255, zero: 0 };
+    const y = b.node('Sigmoid', [b.dequantize(b.quantize(real, grid), grid)]);
+    const out = b.quantize(y, share);
+    const { mismatches } = await differences(b.graph({ type: 'uint8', dims: [1, 40] }, out, 'uint8'));
+    expect(mismatches).toBe(0);
+  });
+
   it('shape arithmetic is folded', async () => {
     const b = new GraphBuilder();
     const x = b.dequantize('x', u8);

@@ -1,7 +1,8 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import type { NodeReader } from '../node-reader.ts';
+import { readAs } from '../quantisation.ts';
 import { DataType, decodeTensor } from '../tensor-data.ts';
-import type { Value } from '../values.ts';
+import { type Quantised, realActivation, type Value } from '../values.ts';
 
 /** A Constant node: a tensor, or a number or list in an attribute of its own. */
 export function constant(c: NodeReader): Value {
@@ -33,7 +34,13 @@ export function cast(c: NodeReader): Value {
   if (x.kind === 'real' && to === DataType.float) return x;
   if (x.kind === 'constant' && (to === DataType.float || to === DataType.int64))
     return { ...x, dataType: to, values: Float64Array.from(x.values) };
+  // The integers of the input itself, taken for reals: a grid of whole steps, which a factor behind it makes finer.
+  if (x.kind === 'quantised' && to === DataType.float && isUngridded(c, x))
+    return realActivation(readAs(c, x, { scales: [1], zeroPoints: [0] }, 0));
   if (x.kind === 'quantised' && to === DataType.float)
     return c.refuseFloat(0, 'a Cast takes its integers for reals; the network behind it is not quantised');
   return c.refuseAttribute('to', to, 'float (1) of an integer product');
 }
+
+const isUngridded = ({ builder }: NodeReader, { activation }: Quantised): boolean =>
+  activation.value === 0 && (Number.isNaN(builder.input!.scale) || builder.input!.scale === 1);
