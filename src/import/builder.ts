@@ -34,6 +34,8 @@ export interface ImportOptions {
 /** Collects layers and diagnostics of one import; every importer ends in it. */
 export class ModelBuilder {
   readonly diagnostics: Diagnostic[] = [];
+  /** Whether anything in the source quantises: a network in float32 is told so at its first operator. */
+  quantises = true;
   readonly #name: string;
   readonly #file: string;
   readonly #options: ImportOptions;

@@ -40,6 +40,7 @@ export function importGraph(
   if (cut === undefined) return { builder };
   const nodes = attempt(() => orderedNodes(graph, cut.output, cut.input.name, file));
   if (nodes === undefined) return { builder };
+  builder.quantises = nodes.some(({ opType }) => /^QuantizeLinear$|^QLinear|^QGemm$/.test(opType ?? ''));
   const read = new Set(nodes.flatMap((node) => node.input));
   attempt(() => readInitializers(graph, read, values, file));
   // Whatever is wrong with it, nodes that read it are to give no message of their own.

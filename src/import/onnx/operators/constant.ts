@@ -35,7 +35,7 @@ export function cast(c: NodeReader): Value {
   if (x.kind === 'constant' && (to === DataType.float || to === DataType.int64))
     return { ...x, dataType: to, values: Float64Array.from(x.values) };
   // The integers of the input itself, taken for reals: a grid of whole steps, which a factor behind it makes finer.
-  if (x.kind === 'quantised' && to === DataType.float && isUngridded(c, x))
+  if (x.kind === 'quantised' && to === DataType.float && c.builder.quantises && isUngridded(c, x))
     return realActivation(readAs(c, x, { scales: [1], zeroPoints: [0] }, 0));
   if (x.kind === 'quantised' && to === DataType.float)
     return c.refuseFloat(0, 'a Cast takes its integers for reals; the network behind it is not quantised');
