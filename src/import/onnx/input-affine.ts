@@ -13,6 +13,9 @@ export function scaledInput(c: NodeReader, operator: 'Mul' | 'Add'): FloatInput 
   const at = [0, 1].find((index) => c.input(index).kind === 'floatInput');
   if (at === undefined) return undefined;
   const input = c.input(at) as FloatInput;
+  // What was done to an element is kept in the input's own order.
+  if (input.sources !== undefined)
+    return c.refuseFloat(at, 'the input is moved first; scale it before it is transposed or cut');
   const constant = realConstant(c.input(1 - at));
   const values = constant && spread(constant, input.shape);
   if (values === undefined)
