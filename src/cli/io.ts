@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostics/index.ts';
-import { formatDiagnostic } from '../diagnostics/index.ts';
+import { formatDiagnostic, printable, printableJson, printableLines } from '../diagnostics/index.ts';
 
 /** What a command may touch of the world around it, so that tests run it without a process. */
 export interface Io {
@@ -9,17 +9,36 @@ export interface Io {
   readonly err: (text: string) => void;
   /** Whether `err` is a terminal, on which a line may be written over. */
   readonly interactive: boolean;
+  /** On such a terminal: writes over the line that it is on. */
+  readonly overwrite?: (line: string) => void;
 }
 
 export const processIo = (): Io => ({
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   interactive: process.stderr.isTTY === true,
+  overwrite: (line) => process.stderr.write(`\r${line}\x1b[K`),
+});
+
+/**
+ * The same, but for what a terminal would act on: names out of files and packets, and what peers say, are only shown. Whatever
+ * a command prints goes by here, so none of them can forget it; documents of JSON have been escaped before.
+ */
+export const printableIo = ({ out, err, interactive, overwrite }: Io): Io => ({
+  out: (text) => out(printableLines(text)),
+  err: (text) => err(printableLines(text)),
+  interactive: interactive && overwrite !== undefined,
+  ...(overwrite && { overwrite: (line: string) => overwrite(printable(line)) }),
 });
 
 export const printLine = (io: Io, line: string): void => io.out(`${line}\n`);
 
-export const printJson = (io: Io, value: unknown): void => io.out(`${JSON.stringify(value, undefined, 2)}\n`);
+export const printJson = (io: Io, value: unknown): void =>
+  io.out(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
+
+/** One document a line, for commands that tell of events. Numbers wider than those of JSON become strings. */
+export const printJsonLine = (io: Io, value: unknown): void =>
+  printLine(io, printableJson(JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `${v}` : v))));
 
 /** Warnings and notes of an import or a plan. */
 export function printDiagnostics(io: Io, diagnostics: readonly Diagnostic[]): void {
@@ -43,16 +62,18 @@ export function progress(io: Io, label: string, total: number): Progress {
       const now = Date.now();
       if (!io.interactive || now - shown < 100) return;
       shown = now;
-      io.err(`\r${line(done)}\x1b[K`);
+      io.overwrite?.(line(done));
     },
     end() {
-      io.err(io.interactive ? `\r${line(last)}\x1b[K\n` : `${line(last)}\n`);
+      if (io.interactive) io.overwrite?.(line(last));
+      io.err(io.interactive ? '\n' : `${line(last)}\n`);
     },
   };
 }
 
-/** Columns as wide as their widest cell, two blanks between; numbers to the right. */
-export function table(rows: readonly (readonly (string | number)[])[]): string {
+/** Columns as wide as their widest cell, two blanks between; numbers to the right. Cells are one line each. */
+export function table(given: readonly (readonly (string | number)[])[]): string {
+  const rows = given.map((row) => row.map((cell) => (typeof cell === 'string' ? printable(cell) : cell)));
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, i) => {

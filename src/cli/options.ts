@@ -1,4 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
+import { printable } from '../diagnostics/index.ts';
 import { type ImportResult, importModel } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
@@ -59,30 +60,25 @@ export const programOptions = <T>(y: Argv<T>) =>
       default: 'runtime' as const,
       describe: 'Weights in tables, replaceable while the program runs, or constants in the code',
     })
-    .option('model-id', {
-      type: 'number',
-      default: 1,
-      describe: 'Model id in packets, 1..65535',
-      requiresArg: true,
-    })
-    .option('model-version', {
-      type: 'number',
-      default: 1,
-      describe: 'Version of the weights in packets, 1..65535',
-      requiresArg: true,
-    })
-    .option('port', {
-      type: 'number',
-      default: DEFAULT_PORT,
-      describe: 'UDP port of requests',
-      requiresArg: true,
-    })
-    .option('mtu', {
-      type: 'number',
-      default: 1500,
-      describe: 'Largest IP packet on the path, in bytes',
-      requiresArg: true,
-    });
+    .option(
+      'model-id',
+      wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id in packets, 1..65535' }),
+    )
+    .option(
+      'model-version',
+      wholeNumber('model-version', 1, 0xffff, {
+        default: 1,
+        describe: 'Version of the weights in packets, 1..65535',
+      }),
+    )
+    .option(
+      'port',
+      wholeNumber('port', 1, 0xffff, { default: DEFAULT_PORT, describe: 'UDP port of requests' }),
+    )
+    .option(
+      'mtu',
+      wholeNumber('mtu', 68, 0xffff, { default: 1500, describe: 'Largest IP packet on the path, in bytes' }),
+    );
 
 export interface ProgramArguments {
   readonly layers?: string | undefined;
@@ -94,17 +90,56 @@ export interface ProgramArguments {
   readonly mtu: number;
 }
 
+/** @throws UsageError */
 export const inRange = (name: string, value: number, lo: number, hi: number): number => {
   if (!Number.isInteger(value) || value < lo || value > hi)
-    throw new UsageError(`--${name} ${value}: must be a whole number from ${lo} to ${hi}`);
+    throw outOfRange(name, value, 'whole number', lo, hi);
   return value;
 };
 
-/** A count that the user gave, if any. @throws UsageError */
-export const countOf = <N extends number | undefined>(name: string, value: N): N => {
-  if (value !== undefined) inRange(name, value, 1, Number.MAX_SAFE_INTEGER);
-  return value;
-};
+const outOfRange = (name: string, given: unknown, what: string, lo: number, hi: number): UsageError =>
+  new UsageError(`--${name} ${printable(String(given))}: must be a ${what} from ${lo} to ${hi}`);
+
+interface NumberOption {
+  readonly describe: string;
+  readonly default?: number;
+}
+
+/** Decimal digits, with a point and an exponent: no hexadecimal, no `Infinity`, no blanks. */
+const DECIMAL = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
+/**
+ * The one kind of option that takes a number, bounds included. It is a string to the command line's parser, which would make
+ * NaN of what is none.
+ */
+function numberOption(name: string, what: string, lo: number, hi: number, o: NumberOption, whole: boolean) {
+  return {
+    type: 'string' as const,
+    requiresArg: true,
+    ...o,
+    coerce: (given: unknown): number | undefined => {
+      if (given === undefined) return undefined;
+      const value = DECIMAL.test(String(given)) ? Number(given) : Number.NaN;
+      if (!(value >= lo && value <= hi) || (whole && !Number.isInteger(value)))
+        throw outOfRange(name, given, what, lo, hi);
+      return value;
+    },
+  };
+}
+
+/** An option for counts, ids and ports: a whole number from `lo` to `hi`. */
+export const wholeNumber = (name: string, lo: number, hi: number, o: NumberOption) =>
+  numberOption(name, 'whole number', lo, hi, o, true);
+
+/** An option for rates and times: a number from `lo` to `hi`. */
+export const realNumber = (name: string, lo: number, hi: number, o: NumberOption) =>
+  numberOption(name, 'number', lo, hi, o, false);
+
+/** More rows than any file holds. */
+export const MOST_ROWS = 2 ** 40;
+
+/** `--rows N` */
+export const rowsOption = () => wholeNumber('rows', 1, MOST_ROWS, { describe: 'Only the first N rows' });
 
 /** Arguments to compiler options. @throws UsageError */
 export function programOf(model: Model, a: ProgramArguments) {
@@ -115,10 +150,10 @@ export function programOf(model: Model, a: ProgramArguments) {
     to: range?.[2] ? Number(range[2]) : model.layers.length,
     lanes: a.lanes,
     weights: a.weights,
-    modelId: inRange('model-id', a.modelId, 1, 0xffff),
-    modelVersion: inRange('model-version', a.modelVersion, 1, 0xffff),
-    port: inRange('port', a.port, 1, 0xffff),
-    mtu: inRange('mtu', a.mtu, 68, 0xffff),
+    modelId: a.modelId,
+    modelVersion: a.modelVersion,
+    port: a.port,
+    mtu: a.mtu,
   };
 }
 

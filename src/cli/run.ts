@@ -13,13 +13,14 @@ import { runCommand } from './commands/run.ts';
 import { sendCommand } from './commands/send.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { workerCommand } from './commands/worker.ts';
-import type { Io } from './io.ts';
+import { type Io, printableIo } from './io.ts';
 import { UsageError } from './usage.ts';
 
 export type ExitCode = 0 | 1 | 2;
 
 /** Runs one command line. Never exits the process, never throws for what the user can mend. */
-export async function run(argv: readonly string[], io: Io, version: string): Promise<ExitCode> {
+export async function run(argv: readonly string[], given: Io, version: string): Promise<ExitCode> {
+  const io = printableIo(given);
   let code: ExitCode = 0;
   const verbose = argv.includes('--verbose');
   const parser = yargs()
@@ -55,7 +56,10 @@ export async function run(argv: readonly string[], io: Io, version: string): Pro
     .exitProcess(false)
     .parserConfiguration({ 'duplicate-arguments-array': false })
     .fail((message, error) => {
-      throw error ?? new UsageError(message);
+      // What an option's own check throws comes as an error of the parser's.
+      throw error === undefined || error.name === 'YError'
+        ? new UsageError(message ?? error?.message)
+        : error;
     });
   try {
     await parser.parseAsync(

@@ -61,7 +61,8 @@ export const defaultStateFolder = (file: string): string =>
   join(dirname(resolve(file)), `${basename(file, extname(file))}.state`);
 
 function tlsOf(file: string, tls: NonNullable<DeviceSpec['tls']>): TlsOptions {
-  const pem = (path: string | undefined) => (path === undefined ? undefined : readBytes(beside(file, path)));
+  const pem = (path: string | undefined) =>
+    path === undefined ? undefined : readBytes(beside(file, path), 'pem');
   const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
   return {
     ...(ca && { ca }),

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import { readText } from '../files.ts';
@@ -36,6 +35,8 @@ export type WatchEvent =
     }
   /** The deployment file has changed, and is deployed anew. */
   | { readonly event: 'changed' }
+  /** The deployment file cannot be read any more; what it said last goes on. Told once, until it can be read again. */
+  | { readonly event: 'unreadable'; readonly diagnostics: readonly Diagnostic[] }
   /** Of one device, or of the deployment as a whole; tried again in `retryMs`, or sooner where something changes. */
   | {
       readonly event: 'failed';
@@ -144,14 +145,21 @@ class Watching implements Watcher {
     this.#state.unlock();
   }
 
+  /** Looks in a row at which the file could not be read. */
+  #unreadable = 0;
+
   /** Whether the file is another. */
   #look(): void {
     let text: string;
     try {
-      text = readFileSync(this.#file, 'utf8');
-    } catch {
-      return; // An editor is just replacing it; a file that was taken away changes nothing.
+      text = readText(this.#file);
+    } catch (error) {
+      // Once, it may be an editor that is just replacing it.
+      if (++this.#unreadable === 2)
+        this.#tell({ event: 'unreadable', diagnostics: (error as DiagnosticError).diagnostics });
+      return;
     }
+    this.#unreadable = 0;
     const stands = text === this.#seen;
     this.#seen = text;
     if (!stands || text === this.#text) return;

@@ -1,3 +1,4 @@
+import { printable } from './printable.ts';
 import { type DiagnosticArgs, type DiagnosticCode, diagnosticTable, type Severity } from './table.ts';
 
 /** Where in the user's input: a file, then the layer or node, then the tensor; whatever is known. */
@@ -29,14 +30,25 @@ export function diagnostic<C extends DiagnosticCode>(
     message: (a: DiagnosticArgs<C>) => string;
     remedy?: (a: DiagnosticArgs<C>) => string;
   };
+  const shown = printableArgs(args);
   return {
     code,
     severity,
-    message: message(args),
-    ...(remedy && { remedy: remedy(args) }),
+    message: message(shown),
+    ...(remedy && { remedy: remedy(shown) }),
     place,
     ...(log !== undefined && { log }),
   };
+}
+
+/** Names and reasons come from files and peers: none of them may end a line or reach the terminal's own language. */
+const printableArgs = <A extends object>(args: A): A =>
+  // Each value keeps its type: strings stay strings, and lists of them lists.
+  Object.fromEntries(Object.entries(args).map(([name, value]) => [name, printableValue(value)])) as A;
+
+function printableValue(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value);
+  return Array.isArray(value) ? value.map(printableValue) : value;
 }
 
 /** Thrown where work cannot go on: carries what the user is to read, never a stack to show. */
@@ -72,7 +84,9 @@ export function formatDiagnostic(d: Diagnostic): string {
     d.place.file,
     d.place.layer === undefined ? undefined : `layer "${d.place.layer}"`,
     d.place.tensor === undefined ? undefined : `tensor "${d.place.tensor}"`,
-  ].filter((part) => part !== undefined);
+  ]
+    .filter((part) => part !== undefined)
+    .map(printable);
   const head = [...where, `${d.severity === 'error' ? '' : `${d.severity}: `}${d.message} [${d.code}]`].join(
     ': ',
   );

@@ -7,4 +7,5 @@ export {
   refuse,
   throwErrors,
 } from './diagnostic.ts';
+export { printable, printableJson, printableLines } from './printable.ts';
 export { type DiagnosticCode, diagnosticTable, type Severity } from './table.ts';

@@ -23,6 +23,11 @@ const list = (items: readonly string[]): string => items.join(', ');
 export const diagnosticTable = {
   // Files
   'file-unreadable': entry<{ reason: string }>('error', (a) => `cannot be read: ${a.reason}`),
+  'file-too-large': entry<{ kind: string; most: number }>(
+    'error',
+    (a) => `is larger than the ${a.most} bytes that are read of a file of this kind (${a.kind})`,
+    () => 'see whether the right file was named',
+  ),
   'file-unwritable': entry<{ reason: string }>('error', (a) => `cannot be written: ${a.reason}`),
   'output-exists': entry(
     'error',

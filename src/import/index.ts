@@ -9,7 +9,7 @@ export type { ImportResult, SourceTensor } from './result.ts';
 
 /** Reads a model file of any known format. @throws DiagnosticError with every fault that was found */
 export async function importModel(file: string, options: ImportOptions = {}): Promise<ImportResult> {
-  return importBytes(readBytes(file), file, options);
+  return importBytes(readBytes(file, 'model'), file, options);
 }
 
 /** Libraries are loaded only for the format that is there: they take longer than the import itself. */

@@ -27,7 +27,7 @@ export async function openLargeModel(
   classes: number,
 ): Promise<LargeModel> {
   const bad = (what: string): never => refuse('large-model', { what }, { file });
-  const { session, shape } = await open(readBytes(file), runtime, input, bad);
+  const { session, shape } = await open(readBytes(file, 'largeModel'), runtime, input, bad);
   const given = session.session.outputMetadata[0]!;
   if (given.isTensor && given.type !== 'float32') bad(`its output is ${given.type}, not float32 logits`);
   const width = elementCount(shape);

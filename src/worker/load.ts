@@ -16,7 +16,7 @@ export async function loadWorkerModel(
   file: string,
   o: { readonly verdict?: boolean } = {},
 ): Promise<LoadedModel> {
-  const bytes = readBytes(file);
+  const bytes = readBytes(file, 'model');
   const { model, diagnostics, sources } = await importBytes(bytes, file);
   return {
     model: o.verdict ? withVerdict(model) : model,

@@ -2,7 +2,7 @@ import type { Agent, AgentListen, PortInterface } from '../../agent/index.ts';
 import { readBytes } from '../../files.ts';
 import type { PeerRule } from '../../p4runtime/index.ts';
 import { untilInterrupted } from '../interrupted.ts';
-import { type Io, printLine } from '../io.ts';
+import { type Io, printJsonLine, printLine } from '../io.ts';
 import { defineCommand, jsonOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
@@ -152,7 +152,7 @@ export const agentCommand = (io: Io) =>
   });
 
 function printRemoved(io: Io, { json }: Arguments, name: string, had: boolean): void {
-  if (json) printLine(io, JSON.stringify({ name, removed: had }));
+  if (json) printJsonLine(io, { name, removed: had });
   else printLine(io, had ? `${name}: removed` : `${name}: there was nothing`);
 }
 
@@ -160,17 +160,14 @@ function printReady(io: Io, { json, deviceId }: Arguments, name: string, agent: 
   const { address, restored } = agent;
   const ports = agent.ports();
   if (json) {
-    printLine(
-      io,
-      JSON.stringify({
-        name,
-        deviceId: Number(deviceId),
-        address,
-        pid: process.pid,
-        restored,
-        interfaces: ports.map((p) => ({ interface: p.name, port: p.port, mode: p.mode ?? null })),
-      }),
-    );
+    printJsonLine(io, {
+      name,
+      deviceId: Number(deviceId),
+      address,
+      pid: process.pid,
+      restored,
+      interfaces: ports.map((p) => ({ interface: p.name, port: p.port, mode: p.mode ?? null })),
+    });
     return;
   }
   const list = ports
@@ -263,8 +260,8 @@ function tlsOf(a: Arguments) {
   if (a.tlsCert === undefined || a.tlsKey === undefined)
     throw new UsageError('TLS needs both --tls-cert and --tls-key');
   return {
-    cert: readBytes(a.tlsCert),
-    key: readBytes(a.tlsKey),
-    ...(a.tlsCa !== undefined && { ca: readBytes(a.tlsCa) }),
+    cert: readBytes(a.tlsCert, 'pem'),
+    key: readBytes(a.tlsKey, 'pem'),
+    ...(a.tlsCa !== undefined && { ca: readBytes(a.tlsCa, 'pem') }),
   };
 }

@@ -2,7 +2,6 @@ import { bench } from '../../engines/bench.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
-  countOf,
   defineCommand,
   importArgument,
   jsonOption,
@@ -11,6 +10,7 @@ import {
   type ProgramArguments,
   programOf,
   programOptions,
+  wholeNumber,
 } from '../options.ts';
 import { readRows } from '../rows.ts';
 import { UsageError } from '../usage.ts';
@@ -35,14 +35,11 @@ export const benchCommand = (io: Io) =>
           describe: 'Raw rows of the input type; default: rows made up',
           requiresArg: true,
         })
-        .option('rounds', {
-          type: 'number',
-          default: 41,
-          describe: 'Interleaved runs of each form',
-          requiresArg: true,
-        }),
+        .option(
+          'rounds',
+          wholeNumber('rounds', 1, 1_000_000, { default: 41, describe: 'Interleaved runs of each form' }),
+        ),
     async handler(a) {
-      countOf('rounds', a.rounds);
       if (a.layers !== undefined) throw new UsageError('--layers: bench times whole models');
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);

@@ -1,7 +1,7 @@
 import type { DeployReport, DeviceReport, RolloutEvent, WatchEvent } from '../../controller/index.ts';
 import { untilInterrupted } from '../interrupted.ts';
-import { type Io, printDiagnostics, printJson, printLine, table } from '../io.ts';
-import { defineCommand, jsonOption } from '../options.ts';
+import { type Io, printDiagnostics, printJson, printJsonLine, printLine, table } from '../io.ts';
+import { defineCommand, jsonOption, wholeNumber } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments {
@@ -66,11 +66,12 @@ export const deployCommand = (io: Io) =>
           describe: 'P4Runtime election id: the highest controller of a device is its primary',
           requiresArg: true,
         })
-        .option('drain', {
-          type: 'number',
-          describe: 'How long packets of the previous version may be under way, ms',
-          requiresArg: true,
-        }),
+        .option(
+          'drain',
+          wholeNumber('drain', 0, 86_400_000, {
+            describe: 'How long packets of the previous version may be under way, ms',
+          }),
+        ),
     async handler(a) {
       // Other commands start faster without the libraries of gRPC.
       const { DeployError, deploy, watch } = await import('../../controller/index.ts');
@@ -108,8 +109,6 @@ function optionsOf(a: Arguments) {
     throw new UsageError(`--election-id ${a.electionId}: must be less than 2^128`);
   if (a.watch && (a.dryRun || a.rollback))
     throw new UsageError('--watch: deploys the version of the file, so not with --dry-run or --rollback');
-  if (a.drain !== undefined && !(Number.isInteger(a.drain) && a.drain >= 0))
-    throw new UsageError(`--drain ${a.drain}: must be a whole number of milliseconds`);
   return {
     dryRun: a.dryRun,
     keep: a.keep,
@@ -121,14 +120,8 @@ function optionsOf(a: Arguments) {
   };
 }
 
-/** One document a line; election ids may be wider than a number of JSON. */
-function printEvent(io: Io, event: WatchEvent): void {
-  const document = { format: 'intransit-watch', version: 1, at: new Date().toISOString(), ...event };
-  printLine(
-    io,
-    JSON.stringify(document, (_, value) => (typeof value === 'bigint' ? `${value}` : value)),
-  );
-}
+const printEvent = (io: Io, event: WatchEvent): void =>
+  printJsonLine(io, { format: 'intransit-watch', version: 1, at: new Date().toISOString(), ...event });
 
 function printEventLine(io: Io, e: WatchEvent): void {
   if (e.event === 'failed') printDiagnostics(io, e.diagnostics);
@@ -140,6 +133,8 @@ function eventLine(e: WatchEvent): string {
   switch (e.event) {
     case 'deployed':
       return `${summary(e.report)}${e.without.length === 0 ? '' : `; waiting for ${e.without.join(', ')}`}`;
+    case 'unreadable':
+      return `the deployment file cannot be read; what it said goes on: ${e.diagnostics.map((d) => d.message).join('; ')}`;
     case 'changed':
       return 'the deployment file has changed';
     case 'away':

@@ -36,7 +36,7 @@ export const p4infoCommand = (io: Io) =>
   });
 
 function readP4Info(file: string) {
-  const bytes = readBytes(file);
+  const bytes = readBytes(file, 'p4info');
   try {
     return parseP4Info(bytes);
   } catch (error) {

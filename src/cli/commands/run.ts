@@ -4,7 +4,6 @@ import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, progress } from '../io.ts';
 import {
-  countOf,
   defineCommand,
   importArgument,
   type ModelArguments,
@@ -12,6 +11,7 @@ import {
   type ProgramArguments,
   programOf,
   programOptions,
+  rowsOption,
 } from '../options.ts';
 import { readRows } from '../rows.ts';
 
@@ -46,13 +46,13 @@ export const runCommand = (io: Io) =>
           describe: 'File for the raw outputs',
           requiresArg: true,
         })
-        .option('rows', { type: 'number', describe: 'Only the first N rows', requiresArg: true }),
+        .option('rows', rowsOption()),
     async handler(a) {
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
-      const rows = readRows(rowType, a.input, countOf('rows', a.rows));
+      const rows = readRows(rowType, a.input, a.rows);
       const engine = await createEngine(a.on, model, options);
       try {
         const bar = progress(io, `${a.on}: rows`, rows.length / elementCount(rowType.shape));

@@ -5,13 +5,15 @@ import { elementCount } from '../../model/tensor.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
-  countOf,
   defineCommand,
   importArgument,
-  inRange,
   jsonOption,
+  MOST_ROWS,
   type ModelArguments,
   modelArgument,
+  realNumber,
+  rowsOption,
+  wholeNumber,
 } from '../options.ts';
 import { readRows } from '../rows.ts';
 import { UsageError } from '../usage.ts';
@@ -61,49 +63,49 @@ export const sendCommand = (io: Io) =>
           describe: 'File for the raw answers',
           requiresArg: true,
         })
-        .option('rows', { type: 'number', describe: 'Only the first N rows', requiresArg: true })
+        .option('rows', rowsOption())
         .option('layers', {
           type: 'string',
           describe: 'Compute layers 0..K here before sending',
           requiresArg: true,
         })
-        .option('rate', { type: 'number', describe: 'Packets a second', requiresArg: true })
-        .option('window', {
-          type: 'number',
-          describe: 'Rows without an answer at a time [64, or any number with --rate]',
-          requiresArg: true,
-        })
-        .option('timeout', {
-          type: 'number',
-          default: 500,
-          describe: 'ms until a row is sent again; doubled each time, up to eight times as long',
-          requiresArg: true,
-        })
-        .option('retries', {
-          type: 'number',
-          default: 5,
-          describe: 'Times that a row is sent again',
-          requiresArg: true,
-        })
-        .option('mtu', {
-          type: 'number',
-          default: 1500,
-          describe: 'Largest IP packet on the path; larger tensors go in fragments',
-          requiresArg: true,
-        })
-        .option('model-id', { type: 'number', default: 1, describe: 'Model id', requiresArg: true })
-        .option('model-version', {
-          type: 'number',
-          describe: 'Version of the weights, 0 for the current one [0, or 1 with --layers]',
-          requiresArg: true,
-        })
+        .option('rate', realNumber('rate', 1e-3, 1e7, { describe: 'Packets a second' }))
+        .option(
+          'window',
+          wholeNumber('window', 1, MOST_ROWS, {
+            describe: 'Rows without an answer at a time [64, or any number with --rate]',
+          }),
+        )
+        .option(
+          'timeout',
+          wholeNumber('timeout', 1, 3_600_000, {
+            default: 500,
+            describe: 'ms until a row is sent again; doubled each time, up to eight times as long',
+          }),
+        )
+        .option(
+          'retries',
+          wholeNumber('retries', 0, 100, { default: 5, describe: 'Times that a row is sent again' }),
+        )
+        .option(
+          'mtu',
+          wholeNumber('mtu', 68, 0xffff, {
+            default: 1500,
+            describe: 'Largest IP packet on the path; larger tensors go in fragments',
+          }),
+        )
+        .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
+        .option(
+          'model-version',
+          wholeNumber('model-version', 0, 0xffff, {
+            describe: 'Version of the weights, 0 for the current one [0, or 1 with --layers]',
+          }),
+        )
         .option('job', { type: 'string', describe: 'Job id, 64 bits [random]', requiresArg: true })
-        .option('zone', {
-          type: 'number',
-          default: 0,
-          describe: 'Trust zone that must compute it, 0 for any',
-          requiresArg: true,
-        })
+        .option(
+          'zone',
+          wholeNumber('zone', 0, 255, { default: 0, describe: 'Trust zone that must compute it, 0 for any' }),
+        )
         .option('turn-round', {
           type: 'boolean',
           default: true,
@@ -119,7 +121,7 @@ export const sendCommand = (io: Io) =>
       const layers = layersOf(a.layers);
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
-      const rows = readRows(model.input, a.input, countOf('rows', a.rows));
+      const rows = readRows(model.input, a.input, a.rows);
       const sender = await createSender({ model, layers, ...wire });
       let result: SendResult;
       try {
@@ -144,26 +146,23 @@ export const sendCommand = (io: Io) =>
 
 function wireOptions(a: Arguments) {
   const { rate } = a;
-  if (rate !== undefined && !(rate > 0 && rate <= 1e7))
-    throw new UsageError(`--rate ${rate}: must be a number of packets a second above 0`);
   const version = a.modelVersion;
-  if (version !== undefined) inRange('model-version', version, 0, 0xffff);
   if (version === 0 && layersOf(a.layers) > 0)
     throw new UsageError(
       '--model-version 0: layers computed here are of one version of the weights, which must be named',
     );
   return {
     to: parseEndpoint('to', a.to),
-    timeoutMs: inRange('timeout', a.timeout, 1, 3_600_000),
-    retries: inRange('retries', a.retries, 0, 100),
-    mtu: inRange('mtu', a.mtu, 68, 0xffff),
-    modelId: inRange('model-id', a.modelId, 1, 0xffff),
-    zone: inRange('zone', a.zone, 0, 255),
+    timeoutMs: a.timeout,
+    retries: a.retries,
+    mtu: a.mtu,
+    modelId: a.modelId,
+    zone: a.zone,
     turnRound: a.turnRound,
     ...(version !== undefined && { modelVersion: version }),
     ...(a.job !== undefined && { jobId: jobOf(a.job) }),
     ...(rate !== undefined && { rate }),
-    ...(a.window !== undefined && { window: countOf('window', a.window) }),
+    ...(a.window !== undefined && { window: a.window }),
   };
 }
 

@@ -3,7 +3,6 @@ import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
-  countOf,
   defineCommand,
   importArgument,
   jsonOption,
@@ -12,6 +11,7 @@ import {
   type ProgramArguments,
   programOf,
   programOptions,
+  rowsOption,
 } from '../options.ts';
 import { readRows } from '../rows.ts';
 import { UsageError } from '../usage.ts';
@@ -48,14 +48,14 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
           describe: 'Raw rows of the input type',
           requiresArg: true,
         })
-        .option('rows', { type: 'number', describe: 'Only the first N rows', requiresArg: true }),
+        .option('rows', rowsOption()),
     async handler(a) {
       const engines = a.on.split(',').map(engineName);
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
-      const rows = readRows(rowType, a.input, countOf('rows', a.rows));
+      const rows = readRows(rowType, a.input, a.rows);
       const count = rows.length / elementCount(rowType.shape);
 
       const runOn = async (name: EngineName) => {

@@ -1,8 +1,15 @@
 import type { Worker } from '../../worker/index.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { untilInterrupted } from '../interrupted.ts';
-import { type Io, printDiagnostics } from '../io.ts';
-import { defineCommand, inRange, type ModelArguments, modelArgument } from '../options.ts';
+import { type Io, printDiagnostics, printJsonLine, printLine } from '../io.ts';
+import {
+  defineCommand,
+  inRange,
+  type ModelArguments,
+  modelArgument,
+  realNumber,
+  wholeNumber,
+} from '../options.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ModelArguments {
@@ -41,35 +48,34 @@ export const workerCommand = (io: Io) =>
           describe: 'ONNX model that answers raw inputs instead: those of which the network was unsure',
           requiresArg: true,
         })
-        .option('batch', {
-          type: 'number',
-          default: 64,
-          describe: 'Rows in one run at most',
-          requiresArg: true,
-        })
-        .option('model-id', { type: 'number', default: 1, describe: 'Model id', requiresArg: true })
-        .option('model-version', {
-          type: 'number',
-          default: 1,
-          describe: 'Version of the weights held; packets of version 0 are computed too',
-          requiresArg: true,
-        })
+        .option(
+          'batch',
+          wholeNumber('batch', 1, 65_536, { default: 64, describe: 'Rows in one run at most' }),
+        )
+        .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
+        .option(
+          'model-version',
+          wholeNumber('model-version', 1, 0xffff, {
+            default: 1,
+            describe: 'Version of the weights held; packets of version 0 are computed too',
+          }),
+        )
         .option('zones', {
           type: 'string',
           describe: 'Trust zones that it is in, separated by commas',
           requiresArg: true,
         })
-        .option('mtu', {
-          type: 'number',
-          default: 1500,
-          describe: 'Largest IP packet on the path back; larger results go in fragments',
-          requiresArg: true,
-        })
-        .option('stats-interval', {
-          type: 'number',
-          describe: 'Print statistics every so many seconds',
-          requiresArg: true,
-        })
+        .option(
+          'mtu',
+          wholeNumber('mtu', 68, 0xffff, {
+            default: 1500,
+            describe: 'Largest IP packet on the path back; larger results go in fragments',
+          }),
+        )
+        .option(
+          'stats-interval',
+          realNumber('stats-interval', 1e-3, 86_400, { describe: 'Print statistics every so many seconds' }),
+        )
         .option('json', {
           type: 'boolean',
           default: false,
@@ -78,15 +84,13 @@ export const workerCommand = (io: Io) =>
     async handler(a) {
       const listen = parseEndpoint('listen', a.listen, '0.0.0.0');
       const options = {
-        modelId: inRange('model-id', a.modelId, 1, 0xffff),
-        modelVersion: inRange('model-version', a.modelVersion, 1, 0xffff),
-        mtu: inRange('mtu', a.mtu, 68, 0xffff),
-        batch: inRange('batch', a.batch, 1, 65_536),
+        modelId: a.modelId,
+        modelVersion: a.modelVersion,
+        mtu: a.mtu,
+        batch: a.batch,
         zones: zonesOf(a.zones),
       };
       const interval = a.statsInterval;
-      if (interval !== undefined && !(interval > 0 && interval <= 86_400))
-        throw new UsageError(`--stats-interval ${interval}: must be a number of seconds above 0`);
       // Other commands start faster without what a worker is made of.
       const { createWorker, loadWorkerModel } = await import('../../worker/index.ts');
       const { model, onnx, diagnostics } = await loadWorkerModel(a.model, { verdict: a.verdict });
@@ -97,7 +101,7 @@ export const workerCommand = (io: Io) =>
       const interrupted = untilInterrupted();
       const { address, port, engines } = worker;
       const say = (event: string, document: object, text: string) =>
-        io.out(a.json ? `${JSON.stringify({ event, ...document })}\n` : `${text}\n`);
+        a.json ? printJsonLine(io, { event, ...document }) : printLine(io, text);
       say(
         'listening',
         { address, port, model: model.name, layers: model.layers.length, engines, ...options },

@@ -2,14 +2,46 @@ import type { z } from 'zod';
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type JsonModel, modelSchema } from './schema.ts';
 
-/** @throws DiagnosticError `json-syntax` */
+/** @throws DiagnosticError `json-syntax`, which says where, and quotes nothing: the file may be one that was not meant */
 export function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return refuse('json-syntax', { reason }, { file });
+    return refuse('json-syntax', { reason: placeOf((error as Error).message, text) }, { file });
   }
+}
+
+/** Line and column of a fault. */
+function placeOf(message: string, text: string): string {
+  const named = /at position (\d+)/.exec(message)?.[1];
+  const position = named === undefined ? faultAt(text) : Number(named);
+  if (position >= text.length) return 'it ends too early';
+  const lines = text.slice(0, position).split('\n');
+  return `it goes wrong at line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
+}
+
+/** Messages of a text that is right as far as it goes. */
+const TOO_SHORT = /end of JSON|Unterminated string/;
+
+function isBeginning(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    const { message } = error as Error;
+    return TOO_SHORT.test(message) || Number(/at position (\d+)/.exec(message)?.[1]) >= text.length;
+  }
+}
+
+/** Where no JSON goes on: not all messages say so, but every shorter beginning is right and every longer one is wrong. */
+function faultAt(text: string): number {
+  let [right, wrong] = [0, text.length + 1];
+  while (wrong - right > 1) {
+    const middle = (right + wrong) >> 1;
+    if (isBeginning(text.slice(0, middle))) right = middle;
+    else wrong = middle;
+  }
+  return right;
 }
 
 /** Faults told at most: past these the rest is noise of the same cause. */
