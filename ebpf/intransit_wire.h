@@ -12,6 +12,8 @@
 #define INTRANSIT_KIND_RESULT 2
 #define INTRANSIT_KIND_ERROR 3
 #define INTRANSIT_KIND_PROBE 4
+#define INTRANSIT_KIND_CHALLENGE 5
+#define INTRANSIT_KIND_PROOF 6
 #define INTRANSIT_ELEMENT_UINT8 1
 #define INTRANSIT_ELEMENT_INT8 2
 #define INTRANSIT_FLAG_TURN_ROUND 0x1
@@ -27,7 +29,7 @@ enum intransit_verdict {
 	INTRANSIT_IP_OPTIONS = 3, /* IPv4 header with options */
 	INTRANSIT_TRUNCATED = 4, /* Shorter than its own length fields say */
 	INTRANSIT_BAD_MAGIC = 5, /* To our port, but without the magic or of another header version */
-	INTRANSIT_NOT_REQUEST = 6, /* A result, error or probe */
+	INTRANSIT_NOT_REQUEST = 6, /* No request: a result, error, probe, challenge or proof */
 	INTRANSIT_UNKNOWN_MODEL = 7, /* The device holds no such model */
 	INTRANSIT_UNKNOWN_VERSION = 8, /* The device holds other versions of the model */
 	INTRANSIT_CURSOR_ELSEWHERE = 9, /* The next layer is not where this device begins */
@@ -43,7 +45,7 @@ enum intransit_verdict {
 struct intransit_header {
 	__be16 magic; /* Always 0x49a7; anything else is not ours */
 	__u8 header_version; /* Layout of this header: 1 */
-	__u8 kind; /* Request, result, error or probe */
+	__u8 kind; /* Request, result, error, probe, challenge or proof */
 	__be16 flags; /* Bit set, see the flags */
 	__be16 model_id; /* Which model; unique in the network */
 	__be16 model_version; /* Which weights; a packet is computed by one version from end to end */

@@ -10,6 +10,8 @@ const bit<8> INTRANSIT_KIND_REQUEST = 1;
 const bit<8> INTRANSIT_KIND_RESULT = 2;
 const bit<8> INTRANSIT_KIND_ERROR = 3;
 const bit<8> INTRANSIT_KIND_PROBE = 4;
+const bit<8> INTRANSIT_KIND_CHALLENGE = 5;
+const bit<8> INTRANSIT_KIND_PROOF = 6;
 const bit<8> INTRANSIT_ELEMENT_UINT8 = 1;
 const bit<8> INTRANSIT_ELEMENT_INT8 = 2;
 const bit<16> INTRANSIT_FLAG_TURN_ROUND = 0x1;
@@ -23,7 +25,7 @@ const bit<32> INTRANSIT_IP_FRAGMENT = 2; // An IPv4 fragment: the activations ma
 const bit<32> INTRANSIT_IP_OPTIONS = 3; // IPv4 header with options
 const bit<32> INTRANSIT_TRUNCATED = 4; // Shorter than its own length fields say
 const bit<32> INTRANSIT_BAD_MAGIC = 5; // To our port, but without the magic or of another header version
-const bit<32> INTRANSIT_NOT_REQUEST = 6; // A result, error or probe
+const bit<32> INTRANSIT_NOT_REQUEST = 6; // No request: a result, error, probe, challenge or proof
 const bit<32> INTRANSIT_UNKNOWN_MODEL = 7; // The device holds no such model
 const bit<32> INTRANSIT_UNKNOWN_VERSION = 8; // The device holds other versions of the model
 const bit<32> INTRANSIT_CURSOR_ELSEWHERE = 9; // The next layer is not where this device begins
@@ -38,7 +40,7 @@ const bit<32> INTRANSIT_VERDICTS = 16;
 header intransit_header_t {
     bit<16> magic; // Always 0x49a7; anything else is not ours
     bit<8> header_version; // Layout of this header: 1
-    bit<8> kind; // Request, result, error or probe
+    bit<8> kind; // Request, result, error, probe, challenge or proof
     bit<16> flags; // Bit set, see the flags
     bit<16> model_id; // Which model; unique in the network
     bit<16> model_version; // Which weights; a packet is computed by one version from end to end

@@ -18,3 +18,7 @@ for (const [signal, number] of [
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 process.exitCode = await run(process.argv.slice(2), processIo(), version);
+// The command is done. What an engine may still be at is nobody's any more, and must not hold the process.
+setInterval(() => {
+  if (process.stdout.writableLength === 0 && process.stderr.writableLength === 0) process.exit();
+}, 500).unref();

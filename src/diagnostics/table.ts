@@ -323,6 +323,11 @@ export const diagnosticTable = {
       `ONNX Runtime gives ${a.mismatches} of ${a.elements} elements otherwise than the reference from layer ${a.from} on`,
     () => 'use --on reference, or --on auto, which does so by itself',
   ),
+  'worker-engine': entry<{ rows: number; reason: string }>(
+    'error',
+    (a) => `a run of ${a.rows} rows failed, and they were refused: ${a.reason}`,
+    () => 'the statistics count further failures; use --on reference if the engine cannot run this model',
+  ),
   'large-model': entry<{ what: string }>('error', (a) => `does not do as the large model: ${a.what}`),
 
   // Deployments

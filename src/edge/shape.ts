@@ -1,7 +1,9 @@
-import { refuse } from '../diagnostics/index.ts';
+import { refuse, throwErrors } from '../diagnostics/index.ts';
 import { cutReader } from '../model/cut.ts';
+import { layerCountRefusals } from '../model/layer-count.ts';
 import { type Model, type ValueId, valueType } from '../model/model.ts';
 import { elementCount } from '../model/tensor.ts';
+import { MOST_LAYERS } from '../wire/header.ts';
 import type { WireTensor } from './transfer.ts';
 
 /** What of a model shows on the wire: the tensor that is sent, and the one that comes back. */
@@ -22,6 +24,7 @@ const wireTensor = (model: Model, value: ValueId): WireTensor => {
 export function wireShape(model: Model, from = 0): WireShape {
   const layerCount = model.layers.length;
   const { file } = model;
+  throwErrors(layerCountRefusals(model, MOST_LAYERS, 'the packet format'));
   if (!(Number.isInteger(from) && from >= 0 && from < layerCount))
     refuse('layer-range', { given: `0..${from}`, count: layerCount }, { file });
   const reader = cutReader(model, from);

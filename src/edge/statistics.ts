@@ -17,6 +17,8 @@ export interface SendStatistics {
   readonly sent: number;
   /** Times that a row was sent again. */
   readonly retried: number;
+  /** Times that a row was sent again because the worker first wanted to know that its sender listens. */
+  readonly challenged: number;
   /** Answers to rows that had one already; the first counts. */
   readonly duplicates: number;
   /** Those of them that say something else than the first. */

@@ -2,11 +2,13 @@ import type { ElementType } from '../model/tensor.ts';
 import { isPieceOf, PartialTensor } from '../wire/fragments.ts';
 import {
   elementTypes,
+  encodePacket,
   flagUnsure,
   flagWorker,
   type Header,
   type InferencePacket,
   packetKinds,
+  TOKEN_BYTES,
   type VerdictName,
   verdicts,
 } from '../wire/index.ts';
@@ -48,6 +50,10 @@ export interface LostRow {
 /** Reasons of error packets that another try may not meet again. */
 const passing: ReadonlySet<VerdictName> = new Set(['failed', 'truncated', 'tensor_fragment']);
 
+/** Times that a row is sent again at once because the worker wanted a proof, and the ms between two of them. */
+const MOST_CHALLENGES = 4;
+const BETWEEN_CHALLENGES_MS = 5;
+
 /** The reason of rows of which nothing was heard. */
 export const NO_ANSWER = 'no answer';
 const waiting = 1;
@@ -67,6 +73,8 @@ export class Transfer {
   readonly #deadlines: Deadlines;
   readonly #again = new Fifo<{ readonly row: number; readonly attempt: number }>();
   readonly #partial = new Map<number, { readonly of: Header; readonly tensor: PartialTensor }>();
+  readonly #challenges = new Map<number, { count: number; at: number }>();
+  #proof: { readonly token: Uint8Array; readonly at: number } | undefined;
   readonly #reasons = new Map<number, string>();
   readonly #errors: Record<string, number> = {};
   readonly #versions: Record<string, number> = {};
@@ -76,6 +84,7 @@ export class Transfer {
   #answered = 0;
   #sent = 0;
   #retried = 0;
+  #challenged = 0;
   #duplicates = 0;
   #differing = 0;
   #strays = 0;
@@ -154,6 +163,11 @@ export class Transfer {
   }
 
   #transmit(row: number, attempt: number, now: number): void {
+    this.#transmitRow(row, now);
+    this.#deadlines.add(row, attempt, now);
+  }
+
+  #transmitRow(row: number, now: number): void {
     const { encoder, input, firstSequence, transmit } = this.#o;
     const tensor = this.#rows.subarray(row * input.count, (row + 1) * input.count);
     this.#started ??= now;
@@ -161,7 +175,6 @@ export class Transfer {
       transmit(encoder.encode(tensor, (firstSequence + row) >>> 0, fragment));
       this.#sent++;
     }
-    this.#deadlines.add(row, attempt, now);
   }
 
   /** The row gets no answer. */
@@ -176,6 +189,7 @@ export class Transfer {
     this.#settled++;
     this.#open--;
     this.#partial.delete(row);
+    this.#challenges.delete(row);
   }
 
   receive({ header, activations }: InferencePacket, now: number): void {
@@ -186,7 +200,30 @@ export class Transfer {
       if (whole !== undefined) this.#answer(row, header, whole, now);
     } else if (ours && header.kind === packetKinds.error && activations.length === 1)
       this.#fault(row, verdicts[activations[0]!]?.name);
+    else if (ours && header.kind === packetKinds.challenge && activations.length === TOKEN_BYTES)
+      this.#challenge(row, header, activations, now);
     else this.#strays++;
+  }
+
+  /** The worker wants to know that we are where we say: the proof goes, and after it the row, without waiting for its time. */
+  #challenge(row: number, header: Header, token: Uint8Array, now: number): void {
+    if (this.#state[row] !== waiting) return;
+    this.#prove(header, token, now);
+    const before = this.#challenges.get(row) ?? { count: 0, at: Number.NEGATIVE_INFINITY };
+    if (before.count >= MOST_CHALLENGES || now - before.at < BETWEEN_CHALLENGES_MS) return;
+    this.#challenges.set(row, { count: before.count + 1, at: now });
+    this.#challenged++;
+    this.#transmitRow(row, now);
+  }
+
+  /** One proof is enough for all rows that were challenged together. */
+  #prove(header: Header, token: Uint8Array, now: number): void {
+    const last = this.#proof;
+    const same = last !== undefined && Buffer.compare(last.token, token) === 0;
+    if (same && now - last.at < BETWEEN_CHALLENGES_MS) return;
+    this.#proof = { token: Uint8Array.from(token), at: now };
+    const own = { kind: packetKinds.proof, fragmentIndex: 0, fragmentCount: 1, elementCount: token.length };
+    this.#o.transmit(Buffer.from(encodePacket({ header: { ...header, ...own }, activations: token })));
   }
 
   #isResult(h: Header): boolean {
@@ -280,6 +317,7 @@ export class Transfer {
       lost: this.#count - this.#answered,
       sent: this.#sent,
       retried: this.#retried,
+      challenged: this.#challenged,
       duplicates: this.#duplicates,
       differing: this.#differing,
       strays: this.#strays,

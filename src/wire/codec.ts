@@ -49,20 +49,28 @@ export function encodePacket({ header, activations }: InferencePacket): Uint8Arr
   return bytes;
 }
 
-/** Reads a UDP payload; `undefined` if it is not ours, or not whole. Bytes behind the activations are refused too. */
-export function decodePacket(payload: Uint8Array): InferencePacket | undefined {
-  if (payload.length < HEADER_BYTES) return undefined;
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-  const read = (name: HeaderFieldName, bits: number): number | bigint => {
-    const at = fieldOffset(name);
+/** Each field's reader, with its place: looked up once, as a flood of packets is to cost little. */
+const readers = headerFields.map(({ name, bits }) => {
+  const at = fieldOffset(name);
+  const read = (view: DataView): number | bigint => {
     if (bits === 8) return view.getUint8(at);
     if (bits === 16) return view.getUint16(at);
     return bits === 32 ? view.getUint32(at) : view.getBigUint64(at);
   };
-  const header = Object.fromEntries(headerFields.map((f) => [f.name, read(f.name, f.bits)])) as Header;
-  if (header.magic !== MAGIC || header.headerVersion !== HEADER_VERSION) return undefined;
-  if (payload.length !== HEADER_BYTES + header.elementCount) return undefined;
-  return { header, activations: payload.subarray(HEADER_BYTES) };
+  return { name, read };
+});
+
+/** Reads a UDP payload; `undefined` if it is not ours, or not whole. Bytes behind the activations are refused too. */
+export function decodePacket(payload: Uint8Array): InferencePacket | undefined {
+  if (payload.length < HEADER_BYTES) return undefined;
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  if (view.getUint16(fieldOffset('magic')) !== MAGIC) return undefined;
+  if (view.getUint8(fieldOffset('headerVersion')) !== HEADER_VERSION) return undefined;
+  if (payload.length !== HEADER_BYTES + view.getUint16(fieldOffset('elementCount'))) return undefined;
+  const header: Record<string, number | bigint> = {};
+  for (const { name, read } of readers) header[name] = read(view);
+  // Every field has been read, each as wide as it is declared.
+  return { header: header as unknown as Header, activations: payload.subarray(HEADER_BYTES) };
 }
 
 /** What a request needs beyond the defaults. */

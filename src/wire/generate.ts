@@ -8,7 +8,9 @@ import {
   HEADER_VERSION,
   headerFields,
   MAGIC,
+  MOST_AMPLIFICATION,
   packetKinds,
+  TOKEN_BYTES,
   verdicts,
 } from './header.ts';
 
@@ -112,6 +114,18 @@ export function wireHeaderDocs(): string {
         .join(', ')}. ` +
       `Flags: ${hex(flagTurnRound)} turn round; ${hex(flagUnsure)} unsure, see [early exit](early-exit.md); ` +
       `${hex(flagWorker)} answered by a worker, see [split execution](split.md).`,
+    '',
+    '## Challenge and proof',
+    '',
+    `Whoever computes an answer does not know whether the address of a request is the sender's own. A worker sends at most`,
+    `${MOST_AMPLIFICATION} times the bytes of the request (UDP payloads) to an address that has not shown that it listens. Where the answer`,
+    'would be longer, or where too much of such addresses waits already, it computes nothing and sends a challenge instead:',
+    `the header of the request with kind ${packetKinds.challenge}, and a token of ${TOKEN_BYTES} bytes as its activations. The sender sends the token`,
+    `back as kind ${packetKinds.proof}, from the address and port of the request, and then the request again. Nothing is sent in return for a proof.`,
+    '',
+    'A token is a MAC over address, port and a period of 30 s, under a key of that period: the worker remembers nothing of',
+    'those that it has challenged. A token is good in its period and the next; an address that has proved itself is not asked',
+    'again for 300 s. Devices on the path pass both kinds on, as they do all that is no request.',
     '',
     '## What becomes of a packet',
     '',

@@ -16,7 +16,7 @@ const field = <N extends string, B extends HeaderField['bits']>(name: N, bits: B
 export const headerFields = [
   field('magic', 16, 'Always 0x49a7; anything else is not ours'),
   field('headerVersion', 8, 'Layout of this header: 1'),
-  field('kind', 8, 'Request, result, error or probe'),
+  field('kind', 8, 'Request, result, error, probe, challenge or proof'),
   field('flags', 16, 'Bit set, see the flags'),
   field('modelId', 16, 'Which model; unique in the network'),
   field('modelVersion', 16, 'Which weights; a packet is computed by one version from end to end'),
@@ -35,13 +35,25 @@ export const headerFields = [
 export type HeaderFieldName = (typeof headerFields)[number]['name'];
 
 export const HEADER_BYTES = headerFields.reduce((bytes, f) => bytes + f.bits / 8, 0);
+/** Layers that a cursor counts: `nextLayer` of a result is the number of them. */
+export const MOST_LAYERS = 2 ** 8 - 1;
+
 export const MAGIC = 0x49a7;
 export const HEADER_VERSION = 1;
 
 /** UDP destination port of requests unless a deployment names another; a registered port that nobody claims. */
 export const DEFAULT_PORT = 18858;
 
-export const packetKinds = { request: 1, result: 2, error: 3, probe: 4 } as const;
+export const packetKinds = { request: 1, result: 2, error: 3, probe: 4, challenge: 5, proof: 6 } as const;
+
+/** What a challenge carries, and a proof brings back. */
+export const TOKEN_BYTES = 16;
+
+/**
+ * A worker answers by at most so many times the bytes of the request, UDP payloads both, until the sender has proved that it
+ * receives at the address that it names. As in QUIC (RFC 9000, 8.1).
+ */
+export const MOST_AMPLIFICATION = 3;
 export const elementTypes = { uint8: 1, int8: 2 } as const;
 
 /** The device that computes the last layer sends the packet back where it came from. */
@@ -72,7 +84,7 @@ export const verdicts = [
   { name: 'ip_options', description: 'IPv4 header with options' },
   { name: 'truncated', description: 'Shorter than its own length fields say' },
   { name: 'bad_magic', description: 'To our port, but without the magic or of another header version' },
-  { name: 'not_request', description: 'A result, error or probe' },
+  { name: 'not_request', description: 'No request: a result, error, probe, challenge or proof' },
   { name: 'unknown_model', description: 'The device holds no such model' },
   { name: 'unknown_version', description: 'The device holds other versions of the model' },
   { name: 'cursor_elsewhere', description: 'The next layer is not where this device begins' },

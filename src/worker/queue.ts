@@ -17,11 +17,22 @@ export interface Batch {
   readonly jobs: readonly Job[];
 }
 
-/** Jobs that wait, by what computes them; the computation whose first job is the oldest goes first. */
+interface Source {
+  /** By computation, in the order in which they came. */
+  readonly waiting: Map<Computation, Fifo<Job & { readonly arrival: number }>>;
+  length: number;
+  bytes: number;
+}
+
+/**
+ * Jobs that wait, by the host that asks. Hosts take turns, so that none waits for all that another has asked before it; and
+ * where room is short, none takes more than an equal share of it.
+ */
 export class JobQueue {
   readonly #most: number;
   readonly #mostBytes: number;
-  readonly #waiting = new Map<Computation, Fifo<Job & { readonly arrival: number }>>();
+  /** In the order in which it is their turn. */
+  readonly #sources = new Map<string, Source>();
   #arrivals = 0;
   #length = 0;
   #bytes = 0;
@@ -37,35 +48,73 @@ export class JobQueue {
 
   /** Returns false if there is no room. */
   add(computation: Computation, job: Job): boolean {
-    if (this.#length >= this.#most || this.#bytes + job.tensor.length > this.#mostBytes) return false;
-    let queue = this.#waiting.get(computation);
+    const { address } = job.from;
+    const known = this.#sources.get(address);
+    const source = known ?? { waiting: new Map(), length: 0, bytes: 0 };
+    if (!this.#hasRoom(source, this.#sources.size + (known === undefined ? 1 : 0), job.tensor.length))
+      return false;
+    let queue = source.waiting.get(computation);
     if (queue === undefined) {
       queue = new Fifo();
-      this.#waiting.set(computation, queue);
+      source.waiting.set(computation, queue);
     }
     queue.push({ ...job, arrival: this.#arrivals++ });
-    this.#length++;
-    this.#bytes += job.tensor.length;
+    this.#sources.set(address, source);
+    this.#count(source, 1, job.tensor.length);
     return true;
   }
 
-  /** What waits now, up to `most` jobs. */
-  take(most: number): Batch | undefined {
-    let oldest: { computation: Computation; queue: Fifo<Job>; arrival: number } | undefined;
-    for (const [computation, queue] of this.#waiting) {
-      const arrival = queue.peek()?.arrival;
-      if (arrival !== undefined && (oldest === undefined || arrival < oldest.arrival))
-        oldest = { computation, queue, arrival };
-    }
-    if (oldest === undefined) return undefined;
-    const jobs: Job[] = [];
-    while (jobs.length < most) {
-      const job = oldest.queue.shift();
-      if (job === undefined) break;
-      jobs.push(job);
-      this.#length--;
-      this.#bytes -= job.tensor.length;
-    }
-    return { computation: oldest.computation, jobs };
+  #hasRoom(source: Source, sources: number, bytes: number): boolean {
+    const [length, total] = [this.#length + 1, this.#bytes + bytes];
+    if (length > this.#most || total > this.#mostBytes) return false;
+    if (2 * length > this.#most && source.length >= this.#most / sources) return false;
+    return 2 * total <= this.#mostBytes || source.bytes + bytes <= this.#mostBytes / sources;
   }
+
+  /** What waits now, up to `most` jobs: the oldest computation of the host whose turn it is, a job from each host in turn. */
+  take(most: number): Batch | undefined {
+    const [first] = this.#sources.values();
+    const computation = first === undefined ? undefined : oldest(first);
+    if (computation === undefined) return undefined;
+    const jobs: Job[] = [];
+    for (let before = -1; jobs.length < most && jobs.length > before; ) {
+      before = jobs.length;
+      // As many as there are now: whoever has had its turn goes to the end.
+      for (const [address, source] of [...this.#sources]) {
+        if (jobs.length === most) break;
+        const job = source.waiting.get(computation)?.shift();
+        if (job === undefined) continue;
+        jobs.push(job);
+        this.#count(source, -1, -job.tensor.length);
+        this.#sources.delete(address);
+        if (source.length > 0) this.#sources.set(address, source);
+      }
+    }
+    return { computation, jobs };
+  }
+
+  /** All that waits, which then waits no more. */
+  drain(): Job[] {
+    const jobs: Job[] = [];
+    for (let batch = this.take(this.#most); batch !== undefined; batch = this.take(this.#most))
+      jobs.push(...batch.jobs);
+    return jobs;
+  }
+
+  #count(source: Source, jobs: number, bytes: number): void {
+    source.length += jobs;
+    source.bytes += bytes;
+    this.#length += jobs;
+    this.#bytes += bytes;
+  }
+}
+
+function oldest({ waiting }: Source): Computation | undefined {
+  let found: { readonly computation: Computation; readonly arrival: number } | undefined;
+  for (const [computation, queue] of waiting) {
+    const arrival = queue.peek()?.arrival;
+    if (arrival !== undefined && (found === undefined || arrival < found.arrival))
+      found = { computation, arrival };
+  }
+  return found?.computation;
 }

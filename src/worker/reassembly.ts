@@ -23,7 +23,18 @@ export interface ReassemblyCounts {
   dropped: number;
 }
 
+/** Whose fragment it is. */
+export interface FragmentSender {
+  /** Names the sender, its port included. */
+  readonly name: string;
+  /** Its host: all that it sends shares one part of the memory. */
+  readonly host: string;
+  /** Whether it has shown that it listens. */
+  readonly proven: boolean;
+}
+
 interface Entry {
+  readonly sender: FragmentSender;
   readonly of: Header;
   readonly tensor: PartialTensor;
   touched: number;
@@ -54,7 +65,10 @@ export class Reassembly {
   readonly #limits: ReassemblyLimits;
   /** In the order of their last fragments. */
   readonly #entries = new Map<string, Entry>();
+  readonly #hosts = new Map<string, { tensors: number; bytes: number }>();
   #bytes = 0;
+  #unprovenBytes = 0;
+  #unprovenTensors = 0;
 
   constructor(limits: ReassemblyLimits = defaultLimits) {
     this.#limits = limits;
@@ -64,29 +78,35 @@ export class Reassembly {
     return this.#entries.size;
   }
 
+  /** Whether senders that have not shown that they listen have a quarter of the room: they get no more. */
+  get isPressed(): boolean {
+    const { tensors, bytes } = this.#limits;
+    return 4 * this.#unprovenTensors >= tensors || 4 * this.#unprovenBytes >= bytes;
+  }
+
   /**
    * Takes a fragment; returns the tensor that it completes.
    * @param elements of the whole tensor; @pre the fragment is a piece of such a tensor
    */
   add(
-    sender: string,
+    sender: FragmentSender,
     { header, activations }: InferencePacket,
     elements: number,
     now: number,
   ): Uint8Array | undefined {
     this.counts.fragments++;
     this.expire(now);
-    const key = `${sender}/${header.jobId}/${header.sequence}`;
+    const key = `${sender.name}/${header.jobId}/${header.sequence}`;
     let entry = this.#entries.get(key);
     if (entry !== undefined && !isSame(entry, header, elements)) {
       this.#remove(key, entry, 'replaced');
       entry = undefined;
     }
-    entry ??= this.#make(header, elements);
+    entry ??= this.#make(sender, header, elements);
     let placed = entry.tensor.place(header.fragmentIndex, activations);
     if (placed === 'conflict') {
       this.#remove(key, entry, 'replaced');
-      entry = this.#make(header, elements);
+      entry = this.#make(sender, header, elements);
       placed = entry.tensor.place(header.fragmentIndex, activations);
     }
     if (placed === 'duplicate') this.counts.duplicates++;
@@ -95,7 +115,7 @@ export class Reassembly {
     entry.touched = now;
     this.#entries.set(key, entry);
     if (placed !== 'complete') {
-      this.#makeRoom();
+      this.#makeRoom(sender.host);
       return undefined;
     }
     this.#remove(key, entry, 'completed');
@@ -110,22 +130,48 @@ export class Reassembly {
     }
   }
 
-  #make(of: Header, elements: number): Entry {
-    this.#bytes += elements;
-    return { of, tensor: new PartialTensor(elements, of.fragmentCount), touched: 0 };
+  #make(sender: FragmentSender, of: Header, elements: number): Entry {
+    this.#count(sender, 1, elements);
+    return { sender, of, tensor: new PartialTensor(elements, of.fragmentCount), touched: 0 };
   }
 
-  #remove(key: string, { tensor }: Entry, why: 'completed' | 'replaced' | 'expired' | 'dropped'): void {
+  #remove(
+    key: string,
+    { sender, tensor }: Entry,
+    why: 'completed' | 'replaced' | 'expired' | 'dropped',
+  ): void {
     this.#entries.delete(key);
-    this.#bytes -= tensor.bytes.length;
+    this.#count(sender, -1, -tensor.bytes.length);
     this.counts[why]++;
   }
 
-  #makeRoom(): void {
-    for (const [key, entry] of this.#entries) {
-      if (this.#entries.size <= this.#limits.tensors && this.#bytes <= this.#limits.bytes) return;
-      this.#remove(key, entry, 'dropped');
-    }
+  #count({ host, proven }: FragmentSender, tensors: number, bytes: number): void {
+    const of = this.#hosts.get(host) ?? { tensors: 0, bytes: 0 };
+    of.tensors += tensors;
+    of.bytes += bytes;
+    if (of.tensors > 0) this.#hosts.set(host, of);
+    else this.#hosts.delete(host);
+    this.#bytes += bytes;
+    if (proven) return;
+    this.#unprovenTensors += tensors;
+    this.#unprovenBytes += bytes;
+  }
+
+  /** The oldest of the sender's own host goes if that has more than its share; else the oldest of any that has. */
+  #makeRoom(host: string): void {
+    for (const whose of [(of: string) => of === host, () => true])
+      for (const [key, entry] of this.#entries) {
+        if (this.#entries.size <= this.#limits.tensors && this.#bytes <= this.#limits.bytes) return;
+        if (whose(entry.sender.host) && this.#hasMoreThanItsShare(entry.sender.host))
+          this.#remove(key, entry, 'dropped');
+      }
+  }
+
+  #hasMoreThanItsShare(host: string): boolean {
+    const of = this.#hosts.get(host);
+    if (of === undefined) return false;
+    const hosts = this.#hosts.size;
+    return of.tensors * hosts > this.#limits.tensors || of.bytes * hosts > this.#limits.bytes;
   }
 }
 

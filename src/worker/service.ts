@@ -10,17 +10,21 @@ import {
   flagTurnRound,
   flagUnsure,
   flagWorker,
+  HEADER_BYTES,
   type Header,
   type InferencePacket,
+  MOST_AMPLIFICATION,
   packetKinds,
   type VerdictName,
   verdictIndex,
 } from '../wire/index.ts';
 import type { Finisher } from './finisher.ts';
 import type { LargeModel } from './large-model.ts';
+import { Listeners } from './listeners.ts';
 import { type Batch, type Computation, type Job, JobQueue } from './queue.ts';
 import { Reassembly, type ReassemblyCounts, type ReassemblyLimits } from './reassembly.ts';
 import { examine, type Held, malformation } from './requests.ts';
+import { SourceRates } from './source-rates.ts';
 
 export interface WorkerStatistics {
   /** Packets that came in. */
@@ -34,6 +38,17 @@ export interface WorkerStatistics {
   /** Results of the network that were sent on to who had asked. */
   readonly relayed: number;
   readonly probes: number;
+  /** Requests that were answered by a challenge: their sender was to show first that it listens. */
+  readonly challenged: number;
+  /** Addresses that have shown it, and tokens that proved nothing. */
+  readonly proven: number;
+  readonly badProofs: number;
+  /** Requests beyond what one host may ask in a second, dropped. */
+  readonly limited: number;
+  /** Runs of an engine that failed, by its message. */
+  readonly engineErrors: Readonly<Record<string, number>>;
+  /** Rows that waited when the time to end was over, and were refused. */
+  readonly abandoned: number;
   /** Packets that a worker has nothing to do with, such as errors. */
   readonly ignored: number;
   readonly fragments: Readonly<ReassemblyCounts> & { readonly pending: number };
@@ -50,8 +65,13 @@ export interface ServiceParts {
   readonly outputElement: ElementType;
   readonly finishers: ReadonlyMap<number, Finisher>;
   readonly large: LargeModel | undefined;
-  /** Packets of a result. */
+  /** Packets of a result, and bytes of all of them. */
   readonly fragments: number;
+  readonly answerBytes: number;
+  /** Requests a second of one host; more are dropped. */
+  readonly sourceRate: number | undefined;
+  /** Told of the first failure of each kind. */
+  readonly onEngineError: (reason: string, rows: number) => void;
   /** Rows of one run at most. */
   readonly batch: number;
   readonly reassembly: ReassemblyLimits;
@@ -61,11 +81,24 @@ export interface ServiceParts {
 const MOST_WAITING = 16_384;
 const MOST_WAITING_BYTES = 64 * 2 ** 20;
 
+/** The same of senders that have not shown that they listen; what comes on top is challenged. */
+const MOST_UNPROVEN = 512;
+const MOST_UNPROVEN_BYTES = 8 * 2 ** 20;
+
+/** Every so many batches one is of those that have not shown it, whatever else waits. */
+const UNPROVEN_TURN = 8;
+
+/** Kinds of failures of an engine that are told apart. */
+const MOST_ENGINE_ERRORS = 16;
+
 /** One socket's packets: what is asked is queued, what is queued is computed, batch after batch. */
 export class Service {
   readonly #socket: Socket;
   readonly #parts: ServiceParts;
-  readonly #queue = new JobQueue(MOST_WAITING, MOST_WAITING_BYTES);
+  readonly #proven = new JobQueue(MOST_WAITING, MOST_WAITING_BYTES);
+  readonly #unproven = new JobQueue(MOST_UNPROVEN, MOST_UNPROVEN_BYTES);
+  readonly #listeners = new Listeners();
+  readonly #rates: SourceRates | undefined;
   readonly #reassembly: Reassembly;
   readonly #sweep: NodeJS.Timeout;
   readonly #answered: Record<string, number> = {};
@@ -74,18 +107,26 @@ export class Service {
   #received = 0;
   #relayed = 0;
   #probes = 0;
+  #challenged = 0;
+  #badProofs = 0;
+  #limited = 0;
+  #abandoned = 0;
+  readonly #engineErrors: Record<string, number> = {};
   #ignored = 0;
   #batches = 0;
   #largestBatch = 0;
   #longestQueue = 0;
   #unsent = 0;
   #stopped = false;
+  /** The socket may be gone: an engine that comes to its end later has nobody to tell. */
+  #closed = false;
   #working: Promise<void> | undefined;
 
   constructor(socket: Socket, parts: ServiceParts) {
     this.#socket = socket;
     this.#parts = parts;
     this.#reassembly = new Reassembly(parts.reassembly);
+    this.#rates = parts.sourceRate === undefined ? undefined : new SourceRates(parts.sourceRate);
     this.#sweep = setInterval(() => this.#reassembly.expire(performance.now()), 1000).unref();
   }
 
@@ -104,38 +145,82 @@ export class Service {
       this.#relayed++;
       this.#reply(packet, from, { flags: flags | flagTurnRound });
     } else if (kind === packetKinds.probe && packet.activations.length === 0) this.#probe(packet, from);
+    else if (kind === packetKinds.proof) this.#prove(packet, from);
     else this.#ignored++;
   }
 
   #request(packet: InferencePacket, from: RemoteInfo): void {
     const { header, activations } = packet;
+    const now = performance.now();
+    if (this.#rates?.take(from.address, now) === false) {
+      this.#limited++;
+      return;
+    }
     const input = examine(header, this.#parts.held);
     if (typeof input === 'string') {
       this.#refuse(header, from, input);
       return;
     }
+    const proven = this.#listeners.has(from, now);
+    if (!proven && this.#mustProve(header, input.elements)) {
+      this.#challenge(header, from, now);
+      return;
+    }
     let tensor: Uint8Array | undefined = activations;
     if (header.fragmentCount > 1) {
-      const sender = `${from.address}:${from.port}`;
-      tensor = this.#reassembly.add(sender, packet, input.elements, performance.now());
+      const sender = { name: `${from.address}:${from.port}`, host: from.address, proven };
+      tensor = this.#reassembly.add(sender, packet, input.elements, now);
       if (tensor === undefined) return;
     }
     const computation: Computation =
       header.nextLayer === 0 && this.#parts.large !== undefined ? 'large' : header.nextLayer;
-    if (!this.#queue.add(computation, { header, tensor, from })) {
-      this.#refuse(header, from, 'failed');
+    const queue = proven ? this.#proven : this.#unproven;
+    if (!queue.add(computation, { header, tensor, from })) {
+      if (proven) this.#refuse(header, from, 'failed');
+      else this.#challenge(header, from, now);
       return;
     }
-    this.#longestQueue = Math.max(this.#longestQueue, this.#queue.length);
+    this.#longestQueue = Math.max(this.#longestQueue, this.#waiting);
     this.#working ??= this.#work();
+  }
+
+  /** Whether the answer would be too long for a sender that may have lied about its address; or its fragments too many. */
+  #mustProve({ fragmentCount }: Header, elements: number): boolean {
+    const asked = elements + HEADER_BYTES * fragmentCount;
+    return (
+      this.#parts.answerBytes > MOST_AMPLIFICATION * asked ||
+      (fragmentCount > 1 && this.#reassembly.isPressed)
+    );
+  }
+
+  #challenge(header: Header, from: RemoteInfo, now: number): void {
+    this.#challenged++;
+    const activations = this.#listeners.challenge(from, now);
+    this.#reply({ header, activations }, from, { kind: packetKinds.challenge });
+  }
+
+  /** Silence is the answer to a proof, good or bad: the request comes again. */
+  #prove({ activations }: InferencePacket, from: RemoteInfo): void {
+    if (!this.#listeners.prove(activations, from, performance.now())) this.#badProofs++;
+  }
+
+  get #waiting(): number {
+    return this.#proven.length + this.#unproven.length;
+  }
+
+  /** Those that have shown that they listen go first; the others have a turn now and then. */
+  #next(): Batch | undefined {
+    const { batch } = this.#parts;
+    const [first, second] =
+      this.#batches % UNPROVEN_TURN === 0 ? [this.#unproven, this.#proven] : [this.#proven, this.#unproven];
+    return first.take(batch) ?? second.take(batch);
   }
 
   /** Computes until nothing waits. What comes meanwhile makes the next batch: nothing waits for a batch to fill. */
   async #work(): Promise<void> {
     // The packets that the socket has at hand come first.
     await new Promise(setImmediate);
-    const { batch } = this.#parts;
-    for (let next = this.#queue.take(batch); next !== undefined; next = this.#queue.take(batch)) {
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
       await this.#compute(next);
       await new Promise(setImmediate);
     }
@@ -153,13 +238,22 @@ export class Service {
     try {
       const computes = computation === 'large' ? large! : finishers.get(computation)!;
       results = await computes.run(rows, jobs.length);
-    } catch {
+    } catch (error) {
+      this.#engineFailed(error, jobs.length);
       for (const { header, from } of jobs) this.#refuse(header, from, 'failed');
       return;
     }
     const size = results.length / jobs.length;
     for (const [i, job] of jobs.entries())
       this.#answer(job, computation, results.subarray(i * size, (i + 1) * size));
+  }
+
+  #engineFailed(error: unknown, rows: number): void {
+    const message = (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+    const kinds = Object.keys(this.#engineErrors);
+    const reason = kinds.length < MOST_ENGINE_ERRORS || kinds.includes(message) ? message : 'others';
+    countIn(this.#engineErrors, reason);
+    if (this.#engineErrors[reason] === 1) this.#parts.onEngineError(reason, rows);
   }
 
   #answer({ header, from }: Job, computation: Computation, result: Uint8Array): void {
@@ -188,7 +282,7 @@ export class Service {
     this.#probes++;
     const { modelId, modelVersion, layerCount } = this.#parts.held;
     const waiting = new Uint8Array(PROBE_REPLY_BYTES);
-    new DataView(waiting.buffer).setUint32(0, this.#queue.length);
+    new DataView(waiting.buffer).setUint32(0, this.#waiting);
     const own = { modelId, modelVersion, layerCount, flags: flagTurnRound | flagWorker };
     this.#reply({ header, activations: waiting }, from, own);
   }
@@ -199,6 +293,10 @@ export class Service {
   }
 
   #send(payload: Uint8Array, to: RemoteInfo): void {
+    if (this.#closed) {
+      this.#unsent++;
+      return;
+    }
     this.#socket.send(payload, to.port, to.address, this.#onSent);
   }
 
@@ -210,10 +308,34 @@ export class Service {
     this.#unsent++;
   }
 
-  async stop(): Promise<void> {
+  /** Computes what waits, for at most `graceMs`; what then still waits is refused. Returns whether an engine is still at it. */
+  async stop(graceMs: number): Promise<boolean> {
     this.#stopped = true;
     clearInterval(this.#sweep);
-    await this.#working;
+    const isLate = await this.#isLate(graceMs);
+    for (const { header, from } of [...this.#proven.drain(), ...this.#unproven.drain()]) {
+      this.#abandoned++;
+      this.#refuse(header, from, 'failed');
+    }
+    this.#closed = true;
+    return isLate;
+  }
+
+  /** Whether an engine is still at work after `graceMs`. */
+  async #isLate(graceMs: number): Promise<boolean> {
+    if (this.#working === undefined) return false;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<true>((over) => {
+      timer = setTimeout(over, graceMs, true);
+    });
+    const isLate = await Promise.race([this.#working.then(() => false as const), late]);
+    clearTimeout(timer);
+    return isLate;
+  }
+
+  /** Ends with the batch that is being computed. */
+  get working(): Promise<void> {
+    return this.#working ?? Promise.resolve();
   }
 
   statistics(): WorkerStatistics {
@@ -224,11 +346,17 @@ export class Service {
       malformed: { ...this.#malformed },
       relayed: this.#relayed,
       probes: this.#probes,
+      challenged: this.#challenged,
+      proven: this.#listeners.length,
+      badProofs: this.#badProofs,
+      limited: this.#limited,
+      engineErrors: { ...this.#engineErrors },
+      abandoned: this.#abandoned,
       ignored: this.#ignored,
       fragments: { ...this.#reassembly.counts, pending: this.#reassembly.pending },
       batches: this.#batches,
       largestBatch: this.#largestBatch,
-      queue: this.#queue.length,
+      queue: this.#waiting,
       longestQueue: this.#longestQueue,
       unsent: this.#unsent,
     };

@@ -1,10 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
+import { type Diagnostic, DiagnosticError, diagnostic, refuse, throwErrors } from '../diagnostics/index.ts';
 import { raiseBuffers } from '../edge/socket.ts';
+import { layerCountRefusals } from '../model/layer-count.ts';
 import { inputType, type Model, outputType } from '../model/model.ts';
 import { elementCount } from '../model/tensor.ts';
 import { fragmentsFor, MAX_FRAGMENTS } from '../wire/fragments.ts';
-import { DEFAULT_PORT } from '../wire/index.ts';
+import { DEFAULT_PORT, HEADER_BYTES, MOST_LAYERS } from '../wire/index.ts';
 import { createFinisher, type Finisher, type OnnxSource, type WorkerEngine } from './finisher.ts';
 import { type LargeModel, openLargeModel } from './large-model.ts';
 import { loadOnnxRuntime, type OnnxRuntime } from './onnxruntime.ts';
@@ -33,7 +34,11 @@ export interface WorkerOptions {
   /** Largest IP packet on the path back; 1500 if absent. */
   readonly mtu?: number;
   readonly reassembly?: Partial<ReassemblyLimits>;
-  /** Warnings and notes of the choice of engines. */
+  /** Requests a second of one host, more are dropped; as many as it likes if absent. */
+  readonly sourceRate?: number | undefined;
+  /** ms for which `close` computes what waits; then it is refused. 5,000 if absent. */
+  readonly graceMs?: number;
+  /** Warnings and notes of the choice of engines, and the first failure of each kind. */
   readonly onDiagnostic?: (d: Diagnostic) => void;
 }
 
@@ -43,9 +48,13 @@ export interface Worker {
   /** What computes the layers from each cursor on; none where a packet cannot carry what is read there. */
   readonly engines: readonly (Finisher['on'] | undefined)[];
   statistics(): WorkerStatistics;
-  /** Finishes what waits, then stops. Can be called again. */
+  /**
+   * Finishes what waits, then stops; after `graceMs` it refuses what still waits, and stops all the same. Can be called again.
+   */
   close(): Promise<void>;
 }
+
+const GRACE_MS = 5000;
 
 /**
  * Finishes the layers that the path has left.
@@ -61,6 +70,7 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
       { bytes: outputs, fragments, limit: MAX_FRAGMENTS, mtu },
       { file: model.file },
     );
+  throwErrors(layerCountRefusals(model, MOST_LAYERS, 'the packet format'));
   const inputs = heldInputs(model);
   const finishers = new Map<number, Finisher>();
   let large: LargeModel | undefined;
@@ -92,10 +102,14 @@ export async function createWorker(options: WorkerOptions): Promise<Worker> {
       finishers,
       large,
       fragments,
+      answerBytes: outputs + HEADER_BYTES * fragments,
+      sourceRate: options.sourceRate,
+      onEngineError: (reason: string, rows: number) =>
+        onDiagnostic(diagnostic('worker-engine', { rows, reason }, { file: model.file })),
       batch,
       reassembly,
     };
-    return serve(socket, parts, release);
+    return serve(socket, parts, release, options.graceMs ?? GRACE_MS);
   } catch (error) {
     await release();
     throw error;
@@ -157,7 +171,7 @@ async function listen({ host = '0.0.0.0', port = DEFAULT_PORT }): Promise<Socket
   return socket;
 }
 
-function serve(socket: Socket, parts: ServiceParts, release: () => Promise<void>): Worker {
+function serve(socket: Socket, parts: ServiceParts, release: () => Promise<void>, graceMs: number): Worker {
   const service = new Service(socket, parts);
   socket.on('message', (payload, from) => service.receive(payload, from));
   // An ICMP message about one of the senders is no reason to stop.
@@ -165,9 +179,11 @@ function serve(socket: Socket, parts: ServiceParts, release: () => Promise<void>
   const { address, port } = socket.address();
   let closing: Promise<void> | undefined;
   const stop = async () => {
-    await service.stop();
+    const isLate = await service.stop(graceMs);
     await new Promise<void>((done) => socket.close(done));
-    await release();
+    // A session that still runs must not go under it; nobody waits for that.
+    if (isLate) service.working.then(release).catch((error) => parts.onEngineError(String(error), 0));
+    else await release();
   };
   return {
     address,

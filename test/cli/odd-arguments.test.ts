@@ -170,6 +170,31 @@ describe('numbers', () => {
   );
 });
 
+describe('more layers than a cursor counts', () => {
+  const layer = { kind: 'dense', weights: [1], weightScale: 0.1, output: { element: 'uint8', scale: 0.1 } };
+  const deep = (layers: number) =>
+    file(
+      `deep-${layers}.json`,
+      JSON.stringify({
+        format: 'intransit-model',
+        version: 1,
+        input: { element: 'uint8', shape: [1], scale: 0.1 },
+        layers: Array.from({ length: layers }, () => layer),
+      }),
+    );
+  it.each([
+    ['compile', deep(258), '--target', 'xdp', '--no-build', '-o', path('deep'), '--layers', '256..258'],
+    ['compile', deep(258), '--target', 'v1model', '--no-build', '-o', path('deep'), '--layers', '256..258'],
+    ['inspect', deep(256), '--target', 'v1model', '--layers', '0..2'],
+    ['send', deep(256), '--to', '127.0.0.1:9', '--input', file('one', 'x'), '--output', path('y')],
+    ['worker', deep(256), '--listen', '127.0.0.1:0', '--on', 'reference'],
+  ])('%s refuses it', async (...argv) => {
+    const told = await intransit(...argv);
+    expectTold(told, 1);
+    expect(told.err).toMatch(/needs 25[68] layers of the cursor of packets, .* has 255/);
+  });
+});
+
 describe('what a message repeats', () => {
   it('says where JSON goes wrong, and quotes nothing of it', async () => {
     const secret = file('secret', 'root:$6$abcdefgh:19000:0:99999:7:::\n');

@@ -15,7 +15,9 @@ function pieces(of: Uint8Array, count: number, change: { sequence?: number; mode
 }
 
 const feed = (r: Reassembly, packets: readonly InferencePacket[], now = 0, from = '10.0.0.1:40000') =>
-  packets.map((p) => r.add(from, p, 100, now)).filter((whole) => whole !== undefined);
+  packets
+    .map((p) => r.add({ name: from, host: from.split(':')[0]!, proven: true }, p, 100, now))
+    .filter((whole) => whole !== undefined);
 
 describe('reassembly', () => {
   it('in any order, with duplicates', () => {
@@ -77,5 +79,32 @@ describe('reassembly', () => {
     const narrow = new Reassembly({ ...limits, bytes: 250 });
     for (let sequence = 0; sequence < 3; sequence++) feed(narrow, [pieces(tensor(1), 2, { sequence })[0]!]);
     expect([narrow.pending, narrow.counts.dropped]).toEqual([2, 1]);
+  });
+
+  it('takes the room that one host wants from that host, not from others', () => {
+    const r = new Reassembly({ ...limits, tensors: 8 });
+    const [first, second] = [pieces(tensor(1), 2), pieces(tensor(2), 2)];
+    expect(feed(r, [first[0]!, { ...second[0]!, header: { ...second[0]!.header, sequence: 7 } }])).toEqual(
+      [],
+    );
+    for (let i = 0; i < 100; i++)
+      feed(r, [pieces(tensor(i), 2, { sequence: i })[0]!], 1, `10.0.0.2:${1000 + i}`);
+    expect(r.pending).toBe(8);
+    expect(r.counts.dropped).toBe(94);
+    expect(feed(r, [first[1]!], 2)).toEqual([tensor(1)]);
+  });
+
+  it('says when those that have not shown that they listen have their quarter', () => {
+    const r = new Reassembly({ ...limits, tensors: 8 });
+    const add = (proven: boolean, sequence: number) =>
+      r.add({ name: 'a:1', host: 'a', proven }, pieces(tensor(1), 2, { sequence })[0]!, 100, 0);
+    for (let i = 0; i < 5; i++) add(true, i);
+    expect(r.isPressed).toBe(false);
+    add(false, 10);
+    expect(r.isPressed).toBe(false);
+    add(false, 11);
+    expect(r.isPressed).toBe(true);
+    r.expire(1000);
+    expect([r.isPressed, r.pending]).toEqual([false, 0]);
   });
 });

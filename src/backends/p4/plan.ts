@@ -1,8 +1,9 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
+import { layerCountRefusals } from '../../model/layer-count.ts';
 import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, formatTensorType, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
-import { DEFAULT_PORT, ipv4Bytes } from '../../wire/header.ts';
+import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
 import { type Lowered, type LowerOptions, lower, MAX_LOOKUP_ENTRIES, MAX_LOOKUP_TABLES } from './lower.ts';
 import { widestEntry } from './tables.ts';
@@ -55,7 +56,10 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
     const range = { given: `${from}..${to}`, count: model.layers.length };
     return { diagnostics: [diagnostic('layer-range', range, place)] };
   }
-  const diagnostics = tensorDiagnostics(model, options);
+  const diagnostics = [
+    ...layerCountRefusals(model, MOST_LAYERS, v1model.name),
+    ...tensorDiagnostics(model, options),
+  ];
   if (diagnostics.length > 0) return { diagnostics };
   const { lowered, diagnostics: refusals } = lowerCheapest(model, options);
   if (lowered === undefined) return { diagnostics: refusals };

@@ -17,19 +17,39 @@ export function encodeDeviceConfig(what: XdpPlan | Manifest, elf: Uint8Array): U
 
 const byte = z.int().min(0).max(255);
 
+/** Arrays of a manifest: a few for each layer that a program can hold. */
+const MOST_ARRAYS = 4096;
+
+/** Weights that any map takes; and longer than any program that a kernel takes. */
+const MOST_WEIGHT_BYTES = 2 ** 31;
+const MOST_CONFIG_BYTES = 64 * 2 ** 20;
+const MOST_NAME = 200;
+
 /** As much of the manifest as a device needs. */
 const manifestSchema = z.object({
   format: z.literal('intransit-manifest/1'),
   target: z.literal('xdp'),
-  model: z.object({ name: z.string(), layerCount: byte }),
+  model: z.object({ name: z.string().max(MOST_NAME), layerCount: byte }),
   layers: z.object({ from: byte, to: byte }),
   port: z.int().min(1).max(0xffff),
   weights: z.discriminatedUnion('mode', [
     z.object({ mode: z.literal('static') }),
     z.object({
       mode: z.literal('runtime'),
-      bytes: z.int().min(0),
-      arrays: z.array(z.object({ name: z.string(), offset: z.int().min(0) })),
+      bytes: z.int().min(0).max(MOST_WEIGHT_BYTES),
+      // Counted before any of them is looked at.
+      arrays: z
+        .custom<unknown[]>((value) => Array.isArray(value) && value.length <= MOST_ARRAYS, {
+          error: `expected at most ${MOST_ARRAYS} arrays`,
+        })
+        .pipe(
+          z.array(
+            z.object({
+              name: z.string().max(MOST_NAME),
+              offset: z.int().min(0).max(MOST_WEIGHT_BYTES),
+            }),
+          ),
+        ),
     }),
   ]),
 });
@@ -55,6 +75,8 @@ export interface PlacedWeights extends LayerWeights {
 
 /** @throws Error that says what is wrong with it */
 export function decodeDeviceConfig(bytes: Uint8Array): DeviceConfig {
+  if (bytes.length > MOST_CONFIG_BYTES)
+    throw new Error(`the device config has ${bytes.length} bytes; at most ${MOST_CONFIG_BYTES} are read`);
   let json: unknown;
   try {
     json = JSON.parse(Buffer.from(bytes).toString('utf8'));
@@ -72,16 +94,19 @@ export function decodeDeviceConfig(bytes: Uint8Array): DeviceConfig {
 
 function placedWeights(weights: DeviceConfig['manifest']['weights']): PlacedWeights[] {
   if (weights.mode === 'static') return [];
-  const byLayer = new Map<number, { offset: number; arrays: { name: string; bytes: number }[] }>();
+  const byLayer = new Map<
+    number,
+    { offset: number; end: number; arrays: { name: string; bytes: number }[] }
+  >();
   for (const [i, { name, offset }] of weights.arrays.entries()) {
-    const layer = Number(/^layer(\d+)_/.exec(name)?.[1] ?? Number.NaN);
+    const layer = Number(/^layer(\d{1,3})_/.exec(name)?.[1] ?? Number.NaN);
     const bytes = (weights.arrays[i + 1]?.offset ?? weights.bytes) - offset;
-    const known = byLayer.get(layer) ?? { offset, arrays: [] };
-    const end = known.arrays.reduce((at, a) => at + a.bytes, known.offset);
-    if (Number.isNaN(layer) || bytes <= 0 || end !== offset)
+    const placed = byLayer.get(layer) ?? { offset, end: offset, arrays: [] };
+    if (Number.isNaN(layer) || bytes <= 0 || placed.end !== offset)
       throw new Error(`the manifest's array ${name} is out of order`);
-    known.arrays.push({ name, bytes });
-    byLayer.set(layer, known);
+    placed.arrays.push({ name, bytes });
+    placed.end += bytes;
+    byLayer.set(layer, placed);
   }
-  return [...byLayer].map(([layer, placed]) => ({ layer, ...placed }));
+  return [...byLayer].map(([layer, { offset, arrays }]) => ({ layer, offset, arrays }));
 }

@@ -1,12 +1,12 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { isBroadcast } from '../../model/broadcast.ts';
+import { layerCountRefusals } from '../../model/layer-count.ts';
 import type { Conv2dLayer, DenseLayer, EmbeddingLayer, Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
 import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
 import { type LaneLayout, laneNeed, MOST_LANES, packLanes } from '../../passes/lanes.ts';
-
-import { DEFAULT_PORT, ipv4Bytes } from '../../wire/header.ts';
+import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import {
   type BufferCopy,
   bufferFor,
@@ -149,9 +149,6 @@ function withDefaults(model: Model, o: XdpOptions): Required<XdpOptions> {
   };
 }
 
-/** The packet's cursor has eight bits; see `nextLayer` and `layerCount` of the header. */
-const MOST_LAYERS = 255;
-
 /** All that can be refused from shapes and ranges alone. */
 function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
   const found: Diagnostic[] = [];
@@ -166,22 +163,7 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
     )
   )
     return [diagnostic('layer-range', { given: `${o.from}..${o.to}`, count: model.layers.length }, { file })];
-  const count = model.layers.length;
-  if (count > MOST_LAYERS)
-    found.push(
-      diagnostic(
-        'resource-exceeded',
-        {
-          resource: 'the cursor of packets',
-          need: count,
-          limit: MOST_LAYERS,
-          unit: 'layers',
-          target: 'xdp',
-          help: 'cut the model in two, each with a model id of its own',
-        },
-        { file },
-      ),
-    );
+  found.push(...layerCountRefusals(model, MOST_LAYERS, 'xdp'));
   for (const [tensor, value] of [
     ['input', o.from],
     ['output', o.to],

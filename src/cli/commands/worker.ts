@@ -22,6 +22,8 @@ interface Arguments extends ModelArguments {
   readonly zones?: string | undefined;
   readonly mtu: number;
   readonly statsInterval?: number | undefined;
+  readonly sourceRate?: number | undefined;
+  readonly grace: number;
   readonly json: boolean;
 }
 
@@ -73,6 +75,17 @@ export const workerCommand = (io: Io) =>
           }),
         )
         .option(
+          'source-rate',
+          realNumber('source-rate', 1, 1e7, { describe: 'Requests a second of one host; more are dropped' }),
+        )
+        .option(
+          'grace',
+          realNumber('grace', 0, 3600, {
+            default: 5,
+            describe: 'Seconds in which what waits is still computed when it is to end',
+          }),
+        )
+        .option(
           'stats-interval',
           realNumber('stats-interval', 1e-3, 86_400, { describe: 'Print statistics every so many seconds' }),
         )
@@ -97,7 +110,12 @@ export const workerCommand = (io: Io) =>
       printDiagnostics(io, diagnostics);
       const { on, large } = a;
       const onDiagnostic = (d: (typeof diagnostics)[number]) => printDiagnostics(io, [d]);
-      const worker = await createWorker({ ...options, model, onnx, on, large, listen, onDiagnostic });
+      const worker = await createWorker({
+        ...options,
+        ...{ model, onnx, on, large, listen, onDiagnostic },
+        sourceRate: a.sourceRate,
+        graceMs: a.grace * 1000,
+      });
       const interrupted = untilInterrupted();
       const { address, port, engines } = worker;
       const say = (event: string, document: object, text: string) =>
@@ -141,6 +159,8 @@ function summary(s: ReturnType<Worker['statistics']>): string {
   return (
     `received ${s.received}; answered by cursor: ${counts(s.answered)}; refused: ${counts(s.refused)}; ` +
     `malformed: ${counts(s.malformed)}; relayed ${s.relayed}, probes ${s.probes}, ignored ${s.ignored}; ` +
+    `challenged ${s.challenged}, proven ${s.proven}, limited ${s.limited}, abandoned ${s.abandoned}; ` +
+    `engine errors: ${counts(s.engineErrors)}; ` +
     `batches ${s.batches}, largest ${s.largestBatch}; waiting ${s.queue}, most ${s.longestQueue}`
   );
 }
