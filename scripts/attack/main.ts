@@ -1,0 +1,107 @@
+/**
+ * All standing attacks, one after the other, each against the real part; prints a table, or with `--json` a document.
+ * `--only TEXT` runs those whose names hold it, `--scale X` so much of the usual amount, `--seed N` other random numbers,
+ * `--write` puts the table into docs/attack.md. Ends with 1 where one got through.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Attack, Outcome } from './attack.ts';
+import { flood } from './flood.ts';
+import { frames } from './frames.ts';
+import { importers } from './importers.ts';
+import { suite } from './suites.ts';
+
+const attacks: readonly Attack[] = [
+  frames,
+  flood,
+  importers,
+  suite(
+    'strangers, worker',
+    'a long answer to an address that has not shown that it listens; memory or turns taken from others',
+    ['test/worker/strangers.test.ts', 'test/worker/robustness.test.ts', 'test/worker/reassembly.test.ts'],
+  ),
+  suite(
+    'odd arguments and files, command line',
+    'a stack trace, an internal error, a terminal escape, a wait',
+    ['test/cli/odd-arguments.test.ts'],
+  ),
+  suite('TLS and authorisation, P4Runtime', 'a peer without the right certificate that is served', [
+    'test/p4runtime/tls.test.ts',
+  ]),
+  suite(
+    'kills and restarts, agent',
+    'an acknowledged write that is lost, a running data plane that is taken away',
+    ['test/agent/restart.test.ts'],
+  ),
+];
+
+interface Row {
+  readonly attack: Attack;
+  readonly skipped?: string;
+  readonly outcome?: Outcome;
+}
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    scale: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '1' },
+  },
+});
+const options = { scale: Number(values.scale), seed: Number(values.seed) };
+if (!(options.scale > 0 && Number.isInteger(options.seed))) {
+  console.error('attack: --scale is a number above 0, --seed a whole one');
+  process.exit(2);
+}
+
+const rows: Row[] = [];
+for (const attack of attacks.filter(({ name }) => name.includes(values.only ?? ''))) {
+  const skipped = attack.lacks?.();
+  if (skipped !== undefined) {
+    rows.push({ attack, skipped });
+    continue;
+  }
+  console.error(`${attack.name} ...`);
+  const outcome = await attack.run(options);
+  for (const fault of outcome.faults) console.error(`  got through: ${fault}`);
+  rows.push({ attack, outcome });
+}
+
+const figures = ({ outcome, skipped }: Row): string =>
+  outcome === undefined
+    ? `not run: ${skipped}`
+    : Object.entries(outcome.figures)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', ');
+const held = ({ outcome }: Row): string =>
+  outcome === undefined ? '-' : outcome.faults.length === 0 ? 'yes' : 'NO';
+
+function tableText(): string {
+  return [
+    '<!-- Made by `npm run attack -- --write`; do not edit. -->',
+    '# Attacks',
+    '',
+    'What `npm run attack` tries, against the real kernel, sockets and processes, and what came of it when this was made. What',
+    'the program defends and what not is in the [threat model](threat-model.md).',
+    '',
+    '| attack | must not happen | figures | held off |',
+    '|---|---|---|---|',
+    ...rows.map((row) => `| ${row.attack.name} | ${row.attack.what} | ${figures(row)} | ${held(row)} |`),
+    '',
+  ].join('\n');
+}
+
+if (values.json)
+  console.log(
+    JSON.stringify(
+      rows.map(({ attack, skipped, outcome }) => ({ name: attack.name, skipped, ...outcome })),
+      undefined,
+      2,
+    ),
+  );
+else for (const row of rows) console.log(`${row.attack.name}: ${held(row)} (${figures(row)})`);
+if (values.write) writeFileSync(new URL('../../docs/attack.md', import.meta.url), tableText());
+// A session of ONNX Runtime or a socket of an attack that got through must not hold it.
+process.exit(rows.some(({ outcome }) => (outcome?.faults.length ?? 0) > 0) ? 1 : 0);
