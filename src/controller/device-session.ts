@@ -154,10 +154,13 @@ export class DeviceSession {
     if (updates.length === 0) return updates;
     try {
       await this.client.write(updates, { onError: 'rollback' });
-    } finally {
-      // What is there now decides what is undone; a device that is gone cannot be asked.
+    } catch (error) {
+      // What is there now decides what is undone; that a device which refused cannot be asked either is no news.
       await this.readEntities().catch(() => {});
+      throw error;
     }
+    // One that is lost in between has not kept something else: nobody knows what it has kept.
+    await this.readEntities();
     const left = this.changes(wanted, part);
     if (left.length > 0) refuse('device-kept-other', { device: this.spec.name, step, what: differing(left) });
     return updates;
