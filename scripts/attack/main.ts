@@ -1,9 +1,9 @@
 /**
  * All standing attacks, one after the other, each against the real part; prints a table, or with `--json` a document.
  * `--only TEXT` runs those whose names hold it, `--scale X` so much of the usual amount, `--seed N` other random numbers,
- * `--write` puts the table into docs/attack.md. Ends with 1 where one got through.
+ * `--write` puts what was run into the table of docs/attack.md. Ends with 1 where one got through.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Attack, Outcome } from './attack.ts';
 import { flood } from './flood.ts';
@@ -78,7 +78,18 @@ const figures = ({ outcome, skipped }: Row): string =>
 const held = ({ outcome }: Row): string =>
   outcome === undefined ? '-' : outcome.faults.length === 0 ? 'yes' : 'NO';
 
-function tableText(): string {
+const DOCUMENT = new URL('../../docs/attack.md', import.meta.url);
+
+const line = (row: Row): string =>
+  `| ${row.attack.name} | ${row.attack.what} | ${figures(row)} | ${held(row)} |`;
+
+/** What was run now, and of the others what the table said before. */
+function documentText(): string {
+  const before = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8').split('\n') : [];
+  const lines = attacks.flatMap((attack) => {
+    const row = rows.find((r) => r.attack === attack);
+    return row === undefined ? before.filter((l) => l.startsWith(`| ${attack.name} |`)) : [line(row)];
+  });
   return [
     '<!-- Made by `npm run attack -- --write`; do not edit. -->',
     '# Attacks',
@@ -88,7 +99,7 @@ function tableText(): string {
     '',
     '| attack | must not happen | figures | held off |',
     '|---|---|---|---|',
-    ...rows.map((row) => `| ${row.attack.name} | ${row.attack.what} | ${figures(row)} | ${held(row)} |`),
+    ...lines,
     '',
   ].join('\n');
 }
@@ -102,6 +113,6 @@ if (values.json)
     ),
   );
 else for (const row of rows) console.log(`${row.attack.name}: ${held(row)} (${figures(row)})`);
-if (values.write) writeFileSync(new URL('../../docs/attack.md', import.meta.url), tableText());
+if (values.write) writeFileSync(DOCUMENT, documentText());
 // A session of ONNX Runtime or a socket of an attack that got through must not hold it.
 process.exit(rows.some(({ outcome }) => (outcome?.faults.length ?? 0) > 0) ? 1 : 0);
