@@ -1,3 +1,4 @@
+import { packetWarnings } from '../backends/common/packets.ts';
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import type { Deployment } from './deployment.ts';
@@ -44,7 +45,9 @@ export function deviceLayers(
     );
   }
   if (faults.length > 0) throw new DiagnosticError(faults);
-  return { ranges, warnings: warningsOf(deployment, names, ranges) };
+  const computed = ranges.filter((range) => range !== undefined);
+  const packets = packetWarnings(model, computed, spec.mtu);
+  return { ranges, warnings: [...warningsOf(deployment, names, ranges), ...packets] };
 }
 
 /** @returns the range, or what was expected instead */

@@ -297,10 +297,12 @@ export const diagnosticTable = {
     (a) => `needs ${a.need} ${a.unit} of ${a.resource}, ${a.target} has ${a.limit}`,
     (a) => a.help,
   ),
-  'mtu-exceeded': entry<{ bytes: number; mtu: number; tensor: string }>(
-    'error',
+  'mtu-exceeded': entry<{ bytes: number; mtu: number; tensor: 'input' | 'output' }>(
+    'warning',
     (a) => `the ${a.tensor} tensor makes a packet of ${a.bytes} bytes, the MTU is ${a.mtu}`,
-    () => 'raise the MTU with --mtu where the path allows it, or end the split at a smaller tensor',
+    (a) =>
+      `let the path carry jumbo frames (an MTU of ${a.bytes}), cut the model at a smaller tensor (--layers A..B), or leave ` +
+      'the layers to the worker, which takes tensors in fragments',
   ),
   'envelope-exceeded': entry<{ what: string }>(
     'error',

@@ -74,7 +74,7 @@ function needsOf(plan: XdpPlan | undefined): Needs {
   const needs = new Map<string, { need: number; limit?: number; unit: string }>();
   if (plan === undefined) return needs;
   for (const { layer, resource, need, limit, unit } of xdpNeeds(plan))
-    if (!layer && resource !== 'packet') needs.set(resource, { need, limit, unit });
+    if (!layer && resource !== 'packet' && resource !== 'frame') needs.set(resource, { need, limit, unit });
   const weights = weightArrays(plan).reduce((sum, a) => sum + arrayBytes(a), 0);
   needs.set('memory', { need: SLOTS * weights + programScratchBytes(plan), unit: 'bytes' });
   return needs;

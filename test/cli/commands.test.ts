@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { importModel } from '../../src/import/index.ts';
@@ -87,10 +87,31 @@ describe('inspect', () => {
   });
 
   it('refuses with the same document what does not fit', async () => {
-    const { code, out, err } = await intransit('inspect', MODEL, '--json', '--mtu', '70');
+    const file = join(folder, 'wide.json');
+    const layer = { kind: 'dense', weights: Array(4 * 5000).fill(1), weightScale: 0.1, name: 'wide' };
+    const output = { element: 'int8', scale: 1, zeroPoint: 0 };
+    const input = { element: 'uint8', shape: [4], scale: 1, zeroPoint: 0 };
+    const layers = [{ ...layer, output }];
+    writeFileSync(
+      file,
+      JSON.stringify({ format: 'intransit-model', version: 1, name: 'wide', input, layers }),
+    );
+    const { code, out, err } = await intransit('inspect', file, '--json');
     expect(code).toBe(1);
-    expect(JSON.parse(out).diagnostics.map((d: { code: string }) => d.code)).toContain('mtu-exceeded');
-    expect(err).toContain('[mtu-exceeded]');
+    const { needs, diagnostics } = JSON.parse(out);
+    expect(needs).toContainEqual(expect.objectContaining({ resource: 'frame', need: 5074, limit: 3520 }));
+    expect(diagnostics.map((d: { code: string }) => d.code)).toContain('resource-exceeded');
+    expect(err).toContain('needs 5074 bytes of frame, xdp has 3520');
+  });
+
+  it('takes a small MTU for no refusal, but one of the needs', async () => {
+    const { code, out } = await intransit('inspect', MODEL, '--json', '--mtu', '70');
+    expect(code).toBe(0);
+    const { needs, diagnostics } = JSON.parse(out);
+    expect(needs).toContainEqual(expect.objectContaining({ resource: 'packet', limit: 70 }));
+    const found = diagnostics.filter((d: { code: string }) => d.code === 'mtu-exceeded');
+    expect(found.map((d: { severity: string }) => d.severity)).toEqual(['warning']);
+    expect((await intransit('inspect', MODEL, '--mtu', '70')).out).toContain('too much for one packet');
   });
 
   it('shows what is left to another node', async () => {

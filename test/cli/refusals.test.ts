@@ -98,16 +98,16 @@ const cases: readonly [title: string, path: string, options: string[], message: 
     ['channel 0 needs a 33-bit accumulator, the limit is 32', 'help: split the layer'],
   ],
   [
-    'an input larger than the MTU',
-    onnx('mtu.onnx', gemm(1500, quantised(2, 1500))),
+    'an input larger than a frame',
+    onnx('frame.onnx', gemm(3500, quantised(2, 3500))),
     [],
-    ['the input tensor makes a packet of 1560 bytes, the MTU is 1500', '--mtu'],
+    ['needs 3574 bytes of frame, xdp has 3520', '--layers A..B'],
   ],
   [
-    'an output larger than the MTU',
-    json('output.json', model([{ ...layer, weights: Array(4 * 300).fill(1) }])),
-    ['--mtu', '300'],
-    ['the output tensor makes a packet of 360 bytes, the MTU is 300', '--mtu'],
+    'an output larger than a frame',
+    json('output.json', model([{ ...layer, weights: Array(4 * 4096).fill(1) }])),
+    ['--mtu', '9000'],
+    ['needs 4170 bytes of frame, xdp has 3520', 'worker'],
   ],
   ['no JSON', file('broken.json', '{"format": '), [], ['broken.json: is no JSON']],
   [
@@ -185,6 +185,31 @@ describe('compile refuses', () => {
   });
 
   const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+});
+
+describe('compile warns of what no packet of the path carries', () => {
+  it.each([
+    ['input', onnx('mtu.onnx', gemm(1500, quantised(2, 1500))), [], 1560, 1500],
+    [
+      'output',
+      json('mtu.json', model([{ ...layer, weights: Array(4 * 300).fill(1) }])),
+      ['--mtu', '300'],
+      360,
+      300,
+    ],
+  ] as const)('%s', async (tensor, path, options, bytes, mtu) => {
+    const output = join(folder, `warned-${tensor}`);
+    for (const target of ['xdp', 'v1model']) {
+      const { code, err } = await intransit(
+        ...['compile', path, '-o', output, '--target', target, '--no-build', ...options],
+      );
+      expect(code).toBe(0);
+      expect(err).toContain(
+        `the ${tensor} tensor makes a packet of ${bytes} bytes, the MTU is ${mtu} [mtu-exceeded]`,
+      );
+      for (const way of ['jumbo frames', '--layers A..B', 'worker']) expect(err).toContain(way);
+    }
+  });
 });
 
 describe('run refuses', () => {

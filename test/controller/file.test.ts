@@ -151,6 +151,35 @@ describe('a deployment file', () => {
     ]);
   });
 
+  test('warns once of a tensor that no packet of the path carries, and names three ways out', () => {
+    const wide = modelOf({ element: 'uint8', shape: [2], scale: 0.1, zeroPoint: 0 }, [
+      {
+        kind: 'dense',
+        name: 'a',
+        weights: Array(40).fill(1),
+        weightScale: 0.01,
+        output: { element: 'uint8', scale: 0.1, zeroPoint: 0 },
+      },
+      { kind: 'argmax', name: 'b' },
+    ]);
+    const devices = [
+      { ...device, layers: '0..1' },
+      { ...device, name: 's2', address: '127.0.0.1:2', layers: '1..2' },
+    ];
+    const file: DeploymentInput = {
+      format: 'intransit-deployment',
+      version: 1,
+      model: { file: 'm' },
+      mtu: 70,
+      devices,
+    };
+    const { warnings } = deviceLayers(parseDeployment(JSON.stringify(file), 'd.json'), wide);
+    expect(warnings.map((d) => [d.place.layer, d.message])).toEqual([
+      ['a', 'the output tensor makes a packet of 80 bytes, the MTU is 70'],
+    ]);
+    for (const way of ['jumbo frames', '--layers A..B', 'worker']) expect(warnings[0]!.remedy).toContain(way);
+  });
+
   test('its schema is the one in schema/', () => {
     const file = join(import.meta.dirname, '../../schema/deployment.schema.json');
     expect(readFileSync(file, 'utf8')).toBe(deploymentSchemaText());

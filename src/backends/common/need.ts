@@ -10,12 +10,14 @@ export interface Need {
   readonly unit: string;
   /** What would help where the need is too large. */
   readonly help: string;
+  /** The path's matter and not the target's: more than the limit is no refusal of the program. */
+  readonly ofPath?: true;
 }
 
-/** Needs above their limits, as errors. */
+/** Needs above the target's limits, as errors. */
 export const needDiagnostics = (needs: readonly Need[], target: string, file: string): Diagnostic[] =>
   needs
-    .filter((n) => n.need > n.limit)
+    .filter((n) => n.need > n.limit && n.ofPath !== true)
     .map(({ layer, ...n }) =>
       diagnostic('resource-exceeded', { ...n, target }, { file, ...(layer !== undefined && { layer }) }),
     );

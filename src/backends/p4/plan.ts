@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { layerCountRefusals } from '../../model/layer-count.ts';
 import { type Model, valueType } from '../../model/model.ts';
-import { elementCount, formatTensorType, type TensorType } from '../../model/tensor.ts';
+import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { v1model } from '../../targets/v1model.ts';
 import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
@@ -56,11 +56,8 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
     const range = { given: `${from}..${to}`, count: model.layers.length };
     return { diagnostics: [diagnostic('layer-range', range, place)] };
   }
-  const diagnostics = [
-    ...layerCountRefusals(model, MOST_LAYERS, v1model.name),
-    ...tensorDiagnostics(model, options),
-  ];
-  if (diagnostics.length > 0) return { diagnostics };
+  const tooMany = layerCountRefusals(model, MOST_LAYERS, v1model.name);
+  if (tooMany.length > 0) return { diagnostics: tooMany };
   const { lowered, diagnostics: refusals } = lowerCheapest(model, options);
   if (lowered === undefined) return { diagnostics: refusals };
   const input = valueType(model, from);
@@ -77,21 +74,6 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
     needs,
   };
   return { plan, diagnostics: needDiagnostics(needs, v1model.name, model.file) };
-}
-
-/** Request and answer must both fit the MTU: a fragment cannot be computed. */
-function tensorDiagnostics(model: Model, { from, to, mtu }: Required<P4Options>): Diagnostic[] {
-  const tensors = [
-    { name: 'input', type: valueType(model, from) },
-    { name: 'output', type: valueType(model, to) },
-  ];
-  return tensors
-    .map(({ name, type }) => ({
-      tensor: `${name} ${formatTensorType(type)}`,
-      bytes: ipv4Bytes(elementCount(type.shape)),
-    }))
-    .filter(({ bytes }) => bytes > mtu)
-    .map(({ tensor, bytes }) => diagnostic('mtu-exceeded', { tensor, bytes, mtu }, { file: model.file }));
 }
 
 /**
@@ -158,8 +140,9 @@ function needsOf(model: Model, lowered: Lowered, options: Required<P4Options>): 
     needs.push({ resource, need, limit, unit: 'bytes', help });
   const bytes = (value: number) => ipv4Bytes(elementCount(valueType(model, value).shape));
   const mtu = 'raise --mtu where the path allows it';
-  whole('request', bytes(options.from), options.mtu, mtu);
-  whole('answer', bytes(options.to), options.mtu, mtu);
+  const packet = { limit: options.mtu, unit: 'bytes', help: mtu, ofPath: true } as const;
+  needs.push({ resource: 'request', need: bytes(options.from), ...packet });
+  needs.push({ resource: 'answer', need: bytes(options.to), ...packet });
   whole('action data of one entry', widestEntry(lowered), v1model.maxEntryBytes, HELP);
   return needs;
 }

@@ -13,7 +13,7 @@ export function laneBody(p: MatrixPlan, lanes: LaneLayout, size: number, at: Blo
     `\t\t__u64 ${words.map((k) => `a${k} = start[${k}]`).join(', ')};`,
     '',
     // Left alone, clang gathers the products of many taps first and runs out of registers, then out of stack.
-    ...overTaps(p, at, (tap) =>
+    ...overTaps(p, at, size, (tap) =>
       words.map(
         (k) => `a${k} += v * k[${tap} * ${size} + ${k}]; asm volatile("" : "+r"(a${k}) : : "memory");`,
       ),

@@ -8,7 +8,7 @@ export function plainBody(p: MatrixPlan, at: BlockPlace): string[] {
     declareNumbers(p, at),
     `\t\t__s64 sum = *(${at.start});`,
     '',
-    ...overTaps(p, at, (tap) => [`sum += (__s64)v * k[${tap}];`, 'INTRANSIT_OPAQUE(sum);']),
+    ...overTaps(p, at, 1, (tap) => [`sum += (__s64)v * k[${tap}];`, 'INTRANSIT_OPAQUE(sum);']),
     store(p, at.targets[0]!, 'sum', 0, false),
   ];
 }

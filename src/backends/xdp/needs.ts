@@ -1,7 +1,7 @@
 import { elementCount } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
 import { xdpLimits } from '../../targets/xdp.ts';
-import { ipv4Bytes } from '../../wire/header.ts';
+import { HEADER_BYTES, ipv4Bytes, OUTER_BYTES } from '../../wire/header.ts';
 import type { Need } from '../common/need.ts';
 import {
   bufferBytes,
@@ -57,10 +57,16 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
   whole('scratch memory', programScratchBytes(plan), MOST_PAGES * PAGE_BYTES, 'bytes', split);
   whole('map memory with one processor', mapBytes(plan), MOST_MAP_BYTES, 'bytes', split);
   needs.push(largestTensor(plan), stackNeed(plan));
-  const packet = ipv4Bytes(Math.max(elementCount(plan.input.shape), elementCount(plan.output.shape)));
-  whole('packet', packet, plan.options.mtu, 'bytes', 'raise --mtu where the path allows it');
+  const elements = Math.max(elementCount(plan.input.shape), elementCount(plan.output.shape));
+  const frame = OUTER_BYTES + HEADER_BYTES + elements;
+  whole('frame', frame, xdpLimits.frameBytes, 'bytes', FRAME_HELP);
+  const mtu = { limit: plan.options.mtu, unit: 'bytes', help: 'raise --mtu where the path allows it' };
+  needs.push({ resource: 'packet', need: ipv4Bytes(elements), ...mtu, ofPath: true });
   return needs;
 }
+
+const FRAME_HELP =
+  'cut the model with --layers A..B where tensors are smaller; a worker computes what no packet of one page carries';
 
 /** Pieces of the scratch memory; a processor has each for itself. */
 const MOST_PAGES = 16;

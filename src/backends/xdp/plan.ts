@@ -6,7 +6,7 @@ import { valueType } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
 import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
 import { type LaneLayout, laneNeed, MOST_LANES, packLanes } from '../../passes/lanes.ts';
-import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
+import { DEFAULT_PORT, MOST_LAYERS } from '../../wire/header.ts';
 import {
   type BufferCopy,
   bufferFor,
@@ -164,13 +164,6 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
   )
     return [diagnostic('layer-range', { given: `${o.from}..${o.to}`, count: model.layers.length }, { file })];
   found.push(...layerCountRefusals(model, MOST_LAYERS, 'xdp'));
-  for (const [tensor, value] of [
-    ['input', o.from],
-    ['output', o.to],
-  ] as const) {
-    const bytes = ipv4Bytes(elementCount(valueType(model, value).shape));
-    if (bytes > o.mtu) found.push(diagnostic('mtu-exceeded', { bytes, mtu: o.mtu, tensor }, { file }));
-  }
   for (const layer of model.layers.slice(o.from, o.to)) {
     const refuse = (reason: string) =>
       found.push(

@@ -1,5 +1,6 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { packetWarnings } from '../../backends/common/packets.ts';
 import { P4_JSON_FILE, p4Files } from '../../backends/p4/artifact.ts';
 import { PROGRAM_FILE as P4_PROGRAM_FILE } from '../../backends/p4/emit.ts';
 import { planP4 } from '../../backends/p4/plan.ts';
@@ -57,8 +58,10 @@ export const compileCommand = (io: Io) =>
         }),
     async handler(a) {
       const { model, diagnostics } = await importArgument(a);
+      const program = programOf(model, a);
       printDiagnostics(io, diagnostics);
       const files = a.target === 'xdp' ? await compileXdp(model, a) : await compileP4(model, a);
+      printDiagnostics(io, packetWarnings(model, [program], program.mtu));
       if (a.json) printJson(io, { output: a.output, files });
       else printLine(io, `${a.output}: ${files.join(', ')}`);
     },

@@ -1,4 +1,5 @@
 import { type Need, needDiagnostics } from '../../backends/common/need.ts';
+import { packetWarnings } from '../../backends/common/packets.ts';
 import { planP4 } from '../../backends/p4/plan.ts';
 import { describeLayer } from '../../backends/xdp/artifact.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
@@ -53,7 +54,9 @@ export const inspectCommand = (io: Io) =>
     async handler(a) {
       const { model, diagnostics } = await importArgument(a);
       const inspection = a.target === 'xdp' ? inspectXdp(model, a) : inspectP4(model, a);
-      const all = [...diagnostics, ...inspection.diagnostics];
+      const program = programOf(model, a);
+      const packets = inspection.needs.length > 0 ? packetWarnings(model, [program], program.mtu) : [];
+      const all = [...diagnostics, ...inspection.diagnostics, ...packets];
       if (a.json) {
         const { how: _, ...document } = inspection;
         printJson(io, {
@@ -149,6 +152,6 @@ const needTable = (needs: readonly Need[]): string =>
       n.need,
       n.limit,
       n.unit,
-      n.need > n.limit ? 'too much' : '',
+      n.need <= n.limit ? '' : n.ofPath ? 'too much for one packet' : 'too much',
     ]),
   ]);

@@ -32,14 +32,11 @@ describe('what is refused, and how', () => {
     ]);
   });
 
-  test('a tensor beyond the MTU', () => {
+  test("not a tensor beyond the MTU, which is the path's matter", () => {
     const model = modelOf({ ...grid, shape: [2] }, [dense(2, 1600, 'wide')]);
-    expect(messages(model)).toEqual([
-      '|mtu-exceeded|the output uint8[1600] tensor makes a packet of 1660 bytes, the MTU is 1500',
-    ]);
-    expect(messages(modelOf({ ...grid, shape: [100] }, [dense(100, 2, 'fc')]), { mtu: 150 })).toEqual([
-      '|mtu-exceeded|the input uint8[100] tensor makes a packet of 160 bytes, the MTU is 150',
-    ]);
+    expect(messages(model)).toEqual([]);
+    const answer = planP4(model).plan!.needs.find((n) => n.resource === 'answer');
+    expect(answer).toMatchObject({ need: 1660, limit: 1500, ofPath: true });
   });
 
   test('a sum that reaches back before the split', () => {
