@@ -2,6 +2,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { printable } from '../diagnostics/index.ts';
 import { type ImportOptions, type ImportResult, importModel } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
+import type { TfliteRounding } from '../model/tflite-rounding.ts';
 import { withVerdict } from '../model/verdict.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
 import { UsageError } from './usage.ts';
@@ -39,6 +40,13 @@ export const modelArgument = <T>(y: Argv<T>) =>
       type: 'string',
       describe: 'ONNX: end at the tensor of this name (default: the only output)',
       requiresArg: true,
+    })
+    .option('tflite-rounding', {
+      choices: ['double', 'single'] as const,
+      describe:
+        'Whose integers a TFLite model gives: double, of TFLite Micro and TensorFlow before 2.20; single, of TensorFlow ' +
+        'from 2.20 on (default: what the file says of its converter)',
+      requiresArg: true,
     });
 
 export interface ModelArguments {
@@ -46,12 +54,14 @@ export interface ModelArguments {
   readonly verdict: boolean;
   readonly inputTensor?: string | undefined;
   readonly outputTensor?: string | undefined;
+  readonly tfliteRounding?: TfliteRounding | undefined;
 }
 
 /** How the arguments say a file is read. */
-export const importOptions = ({ inputTensor, outputTensor }: ModelArguments): ImportOptions => ({
+export const importOptions = ({ inputTensor, outputTensor, tfliteRounding }: ModelArguments): ImportOptions => ({
   ...(inputTensor !== undefined && { inputTensor }),
   ...(outputTensor !== undefined && { outputTensor }),
+  ...(tfliteRounding !== undefined && { tfliteRounding }),
 });
 
 /** The model that the arguments name. @throws DiagnosticError */

@@ -96,6 +96,10 @@ export const deploymentSchema = z
         .boolean({ error: 'expected true or false' })
         .default(false)
         .describe('Append a layer that makes class and margin of the outputs'),
+      tfliteRounding: z
+        .enum(['double', 'single'], { error: 'expected double or single' })
+        .optional()
+        .describe('As --tflite-rounding of other commands; what the file suggests if absent'),
     }),
     port: integer(1, 0xffff, 'UDP port of requests').default(DEFAULT_PORT),
     mtu: integer(68, 0xffff, 'Largest IP packet of the path, bytes').default(1500),

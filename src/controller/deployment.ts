@@ -53,8 +53,10 @@ export async function deployedModel({ file, spec }: Deployment): Promise<{
   readonly model: Model;
   readonly diagnostics: readonly Diagnostic[];
 }> {
-  const { model, diagnostics } = await importModel(beside(file, spec.model.file));
-  return { model: spec.model.verdict ? withVerdict(model) : model, diagnostics };
+  const { tfliteRounding, verdict } = spec.model;
+  const options = { ...(tfliteRounding !== undefined && { tfliteRounding }) };
+  const { model, diagnostics } = await importModel(beside(file, spec.model.file), options);
+  return { model: verdict ? withVerdict(model) : model, diagnostics };
 }
 
 /** `digits.state` for `digits.json`. */

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic, type Place } from '../diagnostics/index.ts
 import type { InputAffine, Layer, Model, ValueId } from '../model/model.ts';
 import { fitRequantiser, type Requantiser, type SourceRounding } from '../model/requantiser.ts';
 import { elementCount, elementRange, type Interval, type TensorType } from '../model/tensor.ts';
+import type { TfliteRounding } from '../model/tflite-rounding.ts';
 import type { SourceTensor } from './result.ts';
 import { simplify } from './simplify.ts';
 
@@ -29,6 +30,8 @@ export interface ImportOptions {
   readonly inputTensor?: string;
   /** Name of the tensor at which it ends: the graph's only output if absent. */
   readonly outputTensor?: string;
+  /** Of TFLite files: how the runtime rounds whose integers are wanted. By default what the file's converter suggests. */
+  readonly tfliteRounding?: TfliteRounding;
 }
 
 /** Collects layers and diagnostics of one import; every importer ends in it. */

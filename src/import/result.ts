@@ -2,6 +2,7 @@ import { basename, extname } from 'node:path';
 import { type Diagnostic, throwErrors } from '../diagnostics/index.ts';
 import type { Model, ValueId } from '../model/model.ts';
 import type { TensorType } from '../model/tensor.ts';
+import type { TfliteRounding } from '../model/tflite-rounding.ts';
 import { verifyModel } from '../model/verify.ts';
 
 /** The tensor of the source that holds a value of the model. */
@@ -13,12 +14,21 @@ export interface SourceTensor {
   readonly real: boolean;
 }
 
+/** Whose integers those of a TFLite file are: the kernels round once or twice where they scale. */
+export interface RuntimeRounding {
+  readonly kind: TfliteRounding;
+  /** What decided it, for people. */
+  readonly because: string;
+}
+
 export interface ImportResult {
   readonly model: Model;
   /** Warnings and notes; errors are thrown. */
   readonly diagnostics: readonly Diagnostic[];
   /** Where the source holds each value; not every value is held. Of ONNX only. */
   readonly sources?: ReadonlyMap<ValueId, SourceTensor>;
+  /** Of TFLite only. */
+  readonly rounding?: RuntimeRounding;
 }
 
 /** `digits-mlp` of `models/digits-mlp.onnx`. */

@@ -1,18 +1,19 @@
 import type { PairRounding } from './add-fit.ts';
-import { multiplyByQuantized, quantizeMultiplier } from './tflite-rounding.ts';
+import { multiplyByQuantized, quantizeMultiplier, type TfliteRounding } from './tflite-rounding.ts';
 
 /** Bits to the left before the operands are brought to one scale, of 8-bit types. */
 const LEFT_SHIFT = 20;
 
 /**
  * How TFLite's ADD rounds (`AddElementwise`, `reference_integer_ops`): both operands go to the scale
- * `2 * max(sa, sb) / 2^20` by multipliers of their own, and the sum to the output's by a third; each rounds twice.
+ * `2 * max(sa, sb) / 2^20` by multipliers of their own, and the sum to the output's by a third; each rounds once or twice.
  *
  * @param scales float32
  */
 export function tfliteAddRounding(
   scales: readonly [a: number, b: number, output: number],
   zeroPoint: number,
+  kind: TfliteRounding = 'double',
 ): PairRounding {
   const [sa, sb, so] = scales;
   const twice = 2 * Math.max(sa, sb);
@@ -21,8 +22,8 @@ export function tfliteAddRounding(
   const mo = quantizeMultiplier(twice / (2 ** LEFT_SHIFT * so));
   const unit = 2 ** LEFT_SHIFT;
   const rounding = (a: number, b: number): number => {
-    const sum = multiplyByQuantized(a * unit, ma) + multiplyByQuantized(b * unit, mb);
-    return multiplyByQuantized(sum, mo) + zeroPoint;
+    const sum = multiplyByQuantized(a * unit, ma, kind) + multiplyByQuantized(b * unit, mb, kind);
+    return multiplyByQuantized(sum, mo, kind) + zeroPoint;
   };
   return Object.assign(rounding, { fine: true } as const);
 }

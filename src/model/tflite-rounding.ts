@@ -40,18 +40,53 @@ export function roundingDivideByPot(x: number, exponent: number): number {
   return x < 0 ? -magnitude : magnitude;
 }
 
-/** `MultiplyByQuantizedMultiplier` with two roundings: shift left, high half of the product, shift right. */
-export function multiplyByQuantized(x: number, { multiplier, exponent }: QuantizedMultiplier): number {
+/**
+ * How `MultiplyByQuantizedMultiplier` rounds: `double` as TFLite Micro and TensorFlow before 2.20, `single` as TensorFlow from
+ * 2.20 on (`TFLITE_SINGLE_ROUNDING`).
+ */
+export type TfliteRounding = 'double' | 'single';
+
+/** `MultiplyByQuantizedMultiplier`. With two roundings: shift left, high half of the product, shift right. */
+export function multiplyByQuantized(
+  x: number,
+  { multiplier, exponent }: QuantizedMultiplier,
+  rounding: TfliteRounding = 'double',
+): number {
+  if (rounding === 'single') return roundOnce(x, multiplier, 31 - exponent);
   const product = roundingDoublingHighMul(x * 2 ** Math.max(0, exponent), multiplier);
   return roundingDivideByPot(product, Math.max(0, -exponent));
+}
+
+/** `floor((x * multiplier + 2^(shift - 1)) / 2^shift)`: the whole product, rounded once, ties up. */
+function roundOnce(x: number, multiplier: number, shift: number): number {
+  // Steeper than any line between two 8-bit grids.
+  if (shift < 17) return Number((BigInt(x) * BigInt(multiplier) + 2n ** BigInt(shift - 1)) >> BigInt(shift));
+  // In two halves, as the product has up to 62 bits.
+  const high = Math.floor(multiplier / 2 ** 16);
+  const low = multiplier % 2 ** 16;
+  return Math.floor((x * high + Math.floor((x * low) / 2 ** 16) + 2 ** (shift - 17)) / 2 ** (shift - 16));
 }
 
 /**
  * How the TFLite reference kernels requantise an int32 accumulator: `MultiplyByQuantizedMultiplier(acc) + zeroPoint`. On
  * each side of zero it is a line: with `M` the multiplier and `r` bits to the right,
- * `floor((acc * M + 2^30 + 2^(30 + r)) / 2^(31 + r))` from 0 on, and 2^31 less in the numerator below.
+ * `floor((acc * M + 2^30 + 2^(30 + r)) / 2^(31 + r))` from 0 on, and 2^31 less in the numerator below. Rounded once it is one
+ * line.
  */
-export function tfliteRounding(scale: number, zeroPoint: number): SourceRounding {
-  const multiplier = quantizeMultiplier(scale);
-  return pivoted((acc) => multiplyByQuantized(acc, multiplier) + zeroPoint, 0);
+export function tfliteRounding(
+  scale: number,
+  zeroPoint: number,
+  rounding: TfliteRounding = 'double',
+): SourceRounding {
+  return byMultiplier(quantizeMultiplier(scale), zeroPoint, rounding);
+}
+
+/** The same with a multiplier at hand. */
+export function byMultiplier(
+  multiplier: QuantizedMultiplier,
+  zeroPoint: number,
+  rounding: TfliteRounding,
+): SourceRounding {
+  const of = (acc: number) => multiplyByQuantized(acc, multiplier, rounding) + zeroPoint;
+  return rounding === 'single' ? of : pivoted(of, 0);
 }

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { readBytes } from '../files.ts';
-import { importBytes } from '../import/index.ts';
+import { type ImportOptions, importBytes } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
 import type { OnnxSource } from './finisher.ts';
@@ -14,10 +14,10 @@ export interface LoadedModel {
 /** A model file as a worker needs it: with its graph, if it is ONNX. @throws DiagnosticError */
 export async function loadWorkerModel(
   file: string,
-  o: { readonly verdict?: boolean } = {},
+  o: ImportOptions & { readonly verdict?: boolean } = {},
 ): Promise<LoadedModel> {
   const bytes = readBytes(file, 'model');
-  const { model, diagnostics, sources } = await importBytes(bytes, file);
+  const { model, diagnostics, sources } = await importBytes(bytes, file, o);
   return {
     model: o.verdict ? withVerdict(model) : model,
     diagnostics,

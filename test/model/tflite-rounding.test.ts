@@ -55,6 +55,38 @@ describe('the integers of gemmlowp and TFLite, by hand', () => {
   });
 });
 
+describe('one rounding of the whole product (TFLITE_SINGLE_ROUNDING)', () => {
+  it('by hand: ties up, at any size', () => {
+    // 0.375: 1 -> 0 where two roundings give 1; 4 -> 1.5 -> 2; -4 -> -1.5 -> -1.
+    const m = quantizeMultiplier(0.375);
+    expect([1, 4, -4, -1].map((x) => multiplyByQuantized(x, m, 'single'))).toEqual([0, 2, -1, 0]);
+    expect(multiplyByQuantized(7, quantizeMultiplier(4), 'single')).toBe(28);
+    expect(multiplyByQuantized(-3, quantizeMultiplier(0.5), 'single')).toBe(-1);
+    // So steep that the shift is short.
+    expect(multiplyByQuantized(-3, quantizeMultiplier(2 ** 20), 'single')).toBe(-3 * 2 ** 20);
+  });
+
+  it('is floor((x * M + 2^(s - 1)) / 2^s) in 64 bits', () => {
+    const r = random(7);
+    for (let i = 0; i < 20_000; i++) {
+      const m = quantizeMultiplier(2 ** (12 * r.next() - 11));
+      const x = r.int(-(2 ** 31), 2 ** 31 - 1);
+      const shift = BigInt(31 - m.exponent);
+      const exact = (BigInt(x) * BigInt(m.multiplier) + (1n << (shift - 1n))) >> shift;
+      if (multiplyByQuantized(x, m, 'single') !== Number(exact))
+        expect([x, m, multiplyByQuantized(x, m, 'single')]).toEqual([x, m, Number(exact)]);
+    }
+  });
+
+  it('is one line at every accumulator, on both sides of zero', () => {
+    const sources = [0.0123, 0.0037, 0.25].map((scale) => tfliteRounding(scale, -3, 'single'));
+    const ranges = sources.map(() => ({ lo: -30_000, hi: 30_000 }));
+    const fit = fitRequantiser(sources, ranges, -128, 127);
+    expect(fit.below).toBeUndefined();
+    expect(fit.exactness).toMatchObject({ channels: 0, accumulators: 0 });
+  });
+});
+
 describe('fitRequantiser to TFLite', () => {
   it.each(Array.from({ length: 40 }, (_, i) => i))('seed %i: exact at every accumulator', (seed) => {
     const r = random(seed);

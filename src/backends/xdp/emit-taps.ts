@@ -56,6 +56,12 @@ export function unrolledTaps(p: MatrixPlan): number {
   return copies;
 }
 
+/** Iterations of the loops that walk pointers over the taps of one output. */
+export function pointerSteps(p: MatrixPlan): number {
+  const levels = tapLevels(p);
+  return walksPointers(levels) ? Math.ceil(p.taps / writtenOut(levels)) : 0;
+}
+
 function writtenOut(levels: readonly Level[]): number {
   if (product(levels) <= UNROLL) return product(levels);
   return levels.length > 1 ? writtenOut(levels.slice(1)) : PARTLY + (levels[0]!.count % PARTLY);

@@ -16,7 +16,7 @@ import { copiedRows, copyRuns, programScratchBytes, readsBuffer } from './emit.t
 import { isFlatLoop, slowSides } from './emit-elementwise.ts';
 import { EMBEDDING_COLUMNS, filledStores, layerMoves } from './emit-lookup.ts';
 import { runInstructions } from './emit-moves.ts';
-import { unrolledTaps } from './emit-taps.ts';
+import { pointerSteps, unrolledTaps } from './emit-taps.ts';
 import type { ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, weightArrays } from './weights.ts';
 
@@ -38,7 +38,7 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
     needs.push({ resource, need, limit, unit, help });
   whole(
     'verified instructions',
-    verified,
+    Math.ceil(verified),
     xdpLimits.verifiedInstructions,
     'instructions',
     'split the model with --layers A..B',
@@ -177,7 +177,7 @@ export function verifiedInstructions(p: LayerPlan): number {
       return (
         positions *
           (p.loop === 'elements' ? 1 : channels) *
-          ((layer.kind === 'maxPool' ? 8 : 4) * layer.kernel[0] * layer.kernel[1] + 24 + below) +
+          ((layer.kind === 'maxPool' ? 8.25 : 4) * layer.kernel[0] * layer.kernel[1] + 24 + below) +
         positions * 24
       );
     case 'requantise':
@@ -225,11 +225,16 @@ function codeInstructions(p: LayerPlan): number {
   return matrixInstructions({ ...p, taps: unrolledTaps(p), blocks: looped, looped: 0 });
 }
 
+/** Instructions that move two pointers on and count. */
+const POINTER_STEP = 8;
+
 /** Instructions walked for one output position of a matrix layer. */
 function matrixInstructions(p: MatrixPlan): number {
   const perLane = (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0);
   const perTap = (sums: number) => (p.lanes === undefined ? 9 : 5 * sums + 1);
-  const block = (sums: number) => p.taps * perTap(sums) + sums * (24 + perLane * (p.lanes?.lanes ?? 1));
+  const walk = POINTER_STEP * pointerSteps(p);
+  const block = (sums: number) =>
+    p.taps * perTap(sums) + walk + sums * (24 + perLane * (p.lanes?.lanes ?? 1));
   if (p.byInput) {
     const words = p.blocks[0]!;
     return 3 * (6 * words + 16) + words * (32 + perLane * p.lanes!.lanes);

@@ -58,9 +58,9 @@ export const compileCommand = (io: Io) =>
         }),
     async handler(a) {
       const { model, diagnostics } = await importArgument(a);
-      const program = programOf(model, a);
       printDiagnostics(io, diagnostics);
       const files = a.target === 'xdp' ? await compileXdp(model, a) : await compileP4(model, a);
+      const program = programOf(model, a);
       printDiagnostics(io, packetWarnings(model, [program], program.mtu));
       if (a.json) printJson(io, { output: a.output, files });
       else printLine(io, `${a.output}: ${files.join(', ')}`);

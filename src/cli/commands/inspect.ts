@@ -52,7 +52,7 @@ export const inspectCommand = (io: Io) =>
         })
         .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
     async handler(a) {
-      const { model, diagnostics } = await importArgument(a);
+      const { model, diagnostics, rounding } = await importArgument(a);
       const inspection = a.target === 'xdp' ? inspectXdp(model, a) : inspectP4(model, a);
       const program = programOf(model, a);
       const packets = inspection.needs.length > 0 ? packetWarnings(model, [program], program.mtu) : [];
@@ -63,6 +63,7 @@ export const inspectCommand = (io: Io) =>
           model: model.name,
           layers: model.layers.map((l) => layerSummary(model, l)),
           ...document,
+          ...(rounding && { rounding: { ...rounding, runtime: runtimeOf[rounding.kind] } }),
           diagnostics: all,
         });
       } else {
@@ -70,6 +71,8 @@ export const inspectCommand = (io: Io) =>
           io,
           all.filter((d) => d.severity !== 'error'),
         );
+        if (rounding)
+          io.out(`rounding: ${rounding.kind}, of ${runtimeOf[rounding.kind]}, ${rounding.because}\n\n`);
         io.out(layerTable(model, inspection.how));
         io.out(`\n${needTable(inspection.needs)}`);
       }
@@ -85,6 +88,12 @@ export const inspectCommand = (io: Io) =>
       throwErrors(all);
     },
   });
+
+/** Whose kernels round so. */
+const runtimeOf = {
+  double: 'TFLite Micro and TensorFlow before 2.20',
+  single: 'TensorFlow from 2.20 on',
+} as const;
 
 function inspectXdp(model: Model, a: Arguments): Inspection {
   const { plan, diagnostics } = planXdp(model, programOf(model, a));

@@ -4,6 +4,7 @@ import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJsonLine, printLine } from '../io.ts';
 import {
   defineCommand,
+  importOptions,
   inRange,
   type ModelArguments,
   modelArgument,
@@ -106,7 +107,10 @@ export const workerCommand = (io: Io) =>
       const interval = a.statsInterval;
       // Other commands start faster without what a worker is made of.
       const { createWorker, loadWorkerModel } = await import('../../worker/index.ts');
-      const { model, onnx, diagnostics } = await loadWorkerModel(a.model, { verdict: a.verdict });
+      const { model, onnx, diagnostics } = await loadWorkerModel(a.model, {
+        verdict: a.verdict,
+        ...importOptions(a),
+      });
       printDiagnostics(io, diagnostics);
       const { on, large } = a;
       const onDiagnostic = (d: (typeof diagnostics)[number]) => printDiagnostics(io, [d]);

@@ -4,12 +4,12 @@ import { importGraph } from './graph.ts';
 import { readTflite } from './schema.ts';
 
 /**
- * A TFLite model of full integer quantisation, with the rounding of TFLite's reference kernels.
+ * A TFLite model of full integer quantisation, with the rounding of TFLite's reference kernels, once or twice.
  *
  * @throws DiagnosticError with every fault that was found
  */
 export function importTflite(bytes: Uint8Array, file: string, options: ImportOptions = {}): ImportResult {
-  const source = readTflite(bytes, file);
+  const source = readTflite(bytes, file, options.tfliteRounding);
   const { model, builder } = importGraph(source, modelName(file), options);
-  return finishImport(model, builder.diagnostics);
+  return { ...finishImport(model, builder.diagnostics), rounding: source.rounding };
 }

@@ -1,4 +1,9 @@
 import { type Place, refuse } from '../../diagnostics/index.ts';
+import {
+  multiplyByQuantized,
+  type QuantizedMultiplier,
+  type TfliteRounding,
+} from '../../model/tflite-rounding.ts';
 import type { ModelBuilder, Quantisation } from '../builder.ts';
 import type { Clamp } from '../lower/linear.ts';
 import { activationName, TensorKind, tensorKindName } from './names.ts';
@@ -14,6 +19,8 @@ export class NodeReader {
   readonly name: string;
   /** Whether its output is the model's. */
   readonly isLast: boolean;
+  /** How the runtime rounds. */
+  readonly rounding: TfliteRounding;
   readonly #model: TfliteModel;
   readonly #values: ReadonlyMap<number, Value>;
 
@@ -28,7 +35,13 @@ export class NodeReader {
     this.#model = model;
     this.#values = values;
     this.name = nodeName(model, node);
+    this.rounding = model.rounding.kind;
     this.isLast = node.outputs.some((t) => model.outputs.includes(t));
+  }
+
+  /** `MultiplyByQuantizedMultiplier`, as this runtime rounds. */
+  scaled(x: number, multiplier: QuantizedMultiplier): number {
+    return multiplyByQuantized(x, multiplier, this.rounding);
   }
 
   place(tensor?: TfliteTensor): Place {

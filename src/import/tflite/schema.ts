@@ -1,5 +1,8 @@
+import type { TfliteRounding } from '../../model/tflite-rounding.ts';
+import type { RuntimeRounding } from '../result.ts';
 import { malformed, Table } from './flatbuffer.ts';
 import { operatorName } from './names.ts';
+import { converterVersion, runtimeRounding } from './runtime.ts';
 
 /** `scale * (q - zeroPoint)`; one of each, or one an index of `axis`. */
 export interface TfliteQuantisation {
@@ -31,6 +34,7 @@ export interface TfliteOperator {
 
 export interface TfliteModel {
   readonly file: string;
+  readonly rounding: RuntimeRounding;
   readonly tensors: readonly TfliteTensor[];
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
@@ -49,7 +53,7 @@ export const hasIdentifier = (bytes: Uint8Array): boolean =>
  *
  * @throws DiagnosticError `tflite-malformed`
  */
-export function readTflite(bytes: Uint8Array, file: string): TfliteModel {
+export function readTflite(bytes: Uint8Array, file: string, rounding?: TfliteRounding): TfliteModel {
   if (!hasIdentifier(bytes)) malformed(file, `its identifier is not ${IDENTIFIER}`);
   const root = Table.root(bytes, file);
   const version = root.int32(0, 0);
@@ -63,6 +67,7 @@ export function readTflite(bytes: Uint8Array, file: string): TfliteModel {
   const operators = root.tables(1).map(readCode);
   const model = {
     file,
+    rounding: runtimeRounding(converterVersion(root, buffers, file), rounding),
     tensors: graph.tables(0).map((table, index) => readTensor(table, index, buffers, file)),
     inputs: graph.int32s(1) ?? [],
     outputs: graph.int32s(2) ?? [],

@@ -1,5 +1,5 @@
 import { elementRange } from '../../../model/tensor.ts';
-import { multiplyByQuantized, quantizeMultiplier } from '../../../model/tflite-rounding.ts';
+import { quantizeMultiplier } from '../../../model/tflite-rounding.ts';
 import { lowerFunction } from '../../lower/lookup.ts';
 import { divideByPot, logistic as fixedLogistic, tanh as fixedTanh } from '../fixed-point.ts';
 import { hardSwish as hardSwishOf } from '../hard-swish.ts';
@@ -45,7 +45,7 @@ function fixedFunction(
   const radius = Math.floor(((2 ** INPUT_BITS - 1) * 2 ** (31 - INPUT_BITS)) / 2 ** multiplier.exponent);
   return table(c, (q) => {
     if (Math.abs(q) >= radius) return q < 0 ? -256 : 256;
-    const raw = f(BigInt(multiplyByQuantized(q, multiplier)));
+    const raw = f(BigInt(c.scaled(q, multiplier)));
     return Number(divideByPot(raw, BigInt(31 - bits)));
   });
 }
@@ -69,7 +69,5 @@ export function leakyRelu(c: NodeReader): Quantised {
   const alpha = c.node.options?.float32(0, 0) ?? 0;
   const above = quantizeMultiplier(scale / output.scale);
   const below = quantizeMultiplier((scale * Math.abs(alpha)) / output.scale);
-  return table(c, (q) =>
-    q >= 0 ? multiplyByQuantized(q, above) : Math.sign(alpha) * multiplyByQuantized(q, below),
-  );
+  return table(c, (q) => (q >= 0 ? c.scaled(q, above) : Math.sign(alpha) * c.scaled(q, below)));
 }

@@ -17,7 +17,7 @@ export function add(c: NodeReader): Quantised {
     c.refuseShape('two equal shapes', `[${a.shape.join(', ')}] and [${b.shape.join(', ')}]`);
   const output = c.fusedOutput(0);
   const scales = [a.activation.type.scale, b.activation.type.scale, output.scale] as const;
-  const rounding = tfliteAddRounding(scales, output.zeroPoint);
+  const rounding = tfliteAddRounding(scales, output.zeroPoint, c.rounding);
   const spec = { name: c.name, a: a.activation, b: b.activation, output, rounding };
   return likewise(a, lowerAdd(c.builder, spec));
 }
@@ -41,7 +41,7 @@ function rescaled(c: NodeReader, input: Quantised, output: Quantisation & Clamp)
     if (output.min === lo && output.max === hi) return input;
     return likewise(input, c.builder.clamped(c.name, input.activation, output.min, output.max));
   }
-  const rounding = tfliteRounding(type.scale / output.scale, output.zeroPoint);
+  const rounding = tfliteRounding(type.scale / output.scale, output.zeroPoint, c.rounding);
   return likewise(input, lowerRequantise(c.builder, c.name, input.activation, output, rounding));
 }
 

@@ -1,5 +1,6 @@
 import { type SourceRounding, tfliteRounding } from '../../../model/requantiser.ts';
 import { elementCount } from '../../../model/tensor.ts';
+import type { TfliteRounding } from '../../../model/tflite-rounding.ts';
 import { type Activation, type Quantisation, viewed } from '../../builder.ts';
 import { type LinearSpec, lowerConv2d, lowerDense } from '../../lower/linear.ts';
 import { windowOf } from '../geometry.ts';
@@ -18,9 +19,10 @@ function roundings(
   output: Quantisation,
   outs: number,
   inDoubles: boolean,
+  rounding: TfliteRounding,
 ): SourceRounding[] {
   const product = (sw: number) => (inDoubles ? input.scale * sw : Math.fround(input.scale * sw));
-  const sources = scales.map((sw) => tfliteRounding(product(sw) / output.scale, output.zeroPoint));
+  const sources = scales.map((sw) => tfliteRounding(product(sw) / output.scale, output.zeroPoint, rounding));
   return Array.from({ length: outs }, (_, o) => sources[sources.length === 1 ? 0 : o]!);
 }
 
@@ -40,7 +42,7 @@ export function fullyConnected(c: NodeReader): Quantised {
     weightBits: weights.bits,
     bias: biasAt(c, 2, outs),
     output,
-    rounding: roundings(input.activation.type, weights, output, outs, weights.scales.length > 1),
+    rounding: roundings(input.activation.type, weights, output, outs, weights.scales.length > 1, c.rounding),
   });
   const values = centred(weights);
   if (elementCount(input.shape) === taps) {
@@ -111,7 +113,7 @@ function convolution(
     weightBits: weights.bits,
     bias: biasAt(c, 2, outs),
     output,
-    rounding: roundings(input.activation.type, weights, output, outs, !isUint8),
+    rounding: roundings(input.activation.type, weights, output, outs, !isUint8, c.rounding),
   };
   return fromImage(lowerConv2d(c.builder, spec, { ...windowOf(c, kernel, image), groups }));
 }

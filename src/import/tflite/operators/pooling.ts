@@ -1,7 +1,7 @@
 import { pivoted, type SourceRounding } from '../../../model/requantiser.ts';
 import { elementRange } from '../../../model/tensor.ts';
 import {
-  multiplyByQuantized,
+  byMultiplier,
   type QuantizedMultiplier,
   quantizeMultiplier,
 } from '../../../model/tflite-rounding.ts';
@@ -82,7 +82,7 @@ export function mean(c: NodeReader): Quantised {
   const output = c.outputGrid;
   const { lo, hi } = elementRange(output.element);
   const multiplier = meanMultiplier(of.type.scale / output.scale, height * width);
-  const rounding = pivoted((acc) => multiplyByQuantized(acc, multiplier) + output.zeroPoint, 0);
+  const rounding = byMultiplier(multiplier, output.zeroPoint, c.rounding);
   const spec = { name: c.name, input: of, window, countPadding: false, rounding: () => rounding };
   const made = lowerAveragePool(c.builder, { ...spec, output: { ...output, min: lo, max: hi } });
   const keepsDimensions = c.option(0, 0) !== 0;
