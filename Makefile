@@ -1,7 +1,10 @@
 # Two commands do all the set-up: `make demo` and `make test`. Both can be repeated.
 .PHONY: demo test check bench setup generate clean
 
-SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PATH=$$PATH)
+# Node.js of set-up's own, where the machine has none or one that is too old.
+export PATH := $(CURDIR)/.setup/node/bin:$(PATH)
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PATH=$(PATH))
 
 demo: setup
 	$(SUDO) node dist/cli/main.js demo
