@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tablesP4 } from '../src/backends/p4/tables.ts';
 import { deploymentSchemaText } from '../src/controller/deployment-schema.ts';
+import { featuresSchemaText, fieldsDocs } from '../src/features/docs.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../src/wire/generate.ts';
 import { generatedFolder, generatedProto } from './generate-proto.ts';
 
@@ -13,7 +14,9 @@ const files: Readonly<Record<string, string>> = {
   'ebpf/intransit_wire.h': wireHeaderC(),
   'p4/intransit_tables.p4': tablesP4(),
   'p4/intransit_wire.p4': wireHeaderP4(),
+  'docs/feature-fields.md': fieldsDocs(),
   'docs/wire.md': wireHeaderDocs(),
+  'schema/features.schema.json': featuresSchemaText(),
   'schema/deployment.schema.json': deploymentSchemaText(),
   ...Object.fromEntries(Object.entries(proto).map(([path, text]) => [`${generatedFolder}/${path}`, text])),
 };

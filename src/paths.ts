@@ -5,3 +5,6 @@ export const EBPF_DIR = fileURLToPath(new URL('../ebpf', import.meta.url));
 
 /** Folder of the hand-written P4. */
 export const P4_DIR = fileURLToPath(new URL('../p4', import.meta.url));
+
+/** Folder of the ready-made feature definitions. */
+export const GALLERY_DIR = fileURLToPath(new URL('../gallery', import.meta.url));

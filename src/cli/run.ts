@@ -6,6 +6,7 @@ import { benchCommand } from './commands/bench.ts';
 import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
 import { deployCommand } from './commands/deploy.ts';
+import { featuresCommand } from './commands/features.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { p4infoCommand } from './commands/p4info.ts';
 import { planCommand } from './commands/plan.ts';
@@ -48,6 +49,7 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     .command(sendCommand(io))
     .command(workerCommand(io))
     .command(benchCommand(io))
+    .command(featuresCommand(io))
     .command(demoCommand(io))
     .command(p4infoCommand(io))
     .command(agentCommand(io))

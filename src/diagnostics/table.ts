@@ -240,6 +240,51 @@ export const diagnosticTable = {
     () => 'the softmax at the end becomes a verdict: the class it would favour and the margin before it',
   ),
 
+  // Features of flows
+  'features-unknown': entry<{ name: string; known: readonly string[] }>(
+    'error',
+    (a) => `there is no file and no ready-made definition ${a.name}`,
+    (a) => `ready-made are ${list(a.known)}; docs/features.md tells how to write one`,
+  ),
+  'features-syntax': entry<{ reason: string }>('error', (a) => `is neither YAML nor JSON: ${a.reason}`),
+  'features-field': entry<{ path: string; what: string }>(
+    'error',
+    (a) => `${a.path}: ${a.what}`,
+    () => 'see docs/features.md, or let your editor check the file against schema/features.schema.json',
+  ),
+
+  'labels-malformed': entry<{ what: string }>(
+    'error',
+    (a) => a.what,
+    () =>
+      'a label is a row of client_ip, client_port, server_ip, server_port, transport and class; pcap names its capture',
+  ),
+  'labels-unused': entry<{ unused: number; flows: number; line: number }>(
+    'warning',
+    (a) => `${a.unused} of ${a.flows} labels name no flow of these captures, first that of line ${a.line}`,
+  ),
+  'labels-none': entry<{ flows: number }>(
+    'error',
+    (a) => `none of its ${a.flows} labels names a flow of these captures`,
+    () => 'compare addresses and ports, and the column pcap, with the captures',
+  ),
+  'capture-malformed': entry<{ reason: string }>(
+    'error',
+    (a) => a.reason,
+    () => 'captures are pcap or pcapng files, as tcpdump and Wireshark write them',
+  ),
+  'capture-cut': entry('warning', () => 'ends within a frame; those before it are used'),
+  'capture-link': entry<{ links: readonly string[]; frames: number }>(
+    'error',
+    (a) => `${a.frames} frames are of link type ${list(a.links)}, which is not understood`,
+    () => 'understood are Ethernet, raw IP, BSD loopback and Linux cooked captures',
+  ),
+  'capture-no-rows': entry<{ frames: number; outcomes: string }>(
+    'error',
+    (a) => `the definition classifies none of the ${a.frames} frames (${a.outcomes})`,
+    () => 'see accept and classify of the definition',
+  ),
+
   // JSON
   'json-syntax': entry<{ reason: string }>('error', (a) => `is no JSON: ${a.reason}`),
   'json-field': entry<{ path: string; expected: string; help?: string }>(

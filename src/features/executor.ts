@@ -1,0 +1,249 @@
+import type { Frame } from '../capture/index.ts';
+import type { FeatureDefinition } from './definition.ts';
+import { type Context, type Evaluator, evaluator } from './expression/index.ts';
+import type { FieldValues } from './fields.ts';
+import { keyOfPacket } from './flow-key.ts';
+import { type ParsedPacket, parsePacket, type Unparsed } from './packet.ts';
+
+/**
+ * What became of a packet. `classified`: its flow's features go to the model; `early`: its flow is not due; `late`: it
+ * comes after its flow's end; else why it has no flow. Every packet has exactly one.
+ */
+export type Outcome = 'classified' | 'early' | 'late' | Unparsed;
+
+/** Who sent a flow's first packet to whom. */
+export interface FlowEnds {
+  readonly protocol: number;
+  readonly client: Uint8Array;
+  readonly clientPort: number;
+  readonly server: Uint8Array;
+  readonly serverPort: number;
+}
+
+/** A flow while it lives. Numbers count from 1 in the order of first packets. */
+export interface Flow extends FlowEnds {
+  readonly number: number;
+  /** Packets so far. */
+  readonly packets: number;
+}
+
+/** A row of features that is due. */
+export interface FeatureRow {
+  readonly flow: Flow;
+  /** The frame that made it due, from 0; at a flow's end the last that belonged to it. */
+  readonly frame: number;
+  readonly features: Uint8Array;
+}
+
+interface Slot {
+  readonly ends: FlowEnds;
+  readonly number: number;
+  readonly begun: number;
+  /** Whether the client is the key's higher end. */
+  readonly swapped: boolean;
+  readonly state: Float64Array;
+  packets: number;
+  last: number;
+  lastFrame: number;
+  /** Directions that sent FIN, as bits; 3 or more: the flow has ended. */
+  finished: number;
+}
+
+const FIN = 1;
+const SYN = 2;
+const RST = 4;
+const ACK = 16;
+const BOTH_FINISHED = 3;
+
+/**
+ * Runs a definition over frames: the oracle of what the targets compute. Its flow table never fills, so no two flows
+ * ever share a slot. Arrivals must be given as the device saw them, and are cut to the definition's clock.
+ */
+export class FeatureExecutor {
+  readonly definition: FeatureDefinition;
+  readonly #flows = new Map<string, Slot>();
+  readonly #initial: readonly Evaluator[];
+  readonly #update: readonly Evaluator[];
+  readonly #most: readonly number[];
+  readonly #features: readonly Evaluator[];
+  readonly #clock: bigint;
+  #numbers: ReadonlySet<number> | undefined;
+  #frames = 0;
+  #flowCount = 0;
+  #origin: bigint | undefined;
+
+  constructor(definition: FeatureDefinition) {
+    this.definition = definition;
+    this.#initial = definition.state.map((s) => evaluator(s.initial));
+    this.#update = definition.state.map((s) => evaluator(s.update));
+    // An instant holds any arrival; what is not an instant stops at the largest of its width.
+    this.#most = definition.state.map((s) =>
+      s.type.kind === 'instant' ? Number.MAX_SAFE_INTEGER : 2 ** s.bits - 1,
+    );
+    this.#features = definition.features.map((f) => evaluator(f.value));
+    this.#clock = BigInt(definition.clockNs);
+    if (definition.occasion.kind === 'packets') this.#numbers = new Set(definition.occasion.numbers);
+  }
+
+  /** Flows that were begun. */
+  get flows(): number {
+    return this.#flowCount;
+  }
+
+  /**
+   * One frame: its outcome, and the rows that are due with it: its own, and at a flow's end those of flows that are
+   * over.
+   */
+  frame(frame: Pick<Frame, 'timeNs' | 'link' | 'data' | 'length'>): {
+    readonly outcome: Outcome;
+    readonly rows: readonly FeatureRow[];
+  } {
+    const number = this.#frames++;
+    const packet = parsePacket(frame);
+    if (typeof packet === 'string') return { outcome: packet, rows: [] };
+    if (!this.#accepts(packet.fields)) return { outcome: 'foreign', rows: [] };
+    return this.#packet(packet, this.#now(frame.timeNs), number);
+  }
+
+  /** Ends all flows: the rows that are due at their ends, in the order of their beginnings. */
+  end(): readonly FeatureRow[] {
+    if (this.definition.occasion.kind !== 'end') return [];
+    const rows = [...this.#flows.values()]
+      .filter((slot) => !hasEnded(slot))
+      .map((slot) => this.#row(slot, undefined));
+    this.#flows.clear();
+    return rows.sort((a, b) => a.flow.number - b.flow.number);
+  }
+
+  #packet(
+    packet: ParsedPacket,
+    now: number,
+    number: number,
+  ): { outcome: Outcome; rows: readonly FeatureRow[] } {
+    const key = keyOfPacket(this.definition, packet);
+    const known = this.#flows.get(key.text);
+    const atEnd = this.definition.occasion.kind === 'end';
+    const rows: FeatureRow[] = [];
+    const isOver = known !== undefined && this.#isOver(known, packet.fields, now);
+    if (known !== undefined && !isOver && hasEnded(known)) {
+      known.last = now;
+      return { outcome: 'late', rows };
+    }
+    if (isOver && atEnd && !hasEnded(known)) rows.push(this.#row(known, undefined));
+    const slot = known === undefined || isOver ? this.#begin(packet, key.swapped, now) : known;
+    if (slot !== known) this.#flows.set(key.text, slot);
+
+    const context = this.#advance(slot, packet.fields, key.swapped, now);
+    slot.lastFrame = number;
+    if (atEnd) {
+      if (this.definition.tcpClose) slot.finished |= finishing(context.fields);
+      if (!hasEnded(slot)) return { outcome: 'early', rows };
+      rows.push(this.#row(slot, undefined));
+      return { outcome: 'classified', rows };
+    }
+    if (!this.#isDue(slot.packets)) return { outcome: 'early', rows };
+    rows.push(this.#row(slot, context));
+    return { outcome: 'classified', rows };
+  }
+
+  /** Applies the packet to the state: all updates see the state before it. */
+  #advance(slot: Slot, fields: FieldValues, swapped: boolean, now: number): Context {
+    const oriented = orient(fields, swapped !== slot.swapped);
+    const before = Float64Array.from(slot.state);
+    const context: Context = { fields: oriented, now, before, after: slot.state };
+    if (slot.packets === 0)
+      this.#initial.forEach((initial, i) => {
+        before[i] = Math.min(this.#most[i]!, initial(context));
+      });
+    this.#update.forEach((update, i) => {
+      slot.state[i] = Math.min(this.#most[i]!, update(context));
+    });
+    slot.packets++;
+    slot.last = now;
+    return context;
+  }
+
+  #begin(packet: ParsedPacket, swapped: boolean, now: number): Slot {
+    const { fields, source, destination } = packet;
+    return {
+      number: ++this.#flowCount,
+      ends: {
+        protocol: fields['ip.protocol'],
+        client: source,
+        clientPort: fields['port.source'],
+        server: destination,
+        serverPort: fields['port.destination'],
+      },
+      begun: now,
+      swapped,
+      state: new Float64Array(this.definition.state.length),
+      packets: 0,
+      last: now,
+      lastFrame: 0,
+      finished: 0,
+    };
+  }
+
+  /** Whether the packet begins a new flow under the same key. A clock that steps back ends nothing. */
+  #isOver(slot: Slot, fields: FieldValues, now: number): boolean {
+    const { idleTimeout, activeTimeout } = this.definition;
+    if (now - slot.last > idleTimeout || now - slot.begun > activeTimeout) return true;
+    return hasEnded(slot) && (fields['tcp.flags'] & (SYN | ACK)) === SYN;
+  }
+
+  #isDue(packets: number): boolean {
+    switch (this.definition.occasion.kind) {
+      case 'every-packet':
+        return true;
+      case 'powers-of-two':
+        return Number.isInteger(Math.log2(packets));
+      case 'packets':
+        return this.#numbers!.has(packets);
+      case 'end':
+        return false;
+    }
+  }
+
+  #row(slot: Slot, context: Context | undefined): FeatureRow {
+    // At a flow's end expressions name state alone: the checks hold that.
+    const seen = context ?? { fields: NO_FIELDS, now: 0, before: slot.state, after: slot.state };
+    return {
+      flow: { ...slot.ends, number: slot.number, packets: slot.packets },
+      frame: slot.lastFrame,
+      features: Uint8Array.from(this.#features, (feature) => feature(seen)),
+    };
+  }
+
+  #accepts(f: FieldValues): boolean {
+    const { ipVersions, protocols } = this.definition;
+    const protocol = f['is.tcp'] ? 'tcp' : f['is.udp'] ? 'udp' : 'icmp';
+    return protocols.includes(protocol) && (ipVersions as readonly number[]).includes(f['ip.version']);
+  }
+
+  /** Counted from the first frame's second, so that it stays exact in a double. */
+  #now(timeNs: bigint): number {
+    this.#origin ??= timeNs - (timeNs % 1_000_000_000n);
+    return Number((timeNs - this.#origin) / this.#clock);
+  }
+}
+
+const hasEnded = (slot: Slot): boolean => slot.finished >= BOTH_FINISHED;
+
+function finishing(fields: FieldValues): number {
+  const flags = fields['tcp.flags'];
+  if (flags & RST) return BOTH_FINISHED;
+  return flags & FIN ? 1 << fields.direction : 0;
+}
+
+/** The fields as the flow sees them: its client is who sent its first packet. */
+function orient(fields: FieldValues, reply: boolean): FieldValues {
+  if (!reply) return fields;
+  return {
+    ...fields,
+    direction: 1,
+    'port.client': fields['port.destination'],
+    'port.server': fields['port.source'],
+  };
+}
+
+const NO_FIELDS: FieldValues = new Proxy({} as FieldValues, { get: () => 0 });
