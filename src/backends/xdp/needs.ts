@@ -157,7 +157,7 @@ export function verifiedInstructions(p: LayerPlan): number {
     return (p.layer.kind === 'conv2d' ? positions : 1) * (p.groups * (matrixInstructions(p) + 8) + 24);
   const { layer } = p;
   const outputs = elementCount(layer.output.shape);
-  const below = p.below ? 8 : 0;
+  const below = (p.below ? 8 : 0) + (p.odd === undefined ? 0 : 8);
   // Where one side has a border or is another view, each side is walked by counters of its own.
   const alike = layer.kind !== 'argmax' && isFlatLoop(p);
   const elements = p.loop === 'plain' ? outputs : positions * channels + 2;
@@ -177,7 +177,7 @@ export function verifiedInstructions(p: LayerPlan): number {
     case 'requantise':
       return (26 + below + walked) * elements;
     case 'add':
-      return (32 + walked) * elements;
+      return (32 + below + walked) * elements;
     case 'mul':
       return (30 + below + walked) * elements;
     case 'softmax':
@@ -221,7 +221,8 @@ function codeInstructions(p: LayerPlan): number {
 
 /** Instructions walked for one output position of a matrix layer. */
 function matrixInstructions(p: MatrixPlan): number {
-  const perLane = (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0);
+  const perLane =
+    (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0) + (p.odd === undefined ? 0 : 8);
   const perTap = (sums: number) => (p.lanes === undefined ? 9 : 5 * sums + 1);
   const block = (sums: number) => p.taps * perTap(sums) + sums * (24 + perLane * (p.lanes?.lanes ?? 1));
   if (p.byInput) {

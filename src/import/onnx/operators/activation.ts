@@ -1,8 +1,8 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { realFunctions } from '../../lower/functions.ts';
-import { onGrid } from '../materialise.ts';
+import { affineTarget, composed, isLinear } from '../affine.ts';
 import type { NodeReader } from '../node-reader.ts';
-import { type Real, unclamped, type Value } from '../values.ts';
+import type { Real, Value } from '../values.ts';
 import { realConstant } from '../weights.ts';
 
 function clampTo(c: NodeReader, lo: number, hi: number): Value {
@@ -32,13 +32,14 @@ export function clip(c: NodeReader): Value {
   return clampTo(c, lo, hi);
 }
 
-/** Between DequantizeLinear and QuantizeLinear: a table of 256 values. */
+/** Between DequantizeLinear and QuantizeLinear: a table of 256 values, or part of one. */
 function elementwise(c: NodeReader, of: (x: number) => number): Value {
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  const input = onGrid(c, x, 0);
-  const term = { kind: 'function', name: c.name, input, of } as const;
-  return { kind: 'real', term, clamp: unclamped, shape: input.type.shape };
+  const target = affineTarget(c, x, 0);
+  if (isLinear(target))
+    return c.refuseFloat(0, `there is no QuantizeLinear between "${target.term.name}" and ${c.operator}`);
+  return composed(target, 1, (y) => Math.fround(of(y)));
 }
 
 export const sigmoid = (c: NodeReader): Value => elementwise(c, realFunctions.sigmoid);

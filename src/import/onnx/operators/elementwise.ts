@@ -1,6 +1,16 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { sameShape } from '../../builder.ts';
-import { biased, linearTarget, perChannel, scaled, shifted } from '../affine.ts';
+import {
+  affineTarget,
+  biased,
+  composed,
+  followedBy,
+  isLinear,
+  linearPerChannel,
+  scaled,
+  shifted,
+  vectorOf,
+} from '../affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Real, unclamped, type Value } from '../values.ts';
@@ -13,12 +23,14 @@ function sides(c: NodeReader): readonly [real: Real, realAt: number, constantAt:
   return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
 }
 
-/** Two activations, or one and a constant: then a bias. */
+/** Two activations, or one and a constant: then a bias, or a function of one element. */
 export function add(c: NodeReader): Value {
   const [real, realAt, constantAt] = sides(c);
   if (constantAt !== undefined) {
-    const target = linearTarget(c, real, realAt);
-    return { ...target, term: biased(c, target, constantAt, 'broadcast') };
+    const target = affineTarget(c, real, realAt);
+    if (isLinear(target))
+      return { ...target, term: { ...biased(c, target, constantAt, 'broadcast'), fused: false } };
+    return followedBy(c, target, constantAt, 'the summand', (x, y) => Math.fround(x + y));
   }
   const other = c.input(1);
   const a = onGrid(c, real, 0);
@@ -32,20 +44,26 @@ export function add(c: NodeReader): Value {
       },
       c.place(),
     );
-  return { kind: 'real', term: { kind: 'sum', name: c.name, a, b }, clamp: unclamped, shape: a.type.shape };
+  return {
+    kind: 'real',
+    term: { kind: 'sum', name: c.name, a, b, fused: false },
+    clamp: unclamped,
+    shape: a.type.shape,
+  };
 }
 
-/** By a constant, one value a channel or one for all. */
+/** By a constant. */
 export function mul(c: NodeReader): Value {
   const [real, realAt, constantAt] = sides(c);
   if (constantAt === undefined)
     return refuse('onnx-dynamic', { tensor: c.tensor(1), what: 'the factor' }, c.place(1));
-  const target = linearTarget(c, real, realAt);
-  const factors = perChannel(c, constantAt, target, 'the factor', 'broadcast');
+  const target = affineTarget(c, real, realAt);
+  if (!isLinear(target)) return followedBy(c, target, constantAt, 'the factor', (x, y) => Math.fround(x * y));
+  const factors = linearPerChannel(c, constantAt, target, 'the factor', 'broadcast');
   return { ...target, term: { ...scaled(target.term, factors), fused: false } };
 }
 
-/** `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, folded into scale and bias of each channel. */
+/** `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, as a factor and an offset of each channel. */
 export function batchNormalization(c: NodeReader): Value {
   c.requireInt('training_mode', 0);
   c.requireInt('spatial', 1);
@@ -55,18 +73,18 @@ export function batchNormalization(c: NodeReader): Value {
     c.refuseAttribute('outputs', c.node.output.length, '1, as in inference');
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  const target = linearTarget(c, x, 0);
+  const target = affineTarget(c, x, 0);
+  const channels = isLinear(target) ? target.term.bias.length : target.shape[0]!;
   const [gamma, beta, mean, variance] = ['scale', 'offset', 'mean', 'variance'].map((what, i) =>
-    perChannel(c, i + 1, target, `the ${what}`, 'vector'),
+    vectorOf(c, i + 1, channels, `the ${what}`),
   );
-  const epsilon = c.float('epsilon', 1e-5);
-  const factors = gamma!.map((g, o) => g / Math.sqrt(variance![o]! + epsilon));
-  if (factors.some((f) => !Number.isFinite(f)))
-    refuse('bad-quantisation', { what: 'the variance is negative or a parameter no number' }, c.place());
-  const offsets = beta!.map((b, o) => b - mean![o]! * factors[o]!);
-  const term = scaled(target.term, factors);
-  return {
-    ...target,
-    term: { ...shifted(c, term, offsets, 'it holds the batch normalisation'), fused: false },
-  };
+  // In the float32 steps of ONNX Runtime.
+  const f = Math.fround;
+  const epsilon = f(c.float('epsilon', 1e-5));
+  const factors = gamma!.map((g, o) => f(f(1 / f(Math.sqrt(f(variance![o]! + epsilon)))) * g));
+  if (factors.some((factor) => !Number.isFinite(factor)))
+    refuse('bad-quantisation', { what: 'the variance is negative or too small' }, c.place());
+  const offsets = beta!.map((b, o) => f(b - f(mean![o]! * factors[o]!)));
+  if (!isLinear(target)) return composed(target, channels, (y, o) => f(f(y * factors[o]!) + offsets[o]!));
+  return { ...target, term: { ...shifted(scaled(target.term, factors), offsets), fused: false } };
 }

@@ -32,11 +32,11 @@ export function gemm(c: NodeReader): Value {
   );
   const product = denseProduct(c, input, weights);
   const scaledProduct = { ...product, term: scaled(product.term, fill(weights, c.float('alpha', 1))) };
-  if (c.optional(2) === undefined) return scaledProduct;
-  const beta = c.float('beta', 1);
-  if (beta === 0) return scaledProduct;
-  if (beta !== 1) c.refuseAttribute('beta', beta, '0, 1');
-  return { ...scaledProduct, term: biased(c, scaledProduct, 2, 'broadcast') };
+  if (c.optional(2) === undefined) {
+    c.ignore('beta');
+    return scaledProduct;
+  }
+  return { ...scaledProduct, term: biased(c, scaledProduct, 2, 'broadcast', c.float('beta', 1)) };
 }
 
 const fill = ({ scales }: Weights, factor: number) => new Float64Array(scales.length).fill(factor);
@@ -64,7 +64,6 @@ export function denseProduct(c: NodeReader, input: Activation, weights: Weights)
   return { kind: 'real', term, clamp: unclamped, shape: [...shape.slice(0, -1), outs] };
 }
 
-/** Scales multiplied in float32, as the runtime does. */
 function linearTerm(name: string, input: Activation, weights: Weights): LinearTerm {
   return {
     kind: 'linear',
@@ -73,8 +72,9 @@ function linearTerm(name: string, input: Activation, weights: Weights): LinearTe
     weights: weights.values,
     weightBits: weights.bits,
     bias: new Float64Array(weights.scales.length),
-    scale: weights.scales.map((s) => Math.fround(input.type.scale * s)),
-    fused: true,
+    scale: weights.scales.map((s) => input.type.scale * s),
+    offset: new Float64Array(weights.scales.length),
+    fused: false,
   };
 }
 
