@@ -86,6 +86,17 @@ static __always_inline __u64 intransit_two_lines(__u64 v, __u64 multiplier, __u6
 	return v * multiplier + offset + below * part;
 }
 
+/* scaled >> shift, less `part` before where that ends in the bit `odd`: so a tie, sent up before, goes to the even number. */
+static __always_inline __s64 intransit_to_even(__u64 scaled, int shift, __u64 odd, __u64 part)
+{
+	__u64 off = (scaled >> shift) & 1;
+
+	INTRANSIT_OPAQUE(off);
+	/* 1 where the bit is `odd`; a product and no mask, as above. */
+	off ^= 1 ^ odd;
+	return (__s64)(scaled - off * part) >> shift;
+}
+
 /* The larger of two. */
 static __always_inline __s64 intransit_max(__s64 a, __s64 b)
 {

@@ -58,7 +58,11 @@ export interface ModelArguments {
 }
 
 /** How the arguments say a file is read. */
-export const importOptions = ({ inputTensor, outputTensor, tfliteRounding }: ModelArguments): ImportOptions => ({
+export const importOptions = ({
+  inputTensor,
+  outputTensor,
+  tfliteRounding,
+}: ModelArguments): ImportOptions => ({
   ...(inputTensor !== undefined && { inputTensor }),
   ...(outputTensor !== undefined && { outputTensor }),
   ...(tfliteRounding !== undefined && { tfliteRounding }),

@@ -301,9 +301,18 @@ export const diagnosticTable = {
   ),
   'bad-quantisation': entry<{ what: string }>('error', (a) => a.what),
   'model-invalid': entry<{ what: string }>('error', (a) => a.what),
-  'bias-requantised': entry<{ reason: string }>(
-    'note',
-    (a) => `the bias is rounded to the scale of the accumulator: ${a.reason}`,
+  'float-sums': entry<{ percent: string }>(
+    'warning',
+    (a) =>
+      `ONNX Runtime sums in float32, where a value near halfway between two outputs may fall to either: about ` +
+      `${a.percent} % of the values are one step off, on inputs of the whole range`,
+    () => 'quantise in the QOperator format, or with scales that are powers of two, whose sums are exact',
+  ),
+  'too-much-work': entry<{ steps: number; limit: number }>(
+    'error',
+    (a) =>
+      `takes ${a.steps.toExponential(1)} multiplies and adds an inference, the limit is ${a.limit.toExponential(1)}`,
+    () => 'shrink the window, or the image',
   ),
   'rounding-differs': entry<{ channels: number; of: number; accumulators: number; total: number }>(
     'warning',

@@ -83,6 +83,11 @@ export class ModelBuilder {
     return { value: this.#layers.length, type: layer.output };
   }
 
+  /** The layer that makes a value, as it is so far. */
+  layer(value: ValueId): Layer | undefined {
+    return this.#layers[value - 1];
+  }
+
   /** Says which tensor of the source holds a value; the first one is what all others are made of. */
   record(value: ValueId, source: SourceTensor): void {
     // A verdict's class and margin are no tensor of any source.

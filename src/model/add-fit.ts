@@ -1,5 +1,5 @@
 import type { AddLayer } from './model.ts';
-import { type Exactness, roundHalfEven } from './requantiser.ts';
+import { type Exactness, oddBit, roundHalfEven } from './requantiser.ts';
 import type { Interval } from './tensor.ts';
 
 /** The source's own rounding of `a + b`, from q-values less their zero points to q before the clamp. */
@@ -7,22 +7,52 @@ export interface PairRounding {
   (a: number, b: number): number;
   /** It adds in integers much finer than the output: so must the fit. */
   readonly fine?: true;
+  /** Ties go to even; the lowest bit of q that they avoid. */
+  readonly odd?: 0 | 1;
 }
 
+/** Rounds the source's value in steps of the output, ties to even. */
+const pairToEven = (real: (a: number, b: number) => number, zeroPoint: number): PairRounding =>
+  Object.assign((a: number, b: number) => roundHalfEven(real(a, b)) + zeroPoint, { odd: oddBit(zeroPoint) });
+
 /**
- * How ONNX Runtime's QLinearAdd rounds: in float32, half to even. The scale ratios and the sum of the zero points are
- * rounded to float32 first, and products are fused into the sum or not, by the machine; here they are not.
+ * How ONNX Runtime's QLinearAdd rounds: in float32, half to even. The ratios of the scales are rounded to float32, and all
+ * that is constant is one summand; products are fused into the sum, as its kernels for AVX2 do.
+ *
+ * @param zeroPoints of a, b and the output
  */
 export function onnxAddRounding(
   scales: readonly [a: number, b: number, output: number],
-  zeroPoint: number,
+  zeroPoints: readonly [a: number, b: number, output: number],
 ): PairRounding {
-  const ra = Math.fround(scales[0] / scales[2]);
-  const rb = Math.fround(scales[1] / scales[2]);
-  return (a, b) => roundHalfEven(a * ra + b * rb) + zeroPoint;
+  const f = Math.fround;
+  const ra = f(scales[0] / scales[2]);
+  const rb = f(scales[1] / scales[2]);
+  const [za, zb, zero] = zeroPoints;
+  const fixed = f(zero - f(f(ra * za) + f(rb * zb)));
+  const rounding = (a: number, b: number) => roundHalfEven(f((b + zb) * rb + f((a + za) * ra + fixed)));
+  // It rounds with the zero point inside: even is that of q itself.
+  return Object.assign(rounding, { odd: 1 } as const);
 }
 
-export type AddForm = Pick<AddLayer, 'multipliers' | 'offset' | 'shift'> & { readonly exactness: Exactness };
+/** DequantizeLinear of both, Add, QuantizeLinear: a float32 operation each. */
+export function qdqAddRounding(
+  scales: readonly [a: number, b: number, output: number],
+  zeroPoint: number,
+): PairRounding {
+  const f = Math.fround;
+  return pairToEven((a, b) => f(f(f(a * scales[0]) + f(b * scales[1])) / scales[2]), zeroPoint);
+}
+
+/** The exact sum, half to even. */
+export const exactAddRounding = (
+  [a, b, output]: readonly [a: number, b: number, output: number],
+  zeroPoint: number,
+): PairRounding => pairToEven((x, y) => (x * a + y * b) / output, zeroPoint);
+
+export type AddForm = Pick<AddLayer, 'multipliers' | 'offset' | 'shift' | 'ties'> & {
+  readonly exactness: Exactness;
+};
 
 /** Shifts tried: fewer bits lose the ratio of the scales, more gain nothing beside the noise of float32. */
 const SHIFTS: Interval = { lo: 4, hi: 20 };
@@ -53,16 +83,17 @@ export function fitAdd(
   for (let shift = SHIFTS.lo; shift <= (source.fine ? FINE_SHIFT : SHIFTS.hi); shift++) {
     const unit = 2 ** shift;
     const multipliers = [Math.round(ratios[0] * unit), Math.round(ratios[1] * unit)] as const;
-    // Just below a half on ties either way: both are tried, as half to even is neither.
-    for (const rest of [0, 1]) {
-      const offset = zeroPoint * unit + unit / 2 - rest;
+    for (const { rest, part } of candidates(source, shift, ranges)) {
+      const offset = zeroPoint * unit + unit / 2 + rest;
       const limit = best?.exactness.accumulators ?? total + 1;
-      const off = mismatches(wanted, ranges, multipliers, offset, unit, min, max, limit);
+      const ties = part > 0 ? ({ part, odd: source.odd! } as const) : undefined;
+      const off = mismatches(wanted, ranges, { multipliers, offset, shift, ties, min, max }, limit);
       if (off >= limit) continue;
       best = {
         multipliers,
         offset,
         shift,
+        ...(ties && { ties }),
         exactness: { channels: off === 0 ? 0 : 1, accumulators: off, total },
       };
       if (off === 0) return best;
@@ -71,23 +102,53 @@ export function fitAdd(
   return best!;
 }
 
+/**
+ * What is added to half a unit, and how much less is a tie. Multipliers are off by half a unit at most, and so are sums by
+ * half the operands: that much a tie may stand on either side.
+ */
+function candidates(
+  { odd }: PairRounding,
+  shift: number,
+  ranges: readonly [Interval, Interval],
+): { rest: number; part: number }[] {
+  // All ties up, or down: enough where there are none, and cheaper.
+  const plain = [
+    { rest: 0, part: 0 },
+    { rest: -1, part: 0 },
+  ];
+  if (odd === undefined) return plain;
+  const slack = Math.ceil(
+    ranges.reduce((sum, { lo, hi }) => sum + Math.max(Math.abs(lo), Math.abs(hi)), 0) / 2,
+  );
+  const parts = [1, Math.ceil(slack / 8), slack].filter((part) => 2 * part < 2 ** shift / 2);
+  return [...plain, ...parts.map((part) => ({ rest: part - 1, part: 2 * part - 1 }))];
+}
+
+interface Form {
+  readonly multipliers: readonly [number, number];
+  readonly offset: number;
+  readonly shift: number;
+  readonly ties: AddForm['ties'] | undefined;
+  readonly min: number;
+  readonly max: number;
+}
+
 /** Pairs at which the form is off; gives up at `limit`. */
 function mismatches(
   wanted: Int16Array,
   [a, b]: readonly [Interval, Interval],
-  [ma, mb]: readonly [number, number],
-  offset: number,
-  unit: number,
-  min: number,
-  max: number,
+  { multipliers: [ma, mb], offset, shift, ties, min, max }: Form,
   limit: number,
 ): number {
+  const unit = 2 ** shift;
   let off = 0;
   let at = 0;
   for (let x = a.lo; x <= a.hi && off < limit; x++) {
     const row = x * ma + offset;
     for (let y = b.lo; y <= b.hi; y++) {
-      const q = Math.floor((row + y * mb) / unit);
+      const scaled = row + y * mb;
+      let q = Math.floor(scaled / unit);
+      if (ties !== undefined && (q & 1) === ties.odd) q = Math.floor((scaled - ties.part) / unit);
       if ((q < min ? min : Math.min(q, max)) !== wanted[at++]) off++;
     }
   }

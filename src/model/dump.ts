@@ -52,6 +52,9 @@ function details(model: Model, layer: Layer): string[] {
       return [
         `multipliers ${list(layer.multipliers)}`,
         `offset ${layer.offset} shift ${layer.shift} clamp ${layer.min}..${layer.max}`,
+        ...(layer.ties === undefined
+          ? []
+          : [`ties ${layer.ties.part} off where the last bit is ${layer.ties.odd}`]),
       ];
     case 'mul':
       return requantiser(layer.requantiser);
@@ -90,6 +93,7 @@ const requantiser = (r: Requantiser): string[] => [
   `multiplier ${list(r.multiplier)}`,
   `offset ${list(r.offset)}`,
   ...(r.below === undefined ? [] : [`below ${list(r.below.pivot)} offset ${list(r.below.offset)}`]),
+  ...(r.ties === undefined ? [] : [`ties ${list(r.ties.part)} off where the last bit is ${r.ties.odd}`]),
   `shift ${r.shift} clamp ${r.min}..${r.max}, off at ${r.exactness.accumulators} of ${r.exactness.total}`,
 ];
 

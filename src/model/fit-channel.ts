@@ -14,8 +14,12 @@ export interface Side {
 
 /** What is known of one channel while the shift is sought. */
 export interface Channel {
-  /** One, or the two beside the pivot, ascending; lines on them share a slope. */
+  /**
+   * One, or two whose lines share a slope: those beside the pivot, ascending, or the source with all ties down, then with
+   * all ties up.
+   */
   readonly sides: readonly [Side] | readonly [Side, Side];
+  readonly form: 'line' | 'pivot' | 'ties';
   /** Slopes that satisfy all sides; absent if even relaxed ones have none. */
   readonly slopes: SlopeInterval | undefined;
   /** Whether these slopes give the source's q everywhere. */
@@ -32,11 +36,11 @@ export function analyse(source: SourceRounding, range: Interval, min: number, ma
   const side = analyseSide(source, range, min, max);
   const estimate = estimateOf(side.source);
   const slopes = feasibleSlopes(side.hulls);
-  if (slopes !== undefined) return channel([side], slopes, estimate, true);
+  if (slopes !== undefined) return channel([side], slopes, estimate, true, 'line');
   const near = relaxed(constraints(side.source, range, min, max), estimate);
-  if (near === undefined) return channel([side], undefined, estimate, false);
+  if (near === undefined) return channel([side], undefined, estimate, false, 'line');
   const facing = hulls(near);
-  return channel([{ ...side, hulls: facing }], feasibleSlopes(facing), estimate, false);
+  return channel([{ ...side, hulls: facing }], feasibleSlopes(facing), estimate, false, 'line');
 }
 
 /** With a line on each side of the source's pivot; undefined if it has none in the range, or no slope serves both. */
@@ -52,7 +56,26 @@ export function analyseSplit(
   const above = analyseSide(source, { lo: pivot, hi: range.hi }, min, max);
   const slopes = bothSlopes(feasibleSlopes(below.hulls), feasibleSlopes(above.hulls));
   const estimate = Math.max(estimateOf(below.source), estimateOf(above.source));
-  return slopes === undefined ? undefined : channel([below, above], slopes, estimate, true);
+  return slopes === undefined ? undefined : channel([below, above], slopes, estimate, true, 'pivot');
+}
+
+/**
+ * With a line for ties down and one for ties up; undefined if the source's ties do not go to even, or no slope serves both.
+ * Clamps are no fault: where both lines are beyond one, so is every step between them.
+ */
+export function analyseTies(
+  source: SourceRounding,
+  range: Interval,
+  min: number,
+  max: number,
+): Channel | undefined {
+  const { ties } = source;
+  if (ties === undefined) return undefined;
+  const down = analyseSide(ties.down, range, min, max);
+  const up = analyseSide(ties.up, range, min, max);
+  const slopes = bothSlopes(feasibleSlopes(down.hulls), feasibleSlopes(up.hulls));
+  const estimate = Math.max(estimateOf(down.source), estimateOf(up.source));
+  return slopes === undefined ? undefined : channel([down, up], slopes, estimate, true, 'ties');
 }
 
 const analyseSide = (source: SourceRounding, range: Interval, min: number, max: number): Side => {
@@ -68,12 +91,13 @@ function channel(
   slopes: SlopeInterval | undefined,
   estimate: number,
   exact: boolean,
+  form: Channel['form'],
 ): Channel {
   // Multipliers are taken from the lower end of the interval.
   const slope = slopes === undefined ? estimate : slopes.lo.numerator / slopes.lo.denominator;
   const furthest = Math.max(...sides.flatMap(({ range }) => [Math.abs(range.lo), Math.abs(range.hi)]), 1);
   const maxShift = Math.min(MAX_SHIFT, Math.floor(52 - Math.log2(furthest * slope * 1.01 + 512)));
-  return { sides, slopes, exact, estimate, maxShift };
+  return { sides, form, slopes, exact, estimate, maxShift };
 }
 
 function bothSlopes(a: SlopeInterval | undefined, b: SlopeInterval | undefined): SlopeInterval | undefined {

@@ -1,4 +1,4 @@
-import { analyse, analyseSplit, type Channel, MAX_SHIFT, type Side } from './fit-channel.ts';
+import { analyse, analyseSplit, analyseTies, type Channel, MAX_SHIFT, type Side } from './fit-channel.ts';
 import { type Line, multipliers, nearestSlope, offsets } from './line.ts';
 import { lineSteps, nearestLine } from './nearest.ts';
 import type { Requantiser } from './requantiser.ts';
@@ -28,8 +28,7 @@ export function fitRequantiser(
   minShift = 0,
   maxBits = 52,
 ): Requantiser {
-  const channels = analyseAll(sources, ranges, min, max);
-  const shift = commonShift(channels, minShift, maxBits);
+  const { channels, shift } = chooseForm(sources, ranges, min, max, minShift, maxBits);
   const lines: (readonly Line[])[] = [];
   let inexact = 0;
   let accumulators = 0;
@@ -39,7 +38,7 @@ export function fitRequantiser(
     // The same channel again: one source over one range.
     const again = c > 0 && channel === channels[c - 1];
     const fitted = again ? lines[c - 1]! : fitLines(channel, shift, min, max, used);
-    const off = differencesOf(channel, fitted, shift, min, max);
+    const off = channel.form === 'ties' ? 0 : differencesOf(channel, fitted, shift, min, max);
     lines.push(fitted);
     if (off > 0) inexact++;
     accumulators += off;
@@ -53,8 +52,35 @@ export function fitRequantiser(
     max,
     exactness: { channels: inexact, accumulators, total },
     ...belowOf(channels, lines),
+    ...tiesOf(sources, channels, lines),
   };
 }
+
+/** What is known of the channels, and the shift; without a form for ties if the bits do not suffice for it. */
+function chooseForm(
+  sources: readonly SourceRounding[],
+  ranges: readonly Interval[],
+  min: number,
+  max: number,
+  minShift: number,
+  maxBits: number,
+): { channels: readonly Channel[]; shift: number } {
+  const channels = analyseAll(sources, ranges, min, max);
+  const shift = commonShift(channels, minShift, maxBits);
+  const short = ({ form, slopes }: Channel) => {
+    if (form !== 'ties') return false;
+    const { lo, hi } = multipliers(slopes!, shift);
+    return lo > hi;
+  };
+  if (!channels.some(short)) return { channels, shift };
+  const plain = sources.map(
+    (source): SourceRounding => Object.assign((acc: number) => source(acc), withoutTies(source)),
+  );
+  const lines = analyseAll(plain, ranges, min, max);
+  return { channels: lines, shift: commonShift(lines, minShift, maxBits) };
+}
+
+const withoutTies = ({ pivot }: SourceRounding) => (pivot === undefined ? {} : { pivot });
 
 function analyseAll(
   sources: readonly SourceRounding[],
@@ -64,13 +90,16 @@ function analyseAll(
 ): Channel[] {
   const shared = sharedChannel(sources, ranges, min, max);
   if (shared !== undefined) return sources.map(() => shared);
-  const split = (source: SourceRounding, c: number) => analyseSplit(source, ranges[c]!, min, max);
+  const inTwo = (source: SourceRounding, c: number) => {
+    const range = ranges[c]!;
+    return analyseTies(source, range, min, max) ?? analyseSplit(source, range, min, max);
+  };
   const channels: Channel[] = [];
   for (const [c, source] of sources.entries()) {
     const channel = analyse(source, ranges[c]!, min, max);
     // One that needs two sides: the code for them runs in all lanes, and the others get by with smaller multipliers.
-    if (!channel.exact && split(source, c) !== undefined)
-      return sources.map((other, o) => split(other, o) ?? analyse(other, ranges[o]!, min, max));
+    if (!channel.exact && inTwo(source, c) !== undefined)
+      return sources.map((other, o) => inTwo(other, o) ?? analyse(other, ranges[o]!, min, max));
     channels.push(channel);
   }
   return channels;
@@ -91,7 +120,7 @@ function sharedChannel(
   const union = ranges.reduce((a, b) => ({ lo: Math.min(a.lo, b.lo), hi: Math.max(a.hi, b.hi) }));
   const line = analyse(source, union, min, max);
   if (line.exact) return line;
-  return analyseSplit(source, union, min, max);
+  return analyseTies(source, union, min, max) ?? analyseSplit(source, union, min, max);
 }
 
 /** A channel without a pivot in its range has the same line on both sides. */
@@ -99,9 +128,20 @@ function belowOf(
   channels: readonly Channel[],
   lines: readonly (readonly Line[])[],
 ): Pick<Requantiser, 'below'> {
-  if (lines.every((sides) => sides.length === 1)) return {};
+  if (!channels.some(({ form }) => form === 'pivot')) return {};
   const pivot = channels.map(({ sides }) => sides.at(-1)!.range.lo);
   return { below: { pivot, offset: lines.map(([line]) => line!.offset) } };
+}
+
+/** What lies between the lines; nothing where there is one. All sources of a layer have one output, so one zero point. */
+function tiesOf(
+  sources: readonly SourceRounding[],
+  channels: readonly Channel[],
+  lines: readonly (readonly Line[])[],
+): Pick<Requantiser, 'ties'> {
+  if (!channels.some(({ form }) => form === 'ties')) return {};
+  const odd = sources.find(({ ties }) => ties !== undefined)!.ties!.odd;
+  return { ties: { part: lines.map((sides) => sides.at(-1)!.offset - sides[0]!.offset), odd } };
 }
 
 /** A shift that serves a channel serves it at every larger one too, with the double multiplier. */
@@ -138,10 +178,19 @@ function fitLines(
     const candidates = multipliers(slopes, shift);
     if (candidates.lo <= candidates.hi) {
       const multiplier = fewestBits(candidates, used);
-      return sideOffsets(sides, multiplier, shift).map((offset) => ({ multiplier, offset }));
+      return lineOffsets(channel, multiplier, shift).map((offset) => ({ multiplier, offset }));
     }
   }
   return nearestLines(sides, estimate, shift, min, max);
+}
+
+function lineOffsets({ sides, form }: Channel, multiplier: number, shift: number): number[] {
+  if (form !== 'ties') return sideOffsets(sides, multiplier, shift);
+  // In the middle of either: a q is then as far from the next tie as it can be, and less is left over than a tie has.
+  return sides.map((side) => {
+    const { lo, hi } = offsets(side.hulls, multiplier, shift);
+    return Math.floor((lo + hi) / 2);
+  });
 }
 
 /** In the middle of the narrowest side's interval; on the other side as near to that as it may be. */

@@ -88,6 +88,8 @@ export interface AddLayer extends LayerBase {
   readonly shift: number;
   readonly min: number;
   readonly max: number;
+  /** As that of a requantiser. */
+  readonly ties?: { readonly part: number; readonly odd: 0 | 1 };
 }
 
 /** `acc = (a - za) * (b - zb)`, requantised. An operand of one element a channel acts at all positions, as in `add`. */

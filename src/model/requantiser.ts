@@ -1,12 +1,16 @@
 export { fitRequantiser } from './fit.ts';
 export {
+  affineRounding,
   float32Rounding,
   halfUpRounding,
   idealRounding,
+  nearTie,
+  oddBit,
   onnxRounding,
   pivoted,
   roundHalfEven,
   type SourceRounding,
+  tiesToEven,
 } from './rounding.ts';
 export { thresholds } from './steps.ts';
 export { tfliteRounding } from './tflite-rounding.ts';
@@ -27,6 +31,17 @@ export interface Requantiser {
   readonly exactness: Exactness;
   /** Second offsets, for sources that round half away from zero and are no one line. Absent where one serves. */
   readonly below?: Below;
+  /** Where ties go to even and some accumulator is one. Never beside `below`. */
+  readonly ties?: Ties;
+}
+
+/**
+ * The offset sends ties up. Where that gives a q whose lowest bit is `odd`, `part[c]` is taken off before the shift: more
+ * than a tie has left over, less than what is no tie has. As an operation, `t - (isOdd(t >> shift) ? part : 0)`.
+ */
+export interface Ties {
+  readonly part: readonly number[];
+  readonly odd: 0 | 1;
 }
 
 /**
@@ -49,6 +64,17 @@ export interface Exactness {
 
 export const requantise = (r: Requantiser, channel: number, acc: number): number => {
   const { offset } = r.below !== undefined && acc < r.below.pivot[channel]! ? r.below : r;
-  const q = Math.floor((acc * r.multiplier[channel]! + offset[channel]!) / 2 ** r.shift);
+  const scaled = acc * r.multiplier[channel]! + offset[channel]!;
+  const q = shiftToEven(scaled, r.shift, r.ties && { part: r.ties.part[channel]!, odd: r.ties.odd });
   return Math.max(r.min, Math.min(r.max, q));
 };
+
+/** `floor(scaled / 2^shift)`, of a q that is odd less `part` before. */
+export function shiftToEven(
+  scaled: number,
+  shift: number,
+  ties?: { readonly part: number; readonly odd: 0 | 1 },
+): number {
+  const q = Math.floor(scaled / 2 ** shift);
+  return ties === undefined || (q & 1) !== ties.odd ? q : Math.floor((scaled - ties.part) / 2 ** shift);
+}

@@ -8,11 +8,31 @@ export interface SourceRounding {
   (acc: number): number;
   /** First accumulator of the upper side, where the source rounds in two ways, as half away from zero does. */
   readonly pivot?: number;
+  /** Where ties go to the even number: the same with all ties up or down, and which lowest bit of q ties avoid. */
+  readonly ties?: {
+    readonly up: (acc: number) => number;
+    readonly down: (acc: number) => number;
+    readonly odd: 0 | 1;
+  };
 }
 
 /** A rounding whose sides meet at a pivot: the requantiser may then have a line on each side. */
 export const pivoted = (rounding: (acc: number) => number, pivot: number): SourceRounding =>
   Object.assign(rounding, { pivot });
+
+/** The lowest bit of the q values that a tie never becomes: rounding is to the even number before the zero point is added. */
+export const oddBit = (zeroPoint: number): 0 | 1 => ((zeroPoint & 1) === 0 ? 1 : 0);
+
+/** Ties of `real`, a source's value in steps of the output before rounding, to even. */
+export function tiesToEven(real: (acc: number) => number, zeroPoint: number): SourceRounding {
+  return Object.assign((acc: number) => roundHalfEven(real(acc)) + zeroPoint, {
+    ties: {
+      up: (acc: number) => Math.floor(real(acc) + 0.5) + zeroPoint,
+      down: (acc: number) => Math.ceil(real(acc) - 0.5) + zeroPoint,
+      odd: oddBit(zeroPoint),
+    },
+  });
+}
 
 /** Rounds half to even, as IEEE 754 does by default. */
 export function roundHalfEven(x: number): number {
@@ -25,12 +45,47 @@ export function roundHalfEven(x: number): number {
 /** Rounds `acc * scale` computed in float32, half to even; scale is a float32. */
 export function float32Rounding(scale: number, zeroPoint: number): SourceRounding {
   // The product of two float32 is exact in a double, so one `fround` gives the float32 product.
-  return (acc) => roundHalfEven(Math.fround(Math.fround(acc) * scale)) + zeroPoint;
+  return tiesToEven((acc) => Math.fround(Math.fround(acc) * scale), zeroPoint);
 }
 
 /** Rounds the exact `acc * scale` half to even: for sources whose own arithmetic is no function of the accumulator. */
 export function idealRounding(scale: number, zeroPoint: number): SourceRounding {
-  return (acc) => roundHalfEven(acc * scale) + zeroPoint;
+  return tiesToEven((acc) => acc * scale, zeroPoint);
+}
+
+/**
+ * Rounds `acc * scale + offset` half to even, for sources that compute it in float32 from parts. Where the scales make
+ * ties come again and again, as equal ones and decimal fractions do, a value so near to one that float32 cannot tell it
+ * apart is one.
+ */
+export function affineRounding(scale: number, offset: number, zeroPoint: number): SourceRounding {
+  const real = (acc: number) => acc * scale + offset;
+  if (tiesRecur(scale, offset)) return tiesToEven((acc) => nearTie(real(acc)), zeroPoint);
+  return (acc) => roundHalfEven(real(acc)) + zeroPoint;
+}
+
+/** Of float32 and some operations on them. */
+const TIE_NOISE = 2 ** -22;
+
+const noiseAt = (x: number): number => TIE_NOISE * (Math.abs(x) + 1);
+
+/** The tie next to x, if float32 could not tell them apart. */
+export function nearTie(x: number): number {
+  const tie = Math.floor(x) + 0.5;
+  return Math.abs(x - tie) <= noiseAt(x) ? tie : x;
+}
+
+/** Whether accumulators hit the ties of 8-bit outputs more often than by chance. */
+function tiesRecur(scale: number, offset: number): boolean {
+  let hits = 0;
+  let byChance = 0;
+  for (let q = -256; q < 256; q++) {
+    const tie = q + 0.5;
+    const nearest = Math.round((tie - offset) / scale) * scale + offset;
+    if (Math.abs(nearest - tie) <= noiseAt(tie)) hits++;
+    byChance += Math.min(1, (2 * noiseAt(tie)) / scale);
+  }
+  return hits >= 3 && hits > 4 * byChance + 3;
 }
 
 /** Rounds the exact `acc * scale` half up: what integer hardware does with one added half. */

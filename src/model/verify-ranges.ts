@@ -120,6 +120,23 @@ function verifyRequantiser(
     if (ends.some((x) => Math.abs(x) >= EXACT)) report(`products of channel ${c} exceed 53 bits`);
     verifyBelow(r, c, { lo, hi }, report);
   }
+  verifyTies(r, report);
+}
+
+/** A part of a whole step or more would take off more than one. */
+function verifyTies(
+  { ties, shift, below }: Pick<Requantiser, 'ties' | 'shift' | 'below'>,
+  report: Report,
+): void {
+  if (ties === undefined) return;
+  if (below !== undefined) report('ties to even beside an offset below a pivot');
+  if (ties.odd !== 0 && ties.odd !== 1) report(`the odd bit ${String(ties.odd)} is neither 0 nor 1`);
+  for (const part of ties.part) verifyPart(part, shift, report);
+}
+
+function verifyPart(part: number, shift: number, report: Report): void {
+  if (!Number.isInteger(part) || part < 0 || part > 2 ** shift)
+    report(`the part ${part} of a tie is not in 0..2^${shift}`);
 }
 
 function verifyBelow(r: Requantiser, c: number, range: Interval, report: Report): void {
@@ -152,6 +169,8 @@ function verifyAdd(layer: AddLayer, inputs: readonly TensorType[], report: Repor
     report('a coefficient is no integer');
     return;
   }
+  if (layer.ties !== undefined)
+    verifyTies({ ties: { ...layer.ties, part: [layer.ties.part] }, shift: layer.shift }, report);
   const largest = inputs.reduce((sum, type, i) => {
     const { lo, hi } = centred(type);
     return sum + Math.max(Math.abs(lo), Math.abs(hi)) * Math.abs(layer.multipliers[i]!);

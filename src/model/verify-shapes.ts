@@ -83,6 +83,7 @@ type WithRequantiser = Extract<Layer, { readonly requantiser: unknown }>;
 function verifyChannels({ requantiser }: WithRequantiser, channels: number, report: Report): void {
   verifyLength(report, 'multipliers', requantiser.multiplier.length, channels);
   verifyLength(report, 'offsets', requantiser.offset.length, channels);
+  if (requantiser.ties !== undefined) verifyLength(report, 'ties', requantiser.ties.part.length, channels);
   if (requantiser.below === undefined) return;
   verifyLength(report, 'pivots', requantiser.below.pivot.length, channels);
   verifyLength(report, 'offsets below', requantiser.below.offset.length, channels);

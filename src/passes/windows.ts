@@ -41,10 +41,17 @@ export function clampWindows(r: Requantiser, ranges: readonly Interval[]): Clamp
     const below = belowOf(r, c, from);
     // Within each side the line rises, and between them q does: so the ends are the extremes.
     const at = (x: number) => x * multiplier + offset + (below && x < below.pivot ? below.part : 0);
-    if (at(0) < 0 || at(to - from) >= (r.max - r.min + 1) * 2 ** r.shift) return undefined;
+    if (at(0) - tieAt(r, c, at(0)) < 0 || at(to - from) >= (r.max - r.min + 1) * 2 ** r.shift)
+      return undefined;
     windows.push({ from, to, multiplier, offset, ...(below && { below }) });
   }
   return windows;
+}
+
+/** What ties to even take off the first value of a window; within it, that never passes another step. */
+function tieAt({ ties, shift, min }: Requantiser, c: number, first: number): number {
+  if (ties === undefined) return 0;
+  return ((Math.floor(first / 2 ** shift) + min) & 1) === ties.odd ? ties.part[c]! : 0;
 }
 
 /** The second line of a channel, relative to where its window begins. */

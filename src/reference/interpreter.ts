@@ -10,7 +10,7 @@ import type {
   Window,
 } from '../model/model.ts';
 import { outputType, valueType } from '../model/model.ts';
-import { requantise } from '../model/requantiser.ts';
+import { requantise, shiftToEven } from '../model/requantiser.ts';
 import { decodeElements, elementCount, encodeElements, type TensorType } from '../model/tensor.ts';
 import { embedding, gather, lut, pad, transpose } from './lookup.ts';
 import { softmax } from './softmax.ts';
@@ -184,7 +184,7 @@ function add(layer: AddLayer, inputs: readonly Values[], types: readonly TensorT
   const [ma, mb] = layer.multipliers;
   return Int32Array.from(a, (x, i) => {
     const sum = x * ma + b[i]! * mb + layer.offset;
-    return Math.max(layer.min, Math.min(layer.max, Math.floor(sum / 2 ** layer.shift)));
+    return Math.max(layer.min, Math.min(layer.max, shiftToEven(sum, layer.shift, layer.ties)));
   });
 }
 

@@ -18,6 +18,7 @@ export function emitNative(model: Model): string {
     '#include <time.h>',
     '',
     'static inline int64_t clamp(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; }',
+    ...(model.layers.some(hasTies) ? TO_EVEN : []),
     '',
   ];
   for (const [i, layer] of model.layers.entries()) out.push(...constants(layer, i));
@@ -25,6 +26,15 @@ export function emitNative(model: Model): string {
   out.push(...entryPoints(model));
   return out.join('\n');
 }
+
+const hasTies = (layer: Layer): boolean =>
+  'requantiser' in layer
+    ? layer.requantiser.ties !== undefined
+    : layer.kind === 'add' && layer.ties !== undefined;
+
+const TO_EVEN = [
+  'static inline int64_t to_even(int64_t x, int shift, int odd, int64_t part) { return ((x >> shift & 1) == odd ? x - part : x) >> shift; }',
+];
 
 const cType = (t: TensorType): string => `${t.element}_t`;
 
@@ -47,7 +57,8 @@ function constants(layer: Layer, i: number): string[] {
       array('int64_t', `m${i}`, layer.requantiser.multiplier),
       array('int64_t', `r${i}`, layer.requantiser.offset),
     );
-    const { below } = layer.requantiser;
+    const { below, ties } = layer.requantiser;
+    if (ties !== undefined) out.push(array('int64_t', `e${i}`, ties.part));
     if (below !== undefined)
       out.push(array('int64_t', `p${i}`, below.pivot), array('int64_t', `s${i}`, below.offset));
   }
@@ -63,8 +74,14 @@ function scaled(r: Requantiser, i: number, channel: string, acc: string): string
     r.below === undefined
       ? `r${i}[${channel}]`
       : `((${acc}) < p${i}[${channel}] ? s${i}[${channel}] : r${i}[${channel}])`;
-  return `clamp(((int64_t)(${acc}) * m${i}[${channel}] + ${offset}) >> ${r.shift}, ${r.min}, ${r.max})`;
+  const sum = `(int64_t)(${acc}) * m${i}[${channel}] + ${offset}`;
+  const shifted =
+    r.ties === undefined ? `(${sum}) >> ${r.shift}` : toEven(sum, r.shift, r.ties.odd, `e${i}[${channel}]`);
+  return `clamp(${shifted}, ${r.min}, ${r.max})`;
 }
+
+const toEven = (sum: string, shift: number, odd: 0 | 1, part: string): string =>
+  `to_even(${sum}, ${shift}, ${odd}, ${part})`;
 
 function layerFunction(model: Model, layer: Layer, i: number): string[] {
   const inputs = layer.inputs.map((v, k) => `const ${cType(valueType(model, v))} *x${k}`).join(', ');
@@ -144,9 +161,10 @@ function body(model: Model, layer: Layer, i: number): string[] {
       const zb = valueType(model, layer.inputs[1]!).zeroPoint;
       const [a, b] = operands(model, layer);
       const sum = `(${a} - ${zero}) * ${ma}LL + (${b} - ${zb}) * ${mb}LL + ${layer.offset}LL`;
-      return [
-        `for (int o = 0; o < ${count}; o++) y[o] = clamp((${sum}) >> ${layer.shift}, ${layer.min}, ${layer.max});`,
-      ];
+      const { ties, shift } = layer;
+      const shifted =
+        ties === undefined ? `(${sum}) >> ${shift}` : toEven(sum, shift, ties.odd, `${ties.part}LL`);
+      return [`for (int o = 0; o < ${count}; o++) y[o] = clamp(${shifted}, ${layer.min}, ${layer.max});`];
     }
     case 'mul': {
       const [a, b] = operands(model, layer);

@@ -2,7 +2,14 @@ import type { EmbeddingLayer } from '../../model/model.ts';
 import { binary, concat, type Expression, literal, reference, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import type { Code, Lookup } from './code.ts';
-import { constantsOf, emitRequantisation, emitSides, requantisationOf, startWords } from './emit-matrix.ts';
+import {
+  constantsOf,
+  emitRequantisation,
+  emitSides,
+  emitTies,
+  requantisationOf,
+  startWords,
+} from './emit-matrix.ts';
 import { type LaneWords, type MatrixSpec, rowOffset } from './lane-words.ts';
 
 /**
@@ -50,6 +57,7 @@ export function emitEmbedding(
       const field = fields[w]!;
       code.assign(field, binary(field, '+', constant(`start_${w}`, word.width, start)));
       emitSides(code, field, w, spec, word, requantisation, constant);
+      emitTies(code, field, w, spec, word, requantisation, constant);
       elements[b]!.push(...emitRequantisation(code, field, requantisation));
     }
   }

@@ -75,6 +75,7 @@ export function emitMatrix(
       }
       code.assign(field, joined(terms, '+'));
       emitSides(code, field, w, spec, word, requantisation, constant);
+      emitTies(code, field, w, spec, word, requantisation, constant);
       placements[p]!.push(...emitRequantisation(code, field, requantisation));
     }
   }
@@ -177,6 +178,35 @@ export function emitSides(
   );
   const least = lanes('least', (row) => BigInt(sides.least[row]!));
   code.assign(field, binary(binary(field, '+', least), '+', step));
+}
+
+/**
+ * `z - (part, where floor(z / 2^shift) is odd)` in all lanes at once. A lane is not negative, by its guard, which is even
+ * in units of `2^shift`.
+ */
+export function emitTies(
+  code: Code,
+  field: Expression,
+  index: number,
+  spec: MatrixSpec,
+  word: Word,
+  { layout, offsets, shift: bits }: Requantisation,
+  constant: Constants,
+): void {
+  const { ties } = spec;
+  if (ties === undefined) return;
+  const { width } = field;
+  const ones = literal(lanesOf(offsets, 1n), width);
+  const last = binary(shift(field, '>>', bits), '&', ones);
+  const odd = ties.odd === 1 ? last : binary(last, '^', ones);
+  const mask = binary(odd, '*', literal((1n << BigInt(layout.laneBits - 2)) - 1n, width));
+  const parts = offsets.map((offset, row) => BigInt(ties.part[word.firstRow + row]!) << BigInt(offset));
+  const part = constant(
+    `ties_${index}`,
+    width,
+    parts.reduce((a, b) => a + b, 0n),
+  );
+  code.assign(field, binary(field, '-', binary(mask, '&', part)));
 }
 
 /** Weights that may be replaced may reach any part of the clamp. */

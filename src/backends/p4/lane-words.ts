@@ -29,6 +29,14 @@ export interface MatrixSpec {
   readonly span: number;
   /** Where the requantiser has two lines: the sum is then y, and z follows from it. */
   readonly sides?: Sides;
+  /** Where ties go to even. */
+  readonly ties?: Ties;
+}
+
+/** By row, what is taken off z before the shift where `floor(z / 2^shift)` ends in the bit `odd`. */
+export interface Ties {
+  readonly part: readonly number[];
+  readonly odd: 0 | 1;
 }
 
 /**
@@ -57,6 +65,8 @@ export interface LaneWords {
   readonly shift: number;
   readonly span: number;
   readonly twoSided: boolean;
+  /** Where ties go to even, the bit of those that lose them. */
+  readonly odd: 0 | 1 | undefined;
   /** Estimated ns of one position, for choosing among layouts. */
   readonly cost: number;
 }
@@ -104,7 +114,8 @@ function layoutOf(spec: MatrixSpec, group: number, laneBits: number, maxRows: nu
   }
   const { shift, span } = spec;
   const twoSided = spec.sides !== undefined;
-  const layout = { laneBits, group, words, needBits: rowBits(spec), shift, span, twoSided };
+  const odd = spec.ties?.odd;
+  const layout = { laneBits, group, words, needBits: rowBits(spec), shift, span, twoSided, odd };
   return { ...layout, cost: costOf(spec, layout) };
 }
 
@@ -116,22 +127,27 @@ export function atShift(spec: MatrixSpec, shift: number): MatrixSpec {
   const factor = 2 ** (shift - spec.shift);
   if (factor === 1) return spec;
   const scaled = (list: readonly number[]) => list.map((c) => c * factor);
-  const { sides } = spec;
+  const { sides, ties } = spec;
   return {
     ...spec,
     shift,
     coefficient: (row, column) => spec.coefficient(row, column) * factor,
     constants: new Map([...spec.constants].map(([kind, list]) => [kind, scaled(list)])),
     ...(sides && { sides: { ...sides, least: scaled(sides.least), step: scaled(sides.step) } }),
+    ...(ties && { ties: { ...ties, part: scaled(ties.part) } }),
   };
 }
 
-/** The spec as a program of this layout computes it: one line is two without a step between them. */
-export function atLayout(spec: MatrixSpec, { shift, twoSided }: LaneWords): MatrixSpec {
+/** The spec as a program of this layout computes it: one line is two without a step between them, or without ties. */
+export function atLayout(spec: MatrixSpec, { shift, twoSided, odd }: LaneWords): MatrixSpec {
   const scaled = atShift(spec, shift);
-  if (!twoSided || spec.sides !== undefined) return scaled;
   const zeros = new Array<number>(spec.rows).fill(0);
-  return { ...scaled, sides: { least: zeros, step: zeros, flipped: zeros.map(() => false) } };
+  const none = { least: zeros, step: zeros, flipped: zeros.map(() => false) };
+  return {
+    ...scaled,
+    ...(twoSided && spec.sides === undefined && { sides: none }),
+    ...(odd !== undefined && spec.ties === undefined && { ties: { part: zeros, odd } }),
+  };
 }
 
 /**
@@ -143,6 +159,8 @@ export function misfit(spec: MatrixSpec, layout: LaneWords): string | undefined 
   if (spec.shift > layout.shift) return `it shifts by ${spec.shift} bits, the program by ${layout.shift}`;
   if (spec.sides !== undefined && !layout.twoSided)
     return 'its requantiser has an offset of its own below a pivot, the program has none';
+  if (spec.ties !== undefined && spec.ties.odd !== layout.odd)
+    return 'its ties go to even numbers, those of the program do not';
   const scaled = atLayout(spec, layout);
   const bits = Math.max(rowBits(scaled), layout.group === 1 ? 0 : crossBits(scaled, layout.group));
   return bits > layout.laneBits
@@ -166,11 +184,15 @@ const REQUANTISE_STORES = 2;
 /** Of the second line. */
 const SIDES = 9;
 const SIDES_STORES = 1;
+/** Of ties to even. */
+const TIES = 7;
+const TIES_STORES = 1;
 
 function costOf(spec: MatrixSpec, layout: Omit<LaneWords, 'cost'>): number {
   let cost = 0;
-  const requantise = REQUANTISE + (layout.twoSided ? SIDES : 0);
-  const stores = REQUANTISE_STORES + (layout.twoSided ? SIDES_STORES : 0);
+  const toEven = layout.odd !== undefined;
+  const requantise = REQUANTISE + (layout.twoSided ? SIDES : 0) + (toEven ? TIES : 0);
+  const stores = REQUANTISE_STORES + (layout.twoSided ? SIDES_STORES : 0) + (toEven ? TIES_STORES : 0);
   const inputLimbs = Math.ceil((layout.group * layout.laneBits) / 64);
   for (const word of layout.words) {
     const { width } = word;
@@ -208,9 +230,10 @@ export function rowRange(spec: MatrixSpec, row: number): Interval {
   };
 }
 
-/** Exact bounds of a row's z behind the second line, from those of its y. */
-export function sidedRange({ sides }: MatrixSpec, row: number, { lo, hi }: Interval): Interval {
-  if (sides === undefined) return { lo, hi };
+/** Exact bounds of a row's z behind the second line and without what ties lose, from those of its y. */
+export function sidedRange({ sides, ties }: MatrixSpec, row: number, { lo, hi }: Interval): Interval {
+  // A form has either.
+  if (sides === undefined) return { lo: lo - (ties?.part[row] ?? 0), hi };
   const [least, step, flipped] = [sides.least[row]!, sides.step[row]!, sides.flipped[row]!];
   const ends = [
     ...(lo < 0 ? [lo, Math.min(hi, -1)].map((y) => y + least + (flipped ? step : 0)) : []),

@@ -389,10 +389,14 @@ function layoutOf(l: Lowering, index: number, job: number, spec: MatrixSpec, run
   return given;
 }
 
-/** A word of weights a group, of start values a kind of position, and three of the second line. */
+/** A word of weights a group, of start values a kind of position, three of the second line, and one of ties. */
 function entryBytesOf(spec: MatrixSpec, layout: LaneWords): number {
   const bits = layout.words.reduce((sum, word) => {
-    const words = groupsRead(spec, layout.group, word) + spec.constants.size + (layout.twoSided ? 3 : 0);
+    const words =
+      groupsRead(spec, layout.group, word) +
+      spec.constants.size +
+      (layout.twoSided ? 3 : 0) +
+      (layout.odd === undefined ? 0 : 1);
     return sum + words * word.width;
   }, 0);
   return bits / 8;

@@ -12,7 +12,7 @@ import { type Requantiser, requantise } from '../../model/requantiser.ts';
 import { elementCount, elementRange, type Interval, type TensorType } from '../../model/tensor.ts';
 import { type Activations, findRuns, type Run } from './activations.ts';
 import type { MatrixPosition } from './emit-matrix.ts';
-import type { MatrixSpec, Sides } from './lane-words.ts';
+import type { MatrixSpec, Sides, Ties } from './lane-words.ts';
 import { eachPosition, imageOf, type Tap } from './window.ts';
 
 /** A matrix, the positions at which it acts, and which elements of the output its rows are at each. */
@@ -28,7 +28,9 @@ interface Gathering {
 }
 
 interface Arithmetic {
-  readonly requantiser: Pick<Requantiser, 'shift' | 'min' | 'max' | 'below'>;
+  readonly requantiser: Pick<Requantiser, 'shift' | 'min' | 'max' | 'below'> & {
+    readonly ties?: { readonly odd: 0 | 1 };
+  };
   /** By row. */
   readonly lines: readonly Line[];
   /** Not yet times the multiplier. `member` counts within the tap. */
@@ -44,6 +46,8 @@ interface Line {
   readonly multiplier: number;
   readonly offset: number;
   readonly below?: { readonly pivot: number; readonly offset: number };
+  /** What a tie loses; 0 if absent. */
+  readonly part?: number;
 }
 
 /**
@@ -74,7 +78,7 @@ function makeJob(a: Arithmetic, input: Activations, gatherings: readonly Gatheri
     const pitch = positions.map((p) => p.runs[i]?.pitch).find((p) => p !== undefined) ?? 0;
     return { columns: members.map(() => next++), pitch };
   });
-  const { shift, min, max, below } = a.requantiser;
+  const { shift, min, max, below, ties } = a.requantiser;
   const { lines, reads } = a;
   const spec: MatrixSpec = {
     rows: lines.length,
@@ -87,6 +91,7 @@ function makeJob(a: Arithmetic, input: Activations, gatherings: readonly Gatheri
     shift,
     span: max - min,
     ...(below && { sides: sidesOf(lines, a.requantiser) }),
+    ...(ties && { ties: tiesOf(lines, ties.odd, min) }),
   };
   return { spec, positions };
 }
@@ -170,6 +175,12 @@ function constantOf(
 /** What the clamp's lower end is in units of z. */
 const lowest = ({ min, shift }: Pick<Requantiser, 'min' | 'shift'>): number => min * 2 ** shift;
 
+/** The sum is q less the clamp's lower end, which may be odd itself. */
+const tiesOf = (lines: readonly Line[], odd: 0 | 1, min: number): Ties => ({
+  part: lines.map(({ part = 0 }) => part),
+  odd: ((odd ^ min) & 1) === 0 ? 0 : 1,
+});
+
 function sidesOf(lines: readonly Line[], r: Pick<Requantiser, 'min' | 'shift'>): Sides {
   const sides = lines.map(({ multiplier, offset, below }) => {
     if (below === undefined) return { least: 0, step: 0, flipped: false };
@@ -191,7 +202,11 @@ function sidesOf(lines: readonly Line[], r: Pick<Requantiser, 'min' | 'shift'>):
 function lineOf(r: Requantiser, c: number, { lo, hi }: Interval): Line {
   const q = requantise(r, c, lo);
   if (q === requantise(r, c, hi)) return { multiplier: 0, offset: q * 2 ** r.shift };
-  const line = { multiplier: r.multiplier[c]!, offset: r.offset[c]! };
+  const line = {
+    multiplier: r.multiplier[c]!,
+    offset: r.offset[c]!,
+    ...(r.ties && { part: r.ties.part[c]! }),
+  };
   if (r.below === undefined) return line;
   const below = { pivot: r.below.pivot[c]!, offset: r.below.offset[c]! };
   if (below.pivot <= lo) return line;
@@ -313,7 +328,11 @@ export function addJob(
   // Each operand has a multiplier of its own, so they are the weights.
   const arithmetic: Arithmetic = {
     requantiser: layer,
-    lines: gatherings[0]!.outputs.map(() => ({ multiplier: 1, offset: layer.offset })),
+    lines: gatherings[0]!.outputs.map(() => ({
+      multiplier: 1,
+      offset: layer.offset,
+      ...(layer.ties && { part: layer.ties.part }),
+    })),
     weight: (row, tap, member) => (member === row ? layer.multipliers[tap]! : 0),
     reads: (row, member) => member === row,
     accumulator: () => zeros,
@@ -396,6 +415,7 @@ export function embeddingSpec(layer: EmbeddingLayer): { spec: MatrixSpec; multip
     shift: r.shift,
     span: r.max - r.min,
     ...(r.below && { sides: sidesOf(lines, r) }),
+    ...(r.ties && { ties: tiesOf(lines, r.ties.odd, r.min) }),
   };
   return { spec, multiplier };
 }

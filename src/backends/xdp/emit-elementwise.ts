@@ -41,7 +41,7 @@ function body(p: ElementwisePlan): string[] {
         `((__s64)${x} - ${unsignedZero(p, i)}) * (__s64)w->layer${p.index}_multiplier[${i}]`;
       return overElements(p, (inputs) => {
         const sum = `${inputs.map(term).join(' + ')} + (__s64)w->layer${p.index}_offset[0]`;
-        return `intransit_clamp((${sum}) >> ${shift}, ${min}, ${max}) - ${leastOf(p)}`;
+        return `intransit_clamp(${shifted(p, sum, shift)}, ${min}, ${max}) - ${leastOf(p)}`;
       });
     }
     case 'mul':
@@ -90,9 +90,14 @@ function requantised(p: ElementwisePlan, acc: string, channel = '0'): string {
   const number = (part: string) => `w->layer${p.index}_${part}[${channel}]`;
   const scaled = p.below
     ? `(__s64)intransit_two_lines(${acc}, ${['multiplier', 'offset', 'pivot', 'below'].map(number).join(', ')})`
-    : `((${acc}) * (__s64)${number('multiplier')} + (__s64)${number('offset')})`;
-  return `intransit_clamp(${scaled} >> ${p.shift}, ${min}, ${max}) - ${leastOf(p)}`;
+    : `(${acc}) * (__s64)${number('multiplier')} + (__s64)${number('offset')}`;
+  return `intransit_clamp(${shifted(p, scaled, p.shift, channel)}, ${min}, ${max}) - ${leastOf(p)}`;
 }
+
+const shifted = (p: ElementwisePlan, scaled: string, shift: number, channel = '0'): string =>
+  p.odd === undefined
+    ? `(${scaled}) >> ${shift}`
+    : `intransit_to_even(${scaled}, ${shift}, ${p.odd}, w->layer${p.index}_ties[${channel}])`;
 
 /**
  * Loops over all elements, or those of a position or a row, which lie one after the other.

@@ -64,6 +64,7 @@ export function byInputBody(p: MatrixPlan, lanes: LaneLayout): string[] {
     offset: `${array('offset')} + ${channel}`,
     pivot: `${array('pivot')} + ${channel}`,
     below: `${array('below')} + ${channel}`,
+    ties: `${array('ties')} + ${channel}`,
   });
   const window = lanes.requantisation === 'window';
   const word = (index: string, channel: string, count: number) => [

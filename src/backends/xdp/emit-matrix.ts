@@ -170,6 +170,7 @@ function numbersAt(p: MatrixPlan, word: string, weight: string, channel: string,
       offset: array('offset', channel),
       pivot: array('pivot', channel),
       below: array('below', channel),
+      ties: array('ties', channel),
     },
   };
 }

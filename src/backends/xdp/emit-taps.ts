@@ -87,11 +87,17 @@ export interface BlockNumbers {
   readonly offset: string;
   readonly pivot: string;
   readonly below: string;
+  readonly ties: string;
 }
 
 /** Declares the pointers to a block's numbers, named as they are. */
 export function declareNumbers(p: MatrixPlan, { numbers }: Pick<BlockPlace, 'numbers'>): string {
-  const names = ['multiplier', 'offset', ...(p.below ? (['pivot', 'below'] as const) : [])] as const;
+  const names = [
+    'multiplier',
+    'offset',
+    ...(p.below ? (['pivot', 'below'] as const) : []),
+    ...(p.odd === undefined ? [] : (['ties'] as const)),
+  ] as const;
   return `\t\tconst __u64 ${names.map((name) => `*${name} = ${numbers[name]}`).join(', ')};`;
 }
 
@@ -210,8 +216,12 @@ export function store(
   const scaled = p.below
     ? `intransit_two_lines(${value}, ${at('multiplier')}, ${at('offset')}, ${at('pivot')}, ${at('below')})`
     : `${value} * ${at('multiplier')} + ${at('offset')}`;
-  if (clamped) return `\t\t${target} = (${scaled}) >> ${p.shift};`;
+  const shifted = (type: string) =>
+    p.odd === undefined
+      ? `${type}(${scaled}) >> ${p.shift}`
+      : `intransit_to_even(${scaled}, ${p.shift}, ${p.odd}, ${at('ties')})`;
+  if (clamped) return `\t\t${target} = ${shifted('')};`;
   const { lo } = elementRange(p.layer.output.element);
   const { min, max } = p.layer.requantiser;
-  return `\t\t${target} = intransit_clamp((__s64)(${scaled}) >> ${p.shift}, ${min}, ${max}) - ${lo};`;
+  return `\t\t${target} = intransit_clamp(${shifted('(__s64)')}, ${min}, ${max}) - ${lo};`;
 }

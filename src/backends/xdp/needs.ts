@@ -163,7 +163,7 @@ export function verifiedInstructions(p: LayerPlan): number {
     return (p.layer.kind === 'conv2d' ? positions : 1) * (p.groups * (matrixInstructions(p) + 8) + 24);
   const { layer } = p;
   const outputs = elementCount(layer.output.shape);
-  const below = p.below ? 8 : 0;
+  const below = (p.below ? 8 : 0) + (p.odd === undefined ? 0 : 8);
   // Where one side has a border or is another view, each side is walked by counters of its own.
   const alike = layer.kind !== 'argmax' && isFlatLoop(p);
   const elements = p.loop === 'plain' ? outputs : positions * channels + 2;
@@ -183,7 +183,7 @@ export function verifiedInstructions(p: LayerPlan): number {
     case 'requantise':
       return (26 + below + walked) * elements;
     case 'add':
-      return (32 + walked) * elements;
+      return (32 + below + walked) * elements;
     case 'mul':
       return (30 + below + walked) * elements;
     case 'softmax':
@@ -230,7 +230,8 @@ const POINTER_STEP = 8;
 
 /** Instructions walked for one output position of a matrix layer. */
 function matrixInstructions(p: MatrixPlan): number {
-  const perLane = (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0);
+  const perLane =
+    (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0) + (p.odd === undefined ? 0 : 8);
   const perTap = (sums: number) => (p.lanes === undefined ? 9 : 5 * sums + 1);
   const walk = POINTER_STEP * pointerSteps(p);
   const block = (sums: number) =>

@@ -69,6 +69,8 @@ export interface MatrixPlan {
   readonly shift: number;
   /** Whether the program has a second line below a pivot. */
   readonly below: boolean;
+  /** Where ties go to even: the last bit of a q that loses its tie. */
+  readonly odd: 0 | 1 | undefined;
 }
 
 /** Any other layer: loops over the elements. */
@@ -87,6 +89,8 @@ export interface ElementwisePlan {
   readonly shift: number;
   /** Whether the program has a second line below a pivot. */
   readonly below: boolean;
+  /** Where ties go to even: the last bit of a q that loses its tie. */
+  readonly odd: 0 | 1 | undefined;
 }
 
 export type LayerPlan = MatrixPlan | ElementwisePlan;
@@ -189,12 +193,13 @@ function planLayer(
   const to = layout.buffers.get(index + 1)!;
   const inputs = layer.inputs.map((v) => valueType(model, v));
   const below = 'requantiser' in layer && layer.requantiser.below !== undefined;
+  const { odd } = tiesOf(layer) ?? { odd: undefined };
   if (layer.kind !== 'dense' && layer.kind !== 'conv2d') {
     const narrow = layer.kind === 'embedding' && layer.table.every(isNarrow);
     const own = 'requantiser' in layer ? layer.requantiser.shift : 0;
     const shift = layer.kind === 'embedding' && scalesTo(layer, RUNTIME_SHIFT) ? RUNTIME_SHIFT : own;
     const loop = elementwiseLoop(layer, inputs, from, to);
-    return { kind: 'elementwise', index, layer, inputs, from, to, loop, narrow, shift, below };
+    return { kind: 'elementwise', index, layer, inputs, from, to, loop, narrow, shift, below, odd };
   }
 
   const input = inputs[0]!;
@@ -238,8 +243,12 @@ function planLayer(
     taps,
     shift: scaled ? Math.max(RUNTIME_SHIFT, layer.requantiser.shift) : layer.requantiser.shift,
     below,
+    odd,
   };
 }
+
+const tiesOf = (layer: Layer): { readonly odd: 0 | 1 } | undefined =>
+  'requantiser' in layer ? layer.requantiser.ties : layer.kind === 'add' ? layer.ties : undefined;
 
 /** Whether the sums of an embedding, scaled as with this shift, stay within 64 bits. */
 export function scalesTo({ requantiser: r, ...layer }: EmbeddingLayer, shift: number): boolean {

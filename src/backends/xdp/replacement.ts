@@ -29,11 +29,11 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
         : elementwiseMisfit(held, own);
     if (what !== undefined) return misfit(what, own.layer.name);
     // What is the same for all weights is the program's.
-    const { shift, narrow, below } = held;
+    const { shift, narrow, below, odd } = held;
     if (own.kind !== 'matrix' || held.kind !== 'matrix')
-      return own.kind === 'matrix' ? own : { ...own, shift, narrow, below };
+      return own.kind === 'matrix' ? own : { ...own, shift, narrow, below, odd };
     const { lanes, blocks, looped, byInput, loop } = held;
-    return { ...own, lanes, blocks, looped, byInput, loop, shift, narrow, below };
+    return { ...own, lanes, blocks, looped, byInput, loop, shift, narrow, below, odd };
   });
   return { ...plan, layers };
 }
@@ -52,6 +52,7 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
   const { requantiser: r } = own.layer;
   if (held.narrow && !own.narrow) return 'its weights need more than 8 bits';
   if (own.below && !held.below) return SECOND_LINE;
+  if (own.odd !== undefined && own.odd !== held.odd) return TIES;
   const window = held.lanes?.requantisation === 'window';
   // Products of the model stay below 2^53; scaling up to the program's shift must leave them below 2^63.
   if (r.shift > held.shift || (!window && held.shift - r.shift > 9))
@@ -70,11 +71,13 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
     : undefined;
 }
 
+const TIES = 'its ties go to even numbers, those of the program do not';
 const SECOND_LINE = 'its rounding needs a second line below a pivot';
 
 function elementwiseMisfit(held: LayerPlan, own: LayerPlan): string | undefined {
   if (!sameJson(inCode(held), inCode(own))) return 'the layer differs, and is part of the code';
   if (own.below && !held.below) return SECOND_LINE;
+  if (own.odd !== undefined && own.odd !== held.odd) return TIES;
   if (own.layer.kind !== 'embedding') return undefined;
   if (held.narrow && !own.narrow) return 'its entries need more than 8 bits';
   return scalesTo(own.layer, held.shift)

@@ -145,6 +145,8 @@ interface Numbers {
   /** Where the value is less, `below` is added to the offset. */
   readonly pivot: readonly bigint[];
   readonly below: readonly bigint[];
+  /** What an odd q loses. */
+  readonly ties: readonly bigint[];
 }
 
 /** Numbers of packed channels. */
@@ -155,7 +157,7 @@ interface LaneNumbers extends Numbers {
 }
 
 /** The second line stands in the struct only where the program has one. */
-function requantiserArrays({ index, below }: LayerPlan, n: Numbers): WeightArray[] {
+function requantiserArrays({ index, below, odd }: LayerPlan, n: Numbers): WeightArray[] {
   const name = (part: string) => `layer${index}_${part}`;
   return [
     u64(name('multiplier'), n.multiplier, 'of the requantisation'),
@@ -166,6 +168,9 @@ function requantiserArrays({ index, below }: LayerPlan, n: Numbers): WeightArray
           u64(name('below'), n.below, 'what is added there'),
         ]
       : []),
+    ...(odd === undefined
+      ? []
+      : [u64(name('ties'), n.ties, 'what an odd result loses, so that ties go to even')]),
   ];
 }
 
@@ -178,8 +183,12 @@ function lineNumbers(r: Requantiser, shift: number, zero: (channel: number) => n
     offset: r.offset.map((x, c) => BigInt((x + zero(c) * r.multiplier[c]!) * scale)),
     pivot: r.offset.map((_, c) => (below === undefined ? 0n : BigInt(below.pivot[c]! - zero(c)))),
     below: r.offset.map((x, c) => (below === undefined ? 0n : BigInt((below.offset[c]! - x) * scale))),
+    ties: tieParts(r, scale),
   };
 }
+
+const tieParts = ({ offset, ties }: Requantiser, scale: number): bigint[] =>
+  offset.map((_, c) => BigInt((ties?.part[c] ?? 0) * scale));
 
 /** The lane holds `2^sign + acc - from`; see ClampWindow. */
 function windowNumbers(p: MatrixPlan, lanes: LaneLayout): LaneNumbers {
@@ -204,6 +213,8 @@ function windowNumbers(p: MatrixPlan, lanes: LaneLayout): LaneNumbers {
     ),
     pivot: windows.map((w, c) => BigInt(w.below?.pivot ?? 0) + signPart(c)),
     below: windows.map((w) => BigInt((w.below?.part ?? 0) * scale)),
+    // A channel that never leaves its clamp has no ties.
+    ties: windows.map((w, c) => (w.multiplier === 0 ? 0n : tieParts(r, scale)[c]!)),
   };
 }
 
@@ -234,6 +245,15 @@ function elementwiseArrays(p: ElementwisePlan): WeightArray[] {
     return [
       u64(name('multiplier'), layer.multipliers.map(BigInt), 'of either input'),
       u64(name('offset'), [BigInt(layer.offset)], 'of the requantisation'),
+      ...(p.odd === undefined
+        ? []
+        : [
+            u64(
+              name('ties'),
+              [BigInt(layer.ties?.part ?? 0)],
+              'what an odd result loses, so that ties go to even',
+            ),
+          ]),
     ];
   if (layer.kind === 'lut') {
     const { lo } = elementRange(layer.output.element);
@@ -263,6 +283,7 @@ function poolNumbers(p: ElementwisePlan, layer: AveragePoolLayer): Numbers {
     offset: each(n.offset),
     pivot: each(n.pivot),
     below: each(n.below),
+    ties: each(n.ties),
   };
 }
 

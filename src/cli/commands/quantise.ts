@@ -13,7 +13,7 @@ import {
 import { readNumbers } from '../../rows/index.ts';
 import { loadOnnxRuntime } from '../../worker/onnxruntime.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import { countOf, defineCommand, jsonOption } from '../options.ts';
+import { defineCommand, jsonOption, rowsOption } from '../options.ts';
 import { ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
@@ -55,7 +55,7 @@ export const quantiseCommand = (io: Io) =>
           describe: 'The quantised network, ONNX',
           requiresArg: true,
         })
-        .option('rows', { type: 'number', describe: 'Only the first N rows', requiresArg: true })
+        .option('rows', rowsOption())
         .option('per-tensor', {
           type: 'boolean',
           default: false,
@@ -76,7 +76,7 @@ export const quantiseCommand = (io: Io) =>
         throw new UsageError(`-o ${a.o}: name a file that ends in .onnx`);
       const bytes = readBytes(a.model);
       const { input } = decodeSource(bytes, a.model);
-      const rows = readNumbers(a.calibrate, input.shape, input.element, countOf('rows', a.rows));
+      const rows = readNumbers(a.calibrate, input.shape, input.element, a.rows);
       const labels = a.labels === undefined ? undefined : readLabels(a.labels, rows.count, a.rows);
       const runtime = await loadOnnxRuntime(undefined, 'quantise on a machine that has it');
       const bar = progress(io, 'calibrating: rows', rows.count);

@@ -109,9 +109,16 @@ function exportLayer(_model: Model, layer: Layer, nameOf: (value: ValueId) => st
     case 'requantise':
       return { kind: layer.kind, ...head, output, requantiser: integers(layer.requantiser) };
     case 'add': {
-      const { name, multipliers, offset, shift, min, max } = layer;
+      const { name, multipliers, offset, shift, min, max, ties } = layer;
       const [a, b] = multipliers;
-      const coefficients = { multipliers: [a, b] satisfies [number, number], offset, shift, min, max };
+      const coefficients = {
+        multipliers: [a, b] satisfies [number, number],
+        offset,
+        shift,
+        min,
+        max,
+        ...(ties && { ties }),
+      };
       const inputs: [string, string] = [nameOf(layer.inputs[0]!), nameOf(layer.inputs[1]!)];
       return { kind: layer.kind, name, inputs, output, coefficients };
     }
@@ -160,7 +167,7 @@ function window({ kernel, strides, pads, dilations }: Window) {
   };
 }
 
-const integers = ({ multiplier, offset, shift, min, max, exactness, below }: Requantiser) => ({
+const integers = ({ multiplier, offset, shift, min, max, exactness, below, ties }: Requantiser) => ({
   multiplier: [...multiplier],
   offset: [...offset],
   shift,
@@ -168,6 +175,7 @@ const integers = ({ multiplier, offset, shift, min, max, exactness, below }: Req
   max,
   exactness: { ...exactness },
   ...(below && { below: { pivot: [...below.pivot], offset: [...below.offset] } }),
+  ...(ties && { ties: { part: [...ties.part], odd: ties.odd } }),
 });
 
 /** Entries go down to -255, as weights do: a zero point lifts them. */

@@ -31,8 +31,8 @@ export function outputOf(c: LayerContext, output: Quantisation, clamp?: Clamp): 
 /** The finished integers of a layer, if it brings them. */
 export function given(json: JsonRequantiser | undefined): Requantiser | undefined {
   if (json === undefined) return undefined;
-  const { exactness = { channels: 0, accumulators: 0, total: 0 }, below, ...form } = json;
-  return { ...form, exactness, ...(below && { below }) };
+  const { exactness = { channels: 0, accumulators: 0, total: 0 }, below, ties, ...form } = json;
+  return { ...form, exactness, ...(below && { below }), ...(ties && { ties }) };
 }
 
 export function checkChannels(c: LayerContext, requantiser: Requantiser | undefined, channels: number): void {
@@ -42,7 +42,8 @@ export function checkChannels(c: LayerContext, requantiser: Requantiser | undefi
     'below.pivot': requantiser.below.pivot,
     'below.offset': requantiser.below.offset,
   };
-  for (const [field, list] of Object.entries({ ...lists, ...below }))
+  const ties = requantiser.ties && { 'ties.part': requantiser.ties.part };
+  for (const [field, list] of Object.entries({ ...lists, ...below, ...ties }))
     if (list.length !== channels)
       fieldFault(c, `requantiser.${field}`, `expected ${channels} values, one a channel`);
 }

@@ -152,12 +152,18 @@ function lowerAverage(c: LayerContext, layer: LayerOf<'averagePool'>): Activatio
   return lowerAveragePool(c.builder, spec);
 }
 
+const givenSum = ({ ties, ...form }: NonNullable<LayerOf<'add'>['coefficients']>) => ({
+  ...form,
+  ...(ties && { ties }),
+});
+
 function lowerSum(c: LayerContext, layer: LayerOf<'add'>): Activation {
   const [a, b] = [c.inputs[0]!, c.inputs[1]!];
   const output = outputOf(c, layer.output, layer.coefficients);
   if (layer.coefficients !== undefined)
-    return lowerGivenAdd(c.builder, c.name, a, b, output, layer.coefficients);
+    return lowerGivenAdd(c.builder, c.name, a, b, output, givenSum(layer.coefficients));
   const scales = [a.type.scale, b.type.scale, output.scale] as const;
-  const rounding = namedAddRounding(layer.rounding, scales, output.zeroPoint);
+  const zeroPoints = [a.type.zeroPoint, b.type.zeroPoint, output.zeroPoint] as const;
+  const rounding = namedAddRounding(layer.rounding, scales, zeroPoints);
   return lowerAdd(c.builder, { name: c.name, a, b, output, rounding });
 }

@@ -1,9 +1,8 @@
-import { onnxAddRounding, type PairRounding } from '../../model/add-fit.ts';
+import { exactAddRounding, onnxAddRounding, type PairRounding } from '../../model/add-fit.ts';
 import {
   float32Rounding,
   halfUpRounding,
   idealRounding,
-  roundHalfEven,
   type SourceRounding,
   tfliteRounding,
 } from '../../model/requantiser.ts';
@@ -36,13 +35,14 @@ export function namedRounding(
 export function namedAddRounding(
   name: JsonRounding,
   [a, b, output]: readonly [number, number, number],
-  zeroPoint: number,
+  zeroPoints: readonly [number, number, number],
 ): PairRounding {
+  const [, , zeroPoint] = zeroPoints;
   switch (name) {
     case 'onnx':
-      return onnxAddRounding([a, b, output], zeroPoint);
+      return onnxAddRounding([Math.fround(a), Math.fround(b), Math.fround(output)], zeroPoints);
     case 'half-even':
-      return (x, y) => roundHalfEven((x * a + y * b) / output) + zeroPoint;
+      return exactAddRounding([a, b, output], zeroPoint);
     case 'tflite':
       return tfliteAddRounding([Math.fround(a), Math.fround(b), Math.fround(output)], zeroPoint);
     case 'half-up':

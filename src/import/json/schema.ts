@@ -60,6 +60,10 @@ const requantiser = z
       .strictObject({ pivot: z.array(safe).min(1), offset: z.array(safe).min(1) })
       .optional()
       .describe('Where acc < pivot[c], this offset[c] stands in for the other'),
+    ties: z
+      .strictObject({ part: z.array(safe.min(0)).min(1), odd: z.literal([0, 1]) })
+      .optional()
+      .describe('Where the shifted sum ends in the bit `odd`, part[c] is taken off it before the shift'),
     exactness: z
       .strictObject({ channels: safe.min(0), accumulators: safe.min(0), total: safe.min(0) })
       .optional(),
@@ -220,6 +224,7 @@ const layers = [
         shift: integer(0, 52, 'Bits to the right'),
         min: integer(-128, 255, 'Smallest q'),
         max: integer(-128, 255, 'Largest q'),
+        ties: z.strictObject({ part: safe.min(0), odd: z.literal([0, 1]) }).optional(),
       })
       .optional()
       .describe('q = clamp(floor((a*ma + b*mb + offset) / 2^shift), min, max): instead of a rounding'),

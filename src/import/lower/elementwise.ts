@@ -55,7 +55,7 @@ export function lowerGivenAdd(
   a: Activation,
   b: Activation,
   { element, scale, zeroPoint }: Quantisation,
-  form: Pick<AddLayer, 'multipliers' | 'offset' | 'shift' | 'min' | 'max'>,
+  form: Pick<AddLayer, 'multipliers' | 'offset' | 'shift' | 'min' | 'max' | 'ties'>,
 ): Activation {
   const type = { element, scale, zeroPoint, shape: pairShape(builder, name, a, b) };
   return builder.add(name, { kind: 'add', inputs: [a.value, b.value], output: type, ...form });

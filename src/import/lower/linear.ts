@@ -83,7 +83,16 @@ export function conv2dShape(
       { expected: `an image of at least ${window.kernel.join('x')}`, actual: shapeText(input) },
       place,
     );
+  requireBoundedWork(builder, name, rows * columns * weights.length);
   return [bias.length, rows, columns];
+}
+
+/** Steps of one layer: minutes in the reference, and beyond any target. */
+const MOST_STEPS = 2 ** 34;
+
+/** @throws DiagnosticError `too-much-work`, before anything of that size is begun */
+export function requireBoundedWork(builder: ModelBuilder, name: string, steps: number): void {
+  if (!(steps <= MOST_STEPS)) refuse('too-much-work', { steps, limit: MOST_STEPS }, builder.place(name));
 }
 
 /** @throws DiagnosticError if the view is no image */

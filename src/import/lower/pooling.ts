@@ -5,7 +5,7 @@ import { elementRange } from '../../model/tensor.ts';
 import { tapCounts, windowOutput } from '../../model/window.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
 
-import { type Clamp, imageShape } from './linear.ts';
+import { type Clamp, imageShape, requireBoundedWork } from './linear.ts';
 
 export function lowerMaxPool(
   builder: ModelBuilder,
@@ -34,6 +34,7 @@ export function poolShape(
       { expected: `an image of at least ${kernel.join('x')}`, actual: `${height}x${width}` },
       place,
     );
+  requireBoundedWork(builder, name, channels * rows * columns * kernel[0] * kernel[1]);
   const counts = tapCounts(window, height, width);
   if (counts.includes(0))
     refuse(

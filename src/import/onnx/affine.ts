@@ -1,12 +1,22 @@
-import { diagnostic, refuse } from '../../diagnostics/index.ts';
+import { refuse } from '../../diagnostics/index.ts';
 import { elementCount } from '../../model/tensor.ts';
-import { viewed } from '../builder.ts';
 import type { NodeReader } from './node-reader.ts';
-import type { LinearTerm, QuantisedConstant, Real } from './values.ts';
+import {
+  type FunctionTerm,
+  isFree,
+  type LinearTerm,
+  type QuantisedConstant,
+  type Real,
+  type RealClamp,
+  unclamped,
+} from './values.ts';
 import { realConstant } from './weights.ts';
 
 /** A linear term as a value. */
 export type LinearReal = Real & { readonly term: LinearTerm };
+
+/** A function of single elements as a value. */
+export type FunctionReal = Real & { readonly term: FunctionTerm };
 
 /**
  * How a constant lies along the axes of a value: a `vector` over the channels, as parameters of an operator do, or
@@ -14,23 +24,33 @@ export type LinearReal = Real & { readonly term: LinearTerm };
  */
 export type Alignment = 'vector' | 'broadcast';
 
-/** Real value by channel, from a constant that is the same along all other axes. */
-export function perChannel(
+/** What a constant is matched with. */
+interface Channelled {
+  readonly channels: number;
+  /** Of the value, without the batch. */
+  readonly shape: readonly number[];
+  /** The channel is the first axis behind the batch, else the last. */
+  readonly first: boolean;
+}
+
+const ofLinear = ({ term, shape }: LinearReal): Channelled => ({
+  channels: term.bias.length,
+  shape,
+  first: term.conv !== undefined && !term.rows,
+});
+
+/** Real value by channel, from a constant that is the same along all other axes; all of them finite. */
+function perChannel(
   c: NodeReader,
   index: number,
-  target: LinearReal,
+  { channels, shape, first }: Channelled,
   what: string,
   alignment: Alignment,
 ): Float64Array {
-  const constant = realConstant(c.input(index));
-  if (constant === undefined)
-    return refuse('onnx-dynamic', { tensor: c.tensor(index), what }, c.place(index));
-  const channels = target.term.bias.length;
-  const { values, dims } = constant;
+  const { values, dims } = finiteConstant(c, index, what);
   if (values.length === 1) return new Float64Array(channels).fill(values[0]!);
-  // Axes are matched from the end. The channel is the first behind the batch of an image, else the last.
-  const broadcast = alignment === 'broadcast' && target.term.conv !== undefined && !target.term.rows;
-  const channelFromEnd = broadcast ? target.shape.length : 1;
+  // Axes are matched from the end.
+  const channelFromEnd = alignment === 'broadcast' && first ? shape.length : 1;
   const fits = dims.every((size, i) => size === (dims.length - i === channelFromEnd ? channels : 1));
   if (!fits || values.length !== channels)
     refuse(
@@ -41,32 +61,129 @@ export function perChannel(
   return values;
 }
 
+/** @throws DiagnosticError if the input is computed by the graph, or not finite */
+function finiteConstant(c: NodeReader, index: number, what: string) {
+  const constant = realConstant(c.input(index));
+  if (constant === undefined)
+    return refuse('onnx-dynamic', { tensor: c.tensor(index), what }, c.place(index));
+  const wrong = constant.values.find((x) => !Number.isFinite(x));
+  if (wrong !== undefined)
+    refuse('bad-quantisation', { what: `${what} holds ${wrong}, which is no finite number` }, c.place(index));
+  return constant;
+}
+
+/** A parameter of an operator: one value a channel. */
+export const vectorOf = (c: NodeReader, index: number, channels: number, what: string): Float64Array =>
+  perChannel(c, index, { channels, shape: [channels], first: true }, what, 'vector');
+
+export const linearPerChannel = (
+  c: NodeReader,
+  index: number,
+  target: LinearReal,
+  what: string,
+  alignment: Alignment,
+): Float64Array => perChannel(c, index, ofLinear(target), what, alignment);
+
 /**
- * The value as a linear term, to which factors and offsets can be folded. An activation becomes a convolution of one
- * tap of weight 1 for each channel.
+ * The value as a product to which factors and offsets can be folded, or as a function of its single elements.
  *
- * @throws DiagnosticError `onnx-float-value` if the value is another term or already clamped
+ * @throws DiagnosticError `onnx-float-value` if it is neither
  */
-export function linearTarget(c: NodeReader, real: Real, index: number): LinearReal {
-  const { term, clamp, shape } = real;
-  const free = clamp.lo === Number.NEGATIVE_INFINITY && clamp.hi === Number.POSITIVE_INFINITY;
-  if (!free) return c.refuseFloat(index, `there is no QuantizeLinear between its clamp and ${c.operator}`);
-  if (term.kind === 'linear') return { ...real, term };
+export function affineTarget(c: NodeReader, real: Real, index: number): LinearReal | FunctionReal {
+  const { term, clamp } = real;
+  if (term.kind === 'linear') {
+    if (!isFree(clamp))
+      return c.refuseFloat(index, `there is no QuantizeLinear between its clamp and ${c.operator}`);
+    return { ...real, term };
+  }
+  if (term.kind === 'function') return { ...real, term: clampedFunction(term, clamp), clamp: unclamped };
   if (term.kind !== 'activation')
     return c.refuseFloat(index, `there is no QuantizeLinear between "${term.name}" and ${c.operator}`);
-  const channels = shape[0]!;
-  const [height, width] = shape.length === 3 ? [shape[1]!, shape[2]!] : [elementCount(shape.slice(1)), 1];
-  const linear: LinearTerm = {
-    kind: 'linear',
+  const identity: FunctionTerm = {
+    kind: 'function',
     name: c.name,
-    input: viewed(term.activation, [channels, height, width]),
-    weights: new Int16Array(channels).fill(1),
-    bias: new Float64Array(channels),
-    scale: new Float64Array(channels).fill(term.activation.type.scale),
-    conv: { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], groups: channels },
-    fused: false,
+    input: term.activation,
+    of: (x) => x,
+    channels: 1,
   };
-  return { kind: 'real', term: linear, clamp, shape };
+  return { ...real, term: clampedFunction(identity, clamp), clamp: unclamped };
+}
+
+const clampedFunction = (term: FunctionTerm, { lo, hi }: RealClamp): FunctionTerm =>
+  isFree({ lo, hi })
+    ? term
+    : { ...term, of: (x, channel) => Math.max(lo, Math.min(hi, term.of(x, channel))) };
+
+export const isLinear = (real: LinearReal | FunctionReal): real is LinearReal => real.term.kind === 'linear';
+
+/**
+ * The function followed by another one, which has a constant operand: for each element the operand that broadcasting
+ * gives it. Operands that differ only along the first axis are dealt out by that axis, others by single elements.
+ */
+export function followedBy(
+  c: NodeReader,
+  target: FunctionReal,
+  index: number,
+  what: string,
+  step: (x: number, operand: number) => number,
+): FunctionReal {
+  const { values, dims } = finiteConstant(c, index, what);
+  const operands = dealtOut(c, index, target.shape, values, dims);
+  return composed(target, operands.length, (x, channel) => step(x, operands[channel]!));
+}
+
+/** The function followed by another one of so many channels; numbers of channels are made alike. */
+export function composed(
+  { term, ...real }: FunctionReal,
+  channels: number,
+  step: (x: number, channel: number) => number,
+): FunctionReal {
+  const most = Math.max(channels, term.channels);
+  const own = (channel: number, of: number) => Math.floor((channel * of) / most);
+  const of = (x: number, channel: number) =>
+    step(term.of(x, own(channel, term.channels)), own(channel, channels));
+  return { ...real, term: { ...term, channels: most, of } };
+}
+
+/** One operand, one for each index of the first axis, or one an element. Float32. */
+export function dealtOut(
+  c: NodeReader,
+  index: number,
+  shape: readonly number[],
+  values: ArrayLike<number>,
+  dims: readonly number[],
+): Float64Array {
+  // The batch is one row: an axis of the constant there must be 1.
+  const full = [1, ...shape];
+  const strides = dims.map((_, axis) => elementCount(dims.slice(axis + 1)));
+  const fits =
+    dims.length <= full.length &&
+    dims.every((size, i) => size === 1 || size === full[i + full.length - dims.length]);
+  if (!fits)
+    refuse(
+      'shape-mismatch',
+      {
+        expected: `a constant that broadcasts to [batch, ${shape.join(', ')}]`,
+        actual: `[${dims.join(', ')}]`,
+      },
+      c.place(index),
+    );
+  if (values.length === 1) return Float64Array.of(Math.fround(values[0]!));
+  const lead = full.length - dims.length;
+  const count = elementCount(shape);
+  const all = Float64Array.from({ length: count }, (_, element) => {
+    let at = 0;
+    let rest = element;
+    for (let axis = full.length - 1; axis >= lead && axis > 0; axis--) {
+      const position = rest % full[axis]!;
+      rest = Math.floor(rest / full[axis]!);
+      if (dims[axis - lead] !== 1) at += position * strides[axis - lead]!;
+    }
+    return Math.fround(values[at]!);
+  });
+  const inner = count / shape[0]!;
+  const byFirst = all.every((value, i) => value === all[i - (i % inner)]);
+  return byFirst ? all.filter((_, i) => i % inner === 0) : all;
 }
 
 /** Multiplies each channel; the sign and a zero go to the weights, as the scale stays positive. */
@@ -77,43 +194,45 @@ export function scaled(term: LinearTerm, factors: Float64Array): LinearTerm {
     ...term,
     weights: term.weights.map((w, i) => w * sign(Math.floor(i / taps))),
     bias: term.bias.map((b, o) => b * sign(o)),
-    scale: term.scale.map((s, o) => (factors[o] === 0 ? s : Math.fround(s * Math.abs(factors[o]!)))),
+    scale: term.scale.map((s, o) => (factors[o] === 0 ? s : s * Math.abs(factors[o]!))),
+    offset: term.offset.map((b, o) => b * factors[o]!),
   };
 }
 
-/** Adds a real to each channel, rounded to the unit of the accumulator. */
-export function shifted(c: NodeReader, term: LinearTerm, offsets: Float64Array, reason: string): LinearTerm {
-  const exact = offsets.map((real, o) => real / term.scale[o]!);
-  const rounded = exact.map(Math.round);
-  // int32 biases of the accumulator's scale come back from reals with the noise of float32.
-  const noise = (o: number) => Math.abs(exact[o]! - rounded[o]!) > 1e-3 + Math.abs(exact[o]!) * 2 ** -20;
-  if (exact.some((_, o) => noise(o)))
-    c.builder.diagnostics.push(diagnostic('bias-requantised', { reason }, c.builder.place(term.name)));
-  return { ...term, bias: term.bias.map((b, o) => b + rounded[o]!) };
-}
+/** Adds a real to each channel. */
+export const shifted = (term: LinearTerm, offsets: Float64Array): LinearTerm => ({
+  ...term,
+  offset: term.offset.map((b, o) => b + offsets[o]!),
+});
 
 /**
- * Adds a bias. One that is quantised on the accumulator's own scale, as ONNX asks, is added as the integers it is.
+ * Adds a bias, `factor` times. One that is quantised on the accumulator's own scale, as ONNX asks, is added as the
+ * integers it is; any other as the real that it is.
  */
-export function biased(c: NodeReader, target: LinearReal, index: number, alignment: Alignment): LinearTerm {
+export function biased(
+  c: NodeReader,
+  target: LinearReal,
+  index: number,
+  alignment: Alignment,
+  factor = 1,
+): LinearTerm {
   const value = c.input(index);
   const { term } = target;
-  const offsets = perChannel(c, index, target, 'the bias', alignment);
-  if (value.kind === 'quantisedConstant' && onAccumulatorScale(value, term)) {
+  const offsets = perChannel(c, index, ofLinear(target), 'the bias', alignment);
+  if (factor === 1 && value.kind === 'quantisedConstant' && onAccumulatorScale(value, term)) {
     const channels = term.bias.length;
     const q = (o: number) => value.values[value.values.length === 1 ? 0 : o]! - zero(value, o);
     return { ...term, bias: Float64Array.from({ length: channels }, (_, o) => term.bias[o]! + q(o)) };
   }
-  const reason =
-    value.kind === 'quantisedConstant'
-      ? 'its scale is not that of input times weights'
-      : 'it is float32 in the file';
-  return shifted(c, term, offsets, reason);
+  return shifted(
+    term,
+    offsets.map((real) => real * factor),
+  );
 }
 
 const zero = ({ zeroPoints }: QuantisedConstant, o: number) => zeroPoints[zeroPoints.length === 1 ? 0 : o]!;
 
 /** Up to float32 rounding. */
 function onAccumulatorScale({ scales }: QuantisedConstant, { scale }: LinearTerm): boolean {
-  return scale.every((s, o) => Math.abs(scales[scales.length === 1 ? 0 : o]! / s - 1) < 1e-5);
+  return scale.every((s, o) => Math.abs(scales[scales.length === 1 ? 0 : o]! / s - 1) < 1e-6);
 }

@@ -80,8 +80,10 @@ function softmaxEnd(builder: ModelBuilder, { name, input, size }: SoftmaxTerm): 
 }
 
 /** The finest grid of 8 bits for all values of the function. */
-function gridOf({ input, of }: FunctionTerm): Quantisation {
-  const values = realsOf(input.type).map((x) => Math.fround(of(x)));
+function gridOf({ input, of, channels }: FunctionTerm): Quantisation {
+  const values = Array.from({ length: channels }, (_, channel) =>
+    realsOf(input.type).map((x) => Math.fround(of(x, channel))),
+  ).flat();
   const lo = Math.min(0, ...values.filter(Number.isFinite));
   const hi = Math.max(0, ...values.filter(Number.isFinite));
   // Shares of one are common: the same grid for all of them.

@@ -1,25 +1,29 @@
-import { refuse } from '../../diagnostics/index.ts';
-import { onnxAddRounding } from '../../model/add-fit.ts';
+import { diagnostic, refuse } from '../../diagnostics/index.ts';
+import { onnxAddRounding, qdqAddRounding } from '../../model/add-fit.ts';
 import {
+  affineRounding,
   float32Rounding,
   idealRounding,
   roundHalfEven,
   type SourceRounding,
 } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
-import { type Activation, type Quantisation, viewed } from '../builder.ts';
-import { lowerAdd, lowerRequantise } from '../lower/elementwise.ts';
-import { tabulated } from '../lower/functions.ts';
+import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
+import { lowerAdd } from '../lower/elementwise.ts';
+import { type ElementFunctions, lowerElements } from '../lower/functions-of-elements.ts';
 import { lowerGather } from '../lower/gather.ts';
 import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
-import { lowerFunction, lowerTranspose } from '../lower/lookup.ts';
+import { lowerTranspose } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
 import { lowerMul } from '../lower/product.ts';
 import { lowerSoftmax, softmaxTables } from '../lower/softmax.ts';
+import { averageShare, linearShare } from './float-noise.ts';
 import { isSameGrid, movedOnGrid, onGridOf } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
+import { singleTaps } from './single-taps.ts';
 import {
+  type FunctionTerm,
   isFree,
   type LinearTerm,
   type ProductTerm,
@@ -47,25 +51,43 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
   const { builder } = c;
   switch (term.kind) {
     case 'activation': {
-      const { scale } = term.activation.type;
-      // DequantizeLinear, then QuantizeLinear: two float32 operations.
-      const rounding: SourceRounding = (acc) =>
-        roundHalfEven(Math.fround(Math.fround(acc * scale) / to.scale)) + to.zeroPoint;
-      return lowerRequantise(builder, c.name, term.activation, to, rounding);
+      const { activation: input } = term;
+      return lowerElements(builder, elementSteps({ name: c.name, input, of: (x) => x, channels: 1 }, to), to);
     }
     case 'linear': {
-      const { name, input, weights, weightBits = 8, bias, conv } = term;
-      const spec = { name, input, weights, weightBits, bias, output: to, rounding: linearRounding(term, to) };
+      const { name, input, conv } = term;
+      const single = singleTaps(builder, term, to);
+      const { weights, weightBits = 8, bias } = single.term;
+      const rounding = linearRounding(single.term, to).map((whole, o) => single.roundings.get(o) ?? whole);
+      if (!term.fused)
+        reportShare(
+          builder,
+          name,
+          single.roundings.size < bias.length ? linearShare(single.term, to) : single.share,
+        );
+      const spec = { name, input, weights, weightBits, bias, output: to, rounding };
       if (conv === undefined) return lowerDense(builder, spec);
       const made = lowerConv2d(builder, spec, conv);
       if (term.rows === undefined) return made;
       const [outs, , rows] = made.type.shape as [number, number, number];
       return lowerTranspose(builder, `${name}_rows`, viewed(made, [outs, rows]), [1, 0]);
     }
-    case 'average':
-      return lowerAveragePool(builder, { ...term, output: to, rounding: averageRounding(term, to) });
+    case 'average': {
+      const made = lowerAveragePool(builder, { ...term, output: to, rounding: averageRounding(term, to) });
+      const layer = builder.layer(made.value);
+      if (!term.fused && layer?.kind === 'averagePool') {
+        const { divisors, requantiser } = layer;
+        const sample = { input: term.input, padded: term.countPadding, divisors };
+        reportShare(builder, term.name, averageShare(sample, to, requantiser));
+      }
+      return made;
+    }
     case 'sum': {
-      const rounding = onnxAddRounding([term.a.type.scale, term.b.type.scale, to.scale], to.zeroPoint);
+      const [a, b] = [term.a.type, term.b.type];
+      const scales = [a.scale, b.scale, to.scale] as const;
+      const rounding = term.fused
+        ? onnxAddRounding(scales, [a.zeroPoint, b.zeroPoint, to.zeroPoint])
+        : qdqAddRounding(scales, to.zeroPoint);
       return lowerAdd(builder, { ...term, output: to, rounding });
     }
     case 'product':
@@ -86,7 +108,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       return lowerGather(builder, term.name, parts, term.shape, term.sources, fill);
     }
     case 'function':
-      return lowerFunction(builder, term.name, term.input, to, tabulated(term.of, term.input.type, to));
+      return lowerElements(builder, elementSteps(term, to), to);
     case 'maximum': {
       const of = materialise(c, { ...term.of, clamp: term.of.clamp }, to);
       const pooled = lowerMaxPool(builder, term.name, of, term.window);
@@ -97,12 +119,31 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
   }
 }
 
-function linearRounding({ scale, fused }: LinearTerm, to: Quantisation): SourceRounding[] {
-  return Array.from(scale, (s) =>
-    fused
-      ? float32Rounding(Math.fround(s / to.scale), to.zeroPoint)
-      : idealRounding(s / to.scale, to.zeroPoint),
-  );
+/** DequantizeLinear, the function, QuantizeLinear: each in float32. */
+function elementSteps(
+  { name, input, of, channels }: Omit<FunctionTerm, 'kind'>,
+  { scale, zeroPoint }: Quantisation,
+): ElementFunctions {
+  const f = Math.fround;
+  const steps = (acc: number, channel: number) => f(of(f(acc * input.type.scale), channel) / scale);
+  return { name, input, steps, channels, zeroPoint };
+}
+
+/** From which share of the values on that may differ there is a warning. */
+const TOLD = 1e-4;
+
+function reportShare(builder: ModelBuilder, name: string, share: number): void {
+  if (share < TOLD) return;
+  const percent = (100 * share).toPrecision(2);
+  builder.diagnostics.push(diagnostic('float-sums', { percent }, builder.place(name)));
+}
+
+/** Sums of float32 have no order of their own: the source's is taken for the exact sum. */
+function linearRounding({ scale, offset, fused }: LinearTerm, to: Quantisation): SourceRounding[] {
+  return Array.from(scale, (s, o) => {
+    if (fused) return float32Rounding(Math.fround(s / to.scale), to.zeroPoint);
+    return affineRounding(s / to.scale, offset[o]! / to.scale, to.zeroPoint);
+  });
 }
 
 /** A part as the grid of the whole has it, which may be its own. */

@@ -1,11 +1,16 @@
-import { idealRounding, type SourceRounding } from '../../model/requantiser.ts';
+import { affineRounding, float32Rounding, type SourceRounding } from '../../model/requantiser.ts';
 import type { Quantisation } from '../builder.ts';
 import type { AverageTerm } from './values.ts';
 
 /** How ONNX Runtime rounds an average, by the divisor. */
 export function averageRounding(
-  { input }: AverageTerm,
+  { input, fused }: AverageTerm,
   to: Quantisation,
 ): (divisor: number) => SourceRounding {
-  return (divisor) => idealRounding(input.type.scale / (to.scale * divisor), to.zeroPoint);
+  const { scale } = input.type;
+  const f = Math.fround;
+  return (divisor) =>
+    fused
+      ? float32Rounding(f(scale / f(to.scale * divisor)), to.zeroPoint)
+      : affineRounding(scale / (to.scale * divisor), 0, to.zeroPoint);
 }

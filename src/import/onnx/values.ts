@@ -47,7 +47,7 @@ export interface ActivationTerm {
   readonly activation: Activation;
 }
 
-/** `scale[o] * (bias[o] + sum weights * (x - zx))`: a product with constant weights, and what was folded into it. */
+/** `scale[o] * (bias[o] + sum weights * (x - zx)) + offset[o]`: a product with constant weights, and what was folded into it. */
 export interface LinearTerm {
   readonly kind: 'linear';
   /** Of the node, for the layer. */
@@ -59,13 +59,15 @@ export interface LinearTerm {
   readonly weightBits?: 4 | 8;
   /** Whole numbers, in units of the accumulator. */
   readonly bias: Float64Array;
-  /** Positive; float32. */
+  /** Positive. */
   readonly scale: Float64Array;
+  /** Reals that no accumulator holds exactly: they go into the rounding. */
+  readonly offset: Float64Array;
   /** Absent for a dense layer. */
   readonly conv?: Conv2dGeometry;
   /** It is a convolution along rows, and its value has the channels last. */
   readonly rows?: true;
-  /** ONNX Runtime has one integer kernel for it: then its rounding is known exactly. */
+  /** The source computes it in integers, by one kernel: then its rounding is known exactly. */
   readonly fused: boolean;
 }
 
@@ -75,8 +77,8 @@ export interface AverageTerm {
   readonly input: Activation;
   readonly window: Window;
   readonly countPadding: boolean;
-  /** Over the whole image, by the operator made for it: it rounds otherwise. */
-  readonly global: boolean;
+  /** By the one kernel of integers that averages a whole image: it rounds otherwise. */
+  readonly fused: boolean;
 }
 
 export interface SumTerm {
@@ -84,6 +86,8 @@ export interface SumTerm {
   readonly name: string;
   readonly a: Activation;
   readonly b: Activation;
+  /** By one kernel of integers, which rounds otherwise. */
+  readonly fused: boolean;
 }
 
 /** The maximum commutes with rounding: it is taken of the quantised values. */
@@ -94,12 +98,18 @@ export interface MaximumTerm {
   readonly window: Window;
 }
 
-/** A function of one element, such as a sigmoid: with the grids of both sides it becomes a table. */
+/**
+ * A function of one element, such as a sigmoid or a normalisation, in the float32 steps of the source: with the grids of
+ * both sides it becomes a table, or a line.
+ */
 export interface FunctionTerm {
   readonly kind: 'function';
   readonly name: string;
   readonly input: Activation;
-  readonly of: (x: number) => number;
+  /** Of a float32, and the channel that its element is of; gives a float32. */
+  readonly of: (x: number, channel: number) => number;
+  /** How many different functions there are: the elements are dealt out to them in equal runs. 1 if all are alike. */
+  readonly channels: number;
 }
 
 /** Elements of several reals in another order: rounded before they are moved, which is the same as behind. */

@@ -1,6 +1,16 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import type { Activation } from '../../builder.ts';
-import { biased, linearTarget, perChannel, scaled, shifted } from '../affine.ts';
+import {
+  affineTarget,
+  biased,
+  composed,
+  followedBy,
+  isLinear,
+  linearPerChannel,
+  scaled,
+  shifted,
+  vectorOf,
+} from '../affine.ts';
 import { scaledInput } from '../input-affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
@@ -15,14 +25,16 @@ function sides(c: NodeReader): readonly [real: Real, realAt: number, constantAt:
   return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
 }
 
-/** Two activations, or one and a constant: then a bias. */
+/** Two activations, or one and a constant: then a bias, or a function of one element. */
 export function add(c: NodeReader): Value {
   const input = scaledInput(c, 'Add');
   if (input !== undefined) return input;
   const [real, realAt, constantAt] = sides(c);
   if (constantAt !== undefined) {
-    const target = linearTarget(c, real, realAt);
-    return { ...target, term: biased(c, target, constantAt, 'broadcast') };
+    const target = affineTarget(c, real, realAt);
+    if (isLinear(target))
+      return { ...target, term: { ...biased(c, target, constantAt, 'broadcast'), fused: false } };
+    return followedBy(c, target, constantAt, 'the summand', (x, y) => Math.fround(x + y));
   }
   const [a, b] = activations(c, real);
   return sumOf(c, a, b);
@@ -35,7 +47,7 @@ function activations(c: NodeReader, real: Real): readonly [Activation, Activatio
   return [a, other.kind === 'real' ? onGrid(c, other, 1) : a];
 }
 
-/** By a constant, one value a channel or one for all. */
+/** By a constant. */
 export function mul(c: NodeReader): Value {
   const input = scaledInput(c, 'Mul');
   if (input !== undefined) return input;
@@ -44,12 +56,13 @@ export function mul(c: NodeReader): Value {
     const [a, b] = activations(c, real);
     return productOf(c, a, b, false);
   }
-  const target = linearTarget(c, real, realAt);
-  const factors = perChannel(c, constantAt, target, 'the factor', 'broadcast');
+  const target = affineTarget(c, real, realAt);
+  if (!isLinear(target)) return followedBy(c, target, constantAt, 'the factor', (x, y) => Math.fround(x * y));
+  const factors = linearPerChannel(c, constantAt, target, 'the factor', 'broadcast');
   return { ...target, term: { ...scaled(target.term, factors), fused: false } };
 }
 
-/** `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, folded into scale and bias of each channel. */
+/** `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, as a factor and an offset of each channel. */
 export function batchNormalization(c: NodeReader): Value {
   c.requireInt('training_mode', 0);
   c.requireInt('spatial', 1);
@@ -59,20 +72,20 @@ export function batchNormalization(c: NodeReader): Value {
     c.refuseAttribute('outputs', c.node.output.length, '1, as in inference');
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  const target = linearTarget(c, x, 0);
+  const target = affineTarget(c, x, 0);
+  const channels = isLinear(target) ? target.term.bias.length : target.shape[0]!;
   const [gamma, beta, mean, variance] = ['scale', 'offset', 'mean', 'variance'].map((what, i) =>
-    perChannel(c, i + 1, target, `the ${what}`, 'vector'),
+    vectorOf(c, i + 1, channels, `the ${what}`),
   );
-  const epsilon = c.float('epsilon', 1e-5);
-  const factors = gamma!.map((g, o) => g / Math.sqrt(variance![o]! + epsilon));
-  if (factors.some((f) => !Number.isFinite(f)))
-    refuse('bad-quantisation', { what: 'the variance is negative or a parameter no number' }, c.place());
-  const offsets = beta!.map((b, o) => b - mean![o]! * factors[o]!);
-  const term = scaled(target.term, factors);
-  return {
-    ...target,
-    term: { ...shifted(c, term, offsets, 'it holds the batch normalisation'), fused: false },
-  };
+  // In the float32 steps of ONNX Runtime.
+  const f = Math.fround;
+  const epsilon = f(c.float('epsilon', 1e-5));
+  const factors = gamma!.map((g, o) => f(f(1 / f(Math.sqrt(f(variance![o]! + epsilon)))) * g));
+  if (factors.some((factor) => !Number.isFinite(factor)))
+    refuse('bad-quantisation', { what: 'the variance is negative or too small' }, c.place());
+  const offsets = beta!.map((b, o) => f(b - f(mean![o]! * factors[o]!)));
+  if (!isLinear(target)) return composed(target, channels, (y, o) => f(f(y * factors[o]!) + offsets[o]!));
+  return { ...target, term: { ...shifted(scaled(target.term, factors), offsets), fused: false } };
 }
 
 /** One activation less another. */

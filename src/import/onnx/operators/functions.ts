@@ -1,8 +1,9 @@
 import { roundHalfEven } from '../../../model/requantiser.ts';
 import { realFunctions } from '../../lower/functions.ts';
+import { affineTarget, composed, isLinear } from '../affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
-import { type FunctionTerm, isFree, type Real, unclamped, type Value } from '../values.ts';
+import { type Real, realActivation, type Value } from '../values.ts';
 import { realConstant } from '../weights.ts';
 
 /** Operators of one element, in float32 as ONNX Runtime computes them: between two grids each is a table. */
@@ -11,16 +12,11 @@ const f = Math.fround;
 
 /** The value as a function of single elements of a grid: of the function before, if there is one. */
 export function functionOf(c: NodeReader, x: Real, of: (x: number) => number): Real {
-  if (x.term.kind === 'function') {
-    const { term, clamp } = x;
-    const { lo, hi } = clamp;
-    const before = (y: number) => Math.max(lo, Math.min(hi, f(term.of(y))));
-    const inner = isFree(clamp) ? (y: number) => f(term.of(y)) : before;
-    return { ...x, term: { ...term, of: (y) => of(inner(y)) }, clamp: unclamped };
-  }
-  const input = onGrid(c, x, 0);
-  const term: FunctionTerm = { kind: 'function', name: c.name, input, of };
-  return { kind: 'real', term, clamp: unclamped, shape: input.type.shape };
+  const isElementwise = x.term.kind === 'function' || x.term.kind === 'activation';
+  const target = affineTarget(c, isElementwise ? x : realActivation(onGrid(c, x, 0)), 0);
+  if (isLinear(target))
+    return c.refuseFloat(0, `there is no QuantizeLinear between "${target.term.name}" and ${c.operator}`);
+  return composed(target, 1, (y) => f(of(y)));
 }
 
 type Make = (c: NodeReader) => (x: number) => number;

@@ -34,11 +34,11 @@ export function gemm(c: NodeReader): Value {
   );
   const product = denseProduct(c, input, weights);
   const scaledProduct = { ...product, term: scaled(product.term, fill(weights, c.float('alpha', 1))) };
-  if (c.optional(2) === undefined) return scaledProduct;
-  const beta = c.float('beta', 1);
-  if (beta === 0) return scaledProduct;
-  if (beta !== 1) c.refuseAttribute('beta', beta, '0, 1');
-  return { ...scaledProduct, term: biased(c, scaledProduct, 2, 'broadcast') };
+  if (c.optional(2) === undefined) {
+    c.ignore('beta');
+    return scaledProduct;
+  }
+  return { ...scaledProduct, term: biased(c, scaledProduct, 2, 'broadcast', c.float('beta', 1)) };
 }
 
 const fill = ({ scales }: Weights, factor: number) => new Float64Array(scales.length).fill(factor);
@@ -94,8 +94,9 @@ export function linearTerm(name: string, input: Activation, weights: Weights): L
     weights: weights.values,
     weightBits: weights.bits,
     bias: new Float64Array(weights.scales.length),
-    scale: weights.scales.map((s) => Math.fround(input.type.scale * s)),
-    fused: true,
+    scale: weights.scales.map((s) => input.type.scale * s),
+    offset: new Float64Array(weights.scales.length),
+    fused: false,
   };
 }
 

@@ -24,7 +24,12 @@ export function productOf(c: NodeReader, a: Activation, b: Activation, fused: bo
 export function sumOf(c: NodeReader, a: Activation, b: Activation): Real {
   const [left, right] = alike(c, a, b);
   const shape = largerOf(left, right);
-  return { kind: 'real', term: { kind: 'sum', name: c.name, a: left, b: right }, clamp: unclamped, shape };
+  return {
+    kind: 'real',
+    term: { kind: 'sum', name: c.name, a: left, b: right, fused: false },
+    clamp: unclamped,
+    shape,
+  };
 }
 
 /** The negative, on a grid of its own: exact, as the steps are the same. */

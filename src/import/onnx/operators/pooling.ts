@@ -71,7 +71,7 @@ export function average(c: NodeReader, input: Activation, kernel: readonly numbe
     input: view,
     window,
     countPadding,
-    global: false,
+    fused: false,
   };
   return { kind: 'real', term, clamp: unclamped, shape: back(shape) };
 }
@@ -82,7 +82,7 @@ export function globalAveragePool(c: NodeReader): Value {
   return globalAverage(c, onGrid(c, x, 0));
 }
 
-export function globalAverage(c: NodeReader, input: Activation): Real {
+export function globalAverage(c: NodeReader, input: Activation, fused = false): Real {
   const { view, back } = image(c, input, input.type.shape.length - 1);
   const [channels, height, width] = view.type.shape;
   const window = {
@@ -96,7 +96,7 @@ export function globalAverage(c: NodeReader, input: Activation): Real {
     input: view,
     window,
     countPadding: false,
-    global: true,
+    fused,
   };
   return { kind: 'real', term, clamp: unclamped, shape: back([channels!, 1, 1]) };
 }

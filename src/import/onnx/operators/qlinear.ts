@@ -1,6 +1,8 @@
 import { refuse } from '../../../diagnostics/index.ts';
-import type { Activation } from '../../builder.ts';
-import { scaled } from '../affine.ts';
+import { elementRange } from '../../../model/tensor.ts';
+import { type Activation, viewed } from '../../builder.ts';
+import { lowerElements } from '../../lower/functions-of-elements.ts';
+import { dealtOut, scaled } from '../affine.ts';
 import { kernelShape } from '../geometry.ts';
 import { materialise } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
@@ -49,15 +51,23 @@ const quantised = (c: NodeReader, real: Real, scaleAt: number): Value => ({
   activation: materialise(c, real, readQuantisation(c, scaleAt, scaleAt + 1)),
 });
 
+/** One kernel of integers, which multiplies its two scales in float32. */
+const fused = (term: LinearTerm): LinearTerm => ({
+  ...term,
+  scale: term.scale.map(Math.fround),
+  fused: true,
+});
+
 /** `x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias`. */
 export function qLinearConv(c: NodeReader): Value {
   const product = convProduct(c, activationAt(c, 0), channelWeights(c, weightsIn(c, 3, 0), 3));
-  return quantised(c, { ...product, term: accumulatorBias(c, product.term, 8) }, 6);
+  return quantised(c, { ...product, term: fused(accumulatorBias(c, product.term, 8)) }, 6);
 }
 
 /** `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
 export function qLinearMatMul(c: NodeReader): Value {
-  return quantised(c, denseProduct(c, activationAt(c, 0), matrixWeights(c, weightsIn(c, 3, 1), 3, 1)), 6);
+  const product = denseProduct(c, activationAt(c, 0), matrixWeights(c, weightsIn(c, 3, 1), 3, 1));
+  return quantised(c, { ...product, term: fused(product.term) }, 6);
 }
 
 /** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, bias, y_scale, y_zero`, with Gemm's attributes. */
@@ -69,14 +79,39 @@ export function qGemm(c: NodeReader): Value {
   const alpha = new Float64Array(weights.scales.length).fill(c.float('alpha', 1));
   const term = accumulatorBias(c, scaled(product.term, alpha), 6);
   if (c.optional(7) === undefined) return { ...product, term };
-  return quantised(c, { ...product, term }, 7);
+  return quantised(c, { ...product, term: fused(term) }, 7);
 }
 
 /** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
 export function qLinearAdd(c: NodeReader): Value {
+  if (c.input(0).kind === 'constant') return addOfConstant(c, 3, 0);
+  if (c.input(3).kind === 'constant') return addOfConstant(c, 0, 3);
   const [a, b] = [activationAt(c, 0), activationAt(c, 3)];
-  const term = { kind: 'sum', name: c.name, a, b } as const;
+  const term = { kind: 'sum', name: c.name, a, b, fused: true } as const;
   return quantised(c, { kind: 'real', term, clamp: unclamped, shape: a.type.shape }, 6);
+}
+
+/** A function of one element, by the kernel's own steps. */
+function addOfConstant(c: NodeReader, activationIndex: number, constantIndex: number): Value {
+  const input = activationAt(c, activationIndex);
+  const { values, dims } = c.constant(constantIndex, 'the summand');
+  const constant = readQuantisation(c, constantIndex + 1, constantIndex + 2);
+  const to = readQuantisation(c, 6, 7);
+  const operands = dealtOut(c, constantIndex, input.type.shape, values, dims);
+  const f = Math.fround;
+  const own = f(input.type.scale / to.scale);
+  const other = f(constant.scale / to.scale);
+  const fixed = f(to.zeroPoint - f(f(own * input.type.zeroPoint) + f(other * constant.zeroPoint)));
+  const steps = (acc: number, channel: number): number => {
+    const x = (acc + input.type.zeroPoint) * own;
+    const y = operands[channel]! * other;
+    return constantIndex === 0 ? f(x + f(y + fixed)) : f(y + f(x + fixed));
+  };
+  const { lo, hi } = elementRange(to.element);
+  // The zero point is inside of what is rounded.
+  const functions = { name: c.name, input, steps, channels: operands.length, zeroPoint: 0 };
+  const made = lowerElements(c.builder, functions, { ...to, min: lo, max: hi });
+  return { kind: 'quantised', activation: viewed(made, input.type.shape) };
 }
 
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`, with AveragePool's attributes. */
@@ -87,7 +122,7 @@ export function qLinearAveragePool(c: NodeReader): Value {
 
 export function qLinearGlobalAveragePool(c: NodeReader): Value {
   c.requireInt('channels_last', 0);
-  return quantised(c, globalAverage(c, activationAt(c, 0)), 3);
+  return quantised(c, globalAverage(c, activationAt(c, 0), true), 3);
 }
 
 /** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
@@ -120,11 +155,6 @@ export function qLinearConcat(c: NodeReader): Value {
 }
 
 /** `a, b, a_zero, b_zero` without scales: the accumulators themselves, as reals of scale 1. */
-const integerProduct = (product: Real & { term: LinearTerm }): Real => ({
-  ...product,
-  term: { ...product.term, fused: false },
-});
-
 function integerOperands(c: NodeReader, axis: number) {
   const x = c.input(0);
   if (x.kind !== 'quantised') return c.refuseFloat(0, `${c.operator} reads quantised activations`);
@@ -145,10 +175,10 @@ function integerOperands(c: NodeReader, axis: number) {
 
 export function matMulInteger(c: NodeReader): Value {
   const { input, weights } = integerOperands(c, 1);
-  return integerProduct(denseProduct(c, input, matrixWeights(c, weights, 1, 1)));
+  return denseProduct(c, input, matrixWeights(c, weights, 1, 1));
 }
 
 export function convInteger(c: NodeReader): Value {
   const { input, weights } = integerOperands(c, 0);
-  return integerProduct(convProduct(c, input, channelWeights(c, weights, 1)));
+  return convProduct(c, input, channelWeights(c, weights, 1));
 }

@@ -76,7 +76,7 @@ function meanOf(c: NodeReader, input: Activation, axes: readonly number[], keep:
     input: image,
     window: whole(reduction.image),
     countPadding: false,
-    global: true,
+    fused: false,
   };
   return { kind: 'real', term, clamp: unclamped, shape: reduction.shape };
 }

@@ -28,10 +28,12 @@ struct intransit_weights {
 	__s8 layer0_weights[30] __attribute__((aligned(8))); /* 6 of each output */
 	__u64 layer0_multiplier[5] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer0_offset[5] __attribute__((aligned(8))); /* likewise */
+	__u64 layer0_ties[5] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 	__u64 layer1_start[3] __attribute__((aligned(8))); /* what the sums begin with */
 	__s8 layer1_weights[15] __attribute__((aligned(8))); /* 5 of each output */
 	__u64 layer1_multiplier[3] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer1_offset[3] __attribute__((aligned(8))); /* likewise */
+	__u64 layer1_ties[3] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 };
 
 static const struct intransit_weights weights SEC(".rodata") = {
@@ -45,10 +47,13 @@ static const struct intransit_weights weights SEC(".rodata") = {
 		6, -6, -3, 0, 3, 6,
 	},
 	.layer0_multiplier = {
-		0x147b00ULL, 0x147880ULL, 0x147ae2ULL, 0x147b00ULL, 0x147b00ULL,
+		0xa3cULL, 0xa3dULL, 0xa3dULL, 0xa3cULL, 0xa3dULL,
 	},
 	.layer0_offset = {
-		0x3ff4bffULL, 0x40074bfULL, 0x3fff2c7ULL, 0x3ff4bffULL, 0x3fe43ffULL,
+		0x20a2dULL, 0x20718ULL, 0x2093eULL, 0x20a2dULL, 0x20862ULL,
+	},
+	.layer0_ties = {
+		0xa3cULL, 0xa3dULL, 0xa3dULL, 0xa3cULL, 0xa3dULL,
 	},
 	.layer1_start = {
 		0xffffffffffffffecULL, 0xfffffffffffffff6ULL, 0x0ULL,
@@ -58,10 +63,13 @@ static const struct intransit_weights weights SEC(".rodata") = {
 		-6, -3, 7, -5, -2, 1, 4,
 	},
 	.layer1_multiplier = {
-		0x147adfULL, 0x147ae2ULL, 0x147adfULL,
+		0xa3dULL, 0xa3dULL, 0xa3dULL,
 	},
 	.layer1_offset = {
-		0xfffffffff5f5bc8dULL, 0xfffffffff5fff9abULL, 0xfffffffff5f5c821ULL,
+		0xfffffffffffb03f5ULL, 0xfffffffffffb051eULL, 0xfffffffffffb0631ULL,
+	},
+	.layer1_ties = {
+		0xa3dULL, 0xa3dULL, 0xa3dULL,
 	},
 };
 
@@ -70,7 +78,7 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 {
 	{
 		const __s8 *k = w->layer0_weights + 0;
-		const __u64 *multiplier = w->layer0_multiplier + 0, *offset = w->layer0_offset + 0;
+		const __u64 *multiplier = w->layer0_multiplier + 0, *offset = w->layer0_offset + 0, *ties = w->layer0_ties + 0;
 		__s64 sum = *(w->layer0_start + 0);
 
 #pragma clang loop unroll(full)
@@ -79,11 +87,11 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[0] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 27, 0, 255) - 0;
+		to[0] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 18, 1, ties[0]), 0, 255) - 0;
 	}
 	{
 		const __s8 *k = w->layer0_weights + 6;
-		const __u64 *multiplier = w->layer0_multiplier + 1, *offset = w->layer0_offset + 1;
+		const __u64 *multiplier = w->layer0_multiplier + 1, *offset = w->layer0_offset + 1, *ties = w->layer0_ties + 1;
 		__s64 sum = *(w->layer0_start + 1);
 
 #pragma clang loop unroll(full)
@@ -92,11 +100,11 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[1] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 27, 0, 255) - 0;
+		to[1] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 18, 1, ties[0]), 0, 255) - 0;
 	}
 	{
 		const __s8 *k = w->layer0_weights + 12;
-		const __u64 *multiplier = w->layer0_multiplier + 2, *offset = w->layer0_offset + 2;
+		const __u64 *multiplier = w->layer0_multiplier + 2, *offset = w->layer0_offset + 2, *ties = w->layer0_ties + 2;
 		__s64 sum = *(w->layer0_start + 2);
 
 #pragma clang loop unroll(full)
@@ -105,11 +113,11 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[2] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 27, 0, 255) - 0;
+		to[2] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 18, 1, ties[0]), 0, 255) - 0;
 	}
 	{
 		const __s8 *k = w->layer0_weights + 18;
-		const __u64 *multiplier = w->layer0_multiplier + 3, *offset = w->layer0_offset + 3;
+		const __u64 *multiplier = w->layer0_multiplier + 3, *offset = w->layer0_offset + 3, *ties = w->layer0_ties + 3;
 		__s64 sum = *(w->layer0_start + 3);
 
 #pragma clang loop unroll(full)
@@ -118,11 +126,11 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[3] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 27, 0, 255) - 0;
+		to[3] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 18, 1, ties[0]), 0, 255) - 0;
 	}
 	{
 		const __s8 *k = w->layer0_weights + 24;
-		const __u64 *multiplier = w->layer0_multiplier + 4, *offset = w->layer0_offset + 4;
+		const __u64 *multiplier = w->layer0_multiplier + 4, *offset = w->layer0_offset + 4, *ties = w->layer0_ties + 4;
 		__s64 sum = *(w->layer0_start + 4);
 
 #pragma clang loop unroll(full)
@@ -131,7 +139,7 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[4] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 27, 0, 255) - 0;
+		to[4] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 18, 1, ties[0]), 0, 255) - 0;
 	}
 }
 
@@ -140,7 +148,7 @@ static __always_inline void layer1(const __u8 *from, __u8 *to, const struct intr
 {
 	{
 		const __s8 *k = w->layer1_weights + 0;
-		const __u64 *multiplier = w->layer1_multiplier + 0, *offset = w->layer1_offset + 0;
+		const __u64 *multiplier = w->layer1_multiplier + 0, *offset = w->layer1_offset + 0, *ties = w->layer1_ties + 0;
 		__s64 sum = *(w->layer1_start + 0);
 
 #pragma clang loop unroll(full)
@@ -149,11 +157,11 @@ static __always_inline void layer1(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[0] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 26, -128, 127) - -128;
+		to[0] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 17, 0, ties[0]), -128, 127) - -128;
 	}
 	{
 		const __s8 *k = w->layer1_weights + 5;
-		const __u64 *multiplier = w->layer1_multiplier + 1, *offset = w->layer1_offset + 1;
+		const __u64 *multiplier = w->layer1_multiplier + 1, *offset = w->layer1_offset + 1, *ties = w->layer1_ties + 1;
 		__s64 sum = *(w->layer1_start + 1);
 
 #pragma clang loop unroll(full)
@@ -162,11 +170,11 @@ static __always_inline void layer1(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[1] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 26, -128, 127) - -128;
+		to[1] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 17, 0, ties[0]), -128, 127) - -128;
 	}
 	{
 		const __s8 *k = w->layer1_weights + 10;
-		const __u64 *multiplier = w->layer1_multiplier + 2, *offset = w->layer1_offset + 2;
+		const __u64 *multiplier = w->layer1_multiplier + 2, *offset = w->layer1_offset + 2, *ties = w->layer1_ties + 2;
 		__s64 sum = *(w->layer1_start + 2);
 
 #pragma clang loop unroll(full)
@@ -175,7 +183,7 @@ static __always_inline void layer1(const __u8 *from, __u8 *to, const struct intr
 			sum += (__s64)v * k[t];
 			INTRANSIT_OPAQUE(sum);
 		}
-		to[2] = intransit_clamp((__s64)(sum * multiplier[0] + offset[0]) >> 26, -128, 127) - -128;
+		to[2] = intransit_clamp(intransit_to_even(sum * multiplier[0] + offset[0], 17, 0, ties[0]), -128, 127) - -128;
 	}
 }
 

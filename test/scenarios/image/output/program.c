@@ -31,8 +31,10 @@ struct intransit_weights {
 	__u64 layer0_weights[18] __attribute__((aligned(8))); /* 18 taps of each block of words (1) */
 	__u64 layer0_multiplier[2] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer0_offset[2] __attribute__((aligned(8))); /* likewise */
+	__u64 layer0_ties[2] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 	__u64 layer2_multiplier[1] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer2_offset[1] __attribute__((aligned(8))); /* likewise */
+	__u64 layer2_ties[1] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 	__u64 layer3_start[1] __attribute__((aligned(8))); /* what the sums begin with */
 	__u64 layer3_top[1] __attribute__((aligned(8))); /* largest sum that matters */
 	__u64 layer3_weights[2] __attribute__((aligned(8))); /* 2 taps of each block of words (1) */
@@ -63,7 +65,7 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 
 		INTRANSIT_OPAQUE(here);
 		const __u64 *start = here->layer0_start + 0, *k = here->layer0_weights + 0;
-		const __u64 *multiplier = here->layer0_multiplier + 0, *offset = here->layer0_offset + 0;
+		const __u64 *multiplier = here->layer0_multiplier + 0, *offset = here->layer0_offset + 0, *ties = here->layer0_ties + 0;
 		const __u64 *top = here->layer0_top + 0;
 		__u64 a0 = start[0];
 
@@ -76,8 +78,8 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 		}
 
 		a0 = intransit_clamp_lanes(a0, top[0], 31, 0x100000001ULL);
-		out[0] = (intransit_lane(a0, 0, 31) * multiplier[0] + offset[0]) >> 40;
-		out[1] = (intransit_lane(a0, 32, 32) * multiplier[1] + offset[1]) >> 40;
+		out[0] = intransit_to_even(intransit_lane(a0, 0, 31) * multiplier[0] + offset[0], 40, 1, ties[0]);
+		out[1] = intransit_to_even(intransit_lane(a0, 32, 32) * multiplier[1] + offset[1], 40, 1, ties[1]);
 	}
 	}
 }
@@ -122,7 +124,7 @@ static __always_inline void layer2(const __u8 *from0, __u8 *to, const struct int
 			int at = r * 4 + t * 2;
 			sum += in[at];
 		}
-		to[0 + py * 2 + px * 2 + c] = intransit_clamp(((sum - 496) * (__s64)w->layer2_multiplier[0] + (__s64)w->layer2_offset[0]) >> 21, -128, 127) - -128;
+		to[0 + py * 2 + px * 2 + c] = intransit_clamp(intransit_to_even((sum - 496) * (__s64)w->layer2_multiplier[0] + (__s64)w->layer2_offset[0], 1, 1, w->layer2_ties[0]), -128, 127) - -128;
 	}
 }
 

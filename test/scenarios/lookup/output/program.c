@@ -40,6 +40,7 @@ struct intransit_weights {
 	__u8 layer2_table[256] __attribute__((aligned(8))); /* of unsigned activations */
 	__u64 layer5_multiplier[4] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer5_offset[4] __attribute__((aligned(8))); /* likewise */
+	__u64 layer5_ties[4] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 };
 
 /* Two versions of the weights side by side. */
@@ -214,7 +215,7 @@ static __always_inline void layer5(const __u8 *from0, __u8 *to, const struct int
 			int at = r * 8 + t * 2;
 			sum += in[at];
 		}
-		to[0 + py * 4 + px * 2 + c] = intransit_clamp(((sum - 0) * (__s64)w->layer5_multiplier[py * 2 + px] + (__s64)w->layer5_offset[py * 2 + px]) >> 22, 0, 255) - 0;
+		to[0 + py * 4 + px * 2 + c] = intransit_clamp(intransit_to_even((sum - 0) * (__s64)w->layer5_multiplier[py * 2 + px] + (__s64)w->layer5_offset[py * 2 + px], 2, 1, w->layer5_ties[py * 2 + px]), 0, 255) - 0;
 	}
 }
 

@@ -31,15 +31,18 @@ struct intransit_weights {
 	__u64 layer0_weights[18] __attribute__((aligned(8))); /* 18 taps of each block of words (1) */
 	__u64 layer0_multiplier[2] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer0_offset[2] __attribute__((aligned(8))); /* likewise */
+	__u64 layer0_ties[2] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 	__u64 layer1_start[1] __attribute__((aligned(8))); /* what the sums begin with */
 	__u64 layer1_top[1] __attribute__((aligned(8))); /* largest sum that matters */
 	__u64 layer1_weights[18] __attribute__((aligned(8))); /* 18 taps of each block of words (1) */
 	__u64 layer1_multiplier[2] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer1_offset[2] __attribute__((aligned(8))); /* likewise */
+	__u64 layer1_ties[2] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 	__u64 layer2_multiplier[2] __attribute__((aligned(8))); /* of either input */
 	__u64 layer2_offset[1] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer3_multiplier[1] __attribute__((aligned(8))); /* of the requantisation */
 	__u64 layer3_offset[1] __attribute__((aligned(8))); /* likewise */
+	__u64 layer3_ties[1] __attribute__((aligned(8))); /* what an odd result loses, so that ties go to even */
 };
 
 /* Two versions of the weights side by side. */
@@ -65,7 +68,7 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 
 		INTRANSIT_OPAQUE(here);
 		const __u64 *start = here->layer0_start + 0, *k = here->layer0_weights + 0;
-		const __u64 *multiplier = here->layer0_multiplier + 0, *offset = here->layer0_offset + 0;
+		const __u64 *multiplier = here->layer0_multiplier + 0, *offset = here->layer0_offset + 0, *ties = here->layer0_ties + 0;
 		const __u64 *top = here->layer0_top + 0;
 		__u64 a0 = start[0];
 
@@ -78,8 +81,8 @@ static __always_inline void layer0(const __u8 *from, __u8 *to, const struct intr
 		}
 
 		a0 = intransit_clamp_lanes(a0, top[0], 31, 0x100000001ULL);
-		out[0] = (intransit_lane(a0, 0, 31) * multiplier[0] + offset[0]) >> 40;
-		out[1] = (intransit_lane(a0, 32, 32) * multiplier[1] + offset[1]) >> 40;
+		out[0] = intransit_to_even(intransit_lane(a0, 0, 31) * multiplier[0] + offset[0], 40, 1, ties[0]);
+		out[1] = intransit_to_even(intransit_lane(a0, 32, 32) * multiplier[1] + offset[1], 40, 1, ties[1]);
 	}
 	}
 }
@@ -99,7 +102,7 @@ static __always_inline void layer1(const __u8 *from, __u8 *to, const struct intr
 
 		INTRANSIT_OPAQUE(here);
 		const __u64 *start = here->layer1_start + 0, *k = here->layer1_weights + 0;
-		const __u64 *multiplier = here->layer1_multiplier + 0, *offset = here->layer1_offset + 0;
+		const __u64 *multiplier = here->layer1_multiplier + 0, *offset = here->layer1_offset + 0, *ties = here->layer1_ties + 0;
 		const __u64 *top = here->layer1_top + 0;
 		__u64 a0 = start[0];
 
@@ -112,8 +115,8 @@ static __always_inline void layer1(const __u8 *from, __u8 *to, const struct intr
 		}
 
 		a0 = intransit_clamp_lanes(a0, top[0], 31, 0x100000001ULL);
-		out[0] = (intransit_lane(a0, 0, 31) * multiplier[0] + offset[0]) >> 40;
-		out[1] = (intransit_lane(a0, 32, 32) * multiplier[1] + offset[1]) >> 40;
+		out[0] = intransit_to_even(intransit_lane(a0, 0, 31) * multiplier[0] + offset[0], 40, 1, ties[0]);
+		out[1] = intransit_to_even(intransit_lane(a0, 32, 32) * multiplier[1] + offset[1], 40, 1, ties[1]);
 	}
 	}
 }
@@ -165,7 +168,7 @@ static __always_inline void layer3(const __u8 *from0, __u8 *to, const struct int
 	for (int i = 0; i < 18; i++) {
 		int at0 = i;
 
-		to[i] = intransit_clamp((((__s64)from0[at0] - 128) * (__s64)w->layer3_multiplier[0] + (__s64)w->layer3_offset[0]) >> 20, 0, 255) - 0;
+		to[i] = intransit_clamp(intransit_to_even(((__s64)from0[at0] - 128) * (__s64)w->layer3_multiplier[0] + (__s64)w->layer3_offset[0], 1, 1, w->layer3_ties[0]), 0, 255) - 0;
 	}
 }
 

@@ -39,8 +39,8 @@ header scratch_t {
     INTRANSIT_HELD_FIELDS
     intransit_sum_t sum;
     bit<32> total;
-    bit<200> l0_0;
-    bit<592> l1_0;
+    bit<152> l0_0;
+    bit<456> l1_0;
 }
 
 #include "intransit_headers.p4"
@@ -55,17 +55,20 @@ control IntransitLayers(inout headers_t hdr) {
     @id(0x01000100)
     @name(".layer_0")
     action layer_0(
-        bit<200> start_0,
-        bit<200> w0_0_0,
-        bit<200> w1_0_0,
-        bit<200> w2_0_0,
-        bit<200> w3_0_0,
-        bit<200> w4_0_0,
-        bit<200> w5_0_0
+        bit<152> start_0,
+        bit<152> w0_0_0,
+        bit<152> w1_0_0,
+        bit<152> w2_0_0,
+        bit<152> w3_0_0,
+        bit<152> w4_0_0,
+        bit<152> w5_0_0,
+        bit<152> ties_0
     ) {
-        hdr.scratch.l0_0 = start_0 + (bit<200>)hdr.activations.e0 * w0_0_0 + ((bit<200>)hdr.activations.e1 * w1_0_0 + (bit<200>)hdr.activations.e2 * w2_0_0) + ((bit<200>)hdr.activations.e3 * w3_0_0 + (bit<200>)hdr.activations.e4 * w4_0_0 + (bit<200>)hdr.activations.e5 * w5_0_0);
+        hdr.scratch.l0_0 = start_0 + (bit<152>)hdr.activations.e0 * w0_0_0 + ((bit<152>)hdr.activations.e1 * w1_0_0 + (bit<152>)hdr.activations.e2 * w2_0_0) + ((bit<152>)hdr.activations.e3 * w3_0_0 + (bit<152>)hdr.activations.e4 * w4_0_0 + (bit<152>)hdr.activations.e5 * w5_0_0);
         hdr.scratch.setValid();
-        hdr.scratch.l0_0 = hdr.scratch.l0_0 >> 28 & (hdr.scratch.l0_0 >> 37 & 200w0x1000000000200000000040000000008000000001) * 200w0xff | (hdr.scratch.l0_0 + 200w0x1000000000200000000040000000008000000001000000000 >> 38 & 200w0x1000000000200000000040000000008000000001) * 200w0xff;
+        hdr.scratch.l0_0 = hdr.scratch.l0_0 - ((hdr.scratch.l0_0 >> 19 & 152w0x1000000040000001000000040000001) * 152w0xfffffff & ties_0);
+        hdr.scratch.setValid();
+        hdr.scratch.l0_0 = hdr.scratch.l0_0 >> 19 & (hdr.scratch.l0_0 >> 28 & 152w0x1000000040000001000000040000001) * 152w0xff | (hdr.scratch.l0_0 + 152w0x8000000200000008000000200000008000000 >> 29 & 152w0x1000000040000001000000040000001) * 152w0xff;
         hdr.scratch.setValid();
     }
 
@@ -87,15 +90,18 @@ control IntransitLayers(inout headers_t hdr) {
     @id(0x01000101)
     @name(".layer_1")
     action layer_1(
-        bit<592> start_0,
-        bit<592> w0_0_0
+        bit<456> start_0,
+        bit<456> w0_0_0,
+        bit<456> ties_0
     ) {
-        hdr.scratch.l1_0 = start_0 + (bit<592>)hdr.scratch.l0_0[163:0] * w0_0_0;
+        hdr.scratch.l1_0 = start_0 + (bit<456>)hdr.scratch.l0_0[127:0] * w0_0_0;
         hdr.scratch.setValid();
-        hdr.scratch.l1_0 = hdr.scratch.l1_0 >> 27 & (hdr.scratch.l1_0 >> 37 & 592w0x40000000000000000000000000000000000000000000000008000000000000000000000000000000000000000000000001000000000000000000000000000000000000000) * 592w0xff | (hdr.scratch.l1_0 + 592w0x6000000000000000000000000000000000000000000000000c000000000000000000000000000000000000000000000001800000000000000000000000000000000000000000000000 >> 38 & 592w0x40000000000000000000000000000000000000000000000008000000000000000000000000000000000000000000000001000000000000000000000000000000000000000) * 592w0xff;
+        hdr.scratch.l1_0 = hdr.scratch.l1_0 - ((hdr.scratch.l1_0 >> 18 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000 ^ 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xfffffff & ties_0);
+        hdr.scratch.setValid();
+        hdr.scratch.l1_0 = hdr.scratch.l1_0 >> 18 & (hdr.scratch.l1_0 >> 28 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xff | (hdr.scratch.l1_0 + 456w0xc00000000000000000000000000000000000030000000000000000000000000000000000000c000000000000000000000000000000000000 >> 29 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xff;
         hdr.scratch.setValid();
         hdr.result.setValid();
-        hdr.result.part0 = ((bit<414>)hdr.scratch.l1_0[553:156] * 414w0x400000000000000000000000000000000000000000000000000800000000000000000000000000000000000000000000000001)[413:390] ^ 24w0x808080;
+        hdr.result.part0 = ((bit<324>)hdr.scratch.l1_0[427:120] * 324w0x10000000000000000000000000000000000000004000000000000000000000000000000000000001)[323:300] ^ 24w0x808080;
     }
 
     @id(0x02000101)

@@ -1,0 +1,118 @@
+import {
+  nearTie,
+  type Requantiser,
+  requantise,
+  roundHalfEven,
+  type SourceRounding,
+  tiesToEven,
+} from '../../model/requantiser.ts';
+import { elementCount, elementRange, type Interval } from '../../model/tensor.ts';
+import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
+import { lowerRequantise } from './elementwise.ts';
+import { type Clamp, lowerConv2d } from './linear.ts';
+import { lowerFunction } from './lookup.ts';
+
+export interface ElementFunctions {
+  readonly name: string;
+  readonly input: Activation;
+  /** From `q - zeroPoint` of the input, in steps of the output, not yet rounded. */
+  readonly steps: (acc: number, channel: number) => number;
+  /** The elements are dealt out to so many functions in equal runs. */
+  readonly channels: number;
+  /** Added behind the rounding. */
+  readonly zeroPoint: number;
+}
+
+/**
+ * Functions of single elements between two grids, exactly as the source rounds them: a line where one gives all 256
+ * values, else a table. Several functions become a convolution of one tap, which has a line for each channel; where float32
+ * noise leaves none, the nearest stands in, and there is a warning with the number of inputs.
+ */
+export function lowerElements(
+  builder: ModelBuilder,
+  functions: ElementFunctions,
+  to: Quantisation & Clamp,
+): Activation {
+  const { name, input, steps, channels, zeroPoint } = functions;
+  const range = centred(input);
+  if (channels === 1) {
+    const source = tiesToEven((acc) => steps(acc, 0), zeroPoint);
+    const line = exactLine(builder, source, range, to);
+    if (line !== undefined) return lowerRequantise(builder, name, input, to, line);
+    return lowerFunction(builder, name, input, to, source);
+  }
+  const signs = Array.from({ length: channels }, (_, o) =>
+    steps(range.lo, o) <= steps(range.hi, o) ? 1 : -1,
+  );
+  return lowerConv2d(
+    builder,
+    {
+      name,
+      input: viewed(input, [channels, elementCount(input.type.shape) / channels, 1]),
+      weights: Int16Array.from(signs),
+      bias: new Float64Array(channels),
+      output: to,
+      rounding: nearestLines(builder, functions, signs, range, to),
+    },
+    { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], groups: channels },
+  );
+}
+
+/** A line for each channel, of the accumulator `sign * (q - zeroPoint)`; what they miss of the source is counted. */
+function nearestLines(
+  builder: ModelBuilder,
+  { steps, zeroPoint }: ElementFunctions,
+  signs: readonly number[],
+  range: Interval,
+  { min, max }: Clamp,
+): Requantiser {
+  const rising = signs.map((sign, o) => (acc: number) => steps(sign * acc, o));
+  const ranges = signs.map((sign) => (sign > 0 ? range : { lo: -range.hi, hi: -range.lo }));
+  const sources = rising.map((real, o) => lineSource(builder, real, zeroPoint, ranges[o]!, { min, max }));
+  const fitted = builder.fit(sources, ranges, min, max);
+  let accumulators = 0;
+  let channels = 0;
+  let total = 0;
+  for (const [o, { lo, hi }] of ranges.entries()) {
+    const before = accumulators;
+    for (let acc = lo; acc <= hi; acc++) {
+      const q = roundHalfEven(rising[o]!(acc)) + zeroPoint;
+      if (Math.max(min, Math.min(max, q)) !== requantise(fitted, o, acc)) accumulators++;
+    }
+    if (accumulators > before) channels++;
+    total += hi - lo + 1;
+  }
+  return { ...fitted, exactness: { channels, accumulators, total } };
+}
+
+/** The source itself if a line gives it; else with what float32 leaves next to a tie taken for one. */
+export function lineSource(
+  builder: Pick<ModelBuilder, 'fit'>,
+  real: (acc: number) => number,
+  zeroPoint: number,
+  range: Interval,
+  { min, max }: Clamp,
+): SourceRounding {
+  const exact = tiesToEven(real, zeroPoint);
+  if (builder.fit([exact], [range], min, max).exactness.accumulators === 0) return exact;
+  return tiesToEven((acc) => nearTie(real(acc)), zeroPoint);
+}
+
+/** Integers of a line that gives the source's value everywhere, if there is one. */
+function exactLine(
+  builder: ModelBuilder,
+  source: SourceRounding,
+  range: Interval,
+  { min, max }: Clamp,
+): Requantiser | undefined {
+  for (let acc = range.lo + 1; acc <= range.hi; acc++)
+    if (!(source(acc) >= source(acc - 1))) return undefined;
+  const line = builder.fit([source], [range], min, max);
+  return line.exactness.accumulators === 0 ? line : undefined;
+}
+
+/** q-values less their zero point. */
+const centred = ({ type }: Activation): Interval => {
+  const { lo, hi } = elementRange(type.element);
+  return { lo: lo - type.zeroPoint, hi: hi - type.zeroPoint };
+};

@@ -1,0 +1,91 @@
+import { type Requantiser, requantise, roundHalfEven } from '../../model/requantiser.ts';
+import { elementRange } from '../../model/tensor.ts';
+import type { Quantisation } from '../builder.ts';
+import type { Clamp } from '../lower/linear.ts';
+import type { AverageTerm, LinearTerm } from './values.ts';
+
+/**
+ * How often a sum in float32, whose order is the runtime's own, ends on the other side of a rounding than the exact one: as
+ * it comes out on random inputs of the whole range, added one after the other. Shares of all outputs, 0..1.
+ */
+
+/** Numbers of a fixed sequence: the same model gives the same share. */
+function sequence(): (count: number) => number {
+  let state = 1;
+  return (count) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * count);
+  };
+}
+
+const WINDOWS = 4096;
+
+const f = Math.fround;
+
+/** Of an average of so many elements: a tie, or a sum near to one, may come out on either side. */
+export function averageShare(
+  { input, padded, divisors }: AverageSample,
+  to: Quantisation & Clamp,
+  requantiser: Requantiser,
+): number {
+  const { element, scale, zeroPoint } = input.type;
+  const { lo } = elementRange(element);
+  const next = sequence();
+  let off = 0;
+  for (let i = 0; i < WINDOWS; i++) {
+    const channel = i % divisors.length;
+    const divisor = divisors[channel]!;
+    const count = padded ? Math.max(1, divisor - next(Math.ceil(divisor / 2))) : divisor;
+    let exact = 0;
+    let float = 0;
+    for (let tap = 0; tap < count; tap++) {
+      const q = lo + next(256) - zeroPoint;
+      exact += q;
+      float = f(float + f(q * scale));
+    }
+    const q = roundHalfEven(f(f(float / divisor) / to.scale)) + to.zeroPoint;
+    if (Math.max(to.min, Math.min(to.max, q)) !== requantise(requantiser, channel, exact)) off++;
+  }
+  return off / WINDOWS;
+}
+
+export interface AverageSample extends Pick<AverageTerm, 'input'> {
+  /** Windows may hold fewer elements than they are divided by. */
+  readonly padded: boolean;
+  readonly divisors: readonly number[];
+}
+
+const CHANNELS = 8;
+const SUMS = 24;
+
+/**
+ * Of a product: the distance between both sums in steps of the output, which is how often the edge of a step lies between
+ * them.
+ */
+export function linearShare(term: LinearTerm, to: Quantisation & Clamp): number {
+  const { input, weights, bias, scale, offset } = term;
+  const { element, scale: unit, zeroPoint } = input.type;
+  const { lo } = elementRange(element);
+  const taps = weights.length / bias.length;
+  const next = sequence();
+  let share = 0;
+  let sums = 0;
+  for (let o = 0; o < bias.length; o += Math.ceil(bias.length / CHANNELS)) {
+    const weightScale = scale[o]! / unit;
+    for (let i = 0; i < SUMS; i++, sums++) {
+      let exact = bias[o]!;
+      let float = 0;
+      for (let tap = 0; tap < taps; tap++) {
+        const q = lo + next(256) - zeroPoint;
+        const w = weights[o * taps + tap]!;
+        exact += q * w;
+        float = f(float + f(q * unit) * f(w * weightScale));
+      }
+      float = f(float + f(bias[o]! * scale[o]! + offset[o]!));
+      const real = (exact * scale[o]! + offset[o]!) / to.scale + to.zeroPoint;
+      if (real < to.min || real > to.max) continue;
+      share += Math.min(1, Math.abs(float / to.scale + to.zeroPoint - real));
+    }
+  }
+  return share / sums;
+}
