@@ -9,12 +9,14 @@ import type { Attack, Outcome } from './attack.ts';
 import { flood } from './flood.ts';
 import { frames } from './frames.ts';
 import { importers } from './importers.ts';
+import { objects } from './objects.ts';
 import { suite } from './suites.ts';
 
 const attacks: readonly Attack[] = [
   frames,
   flood,
   importers,
+  objects,
   suite(
     'strangers, worker',
     'a long answer to an address that has not shown that it listens; memory or turns taken from others',
@@ -33,6 +35,19 @@ const attacks: readonly Attack[] = [
     'an acknowledged write that is lost, a running data plane that is taken away',
     ['test/agent/restart.test.ts'],
   ),
+  suite(
+    'full disks, failing disks and damaged state, agent',
+    'a write that is acknowledged and lost, a damage that is believed',
+    ['test/agent/state.test.ts', 'test/p4runtime/state.test.ts'],
+  ),
+  suite(
+    'memory and doors, agent',
+    'memory spent on a client that is not the primary, a door that opens to another user',
+    ['test/agent/memory.test.ts', 'test/agent/doors.test.ts', 'test/p4runtime/limits.test.ts'],
+  ),
+  suite('neighbour on the host, temporary folders', 'a file of another user that is removed or written', [
+    'test/durable/neighbour.test.ts',
+  ]),
 ];
 
 interface Row {

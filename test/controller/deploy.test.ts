@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { modelIds, models, ports } from '../../src/backends/common/table-model.ts';
 import { DeployError, type DeploymentInput, deploy, Rollout } from '../../src/controller/index.ts';
 import { versionEntity } from '../../src/controller/versions.ts';
+import { lockFile } from '../../src/durable/index.ts';
 import { P4Client, P4RuntimeServer } from '../../src/p4runtime/index.ts';
 import { makeCertificate } from '../p4runtime/support/certificates.ts';
 import { intransit, testFolder } from '../support/io.ts';
@@ -400,10 +401,12 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
   test('one deployment at a time', async () => {
     const s = await scene();
     await deploy(s.file(1));
-    writeFileSync(join(s.folder, 'deployment.state/lock'), `${process.ppid}`);
+    const lock = join(s.folder, 'deployment.state/lock');
+    const held = lockFile(lock);
     expect(codes(await failureOf(deploy(s.file(2))))).toEqual(['deploy-locked']);
-    // Of a process that is gone.
-    writeFileSync(join(s.folder, 'deployment.state/lock'), '999999999');
+    held?.release();
+    // What a killed process left, whatever it says: a lock ends with its process.
+    writeFileSync(lock, `${process.ppid}`);
     expect((await deploy(s.file(2))).outcome).toBe('replaced');
   });
 
