@@ -350,7 +350,7 @@ export class StateFolder {
 
 /** Removes the state of an agent, and its folder if nothing else is in it. @returns whether there was anything */
 export function removeState(path: string): boolean {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return false;
+  if (!isFolder(path)) return false;
   const ours = readdirSync(path).filter(
     (name) => name === INDEX_FILE || GENERATION.test(name) || name.startsWith(`.${INDEX_FILE}.intransit-`),
   );
@@ -361,6 +361,15 @@ export function removeState(path: string): boolean {
     // Other things are there.
   }
   return ours.length > 0;
+}
+
+/** No for a path that leads through a file, too. */
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 const indexText = (generation: string): string => {
