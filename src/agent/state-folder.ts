@@ -256,7 +256,7 @@ export class StateFolder {
   }
 
   #generations(): string[] {
-    if (!statSync(this.path, { throwIfNoEntry: false })?.isDirectory()) return [];
+    if (!isFolder(this.path)) return [];
     return readdirSync(this.path).filter((name) => GENERATION.test(name));
   }
 
