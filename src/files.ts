@@ -24,8 +24,8 @@ const mostBytes = {
   /** Certificates and keys. */
   pem: MIB,
   p4info: 64 * MIB,
-  /** Rows, and whatever else is data. */
-  data: 2048 * MIB - 1,
+  /** Rows, and whatever else is data: more than any command computes in an hour. */
+  data: 1024 * MIB,
 } as const;
 
 export type FileKind = keyof typeof mostBytes;
@@ -33,9 +33,10 @@ export type FileKind = keyof typeof mostBytes;
 /**
  * Reads a regular file, at most as much as its kind may have. Devices, pipes and folders are refused at once: they would
  * block, or never end.
+ * @param first read no more than so many bytes
  * @throws DiagnosticError `file-unreadable`, `file-too-large`
  */
-export function readBytes(file: string, kind: FileKind = 'data'): Buffer {
+export function readBytes(file: string, kind: FileKind = 'data', first = Number.POSITIVE_INFINITY): Buffer {
   let descriptor: number | undefined;
   try {
     refuseOther(statSync(file), file);
@@ -43,6 +44,7 @@ export function readBytes(file: string, kind: FileKind = 'data'): Buffer {
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = fstatSync(descriptor);
     refuseOther(stats, file);
+    if (first < stats.size) return readFirst(descriptor, first);
     return (
       readUpTo(descriptor, stats.size, mostBytes[kind]) ??
       refuse('file-too-large', { kind, most: mostBytes[kind] }, { file })
@@ -69,6 +71,17 @@ function whatItIs(stats: Stats): string {
   if (stats.isFIFO()) return 'a named pipe';
   if (stats.isSocket()) return 'a socket';
   return 'a device';
+}
+
+function readFirst(descriptor: number, bytes: number): Buffer {
+  const buffer = Buffer.alloc(bytes);
+  let length = 0;
+  while (length < bytes) {
+    const read = readSync(descriptor, buffer, length, bytes - length, length);
+    if (read === 0) break;
+    length += read;
+  }
+  return buffer.subarray(0, length);
 }
 
 /** All bytes, `undefined` if they are more than `most`. The size is what the system said; some files are longer than that. */

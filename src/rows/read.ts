@@ -1,10 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync, type Stats, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { refuse } from '../diagnostics/index.ts';
+import { readBytes } from '../files.ts';
 
-/** Bytes of rows that are read at most: more than any command computes in an hour. */
-export const MOST_BYTES = 2 ** 30;
-
-/** Of what has no size beforehand, such as a pipe. */
+/** Bytes of standard input that are read at most: it says no size beforehand. */
 const MOST_PIPED_BYTES = 2 ** 28;
 
 const CHUNK = 2 ** 20;
@@ -13,44 +11,20 @@ const CHUNK = 2 ** 20;
 export const STANDARD = '-';
 
 /**
- * The bytes of a file, or the first `limit` of them; of standard input if its name is `-`. Pipes are read as files are;
- * devices are refused, since `/dev/zero` has no end.
+ * The bytes of a file, or the first `limit` of them; of standard input if its name is `-`.
  *
- * @throws DiagnosticError `file-unreadable`
+ * @throws DiagnosticError `file-unreadable`, `file-too-large`
  */
 export function readBounded(file: string, limit = Number.POSITIVE_INFINITY): Buffer {
-  const bad = (reason: string): never => refuse('file-unreadable', { reason }, { file });
-  let descriptor: number | undefined;
+  if (file !== STANDARD) return readBytes(file, 'data', limit);
+  const bad = (reason: string): never => refuse('file-unreadable', { reason }, { file: 'standard input' });
   try {
-    descriptor = file === STANDARD ? 0 : openSync(file, 'r');
-    const stats = fstatSync(descriptor);
-    if (stats.isDirectory()) return bad('it is a folder');
-    if (!isStream(stats) && !stats.isFile()) return bad('it is a device, not a file');
-    const most = stats.isFile() ? MOST_BYTES : MOST_PIPED_BYTES;
-    const wanted = Math.min(limit, most + 1);
-    const bytes =
-      stats.isFile() && file !== STANDARD ? readFile(descriptor, wanted) : readAll(descriptor, wanted);
-    if (bytes.length > most) return bad(`it holds more than ${most} bytes`);
-    return bytes;
+    const bytes = readAll(0, Math.min(limit, MOST_PIPED_BYTES + 1));
+    return bytes.length > MOST_PIPED_BYTES ? bad(`it holds more than ${MOST_PIPED_BYTES} bytes`) : bytes;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     return bad((error as Error).message);
-  } finally {
-    if (descriptor !== undefined && descriptor !== 0) closeSync(descriptor);
   }
-}
-
-const isStream = (stats: Stats): boolean => stats.isFIFO() || stats.isSocket();
-
-function readFile(descriptor: number, wanted: number): Buffer {
-  const bytes = Buffer.alloc(Math.min(wanted, fstatSync(descriptor).size));
-  let length = 0;
-  while (length < bytes.length) {
-    const got = readSync(descriptor, bytes, length, bytes.length - length, length);
-    if (got === 0) break;
-    length += got;
-  }
-  return bytes.subarray(0, length);
 }
 
 /** To the end of a stream, in pieces. */

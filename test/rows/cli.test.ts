@@ -103,7 +103,7 @@ describe('rows of the command line', () => {
 
   it.each([
     ['/dev/zero', 'it is a device'],
-    [folder, 'it is a folder'],
+    [folder, 'it is a directory'],
     ['missing.npy', 'ENOENT'],
   ])('refuses %s at once', async (input, message) => {
     const { code, err } = await intransit('verify', model, '--on', 'reference', '--input', input);
