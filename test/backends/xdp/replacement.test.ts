@@ -134,7 +134,7 @@ describe('weights for a loaded program', () => {
   };
 
   it.each<[string, (layers: JsonLayerInput[]) => void]>([
-    ['embeddings', set(0, { table: Array.from({ length: 60 }, (_, i) => 90 - i), tableScale: 0.07 })],
+    ['embeddings', set(0, { table: Array.from({ length: 60 }, (_, i) => 90 - i), tableScale: 0.0713 })],
     ['tables', set(3, { table: Array.from({ length: 256 }, (_, i) => 255 - i) })],
     ['weights of groups', set(2, { weights: [8, 7, 6, 5, 4, 3, 2, 1] })],
     ['roundings that are one line', set(2, { rounding: 'half-up' })],
