@@ -31,7 +31,7 @@ export async function runtimeRows(
   { model }: Pick<ImportResult, 'model'>,
   rows: Uint8Array,
 ): Promise<Int32Array> {
-  const { input } = model;
+  const { input, inputAffine } = model;
   const output = outputType(model);
   const width = elementCount(input.shape);
   const size = elementCount(output.shape);
@@ -44,7 +44,11 @@ export async function runtimeRows(
     const bytes = rows.subarray(row * width, (row + 1) * width);
     const q = decodeElements(input.element, bytes);
     const data = isFloat
-      ? Float32Array.from(q, (v) => element(input, v))
+      ? Float32Array.from(q, (v, i) =>
+          inputAffine === undefined
+            ? element(input, v)
+            : ((v - input.zeroPoint) * input.scale - inputAffine.offsets[i]!) / inputAffine.factors[i]!,
+        )
       : input.element === 'int8'
         ? Int8Array.from(q)
         : Uint8Array.from(q);

@@ -10,7 +10,10 @@ import { elementCount, elementRange, type Interval } from '../../model/tensor.ts
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerRequantise } from './elementwise.ts';
 import { type Clamp, lowerConv2d } from './linear.ts';
-import { lowerFunction } from './lookup.ts';
+import { lowerFunction, lowerFunctions } from './lookup.ts';
+
+/** 256 KiB of tables: beyond that lines are worth being off by one here and there. */
+const MOST_TABLES = 512;
 
 export interface ElementFunctions {
   readonly name: string;
@@ -25,8 +28,8 @@ export interface ElementFunctions {
 
 /**
  * Functions of single elements between two grids, exactly as the source rounds them: a line where one gives all 256
- * values, else a table. Several functions become a convolution of one tap, which has a line for each channel; where float32
- * noise leaves none, the nearest stands in, and there is a warning with the number of inputs.
+ * values, else a table. Several functions become a convolution of one tap, which has a line for each channel; where some
+ * function has none, there is a table for each, and for more of them than `MOST_TABLES` the nearest lines, with a warning.
  */
 export function lowerElements(
   builder: ModelBuilder,
@@ -44,6 +47,11 @@ export function lowerElements(
   const signs = Array.from({ length: channels }, (_, o) =>
     steps(range.lo, o) <= steps(range.hi, o) ? 1 : -1,
   );
+  const rounding = nearestLines(builder, functions, signs, range, to);
+  if (rounding.exactness.accumulators > 0 && channels <= MOST_TABLES) {
+    const tables = signs.map((_, o) => tiesToEven((acc) => steps(acc, o), zeroPoint));
+    return lowerFunctions(builder, name, input, to, tables);
+  }
   return lowerConv2d(
     builder,
     {
@@ -52,7 +60,7 @@ export function lowerElements(
       weights: Int16Array.from(signs),
       bias: new Float64Array(channels),
       output: to,
-      rounding: nearestLines(builder, functions, signs, range, to),
+      rounding,
     },
     { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], groups: channels },
   );

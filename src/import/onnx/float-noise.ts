@@ -1,4 +1,4 @@
-import { type Requantiser, requantise, roundHalfEven } from '../../model/requantiser.ts';
+import { type Requantiser, requantise, roundHalfEven, type SourceRounding } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
 import type { Quantisation } from '../builder.ts';
 import type { Clamp } from '../lower/linear.ts';
@@ -57,18 +57,22 @@ export interface AverageSample extends Pick<AverageTerm, 'input'> {
 
 const CHANNELS = 8;
 const SUMS = 24;
+/** Accumulators around each sum, to which the same noise is added: ties are met as often as the two scales make them. */
+const AROUND = 512;
 
-/**
- * Of a product: the distance between both sums in steps of the output, which is how often the edge of a step lies between
- * them.
- */
-export function linearShare(term: LinearTerm, to: Quantisation & Clamp): number {
+/** Of a product: how often the noise of a sum, next to an accumulator near to it, leads to another output. */
+export function linearShare(
+  term: LinearTerm,
+  to: Quantisation & Clamp,
+  rounding: readonly SourceRounding[],
+): number {
   const { input, weights, bias, scale, offset } = term;
   const { element, scale: unit, zeroPoint } = input.type;
   const { lo } = elementRange(element);
   const taps = weights.length / bias.length;
   const next = sequence();
-  let share = 0;
+  const clamp = (q: number) => Math.max(to.min, Math.min(to.max, q));
+  let off = 0;
   let sums = 0;
   for (let o = 0; o < bias.length; o += Math.ceil(bias.length / CHANNELS)) {
     const weightScale = scale[o]! / unit;
@@ -82,10 +86,14 @@ export function linearShare(term: LinearTerm, to: Quantisation & Clamp): number 
         float = f(float + f(q * unit) * f(w * weightScale));
       }
       float = f(float + f(bias[o]! * scale[o]! + offset[o]!));
-      const real = (exact * scale[o]! + offset[o]!) / to.scale + to.zeroPoint;
-      if (real < to.min || real > to.max) continue;
-      share += Math.min(1, Math.abs(float / to.scale + to.zeroPoint - real));
+      const real = (acc: number) => (acc * scale[o]! + offset[o]!) / to.scale;
+      const noise = f(float / to.scale) - real(exact);
+      for (let k = 0; k < AROUND; k++) {
+        const acc = exact + next(2 * AROUND) - AROUND;
+        const q = roundHalfEven(real(acc) + noise) + to.zeroPoint;
+        if (clamp(q) !== clamp(rounding[o]!(acc))) off++;
+      }
     }
   }
-  return share / sums;
+  return off / (sums * AROUND);
 }

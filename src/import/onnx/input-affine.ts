@@ -5,16 +5,16 @@ import type { FloatInput } from './values.ts';
 import { realConstant } from './weights.ts';
 
 /**
- * A float input times or plus a constant, element by element: a scaler that stands before the QuantizeLinear of the input.
+ * A float input and a constant, element by element: a scaler that stands before the QuantizeLinear of the input.
  *
  * @returns `undefined` if neither side is the input
  */
-export function scaledInput(c: NodeReader, operator: 'Mul' | 'Add'): FloatInput | undefined {
+export function scaledInput(c: NodeReader, operator: 'Mul' | 'Add' | 'Sub' | 'Div'): FloatInput | undefined {
   const at = [0, 1].find((index) => c.input(index).kind === 'floatInput');
   if (at === undefined) return undefined;
   const input = c.input(at) as FloatInput;
   // What was done to an element is kept in the input's own order.
-  if (input.sources !== undefined)
+  if (input.sources !== undefined || input.pooled !== undefined)
     return c.refuseFloat(at, 'the input is moved first; scale it before it is transposed or cut');
   const constant = realConstant(c.input(1 - at));
   const values = constant && spread(constant, input.shape);
@@ -25,8 +25,32 @@ export function scaledInput(c: NodeReader, operator: 'Mul' | 'Add'): FloatInput 
     factors: new Array<number>(count).fill(1),
     offsets: new Array<number>(count).fill(0),
   };
-  return { ...input, affine: operator === 'Mul' ? times(before, values) : plus(before, values) };
+  switch (operator) {
+    case 'Mul':
+      return { ...input, affine: times(before, values) };
+    case 'Add':
+      return { ...input, affine: plus(before, values) };
+    case 'Sub': {
+      if (at === 0) return { ...input, affine: plus(before, negatives(values)) };
+      return { ...input, affine: plus(times(before, negatives(values.map(() => 1))), values) };
+    }
+    case 'Div':
+      if (at === 1 || values.includes(0))
+        return c.refuseFloat(
+          1,
+          'the QuantizeLinear of the input is reached by no quotient of it but by constants',
+        );
+      return {
+        ...input,
+        affine: times(
+          before,
+          values.map((value) => 1 / value),
+        ),
+      };
+  }
 }
+
+const negatives = (values: readonly number[]): number[] => values.map((value) => -value);
 
 const times = ({ factors, offsets }: InputAffine, values: readonly number[]): InputAffine => ({
   factors: factors.map((f, i) => f * values[i]!),

@@ -63,7 +63,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
         reportShare(
           builder,
           name,
-          single.roundings.size < bias.length ? linearShare(single.term, to) : single.share,
+          single.roundings.size < bias.length ? linearShare(single.term, to, rounding) : single.share,
         );
       const spec = { name, input, weights, weightBits, bias, output: to, rounding };
       if (conv === undefined) return lowerDense(builder, spec);

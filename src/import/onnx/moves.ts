@@ -1,12 +1,12 @@
 import { refuse } from '../../diagnostics/index.ts';
 import { roundHalfEven } from '../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
-import type { Activation, Quantisation } from '../builder.ts';
+import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerGather, type Moved } from '../lower/gather.ts';
 import { type Activity, type Fixed, isFixed, withoutBatch } from './dims.ts';
 import type { NodeReader } from './node-reader.ts';
 import type { Numbers } from './tensor-data.ts';
-import { isFree, type MovedTerm, realActivation, unclamped, type Value } from './values.ts';
+import { type FloatInput, isFree, type MovedTerm, realActivation, unclamped, type Value } from './values.ts';
 
 /**
  * The elements of these values in another order. Rounding is done element by element, so values are moved before it as well
@@ -27,13 +27,16 @@ export function moveValues(
   const [first] = values as [Activity | Fixed];
   if (first.kind === 'floatInput' && values.length === 1) {
     const before = first.sources;
-    if (sources.includes(-1)) return c.refuseFloat(0, 'there is no QuantizeLinear before it');
+    if (first.pooled !== undefined) return c.refuseFloat(0, 'there is no QuantizeLinear before it');
+    if (first.fill !== undefined && sources.includes(-1) && first.fill !== fill)
+      return c.refuseFloat(0, 'the input is padded twice, with different values');
     const from = first.from ?? first.shape;
     return {
       ...first,
       shape,
       from,
-      sources: before === undefined ? sources : sources.map((s) => before[s]!),
+      ...(sources.includes(-1) && { fill }),
+      sources: before === undefined ? sources : sources.map((s) => (s < 0 ? s : before[s]!)),
     };
   }
   if (values.every((value) => value.kind === 'quantised')) {
@@ -50,6 +53,17 @@ export function moveValues(
   const term: MovedTerm = { kind: 'moved', name: c.name, of: reals, shape, sources, fill };
   const onGrid = movedOnGrid(c, term);
   return onGrid === undefined ? { kind: 'real', term, clamp: unclamped, shape } : realActivation(onGrid);
+}
+
+/** The integers of the input, in the order into which the graph moved its reals. */
+export function movedInput(
+  builder: ModelBuilder,
+  name: string,
+  input: Activation,
+  { shape, sources, fill = 0 }: Pick<FloatInput, 'shape' | 'sources' | 'fill'>,
+): Activation {
+  if (sources === undefined) return viewed(input, shape);
+  return lowerGather(builder, `${name}_moved`, [input], shape, sources, onGridOf(fill, input.type));
 }
 
 /** All of it on the one grid on which its parts are already; undefined if they are on none, or on several. */

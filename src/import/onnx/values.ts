@@ -165,6 +165,10 @@ export interface FloatInput {
   readonly sources?: Int32Array;
   /** Shape of the input itself, if this is another. */
   readonly from?: readonly number[];
+  /** Real that stands where its source is -1. */
+  readonly fill?: number;
+  /** The maxima of it, which commute with rounding: taken of the integers, when there is a grid. */
+  readonly pooled?: (integers: Activation) => Activation;
 }
 
 /** The output of a node that was refused: nodes behind it are passed over without another message. */

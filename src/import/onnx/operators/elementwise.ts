@@ -15,6 +15,8 @@ import { scaledInput } from '../input-affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import type { Real, Value } from '../values.ts';
+import { realConstant } from '../weights.ts';
+import { elementsOf } from './functions.ts';
 import { negated, productOf, sumOf } from './pairs.ts';
 
 /** Which input is the activation, and which the constant, of an operator whose inputs may be swapped. */
@@ -88,10 +90,61 @@ export function batchNormalization(c: NodeReader): Value {
   return { ...target, term: { ...shifted(scaled(target.term, factors), offsets), fused: false } };
 }
 
-/** One activation less another. */
-export function subtractActivations(c: NodeReader): Value {
-  const [a, b] = [c.input(0), c.input(1)];
-  if (a.kind !== 'real' || b.kind !== 'real')
-    return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  return sumOf(c, onGrid(c, a, 0), negated(c, onGrid(c, b, 1)));
+/** One activation less another, or one and a constant. */
+export function sub(c: NodeReader): Value {
+  const input = scaledInput(c, 'Sub');
+  if (input !== undefined) return input;
+  const [real, realAt, constantAt] = sides(c);
+  if (constantAt === undefined) {
+    const [a, b] = activations(c, real);
+    return sumOf(c, a, negated(c, b));
+  }
+  const target = affineTarget(c, real, realAt);
+  const isMinuend = constantAt === 0;
+  if (!isLinear(target))
+    return followedBy(c, target, constantAt, isMinuend ? 'the minuend' : 'the subtrahend', (x, y) =>
+      Math.fround(isMinuend ? y - x : x - y),
+    );
+  const signs = new Float64Array(target.term.bias.length).fill(isMinuend ? -1 : 1);
+  const signed = { ...target, term: scaled(target.term, signs) };
+  return {
+    ...target,
+    term: { ...biased(c, signed, constantAt, 'broadcast', isMinuend ? 1 : -1), fused: false },
+  };
+}
+
+/** By a constant, or a constant by single elements. */
+export function div(c: NodeReader): Value {
+  const input = scaledInput(c, 'Div');
+  if (input !== undefined) return input;
+  const [real, realAt, constantAt] = sides(c);
+  if (constantAt === undefined)
+    return c.refuseFloat(1, 'a quotient is taken of an activation and a constant');
+  if (realConstant(c.input(constantAt))?.values.includes(0))
+    refuse('bad-quantisation', { what: `the constant of ${c.operator} holds 0` }, c.place(constantAt));
+  const target = affineTarget(c, real, realAt);
+  if (!isLinear(target))
+    return followedBy(c, target, constantAt, constantAt === 1 ? 'the divisor' : 'the dividend', (x, y) =>
+      Math.fround(constantAt === 1 ? x / y : y / x),
+    );
+  if (constantAt === 0)
+    return c.refuseFloat(1, `there is no QuantizeLinear between "${target.term.name}" and this operator`);
+  const divisors = linearPerChannel(c, constantAt, target, 'the divisor', 'broadcast');
+  return {
+    ...target,
+    term: {
+      ...scaled(
+        target.term,
+        divisors.map((y) => 1 / y),
+      ),
+      fused: false,
+    },
+  };
+}
+
+/** The slope is a constant, which may differ by channel or element. */
+export function prelu(c: NodeReader): Value {
+  const x = c.input(0);
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  return followedBy(c, elementsOf(c, x), 1, 'the slope', (y, slope) => (y < 0 ? Math.fround(slope * y) : y));
 }

@@ -1,6 +1,6 @@
 import { roundHalfEven } from '../../../model/requantiser.ts';
 import { realFunctions } from '../../lower/functions.ts';
-import { affineTarget, composed, isLinear } from '../affine.ts';
+import { affineTarget, composed, type FunctionReal, isLinear } from '../affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Real, realActivation, type Value } from '../values.ts';
@@ -11,13 +11,17 @@ import { realConstant } from '../weights.ts';
 const f = Math.fround;
 
 /** The value as a function of single elements of a grid: of the function before, if there is one. */
-export function functionOf(c: NodeReader, x: Real, of: (x: number) => number): Real {
+export function elementsOf(c: NodeReader, x: Real): FunctionReal {
   const isElementwise = x.term.kind === 'function' || x.term.kind === 'activation';
   const target = affineTarget(c, isElementwise ? x : realActivation(onGrid(c, x, 0)), 0);
   if (isLinear(target))
     return c.refuseFloat(0, `there is no QuantizeLinear between "${target.term.name}" and ${c.operator}`);
-  return composed(target, 1, (y) => f(of(y)));
+  return target;
 }
+
+/** Followed by one function for all elements. */
+export const functionOf = (c: NodeReader, x: Real, of: (x: number) => number): Real =>
+  composed(elementsOf(c, x), 1, (y) => f(of(y)));
 
 type Make = (c: NodeReader) => (x: number) => number;
 

@@ -5,7 +5,7 @@ import { clip, relu } from './activation.ts';
 import { argMax } from './argmax.ts';
 import { cast, constant } from './constant.ts';
 import { convTranspose } from './conv-transpose.ts';
-import { add, batchNormalization, mul, subtractActivations } from './elementwise.ts';
+import { add, batchNormalization, div, mul, prelu, sub } from './elementwise.ts';
 import { extremum, functionOperators, pow } from './functions.ts';
 import { conv, gemm, matMul } from './linear.ts';
 import {
@@ -64,6 +64,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     ConvTranspose: convTranspose,
     DepthToSpace: depthToSpace,
     DequantizeLinear: dequantizeLinear,
+    Div: div,
     Dropout: dropout,
     Expand: expand,
     Flatten: flatten,
@@ -81,6 +82,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     Mul: mul,
     Pad: pad,
     Pow: pow,
+    PRelu: prelu,
     QLinearConv: qLinearConv,
     QLinearMatMul: qLinearMatMul,
     QuantizeLinear: quantizeLinear,
@@ -95,7 +97,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     SpaceToDepth: spaceToDepth,
     Split: split,
     Squeeze: squeeze,
-    Sub: subtractActivations,
+    Sub: sub,
     Tile: tile,
     Transpose: transpose,
     Unsqueeze: unsqueeze,

@@ -2,8 +2,16 @@ import type { Activation } from '../../builder.ts';
 import { lowerMaxPool, poolShape } from '../../lower/pooling.ts';
 import { kernelShape, spatialRank, windowOf } from '../geometry.ts';
 import { onGrid } from '../materialise.ts';
+import { movedInput } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
-import { type AverageTerm, type Real, realActivation, unclamped, type Value } from '../values.ts';
+import {
+  type AverageTerm,
+  type FloatInput,
+  type Real,
+  realActivation,
+  unclamped,
+  type Value,
+} from '../values.ts';
 
 /** The input as an image, and how to see the result as the source does. */
 function image(c: NodeReader, input: Activation, kernelRank: number) {
@@ -23,6 +31,7 @@ export function maxPool(c: NodeReader): Value {
   const x = c.input(0);
   const kernel = kernelShape(c);
   if (x.kind === 'quantised') return { kind: 'quantised', activation: pooled(c, x.activation, kernel) };
+  if (x.kind === 'floatInput') return pooledInput(c, x, kernel);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
   if (x.term.kind === 'activation') return realActivation(pooled(c, onGrid(c, x, 0), kernel));
   return maximumOf(c, x, kernel);
@@ -34,6 +43,17 @@ function pooled(c: NodeReader, input: Activation, kernel: readonly number[]): Ac
   const made = lowerMaxPool(c.builder, c.name, view, window);
   const [channels, height, width] = made.type.shape;
   return { value: made.value, type: { ...input.type, shape: back([channels!, height!, width!]) } };
+}
+
+/** Of the float input: taken of its integers, as soon as a QuantizeLinear says which those are. */
+function pooledInput(c: NodeReader, x: FloatInput, kernel: readonly number[]): FloatInput {
+  const like: Activation = { value: 0, type: { element: 'int8', scale: 1, zeroPoint: 0, shape: x.shape } };
+  const { view, back } = image(c, like, kernel.length);
+  const shape = back(poolShape(c.builder, c.name, view, windowOf(c, kernel, view.type.shape)));
+  const { pooled: before } = x;
+  const of = (input: Activation) =>
+    pooled(c, before?.(input) ?? movedInput(c.builder, c.name, input, x), kernel);
+  return { ...x, shape, from: x.from ?? x.shape, pooled: of };
 }
 
 function maximumOf(c: NodeReader, of: Real, kernel: readonly number[]): Value {

@@ -127,7 +127,25 @@ export function qLinearGlobalAveragePool(c: NodeReader): Value {
 
 /** com.microsoft: `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
 export function qLinearMul(c: NodeReader): Value {
+  if (c.input(0).kind === 'constant') return productWithConstant(c, 3, 0);
+  if (c.input(3).kind === 'constant') return productWithConstant(c, 0, 3);
   return quantised(c, productOf(c, activationAt(c, 0), activationAt(c, 3), true), 6);
+}
+
+/** A function of one element, by the kernel's own steps. */
+function productWithConstant(c: NodeReader, activationIndex: number, constantIndex: number): Value {
+  const input = activationAt(c, activationIndex);
+  const { values, dims } = c.constant(constantIndex, 'the factor');
+  const constant = readQuantisation(c, constantIndex + 1, constantIndex + 2);
+  const to = readQuantisation(c, 6, 7);
+  const operands = dealtOut(c, constantIndex, input.type.shape, values, dims);
+  const f = Math.fround;
+  const ratio = f(f(input.type.scale * constant.scale) / to.scale);
+  const steps = (acc: number, channel: number) => f(acc * (operands[channel]! - constant.zeroPoint) * ratio);
+  const { lo, hi } = elementRange(to.element);
+  const functions = { name: c.name, input, steps, channels: operands.length, zeroPoint: to.zeroPoint };
+  const made = lowerElements(c.builder, functions, { ...to, min: lo, max: hi });
+  return { kind: 'quantised', activation: viewed(made, input.type.shape) };
 }
 
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`: a function of each element. */

@@ -1,9 +1,9 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { roundHalfEven } from '../../../model/requantiser.ts';
 import { elementRange } from '../../../model/tensor.ts';
-import { type Quantisation, viewed } from '../../builder.ts';
-import { lowerGather } from '../../lower/gather.ts';
+import type { Quantisation } from '../../builder.ts';
 import { materialise } from '../materialise.ts';
+import { movedInput } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Parameters, readAs, readParameters, readQuantisation } from '../quantisation.ts';
 import { type Constant, DataType, dataTypeName, isFloat } from '../tensor-data.ts';
@@ -107,13 +107,12 @@ export function quantizeLinear(c: NodeReader): Value {
 /** The input on its grid, moved as the graph moved its reals. */
 function quantisedInput(
   c: NodeReader,
-  { shape, sources, from = shape, affine }: FloatInput,
+  { shape, sources, from = shape, fill = 0, affine, pooled }: FloatInput,
   to: Quantisation,
 ): Value {
   const input = c.builder.setInput({ ...to, shape: from }, affine);
-  if (sources === undefined) return { kind: 'quantised', activation: viewed(input, shape) };
-  const activation = lowerGather(c.builder, `${c.name}_moved`, [input], shape, sources);
-  return { kind: 'quantised', activation };
+  if (pooled !== undefined) return { kind: 'quantised', activation: pooled(input) };
+  return { kind: 'quantised', activation: movedInput(c.builder, c.name, input, { shape, sources, fill }) };
 }
 
 /** The type of the zero point, which `output_dtype` (from operator set 21 on) must not contradict; uint8 without both. */
