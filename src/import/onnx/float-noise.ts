@@ -74,6 +74,7 @@ export function linearShare(
   const clamp = (q: number) => Math.max(to.min, Math.min(to.max, q));
   let off = 0;
   let sums = 0;
+  let distance = 0;
   for (let o = 0; o < bias.length; o += Math.ceil(bias.length / CHANNELS)) {
     const weightScale = scale[o]! / unit;
     for (let i = 0; i < SUMS; i++, sums++) {
@@ -88,6 +89,8 @@ export function linearShare(
       float = f(float + f(bias[o]! * scale[o]! + offset[o]!));
       const real = (acc: number) => (acc * scale[o]! + offset[o]!) / to.scale;
       const noise = f(float / to.scale) - real(exact);
+      const near = real(exact) + to.zeroPoint;
+      if (clamp(near) === near) distance += Math.min(1, Math.abs(noise));
       for (let k = 0; k < AROUND; k++) {
         const acc = exact + next(2 * AROUND) - AROUND;
         const q = roundHalfEven(real(acc) + noise) + to.zeroPoint;
@@ -95,5 +98,6 @@ export function linearShare(
       }
     }
   }
-  return off / (sums * AROUND);
+  // Where ties are no more frequent than by chance, the mean distance says it more finely than counts of rare cases.
+  return Math.max(off / (sums * AROUND), distance / sums);
 }

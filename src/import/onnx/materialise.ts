@@ -7,7 +7,7 @@ import {
   roundHalfEven,
   type SourceRounding,
 } from '../../model/requantiser.ts';
-import { elementRange } from '../../model/tensor.ts';
+import { elementCount, elementRange } from '../../model/tensor.ts';
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerAdd } from '../lower/elementwise.ts';
 import { type ElementFunctions, lowerElements } from '../lower/functions-of-elements.ts';
@@ -58,16 +58,13 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       const { name, input, conv } = term;
       const single = singleTaps(builder, term, to);
       const { weights, weightBits = 8, bias } = single.term;
-      const rounding = linearRounding(single.term, to).map((whole, o) => single.roundings.get(o) ?? whole);
-      if (!term.fused)
-        reportShare(
-          builder,
-          name,
-          single.roundings.size < bias.length ? linearShare(single.term, to, rounding) : single.share,
-        );
+      const whole = wholeRounding(single.term, to);
+      const rounding = whole.rounding.map((source, o) => single.roundings.get(o) ?? source);
+      const share = single.roundings.size < bias.length ? whole.share : single.share;
       const spec = { name, input, weights, weightBits, bias, output: to, rounding };
-      if (conv === undefined) return lowerDense(builder, spec);
-      const made = lowerConv2d(builder, spec, conv);
+      const made = conv === undefined ? lowerDense(builder, spec) : lowerConv2d(builder, spec, conv);
+      if (!term.fused) reportShare(builder, name, share, elementCount(made.type.shape));
+      if (conv === undefined) return made;
       if (term.rows === undefined) return made;
       const [outs, , rows] = made.type.shape as [number, number, number];
       return lowerTranspose(builder, `${name}_rows`, viewed(made, [outs, rows]), [1, 0]);
@@ -78,7 +75,8 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       if (!term.fused && layer?.kind === 'averagePool') {
         const { divisors, requantiser } = layer;
         const sample = { input: term.input, padded: term.countPadding, divisors };
-        reportShare(builder, term.name, averageShare(sample, to, requantiser));
+        const share = averageShare(sample, to, requantiser);
+        reportShare(builder, term.name, share, elementCount(made.type.shape));
       }
       return made;
     }
@@ -129,21 +127,34 @@ function elementSteps(
   return { name, input, steps, channels, zeroPoint };
 }
 
-/** From which share of the values on that may differ there is a warning. */
-const TOLD = 1e-4;
+/** From which share of the values on that may differ there is a warning, and from which number of them an inference. */
+const TOLD_SHARE = 1e-4;
+const TOLD_NUMBER = 1e-3;
 
-function reportShare(builder: ModelBuilder, name: string, share: number): void {
-  if (share < TOLD) return;
+function reportShare(builder: ModelBuilder, name: string, share: number, elements: number): void {
+  if (share < TOLD_SHARE && share * elements < TOLD_NUMBER) return;
   const percent = (100 * share).toPrecision(2);
   builder.diagnostics.push(diagnostic('float-sums', { percent }, builder.place(name)));
 }
 
-/** Sums of float32 have no order of their own: the source's is taken for the exact sum. */
-function linearRounding({ scale, offset, fused }: LinearTerm, to: Quantisation): SourceRounding[] {
-  return Array.from(scale, (s, o) => {
-    if (fused) return float32Rounding(Math.fround(s / to.scale), to.zeroPoint);
-    return affineRounding(s / to.scale, offset[o]! / to.scale, to.zeroPoint);
-  });
+/**
+ * Sums of float32 have no order of their own: the source's is taken for the exact sum. Whether one that all but lies on a tie
+ * is better taken for the tie depends on the scales; the way that differs less often is taken.
+ */
+function wholeRounding(
+  term: LinearTerm,
+  to: Quantisation & Clamp,
+): { readonly rounding: readonly SourceRounding[]; readonly share: number } {
+  const { scale, offset, fused } = term;
+  const of = (make: (scale: number, offset: number) => SourceRounding): SourceRounding[] =>
+    Array.from(scale, (s, o) => make(s / to.scale, offset[o]! / to.scale));
+  if (fused) return { rounding: of((s) => float32Rounding(Math.fround(s), to.zeroPoint)), share: 0 };
+  const candidates = [
+    of((s, by) => affineRounding(s, by, to.zeroPoint)),
+    of((s, by) => (acc) => roundHalfEven(acc * s + by) + to.zeroPoint),
+  ].map((rounding) => ({ rounding, share: linearShare(term, to, rounding) }));
+  const [ties, plain] = candidates as [(typeof candidates)[0], (typeof candidates)[0]];
+  return plain.share < ties.share / 2 ? plain : ties;
 }
 
 /** A part as the grid of the whole has it, which may be its own. */
