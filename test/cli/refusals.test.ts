@@ -74,7 +74,11 @@ const cases: readonly [title: string, path: string, options: string[], message: 
     'an unsupported operator',
     onnx('einsum.onnx', einsum()),
     [],
-    [/einsum\.onnx: layer "Einsum[^"]*": operator Einsum is not supported/, 'help: supported are', 'Gemm'],
+    [
+      /einsum\.onnx: layer "Einsum[^"]*": operator Einsum is not supported/,
+      'help: docs/onnx.md lists what is',
+    ],
+    ,
   ],
   [
     'float weights',

@@ -25,6 +25,7 @@ function numbers(plan: XdpPlan) {
     offset: of('offset'),
     pivot: of('pivot'),
     below: of('below'),
+    ties: of('ties'),
   };
 }
 
@@ -75,11 +76,11 @@ function simulate(plan: XdpPlan, row: Uint8Array): number[] {
         const isBelow = p.below && BigInt.asIntN(64, value - n.pivot[channel]!) < 0n;
         const part = isBelow ? n.below[channel]! : 0n;
         const scaled = word(value * n.multiplier[channel]! + n.offset[channel]! + part);
-        if (window) out.push(Number(BigInt.asUintN(8, scaled >> BigInt(p.shift))));
+        const shifted = toEven(scaled, p, n.ties[channel] ?? 0n);
+        if (window) out.push(Number(BigInt.asUintN(8, shifted)));
         else {
           const { min, max } = layer.requantiser;
-          const shifted = Number(BigInt.asIntN(64, scaled) >> BigInt(p.shift));
-          out.push(Math.max(min, Math.min(max, shifted)) - elementRange(layer.output.element).lo);
+          out.push(Math.max(min, Math.min(max, Number(shifted))) - elementRange(layer.output.element).lo);
         }
       }
     }
@@ -87,6 +88,12 @@ function simulate(plan: XdpPlan, row: Uint8Array): number[] {
   }
   // Unsigned activations, as bytes of the wire.
   return out.map((u) => (u + elementRange(layer.output.element).lo) & 0xff);
+}
+
+/** `intransit_to_even` of ebpf/intransit_lanes.h, or the plain shift. */
+function toEven(scaled: bigint, { odd, shift }: MatrixPlan, part: bigint): bigint {
+  const isOdd = odd !== undefined && ((scaled >> BigInt(shift)) & 1n) === BigInt(odd);
+  return BigInt.asIntN(64, scaled - (isOdd ? part : 0n)) >> BigInt(shift);
 }
 
 /** Each lane holds its own sum: in range, so that the lanes side by side are the word. */
