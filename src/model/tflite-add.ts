@@ -9,11 +9,13 @@ const LEFT_SHIFT = 20;
  * `2 * max(sa, sb) / 2^20` by multipliers of their own, and the sum to the output's by a third; each rounds once or twice.
  *
  * @param scales float32
+ * @param sign -1: SUB, which takes away what it has rounded
  */
 export function tfliteAddRounding(
   scales: readonly [a: number, b: number, output: number],
   zeroPoint: number,
   kind: TfliteRounding = 'double',
+  sign: 1 | -1 = 1,
 ): PairRounding {
   const [sa, sb, so] = scales;
   const twice = 2 * Math.max(sa, sb);
@@ -22,7 +24,7 @@ export function tfliteAddRounding(
   const mo = quantizeMultiplier(twice / (2 ** LEFT_SHIFT * so));
   const unit = 2 ** LEFT_SHIFT;
   const rounding = (a: number, b: number): number => {
-    const sum = multiplyByQuantized(a * unit, ma, kind) + multiplyByQuantized(b * unit, mb, kind);
+    const sum = multiplyByQuantized(a * unit, ma, kind) + sign * multiplyByQuantized(b * unit, mb, kind);
     return multiplyByQuantized(sum, mo, kind) + zeroPoint;
   };
   return Object.assign(rounding, { fine: true } as const);

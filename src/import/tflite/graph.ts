@@ -6,6 +6,7 @@ import { TensorKind } from './names.ts';
 import { NodeReader } from './node-reader.ts';
 import { operators } from './operators/index.ts';
 import { activationGrid } from './quantisation.ts';
+import { withoutBatch } from './shape.ts';
 import type { TfliteModel, TfliteOperator, TfliteTensor } from './schema.ts';
 import type { Value } from './values.ts';
 
@@ -33,17 +34,12 @@ export function importGraph(
   attempt(() => readInput(source, builder, values));
   for (const node of source.operators) {
     const made = attempt(() => evaluate(node, source, builder, values));
-    for (const [i, output] of node.outputs.entries())
-      values.set(output, i === 0 && made !== undefined ? made : { kind: 'refused' });
+    for (const [i, output] of node.outputs.entries()) values.set(output, made?.[i] ?? { kind: 'refused' });
   }
   const output = attempt(() => readOutput(source, builder, values));
   if (output === undefined || builder.diagnostics.some((d) => d.severity === 'error')) return { builder };
   return { model: builder.finish(output), builder };
 }
-
-/** `[1, ...]` without the batch; what has none stays. */
-export const withoutBatch = (shape: readonly number[]): readonly number[] =>
-  shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape;
 
 function readInput(source: TfliteModel, builder: ModelBuilder, values: Map<number, Value>): void {
   const { file, inputs, tensors } = source;
@@ -73,7 +69,7 @@ function evaluate(
   source: TfliteModel,
   builder: ModelBuilder,
   values: ReadonlyMap<number, Value>,
-): Value {
+): readonly Value[] {
   const c = new NodeReader(builder, source, node, values);
   const importer = operators.get(node.operator);
   if (importer === undefined)
@@ -84,7 +80,7 @@ function evaluate(
     );
   const known = (t: TfliteTensor) => values.has(t.index) || t.data !== undefined;
   for (const [i, number] of node.inputs.entries()) {
-    if (values.get(number)?.kind === 'refused') return { kind: 'refused' };
+    if (values.get(number)?.kind === 'refused') return [];
     if (number !== -1 && !known(c.tensor(i)))
       refuse(
         'tflite-malformed',
@@ -92,7 +88,8 @@ function evaluate(
         c.place(),
       );
   }
-  return importer(c);
+  const made = importer(c);
+  return 'kind' in made ? [made] : made;
 }
 
 /** The one output, as integers: a DEQUANTIZE at the end is left to the reader. */
@@ -124,7 +121,12 @@ function readOutput(
   }
   if (value.kind === 'floatInput')
     return refuse('tflite-not-integer', { tensor: name, what: 'the float32 input itself' }, place);
-  const output = asSource(builder, name.split(';')[0]!, value.kind === 'dequantised' ? value.of : value);
+  if (value.kind === 'integers' || value.kind === 'blocked')
+    return refuse('tflite-interface', { what: `its output ${name} is no result of a layer` }, { file });
+  const output =
+    value.kind === 'verdict'
+      ? value.activation
+      : asSource(builder, name.split(';')[0]!, value.kind === 'dequantised' ? value.of : value);
   if (output.value === 0)
     refuse('tflite-interface', { what: 'computes nothing: its output is its input' }, { file });
   return output;

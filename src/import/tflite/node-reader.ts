@@ -4,6 +4,7 @@ import {
   type QuantizedMultiplier,
   type TfliteRounding,
 } from '../../model/tflite-rounding.ts';
+import { elementCount } from '../../model/tensor.ts';
 import type { ModelBuilder, Quantisation } from '../builder.ts';
 import type { Clamp } from '../lower/linear.ts';
 import { activationName, TensorKind, tensorKindName } from './names.ts';
@@ -17,7 +18,7 @@ export class NodeReader {
   readonly node: TfliteOperator;
   /** That of the first output: operators have none. Converters join the names of what they fused with `;`. */
   readonly name: string;
-  /** Whether its output is the model's. */
+  /** Whether its output is the model's, but for how it is written. */
   readonly isLast: boolean;
   /** How the runtime rounds. */
   readonly rounding: TfliteRounding;
@@ -36,7 +37,7 @@ export class NodeReader {
     this.#values = values;
     this.name = nodeName(model, node);
     this.rounding = model.rounding.kind;
-    this.isLast = node.outputs.some((t) => model.outputs.includes(t));
+    this.isLast = leadsOut(model, node.outputs[0] ?? -1);
   }
 
   /** `MultiplyByQuantizedMultiplier`, as this runtime rounds. */
@@ -122,6 +123,8 @@ export class NodeReader {
   /** Integers of a constant, such as axes or pads; `what` they are, for the message. */
   integers(index: number, what: string): number[] {
     const tensor = this.tensor(index);
+    const value = this.#values.get(tensor.index);
+    if (value?.kind === 'integers') return [...value.values];
     const { data, kind } = tensor;
     if (data === undefined)
       return refuse('tflite-dynamic', { tensor: tensor.name, what }, this.place(tensor));
@@ -139,6 +142,34 @@ export class NodeReader {
     );
   }
 
+  /** q-values of a constant, less their zero point. */
+  constant(index: number): { values: Int32Array; grid: Quantisation; shape: readonly number[] } {
+    const tensor = this.tensor(index);
+    const grid = activationGrid(tensor, this.place(tensor));
+    if (tensor.data === undefined)
+      return refuse('tflite-dynamic', { tensor: tensor.name, what: 'an operand' }, this.place(tensor));
+    const bytes =
+      grid.element === 'int8'
+        ? new Int8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.length)
+        : tensor.data;
+    if (bytes.length !== elementCount(tensor.shape))
+      return this.refuseShape(`${elementCount(tensor.shape)} elements`, `${bytes.length}`);
+    return { values: Int32Array.from(bytes, (q) => q - grid.zeroPoint), grid, shape: tensor.shape };
+  }
+
+  /** Whether an input is a constant of the file. */
+  isConstant(index: number): boolean {
+    return this.value(index) === undefined && this.tensor(index).data !== undefined;
+  }
+
+  /** The only operator that reads the output, if it is of this kind. */
+  readerOf(operator: string): NodeReader | undefined {
+    const readers = this.#model.operators.filter((o) => o.inputs.includes(this.node.outputs[0] ?? -1));
+    const [reader] = readers;
+    if (readers.length !== 1 || reader?.operator !== operator) return undefined;
+    return new NodeReader(this.builder, this.#model, reader, this.#values);
+  }
+
   refuseOption(option: string, value: string | number, supported: string): never {
     return refuse('tflite-option', { option, value: String(value), supported }, this.place());
   }
@@ -147,6 +178,21 @@ export class NodeReader {
     const text = typeof actual === 'string' ? actual : `[${actual.join(', ')}]`;
     return refuse('shape-mismatch', { expected, actual: text }, this.place());
   }
+}
+
+/** Operators that only change how a result is written. */
+const WRITERS = new Set(['DEQUANTIZE', 'QUANTIZE', 'RESHAPE', 'SQUEEZE', 'EXPAND_DIMS', 'CAST']);
+
+function leadsOut({ outputs, operators }: TfliteModel, tensor: number): boolean {
+  let at = tensor;
+  for (let steps = 0; steps <= operators.length; steps++) {
+    if (outputs.includes(at)) return true;
+    const readers = operators.filter((o) => o.inputs.includes(at));
+    const [reader] = readers;
+    if (readers.length !== 1 || reader === undefined || !WRITERS.has(reader.operator)) return false;
+    at = reader.outputs[0] ?? -1;
+  }
+  return false;
 }
 
 function nodeName({ tensors }: TfliteModel, { index, outputs }: TfliteOperator): string {

@@ -26,9 +26,30 @@ export interface Dequantised {
   readonly of: Quantised;
 }
 
+/** Class and margin, at the end: what follows there only changes how they would be written. */
+export interface Verdict {
+  readonly kind: 'verdict';
+  readonly activation: Activation;
+}
+
+/** Numbers that the graph makes of shapes, which are known: for RESHAPE and its like. */
+export interface Integers {
+  readonly kind: 'integers';
+  readonly values: readonly number[];
+}
+
+/** What SPACE_TO_BATCH_ND makes, for the convolution behind it, whose taps are then `block` apart. */
+export interface Blocked {
+  readonly kind: 'blocked';
+  readonly of: Quantised;
+  readonly block: readonly [number, number];
+  /** `[top, bottom, left, right]`; at the end less what BATCH_TO_SPACE_ND crops. */
+  readonly pads: readonly [number, number, number, number];
+}
+
 /** The output of an operator that was refused: operators behind it are passed over without another message. */
 export interface Refused {
   readonly kind: 'refused';
 }
 
-export type Value = Quantised | FloatInput | Dequantised | Refused;
+export type Value = Quantised | FloatInput | Dequantised | Verdict | Integers | Blocked | Refused;

@@ -1,26 +1,14 @@
 import { tfliteRounding } from '../../../model/requantiser.ts';
 import { elementRange } from '../../../model/tensor.ts';
-import { tfliteAddRounding } from '../../../model/tflite-add.ts';
 import type { Quantisation } from '../../builder.ts';
-import { lowerAdd, lowerRequantise } from '../../lower/elementwise.ts';
+import { lowerRequantise } from '../../lower/elementwise.ts';
 import type { Clamp } from '../../lower/linear.ts';
-import { aligned, likewise, reshapedTo } from '../layout.ts';
+import { likewise, reshapedTo } from '../layout.ts';
 import { Activations } from '../names.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { clampOn, realBounds } from '../quantisation.ts';
+import { withoutBatch } from '../shape.ts';
 import type { Quantised, Value } from '../values.ts';
-
-/** Options: activation. Two computed operands of one shape. */
-export function add(c: NodeReader): Quantised {
-  const [a, b] = aligned(c.builder, c.name, c.activation(0), c.activation(1));
-  if (a.shape.join() !== b.shape.join())
-    c.refuseShape('two equal shapes', `[${a.shape.join(', ')}] and [${b.shape.join(', ')}]`);
-  const output = c.fusedOutput(0);
-  const scales = [a.activation.type.scale, b.activation.type.scale, output.scale] as const;
-  const rounding = tfliteAddRounding(scales, output.zeroPoint, c.rounding);
-  const spec = { name: c.name, a: a.activation, b: b.activation, output, rounding };
-  return likewise(a, lowerAdd(c.builder, spec));
-}
 
 const relu =
   (activation: number) =>
@@ -46,8 +34,9 @@ function rescaled(c: NodeReader, input: Quantised, output: Quantisation & Clamp)
 }
 
 /** From reals: the model begins here. From integers: another grid. */
-export function quantize(c: NodeReader): Quantised {
+export function quantize(c: NodeReader): Value {
   const value = c.value(0);
+  if (value?.kind === 'verdict') return value;
   const output = clampOn(c.outputGrid, realBounds(Activations.none)!);
   if (value?.kind === 'dequantised') return rescaled(c, value.of, output);
   if (value?.kind !== 'floatInput') return rescaled(c, c.activation(0), output);
@@ -63,14 +52,29 @@ export function quantize(c: NodeReader): Quantised {
 }
 
 /** Reals again: for the end of the network, or a QUANTIZE. */
-export const dequantize = (c: NodeReader): Value => ({ kind: 'dequantised', of: c.activation(0) });
+export function dequantize(c: NodeReader): Value {
+  const value = c.value(0);
+  return value?.kind === 'verdict' ? value : { kind: 'dequantised', of: c.activation(0) };
+}
+
+/** Of a verdict, or of numbers of a shape. */
+export function cast(c: NodeReader): Value {
+  const value = c.value(0);
+  if (value?.kind === 'verdict' || value?.kind === 'integers') return value;
+  return c.refuseOption('CAST', 'of activations', 'of a class, or of numbers of a shape');
+}
 
 /** RESHAPE, SQUEEZE, EXPAND_DIMS: the same elements in TFLite's order; the output's own shape says how they are seen. */
-export function reshape(c: NodeReader): Quantised {
-  const input = c.activation(0);
+export function reshape(c: NodeReader): Value {
+  const value = c.value(0);
+  if (value?.kind === 'verdict' || value?.kind === 'integers') return value;
   const { shape } = c.output;
   const size = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
-  const seen = shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape;
+  const seen = withoutBatch(shape);
+  const of = value?.kind === 'dequantised' ? value.of : value;
+  if (of?.kind === 'floatInput') return { ...of, shape: seen.length === 0 ? [1] : seen };
+  const input = of?.kind === 'quantised' ? of : c.activation(0);
   if (size(seen) !== size(input.shape)) c.refuseShape(`a shape of ${size(input.shape)} elements`, shape);
-  return reshapedTo(input, seen.length === 0 ? [1] : seen);
+  const made = reshapedTo(input, seen.length === 0 ? [1] : seen);
+  return value?.kind === 'dequantised' ? { kind: 'dequantised', of: made } : made;
 }

@@ -1,18 +1,38 @@
 import type { NodeReader } from '../node-reader.ts';
 import type { Value } from '../values.ts';
 import { hardSwish, leakyRelu, logistic, tanh } from './activation.ts';
-import { add, dequantize, plainRelu, quantize, relu6, reluN1To1, reshape } from './elementwise.ts';
+import { cast, dequantize, plainRelu, quantize, relu6, reluN1To1, reshape } from './elementwise.ts';
 import { conv2d, depthwiseConv2d, fullyConnected } from './linear.ts';
-import { averagePool, maxPool, mean, pad } from './pooling.ts';
-import { softmax } from './softmax.ts';
+import {
+  batchToSpace,
+  concatenation,
+  mirrorPad,
+  pack,
+  pad,
+  shape,
+  slice,
+  spaceToBatch,
+  split,
+  splitV,
+  stridedSlice,
+  transpose,
+  unpack,
+} from './movement.ts';
+import { add, maximum, minimum, mul, prelu, sub } from './pair.ts';
+import { averagePool, maxPool, mean, reduceMax, sum } from './pooling.ts';
+import { argMax, softmax } from './softmax.ts';
 
-/** Makes the operator's first output of its inputs. @throws DiagnosticError */
-export type OperatorImport = (c: NodeReader) => Value;
+/** Makes the operator's outputs, or its only one, of its inputs. @throws DiagnosticError */
+export type OperatorImport = (c: NodeReader) => Value | readonly Value[];
 
 export const operators: ReadonlyMap<string, OperatorImport> = new Map(
-  Object.entries({
+  Object.entries<OperatorImport>({
     ADD: add,
+    ARG_MAX: argMax,
     AVERAGE_POOL_2D: averagePool,
+    BATCH_TO_SPACE_ND: batchToSpace,
+    CAST: cast,
+    CONCATENATION: concatenation,
     CONV_2D: conv2d,
     DEPTHWISE_CONV_2D: depthwiseConv2d,
     DEQUANTIZE: dequantize,
@@ -21,16 +41,34 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     HARD_SWISH: hardSwish,
     LEAKY_RELU: leakyRelu,
     LOGISTIC: logistic,
+    MAXIMUM: maximum,
     MAX_POOL_2D: maxPool,
     MEAN: mean,
+    MINIMUM: minimum,
+    MIRROR_PAD: mirrorPad,
+    MUL: mul,
+    PACK: pack,
     PAD: pad,
+    PADV2: pad,
+    PRELU: prelu,
     QUANTIZE: quantize,
+    REDUCE_MAX: reduceMax,
     RELU: plainRelu,
     RELU6: relu6,
     RELU_N1_TO_1: reluN1To1,
     RESHAPE: reshape,
+    SHAPE: shape,
+    SLICE: slice,
     SOFTMAX: softmax,
+    SPACE_TO_BATCH_ND: spaceToBatch,
+    SPLIT: split,
+    SPLIT_V: splitV,
     SQUEEZE: reshape,
+    STRIDED_SLICE: stridedSlice,
+    SUB: sub,
+    SUM: sum,
     TANH: tanh,
+    TRANSPOSE: transpose,
+    UNPACK: unpack,
   }),
 );

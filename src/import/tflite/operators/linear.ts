@@ -1,3 +1,4 @@
+import type { Window } from '../../../model/model.ts';
 import { type SourceRounding, tfliteRounding } from '../../../model/requantiser.ts';
 import { elementCount } from '../../../model/tensor.ts';
 import type { TfliteRounding } from '../../../model/tflite-rounding.ts';
@@ -5,8 +6,9 @@ import { type Activation, type Quantisation, viewed } from '../../builder.ts';
 import { type LinearSpec, lowerConv2d, lowerDense } from '../../lower/linear.ts';
 import { windowOf } from '../geometry.ts';
 import { asImage, flatWeights, fromImage } from '../layout.ts';
+import { Padding } from '../names.ts';
 import type { NodeReader } from '../node-reader.ts';
-import type { Quantised } from '../values.ts';
+import type { Blocked, Quantised } from '../values.ts';
 import { biasAt, type Weights, weightsAt } from '../weights.ts';
 
 /**
@@ -73,7 +75,7 @@ export function conv2d(c: NodeReader): Quantised {
   if (ins === undefined || more.length > 0)
     return c.refuseShape('weights [out, height, width, in]', weights.shape);
   const values = reordered(centred(weights), [outs!, height!, width!, ins], [0, 3, 1, 2]);
-  const channels = c.activation(0).shape.at(-1) ?? 0;
+  const channels = inputChannels(c);
   // Fewer input channels than the image has: groups, as TFLite counts them.
   const groups = ins > 0 && channels % ins === 0 ? channels / ins : 1;
   return convolution(c, weights, values, [height!, width!], outs!, groups, { activation: 3, dilation: 4 });
@@ -87,8 +89,13 @@ export function depthwiseConv2d(c: NodeReader): Quantised {
     return c.refuseShape('weights [1, height, width, out]', weights.shape);
   const values = reordered(centred(weights), [height!, width!, outs], [2, 0, 1]);
   // Output o reads channel floor(o / multiplier): just what groups of one channel do.
-  const channels = c.activation(0).shape.at(-1) ?? 1;
+  const channels = inputChannels(c);
   return convolution(c, weights, values, [height!, width!], outs, channels, { activation: 4, dilation: 5 });
+}
+
+function inputChannels(c: NodeReader): number {
+  const value = c.value(0);
+  return (value?.kind === 'blocked' ? value.of : c.activation(0)).shape.at(-1) ?? 1;
 }
 
 function convolution(
@@ -100,9 +107,12 @@ function convolution(
   groups: number,
   fields: { readonly activation: number; readonly dilation: number },
 ): Quantised {
-  for (const field of [fields.dilation, fields.dilation + 1])
-    if (c.optionInt(field, 1) !== 1) c.refuseOption('dilation', c.optionInt(field, 1), '1');
-  const input = c.activation(0);
+  // Width first in the options.
+  const dilations = [c.optionInt(fields.dilation + 1, 1), c.optionInt(fields.dilation, 1)] as const;
+  if (dilations.some((d) => d < 1)) c.refuseOption('dilation', dilations.join('x'), '1 and more');
+  const value = c.value(0);
+  const blocked = value?.kind === 'blocked' ? value : undefined;
+  const input = blocked?.of ?? c.activation(0);
   const image = asImage(c.builder, c.name, input) ?? c.refuseShape('[height, width, channels]', input.shape);
   const output = c.fusedOutput(fields.activation);
   const isUint8 = input.activation.type.element === 'uint8';
@@ -115,7 +125,21 @@ function convolution(
     output,
     rounding: roundings(input.activation.type, weights, output, outs, !isUint8, c.rounding),
   };
-  return fromImage(lowerConv2d(c.builder, spec, { ...windowOf(c, kernel, image), groups }));
+  const window = blocked === undefined ? windowOf(c, kernel, image, dilations) : unblocked(c, kernel, blocked);
+  return fromImage(lowerConv2d(c.builder, spec, { ...window, groups }));
+}
+
+/** The window of a convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND: over the whole image, its taps apart. */
+function unblocked(c: NodeReader, kernel: readonly [number, number], { block, pads }: Blocked): Window {
+  const back = c.readerOf('BATCH_TO_SPACE_ND');
+  const [cropTop, cropBottom, cropLeft, cropRight] = back?.integers(2, 'the crops') ?? [];
+  const own = back?.integers(1, 'the block').join() === block.join();
+  const isPlain = c.option(0, Padding.same) === Padding.valid && c.optionInt(1, 1) === 1 && c.optionInt(2, 1) === 1;
+  const [top, bottom, left, right] = pads;
+  const behind = [bottom - (cropBottom ?? 0), right - (cropRight ?? 0)] as const;
+  if (!own || !isPlain || cropTop !== 0 || cropLeft !== 0 || behind.some((n) => n < 0))
+    c.refuseOption('SPACE_TO_BATCH_ND', 'of other use', 'around one VALID convolution of stride 1');
+  return { kernel, strides: [1, 1], pads: [top, left, behind[0], behind[1]], dilations: block };
 }
 
 /** A transposed copy: dimension i of the result is `axes[i]` of the source. */

@@ -1,3 +1,4 @@
+import type { Window } from '../../../model/model.ts';
 import { pivoted, type SourceRounding } from '../../../model/requantiser.ts';
 import { elementRange } from '../../../model/tensor.ts';
 import {
@@ -5,7 +6,7 @@ import {
   type QuantizedMultiplier,
   quantizeMultiplier,
 } from '../../../model/tflite-rounding.ts';
-import { lowerPad } from '../../lower/lookup.ts';
+import type { Activation } from '../../builder.ts';
 import { lowerAveragePool, lowerMaxPool } from '../../lower/pooling.ts';
 import { windowOf } from '../geometry.ts';
 import { asImage, fromImage, reshapedTo } from '../layout.ts';
@@ -68,25 +69,58 @@ export function averageRounding(count: number, zeroPoint: number): SourceRoundin
   }, -count * zeroPoint);
 }
 
-/** Over height and width: an average pool as large as the image. */
-export function mean(c: NodeReader): Quantised {
+/** What an operator that reduces axes of an image does, and how its result is seen. */
+interface Reduction {
+  readonly image: Activation;
+  readonly window: Window;
+  readonly count: number;
+  /** The result's shape in the source. */
+  readonly shape: readonly number[];
+}
+
+/** Inputs: value, axes. Options: whether the axes stay, as 1. */
+function reduction(c: NodeReader): Reduction {
   const input = c.activation(0);
   const rank = c.tensor(0).shape.length;
-  const axes = c.integers(1, 'the axes').map((axis) => (axis < 0 ? axis + rank : axis));
-  const pixels = Array.from({ length: input.shape.length - 1 }, (_, i) => rank - input.shape.length + i);
-  if ([...axes].sort((a, b) => a - b).join() !== pixels.join())
-    c.refuseOption('axes', `[${axes.join(', ')}]`, `[${pixels.join(', ')}], those of the pixels`);
-  const of = image(c);
-  const [channels, height, width] = of.type.shape as [number, number, number];
-  const window = { kernel: [height, width], strides: [1, 1], pads: [0, 0, 0, 0] } as const;
-  const output = c.outputGrid;
-  const { lo, hi } = elementRange(output.element);
-  const multiplier = meanMultiplier(of.type.scale / output.scale, height * width);
-  const rounding = byMultiplier(multiplier, output.zeroPoint, c.rounding);
-  const spec = { name: c.name, input: of, window, countPadding: false, rounding: () => rounding };
-  const made = lowerAveragePool(c.builder, { ...spec, output: { ...output, min: lo, max: hi } });
-  const keepsDimensions = c.option(0, 0) !== 0;
-  return reshapedTo(fromImage(made), keepsDimensions ? pixels.map(() => 1).concat(channels) : [channels]);
+  const axes = c.integers(1, 'the axes').map((axis) => (axis < 0 ? axis + rank : axis) - (rank - input.shape.length));
+  // A vector is a column of pixels.
+  const seen = input.shape.length === 1 ? [...input.shape, 1] : input.shape;
+  const pixels = seen.length - 1;
+  if (axes.length === 0 || axes.some((axis) => !(axis >= 0 && axis < pixels)))
+    c.refuseOption('axes', `[${axes.join(', ')}]`, 'those of the pixels, not of the channels or the batch');
+  const of = asImage(c.builder, c.name, { ...input, shape: seen });
+  if (of === undefined) return c.refuseShape('[height, width, channels]', input.shape);
+  const [, height, width] = of.type.shape as [number, number, number];
+  const has = (axis: number) => axes.includes(axis - (2 - pixels));
+  const kernel = [has(0) ? height : 1, has(1) ? width : 1] as const;
+  const keeps = c.option(0, 0) !== 0;
+  const shape = input.shape.flatMap((size, axis) => (axes.includes(axis) ? (keeps ? [1] : []) : [size]));
+  const window = { kernel, strides: [1, 1], pads: [0, 0, 0, 0] } as const;
+  return { image: of, window, count: kernel[0] * kernel[1], shape: shape.length === 0 ? [1] : shape };
+}
+
+const sumOver =
+  (multiplierOf: (scale: number, count: number) => QuantizedMultiplier) =>
+  (c: NodeReader): Quantised => {
+    const { image: input, window, count, shape } = reduction(c);
+    const output = c.outputGrid;
+    const { lo, hi } = elementRange(output.element);
+    const multiplier = multiplierOf(input.type.scale / output.scale, count);
+    const rounding = byMultiplier(multiplier, output.zeroPoint, c.rounding);
+    const spec = { name: c.name, input, window, countPadding: false, rounding: () => rounding };
+    const made = lowerAveragePool(c.builder, { ...spec, output: { ...output, min: lo, max: hi } });
+    return reshapedTo(fromImage(made), shape);
+  };
+
+/** An average over whole axes. */
+export const mean = sumOver((scale, count) => meanMultiplier(scale, count));
+export const sum = sumOver((scale) => quantizeMultiplier(scale));
+
+/** A maximum over whole axes. */
+export function reduceMax(c: NodeReader): Quantised {
+  sameGrid(c);
+  const { image: input, window, shape } = reduction(c);
+  return reshapedTo(fromImage(lowerMaxPool(c.builder, c.name, input, window)), shape);
 }
 
 /**
@@ -97,23 +131,4 @@ export function meanMultiplier(scale: number, count: number): QuantizedMultiplie
   const { multiplier, exponent } = quantizeMultiplier(scale);
   const shift = Math.min(Math.floor(Math.log2(count)), 32, 31 + exponent);
   return { multiplier: Math.floor((multiplier * 2 ** shift) / count), exponent: exponent - shift };
-}
-
-/** Pads `[[0, 0], [top, bottom], [left, right], [0, 0]]`, with real zeros. */
-export function pad(c: NodeReader): Quantised {
-  const pads = c.integers(1, 'the pads');
-  sameGrid(c);
-  const input = c.activation(0);
-  const [batch, batchEnd, top, bottom, left, right, channel, channelEnd, ...more] = pads;
-  const outside = [batch, batchEnd, channel, channelEnd].some((n) => n !== 0);
-  if (
-    input.shape.length !== 3 ||
-    channelEnd === undefined ||
-    more.length > 0 ||
-    outside ||
-    pads.some((n) => n < 0)
-  )
-    c.refuseOption('paddings', `[${pads.join(', ')}]`, 'those of height and width of an image');
-  const of = image(c);
-  return fromImage(lowerPad(c.builder, c.name, of, [top!, left!, bottom!, right!], of.type.zeroPoint));
 }

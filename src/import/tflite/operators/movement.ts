@@ -1,0 +1,289 @@
+import { elementCount, elementRange } from '../../../model/tensor.ts';
+import { concatSources, type Moved, movedBy, sliceSources } from '../../lower/gather.ts';
+import { lowerFunction, lowerPad, lowerTranspose } from '../../lower/lookup.ts';
+import { asImage, fromImage, likewise } from '../layout.ts';
+import { gathered } from '../movement.ts';
+import type { NodeReader } from '../node-reader.ts';
+import { withoutBatch } from '../shape.ts';
+import type { Quantised, Value } from '../values.ts';
+
+/** An axis of the source's tensor among those of the value, which has no batch. */
+function axisOf(c: NodeReader, given: number, rank: number, shape: readonly number[]): number {
+  const axis = (given < 0 ? given + rank : given) - (rank - shape.length);
+  if (!(axis >= 0 && axis < shape.length)) c.refuseOption('axis', given, 'those behind the batch');
+  return axis;
+}
+
+/** Brought to the output's grid where it has another, as `ConcatenationWithScaling` does in float32. */
+function onGrid(c: NodeReader, input: Quantised): Quantised {
+  const output = c.outputGrid;
+  const { scale, zeroPoint, element } = input.activation.type;
+  if (scale === output.scale && zeroPoint === output.zeroPoint && element === output.element) return input;
+  const { lo, hi } = elementRange(output.element);
+  const factor = Math.fround(Math.fround(1 / output.scale) * scale);
+  const bias = Math.fround(-zeroPoint * factor);
+  const f = (q: number) => {
+    const x = Math.fround(Math.fround((q + zeroPoint) * factor) + bias);
+    return Math.sign(x) * Math.floor(Math.abs(x) + 0.5) + output.zeroPoint;
+  };
+  const to = { ...output, min: lo, max: hi };
+  return likewise(input, lowerFunction(c.builder, `${c.name}_grid`, input.activation, to, f));
+}
+
+/** Options: axis, activation. */
+export function concatenation(c: NodeReader): Value {
+  if (c.value(0)?.kind === 'integers') return joined(c);
+  const inputs = c.node.inputs.map((_, i) => onGrid(c, c.activation(i)));
+  if (c.option(1, 0) !== 0) c.refuseOption('fused_activation_function', c.option(1, 0), 'NONE');
+  const { shape } = inputs[0]!;
+  const axis = axisOf(c, c.optionInt(0, 0), c.tensor(0).shape.length, shape);
+  const alike = (s: readonly number[]) =>
+    s.length === shape.length && s.every((size, i) => i === axis || size === shape[i]);
+  for (const input of inputs)
+    if (!alike(input.shape)) c.refuseShape(`[${shape.join(', ')}] but for axis ${axis}`, input.shape);
+  return gathered(
+    c,
+    inputs,
+    concatSources(
+      inputs.map((i) => i.shape),
+      axis,
+    ),
+  );
+}
+
+const joined = (c: NodeReader): Value => ({
+  kind: 'integers',
+  values: c.node.inputs.flatMap((_, i) => c.integers(i, 'a part of a shape')),
+});
+
+/** Options: count, axis. Values of one shape side by side along a new axis; or numbers of a shape. */
+export function pack(c: NodeReader): Value {
+  if (c.node.inputs.some((_, i) => c.value(i)?.kind === 'integers')) return joined(c);
+  const inputs = c.node.inputs.map((_, i) => onGrid(c, c.activation(i)));
+  const shape = withoutBatch(c.output.shape);
+  const axis = axisOf(c, c.optionInt(1, 0), c.output.shape.length, shape);
+  const one = shape.map((size, i) => (i === axis ? 1 : size));
+  for (const input of inputs)
+    if (elementCount(input.shape) !== elementCount(one)) c.refuseShape(`[${one.join(', ')}]`, input.shape);
+  return gathered(
+    c,
+    inputs,
+    concatSources(
+      inputs.map(() => one),
+      axis,
+    ),
+  );
+}
+
+/** Options: count, axis. */
+export function unpack(c: NodeReader): Value[] {
+  const input = c.activation(0);
+  const axis = axisOf(c, c.optionInt(1, 0), c.tensor(0).shape.length, input.shape);
+  return parts(c, input, axis, Array<number>(input.shape[axis]!).fill(1), (shape) => {
+    const rest = shape.filter((_, i) => i !== axis);
+    return rest.length === 0 ? [1] : rest;
+  });
+}
+
+function parts(
+  c: NodeReader,
+  input: Quantised,
+  axis: number,
+  sizes: readonly number[],
+  seen: (shape: readonly number[]) => readonly number[] = (shape) => shape,
+): Value[] {
+  if (sizes.reduce((a, b) => a + b, 0) !== input.shape[axis] || sizes.length !== c.node.outputs.length)
+    c.refuseShape(`${c.node.outputs.length} parts of ${input.shape[axis]} elements`, sizes);
+  let start = 0;
+  return sizes.map((size) => {
+    const moved = sliceSources(input.shape, axis, start, size);
+    start += size;
+    return gathered(c, [input], { ...moved, shape: seen(moved.shape) });
+  });
+}
+
+/** Inputs: axis, value. */
+export function split(c: NodeReader): Value[] {
+  const input = c.activation(1);
+  const axis = axisOf(c, c.integers(0, 'the axis')[0]!, c.tensor(1).shape.length, input.shape);
+  const count = c.node.outputs.length;
+  return parts(c, input, axis, Array<number>(count).fill(input.shape[axis]! / count));
+}
+
+/** Inputs: value, sizes, axis. */
+export function splitV(c: NodeReader): Value[] {
+  const input = c.activation(0);
+  const axis = axisOf(c, c.integers(2, 'the axis')[0]!, c.tensor(0).shape.length, input.shape);
+  const sizes = c.integers(1, 'the sizes');
+  const known = sizes.reduce((sum, size) => sum + Math.max(0, size), 0);
+  const whole = sizes.map((size) => (size < 0 ? input.shape[axis]! - known : size));
+  return parts(c, input, axis, whole);
+}
+
+/** Elements from `begin`, every `step`-th, as many as `sizes` say; the tensor's axes with the batch. */
+function taken(
+  c: NodeReader,
+  input: Quantised,
+  begin: readonly number[],
+  sizes: readonly number[],
+  steps: readonly number[],
+): Quantised {
+  const batch = c.tensor(0).shape.length - input.shape.length;
+  if (begin.slice(0, batch).some((at) => at !== 0) || sizes.slice(0, batch).some((size) => size !== 1))
+    c.refuseOption('begin', `[${begin.join(', ')}]`, 'the whole batch, of one');
+  const own = (list: readonly number[]) => list.slice(batch);
+  const shape = own(sizes);
+  const [first, step] = [own(begin), own(steps)];
+  const fits = shape.every((size, i) => {
+    const last = first[i]! + (size - 1) * step[i]!;
+    return size >= 1 && Math.min(first[i]!, last) >= 0 && Math.max(first[i]!, last) < input.shape[i]!;
+  });
+  if (!fits) c.refuseShape(`a part of [${input.shape.join(', ')}]`, shape);
+  const moved = movedBy(shape, input.shape, (place) => place.map((at, i) => first[i]! + at * step[i]!));
+  const seen = withoutBatch(c.output.shape);
+  const fitting = elementCount(seen) === elementCount(shape) && seen.length > 0 ? seen : shape;
+  return gathered(c, [input], { ...moved, shape: fitting });
+}
+
+/** Inputs: value, begin, size (-1: the rest). */
+export function slice(c: NodeReader): Value {
+  const input = c.activation(0);
+  const { shape } = c.tensor(0);
+  const begin = c.integers(1, 'the begin');
+  const sizes = c.integers(2, 'the size').map((size, i) => (size < 0 ? shape[i]! - begin[i]! : size));
+  return taken(
+    c,
+    input,
+    begin,
+    sizes,
+    sizes.map(() => 1),
+  );
+}
+
+/** Inputs: value, begin, end, strides. Options: masks of begin, end, ellipsis, new axis, shrunk axis. */
+export function stridedSlice(c: NodeReader): Value {
+  for (const [field, mask] of [
+    [2, 'ellipsis_mask'],
+    [3, 'new_axis_mask'],
+  ] as const)
+    if (c.optionInt(field, 0) !== 0) c.refuseOption(mask, c.optionInt(field, 0), '0');
+  const [begins, ends, steps] = [
+    c.integers(1, 'the begin'),
+    c.integers(2, 'the end'),
+    c.integers(3, 'the strides'),
+  ] as const;
+  const value = c.value(0);
+  const dims = value?.kind === 'integers' ? [value.values.length] : c.tensor(0).shape;
+  const axes = dims.map((size, i) => {
+    const step = steps[i] ?? 1;
+    if (step === 0) c.refuseOption('strides', '0', 'any but 0');
+    const has = (field: number) => (c.optionInt(field, 0) & (1 << i)) !== 0 || i >= begins.length;
+    const wrapped = (at: number) => (at < 0 ? at + size : at);
+    const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
+    const within = (at: number) => Math.max(low, Math.min(high, wrapped(at)));
+    const start = has(0) ? (step > 0 ? 0 : size - 1) : within(begins[i]!);
+    const shrunk = (c.optionInt(4, 0) & (1 << i)) !== 0;
+    const end = shrunk ? start + step : has(1) ? (step > 0 ? size : -1) : within(ends[i]!);
+    return { start, step, size: Math.max(0, Math.ceil((end - start) / step)) };
+  });
+  if (value?.kind === 'integers') {
+    const [{ start, step, size }] = axes as [(typeof axes)[number]];
+    return { kind: 'integers', values: Array.from({ length: size }, (_, i) => value.values[start + i * step]!) };
+  }
+  return taken(
+    c,
+    c.activation(0),
+    axes.map((a) => a.start),
+    axes.map((a) => a.size),
+    axes.map((a) => a.step),
+  );
+}
+
+export const shape = (c: NodeReader): Value => ({ kind: 'integers', values: c.tensor(0).shape });
+
+/** Inputs: value, permutation. */
+export function transpose(c: NodeReader): Value {
+  const input = c.activation(0);
+  const given = c.integers(1, 'the permutation');
+  const batch = c.tensor(0).shape.length - input.shape.length;
+  const axes = given.slice(batch).map((axis) => axis - batch);
+  const isSound = given.slice(0, batch).every((axis, i) => axis === i) && axes.length === input.shape.length;
+  if (!isSound || [...axes].sort((a, b) => a - b).some((axis, i) => axis !== i))
+    c.refuseOption('perm', `[${given.join(', ')}]`, 'a permutation behind the batch');
+  const shape = axes.map((axis) => input.shape[axis]!);
+  if (input.order === 'source') {
+    const from = { ...input.activation, type: { ...input.activation.type, shape: input.shape } };
+    const activation = lowerTranspose(c.builder, c.name, from, axes);
+    return { kind: 'quantised', activation, shape, order: 'source' };
+  }
+  const inverse = input.shape.map((_, d) => axes.indexOf(d));
+  const moved = movedBy(shape, input.shape, (place) => inverse.map((d) => place[d]!));
+  return gathered(c, [input], moved);
+}
+
+/** Pads by axis, without those of the batch. */
+function padsOf(c: NodeReader, input: Quantised): (readonly [before: number, behind: number])[] {
+  const pads = c.integers(1, 'the pads');
+  const { length } = c.tensor(0).shape;
+  const batch = length - input.shape.length;
+  const all = Array.from({ length }, (_, i) => [pads[2 * i] ?? -1, pads[2 * i + 1] ?? -1] as const);
+  if (pads.some((n) => n < 0) || pads.length !== 2 * length || all.slice(0, batch).flat().some((n) => n !== 0))
+    c.refuseOption('paddings', `[${pads.join(', ')}]`, 'whole numbers behind the batch');
+  return all.slice(batch);
+}
+
+const padded = (shape: readonly number[], pads: readonly (readonly [number, number])[]): number[] =>
+  shape.map((size, i) => size + pads[i]![0] + pads[i]![1]);
+
+/** Inputs: value, pads; of PADV2 the q-value that is put around, real zero without. */
+export function pad(c: NodeReader): Value {
+  const input = c.activation(0);
+  const { scale, zeroPoint } = input.activation.type;
+  const output = c.outputGrid;
+  if (scale !== output.scale || zeroPoint !== output.zeroPoint)
+    c.refuseOption('quantization', `${output.scale}, ${output.zeroPoint}`, `that of the input: ${scale}, ${zeroPoint}`);
+  const pads = padsOf(c, input);
+  const value = c.optional(2) === undefined ? zeroPoint : c.constant(2).values[0]! + c.constant(2).grid.zeroPoint;
+  const image = asImage(c.builder, c.name, input);
+  const [before, behind] = pads.at(-1) ?? [1, 1];
+  if (image !== undefined && before === 0 && behind === 0) {
+    const [vertical, horizontal] = pads.length === 3 ? [pads[0]!, pads[1]!] : [[0, 0] as const, pads[0]!];
+    const around = [vertical[0], horizontal[0], vertical[1], horizontal[1]] as const;
+    const made = fromImage(lowerPad(c.builder, c.name, image, around, value));
+    return { ...made, shape: padded(input.shape, pads) };
+  }
+  const moved = movedBy(padded(input.shape, pads), input.shape, (place) => {
+    const inside = place.map((at, i) => at - pads[i]![0]);
+    return inside.every((at, i) => at >= 0 && at < input.shape[i]!) ? inside : undefined;
+  });
+  return gathered(c, [input], moved, value);
+}
+
+/** Options: mode, REFLECT or SYMMETRIC (the edge itself is repeated). */
+export function mirrorPad(c: NodeReader): Value {
+  const input = c.activation(0);
+  const pads = padsOf(c, input);
+  const edge = c.option(0, 0);
+  const most = (size: number) => size - 1 + edge;
+  if (pads.some((p, i) => Math.max(...p) > most(input.shape[i]!)))
+    c.refuseOption('paddings', `[${pads.flat().join(', ')}]`, 'less than the image');
+  const folded = (at: number, size: number) =>
+    at < 0 ? -at - edge : at >= size ? 2 * size - 2 - at + edge : at;
+  const moved: Moved = movedBy(padded(input.shape, pads), input.shape, (place) =>
+    place.map((at, i) => folded(at - pads[i]![0], input.shape[i]!)),
+  );
+  return gathered(c, [input], moved);
+}
+
+/** Inputs: value, block, pads. What follows must be a convolution, whose taps come to stand apart. */
+export function spaceToBatch(c: NodeReader): Value {
+  const input = c.activation(0);
+  const [down, right] = c.integers(1, 'the block');
+  const [top, bottom, left, after] = c.integers(2, 'the pads');
+  if (input.shape.length !== 3 || right === undefined || after === undefined)
+    return c.refuseShape('[height, width, channels]', input.shape);
+  return { kind: 'blocked', of: input, block: [down!, right], pads: [top!, bottom!, left!, after] };
+}
+
+/** Behind a convolution that has undone the blocks already. */
+export const batchToSpace = (c: NodeReader): Value => c.activation(0);

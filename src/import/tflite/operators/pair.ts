@@ -1,0 +1,171 @@
+import { isBroadcast } from '../../../model/broadcast.ts';
+import { byMultiplier, quantizeMultiplier } from '../../../model/tflite-rounding.ts';
+import { tfliteAddRounding } from '../../../model/tflite-add.ts';
+import { elementCount, elementRange } from '../../../model/tensor.ts';
+import type { Quantisation } from '../../builder.ts';
+import { lowerAdd } from '../../lower/elementwise.ts';
+import type { Clamp } from '../../lower/linear.ts';
+import { lowerFunction, lowerFunctions } from '../../lower/lookup.ts';
+import { lowerMul } from '../../lower/product.ts';
+import { aligned, asImage, asSource, fromImage, likewise } from '../layout.ts';
+import type { NodeReader } from '../node-reader.ts';
+import type { Quantised } from '../values.ts';
+
+/** Tables of a vector that may differ by element: of 256 bytes each. */
+const MOST_TABLES = 4096;
+
+type PairFunction = (a: number, b: number) => number;
+
+/**
+ * An operator of two operands, one of them a constant: a table for each of its numbers.
+ *
+ * @param f q of the output, from the operands less their zero points, the input's first
+ */
+function withConstant(
+  c: NodeReader,
+  input: Quantised,
+  constant: ReturnType<NodeReader['constant']>,
+  output: Quantisation & Clamp,
+  f: PairFunction,
+): Quantised {
+  const { values } = constant;
+  const own = constant.shape.slice(constant.shape.findIndex((size) => size !== 1));
+  const all = values.every((v) => v === values[0]);
+  const functions = (of: ArrayLike<number>) => Array.from(of, (k) => (x: number) => f(x, k));
+  if (all)
+    return likewise(input, lowerFunctions(c.builder, c.name, input.activation, output, functions([values[0]!])));
+  const channels = input.shape.at(-1)!;
+  const isVector = elementCount(input.shape) === channels;
+  if (own.length === 1 && own[0] === channels && !isVector) {
+    const image = asImage(c.builder, c.name, input) ?? c.refuseShape('[height, width, channels]', input.shape);
+    const made = fromImage(lowerFunctions(c.builder, c.name, image, output, functions(values)));
+    return { ...made, shape: input.shape };
+  }
+  const count = elementCount(input.shape);
+  if (values.length !== count || count > MOST_TABLES)
+    return c.refuseShape(`a constant of one number, one a channel, or up to ${MOST_TABLES} in all`, constant.shape);
+  const source = asSource(c.builder, c.name, input);
+  const activation = lowerFunctions(c.builder, c.name, source, output, functions(values));
+  return { ...input, activation, order: 'source' };
+}
+
+/** Two computed operands: of one shape, or one of them with an element a channel. */
+function bothComputed(
+  c: NodeReader,
+  make: (a: Quantised['activation'], b: Quantised['activation']) => Quantised['activation'],
+): Quantised {
+  const [first, second] = [c.activation(0), c.activation(1)];
+  if (elementCount(first.shape) === elementCount(second.shape)) {
+    const [a, b] = aligned(c.builder, c.name, first, second);
+    return likewise(a, make(a.activation, b.activation));
+  }
+  const image = (q: Quantised) => {
+    const shape = q.shape.length === 1 ? [1, ...q.shape] : q.shape;
+    return asImage(c.builder, c.name, { ...q, shape });
+  };
+  const [a, b] = [image(first), image(second)];
+  const fits =
+    a !== undefined &&
+    b !== undefined &&
+    (isBroadcast(a.type.shape, b.type.shape) || isBroadcast(b.type.shape, a.type.shape));
+  if (!fits)
+    return c.refuseShape('two equal shapes', `[${first.shape.join(', ')}] and [${second.shape.join(', ')}]`);
+  const larger = elementCount(first.shape) > elementCount(second.shape) ? first : second;
+  return { ...fromImage(make(a, b)), shape: larger.shape };
+}
+
+/** Either way round; `f` takes the operands in the order of the operator. */
+function pair(
+  c: NodeReader,
+  output: Quantisation & Clamp,
+  f: PairFunction,
+  make: (a: Quantised['activation'], b: Quantised['activation']) => Quantised['activation'],
+): Quantised {
+  if (c.isConstant(1)) return withConstant(c, c.activation(0), c.constant(1), output, f);
+  if (c.isConstant(0))
+    return withConstant(c, c.activation(1), c.constant(0), output, (x, k) => f(k, x));
+  return bothComputed(c, make);
+}
+
+/** Grid of an operand, computed or constant. */
+const gridOf = (c: NodeReader, index: number): Quantisation =>
+  c.isConstant(index) ? c.constant(index).grid : c.activation(index).activation.type;
+
+/** Options: activation. */
+export function add(c: NodeReader): Quantised {
+  const output = c.fusedOutput(0);
+  const scales = [gridOf(c, 0).scale, gridOf(c, 1).scale, output.scale] as const;
+  const rounding = tfliteAddRounding(scales, output.zeroPoint, c.rounding);
+  return pair(c, output, rounding, (a, b) => lowerAdd(c.builder, { name: c.name, a, b, output, rounding }));
+}
+
+/** Options: activation. The second operand is turned round first, which 8 bits can; its rounding stays that of its own sign. */
+export function sub(c: NodeReader): Quantised {
+  const output = c.fusedOutput(0);
+  const scales = [gridOf(c, 0).scale, gridOf(c, 1).scale, output.scale] as const;
+  const rounding = tfliteAddRounding(scales, output.zeroPoint, c.rounding, -1);
+  const negated = Object.assign((a: number, b: number) => rounding(a, -b), { fine: true } as const);
+  return pair(c, output, rounding, (a, second) => {
+    const { element, scale, zeroPoint } = second.type;
+    const { lo, hi } = elementRange(element);
+    const turned = { element, scale, zeroPoint: lo + hi - zeroPoint, min: lo, max: hi };
+    const b = lowerFunction(c.builder, `${c.name}_negated`, second, turned, (q) => turned.zeroPoint - q);
+    return lowerAdd(c.builder, { name: c.name, a, b, output, rounding: negated });
+  });
+}
+
+/** Products of scales are doubles in TFLite Micro, and float32 in TensorFlow's kernels. */
+function ratio(c: NodeReader, a: number, b: number, output: number): number {
+  return c.rounding === 'double' ? (a * b) / output : Math.fround(Math.fround(a * b) / output);
+}
+
+/** Options: activation. */
+export function mul(c: NodeReader): Quantised {
+  const output = c.fusedOutput(0);
+  const multiplier = quantizeMultiplier(ratio(c, gridOf(c, 0).scale, gridOf(c, 1).scale, output.scale));
+  const rounding = byMultiplier(multiplier, output.zeroPoint, c.rounding);
+  return pair(
+    c,
+    output,
+    (a, b) => rounding(a * b),
+    (a, b) => lowerMul(c.builder, { name: c.name, a, b, output, rounding }),
+  );
+}
+
+/** Of q-values with a constant: all are on one grid. */
+const extremum =
+  (most: PairFunction) =>
+  (c: NodeReader): Quantised => {
+    const output = c.fusedOutput(0);
+    for (const { scale, zeroPoint } of [gridOf(c, 0), gridOf(c, 1)])
+      if (scale !== output.scale || zeroPoint !== output.zeroPoint)
+        c.refuseOption('quantization', `${scale}, ${zeroPoint}`, `that of the output: ${output.scale}`);
+    return pair(
+      c,
+      output,
+      (a, b) => most(a, b) + output.zeroPoint,
+      () => c.refuseOption(c.node.operator, 'of two computed values', 'of one and a constant'),
+    );
+  };
+
+export const maximum = extremum(Math.max);
+export const minimum = extremum(Math.min);
+
+/** Inputs: value, slopes below zero. */
+export function prelu(c: NodeReader): Quantised {
+  const input = c.activation(0);
+  const { scale } = input.activation.type;
+  const slopes = c.constant(1);
+  const grid = c.outputGrid;
+  const { lo, hi } = elementRange(grid.element);
+  const above = quantizeMultiplier(ratio(c, scale, 1, grid.scale));
+  const below = quantizeMultiplier(ratio(c, scale, slopes.grid.scale, grid.scale));
+  const to = { ...grid, min: lo, max: hi };
+  return withConstant(
+    c,
+    input,
+    slopes,
+    to,
+    (x, slope) => (x >= 0 ? c.scaled(x, above) : c.scaled(x * slope, below)) + grid.zeroPoint,
+  );
+}
