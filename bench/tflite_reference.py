@@ -3,7 +3,7 @@
     python3 bench/tflite_reference.py MODEL.tflite INPUT.bin OUTPUT.bin [double|single]
 
 Reads the file by field numbers of schema.fbs, runs rows of its input through its operators, and writes the output's bytes. A
-SOFTMAX, QUANTIZE or DEQUANTIZE at the end is left out: what stands before it is written. Shares no line with the importer.
+SOFTMAX, ARG_MAX or DEQUANTIZE is passed over: what stands before it at the end is written, of a QUANTIZE at the start what it makes read. Shares no line with the importer.
 """
 import struct
 import sys
@@ -13,7 +13,8 @@ import numpy as np
 NAMES = """ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE EMBEDDING_LOOKUP FLOOR
 FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D LOCAL_RESPONSE_NORMALIZATION LOGISTIC LSH_PROJECTION LSTM MAX_POOL_2D
 MUL RELU RELU_N1_TO_1 RELU6 RESHAPE""".split()
-CODES = {25: 'SOFTMAX', 34: 'PAD', 39: 'TRANSPOSE', 40: 'MEAN', 41: 'SUB', 43: 'SQUEEZE', 114: 'QUANTIZE', 82: 'REDUCE_MAX'}
+CODES = {25: 'SOFTMAX', 34: 'PAD', 39: 'TRANSPOSE', 40: 'MEAN', 41: 'SUB', 43: 'SQUEEZE', 45: 'STRIDED_SLICE', 55: 'MAXIMUM',
+    56: 'ARG_MAX', 57: 'MINIMUM', 70: 'EXPAND_DIMS', 77: 'SHAPE', 82: 'REDUCE_MAX', 83: 'PACK', 114: 'QUANTIZE'}
 KINDS = {0: np.float32, 2: np.int32, 3: np.uint8, 4: np.int64, 7: np.int16, 9: np.int8}
 
 
@@ -129,10 +130,12 @@ class Interpreter:
             code = self.codes[op.number(0, 'I')]
             name = CODES.get(code) or (NAMES[code] if code < len(NAMES) else f'BUILTIN_{code}')
             ins, outs = op.vector(1, 'i'), op.vector(2, 'i')
-            if name in ('SOFTMAX', 'DEQUANTIZE'):
+            if name in ('SHAPE', 'STRIDED_SLICE', 'PACK') and self.tensors[outs[0]].kind == 2:
+                continue  # Arithmetic of shapes: a file's tensors have theirs already.
+            if name in ('SOFTMAX', 'ARG_MAX', 'DEQUANTIZE') or self.tensors[ins[0]].kind == 0:
                 values[outs[0]] = values[ins[0]]
                 continue
-            x = values[ins[0]]
+            x = values.get(ins[0])
             values[outs[0]] = last = getattr(self, name.lower())(op.table(4), ins, outs[0], x, values)
         return values[self.outputs[0]]
 
@@ -236,7 +239,9 @@ class Interpreter:
         first, second = values.get(ins[0], a.value), values.get(ins[1], b.value)
         shaped = lambda v, t: v.astype(np.int64).reshape(t.shape) - t.zero
         product = shaped(first, a) * shaped(second, b)
-        real = a.scale * b.scale / y.scale
+        # TFLite Micro's are doubles, TensorFlow's float32.
+        form = np.float32 if self.rounding == 'single' else np.float64
+        real = float(form(a.scale) * form(b.scale) / form(y.scale))
         return self.finish(self.scaled(product, quantize_multiplier(real)), out, options.number(0, 'b') if options else 0)
 
     def mean(self, options, ins, out, x, values):
@@ -256,11 +261,21 @@ class Interpreter:
     def reshape(self, options, ins, out, x, values):
         return x
 
-    squeeze = reshape
+    squeeze = expand_dims = reshape
 
     def quantize(self, options, ins, out, x, values):
         a, y = self.tensors[ins[0]], self.tensors[out]
         return self.finish(self.scaled(x - a.zero, quantize_multiplier(a.scale / y.scale)), out, 0)
+
+    def extremum(self, most, ins, values):
+        a, b = ((values[i] if i in values else self.tensors[i].value).reshape(self.tensors[i].shape) for i in ins)
+        return most(a, b)
+
+    def maximum(self, options, ins, out, x, values):
+        return self.extremum(np.maximum, ins, values)
+
+    def minimum(self, options, ins, out, x, values):
+        return self.extremum(np.minimum, ins, values)
 
     def concatenation(self, options, ins, out, x, values):
         axis = options.number(0, 'i')

@@ -6,8 +6,8 @@ import { TensorKind } from './names.ts';
 import { NodeReader } from './node-reader.ts';
 import { operators } from './operators/index.ts';
 import { activationGrid } from './quantisation.ts';
-import { withoutBatch } from './shape.ts';
 import type { TfliteModel, TfliteOperator, TfliteTensor } from './schema.ts';
+import { withoutBatch } from './shape.ts';
 import type { Value } from './values.ts';
 
 /**

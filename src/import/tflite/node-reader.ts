@@ -1,10 +1,10 @@
 import { type Place, refuse } from '../../diagnostics/index.ts';
+import { elementCount } from '../../model/tensor.ts';
 import {
   multiplyByQuantized,
   type QuantizedMultiplier,
   type TfliteRounding,
 } from '../../model/tflite-rounding.ts';
-import { elementCount } from '../../model/tensor.ts';
 import type { ModelBuilder, Quantisation } from '../builder.ts';
 import type { Clamp } from '../lower/linear.ts';
 import { activationName, TensorKind, tensorKindName } from './names.ts';

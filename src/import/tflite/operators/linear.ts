@@ -125,7 +125,8 @@ function convolution(
     output,
     rounding: roundings(input.activation.type, weights, output, outs, !isUint8, c.rounding),
   };
-  const window = blocked === undefined ? windowOf(c, kernel, image, dilations) : unblocked(c, kernel, blocked);
+  const window =
+    blocked === undefined ? windowOf(c, kernel, image, dilations) : unblocked(c, kernel, blocked);
   return fromImage(lowerConv2d(c.builder, spec, { ...window, groups }));
 }
 
@@ -134,7 +135,8 @@ function unblocked(c: NodeReader, kernel: readonly [number, number], { block, pa
   const back = c.readerOf('BATCH_TO_SPACE_ND');
   const [cropTop, cropBottom, cropLeft, cropRight] = back?.integers(2, 'the crops') ?? [];
   const own = back?.integers(1, 'the block').join() === block.join();
-  const isPlain = c.option(0, Padding.same) === Padding.valid && c.optionInt(1, 1) === 1 && c.optionInt(2, 1) === 1;
+  const isPlain =
+    c.option(0, Padding.same) === Padding.valid && c.optionInt(1, 1) === 1 && c.optionInt(2, 1) === 1;
   const [top, bottom, left, right] = pads;
   const behind = [bottom - (cropBottom ?? 0), right - (cropRight ?? 0)] as const;
   if (!own || !isPlain || cropTop !== 0 || cropLeft !== 0 || behind.some((n) => n < 0))

@@ -188,7 +188,10 @@ export function stridedSlice(c: NodeReader): Value {
   });
   if (value?.kind === 'integers') {
     const [{ start, step, size }] = axes as [(typeof axes)[number]];
-    return { kind: 'integers', values: Array.from({ length: size }, (_, i) => value.values[start + i * step]!) };
+    return {
+      kind: 'integers',
+      values: Array.from({ length: size }, (_, i) => value.values[start + i * step]!),
+    };
   }
   return taken(
     c,
@@ -227,7 +230,14 @@ function padsOf(c: NodeReader, input: Quantised): (readonly [before: number, beh
   const { length } = c.tensor(0).shape;
   const batch = length - input.shape.length;
   const all = Array.from({ length }, (_, i) => [pads[2 * i] ?? -1, pads[2 * i + 1] ?? -1] as const);
-  if (pads.some((n) => n < 0) || pads.length !== 2 * length || all.slice(0, batch).flat().some((n) => n !== 0))
+  if (
+    pads.some((n) => n < 0) ||
+    pads.length !== 2 * length ||
+    all
+      .slice(0, batch)
+      .flat()
+      .some((n) => n !== 0)
+  )
     c.refuseOption('paddings', `[${pads.join(', ')}]`, 'whole numbers behind the batch');
   return all.slice(batch);
 }
@@ -241,9 +251,14 @@ export function pad(c: NodeReader): Value {
   const { scale, zeroPoint } = input.activation.type;
   const output = c.outputGrid;
   if (scale !== output.scale || zeroPoint !== output.zeroPoint)
-    c.refuseOption('quantization', `${output.scale}, ${output.zeroPoint}`, `that of the input: ${scale}, ${zeroPoint}`);
+    c.refuseOption(
+      'quantization',
+      `${output.scale}, ${output.zeroPoint}`,
+      `that of the input: ${scale}, ${zeroPoint}`,
+    );
   const pads = padsOf(c, input);
-  const value = c.optional(2) === undefined ? zeroPoint : c.constant(2).values[0]! + c.constant(2).grid.zeroPoint;
+  const value =
+    c.optional(2) === undefined ? zeroPoint : c.constant(2).values[0]! + c.constant(2).grid.zeroPoint;
   const image = asImage(c.builder, c.name, input);
   const [before, behind] = pads.at(-1) ?? [1, 1];
   if (image !== undefined && before === 0 && behind === 0) {

@@ -1,7 +1,7 @@
 import { isBroadcast } from '../../../model/broadcast.ts';
-import { byMultiplier, quantizeMultiplier } from '../../../model/tflite-rounding.ts';
-import { tfliteAddRounding } from '../../../model/tflite-add.ts';
 import { elementCount, elementRange } from '../../../model/tensor.ts';
+import { tfliteAddRounding } from '../../../model/tflite-add.ts';
+import { byMultiplier, quantizeMultiplier } from '../../../model/tflite-rounding.ts';
 import type { Quantisation } from '../../builder.ts';
 import { lowerAdd } from '../../lower/elementwise.ts';
 import type { Clamp } from '../../lower/linear.ts';
@@ -33,17 +33,24 @@ function withConstant(
   const all = values.every((v) => v === values[0]);
   const functions = (of: ArrayLike<number>) => Array.from(of, (k) => (x: number) => f(x, k));
   if (all)
-    return likewise(input, lowerFunctions(c.builder, c.name, input.activation, output, functions([values[0]!])));
+    return likewise(
+      input,
+      lowerFunctions(c.builder, c.name, input.activation, output, functions([values[0]!])),
+    );
   const channels = input.shape.at(-1)!;
   const isVector = elementCount(input.shape) === channels;
   if (own.length === 1 && own[0] === channels && !isVector) {
-    const image = asImage(c.builder, c.name, input) ?? c.refuseShape('[height, width, channels]', input.shape);
+    const image =
+      asImage(c.builder, c.name, input) ?? c.refuseShape('[height, width, channels]', input.shape);
     const made = fromImage(lowerFunctions(c.builder, c.name, image, output, functions(values)));
     return { ...made, shape: input.shape };
   }
   const count = elementCount(input.shape);
   if (values.length !== count || count > MOST_TABLES)
-    return c.refuseShape(`a constant of one number, one a channel, or up to ${MOST_TABLES} in all`, constant.shape);
+    return c.refuseShape(
+      `a constant of one number, one a channel, or up to ${MOST_TABLES} in all`,
+      constant.shape,
+    );
   const source = asSource(c.builder, c.name, input);
   const activation = lowerFunctions(c.builder, c.name, source, output, functions(values));
   return { ...input, activation, order: 'source' };
@@ -82,8 +89,7 @@ function pair(
   make: (a: Quantised['activation'], b: Quantised['activation']) => Quantised['activation'],
 ): Quantised {
   if (c.isConstant(1)) return withConstant(c, c.activation(0), c.constant(1), output, f);
-  if (c.isConstant(0))
-    return withConstant(c, c.activation(1), c.constant(0), output, (x, k) => f(k, x));
+  if (c.isConstant(0)) return withConstant(c, c.activation(1), c.constant(0), output, (x, k) => f(k, x));
   return bothComputed(c, make);
 }
 

@@ -82,7 +82,9 @@ interface Reduction {
 function reduction(c: NodeReader): Reduction {
   const input = c.activation(0);
   const rank = c.tensor(0).shape.length;
-  const axes = c.integers(1, 'the axes').map((axis) => (axis < 0 ? axis + rank : axis) - (rank - input.shape.length));
+  const axes = c
+    .integers(1, 'the axes')
+    .map((axis) => (axis < 0 ? axis + rank : axis) - (rank - input.shape.length));
   // A vector is a column of pixels.
   const seen = input.shape.length === 1 ? [...input.shape, 1] : input.shape;
   const pixels = seen.length - 1;

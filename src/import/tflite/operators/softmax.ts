@@ -42,7 +42,11 @@ export function argMax(c: NodeReader): Value {
   const rank = c.tensor(0).shape.length;
   const axis = c.integers(1, 'the axis')[0]!;
   if (!c.isLast || !isVector(input) || (axis < 0 ? axis + rank : axis) !== rank - 1)
-    c.refuseOption('ARG_MAX', `over axis ${axis} of [${input.shape.join(', ')}]`, `at the end, over up to ${CLASSES} classes`);
+    c.refuseOption(
+      'ARG_MAX',
+      `over axis ${axis} of [${input.shape.join(', ')}]`,
+      `at the end, over up to ${CLASSES} classes`,
+    );
   return verdict(c, input);
 }
 
