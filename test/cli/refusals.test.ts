@@ -78,7 +78,6 @@ const cases: readonly [title: string, path: string, options: string[], message: 
       /einsum\.onnx: layer "Einsum[^"]*": operator Einsum is not supported/,
       'help: docs/onnx.md lists what is',
     ],
-    ,
   ],
   [
     'float weights',

@@ -136,25 +136,25 @@ describe('operators and options', () => {
     ['a fused TANH', fc({ operator: { options: [[0, 'int8', 4]] } }), 'fused_activation_function = TANH'],
     ['shuffled weights', fc({ operator: { options: [[1, 'int8', 1]] } }), 'weights_format'],
     [
-      'a softmax within',
+      'a softmax within, on another grid than its own',
       chain(x, [
         { op: 'SOFTMAX', out: x },
         { op: 'RELU', out: x },
       ]),
-      'within the network',
+      '1/256, -128 of the output',
     ],
     ['logistic on another grid', chain(x, [{ op: 'LOGISTIC', out: x }]), '0.00390625, -128'],
     [
-      'dilation',
+      'a dilation of nothing',
       chain({ ...x, shape: [1, 2, 2, 1] }, [
         {
           op: 'CONV_2D',
           with: [{ ...w, shape: [1, 1, 2, 1] }],
-          options: [[4, 'int32', 2]],
+          options: [[4, 'int32', 0]],
           out: { ...x, shape: [1, 2, 1, 1] },
         },
       ]),
-      'dilation = 2',
+      'dilation = 1x0',
     ],
   ])('%s', async (_, bytes, message) => {
     const [found] = await faults(bytes);
