@@ -6,13 +6,13 @@
 const trunc = (a: bigint, b: bigint): bigint => a / b;
 
 /** `SaturatingRoundingDoublingHighMul` with its nudge. */
-function high(a: bigint, b: bigint): bigint {
+export function high(a: bigint, b: bigint): bigint {
   const product = a * b;
   return trunc(product + (product >= 0n ? 1n << 30n : 1n - (1n << 30n)), 1n << 31n);
 }
 
 /** `RoundingDivideByPOT` with mask, remainder and threshold. */
-function pot(x: bigint, exponent: bigint): bigint {
+export function pot(x: bigint, exponent: bigint): bigint {
   const mask = (1n << exponent) - 1n;
   const threshold = (mask >> 1n) + (x < 0n ? 1n : 0n);
   return (x >> exponent) + ((x & mask) > threshold ? 1n : 0n);

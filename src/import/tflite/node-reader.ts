@@ -187,7 +187,8 @@ function leadsOut({ outputs, operators }: TfliteModel, tensor: number): boolean 
   let at = tensor;
   for (let steps = 0; steps <= operators.length; steps++) {
     if (outputs.includes(at)) return true;
-    const readers = operators.filter((o) => o.inputs.includes(at));
+    // Who asks for its shape alone does not read it.
+    const readers = operators.filter((o) => o.inputs.includes(at) && o.operator !== 'SHAPE');
     const [reader] = readers;
     if (readers.length !== 1 || reader === undefined || !WRITERS.has(reader.operator)) return false;
     at = reader.outputs[0] ?? -1;

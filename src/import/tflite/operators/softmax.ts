@@ -60,6 +60,13 @@ const SUM_BITS = 12n;
  * it is the quotient itself, rounded, which differs where that is a tie to a few parts in 2^30.
  */
 function within(c: NodeReader): Quantised {
+  // TensorFlow's own kernel has float32 tables and sums.
+  if (c.rounding === 'single')
+    c.refuseOption(
+      'SOFTMAX',
+      'of floats within the network, as TensorFlow computes it',
+      'at the end over up to 256 classes, or --tflite-rounding double: as TFLite Micro computes it',
+    );
   const input = c.activation(0);
   const output = c.outputGrid;
   const least = output.element === 'int8' ? -128 : 0;
