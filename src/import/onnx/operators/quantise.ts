@@ -112,7 +112,14 @@ function quantisedInput(
 ): Value {
   const input = c.builder.setInput({ ...to, shape: from }, affine);
   if (pooled !== undefined) return { kind: 'quantised', activation: pooled(input) };
-  return { kind: 'quantised', activation: movedInput(c.builder, c.name, input, { shape, sources, fill }) };
+  return {
+    kind: 'quantised',
+    activation: movedInput(c.builder, c.name, input, {
+      shape,
+      fill,
+      ...(sources !== undefined && { sources }),
+    }),
+  };
 }
 
 /** The type of the zero point, which `output_dtype` (from operator set 21 on) must not contradict; uint8 without both. */
