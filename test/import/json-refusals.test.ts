@@ -49,7 +49,7 @@ describe('a wrong field is told with its path and what is expected', () => {
       model({ input: { element: 'int8', shape: [2], scale: 1, zeroPoint: 200 } }),
       'input.zeroPoint: expected an integer in -128..127',
     ],
-    ['kind', layers({ kind: 'softmax' }), 'layers[0].kind: expected a kind out of dense, conv2d'],
+    ['kind', layers({ kind: 'recurrent' }), 'layers[0].kind: expected a kind out of dense, conv2d'],
     ['unknown field', layers({ ...dense, wieghts: [] }), 'layers[0]: there is no field wieghts'],
     [
       'weights',
