@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { median } from '../src/engines/bench.ts';
-import { planP4OrRefuse, requestFrame } from '../src/engines/bmv2.ts';
+import { planV1modelOrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
 import { findTool, P4C, SWITCH } from '../src/engines/bmv2-tools.ts';
 import { fieldOffset, OUTER_BYTES } from '../src/wire/index.ts';
@@ -50,7 +50,7 @@ const CURSOR_AT = OUTER_BYTES + fieldOffset('nextLayer');
 const LANES_ONLY = 'digits-cnn';
 
 async function openCase({ model, rows }: BenchModel, lanes: 'on' | 'off'): Promise<Case> {
-  const plan = planP4OrRefuse(model, { lanes });
+  const plan = planV1modelOrRefuse(model, { lanes });
   const count = rows.length / plan.inputs;
   const frames = (change: (frame: Uint8Array) => void = () => {}) =>
     Array.from({ length: count }, (_, i) => {

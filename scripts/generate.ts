@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { tablesP4 } from '../src/backends/p4/tables.ts';
+import { tablesP4 } from '../src/backends/v1model/tables.ts';
 import { deploymentSchemaText } from '../src/controller/deployment-schema.ts';
 import { featuresSchemaText, fieldsDocs } from '../src/features/docs.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../src/wire/generate.ts';

@@ -1,8 +1,8 @@
 /** The public API. What is not exported here may change at any time. */
 
 export type { Need } from './backends/common/need.ts';
-export { emitP4 } from './backends/p4/emit.ts';
-export { type P4Options, type P4Plan, planP4 } from './backends/p4/plan.ts';
+export { emitV1model } from './backends/v1model/emit.ts';
+export { planV1model, type V1modelOptions, type V1modelPlan } from './backends/v1model/plan.ts';
 export { emitXdp } from './backends/xdp/emit.ts';
 export { xdpNeeds } from './backends/xdp/needs.ts';
 export { planXdp, type XdpOptions, type XdpPlan } from './backends/xdp/plan.ts';

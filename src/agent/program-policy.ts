@@ -1,8 +1,8 @@
 import type { DeviceConfig } from '../backends/xdp/device-config.ts';
+import { xdpLimits } from '../backends/xdp/limits.ts';
 import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
 import type { MapPolicy, ObjectPolicy } from '../bpf/index.ts';
 import { WORDS } from '../devices/versions.ts';
-import { xdpLimits } from '../targets/xdp.ts';
 import { verdicts } from '../wire/index.ts';
 
 /** The one program of an object. */

@@ -1,8 +1,8 @@
 import type { Model } from '../model/model.ts';
 import type { Init, PipelineConfig } from '../p4runtime/index.ts';
 import type { DeviceKind } from './deployment-schema.ts';
-import { p4Program } from './p4-program.ts';
 import type { LayerRange } from './planned-layers.ts';
+import { v1modelProgram } from './v1model-program.ts';
 import { xdpProgram } from './xdp-program.ts';
 
 /** What decides the program of a device besides the model. */
@@ -29,4 +29,4 @@ export interface DeviceProgram {
 
 /** @throws DiagnosticError where the layers do not fit a device of this kind */
 export const programFor = (kind: DeviceKind, base: Model, options: ProgramOptions): DeviceProgram =>
-  kind === 'v1model' ? p4Program(base, options) : xdpProgram(base, options);
+  kind === 'v1model' ? v1modelProgram(base, options) : xdpProgram(base, options);

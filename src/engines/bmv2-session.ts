@@ -2,8 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { insertion } from '../backends/common/entries.ts';
 import { cross, ports } from '../backends/common/table-model.ts';
-import { emitP4, PROGRAM_FILE, p4Entries, p4Info } from '../backends/p4/emit.ts';
-import type { P4Plan } from '../backends/p4/plan.ts';
+import { emitV1model, PROGRAM_FILE, v1modelEntries, v1modelP4Info } from '../backends/v1model/emit.ts';
+import type { V1modelPlan } from '../backends/v1model/plan.ts';
 import { refuse } from '../diagnostics/index.ts';
 import type { Update } from '../p4runtime/index.ts';
 import { Dataplane } from './bmv2-dataplane.ts';
@@ -23,15 +23,15 @@ export const PORT_IN = 1;
 export const PORT_OUT = 2;
 
 /** All files of the plan in a directory, compiled; the bytes of BMv2's JSON. @throws DiagnosticError */
-export async function compilePlan(plan: P4Plan, directory: string): Promise<Uint8Array> {
-  for (const [name, content] of emitP4(plan)) await writeFile(join(directory, name), content);
+export async function compilePlan(plan: V1modelPlan, directory: string): Promise<Uint8Array> {
+  for (const [name, content] of emitV1model(plan)) await writeFile(join(directory, name), content);
   const json = join(directory, 'program.json');
   await compileP4Program(join(directory, PROGRAM_FILE), json, plan.model.file);
   return readFile(json);
 }
 
 /** Compiles, starts a switch, pushes the program and the entries. @throws DiagnosticError */
-export async function openBmv2(plan: P4Plan, extra: readonly Update[] = []): Promise<Bmv2Session> {
+export async function openBmv2(plan: V1modelPlan, extra: readonly Update[] = []): Promise<Bmv2Session> {
   const workspace = createWorkspace();
   let device: RunningSwitch | undefined;
   const close = async (): Promise<void> => {
@@ -59,14 +59,14 @@ export async function openBmv2(plan: P4Plan, extra: readonly Update[] = []): Pro
 
 async function install(
   device: RunningSwitch,
-  plan: P4Plan,
+  plan: V1modelPlan,
   json: Uint8Array,
   extra: readonly Update[],
 ): Promise<void> {
   const wire = insertion({ table: ports, keys: [PORT_IN], action: cross, parameters: [PORT_OUT] });
   try {
-    await device.client.pipeline.commit({ p4info: p4Info(plan), deviceConfig: json });
-    await device.client.write([wire, ...p4Entries(plan), ...extra]);
+    await device.client.pipeline.commit({ p4info: v1modelP4Info(plan), deviceConfig: json });
+    await device.client.write([wire, ...v1modelEntries(plan), ...extra]);
   } catch (error) {
     const summary = error instanceof Error ? error.message : String(error);
     refuse('switch-failed', { summary: device.ended() ?? summary }, { file: plan.model.file }, device.log());

@@ -1,4 +1,4 @@
-import { type P4Options, type P4Plan, planP4 } from '../backends/p4/plan.ts';
+import { planV1model, type V1modelOptions, type V1modelPlan } from '../backends/v1model/plan.ts';
 import { refuse, throwErrors } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { decodePacket, encodeFrame, encodePacket, framePayload, requestPacket } from '../wire/index.ts';
@@ -6,7 +6,7 @@ import { exchange } from './bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from './bmv2-session.ts';
 import type { Engine } from './engine.ts';
 
-export interface Bmv2Options extends P4Options {
+export interface Bmv2Options extends V1modelOptions {
   /** Called as answers come in. */
   readonly onProgress?: (rowsDone: number) => void;
   /** How long the switch may be silent, in ms. */
@@ -25,8 +25,8 @@ const ADDRESSES = {
 const PROGRESS_EVERY = 64;
 
 /** Plans the program, or throws what forbids it. @throws DiagnosticError */
-export function planP4OrRefuse(model: Model, options: P4Options): P4Plan {
-  const { plan, diagnostics } = planP4(model, options);
+export function planV1modelOrRefuse(model: Model, options: V1modelOptions): V1modelPlan {
+  const { plan, diagnostics } = planV1model(model, options);
   throwErrors(diagnostics);
   if (plan === undefined) throw new Error('a refusal without a diagnostic');
   return plan;
@@ -37,7 +37,7 @@ export function planP4OrRefuse(model: Model, options: P4Options): P4Plan {
  * @throws DiagnosticError where the model does not fit, a tool is missing, or the switch fails
  */
 export async function createBmv2Engine(model: Model, options: Bmv2Options = {}): Promise<Engine> {
-  const plan = planP4OrRefuse(model, options);
+  const plan = planV1modelOrRefuse(model, options);
   const session = await openBmv2(plan);
   return {
     run: (rows, onProgress) =>
@@ -50,7 +50,7 @@ export async function createBmv2Engine(model: Model, options: Bmv2Options = {}):
 }
 
 /** The frame of one row. */
-export function requestFrame(plan: P4Plan, row: Uint8Array, sequence: number): Uint8Array {
+export function requestFrame(plan: V1modelPlan, row: Uint8Array, sequence: number): Uint8Array {
   const { modelId, modelVersion, from, port } = plan.options;
   const packet = requestPacket(row, {
     modelId,
@@ -65,7 +65,7 @@ export function requestFrame(plan: P4Plan, row: Uint8Array, sequence: number): U
 
 async function sendRows(
   session: Bmv2Session,
-  plan: P4Plan,
+  plan: V1modelPlan,
   rows: Uint8Array,
   timeoutMs: number | undefined,
   onProgress: (rowsDone: number) => void,

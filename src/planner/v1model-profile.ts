@@ -1,7 +1,7 @@
 import { deviceTables } from '../backends/common/table-model.ts';
-import type { Lowered } from '../backends/p4/lower.ts';
-import { planP4 } from '../backends/p4/plan.ts';
-import { tableSet, widestEntry } from '../backends/p4/tables.ts';
+import type { Lowered } from '../backends/v1model/lower.ts';
+import { planV1model } from '../backends/v1model/plan.ts';
+import { tableSet, widestEntry } from '../backends/v1model/tables.ts';
 import type { Model } from '../model/model.ts';
 import { workOf } from './layer-work.ts';
 import { type KindProfiles, profilesOf } from './profiles.ts';
@@ -11,7 +11,7 @@ const ANY_MTU = 65_535;
 
 /** What the P4 backend foretells of every segment, from its plans of single blocks: each matrix layer has a table of its own. */
 export function v1modelProfiles(model: Model, cuts: readonly number[]): KindProfiles {
-  const plan = (from: number, to: number) => planP4(model, { from, to, mtu: ANY_MTU });
+  const plan = (from: number, to: number) => planV1model(model, { from, to, mtu: ANY_MTU });
   const blocks = cuts.slice(1).map((to, b) => ({ from: cuts[b]!, to, ...plan(cuts[b]!, to) }));
   const needs = blocks.map(({ plan }) =>
     (plan?.needs ?? []).filter((n) => n.resource !== 'request' && n.resource !== 'answer'),

@@ -15,7 +15,7 @@ import {
   steer,
   zones,
 } from '../../src/backends/common/table-model.ts';
-import { planP4OrRefuse } from '../../src/engines/bmv2.ts';
+import { planV1modelOrRefuse } from '../../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2, PORT_IN } from '../../src/engines/bmv2-session.ts';
 import { findTool, P4C, SWITCH } from '../../src/engines/bmv2-tools.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
@@ -168,7 +168,7 @@ describe.skipIf(missing.length > 0)(
       const xdpPlan = planOrRefuse(classifier, MODEL);
 
       beforeAll(async () => {
-        bmv2 = await openBmv2(planP4OrRefuse(classifier, MODEL));
+        bmv2 = await openBmv2(planV1modelOrRefuse(classifier, MODEL));
         network = layNetwork(3);
         agent = await startOn(network);
         host = await connect(agent.address);

@@ -9,10 +9,10 @@ import {
   steer,
   verdictCounter,
 } from '../../src/backends/common/table-model.ts';
-import { p4Info } from '../../src/backends/p4/emit.ts';
-import type { P4Plan } from '../../src/backends/p4/plan.ts';
-import { currentEntry } from '../../src/backends/p4/tables.ts';
-import { planP4OrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
+import { v1modelP4Info } from '../../src/backends/v1model/emit.ts';
+import type { V1modelPlan } from '../../src/backends/v1model/plan.ts';
+import { currentEntry } from '../../src/backends/v1model/tables.ts';
+import { planV1modelOrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
 import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
 import { type DecodedDigest, decodeDigest, P4Program } from '../../src/p4runtime/index.ts';
@@ -28,7 +28,7 @@ import {
   udpChecksum,
   verdictIndex,
 } from '../../src/wire/index.ts';
-import { describeWith, P4C, SWITCH } from '../backends/p4/tools.ts';
+import { describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
 import { modelOf } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
 
@@ -52,12 +52,12 @@ const model = modelOf({ ...grid, shape: [8] }, [
 const MARGIN = 10;
 
 describeWith([P4C, SWITCH], 'tables and digests on BMv2', () => {
-  let plan: P4Plan;
+  let plan: V1modelPlan;
   let session: Bmv2Session;
   let rows: Uint8Array[];
 
   beforeAll(async () => {
-    plan = planP4OrRefuse(model, {});
+    plan = planV1modelOrRefuse(model, {});
     session = await openBmv2(plan);
     const all = randomRows(random(3), 200, plan.inputs);
     rows = Array.from({ length: 200 }, (_, i) => all.subarray(i * plan.inputs, (i + 1) * plan.inputs));
@@ -188,7 +188,7 @@ describeWith([P4C, SWITCH], 'tables and digests on BMv2', () => {
   }
 
   test('refused requests are told of, where the controller asks for it', async () => {
-    const program = new P4Program(p4Info(plan));
+    const program = new P4Program(v1modelP4Info(plan));
     const { client } = session.device;
     const config = { maxTimeoutNs: 0n, maxListSize: 1, ackTimeoutNs: 0n };
     await client.insert([program.digest('refused_request', config)]);

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { insertion } from '../../src/backends/common/entries.ts';
 import { permit, verdictCounter, zones } from '../../src/backends/common/table-model.ts';
-import type { P4Plan } from '../../src/backends/p4/plan.ts';
-import { p4Replacement } from '../../src/backends/p4/replacement.ts';
+import type { V1modelPlan } from '../../src/backends/v1model/plan.ts';
+import { v1modelReplacement } from '../../src/backends/v1model/replacement.ts';
 import { ownerMark, privateBase } from '../../src/durable/index.ts';
-import { createBmv2Engine, planP4OrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
+import { createBmv2Engine, planV1modelOrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
 import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
 import { summariseP4c } from '../../src/engines/bmv2-tools.ts';
@@ -28,9 +28,9 @@ import {
   type VerdictName,
   verdictIndex,
 } from '../../src/wire/index.ts';
-import { exampleModel, exampleRows } from '../backends/p4/examples.ts';
-import { randomModels } from '../backends/p4/random-models.ts';
-import { describeWith, P4C, SWITCH } from '../backends/p4/tools.ts';
+import { exampleModel, exampleRows } from '../backends/v1model/examples.ts';
+import { randomModels } from '../backends/v1model/random-models.ts';
+import { describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
 import { randomMlp } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
 
@@ -72,7 +72,7 @@ describeWith([P4C, SWITCH], 'models on BMv2', () => {
   test('random dense networks', async () => {
     let done = 0;
     for (const { seed, model } of randomModels(randomMlp, 100)) {
-      const plan = planP4OrRefuse(model, {});
+      const plan = planV1modelOrRefuse(model, {});
       if (plan.lowered.layouts.reduce((sum, l) => sum + l.products, 0) > 80) continue;
       expect(await mismatches(model, randomRows(random(seed), 30, plan.inputs)), `seed ${seed}`).toBe(0);
       if (++done === 5) break;
@@ -94,13 +94,13 @@ describeWith([P4C, SWITCH], 'models on BMv2', () => {
 
 describeWith([P4C, SWITCH], 'packets on BMv2', () => {
   let model: Model;
-  let plan: P4Plan;
+  let plan: V1modelPlan;
   let session: Bmv2Session;
   let row: Uint8Array;
 
   beforeAll(async () => {
     model = await exampleModel('traffic-mlp');
-    plan = planP4OrRefuse(model, {});
+    plan = planV1modelOrRefuse(model, {});
     row = exampleRows('traffic-mlp', model, 1);
     const zone = { table: zones, keys: [7], action: permit, parameters: [] };
     session = await openBmv2(plan, [insertion(zone)]);
@@ -257,7 +257,7 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
         l.kind === 'dense' ? { ...l, weights: l.weights.map((w) => -w), name: `${l.name}` } : l,
       ),
     };
-    const { install, makeCurrent } = p4Replacement(plan, other, { modelVersion: 2, slot: 1 });
+    const { install, makeCurrent } = v1modelReplacement(plan, other, { modelVersion: 2, slot: 1 });
     await session.device.client.write(install);
     const answer = async (version: number) => {
       const { packet } = await send(set('modelVersion', version, 1));
@@ -278,7 +278,7 @@ describeWith([P4C, SWITCH], 'checksums of answers', () => {
     ['traffic-mlp', 1, 3],
     ['digits-cnn', 3, 4],
   ] as const)('%s, layers %d..%d', async (name, from, to) => {
-    const plan = planP4OrRefuse(await exampleModel(name), { from, to });
+    const plan = planV1modelOrRefuse(await exampleModel(name), { from, to });
     const session = await openBmv2(plan);
     const rows = randomRows(random(5), 40, plan.inputs);
     let right = 0;
@@ -304,7 +304,7 @@ describeWith([P4C, SWITCH], 'checksums of answers', () => {
 describeWith([P4C, SWITCH], 'when things go wrong', () => {
   test('a switch that dies is told of, with its end, and leaves nothing', async () => {
     const model = await exampleModel('traffic-mlp');
-    const session = await openBmv2(planP4OrRefuse(model, {}));
+    const session = await openBmv2(planV1modelOrRefuse(model, {}));
     process.kill(session.device.pid, 'SIGKILL');
     const silent = exchange(session, {
       count: 1,
@@ -319,7 +319,7 @@ describeWith([P4C, SWITCH], 'when things go wrong', () => {
   });
 
   test('silence ends in a message', async () => {
-    const session = await openBmv2(planP4OrRefuse(await exampleModel('traffic-mlp'), {}));
+    const session = await openBmv2(planV1modelOrRefuse(await exampleModel('traffic-mlp'), {}));
     try {
       const lost = exchange(session, {
         count: 2,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { planP4 } from '../../src/backends/p4/plan.ts';
+import { planV1model } from '../../src/backends/v1model/plan.ts';
 import { exportJson } from '../../src/import/json/export.ts';
 import { importJson } from '../../src/import/json/index.ts';
 import { dumpModel } from '../../src/model/dump.ts';
@@ -14,7 +14,7 @@ import {
 import type { Interval } from '../../src/model/tensor.ts';
 import { verifyModel } from '../../src/model/verify.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
-import { simulate } from '../backends/p4/simulate.ts';
+import { simulate } from '../backends/v1model/simulate.ts';
 import { rowsOf } from '../support/models.ts';
 import { random } from '../support/random.ts';
 import { tieModels } from '../support/tie-models.ts';
@@ -75,7 +75,7 @@ describe.each(tieModels(6))('$name', ({ model }) => {
   });
 
   it.each([{}, { lanes: 'off' }, { weights: 'static' }] as const)('in lanes of P4, %o', (options) => {
-    const { plan, diagnostics } = planP4(model as Model, options);
+    const { plan, diagnostics } = planV1model(model as Model, options);
     expect(diagnostics).toEqual([]);
     const rows = rowsOf(random(3), model, 12);
     for (let at = 0; at < rows.length; at += plan!.inputs) {

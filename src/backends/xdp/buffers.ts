@@ -2,7 +2,7 @@ import { isBroadcast } from '../../model/broadcast.ts';
 import type { Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
-import { xdpLimits } from '../../targets/xdp.ts';
+import { xdpLimits } from './limits.ts';
 
 /**
  * Where a value lives in the scratch memory: unsigned activations, channels innermost, with a border for the windows

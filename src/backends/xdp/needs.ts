@@ -1,6 +1,5 @@
 import { elementCount } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
-import { xdpLimits } from '../../targets/xdp.ts';
 import { HEADER_BYTES, ipv4Bytes, OUTER_BYTES } from '../../wire/header.ts';
 import type { Need } from '../common/need.ts';
 import {
@@ -17,6 +16,7 @@ import { isFlatLoop, slowSides } from './emit-elementwise.ts';
 import { EMBEDDING_COLUMNS, filledStores, layerMoves } from './emit-lookup.ts';
 import { runInstructions } from './emit-moves.ts';
 import { pointerSteps, unrolledTaps } from './emit-taps.ts';
+import { xdpLimits } from './limits.ts';
 import type { ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, weightArrays } from './weights.ts';
 

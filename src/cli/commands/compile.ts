@@ -1,9 +1,9 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { packetWarnings } from '../../backends/common/packets.ts';
-import { P4_JSON_FILE, p4Files } from '../../backends/p4/artifact.ts';
-import { PROGRAM_FILE as P4_PROGRAM_FILE } from '../../backends/p4/emit.ts';
-import { planP4 } from '../../backends/p4/plan.ts';
+import { JSON_FILE, v1modelFiles } from '../../backends/v1model/artifact.ts';
+import { PROGRAM_FILE as P4_PROGRAM_FILE } from '../../backends/v1model/emit.ts';
+import { planV1model } from '../../backends/v1model/plan.ts';
 import { OBJECT_FILE, xdpFiles } from '../../backends/xdp/artifact.ts';
 import { PROGRAM_FILE } from '../../backends/xdp/emit.ts';
 import { compileBpf } from '../../bpf/index.ts';
@@ -59,7 +59,7 @@ export const compileCommand = (io: Io) =>
     async handler(a) {
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
-      const files = a.target === 'xdp' ? await compileXdp(model, a) : await compileP4(model, a);
+      const files = a.target === 'xdp' ? await compileXdp(model, a) : await compileV1model(model, a);
       const program = programOf(model, a);
       printDiagnostics(io, packetWarnings(model, [program], program.mtu));
       if (a.json) printJson(io, { output: a.output, files });
@@ -85,16 +85,16 @@ async function compileXdp(model: Model, a: Arguments): Promise<string[]> {
   return names.sort();
 }
 
-async function compileP4(model: Model, a: Arguments): Promise<string[]> {
-  const { plan, diagnostics } = planP4(model, programOf(model, a));
+async function compileV1model(model: Model, a: Arguments): Promise<string[]> {
+  const { plan, diagnostics } = planV1model(model, programOf(model, a));
   throwErrors(diagnostics);
-  const files = p4Files(plan!);
+  const files = v1modelFiles(plan!);
   const names = [...files.keys()];
   await writeDirectory(a.output, async (folder) => {
     writeFiles(folder, files);
     if (!a.build) return;
-    await compileP4Program(join(folder, P4_PROGRAM_FILE), join(folder, P4_JSON_FILE), model.file);
-    names.push(P4_JSON_FILE);
+    await compileP4Program(join(folder, P4_PROGRAM_FILE), join(folder, JSON_FILE), model.file);
+    names.push(JSON_FILE);
   });
   return names.sort();
 }

@@ -1,6 +1,6 @@
 import { type Need, needDiagnostics } from '../../backends/common/need.ts';
 import { packetWarnings } from '../../backends/common/packets.ts';
-import { planP4 } from '../../backends/p4/plan.ts';
+import { planV1model } from '../../backends/v1model/plan.ts';
 import { describeLayer } from '../../backends/xdp/artifact.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { type LayerPlan, planXdp } from '../../backends/xdp/plan.ts';
@@ -53,7 +53,7 @@ export const inspectCommand = (io: Io) =>
         .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
     async handler(a) {
       const { model, diagnostics, rounding } = await importArgument(a);
-      const inspection = a.target === 'xdp' ? inspectXdp(model, a) : inspectP4(model, a);
+      const inspection = a.target === 'xdp' ? inspectXdp(model, a) : inspectV1model(model, a);
       const program = programOf(model, a);
       const packets = inspection.needs.length > 0 ? packetWarnings(model, [program], program.mtu) : [];
       const all = [...diagnostics, ...inspection.diagnostics, ...packets];
@@ -112,8 +112,8 @@ function inspectXdp(model: Model, a: Arguments): Inspection {
   };
 }
 
-function inspectP4(model: Model, a: Arguments): Inspection {
-  const { plan, diagnostics } = planP4(model, programOf(model, a));
+function inspectV1model(model: Model, a: Arguments): Inspection {
+  const { plan, diagnostics } = planV1model(model, programOf(model, a));
   if (plan === undefined) return { target: 'v1model', needs: [], plan: [], how: [], diagnostics };
   const how = model.layers.map((_, i) => {
     const layout = plan.lowered.layouts.find((l) => l.layer === i);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { planP4 } from '../../../src/backends/p4/plan.ts';
-import { p4Replacement } from '../../../src/backends/p4/replacement.ts';
-import { createBmv2Engine, planP4OrRefuse, requestFrame } from '../../../src/engines/bmv2.ts';
+import { planV1model } from '../../../src/backends/v1model/plan.ts';
+import { v1modelReplacement } from '../../../src/backends/v1model/replacement.ts';
+import { createBmv2Engine, planV1modelOrRefuse, requestFrame } from '../../../src/engines/bmv2.ts';
 import { exchange } from '../../../src/engines/bmv2-exchange.ts';
 import { openBmv2 } from '../../../src/engines/bmv2-session.ts';
 import type { Model } from '../../../src/model/model.ts';
@@ -30,7 +30,7 @@ describeWith([P4C, SWITCH], 'layers on BMv2', () => {
   }
 
   const isSmall = (model: Model, weights: 'runtime' | 'static') => {
-    const { plan, diagnostics } = planP4(model, { weights });
+    const { plan, diagnostics } = planV1model(model, { weights });
     const products = plan?.lowered.layouts.reduce((sum, l) => sum + l.products, 0) ?? 0;
     return diagnostics.length === 0 && products <= MOST_PRODUCTS;
   };
@@ -70,9 +70,9 @@ describeWith([P4C, SWITCH], 'layers on BMv2', () => {
         layer.kind === 'embedding' ? { ...layer, table: layer.table.toReversed() } : layer,
       ),
     };
-    const plan = planP4OrRefuse(model, {});
+    const plan = planV1modelOrRefuse(model, {});
     const next = { ...plan, options: { ...plan.options, modelVersion: 2 } };
-    const replacement = p4Replacement(plan, other, { modelVersion: 2, slot: 1 });
+    const replacement = v1modelReplacement(plan, other, { modelVersion: 2, slot: 1 });
     const session = await openBmv2(plan, replacement.install);
     try {
       const rows = layerRows(model, 1, 20);

@@ -2,13 +2,13 @@ import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { layerCountRefusals } from '../../model/layer-count.ts';
 import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
-import { v1model } from '../../targets/v1model.ts';
 import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
+import { v1model } from './limits.ts';
 import { type Lowered, type LowerOptions, lower, MAX_LOOKUP_ENTRIES, MAX_LOOKUP_TABLES } from './lower.ts';
 import { widestEntry } from './tables.ts';
 
-export interface P4Options {
+export interface V1modelOptions {
   /** Layers `[from, to)`; all unless named. */
   readonly from?: number;
   readonly to?: number;
@@ -23,9 +23,9 @@ export interface P4Options {
 }
 
 /** A program for v1model, decided on to the last bit but not yet written. */
-export interface P4Plan {
+export interface V1modelPlan {
   readonly model: Model;
-  readonly options: Required<P4Options>;
+  readonly options: Required<V1modelOptions>;
   readonly input: TensorType;
   readonly output: TensorType;
   /** Elements of input and output. */
@@ -39,8 +39,11 @@ export interface P4Plan {
  * Plans layers `[from, to)` of a verified model.
  * @returns no plan where the layers cannot be expressed at all; beside a plan, errors for what exceeds the target
  */
-export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; diagnostics: Diagnostic[] } {
-  const options: Required<P4Options> = {
+export function planV1model(
+  model: Model,
+  given: V1modelOptions = {},
+): { plan?: V1modelPlan; diagnostics: Diagnostic[] } {
+  const options: Required<V1modelOptions> = {
     from: given.from ?? 0,
     to: given.to ?? model.layers.length,
     lanes: given.lanes ?? 'on',
@@ -63,7 +66,7 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
   const input = valueType(model, from);
   const output = valueType(model, to);
   const needs = needsOf(model, lowered, options);
-  const plan: P4Plan = {
+  const plan: V1modelPlan = {
     model,
     options,
     input,
@@ -82,7 +85,7 @@ export function planP4(model: Model, given: P4Options = {}): { plan?: P4Plan; di
  */
 function lowerCheapest(
   model: Model,
-  options: Required<P4Options>,
+  options: Required<V1modelOptions>,
 ): { lowered?: Lowered; diagnostics: Diagnostic[] } {
   const at = (laneFloors: LowerOptions['laneFloors']) => lower(model, { ...options, laneFloors });
   const narrow = at(new Map());
@@ -109,7 +112,7 @@ const KEYS_HELP =
 const CONSTANTS_HELP =
   'p4c takes minutes for more constants: --weights runtime keeps them out of the program';
 
-function needsOf(model: Model, lowered: Lowered, options: Required<P4Options>): Need[] {
+function needsOf(model: Model, lowered: Lowered, options: Required<V1modelOptions>): Need[] {
   const needs: Need[] = [];
   for (const { layer, words, products, lookups } of lowered.layouts) {
     if (words.length === 0) continue;

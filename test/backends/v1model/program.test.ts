@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { emitP4, PROGRAM_FILE, p4Info } from '../../../src/backends/p4/emit.ts';
-import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
+import { emitV1model, PROGRAM_FILE, v1modelP4Info } from '../../../src/backends/v1model/emit.ts';
+import { planV1model, type V1modelOptions } from '../../../src/backends/v1model/plan.ts';
 import { runP4c } from '../../../src/engines/bmv2-tools.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { p4InfoText, parseP4Info } from '../../../src/p4runtime/index.ts';
@@ -14,7 +14,7 @@ import { layerModel } from './layer-models.ts';
 import { randomModels } from './random-models.ts';
 import { describeWith, P4C } from './tools.ts';
 
-const emit = (model: Model, options: P4Options = {}) => emitP4(planP4(model, options).plan!);
+const emit = (model: Model, options: V1modelOptions = {}) => emitV1model(planV1model(model, options).plan!);
 
 test('the same model gives the same bytes, without a date or a path', async () => {
   const model = await exampleModel('traffic-mlp');
@@ -77,10 +77,10 @@ describeWith([P4C], 'p4c', () => {
   }
 
   /** Both as protobuf text, tables and actions in order of their ids. */
-  function expectEqual(theirs: Record<string, unknown>, model: Model, options: P4Options): void {
+  function expectEqual(theirs: Record<string, unknown>, model: Model, options: V1modelOptions): void {
     const byId = (list: unknown) =>
       (list as { preamble: { id: number } }[]).sort((a, b) => a.preamble.id - b.preamble.id);
-    const ours = p4Info(planP4(model, options).plan!);
+    const ours = v1modelP4Info(planV1model(model, options).plan!);
     const sorted = { ...theirs, tables: byId(theirs.tables), actions: byId(theirs.actions) };
     expect(p4InfoText(sorted as never)).toBe(p4InfoText(ours));
   }
@@ -115,7 +115,7 @@ describeWith([P4C], 'p4c', () => {
   test('random networks, small ones: p4c takes some 15 ms an operation', async () => {
     let compiled = 0;
     for (const { seed, model } of randomModels((s) => (s % 2 === 0 ? randomMlp(s) : randomCnn(s)), 100)) {
-      const products = planP4(model).plan!.lowered.layouts.reduce((sum, l) => sum + l.products, 0);
+      const products = planV1model(model).plan!.lowered.layouts.reduce((sum, l) => sum + l.products, 0);
       if (products < 10 || products > 80) continue;
       expectEqual(await compile(emit(model)), model, {});
       if (++compiled === 6) return;

@@ -4,7 +4,7 @@ import { p4InfoText, writeRequestText } from '../../p4runtime/text.ts';
 import type { P4Info, Update } from '../../p4runtime/types.ts';
 import { P4_DIR } from '../../paths.ts';
 import { p4infoOf } from '../common/p4info.ts';
-import type { P4Plan } from './plan.ts';
+import type { V1modelPlan } from './plan.ts';
 import { printProgram } from './print-program.ts';
 import { installation, lookupTable, tableSet } from './tables.ts';
 
@@ -16,7 +16,7 @@ export const FIRST_SLOT = 0;
 
 export const PROGRAM_FILE = 'program.p4';
 
-export function p4Info({ lowered }: P4Plan): P4Info {
+export function v1modelP4Info({ lowered }: V1modelPlan): P4Info {
   const info = p4infoOf(tableSet(lowered));
   const constant = new Set(
     lowered.code.stages.flatMap((s) => s.lookups.filter((l) => l.constant).map((l) => lookupTable(l).id)),
@@ -29,7 +29,7 @@ export function p4Info({ lowered }: P4Plan): P4Info {
 }
 
 /** The entries of the plan's model and version. */
-export const p4Entries = (plan: P4Plan, slot = FIRST_SLOT): Update[] =>
+export const v1modelEntries = (plan: V1modelPlan, slot = FIRST_SLOT): Update[] =>
   installation(plan.lowered, {
     modelId: plan.options.modelId,
     modelVersion: plan.options.modelVersion,
@@ -40,11 +40,11 @@ export const p4Entries = (plan: P4Plan, slot = FIRST_SLOT): Update[] =>
   });
 
 /** All files of the plan by name; the same plan gives the same bytes. */
-export function emitP4(plan: P4Plan): Map<string, string | Uint8Array> {
+export function emitV1model(plan: V1modelPlan): Map<string, string | Uint8Array> {
   return new Map<string, string | Uint8Array>([
     [PROGRAM_FILE, printProgram(plan)],
     ...FIXED.map((name) => [name, readFileSync(join(P4_DIR, name), 'utf8')] as const),
-    ['p4info.txt', p4InfoText(p4Info(plan))],
-    ['entries.txt', writeRequestText(p4Entries(plan))],
+    ['p4info.txt', p4InfoText(v1modelP4Info(plan))],
+    ['entries.txt', writeRequestText(v1modelEntries(plan))],
   ]);
 }

@@ -1,7 +1,7 @@
 import { deviceTables } from '../backends/common/table-model.ts';
-import { emitP4, p4Info } from '../backends/p4/emit.ts';
-import { p4Replacement } from '../backends/p4/replacement.ts';
-import { planP4OrRefuse } from '../engines/bmv2.ts';
+import { emitV1model, v1modelP4Info } from '../backends/v1model/emit.ts';
+import { v1modelReplacement } from '../backends/v1model/replacement.ts';
+import { planV1modelOrRefuse } from '../engines/bmv2.ts';
 import { compilePlan } from '../engines/bmv2-session.ts';
 import type { Model } from '../model/model.ts';
 import { cookieOf } from '../p4runtime/index.ts';
@@ -11,10 +11,10 @@ import type { DeviceProgram, ProgramOptions } from './program.ts';
 const sharedTables: ReadonlySet<number> = new Set(deviceTables.map((t) => t.id));
 
 /** @throws DiagnosticError where the layers do not fit a switch */
-export function p4Program(base: Model, options: ProgramOptions): DeviceProgram {
-  const plan = planP4OrRefuse(base, options);
-  const p4info = p4Info(plan);
-  const source = [...emitP4(plan)].filter(([name]) => name.endsWith('.p4')).flat();
+export function v1modelProgram(base: Model, options: ProgramOptions): DeviceProgram {
+  const plan = planV1modelOrRefuse(base, options);
+  const p4info = v1modelP4Info(plan);
+  const source = [...emitV1model(plan)].filter(([name]) => name.endsWith('.p4')).flat();
   return {
     kind: 'v1model',
     p4info,
@@ -25,7 +25,7 @@ export function p4Program(base: Model, options: ProgramOptions): DeviceProgram {
     },
     weights(model, slot) {
       // The entry that makes the version known is the controller's: it holds the threshold of the device.
-      const { install } = p4Replacement(plan, model, { modelVersion: 1, slot });
+      const { install } = v1modelReplacement(plan, model, { modelVersion: 1, slot });
       return install.flatMap(({ entity }) =>
         entity === undefined || sharedTables.has(entity.tableEntry?.tableId ?? 0) ? [] : [entity],
       );

@@ -1,9 +1,9 @@
 import type { ElementType } from '../../model/tensor.ts';
-import { v1model } from '../../targets/v1model.ts';
 import { binary, cast, type Expression, literal, reference, shift, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, findRuns, type Placement, type Run } from './activations.ts';
 import { type Code, lanesOf } from './code.ts';
 import { joined } from './emit-matrix.ts';
+import { v1model } from './limits.ts';
 
 /** One field of the answer: consecutive elements, first on top. */
 export interface Piece {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { lower } from '../../../src/backends/p4/lower.ts';
-import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
-import { p4Replacement } from '../../../src/backends/p4/replacement.ts';
-import { weightEntries } from '../../../src/backends/p4/tables.ts';
+import { lower } from '../../../src/backends/v1model/lower.ts';
+import { planV1model, type V1modelOptions } from '../../../src/backends/v1model/plan.ts';
+import { v1modelReplacement } from '../../../src/backends/v1model/replacement.ts';
+import { weightEntries } from '../../../src/backends/v1model/tables.ts';
 import type { Layer, Model } from '../../../src/model/model.ts';
 import { interpret } from '../../../src/reference/interpreter.ts';
 import { base64, modelOf } from '../../support/models.ts';
@@ -11,8 +11,8 @@ import { layerModel, layerRows } from './layer-models.ts';
 import { randomModels } from './random-models.ts';
 import { simulate } from './simulate.ts';
 
-const messages = (model: Model, options: P4Options = {}) =>
-  planP4(model, options).diagnostics.map((d) => `${d.place.layer ?? ''}|${d.code}|${d.message}`);
+const messages = (model: Model, options: V1modelOptions = {}) =>
+  planV1model(model, options).diagnostics.map((d) => `${d.place.layer ?? ''}|${d.code}|${d.message}`);
 
 const grid = { element: 'uint8', scale: 0.1, zeroPoint: 0 } as const;
 
@@ -35,7 +35,7 @@ describe('what is refused, and how', () => {
   test("not a tensor beyond the MTU, which is the path's matter", () => {
     const model = modelOf({ ...grid, shape: [2] }, [dense(2, 1600, 'wide')]);
     expect(messages(model)).toEqual([]);
-    const answer = planP4(model).plan!.needs.find((n) => n.resource === 'answer');
+    const answer = planV1model(model).plan!.needs.find((n) => n.resource === 'answer');
     expect(answer).toMatchObject({ need: 1660, limit: 1500, ofPath: true });
   });
 
@@ -51,7 +51,7 @@ describe('what is refused, and how', () => {
 
   test('more code than p4c takes, named with the layer and what would help', () => {
     const model = modelOf({ ...grid, shape: [1400] }, [dense(1400, 700, 'huge')]);
-    const { diagnostics, plan } = planP4(model);
+    const { diagnostics, plan } = planV1model(model);
     expect(diagnostics.map((d) => [d.code, d.place.layer])).toEqual([
       ['resource-exceeded', 'huge'],
       ['resource-exceeded', undefined],
@@ -80,7 +80,7 @@ describe('layers of tables', () => {
     expect(messages(keyed(4, 20_000))).toEqual([
       'keys|resource-exceeded|needs 80000 entries of entries by key, v1model has 65536',
     ]);
-    const { diagnostics } = planP4(keyed(4, 300), { weights: 'static' });
+    const { diagnostics } = planV1model(keyed(4, 300), { weights: 'static' });
     expect(diagnostics.map((d) => d.message)).toEqual([
       'needs 1200 entries of entries by key, v1model has 1024',
     ]);
@@ -125,25 +125,25 @@ describe('layers of tables', () => {
 describe('another version for a program that is loaded', () => {
   test('weights that fit bring entries; others are refused', async () => {
     const model = await exampleModel('digits-mlp');
-    const plan = planP4(model).plan!;
+    const plan = planV1model(model).plan!;
     const version = { modelVersion: 2, slot: 1 };
-    expect(p4Replacement(plan, negated(model), version).install).toHaveLength(3);
-    expect(() => p4Replacement(plan, widened(model), version)).toThrow(
+    expect(v1modelReplacement(plan, negated(model), version).install).toHaveLength(3);
+    expect(() => v1modelReplacement(plan, widened(model), version)).toThrow(
       /do not fit the program that is loaded/,
     );
-    const constants = planP4(model, { weights: 'static' }).plan!;
-    expect(() => p4Replacement(constants, model, version)).toThrow('its weights are constants');
-    expect(() => p4Replacement(plan, modelOf({ ...grid, shape: [4] }, [dense(4, 4, 'fc')]), version)).toThrow(
-      'its layers are not those of the model in the program',
-    );
+    const constants = planV1model(model, { weights: 'static' }).plan!;
+    expect(() => v1modelReplacement(constants, model, version)).toThrow('its weights are constants');
+    expect(() =>
+      v1modelReplacement(plan, modelOf({ ...grid, shape: [4] }, [dense(4, 4, 'fc')]), version),
+    ).toThrow('its layers are not those of the model in the program');
   });
 
   test('tables are replaced with the weights: rows by keys, 256 values, second lines', () => {
     for (const kind of ['embedding', 'lut', 'below'] as const)
       for (const { seed, model } of randomModels((s) => layerModel(kind, s), 20)) {
-        const plan = planP4(model).plan!;
+        const plan = planV1model(model).plan!;
         const other = changed(model);
-        const { install } = p4Replacement(plan, other, { modelVersion: 2, slot: 1 });
+        const { install } = v1modelReplacement(plan, other, { modelVersion: 2, slot: 1 });
         // The program computes the other model with what these entries hold.
         expect(install).toHaveLength(weightEntries(plan.lowered, 1).length + 1);
         const rows = layerRows(model, seed, 6);
@@ -160,10 +160,10 @@ describe('another version for a program that is loaded', () => {
     const { model } = [...randomModels((s) => layerModel('below', s), 1)][0]!;
     const single = { ...model, layers: model.layers.map(withoutBelow) };
     const version = { modelVersion: 2, slot: 1 };
-    expect(() => p4Replacement(planP4(single).plan!, model, version)).toThrow(
+    expect(() => v1modelReplacement(planV1model(single).plan!, model, version)).toThrow(
       'its requantiser has an offset of its own below a pivot, the program has none',
     );
-    expect(p4Replacement(planP4(model).plan!, single, version).install).toHaveLength(3);
+    expect(v1modelReplacement(planV1model(model).plan!, single, version).install).toHaveLength(3);
   });
 
   /** Other numbers of the same sizes. */

@@ -5,12 +5,12 @@ import type { TableModel } from '../common/table-model.ts';
 import { ELEMENT_BITS } from './activations.ts';
 import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
 import type { Piece } from './pack.ts';
-import type { P4Plan } from './plan.ts';
+import type { V1modelPlan } from './plan.ts';
 import { printExpression, printLiteral } from './print-expression.ts';
 import { layerTable, lookupKeys, lookupTable } from './tables.ts';
 
 /** The program: its shapes, its layers, and the hand-written parts around them. */
-export function printProgram(plan: P4Plan): string {
+export function printProgram(plan: V1modelPlan): string {
   const p = new Printer();
   const { model, options } = plan;
   p.comment('SPDX-License-Identifier: Apache-2.0')
@@ -30,7 +30,7 @@ export function printProgram(plan: P4Plan): string {
   return p.toString();
 }
 
-function printConstants(p: Printer, plan: P4Plan): void {
+function printConstants(p: Printer, plan: V1modelPlan): void {
   const element = (name: keyof typeof elementTypes) => `INTRANSIT_ELEMENT_${name.toUpperCase()}`;
   const { output } = plan.lowered;
   p.line(`const bit<16> INTRANSIT_PORT = ${plan.options.port};`)
@@ -82,7 +82,7 @@ function sumOf(terms: readonly string[]): string {
 }
 
 /** Only a verdict has a margin: its second byte, the last of the answer. */
-function printMargin(p: Printer, { model, options, lowered }: P4Plan): void {
+function printMargin(p: Printer, { model, options, lowered }: V1modelPlan): void {
   if (options.to < model.layers.length || model.layers.at(-1)!.kind !== 'argmax') return;
   const last = lowered.output.length - 1;
   p.line(`#define INTRANSIT_MARGIN ${resultField(last)}[${ELEMENT_BITS - 1}:0]`).line();
@@ -93,7 +93,7 @@ const SUM_TERMS = 16;
 
 const resultField = (i: number): string => `hdr.result.part${i}`;
 
-function printHeaders(p: Printer, { lowered }: P4Plan): void {
+function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
   const fields = (list: readonly { name: string; width: number }[]) => {
     for (const { name, width } of list) p.line(`bit<${width}> ${name};`);
   };
@@ -107,7 +107,7 @@ function printHeaders(p: Printer, { lowered }: P4Plan): void {
   }).line();
 }
 
-function printLayers(p: Printer, plan: P4Plan): void {
+function printLayers(p: Printer, plan: V1modelPlan): void {
   const { stages } = plan.lowered.code;
   const tables = stages.map((stage) => (stage.parameters.length > 0 ? layerTable(stage) : undefined));
   p.block('control IntransitLayers(inout headers_t hdr)', () => {
@@ -142,7 +142,7 @@ function printApply(
 }
 
 /** A table by a key of the packet, and what its entry does. */
-function printLookup(p: Printer, plan: P4Plan, lookup: Lookup): void {
+function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup): void {
   const table = lookupTable(lookup);
   const [action] = table.actions;
   const { name, id, parameters } = action!;
@@ -164,7 +164,7 @@ function printLookup(p: Printer, plan: P4Plan, lookup: Lookup): void {
   printTable(p, table, lookup.constant ? [key] : [`${SCRATCH}.slot`, key], entries);
 }
 
-function printAction(p: Printer, plan: P4Plan, stage: Stage, index: number, table?: TableModel): void {
+function printAction(p: Printer, plan: V1modelPlan, stage: Stage, index: number, table?: TableModel): void {
   const { stages } = plan.lowered.code;
   const parameters = stage.parameters.map((q) => `bit<${q.width}> ${q.name}`);
   if (stage.layer !== undefined) p.comment(`Layer ${stage.layer}: ${plan.model.layers[stage.layer]!.name}`);
@@ -206,7 +206,7 @@ function readsAny(e: Expression, names: ReadonlySet<string>): boolean {
   return found;
 }
 
-function printResult(p: Printer, { lowered }: P4Plan): void {
+function printResult(p: Printer, { lowered }: V1modelPlan): void {
   p.line('hdr.result.setValid();');
   for (const [i, { value }] of lowered.output.entries())
     p.line(`${resultField(i)} = ${printExpression(value)};`);

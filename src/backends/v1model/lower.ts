@@ -9,7 +9,6 @@ import {
 } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange, type TensorType } from '../../model/tensor.ts';
-import { v1model } from '../../targets/v1model.ts';
 import { binary, literal, reference } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import { Code, INPUT } from './code.ts';
@@ -32,6 +31,7 @@ import {
   misfit,
   readsAnyOf,
 } from './lane-words.ts';
+import { v1model } from './limits.ts';
 import {
   addJob,
   averagePoolJobs,

@@ -1,13 +1,13 @@
-import { emitP4, PROGRAM_FILE } from './emit.ts';
-import type { P4Plan } from './plan.ts';
+import { emitV1model, PROGRAM_FILE } from './emit.ts';
+import type { V1modelPlan } from './plan.ts';
 
 /** BMv2's form of the program, made by p4c. */
-export const P4_JSON_FILE = 'program.json';
+export const JSON_FILE = 'program.json';
 
 /** All files of a compiled model but p4c's: name to content, the same bytes for the same plan. */
-export function p4Files(plan: P4Plan): Map<string, string | Uint8Array> {
+export function v1modelFiles(plan: V1modelPlan): Map<string, string | Uint8Array> {
   const { model, options: o } = plan;
-  const files = emitP4(plan);
+  const files = emitV1model(plan);
   const manifest = {
     format: 'intransit-manifest/1',
     target: 'v1model',
@@ -16,7 +16,7 @@ export function p4Files(plan: P4Plan): Map<string, string | Uint8Array> {
     input: plan.input,
     output: plan.output,
     port: o.port,
-    program: { source: PROGRAM_FILE, json: P4_JSON_FILE, p4info: 'p4info.txt' },
+    program: { source: PROGRAM_FILE, json: JSON_FILE, p4info: 'p4info.txt' },
     weights: { mode: o.weights, entries: 'entries.txt' },
   };
   files.set('manifest.json', `${JSON.stringify(manifest, undefined, 2)}\n`);

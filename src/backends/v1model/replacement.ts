@@ -3,7 +3,7 @@ import type { Model } from '../../model/model.ts';
 import type { Update } from '../../p4runtime/types.ts';
 import { insertion, modification } from '../common/entries.ts';
 import { lower } from './lower.ts';
-import type { P4Plan } from './plan.ts';
+import type { V1modelPlan } from './plan.ts';
 import { printProgram } from './print-program.ts';
 import { currentEntry, versionEntries, weightEntries } from './tables.ts';
 
@@ -26,7 +26,7 @@ export interface Replacement {
  * those of the versions that are there, and a packet is computed by the one that it names.
  * @throws DiagnosticError `envelope-exceeded` where the network or its numbers do not fit the program
  */
-export function p4Replacement(plan: P4Plan, model: Model, version: Version): Replacement {
+export function v1modelReplacement(plan: V1modelPlan, model: Model, version: Version): Replacement {
   const { from, to, modelId } = plan.options;
   const place = { file: model.file };
   if (plan.options.weights === 'static')

@@ -1,6 +1,5 @@
 import { type LutLayer, lutTable } from '../../model/model.ts';
 import { elementRange, type TensorType } from '../../model/tensor.ts';
-import { v1model } from '../../targets/v1model.ts';
 import {
   binary,
   cast,
@@ -15,6 +14,7 @@ import {
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import { type Code, fieldName, lanesOf } from './code.ts';
 import { constantsOf, joined } from './emit-matrix.ts';
+import { v1model } from './limits.ts';
 
 /** Entries of a table, and so bits of a plane. */
 const ENTRIES = 256;

@@ -12,7 +12,7 @@ import {
   shift,
   slice,
 } from '../../../src/backends/common/expression.ts';
-import { printExpression, printLiteral } from '../../../src/backends/p4/print-expression.ts';
+import { printExpression, printLiteral } from '../../../src/backends/v1model/print-expression.ts';
 
 const a = reference('a', 8);
 const b = reference('b', 8);

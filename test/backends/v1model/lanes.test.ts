@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Expression } from '../../../src/backends/common/expression.ts';
-import { type P4Options, planP4 } from '../../../src/backends/p4/plan.ts';
+import { planV1model, type V1modelOptions } from '../../../src/backends/v1model/plan.ts';
 import type { JsonLayerInput } from '../../../src/import/json/schema.ts';
 import { type Model, valueType } from '../../../src/model/model.ts';
 import { elementCount } from '../../../src/model/tensor.ts';
@@ -13,8 +13,8 @@ import { randomModels } from './random-models.ts';
 import { simulate } from './simulate.ts';
 
 /** Rows whose output by the code of the lanes differs from the reference's. */
-function differingRows(model: Model, rows: Uint8Array, options: P4Options = {}): number {
-  const { plan, diagnostics } = planP4(model, options);
+function differingRows(model: Model, rows: Uint8Array, options: V1modelOptions = {}): number {
+  const { plan, diagnostics } = planV1model(model, options);
   expect(diagnostics).toEqual([]);
   const { from, to } = plan!.options;
   let count = 0;
@@ -146,7 +146,7 @@ describe('packed lanes give the integers of the reference', () => {
 
 describe('layouts', () => {
   test('a layer takes several lanes of the one before it in one multiply', async () => {
-    const { plan } = planP4(await exampleModel('digits-mlp'));
+    const { plan } = planV1model(await exampleModel('digits-mlp'));
     const [first, second] = plan!.lowered.layouts;
     expect(first!.products).toBe(64);
     expect(second!.words[0]!.group).toBeGreaterThan(1);
@@ -158,7 +158,8 @@ describe('layouts', () => {
     const model = modelOf({ ...output, shape: [4, 1, 1] }, [
       { kind: 'conv2d', weights: [1, 2, 3, 4], weightScale: 1, kernel: [1, 1], groups: 4, output },
     ]);
-    const products = (lanes: 'on' | 'off') => planP4(model, { lanes }).plan!.lowered.layouts[0]!.products;
+    const products = (lanes: 'on' | 'off') =>
+      planV1model(model, { lanes }).plan!.lowered.layouts[0]!.products;
     expect([products('on'), products('off')]).toEqual([4, 4]);
   });
 
@@ -168,14 +169,14 @@ describe('layouts', () => {
     const weights = [1, 2, 3, 4];
     const conv: JsonLayerInput = { kind: 'conv2d', weights, weightScale: 1, kernel: [2, 2], output: grid };
     const fields = (layer: JsonLayerInput) => {
-      const { code } = planP4(modelOf({ ...grid, shape: [1, 2, 2] }, [pad, layer])).plan!.lowered;
+      const { code } = planV1model(modelOf({ ...grid, shape: [1, 2, 2] }, [pad, layer])).plan!.lowered;
       return code.scratch.filter((f) => f.name.includes('border')).length;
     };
     expect([fields(conv), fields({ kind: 'maxPool', kernel: [2, 2] })]).toEqual([0, 1]);
   });
 
   test('without lanes there is one multiply-add a weight', async () => {
-    const { plan } = planP4(await exampleModel('digits-mlp'), { lanes: 'off' });
+    const { plan } = planV1model(await exampleModel('digits-mlp'), { lanes: 'off' });
     expect(plan!.lowered.layouts.map((l) => l.products)).toEqual([2048, 320]);
   });
 
@@ -191,7 +192,7 @@ describe('layouts', () => {
       const layer: JsonLayerInput = { kind: 'conv2d', weights, weightScale: 1, kernel, output };
       const model = modelOf({ ...grid, shape: [1, height, 12] }, [layer]);
       expect(differingRows(model, randomRows(random(height), 2, height * 12))).toBe(0);
-      return planP4(model).plan!.lowered;
+      return planV1model(model).plan!.lowered;
     };
     for (const element of ['uint8', 'int8'] as const) {
       // 10 channels of 144 pixels: blocks of 32 pixels, and words of as many as fit a lane.
@@ -207,7 +208,7 @@ describe('layouts', () => {
     const kinds = [randomMlp, randomCnn, randomMixed] as const;
     for (const make of kinds)
       for (const { seed, model } of randomModels(make, 40)) {
-        const { code, output } = planP4(model, { mtu: 9000 }).plan!.lowered;
+        const { code, output } = planV1model(model, { mtu: 9000 }).plan!.lowered;
         const values = [
           ...code.stages.flatMap((s) => s.body.map((a) => a.value)),
           ...output.map((o) => o.value),
@@ -218,7 +219,7 @@ describe('layouts', () => {
 
   test('no field, parameter or expression is wider than p4c allows', async () => {
     for (const name of exampleNames) {
-      const { plan } = planP4(await exampleModel(name));
+      const { plan } = planV1model(await exampleModel(name));
       const { code, input, output } = plan!.lowered;
       const widths = [
         ...code.scratch.map((f) => f.width),

@@ -1,6 +1,6 @@
 import { evaluate } from '../../../src/backends/common/expression.ts';
-import { INPUT } from '../../../src/backends/p4/code.ts';
-import type { Lowered } from '../../../src/backends/p4/lower.ts';
+import { INPUT } from '../../../src/backends/v1model/code.ts';
+import type { Lowered } from '../../../src/backends/v1model/lower.ts';
 
 const toNumber = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
 

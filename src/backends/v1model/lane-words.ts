@@ -1,7 +1,7 @@
 import { signedBits } from '../../model/ranges.ts';
 import type { Interval } from '../../model/tensor.ts';
-import { v1model } from '../../targets/v1model.ts';
 import { ELEMENT_BITS } from './activations.ts';
+import { v1model } from './limits.ts';
 
 /**
  * A matrix of exact integers that acts on unsigned activations, made ready for packed lanes.
