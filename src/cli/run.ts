@@ -3,6 +3,7 @@ import { BpfError } from '../bpf/index.ts';
 import { DiagnosticError } from '../diagnostics/index.ts';
 import { agentCommand, gatherLists } from './commands/agent.ts';
 import { benchCommand } from './commands/bench.ts';
+import { classifyCommand } from './commands/classify.ts';
 import { compileCommand } from './commands/compile.ts';
 import { demoCommand } from './commands/demo.ts';
 import { deployCommand } from './commands/deploy.ts';
@@ -50,6 +51,11 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     .command(workerCommand(io))
     .command(benchCommand(io))
     .command(featuresCommand(io))
+    .command(
+      classifyCommand(io, (failed) => {
+        code = failed ? 1 : 0;
+      }),
+    )
     .command(demoCommand(io))
     .command(p4infoCommand(io))
     .command(agentCommand(io))

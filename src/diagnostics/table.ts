@@ -268,6 +268,22 @@ export const diagnosticTable = {
     (a) => `none of its ${a.flows} labels names a flow of these captures`,
     () => 'compare addresses and ports, and the column pcap, with the captures',
   ),
+  'flow-width': entry<{ inputs: number; features: readonly string[]; definition: string }>(
+    'error',
+    (a) =>
+      `reads ${a.inputs} inputs, and the definition ${a.definition} has ${a.features.length} features: ${list(a.features)}`,
+    () => 'a model reads the features of the definition that it was trained on, in their order',
+  ),
+  'flow-classes': entry<{ classes: number; names: readonly string[] }>(
+    'error',
+    (a) => `tells ${a.classes} classes apart, and the labels name ${a.names.length}: ${list(a.names)}`,
+    () => 'give the names of all its classes in the order of their numbers: --class-names web,video,...',
+  ),
+  'flow-classes-guessed': entry<{ names: readonly string[] }>(
+    'warning',
+    (a) => `has no names for its classes; the labels' are taken in alphabetical order: ${list(a.names)}`,
+    () => '--class-names says them in the order of their numbers',
+  ),
   'capture-malformed': entry<{ reason: string }>(
     'error',
     (a) => a.reason,

@@ -136,6 +136,12 @@ export const featuresSchema = z
       features: z
         .record(name, expression)
         .describe("The model's inputs in order, each an expression in 0..255"),
+      classes: z
+        .array(z.string().min(1).max(100))
+        .min(2)
+        .max(256)
+        .optional()
+        .describe("Names of the classes in the order of a model's numbers, where the model has none"),
       classify: z
         .union(
           [

@@ -58,6 +58,8 @@ export interface FeatureDefinition {
   readonly state: readonly Scalar[];
   readonly features: readonly Feature[];
   readonly occasion: Occasion;
+  /** Names of the classes in the order of their numbers, for models and labels that do not say. */
+  readonly classes?: readonly string[];
 }
 
 /** State of a flow at most, in scalars: an XDP map value and a BMv2 register field hold as many. */
@@ -101,6 +103,9 @@ export function checkDefinition(f: FeaturesFile, file: string): FeatureDefinitio
 
   for (const [name, bins] of Object.entries(spec.bins))
     if (bins.some((t, i) => i > 0 && t <= bins[i - 1]!)) fault(`spec.bins.${name}`, 'thresholds must ascend');
+  const { classes = [] } = spec;
+  for (const [i, name] of classes.entries())
+    if (classes.indexOf(name) < i) fault(`spec.classes[${i}]`, `${name} is there twice`);
   const texts = Object.entries(spec.state).flatMap(
     ([name, variable]) => attempt(`spec.state.${name}`, () => lowerState(name, variable)) ?? [],
   );
@@ -142,6 +147,7 @@ export function checkDefinition(f: FeaturesFile, file: string): FeatureDefinitio
     state,
     features,
     occasion,
+    ...(spec.classes && { classes: spec.classes }),
   };
 }
 

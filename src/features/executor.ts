@@ -20,6 +20,15 @@ export interface FlowEnds {
   readonly serverPort: number;
 }
 
+/** What became of a frame. */
+export interface PacketResult {
+  readonly outcome: Outcome;
+  /** Rows that are due with it: its own, and at a flow's end those of flows that are over. */
+  readonly rows: readonly FeatureRow[];
+  /** The flow that it is counted to, if it has one. */
+  readonly flow?: Flow;
+}
+
 /** A flow while it lives. Numbers count from 1 in the order of first packets. */
 export interface Flow extends FlowEnds {
   readonly number: number;
@@ -90,14 +99,8 @@ export class FeatureExecutor {
     return this.#flowCount;
   }
 
-  /**
-   * One frame: its outcome, and the rows that are due with it: its own, and at a flow's end those of flows that are
-   * over.
-   */
-  frame(frame: Pick<Frame, 'timeNs' | 'link' | 'data' | 'length'>): {
-    readonly outcome: Outcome;
-    readonly rows: readonly FeatureRow[];
-  } {
+  /** One frame: its outcome, its flow, and the rows that are due with it. */
+  frame(frame: Pick<Frame, 'timeNs' | 'link' | 'data' | 'length'>): PacketResult {
     const number = this.#frames++;
     const packet = parsePacket(frame);
     if (typeof packet === 'string') return { outcome: packet, rows: [] };
@@ -115,11 +118,7 @@ export class FeatureExecutor {
     return rows.sort((a, b) => a.flow.number - b.flow.number);
   }
 
-  #packet(
-    packet: ParsedPacket,
-    now: number,
-    number: number,
-  ): { outcome: Outcome; rows: readonly FeatureRow[] } {
+  #packet(packet: ParsedPacket, now: number, number: number): PacketResult {
     const key = keyOfPacket(this.definition, packet);
     const known = this.#flows.get(key.text);
     const atEnd = this.definition.occasion.kind === 'end';
@@ -127,7 +126,7 @@ export class FeatureExecutor {
     const isOver = known !== undefined && this.#isOver(known, packet.fields, now);
     if (known !== undefined && !isOver && hasEnded(known)) {
       known.last = now;
-      return { outcome: 'late', rows };
+      return { outcome: 'late', rows, flow: flowOf(known) };
     }
     if (isOver && atEnd && !hasEnded(known)) rows.push(this.#row(known, undefined));
     const slot = known === undefined || isOver ? this.#begin(packet, key.swapped, now) : known;
@@ -137,13 +136,13 @@ export class FeatureExecutor {
     slot.lastFrame = number;
     if (atEnd) {
       if (this.definition.tcpClose) slot.finished |= finishing(context.fields);
-      if (!hasEnded(slot)) return { outcome: 'early', rows };
+      if (!hasEnded(slot)) return { outcome: 'early', rows, flow: flowOf(slot) };
       rows.push(this.#row(slot, undefined));
-      return { outcome: 'classified', rows };
+      return { outcome: 'classified', rows, flow: flowOf(slot) };
     }
-    if (!this.#isDue(slot.packets)) return { outcome: 'early', rows };
+    if (!this.#isDue(slot.packets)) return { outcome: 'early', rows, flow: flowOf(slot) };
     rows.push(this.#row(slot, context));
-    return { outcome: 'classified', rows };
+    return { outcome: 'classified', rows, flow: flowOf(slot) };
   }
 
   /** Applies the packet to the state: all updates see the state before it. */
@@ -208,7 +207,7 @@ export class FeatureExecutor {
     // At a flow's end expressions name state alone: the checks hold that.
     const seen = context ?? { fields: NO_FIELDS, now: 0, before: slot.state, after: slot.state };
     return {
-      flow: { ...slot.ends, number: slot.number, packets: slot.packets },
+      flow: flowOf(slot),
       frame: slot.lastFrame,
       features: Uint8Array.from(this.#features, (feature) => feature(seen)),
     };
@@ -226,6 +225,8 @@ export class FeatureExecutor {
     return Number((timeNs - this.#origin) / this.#clock);
   }
 }
+
+const flowOf = (slot: Slot): Flow => ({ ...slot.ends, number: slot.number, packets: slot.packets });
 
 const hasEnded = (slot: Slot): boolean => slot.finished >= BOTH_FINISHED;
 

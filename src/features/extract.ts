@@ -1,4 +1,4 @@
-import { CaptureError, newNotes, readCapture } from '../capture/index.ts';
+import { CaptureError, type CaptureNotes, newNotes, readCapture } from '../capture/index.ts';
 import { type Diagnostic, diagnostic, refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from './definition.ts';
 import { FeatureExecutor, type FeatureRow, type Outcome } from './executor.ts';
@@ -54,6 +54,12 @@ export function extractCapture(
     throw error;
   }
   take(executor.end());
+  const diagnostics = captureDiagnostics(notes, frames, file);
+  return { summary: { frames, flows: executor.flows, rows, outcomes }, diagnostics };
+}
+
+/** What is to be said of a capture that was read. @throws DiagnosticError `capture-link` if no frame is of a link that is understood */
+export function captureDiagnostics(notes: CaptureNotes, frames: number, file: string): readonly Diagnostic[] {
   const diagnostics: Diagnostic[] = [];
   if (notes.cut) diagnostics.push(diagnostic('capture-cut', {}, { file }));
   if (notes.unknownLinks.size > 0) {
@@ -65,5 +71,12 @@ export function extractCapture(
       severity: 'warning',
     });
   }
-  return { summary: { frames, flows: executor.flows, rows, outcomes }, diagnostics };
+  return diagnostics;
 }
+
+/** `571 classified, 83 foreign`: those that happened. */
+export const outcomesText = (outcomes: Readonly<Record<string, number>>): string =>
+  Object.entries(outcomes)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ');

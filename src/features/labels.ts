@@ -44,17 +44,24 @@ const ALIASES: Readonly<Record<string, Column | undefined>> = {
  * Labels of a CSV with a header: client_ip, client_port, server_ip, server_port, transport (tcp, udp or a number) and
  * class; with a column pcap, for that capture only. Which end is called client does not matter.
  *
- * @param order names of the classes in the order of their numbers; alphabetical if absent
+ * @param order names of the classes in the order of their numbers
+ * @param usual the same if `order` is absent and all labels are among them; else the order is alphabetical
  * @throws DiagnosticError `labels-malformed` with the line
  */
-export function parseLabels(text: string, file: string, order?: readonly string[]): Labels {
+export function parseLabels(
+  text: string,
+  file: string,
+  order?: readonly string[],
+  usual?: readonly string[],
+): Labels {
   const bad = (what: string): never => refuse('labels-malformed', { what }, { file });
   const [header, ...rows] = cellsOf(text, bad);
   if (header === undefined) return bad('is empty');
   const column = columnsOf(header, bad);
   if (rows.length === 0) return bad('has no rows after its header');
   const named = rows.map((row) => (row[column.class] ?? '').trim());
-  const classes = order ?? [...new Set(named)].sort();
+  const classes =
+    order ?? (usual && named.every((n) => usual.includes(n)) ? usual : [...new Set(named)].sort());
   const labels = new Map<string, Label>();
   rows.forEach((row, i) => {
     const line = i + 2;
@@ -138,6 +145,10 @@ export function textOf(address: Uint8Array): string {
   const hex = Buffer.from(address).toString('hex');
   return shortest(hex.replace(/(.{4})(?!$)/g, '$1:'));
 }
+
+/** `192.0.2.1:80`, `[2001:db8::1]:80`. */
+export const endText = (address: Uint8Array, port: number): string =>
+  address.length === 4 ? `${textOf(address)}:${port}` : `[${textOf(address)}]:${port}`;
 
 /** The one shortest form of an IPv6 address. */
 const shortest = (address: string): string =>

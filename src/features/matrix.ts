@@ -3,8 +3,8 @@ import { type Diagnostic, diagnostic, refuse } from '../diagnostics/index.ts';
 import { readBytes } from '../files.ts';
 import type { FeatureDefinition } from './definition.ts';
 import type { FeatureRow, Outcome } from './executor.ts';
-import { extractCapture, noOutcomes } from './extract.ts';
-import { type Labels, textOf } from './labels.ts';
+import { extractCapture, noOutcomes, outcomesText } from './extract.ts';
+import { endText, type Labels } from './labels.ts';
 
 /** What unlabelled flows have for a class. */
 export const NO_CLASS = -1;
@@ -67,16 +67,9 @@ export function extractMatrix(
   });
   if (rows.length === 0)
     refuse('capture-no-rows', { frames, outcomes: outcomesText(outcomes) }, { file: captures[0]! });
-  if (labels !== undefined) diagnostics.push(...unusedLabels(labels.of, labels.file));
+  if (labels !== undefined) diagnostics.push(...labelDiagnostics(labels.of, labels.file));
   return { values: Buffer.concat(rows), origins, frames, flows, outcomes, diagnostics };
 }
-
-/** `571 classified, 83 foreign`: those that happened. */
-export const outcomesText = (outcomes: Readonly<Record<Outcome, number>>): string =>
-  Object.entries(outcomes)
-    .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${count} ${name}`)
-    .join(', ');
 
 function originOf({ flow, frame }: FeatureRow, capture: string, labels: Labels | undefined): RowOrigin {
   return {
@@ -91,11 +84,8 @@ function originOf({ flow, frame }: FeatureRow, capture: string, labels: Labels |
   };
 }
 
-/** `192.0.2.1:80`, `[2001:db8::1]:80`. */
-const endText = (address: Uint8Array, port: number): string =>
-  address.length === 4 ? `${textOf(address)}:${port}` : `[${textOf(address)}]:${port}`;
-
-function unusedLabels(labels: Labels, file: string): readonly Diagnostic[] {
+/** What is to be said of labels once all flows have asked. @throws DiagnosticError `labels-none` */
+export function labelDiagnostics(labels: Labels, file: string): readonly Diagnostic[] {
   const unused = labels.unusedLines();
   if (unused.length === labels.flows) refuse('labels-none', { flows: labels.flows }, { file });
   if (unused.length === 0) return [];

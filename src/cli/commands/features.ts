@@ -1,11 +1,6 @@
+import { outcomesText } from '../../features/extract.ts';
 import { type Labels, parseLabels } from '../../features/labels.ts';
-import {
-  extractMatrix,
-  type FeatureMatrix,
-  NO_CLASS,
-  outcomesText,
-  type RowOrigin,
-} from '../../features/matrix.ts';
+import { extractMatrix, type FeatureMatrix, NO_CLASS, type RowOrigin } from '../../features/matrix.ts';
 import { readFeatures } from '../../features/read.ts';
 import { readText, writeWhole } from '../../files.ts';
 import { writeRows } from '../../rows/index.ts';
@@ -49,7 +44,8 @@ export const featuresCommand = (io: Io) =>
         })
         .option('classes', {
           type: 'string',
-          describe: 'Names of the classes in the order of their numbers, with commas; alphabetical if absent',
+          describe:
+            'Names of the classes in the order of their numbers, with commas; else those of the definition, or alphabetical',
           requiresArg: true,
         })
         .option('output', {
@@ -73,7 +69,7 @@ export const featuresCommand = (io: Io) =>
       const labels =
         a.labels === undefined
           ? undefined
-          : { of: parseLabels(readText(a.labels), a.labels, order), file: a.labels };
+          : { of: parseLabels(readText(a.labels), a.labels, order, definition.classes), file: a.labels };
       const bar = progress(io, 'captures', a.pcap.length);
       const matrix = extractMatrix(definition, a.pcap, labels, bar.update);
       bar.end();

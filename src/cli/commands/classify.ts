@@ -1,0 +1,185 @@
+import { diagnostic, refuse } from '../../diagnostics/index.ts';
+import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
+import { type Labels, parseLabels } from '../../features/labels.ts';
+import { readText, writeWhole } from '../../files.ts';
+import { createReferenceFlowEngine, type FlowEngine } from '../../flow/engine.ts';
+import { classifyCaptures } from '../../flow/flows.ts';
+import { reportHtml } from '../../flow/html.ts';
+import { modelOfFeatures } from '../../flow/model.ts';
+import {
+  className,
+  type FlowReport,
+  flowsCsv,
+  reportJson,
+  reportOf,
+  transportName,
+} from '../../flow/report.ts';
+import { classCount } from '../../model/classes.ts';
+import type { Model } from '../../model/model.ts';
+import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
+import { defineCommand, importArgument, jsonOption, type ModelArguments, modelArgument } from '../options.ts';
+import { type ClassArguments, classOptions, namesOf } from '../rows.ts';
+
+interface Arguments extends ModelArguments, ClassArguments {
+  readonly features: string;
+  readonly pcap: readonly string[];
+  readonly on: 'reference';
+  readonly labels?: string | undefined;
+  readonly html?: string | undefined;
+  readonly csv?: string | undefined;
+  readonly json: boolean;
+}
+
+/** `classify MODEL --features DEFINITION --pcap FILE... [--on ENGINE] [--labels CSV] [--json] [--csv FILE] [--html FILE]` */
+export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
+  defineCommand<Arguments>({
+    command: 'classify <model>',
+    describe: 'Classify the flows of captures by a model of their features',
+    builder: (y) =>
+      jsonOption(classOptions(modelArgument(y)))
+        .option('features', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16',
+          requiresArg: true,
+        })
+        .option('pcap', {
+          type: 'string',
+          array: true,
+          demandOption: true,
+          describe: 'Captures, pcap or pcapng; each has flows of its own',
+          requiresArg: true,
+        })
+        .option('on', {
+          choices: ['reference'] as const,
+          default: 'reference' as const,
+          describe: 'What classifies',
+          requiresArg: true,
+        })
+        .option('labels', {
+          type: 'string',
+          describe: 'CSV of flows and their classes, to compare with',
+          requiresArg: true,
+        })
+        .option('csv', { type: 'string', describe: 'File for all flows, one a row', requiresArg: true })
+        .option('html', {
+          type: 'string',
+          describe: 'File for a page with charts and flows; it opens offline',
+          requiresArg: true,
+        }),
+    async handler(a) {
+      const definition = readFeatures(a.features);
+      const imported = await importArgument(a);
+      printDiagnostics(io, imported.diagnostics);
+      const model = modelOfFeatures(imported, definition);
+      const { labels, names } = naming(io, model, definition, a);
+      const engine: FlowEngine = createReferenceFlowEngine(definition, model);
+      try {
+        const bar = progress(io, `${a.on}: captures`, a.pcap.length);
+        const found = await classifyCaptures(engine, a.pcap, labels, bar.update);
+        bar.end();
+        printDiagnostics(io, found.diagnostics);
+        const report = reportOf(
+          {
+            on: a.on,
+            model: model.name,
+            definition: definition.name,
+            captures: a.pcap,
+            classCount: classCount(model),
+            names,
+          },
+          found,
+          labels !== undefined,
+          engine.equality?.(),
+        );
+        if (a.csv !== undefined) writeWhole(a.csv, flowsCsv(report));
+        if (a.html !== undefined) writeWhole(a.html, reportHtml(report));
+        if (a.json) printJson(io, reportJson(report));
+        else io.out(reportText(report));
+        onEnd((report.equality?.mismatches ?? 0) > 0);
+      } finally {
+        await engine.close();
+      }
+    },
+  });
+
+interface Naming {
+  readonly labels: { readonly of: Labels; readonly file: string } | undefined;
+  readonly names: readonly string[] | undefined;
+}
+
+/**
+ * The labels, and the names of the classes: as the arguments say, the model, or the definition; else those of the labels, if
+ * they are as many.
+ */
+function naming(io: Io, model: Model, definition: FeatureDefinition, a: Arguments): Naming {
+  const count = classCount(model);
+  const said = namesOf(model, a);
+  const usual = definition.classes?.length === count ? definition.classes : undefined;
+  if (a.labels === undefined) return { labels: undefined, names: said ?? usual };
+  const of = parseLabels(readText(a.labels), a.labels, said, usual);
+  const labels = { of, file: a.labels };
+  if (said !== undefined || of.classes === usual) return { labels, names: of.classes };
+  if (of.classes.length !== count)
+    refuse('flow-classes', { classes: count, names: of.classes }, { file: model.file });
+  printDiagnostics(io, [diagnostic('flow-classes-guessed', { names: of.classes }, { file: model.file })]);
+  return { labels, names: of.classes };
+}
+
+/** Flows that the terminal shows. */
+const MOST_FLOWS = 20;
+
+function reportText(r: FlowReport): string {
+  const shown = r.flows.slice(0, MOST_FLOWS);
+  const more = r.flows.length - shown.length;
+  const flows = table([
+    [
+      'capture',
+      'transport',
+      'client',
+      'server',
+      'packets',
+      'class',
+      'margin',
+      ...(r.labels ? ['label'] : []),
+    ],
+    ...shown.map((f) => [
+      f.capture,
+      transportName(f.protocol),
+      f.client,
+      f.server,
+      f.packets,
+      f.verdict === undefined ? '(too early)' : className(r.names, f.verdict.class),
+      f.verdict?.margin ?? '',
+      ...(r.labels ? [f.label === undefined ? '' : className(r.names, f.label)] : []),
+    ]),
+  ]);
+  const happened = Object.entries(r.outcomes).filter(([, count]) => count > 0);
+  return [
+    flows,
+    more > 0 ? `... and ${more} flows more; --csv FILE writes all\n` : '',
+    `\n${r.flows.length} flows, ${r.verdicts} verdicts; ${r.frames} frames: `,
+    `${happened.map(([name, count]) => `${count} ${name}`).join(', ')}\n`,
+    ...(r.labels ? [labelsText(r, r.labels)] : []),
+    ...(r.equality
+      ? [
+          `${r.on} against the reference: ${r.equality.packets} packets, ${r.equality.mismatches} mismatches\n`,
+          ...r.equality.examples.map((line) => `  ${line}\n`),
+        ]
+      : []),
+  ].join('');
+}
+
+function labelsText(r: FlowReport, labels: NonNullable<FlowReport['labels']>): string {
+  const { flows, verdicts, unlabelled } = labels;
+  const names = flows.classes.map((_, i) => className(r.names, i));
+  return [
+    `${flows.count} flows with a label and a verdict (${unlabelled} flows without a label): accuracy `,
+    `${flows.accuracy.toFixed(3)}, macro-F1 ${flows.macroF1.toFixed(3)}; by verdict ${verdicts.accuracy.toFixed(3)}, `,
+    `${verdicts.macroF1.toFixed(3)}\n\n`,
+    table([
+      ['label \\ class', ...names, 'F1'],
+      ...flows.confusion.map((line, k) => [names[k]!, ...line, flows.classes[k]!.f1.toFixed(3)]),
+    ]),
+  ].join('');
+}

@@ -1,0 +1,186 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { pcapOf, tcp4, udp4 } from '../features/packets.ts';
+import { intransit, testFolder } from '../support/io.ts';
+
+const folder = testFolder();
+const at = (name: string) => join(folder, name);
+const captures = ['KakaoTalk_chat', 'dns_doh', 'fuzz-2006-06-26-2594', 'openvpn', 'quic046', 'ssh', 'viber'];
+const traffic = [
+  'classify',
+  'examples/traffic-mlp.onnx',
+  '--features',
+  'traffic-16',
+  '--pcap',
+  ...captures.map((name) => `examples/captures/${name}.pcap`),
+];
+
+interface Report {
+  readonly [key: string]: unknown;
+  readonly flows: readonly Record<string, unknown>[];
+}
+
+/** A dense layer that gives the first two features: class 0 if the first is larger or equal. */
+const model = (over: object) => ({
+  format: 'intransit-model',
+  version: 1,
+  name: 'two',
+  input: { element: 'uint8', shape: [2], scale: 1 },
+  layers: [
+    {
+      kind: 'dense',
+      name: 'fc',
+      weights: [
+        [1, 0],
+        [0, 1],
+      ],
+      weightScale: 1,
+      output: { element: 'uint8', scale: 1 },
+    },
+  ],
+  ...over,
+});
+
+const definition = `apiVersion: intransit.dev/v1alpha1
+kind: Features
+metadata: { name: two }
+spec:
+  state: { n: { count: true } }
+  features: { tcp: "is.tcp ? 9 : 1", five: "5" }
+  classify: { packets: [2] }
+`;
+
+describe('classify', () => {
+  it('scores the example captures as scikit-learn does', async () => {
+    const { code, out, err } = await intransit(
+      ...traffic,
+      '--labels',
+      'examples/captures/labels.csv',
+      '--json',
+    );
+    expect([code, err]).toEqual([0, 'reference: captures: 7/7\n']);
+    const report: Report = JSON.parse(out);
+    // sklearn.metrics: f1_score(average='macro'), accuracy_score and confusion_matrix of the rows of --csv.
+    expect(report.macroF1).toBeCloseTo(0.586990119777005, 12);
+    expect(report.accuracy).toBeCloseTo(0.8347107438016529, 12);
+    expect(report.confusion).toEqual([
+      [10, 12, 1, 6, 0, 3, 0],
+      [2, 12, 5, 9, 0, 1, 0],
+      [0, 0, 0, 0, 0, 0, 0],
+      [0, 1, 0, 175, 0, 0, 0],
+      [0, 0, 0, 0, 1, 0, 0],
+      [0, 0, 0, 0, 0, 4, 0],
+      [0, 0, 0, 0, 0, 0, 0],
+    ]);
+    expect(report).toMatchObject({
+      frames: 2260,
+      verdicts: 2108,
+      outcomes: { classified: 2108, foreign: 92, fragment: 26, damaged: 34, collided: 0 },
+    });
+    expect(report.flows[0]).toEqual({
+      capture: 'KakaoTalk_chat.pcap',
+      flow: 1,
+      transport: 'UDP',
+      client: '10.24.82.188:38448',
+      server: '10.188.1.1:53',
+      packets: 2,
+      begun: '1430069021.959113000',
+      duration: 0.082886,
+      verdicts: 2,
+      class: 3,
+      name: 'dns',
+      margin: 8,
+      label: 3,
+      labelName: 'dns',
+    });
+  });
+
+  it('shows flows that were never due, and writes a page and a table', async () => {
+    writeFileSync(at('two.json'), JSON.stringify(model({})));
+    writeFileSync(at('two.yaml'), definition);
+    writeFileSync(
+      at('<b>&"x.pcap'),
+      pcapOf([
+        { data: tcp4({ flags: 2 }), timeUs: 1_000_000 },
+        { data: tcp4({ flags: 16 }), timeUs: 1_000_100 },
+        { data: udp4({ payload: [1] }), timeUs: 1_000_200 },
+      ]),
+    );
+    writeFileSync(
+      at('labels.csv'),
+      'transport,client_ip,client_port,server_ip,server_port,class\ntcp,192.0.2.1,40000,198.51.100.2,443,<i>web\nudp,192.0.2.1,40000,198.51.100.2,53,a\n',
+    );
+    const { code, out, err } = await intransit(
+      ...['classify', at('two.json'), '--features', at('two.yaml'), '--pcap', at('<b>&"x.pcap')],
+      ...['--labels', at('labels.csv'), '--html', at('x.html'), '--csv', at('x.csv')],
+    );
+    expect(err).toContain("the labels' are taken in alphabetical order: <i>web, a");
+    expect([code, out]).toEqual([0, expect.stringContaining('(too early)')]);
+    expect(out).toContain('2 flows, 1 verdicts; 3 frames: 1 classified, 2 early');
+    expect(readFileSync(at('x.csv'), 'utf8').split('\n').slice(1)).toEqual([
+      '"<b>&""x.pcap",1,TCP,192.0.2.1:40000,198.51.100.2:443,2,1.000000000,0.000100000,1,0,<i>web,4,<i>web',
+      '"<b>&""x.pcap",2,UDP,192.0.2.1:40000,198.51.100.2:53,1,1.000200000,0.000000000,0,,,,a',
+      '',
+    ]);
+    const page = readFileSync(at('x.html'), 'utf8');
+    expect(page).toContain('&lt;b&gt;&amp;&quot;x.pcap');
+    expect(page).toContain('&lt;i&gt;web');
+    for (const open of ['<b>', '<i>', '<script', '<img', '<link', 'http://', 'https://', 'src=', 'url('])
+      expect(page).not.toContain(open);
+    expect([...page.matchAll(/<svg /g)]).toHaveLength(3);
+  });
+
+  it('takes features through the grid of a model that reads signed bytes', async () => {
+    const input = { element: 'int8', shape: [2], scale: 0.5, zeroPoint: -128 };
+    writeFileSync(at('signed.json'), JSON.stringify(model({ input })));
+    writeFileSync(at('two.yaml'), definition);
+    writeFileSync(
+      at('a.pcap'),
+      pcapOf([
+        { data: tcp4(), timeUs: 0 },
+        { data: tcp4(), timeUs: 1 },
+      ]),
+    );
+    const { out } = await intransit(
+      ...['classify', at('signed.json'), '--features', at('two.yaml'), '--pcap', at('a.pcap'), '--json'],
+    );
+    // 9 / 0.5 and 5 / 0.5 less the zero point, times the scale again.
+    expect(JSON.parse(out).flows).toMatchObject([{ class: 0, margin: 4 }]);
+  });
+
+  it('refuses what does not go together', async () => {
+    writeFileSync(at('two.json'), JSON.stringify(model({})));
+    writeFileSync(at('two.yaml'), definition);
+    const pcap = ['--pcap', 'examples/captures/ssh.pcap'];
+    const fails = async (...argv: string[]) => {
+      const { code, err, out } = await intransit('classify', ...argv);
+      expect(out).toBe('');
+      return [code, err];
+    };
+    expect(await fails('examples/digits-mlp.onnx', '--features', 'traffic-16', ...pcap)).toEqual([
+      1,
+      expect.stringContaining(
+        'reads 64 inputs, and the definition traffic-16 has 16 features: length, packets',
+      ),
+    ]);
+    expect(await fails(at('two.json'), '--features', at('two.yaml'), '--pcap', at('absent'))).toEqual([
+      1,
+      expect.stringContaining('cannot be read'),
+    ]);
+    expect(
+      await fails(
+        ...[at('two.json'), '--features', at('two.yaml'), ...pcap],
+        ...['--labels', 'examples/captures/labels.csv'],
+      ),
+    ).toEqual([1, expect.stringContaining('tells 2 classes apart, and the labels name 5')]);
+    expect(await fails(at('two.json'), '--features', at('two.yaml'))).toEqual([
+      2,
+      expect.stringContaining('pcap'),
+    ]);
+    expect(await fails(at('two.json'), '--features', 'no-such', ...pcap)).toEqual([
+      1,
+      expect.stringContaining('no ready-made definition no-such'),
+    ]);
+  });
+});
