@@ -6,8 +6,8 @@ import { Dataplane } from '../src/engines/bmv2-dataplane.ts';
 import { exchange } from '../src/engines/bmv2-exchange.ts';
 import type { Bmv2Session } from '../src/engines/bmv2-session.ts';
 import { DEVICE_ID, startSwitch } from '../src/engines/bmv2-switch.ts';
-import { compileP4Program } from '../src/engines/bmv2-tools.ts';
 import { createWorkspace } from '../src/engines/bmv2-workspace.ts';
+import { compileP4Program } from '../src/toolchain/p4c.ts';
 
 /** CPU time of all threads of a process so far, in ns (first field of schedstat: time on a CPU). */
 export function cpuNs(pid: number): number {

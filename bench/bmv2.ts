@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { median } from '../src/engines/bench.ts';
 import { planV1modelOrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
-import { findTool, P4C, SWITCH } from '../src/engines/bmv2-tools.ts';
+import { findTool, P4C, SWITCH } from '../src/toolchain/p4c.ts';
 import { fieldOffset, OUTER_BYTES } from '../src/wire/index.ts';
 import { cpuOfPackets, openEmpty, packetsASecond, pin } from './bmv2-cpu.ts';
 import { type BenchModel, benchModels } from './bmv2-models.ts';

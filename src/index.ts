@@ -1,6 +1,7 @@
 /** The public API. What is not exported here may change at any time. */
 
 export type { Need } from './backends/common/need.ts';
+export type { ProgramOptions } from './backends/common/program-options.ts';
 export { emitV1model } from './backends/v1model/emit.ts';
 export { planV1model, type V1modelOptions, type V1modelPlan } from './backends/v1model/plan.ts';
 export { emitXdp } from './backends/xdp/emit.ts';
@@ -40,7 +41,7 @@ export {
   type WireShape,
   wireShape,
 } from './edge/index.ts';
-export { createEngine, type Engine, type EngineName } from './engines/index.ts';
+export { createEngine, type Engine, engineNames } from './engines/index.ts';
 export { type ImportResult, importModel } from './import/index.ts';
 export type { Layer, LayerKind, Model } from './model/model.ts';
 export type { ElementType, TensorType } from './model/tensor.ts';
@@ -54,6 +55,8 @@ export {
   type Topology,
 } from './planner/index.ts';
 export { interpret, interpretRows } from './reference/interpreter.ts';
+export { registerTarget, targetNamed, targetNames } from './targets/registry.ts';
+export { defineTarget, planOrRefuse, type Target, type TargetProgram } from './targets/target.ts';
 export {
   decodePacket,
   encodePacket,

@@ -54,10 +54,6 @@ export async function writeDirectory(path: string, fill: (folder: string) => Pro
   }
 }
 
-export function writeFiles(folder: string, files: ReadonlyMap<string, string | Uint8Array>): void {
-  for (const [name, content] of files) writeFileSync(join(folder, name), content);
-}
-
 function refuseForeign(target: string, file: string): void {
   if (lstatSync(target, { throwIfNoEntry: false }) === undefined) return;
   const entries = readdirSync(target);

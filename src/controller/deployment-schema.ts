@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { oneOf } from '../names-schema.ts';
+import { targets } from '../targets/registry.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
 
 /**
@@ -8,8 +10,11 @@ import { DEFAULT_PORT } from '../wire/header.ts';
 
 export const DEPLOYMENT_VERSION = 1;
 
-export const deviceKinds = ['v1model', 'xdp'] as const;
-export type DeviceKind = (typeof deviceKinds)[number];
+/** Targets whose devices a controller drives. */
+export const deviceKinds = (): readonly string[] =>
+  targets()
+    .flatMap((t) => (t.device ? [t.name] : []))
+    .sort();
 
 /** A port of a device, and of BMv2: 9 bits, the last of which drops. */
 const MOST_PORT = 510;
@@ -48,7 +53,7 @@ const tls = z
 
 const device = z.strictObject({
   name: name.describe('Unique; the name of the node where there is a plan'),
-  kind: z.enum(deviceKinds, { error: `expected one of ${deviceKinds.join(', ')}` }),
+  kind: oneOf(deviceKinds),
   address: name.describe('Of its P4Runtime server: host:port, or unix:/path'),
   deviceId: integer(1, Number.MAX_SAFE_INTEGER, 'P4Runtime device id').default(1),
   tls: tls.optional(),

@@ -9,6 +9,7 @@ import {
   type SessionState,
   type TlsOptions,
 } from '../p4runtime/index.ts';
+import { targetNamed } from '../targets/registry.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import type { DeviceProgram } from './program.ts';
 import { type HeldVersion, heldVersions, keyOf } from './versions.ts';
@@ -26,9 +27,6 @@ export interface SessionOptions {
   /** Only look: no bid to be the primary. */
   readonly readOnly?: boolean;
 }
-
-/** Without a sign of an agent for as long, and as long again, its connection is made anew. */
-const KEEPALIVE_MS = 10_000;
 
 export const CONNECT_TIMEOUT_MS = 5_000;
 
@@ -49,8 +47,7 @@ export const clientFor = (
     electionId: readOnly === true ? 0n : (electionId ?? 1n),
     takeover: readOnly !== true,
     rebid: false,
-    // A switch's server takes many pings for an attack; there calls find out what has become of it.
-    ...(kind === 'xdp' && { keepaliveMs: KEEPALIVE_MS }),
+    ...targetNamed(kind).device,
     ...(tls && { tls }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(backoffMs !== undefined && { backoffMs }),

@@ -1,9 +1,10 @@
 import type { Model } from '../model/model.ts';
-import type { Init, PipelineConfig } from '../p4runtime/index.ts';
-import type { DeviceKind } from './deployment-schema.ts';
+import { cookieOf, type Init, type PipelineConfig } from '../p4runtime/index.ts';
+import { writeProgram } from '../targets/build.ts';
+import { targetNamed } from '../targets/registry.ts';
+import { planOrRefuse } from '../targets/target.ts';
+import { temporaryFolder } from '../temporary.ts';
 import type { LayerRange } from './planned-layers.ts';
-import { v1modelProgram } from './v1model-program.ts';
-import { xdpProgram } from './xdp-program.ts';
 
 /** What decides the program of a device besides the model. */
 export interface ProgramOptions extends LayerRange {
@@ -17,16 +18,27 @@ export interface ProgramOptions extends LayerRange {
  * far as their numbers fit.
  */
 export interface DeviceProgram {
-  readonly kind: DeviceKind;
   readonly p4info: PipelineConfig['p4info'];
   /** Follows from P4Info and source, so it is known, and the same anywhere, before anything is compiled. */
   readonly cookie: bigint;
   /** Compiles to what the device loads. @throws DiagnosticError where a tool is missing or fails */
   readonly build: () => Promise<Uint8Array>;
   /** Entries of a version's weights. @throws DiagnosticError `envelope-exceeded` where they do not fit the program */
-  weights(model: Model, slot: number): Init<'Entity'>[];
+  weights(model: Model, slot: number): readonly Init<'Entity'>[];
 }
 
-/** @throws DiagnosticError where the layers do not fit a device of this kind */
-export const programFor = (kind: DeviceKind, base: Model, options: ProgramOptions): DeviceProgram =>
-  kind === 'v1model' ? v1modelProgram(base, options) : xdpProgram(base, options);
+/** @param kind the name of a target @throws DiagnosticError where the layers do not fit a device of this kind */
+export function programFor(kind: string, base: Model, options: ProgramOptions): DeviceProgram {
+  const program = planOrRefuse(targetNamed(kind), base, { ...options, weights: 'runtime' });
+  const p4info = program.p4info();
+  return {
+    p4info,
+    cookie: cookieOf({ p4info, deviceConfig: Buffer.from(program.source().join('\0')) }),
+    async build() {
+      using folder = temporaryFolder();
+      await writeProgram(program, folder.path);
+      return await program.deviceConfig(folder.path);
+    },
+    weights: (model, slot) => program.replacement(model, slot),
+  };
+}

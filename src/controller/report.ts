@@ -1,5 +1,4 @@
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
-import type { DeviceKind } from './deployment-schema.ts';
 import type { LayerRange } from './planned-layers.ts';
 
 /** What is done to a device, in this order. */
@@ -23,7 +22,7 @@ export interface TableReport {
 
 export interface DeviceReport {
   readonly name: string;
-  readonly kind: DeviceKind;
+  readonly kind: string;
   readonly address: string;
   readonly deviceId: number;
   /** Absent where it only forwards. */

@@ -6,9 +6,9 @@ import { emitV1model, PROGRAM_FILE, v1modelEntries, v1modelP4Info } from '../bac
 import type { V1modelPlan } from '../backends/v1model/plan.ts';
 import { refuse } from '../diagnostics/index.ts';
 import type { Update } from '../p4runtime/index.ts';
+import { compileP4Program } from '../toolchain/p4c.ts';
 import { Dataplane } from './bmv2-dataplane.ts';
 import { DEVICE_ID, type RunningSwitch, startSwitch } from './bmv2-switch.ts';
-import { compileP4Program } from './bmv2-tools.ts';
 import { createWorkspace } from './bmv2-workspace.ts';
 
 /** A switch that runs a plan's program with its entries, and its ports. */

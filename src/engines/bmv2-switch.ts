@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
 import { P4Client, P4RuntimeError } from '../p4runtime/index.ts';
-import { requireTool, SWITCH } from './bmv2-tools.ts';
+import { requireTool, SWITCH } from '../toolchain/p4c.ts';
 import type { Workspace } from './bmv2-workspace.ts';
 
 /** Id under which P4Runtime and the data plane address the switch. */

@@ -4,5 +4,3 @@ export interface Engine {
   run(rows: Uint8Array, onProgress?: (rowsDone: number) => void): Promise<Uint8Array>;
   close(): Promise<void>;
 }
-
-export type EngineName = 'reference' | 'xdp' | 'bmv2';

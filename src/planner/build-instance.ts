@@ -1,9 +1,11 @@
+import { computeNs } from '../targets/cost-model.ts';
+import type { SegmentProfile } from '../targets/profiles.ts';
 import { HEADER_BYTES, OUTER_BYTES } from '../wire/header.ts';
-import { type Chain, type SegmentProfile, sharedResources } from './chain.ts';
-import { computeNs, costOf } from './cost-model.ts';
+import { type Chain, sharedResources } from './chain.ts';
 import type { CrossingStep, Instance, InstanceObjective, SegmentStep, Violation } from './instance.ts';
+import { costOf } from './node-kinds.ts';
 import { segmentRules } from './segment-rules.ts';
-import type { NodeKind, Objective, Topology } from './topology-schema.ts';
+import type { Objective, Topology } from './topology-schema.ts';
 
 const PS_PER_NS = 1000;
 const PS_PER_US = 1_000_000;
@@ -105,10 +107,10 @@ interface Profiled {
 }
 
 /** Each kind and segment is profiled once, however many nodes are of the kind. */
-function profileCache(chain: Chain): (kind: NodeKind, from: number, to: number) => Profiled {
-  const known = new Map<NodeKind, (Profiled | undefined)[]>();
+function profileCache(chain: Chain): (kind: string, from: number, to: number) => Profiled {
+  const known = new Map<string, (Profiled | undefined)[]>();
   const width = chain.cuts.length;
-  const make = (kind: NodeKind, from: number, to: number): Profiled => {
+  const make = (kind: string, from: number, to: number): Profiled => {
     const profile = chain.profile(kind, from, to);
     const usage = sharedResources.map((resource) =>
       resource === 'layers'

@@ -1,27 +1,8 @@
-import type { Work } from './cost-model.ts';
-import type { NodeKind } from './topology-schema.ts';
+import type { SegmentProfile } from '../targets/profiles.ts';
 
 /** Resources that all segments of a node share, however often a packet passes: their needs add up. */
 export const sharedResources = ['layers', 'memory', 'tables'] as const;
 export type SharedResource = (typeof sharedResources)[number];
-
-/** One resource of a segment: what it needs, beside what its target has at most (none: the topology says). */
-export interface SegmentNeed {
-  readonly resource: string;
-  readonly need: number;
-  readonly limit?: number;
-  readonly unit: string;
-  /** Where one layer alone is what needs it. */
-  readonly layer?: string;
-}
-
-/** What a kind of node makes of a segment, load and price aside. */
-export interface SegmentProfile {
-  readonly work: Work;
-  readonly needs: readonly SegmentNeed[];
-  /** Reasons for which this kind does not run it at all. */
-  readonly unsupported: readonly string[];
-}
 
 /** A tensor between layers, as it travels. */
 export interface CutTensor {
@@ -45,7 +26,7 @@ export interface Chain {
   readonly cuts: readonly number[];
   readonly tensors: readonly CutTensor[];
   /** The blocks from cut `from` up to cut `to` on this kind; @pre from < to. Called often: kept by the caller. */
-  profile(kind: NodeKind, from: number, to: number): SegmentProfile;
+  profile(kind: string, from: number, to: number): SegmentProfile;
   /** What the backend itself says of a segment that was chosen: reasons against it. */
-  confirm(kind: NodeKind, from: number, to: number): readonly string[];
+  confirm(kind: string, from: number, to: number): readonly string[];
 }

@@ -5,12 +5,12 @@ import type { PathGraph } from './graph.ts';
 import type { Instance, Violation, Walk } from './instance.ts';
 import { boundPs, weightsOf } from './search.ts';
 import { type Solution, solve } from './solve.ts';
-import type { NodeKind, Topology } from './topology-schema.ts';
+import type { Topology } from './topology-schema.ts';
 
 /** What a node does in the plan, and why not something else. */
 export interface NodeExplanation {
   readonly node: string;
-  readonly kind: NodeKind;
+  readonly kind: string;
   readonly role: 'computes' | 'forwards' | 'unused';
   readonly layers: readonly string[];
   readonly reason: string;

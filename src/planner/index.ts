@@ -4,12 +4,13 @@ import { modelChain } from './model-chain.ts';
 import { type PlanReport, planChain } from './plan.ts';
 import type { Topology } from './topology-schema.ts';
 
-export type { Chain, SegmentProfile } from './chain.ts';
-export { type CostModel, computeNs, defaultCost, type Work } from './cost-model.ts';
+export { type CostModel, computeNs, type Work } from '../targets/cost-model.ts';
+export { type Fit, fitCost, type Sample } from '../targets/fit.ts';
+export type { SegmentProfile } from '../targets/profiles.ts';
+export type { Chain } from './chain.ts';
 export { planDiagnostics } from './diagnostics.ts';
 export type { NodeExplanation } from './explain.ts';
 export type { Refusal } from './find-refusals.ts';
-export { type Fit, fitCost, type Sample } from './fit.ts';
 export { cutPoints, modelChain } from './model-chain.ts';
 export {
   type PlannedCrossing,

@@ -1,11 +1,8 @@
 import { type Model, type ValueId, valueType } from '../model/model.ts';
 import { elementCount, formatTensorType } from '../model/tensor.ts';
-import type { Chain, SegmentProfile } from './chain.ts';
-import { nativeProfiles } from './native-profile.ts';
-import type { KindProfiles } from './profiles.ts';
-import type { NodeKind } from './topology-schema.ts';
-import { v1modelProfiles } from './v1model-profile.ts';
-import { xdpProfiles } from './xdp-profile.ts';
+import type { KindProfiles, SegmentProfile } from '../targets/profiles.ts';
+import type { Chain } from './chain.ts';
+import { nodeModel } from './node-kinds.ts';
 
 /**
  * Places where the model may be cut, as the number of layers before the cut. A packet carries one tensor, so no layer
@@ -25,9 +22,9 @@ export function cutPoints(model: Model): number[] {
 /** A verified model as a chain. Backends are asked when a kind is first met, and once a block. */
 export function modelChain(model: Model): Chain {
   const cuts = cutPoints(model);
-  const kinds = new Map<NodeKind, KindProfiles>();
-  const profiles = (kind: NodeKind): KindProfiles => {
-    const known = kinds.get(kind) ?? makers[kind](model, cuts);
+  const kinds = new Map<string, KindProfiles>();
+  const profiles = (kind: string): KindProfiles => {
+    const known = kinds.get(kind) ?? nodeModel(kind).profiles(model, cuts);
     kinds.set(kind, known);
     return known;
   };
@@ -45,12 +42,3 @@ export function modelChain(model: Model): Chain {
     confirm: (kind, from, to) => profiles(kind).confirm(from, to),
   };
 }
-
-const makers: Readonly<Record<NodeKind, (model: Model, cuts: readonly number[]) => KindProfiles>> = {
-  edge: nativeProfiles,
-  worker: nativeProfiles,
-  // No backend yet: what it would need is that of plain weights, and without a cost in the topology it only forwards.
-  tna: nativeProfiles,
-  v1model: v1modelProfiles,
-  xdp: xdpProfiles,
-};

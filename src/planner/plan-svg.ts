@@ -1,6 +1,7 @@
+import { nodeKinds, nodeModel } from './node-kinds.ts';
 import type { PlannedCrossing, PlannedSegment, PlanReport } from './plan.ts';
 import { layoutNodes, type Placed } from './plan-layout.ts';
-import type { NodeKind, Topology } from './topology-schema.ts';
+import type { Topology } from './topology-schema.ts';
 
 const BOX = { width: 250, height: 90 };
 const MARGIN = 30;
@@ -8,14 +9,6 @@ const HEAD = 84;
 /** Characters that a line of a box holds in its two weights. */
 const LINE = 39;
 const BOLD_LINE = 34;
-
-const colours: Readonly<Record<NodeKind, string>> = {
-  edge: '#e8f5e9',
-  xdp: '#e7f0fb',
-  v1model: '#fff3e0',
-  tna: '#fce4ec',
-  worker: '#ede7f6',
-};
 
 const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
@@ -124,7 +117,7 @@ function nodeBox(t: Topology, r: PlanReport, index: number, { x, y }: Placed): s
   const grey = 'fill="#666" font-size="11"';
   return [
     `<g><title>${escapeXml(explanation.reason)}</title>`,
-    `<rect x="${x}" y="${y}" width="${BOX.width}" height="${BOX.height}" rx="7" fill="${active ? colours[kind] : '#fafafa'}" stroke="${stroke}" stroke-width="${active ? 2.2 : 1.2}"/>`,
+    `<rect x="${x}" y="${y}" width="${BOX.width}" height="${BOX.height}" rx="7" fill="${active ? nodeModel(kind).colour : '#fafafa'}" stroke="${stroke}" stroke-width="${active ? 2.2 : 1.2}"/>`,
     text(x + 10, y + 18, shorten(name, 20), `font-weight="bold"${active || passed ? '' : ' fill="#999"'}`),
     text(x + BOX.width - 10, y + 18, ends, 'text-anchor="end" fill="#1f6fb2" font-size="11"'),
     text(x + 10, y + 33, shorten(`${kind} in ${zone}${load > 0 ? `, load ${load}` : ''}`, LINE), grey),
@@ -146,8 +139,8 @@ function twoLines(sentence: string): string[] {
 }
 
 function legend(y: number): string[] {
-  return Object.entries(colours).flatMap(([kind, colour], i) => [
-    `<rect x="${MARGIN + i * 92}" y="${y - 11}" width="14" height="14" rx="3" fill="${colour}" stroke="#bbb"/>`,
+  return nodeKinds().flatMap((kind, i) => [
+    `<rect x="${MARGIN + i * 92}" y="${y - 11}" width="14" height="14" rx="3" fill="${nodeModel(kind).colour}" stroke="#bbb"/>`,
     text(MARGIN + i * 92 + 20, y, kind, 'font-size="11" fill="#666"'),
   ]);
 }

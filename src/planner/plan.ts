@@ -1,11 +1,12 @@
+import type { CostModel } from '../targets/cost-model.ts';
 import { type BuiltInstance, buildInstance, frameBytes, segmentKey, tensorName } from './build-instance.ts';
 import type { Chain } from './chain.ts';
-import { type CostModel, costOf } from './cost-model.ts';
 import { explainNodes, type NodeExplanation } from './explain.ts';
 import { findRefusals, type Refusal } from './find-refusals.ts';
 import type { Step, Walk } from './instance.ts';
+import { costOf } from './node-kinds.ts';
 import { type Solution, solve } from './solve.ts';
-import type { NodeKind, Objective, Topology } from './topology-schema.ts';
+import type { Objective, Topology } from './topology-schema.ts';
 
 export const PLAN_VERSION = 1;
 
@@ -13,7 +14,7 @@ export const PLAN_VERSION = 1;
 export interface PlannedSegment {
   readonly step: 'compute';
   readonly node: string;
-  readonly kind: NodeKind;
+  readonly kind: string;
   readonly layers: { readonly from: number; readonly to: number; readonly names: readonly string[] };
   readonly us: number;
   readonly price: number;

@@ -1,7 +1,8 @@
 import { DiagnosticError } from '../diagnostics/index.ts';
-import { type Chain, type SegmentProfile, sharedResources } from './chain.ts';
-import { costOf } from './cost-model.ts';
+import type { SegmentProfile } from '../targets/profiles.ts';
+import { type Chain, sharedResources } from './chain.ts';
 import type { Violation } from './instance.ts';
+import { costOf } from './node-kinds.ts';
 import { topologyFault } from './topology.ts';
 import type { Topology, TopologyNode } from './topology-schema.ts';
 

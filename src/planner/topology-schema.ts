@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { oneOf } from '../names-schema.ts';
+import { nodeKinds } from './node-kinds.ts';
 
 /**
  * The one definition of a topology file: `plan` validates with it, `schema/topology.schema.json` is generated from it.
@@ -6,9 +8,6 @@ import { z } from 'zod';
  */
 
 export const TOPOLOGY_VERSION = 1;
-
-export const nodeKinds = ['edge', 'xdp', 'v1model', 'tna', 'worker'] as const;
-export type NodeKind = (typeof nodeKinds)[number];
 
 const name = z.string().min(1, 'expected a name of at least one character');
 const atLeastZero = z.number({ error: 'expected a number of at least 0' }).min(0, 'expected at least 0');
@@ -28,7 +27,7 @@ const cost = z
 
 const node = z.strictObject({
   name: name.describe('Unique'),
-  kind: z.enum(nodeKinds, { error: `expected one of ${nodeKinds.join(', ')}` }),
+  kind: oneOf(nodeKinds),
   zone: name.default('default').describe('Trust zone'),
   load: z
     .number({ error: 'expected a number in 0..1' })

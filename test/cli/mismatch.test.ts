@@ -9,7 +9,7 @@ vi.mock('../../src/engines/index.ts', async (original) => {
   const actual = await original<typeof Engines>();
   return {
     ...actual,
-    createEngine: async (name: Engines.EngineName, ...rest: [never, never]) => {
+    createEngine: async (name: string, ...rest: [never, never]) => {
       const engine = await actual.createEngine('reference', ...rest);
       if (name === 'reference') return engine;
       return {

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
-import { writeDirectory, writeFiles } from '../../src/cli/directory.ts';
+import { writeDirectory } from '../../src/cli/directory.ts';
 import { isPrivate, ownerMark, privateBase, removeTree } from '../../src/durable/index.ts';
 import { clearLeftovers } from '../../src/engines/bmv2-workspace.ts';
 import { writeWhole } from '../../src/files.ts';
@@ -76,7 +76,9 @@ describe.skipIf(!isRoot)(`a neighbour who swaps folders${title}`, () => {
       clearLeftovers();
       writeWhole(join(shared, 'rows.bin'), 'rows');
       const files = new Map([['manifest.json', '{}']]);
-      await writeDirectory(join(shared, 'out'), async (folder) => writeFiles(folder, files));
+      await writeDirectory(join(shared, 'out'), async (folder) => {
+        for (const [name, content] of files) writeFileSync(join(folder, name), content);
+      });
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(rounds).toBeGreaterThan(10);

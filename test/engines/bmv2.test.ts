@@ -11,10 +11,10 @@ import { ownerMark, privateBase } from '../../src/durable/index.ts';
 import { createBmv2Engine, planV1modelOrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
 import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
-import { summariseP4c } from '../../src/engines/bmv2-tools.ts';
 import { clearLeftovers } from '../../src/engines/bmv2-workspace.ts';
 import type { Model } from '../../src/model/model.ts';
 import { interpret, interpretRows } from '../../src/reference/interpreter.ts';
+import { summariseP4c } from '../../src/toolchain/p4c.ts';
 import {
   decodePacket,
   fieldOffset,

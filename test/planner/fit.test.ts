@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { computeNs, defaultCost } from '../../src/planner/cost-model.ts';
-import { fitCost, type Sample } from '../../src/planner/fit.ts';
+import { nodeModel } from '../../src/planner/node-kinds.ts';
+import { computeNs } from '../../src/targets/cost-model.ts';
+import { fitCost, type Sample } from '../../src/targets/fit.ts';
 import { random } from '../support/random.ts';
 
 const sample = (multiplies: number, neurons: number, ns: number): Sample => ({
@@ -61,16 +62,16 @@ describe('fitCost', () => {
 describe('the default cost models', () => {
   it('come from measurements, and say which', () => {
     for (const kind of ['edge', 'worker', 'xdp', 'v1model'] as const) {
-      expect(defaultCost(kind)!.origin).toContain('measurements');
-      expect(computeNs(defaultCost(kind)!, { macs: 768, multiplies: 500, neurons: 40 }, 0)).toBeGreaterThan(
-        0,
-      );
+      expect(nodeModel(kind).cost!.origin).toContain('measurements');
+      expect(
+        computeNs(nodeModel(kind).cost!, { macs: 768, multiplies: 500, neurons: 40 }, 0),
+      ).toBeGreaterThan(0);
     }
-    expect(defaultCost('tna')).toBeUndefined();
+    expect(nodeModel('tna').cost).toBeUndefined();
   });
 
   it('give the measured figures of BMv2 back', () => {
-    const m = defaultCost('v1model')!;
+    const m = nodeModel('v1model').cost!;
     const us = (multiplies: number, neurons: number) =>
       (m.packetNs + computeNs(m, { macs: 0, multiplies, neurons }, 0)) / 1000;
     // digits-mlp and digits-cnn: a line through four networks meets them within a third.
@@ -81,7 +82,7 @@ describe('the default cost models', () => {
   });
 
   it('take twice as long at half load', () => {
-    const m = defaultCost('xdp')!;
+    const m = nodeModel('xdp').cost!;
     const work = { macs: 1, multiplies: 100, neurons: 10 };
     expect(computeNs(m, work, 0.5)).toBeCloseTo(2 * computeNs(m, work, 0));
   });

@@ -1,6 +1,7 @@
 import type { Chain } from '../../src/planner/chain.ts';
+import { nodeKinds } from '../../src/planner/node-kinds.ts';
 import type { Topology, TopologyInput } from '../../src/planner/topology-schema.ts';
-import { nodeKinds, topologySchema } from '../../src/planner/topology-schema.ts';
+import { topologySchema } from '../../src/planner/topology-schema.ts';
 import type { Random } from '../support/random.ts';
 
 /** Layers with made-up work and needs; some cuts may be missing, as inside a residual block. */
@@ -60,7 +61,7 @@ const zones = ['home', 'net', 'cloud'] as const;
 
 function randomTopology(r: Random, count: number, layers: number): Topology {
   const name = (i: number) => `n${i}`;
-  const kinds = Array.from({ length: count }, () => r.pick(nodeKinds));
+  const kinds = Array.from({ length: count }, () => r.pick(nodeKinds()));
   const nodes = kinds.map((kind, i): TopologyInput['nodes'][number] => ({
     name: name(i),
     kind,

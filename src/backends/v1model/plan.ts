@@ -4,23 +4,12 @@ import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
+import type { ProgramOptions } from '../common/program-options.ts';
 import { v1model } from './limits.ts';
 import { type Lowered, type LowerOptions, lower, MAX_LOOKUP_ENTRIES, MAX_LOOKUP_TABLES } from './lower.ts';
 import { widestEntry } from './tables.ts';
 
-export interface V1modelOptions {
-  /** Layers `[from, to)`; all unless named. */
-  readonly from?: number;
-  readonly to?: number;
-  readonly lanes?: 'on' | 'off';
-  readonly weights?: 'runtime' | 'static';
-  readonly modelId?: number;
-  readonly modelVersion?: number;
-  /** Largest IPv4 packet of the path, in bytes. */
-  readonly mtu?: number;
-  /** UDP destination port of requests. */
-  readonly port?: number;
-}
+export type V1modelOptions = ProgramOptions;
 
 /** A program for v1model, decided on to the last bit but not yet written. */
 export interface V1modelPlan {

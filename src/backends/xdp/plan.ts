@@ -7,6 +7,7 @@ import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
 import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
 import { type LaneLayout, laneNeed, MOST_LANES, packLanes } from '../../passes/lanes.ts';
 import { DEFAULT_PORT, MOST_LAYERS } from '../../wire/header.ts';
+import type { ProgramOptions } from '../common/program-options.ts';
 import {
   type BufferCopy,
   bufferFor,
@@ -19,21 +20,7 @@ import {
 } from './buffers.ts';
 import { hasReciprocal } from './emit-loop.ts';
 
-export interface XdpOptions {
-  /** Layers `[from, to)` of the model; all by default. */
-  readonly from?: number;
-  readonly to?: number;
-  /** `off`: one multiply a weight, the plain form that lanes are measured against. */
-  readonly lanes?: 'on' | 'off';
-  /** `runtime`: weights in a map, replaceable while the program runs. `static`: constants in the code. */
-  readonly weights?: 'runtime' | 'static';
-  readonly modelId?: number;
-  readonly modelVersion?: number;
-  /** UDP destination port of requests. */
-  readonly port?: number;
-  /** Largest IP packet on the path, in bytes. */
-  readonly mtu?: number;
-}
+export type XdpOptions = ProgramOptions;
 
 /** What the iterations of `bpf_loop` over an image are; `plain`: there is none. */
 export type PositionLoop = 'plain' | 'rows' | 'positions';

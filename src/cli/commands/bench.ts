@@ -1,5 +1,5 @@
-import { bench } from '../../engines/bench.ts';
 import { elementCount } from '../../model/tensor.ts';
+import { targets } from '../../targets/registry.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
   defineCommand,
@@ -16,7 +16,7 @@ import { inputRows, ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments {
-  readonly on: 'xdp';
+  readonly on: string;
   readonly input?: string | undefined;
   readonly rounds: number;
   readonly json: boolean;
@@ -29,7 +29,11 @@ export const benchCommand = (io: Io) =>
     describe: 'Time an inference against plain forms of the same layers',
     builder: (y) =>
       jsonOption(programOptions(modelArgument(y)))
-        .option('on', { choices: ['xdp'] as const, default: 'xdp' as const, describe: 'The engine' })
+        .option('on', {
+          choices: [...timed().keys()],
+          default: [...timed().keys()][0]!,
+          describe: 'The engine',
+        })
         .option('input', {
           type: 'string',
           describe: `Rows of the input: ${ROWS}; default: rows made up`,
@@ -46,7 +50,7 @@ export const benchCommand = (io: Io) =>
       const rows =
         a.input === undefined ? madeUpRows(elementCount(model.input.shape)) : inputRows(io, model, a.input);
       const bar = progress(io, 'bench: rounds', a.rounds);
-      const r = await bench(model, rows, programOf(model, a), a.rounds, bar.update);
+      const r = await timed().get(a.on)!(model, rows, programOf(model, a), a.rounds, bar.update);
       bar.end();
       if (a.json) return printJson(io, r);
       const ns = (value: number) => Number(value.toFixed(1));
@@ -64,6 +68,10 @@ export const benchCommand = (io: Io) =>
       );
     },
   });
+
+/** Engines that can be timed, by name. */
+const timed = () =>
+  new Map(targets().flatMap(({ engine }) => (engine?.bench ? [[engine.name, engine.bench]] : [])));
 
 /** Rows of every value, the same in each run. */
 function madeUpRows(width: number): Uint8Array {

@@ -1,4 +1,4 @@
-import { createEngine } from '../../engines/index.ts';
+import { createEngine, engineNames } from '../../engines/index.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { STANDARD, writeRows } from '../../rows/index.ts';
@@ -26,7 +26,7 @@ import {
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments, ClassArguments {
-  readonly on: 'reference' | 'xdp' | 'bmv2';
+  readonly on: string;
   readonly input: string;
   readonly output?: string | undefined;
   readonly rows?: number | undefined;
@@ -41,7 +41,7 @@ export const runCommand = (io: Io) =>
     builder: (y) =>
       jsonOption(classOptions(programOptions(modelArgument(y))))
         .option('on', {
-          choices: ['reference', 'xdp', 'bmv2'] as const,
+          choices: engineNames(),
           demandOption: true,
           describe: 'The engine',
         })

@@ -1,4 +1,4 @@
-import { createEngine, type EngineName } from '../../engines/index.ts';
+import { createEngine, engineNames, REFERENCE, targetEngines } from '../../engines/index.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
@@ -38,8 +38,8 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
       jsonOption(programOptions(modelArgument(y)))
         .option('on', {
           type: 'string',
-          default: 'xdp',
-          describe: 'Engines, separated by commas: xdp, bmv2',
+          default: targetEngines()[0]!,
+          describe: `Engines, separated by commas: ${targetEngines().join(', ')}`,
           requiresArg: true,
         })
         .option('input', {
@@ -58,7 +58,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
       const rows = inputRows(io, model, a.input, { limit: a.rows, from: options.from });
       const count = rows.length / elementCount(rowType.shape);
 
-      const runOn = async (name: EngineName) => {
+      const runOn = async (name: string) => {
         const engine = await createEngine(name, model, options);
         try {
           const bar = progress(io, `${name}: rows`, count);
@@ -69,7 +69,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
           await engine.close();
         }
       };
-      const expected = await runOn('reference');
+      const expected = await runOn(REFERENCE);
       const results: Record<string, Comparison> = {};
       for (const name of engines) {
         const actual = await runOn(name);
@@ -91,9 +91,12 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
     },
   });
 
-function engineName(text: string): EngineName {
-  if (text === 'xdp' || text === 'bmv2' || text === 'reference') return text;
-  throw new UsageError(`--on ${text}: engines are xdp, bmv2 and reference`);
+function engineName(text: string): string {
+  const names = engineNames();
+  if (names.includes(text)) return text;
+  // The one that all are compared with goes last.
+  const [reference, ...others] = names;
+  throw new UsageError(`--on ${text}: engines are ${others.join(', ')} and ${reference}`);
 }
 
 /** Elements that differ; a missing or a surplus one differs too. */

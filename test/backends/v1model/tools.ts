@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { findTool, P4C, SWITCH } from '../../../src/engines/bmv2-tools.ts';
+import { findTool, P4C, SWITCH } from '../../../src/toolchain/p4c.ts';
 
 /** `describe`, or a skip whose title says which tools are not there. */
 export function describeWith(tools: readonly string[], title: string, body: () => void): void {

@@ -1,11 +1,11 @@
-import { needDiagnostics } from '../backends/common/need.ts';
-import { programScratchBytes } from '../backends/xdp/emit.ts';
-import { xdpNeeds } from '../backends/xdp/needs.ts';
-import { multiplies, planXdp, type XdpPlan } from '../backends/xdp/plan.ts';
-import { arrayBytes, weightArrays } from '../backends/xdp/weights.ts';
-import type { Model } from '../model/model.ts';
-import { workOf } from './layer-work.ts';
-import { type BlockNeeds, type KindProfiles, profilesOf } from './profiles.ts';
+import { needDiagnostics } from '../../backends/common/need.ts';
+import { programScratchBytes } from '../../backends/xdp/emit.ts';
+import { xdpNeeds } from '../../backends/xdp/needs.ts';
+import { multiplies, planXdp, type XdpPlan } from '../../backends/xdp/plan.ts';
+import { arrayBytes, weightArrays } from '../../backends/xdp/weights.ts';
+import type { Model } from '../../model/model.ts';
+import { workOf } from '../layer-work.ts';
+import { type BlockNeeds, type KindProfiles, profilesOf } from '../profiles.ts';
 
 /** The planner checks each link's own MTU; the backend is not to refuse for one. */
 const ANY_MTU = 65_535;

@@ -1,10 +1,10 @@
-import { deviceTables } from '../backends/common/table-model.ts';
-import type { Lowered } from '../backends/v1model/lower.ts';
-import { planV1model } from '../backends/v1model/plan.ts';
-import { tableSet, widestEntry } from '../backends/v1model/tables.ts';
-import type { Model } from '../model/model.ts';
-import { workOf } from './layer-work.ts';
-import { type KindProfiles, profilesOf } from './profiles.ts';
+import { deviceTables } from '../../backends/common/table-model.ts';
+import type { Lowered } from '../../backends/v1model/lower.ts';
+import { planV1model } from '../../backends/v1model/plan.ts';
+import { tableSet, widestEntry } from '../../backends/v1model/tables.ts';
+import type { Model } from '../../model/model.ts';
+import { workOf } from '../layer-work.ts';
+import { type KindProfiles, profilesOf } from '../profiles.ts';
 
 /** The planner checks each link's own MTU; the backend is not to refuse for one. */
 const ANY_MTU = 65_535;

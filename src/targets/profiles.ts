@@ -1,5 +1,22 @@
-import type { SegmentNeed, SegmentProfile } from './chain.ts';
 import type { Work } from './cost-model.ts';
+
+/** One resource of a segment: what it needs, beside what its target has at most (none: the topology says). */
+export interface SegmentNeed {
+  readonly resource: string;
+  readonly need: number;
+  readonly limit?: number;
+  readonly unit: string;
+  /** Where one layer alone is what needs it. */
+  readonly layer?: string;
+}
+
+/** What a kind of node makes of a segment, load and price aside. */
+export interface SegmentProfile {
+  readonly work: Work;
+  readonly needs: readonly SegmentNeed[];
+  /** Reasons for which this kind does not run it at all. */
+  readonly unsupported: readonly string[];
+}
 
 /** What one kind of node makes of every segment of a model. */
 export interface KindProfiles {

@@ -1,6 +1,3 @@
-import { fittedCosts } from './measurements.ts';
-import type { NodeKind, TopologyNode } from './topology-schema.ts';
-
 /** What some layers ask of a target in one inference. Each is a sum over layers. */
 export interface Work {
   /** Multiply-accumulates of the model. */
@@ -28,10 +25,3 @@ export interface CostModel {
 /** Nanoseconds of one inference on a node of which the share `load` (0 up to but not 1) is taken. */
 export const computeNs = (m: CostModel, w: Work, load: number): number =>
   (m.fixedNs + m.macNs * w.macs + m.multiplyNs * w.multiplies + m.neuronNs * w.neurons) / (1 - load);
-
-/** The kind's fitted model; nothing was ever measured on a Tofino, so it has none. */
-export const defaultCost = (kind: NodeKind): CostModel | undefined =>
-  kind === 'tna' ? undefined : fittedCosts[kind];
-
-/** The node's own model, or its kind's. */
-export const costOf = (node: TopologyNode): CostModel | undefined => node.cost ?? defaultCost(node.kind);

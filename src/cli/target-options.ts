@@ -1,0 +1,39 @@
+import type { Argv } from 'yargs';
+import { z } from 'zod';
+import { targets } from '../targets/registry.ts';
+import type { OwnOptions, Target } from '../targets/target.ts';
+import { UsageError } from './usage.ts';
+
+/** The own options of all targets, each for the command line; which target takes one is known only with `--target`. */
+export function ownOptions<T>(y: Argv<T>): Argv<T> {
+  let options = y;
+  for (const target of targets())
+    for (const [name, schema] of Object.entries(target.own.shape)) {
+      const { description = '', enum: choices } = z.toJSONSchema(schema, { io: 'input' });
+      // yargs knows no other types than those of the schema's choices; the schema itself parses what is given.
+      options = options.option(name, {
+        type: 'string',
+        requiresArg: true,
+        describe: `${target.name}: ${description}`,
+        ...(choices && { choices: choices.map(String) }),
+      }) as unknown as Argv<T>;
+    }
+  return options;
+}
+
+/** What of the arguments is the target's own. @throws UsageError where one is another target's, or wrong */
+export function ownOptionsOf(target: Target, given: object): OwnOptions {
+  const values = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const others = targets().filter((t) => t !== target);
+  for (const other of others)
+    for (const name of Object.keys(other.own.shape))
+      if (name in values && !(name in target.own.shape))
+        throw new UsageError(`--${name}: an option of --target ${other.name}, not of ${target.name}`);
+  const own = Object.fromEntries(
+    Object.keys(target.own.shape).flatMap((n) => (n in values ? [[n, values[n]]] : [])),
+  );
+  const result = target.own.safeParse(own);
+  if (result.success) return own;
+  const { path, message } = result.error.issues[0]!;
+  throw new UsageError(`--${path.join('.')}: ${message}`);
+}

@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import type { Need } from '../backends/common/need.ts';
+import type { ProgramOptions } from '../backends/common/program-options.ts';
+import { type Diagnostic, throwErrors } from '../diagnostics/index.ts';
+import type { BenchResult } from '../engines/bench.ts';
+import type { Engine } from '../engines/engine.ts';
+import type { Model } from '../model/model.ts';
+import type { Entity, P4Info } from '../p4runtime/types.ts';
+import type { CostModel } from './cost-model.ts';
+import type { KindProfiles } from './profiles.ts';
+
+/** Layers of a model as a program of one target: decided on to the last bit, not yet written. */
+export interface TargetProgram {
+  /** What it needs of each resource, beside what the target has. */
+  readonly needs: readonly Need[];
+  /** How the layer with this index is computed, in a few words; undefined if the program leaves it to another node. */
+  describeLayer(index: number): string | undefined;
+  /** The same in full, for `inspect --json`: one object a layer of the program. */
+  readonly layers: readonly object[];
+  /** All files but those that a compiler makes: name to content, the same bytes for the same program. */
+  files(): ReadonlyMap<string, string | Uint8Array>;
+  /** All text that the compiler reads, in a fixed order: what two programs have in common that do the same. */
+  source(): readonly string[];
+  /**
+   * Compiles the files in a folder that holds those of `files`.
+   * @returns names of the files that were made
+   * @throws DiagnosticError, BpfError where a tool is missing or refuses
+   */
+  build(folder: string): Promise<readonly string[]>;
+  /** What a controller pushes to a device as its part of the pipeline config. @pre the folder was built */
+  deviceConfig(folder: string): Promise<Uint8Array>;
+  /** Tables, actions, counters and digests of the program as a controller sees them. */
+  p4info(): P4Info;
+  /**
+   * The weights of a version of the model as a device with this program takes them: of the one that it was planned for, or of
+   * another of the same shape.
+   * @param slot free on the device
+   * @throws DiagnosticError `envelope-exceeded` where the version does not fit the program
+   */
+  replacement(model: Model, slot: number): readonly Entity[];
+}
+
+/** What came of planning. Needs above the target's limits are errors beside the program. */
+export interface Planned {
+  /** Undefined where the layers cannot be expressed at all. */
+  readonly program: TargetProgram | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Something that runs rows through the programs of a target on this machine. */
+export interface TargetEngine {
+  /** Its name for `--on`. */
+  readonly name: string;
+  /** @throws DiagnosticError where the model does not fit, or this machine cannot run it */
+  open(model: Model, options: ProgramOptions): Promise<Engine>;
+  /**
+   * Times an inference beside plain forms of the same layers; absent where nothing here can be timed so.
+   * @param onRound hears of each round that is done
+   */
+  bench?(
+    model: Model,
+    rows: Uint8Array,
+    options: ProgramOptions,
+    rounds: number,
+    onRound: (done: number) => void,
+  ): Promise<BenchResult>;
+}
+
+/** What a controller must know of devices that run the programs of a target. */
+export interface TargetDevice {
+  /** Without a sign of the device for as many ms, and as many again, its connection is made anew. */
+  readonly keepaliveMs?: number;
+}
+
+/** Own options of a target by name, as the command line or a file gives them. */
+export type OwnOptions = Readonly<Record<string, unknown>>;
+
+/**
+ * A kind of machine that programs are made for. Everything that is particular to one is found here: no other code asks for a
+ * target's name.
+ */
+export interface Target {
+  /** For `--target`, `kind` of a device and of a node. */
+  readonly name: string;
+  /** What it is, for help texts. */
+  readonly describe: string;
+  /** What `build` calls, for help texts. */
+  readonly compiler: string;
+  /** Options beside those of all targets, with a description each. */
+  readonly own: z.ZodObject;
+  /** @throws Error where own options are wrong: whoever takes them from a user has parsed them by `own` */
+  plan(model: Model, options: ProgramOptions, own?: OwnOptions): Planned;
+  /** What the planner needs of every segment between `cuts`, the indices of first layers. */
+  profiles(model: Model, cuts: readonly number[]): KindProfiles;
+  /** How long an inference takes, fitted to measurements. */
+  readonly cost: CostModel;
+  /** Colour of its nodes in drawings. */
+  readonly colour: string;
+  /** Absent where nothing on this machine runs it. */
+  readonly engine?: TargetEngine;
+  /** Absent where no controller drives it. */
+  readonly device?: TargetDevice;
+}
+
+type Specified<Own extends z.ZodObject> = Omit<Target, 'own' | 'plan'> & {
+  readonly own: Own;
+  plan(model: Model, options: ProgramOptions, own: z.output<Own>): Planned;
+};
+
+/** A target whose `plan` is given its own options as its schema types them. */
+export const defineTarget = <Own extends z.ZodObject>(target: Specified<Own>): Target => ({
+  ...target,
+  plan: (model, options, own = {}) => target.plan(model, options, target.own.parse(own)),
+});
+
+/** Of targets that have none. */
+export const noOwnOptions = z.strictObject({});
+
+/**
+ * Plans, or throws all that forbids it: what does not fit is told before any compiler has worked on it.
+ * @throws DiagnosticError
+ */
+export function planOrRefuse(
+  target: Target,
+  model: Model,
+  options: ProgramOptions,
+  own?: OwnOptions,
+): TargetProgram {
+  const { program, diagnostics } = target.plan(model, options, own);
+  throwErrors(diagnostics);
+  if (program === undefined) throw new Error('a refusal without a diagnostic');
+  return program;
+}

@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tableEntry } from '../../backends/common/entries.ts';
+import { needDiagnostics } from '../../backends/common/need.ts';
+import { describeLayer, OBJECT_FILE, xdpFiles } from '../../backends/xdp/artifact.ts';
+import { encodeDeviceConfig } from '../../backends/xdp/device-config.ts';
+import { emitXdp, PROGRAM_FILE } from '../../backends/xdp/emit.ts';
+import { weightEntries } from '../../backends/xdp/entries.ts';
+import { xdpNeeds } from '../../backends/xdp/needs.ts';
+import { weightsLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
+import { type LayerPlan, planXdp, type XdpPlan } from '../../backends/xdp/plan.ts';
+import { planReplacement } from '../../backends/xdp/replacement.ts';
+import { compileBpf } from '../../bpf/index.ts';
+import { EBPF_DIR } from '../../paths.ts';
+import { defineTarget, noOwnOptions, type TargetProgram } from '../target.ts';
+import { xdpCost } from './cost.ts';
+import { xdpProfiles } from './profile.ts';
+
+/** The kernel's fast path, before a packet has any memory of its own. */
+export const xdpTarget = defineTarget({
+  name: 'xdp',
+  describe: 'eBPF in the kernel of a Linux host',
+  compiler: 'clang',
+  own: noOwnOptions,
+  plan(model, options) {
+    const { plan, diagnostics } = planXdp(model, options);
+    if (plan === undefined) return { program: undefined, diagnostics };
+    const program = programOf(plan);
+    return { program, diagnostics: [...diagnostics, ...needDiagnostics(program.needs, 'xdp', model.file)] };
+  },
+  profiles: xdpProfiles,
+  cost: xdpCost,
+  colour: '#e7f0fb',
+  engine: {
+    name: 'xdp',
+    // The libraries of an engine are loaded only when it is asked for.
+    open: async (model, options) => (await import('../../engines/xdp.ts')).createXdpEngine(model, options),
+    bench: async (...args) => (await import('../../engines/bench.ts')).bench(...args),
+  },
+  device: { keepaliveMs: 10_000 },
+});
+
+/** What the generated source includes: with it beside the source the program builds anywhere. */
+const headers = (): (readonly [name: string, text: string])[] =>
+  readdirSync(EBPF_DIR)
+    .filter((name) => name.endsWith('.h'))
+    .sort()
+    .map((name) => [name, readFileSync(join(EBPF_DIR, name), 'utf8')]);
+
+const programOf = (plan: XdpPlan): TargetProgram => ({
+  needs: xdpNeeds(plan),
+  describeLayer(index) {
+    const layer = plan.layers.find((p) => p.index === index);
+    return layer && describeLanes(layer);
+  },
+  layers: plan.layers.map(describeLayer),
+  files: () => new Map([...xdpFiles(plan), ...headers()]),
+  source: () => [emitXdp(plan), ...headers().map(([, text]) => text)],
+  async build(folder) {
+    await compileBpf(join(folder, PROGRAM_FILE), join(folder, OBJECT_FILE), { includeDirs: [folder] });
+    return [OBJECT_FILE];
+  },
+  deviceConfig: async (folder) => encodeDeviceConfig(plan, await readFile(join(folder, OBJECT_FILE))),
+  p4info: () => xdpP4InfoOf(weightsLayout(plan)),
+  replacement: (model, slot) =>
+    weightEntries(planReplacement(plan, model, plan.options.modelVersion), slot).map((entry) => ({
+      tableEntry: tableEntry(entry),
+    })),
+});
+
+function describeLanes(p: LayerPlan): string {
+  if (p.kind === 'elementwise') return 'element by element';
+  if (p.lanes === undefined) return 'one multiply a weight';
+  return `${p.lanes.lanes} lanes of ${p.lanes.laneBits} bits, ${p.lanes.words} words`;
+}
