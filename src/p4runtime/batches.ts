@@ -1,4 +1,5 @@
-import { entityGroup, entityKey } from './entity-key.ts';
+import { entityHash } from './entity-hash.ts';
+import { entityGroup } from './entity-key.ts';
 import type { Init } from './proto/messages.ts';
 
 /** Some updates of a longer list. */
@@ -15,24 +16,25 @@ export interface Batch {
  * made. The order that the caller gave holds between tables, between kinds of entities, between insertions and deletions,
  * and for two updates of one entity; what stands between two such borders may be on its way together, in any order. The
  * order within a Write is free by the standard (section "Batching and Ordering of Updates"), so two updates of one entity
- * never share one either.
+ * never share one either. Entities are told apart by a hash: two that share one by chance only wait for each other.
  */
 export function* planBatches(updates: readonly Init<'Update'>[], size: number): Generator<Batch, void, void> {
   let start = 0;
   let afterAll = false;
   let previous: Init<'Update'> | undefined;
-  let keys = new Set<string>();
-  for (const [i, update] of updates.entries()) {
-    const key = entityKey(update.entity ?? {});
-    const border = previous !== undefined && (!sameGroup(previous, update) || keys.has(key));
+  const seen = new Set<number>();
+  for (let i = 0; i < updates.length; i++) {
+    const update = updates[i]!;
+    const hash = entityHash(update.entity ?? {});
+    const border = previous !== undefined && (!sameGroup(previous, update) || seen.has(hash));
     if (border || i - start === size) {
       yield { offset: start, updates: updates.slice(start, i), afterAll };
       start = i;
       afterAll = border;
     }
-    if (border) keys = new Set();
+    if (border) seen.clear();
     previous = update;
-    keys.add(key);
+    seen.add(hash);
   }
   if (start < updates.length) yield { offset: start, updates: updates.slice(start), afterAll };
 }

@@ -188,4 +188,4 @@ async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T | undef
 }
 
 /** The service comes from the same schema as the types of its messages; that pairing is taken on trust here. */
-const method = <I, O>(name: string) => p4runtimeService[name] as MethodDefinition<I, O>;
+const method = <I, O>(name: string) => p4runtimeService()[name] as MethodDefinition<I, O>;

@@ -73,6 +73,43 @@ describe('codec', () => {
     expect(update.decode(Buffer.from([8, 77])).type).toBe(77);
   });
 
+  test('long and short messages are written as protobufjs writes them', () => {
+    // Lengths around those where a length takes one byte more, and where a buffer grows.
+    const lengths = [1, 31, 32, 120, 127, 128, 129, 16_370, 16_383, 16_384, 65_500, 65_536, 2 ** 20, 2 ** 21];
+    const root = protobuf.Root.fromJSON(descriptor as protobuf.INamespace);
+    const theirs = root.lookupType('p4.v1.StreamMessageRequest');
+    const ours = v1Codec('StreamMessageRequest');
+    for (const length of [...lengths, ...lengths.toReversed()]) {
+      const message = {
+        packet: {
+          payload: new Uint8Array(length).fill(0xa5),
+          metadata: [{ metadataId: 2 ** 32 - 1, value: new Uint8Array((length % 300) + 1).fill(1) }, {}],
+        },
+      };
+      const written = theirs.encode(theirs.fromObject(message)).finish();
+      expect(Buffer.compare(ours.encode(message), written), `${length} bytes`).toBe(0);
+    }
+    const info = configCodec('P4Info').encode({ pkgInfo: { name: 'ä€😀'.repeat(60), arch: 'x' } });
+    expect(configCodec('P4Info').decode(info).pkgInfo?.name).toBe('ä€😀'.repeat(60));
+    expect(Buffer.from(v1Codec('Index').encode({ index: -1n })).toString('hex')).toBe(
+      '08ffffffffffffffffff01',
+    );
+    const replica = { port: Uint8Array.of(1), instance: 0 };
+    expect(Buffer.from(v1Codec('Replica').encode(replica)).toString('hex')).toBe('1a0101');
+  });
+
+  test('a message that cannot be written leaves nothing of itself in the next', () => {
+    const good = { electionId: { low: 7n }, updates: [{ type: 'DELETE' as const }] };
+    const codec = v1Codec('WriteRequest');
+    const before = Buffer.from(codec.encode(good));
+    const bad = { updates: [{ type: 'INSERT' as const, entity: { tableEntry: { tableId: -1 } } }] };
+    expect(() => codec.encode(bad)).toThrow('-1 does not fit uint32');
+    expect(() => codec.encode({ updates: [{ type: 'toString' as 'INSERT' }] })).toThrow(
+      'toString is none of UNSPECIFIED, INSERT, MODIFY, DELETE',
+    );
+    expect(Buffer.compare(codec.encode(good), before)).toBe(0);
+  });
+
   test('what is no message is refused', () => {
     expect(() => update.decode(Buffer.from([0x12, 0x7f, 1]))).toThrow(RangeError);
     expect(() => v1Codec('Uint128').encode({ high: 2n ** 64n })).toThrow(RangeError);

@@ -1,9 +1,11 @@
 import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { planBatches } from '../../src/p4runtime/batches.ts';
+import { entityHash } from '../../src/p4runtime/entity-hash.ts';
 import { P4RuntimeError } from '../../src/p4runtime/errors.ts';
 import { P4Client, type P4ClientOptions } from '../../src/p4runtime/p4-client.ts';
 import { P4Program } from '../../src/p4runtime/program.ts';
+import type { Init } from '../../src/p4runtime/proto/messages.ts';
 import { p4runtimeService } from '../../src/p4runtime/rpc.ts';
 import { startServer } from './support/server.ts';
 import { conformanceP4Info } from './support/tools.ts';
@@ -115,6 +117,30 @@ describe('writes', () => {
       [3, 1, true],
       [4, 1, true],
     ]);
+  });
+
+  test('one entity is one whatever its bytes and order; of many others hardly two are taken for one', () => {
+    const entry = (fields: readonly Init<'FieldMatch'>[], priority: number) => ({
+      tableEntry: { tableId: 7, match: fields, priority },
+    });
+    const a: Init<'FieldMatch'> = { fieldId: 1, exact: { value: Uint8Array.of(0, 0, 5) } };
+    const b: Init<'FieldMatch'> = { fieldId: 2, lpm: { value: Uint8Array.of(10, 0), prefixLen: 8 } };
+    const short: Init<'FieldMatch'> = { fieldId: 1, exact: { value: Uint8Array.of(5) } };
+    expect(entityHash(entry([b, a], 3))).toBe(entityHash(entry([short, b], 3)));
+    const different = [
+      entry([a, b], 4),
+      entry([a], 3),
+      entry([{ ...b, fieldId: 3 }, a], 3),
+      entry([{ fieldId: 2, lpm: { value: Uint8Array.of(10, 0), prefixLen: 9 } }, a], 3),
+      { tableEntry: { tableId: 7, isDefaultAction: true } },
+      { counterEntry: { counterId: 7, index: { index: 1 } } },
+      { counterEntry: { counterId: 7, index: { index: 2 } } },
+    ];
+    const hashes = new Set(different.map(entityHash)).add(entityHash(entry([a, b], 3)));
+    expect(hashes.size).toBe(different.length + 1);
+    const many = Array.from({ length: 2 ** 16 }, (_, i) => ({ type: 'INSERT' as const, entity: exact(i) }));
+    const waits = [...planBatches(many, 250)].filter((batch) => batch.afterAll);
+    expect(waits.length).toBeLessThan(20);
   });
 
   test('stop leaves the rest unsent, and says so', () =>
@@ -233,7 +259,7 @@ async function startBroken(kind: 'silent-write' | 'half-closed') {
   const server = new Server();
   let writes = 0;
   const never = () => {};
-  server.addService(p4runtimeService, {
+  server.addService(p4runtimeService(), {
     Capabilities: (_: unknown, reply: (e: null, v: object) => void) =>
       reply(null, { p4runtimeApiVersion: '1.4.1' }),
     Write: () => {

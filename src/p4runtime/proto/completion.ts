@@ -1,17 +1,12 @@
+import { CompiledFunctions } from './compiled.ts';
 import type { FieldPlan, FieldType, MessagePlan } from './field-plan.ts';
 
-/** Completes one decoded message, and those in it. @returns the complete message, which may be the same object */
-type Completion = (message: object) => object;
-
 /** What the functions of one decoding share. */
-interface Shared {
+const shared = {
   /** Set where two members of one oneof were there. */
-  twice: boolean;
-  readonly empty: Uint8Array;
-  readonly completions: WeakMap<MessagePlan, Completion>;
-}
-
-const shared: Shared = { twice: false, empty: new Uint8Array(0), completions: new WeakMap() };
+  twice: false,
+  empty: new Uint8Array(0),
+};
 
 function defaultText(type: FieldType): string {
   if (type.kind === 'enum') return JSON.stringify(type.byNumber.get(0) ?? 0);
@@ -42,15 +37,14 @@ function innerText({ name, rule }: FieldPlan, at: number): string {
   return `for (let l = m.${name}, i = 0; i < l.length; i++) l[i] = c[${at}](l[i]);`;
 }
 
-/** The function's text; `c` are the completions of its sub-messages, in order. */
+/** Text of what completes one decoded message, and those in it; it gives the complete one, which may be the same object. */
 function bodyOf(plan: MessagePlan): string {
   const { fields } = plan;
-  const inner = fields.filter((f) => f.type.kind === 'message');
   const scalars = fields.filter(
     (f) => f.type.kind !== 'message' && f.rule === 'one' && f.oneof === undefined,
   );
   const oneofs = new Set(fields.flatMap((f) => f.oneof ?? []));
-  const lines = inner.map((f, at) => innerText(f, at));
+  const lines = fields.flatMap((f, at) => (f.type.kind === 'message' ? innerText(f, at) : []));
   for (const oneof of oneofs) {
     const members = fields.filter((f) => f.oneof === oneof);
     const there = members.map(({ name }) => `(m.${name} !== undefined)`).join(' + ');
@@ -73,21 +67,7 @@ function bodyOf(plan: MessagePlan): string {
   return [...lines, 'return o;'].join('\n');
 }
 
-/** Made as protobufjs makes its own converters: from text, once a type, because names that are known are ten times as fast. */
-function compile(plan: MessagePlan): Completion {
-  const inner = plan.fields.flatMap((f) => (f.type.kind === 'message' ? [f.type.message] : []));
-  const made: Completion[] = [];
-  const completion: Completion = new Function('s', 'c', `return function (m) {\n${bodyOf(plan)}\n};`)(
-    shared,
-    made,
-  );
-  // First, because messages refer to each other in circles.
-  shared.completions.set(plan, completion);
-  for (const message of inner) made.push(completionOf(message));
-  return completion;
-}
-
-const completionOf = (plan: MessagePlan): Completion => shared.completions.get(plan) ?? compile(plan);
+const functions = new CompiledFunctions(shared, bodyOf);
 
 /**
  * Puts defaults where nothing was sent: scalars, as proto-loader leaves them out.
@@ -95,6 +75,6 @@ const completionOf = (plan: MessagePlan): Completion => shared.completions.get(p
  */
 export function completed(plan: MessagePlan, message: object): object | undefined {
   shared.twice = false;
-  const whole = completionOf(plan)(message);
+  const whole = functions.of(plan)(message);
   return shared.twice ? undefined : whole;
 }

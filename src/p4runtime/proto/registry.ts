@@ -1,7 +1,7 @@
-import { fromJSON, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
+import protobuf from 'protobufjs/light.js';
 import { completed } from './completion.ts';
 import type { Descriptor } from './descriptor.ts';
-import { checked } from './edge.ts';
+import { DirectWriter } from './direct-writer.ts';
 import { type MessagePlan, planMessages } from './field-plan.ts';
 import { descriptor } from './generated/descriptor.ts';
 import type {
@@ -16,21 +16,24 @@ import type {
   MessageName,
 } from './messages.ts';
 import { settleOneofs } from './settle-oneofs.ts';
+import { wireForm } from './wire-form.ts';
 
-/** How proto-loader shows messages; what it leaves out, `completion.ts` fills in. protobufjs takes bigints since 7.6. */
+/** How messages are shown, as proto-loader has it; what is left out, `completion.ts` fills in. */
 const options = { longs: BigInt, enums: String, arrays: true, objects: true } as const;
 
-export const loadDescriptor = (json: Descriptor): PackageDefinition =>
-  fromJSON(json as Parameters<typeof fromJSON>[0], options);
+/** The types of protobufjs, made when they are first needed: that takes some 10 ms. @throws Error where there is none */
+export function typesOf(json: Descriptor): (fullName: string) => protobuf.Type {
+  let root: protobuf.Root | undefined;
+  return (fullName) => {
+    root ??= protobuf.Root.fromJSON(json as protobuf.INamespace);
+    return root.lookupType(fullName);
+  };
+}
 
 const plans = planMessages(descriptor);
-let loaded: PackageDefinition | undefined;
-
-/** The whole of P4Runtime, loaded when it is first needed: that takes some 50 ms. */
-const definition = (): PackageDefinition => {
-  loaded ??= loadDescriptor(descriptor);
-  return loaded;
-};
+/** The types of P4Runtime. */
+export const messageTypes = typesOf(descriptor);
+const writer = new DirectWriter();
 
 /** The fields of a message by its full name, such as `p4.v1.TableEntry`. */
 export function messagePlan(fullName: string): MessagePlan {
@@ -51,19 +54,28 @@ export interface Codec<I, O> {
   decode(bytes: Uint8Array): O;
 }
 
-/** Serialiser and deserialiser of proto-loader, for messages of programs. */
+/** Both directions of protobufjs, for messages of programs. @param lookup its types by their full name */
 export function edgeCodec(
   plan: MessagePlan,
-  type: () => MessageTypeDefinition<object, object>,
+  lookup: (fullName: string) => protobuf.Type,
 ): Codec<object, object> {
+  let found: protobuf.Type | undefined;
+  const type = (): protobuf.Type => {
+    found ??= lookup(plan.fullName);
+    return found;
+  };
   const decode = (bytes: Uint8Array): object => {
-    const message = completed(plan, type().deserialize(bytes as Buffer));
+    const message = completed(plan, type().toObject(type().decode(bytes), options));
     return message ?? decode(settleOneofs(plan, bytes));
   };
   return {
     plan,
-    encode: (message) => type().serialize(checked(plan, message)),
-    decode: (bytes) => {
+    encode(message) {
+      // Whatever is wrong with it shows here, before the writer has begun.
+      const wire = wireForm(plan, message);
+      return type().encode(wire, writer.reset()).finish();
+    },
+    decode(bytes) {
       try {
         return decode(bytes);
       } catch (error) {
@@ -75,14 +87,8 @@ export function edgeCodec(
 }
 
 /** Codec of a message by its full name; the plan, the types and the codec come from the same `.proto` files. */
-const codecOf = <I, O>(fullName: string): Codec<I, O> => {
-  let found: MessageTypeDefinition<object, object> | undefined;
-  const type = () => {
-    found ??= definition()[fullName] as MessageTypeDefinition<object, object>;
-    return found;
-  };
-  return edgeCodec(messagePlan(fullName), type) as Codec<I, O>;
-};
+const codecOf = <I, O>(fullName: string): Codec<I, O> =>
+  edgeCodec(messagePlan(fullName), messageTypes) as Codec<I, O>;
 
 /** Codec of a message of any package, such as `p4.v1.TableEntry` or `google.rpc.Status`. */
 export const messageCodec = <N extends FullName>(fullName: N): Codec<AnyInitOf<N>, AnyMessageOf<N>> =>

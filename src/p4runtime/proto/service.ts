@@ -1,9 +1,9 @@
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
-import type { MessageTypeDefinition } from '@grpc/proto-loader';
+import { fromJSON } from '@grpc/proto-loader';
 import type { Descriptor, ServiceDescriptor } from './descriptor.ts';
 import { planMessages } from './field-plan.ts';
 import { descriptor } from './generated/descriptor.ts';
-import { type Codec, edgeCodec, loadDescriptor, messageCodec } from './registry.ts';
+import { type Codec, edgeCodec, messagePlan, messageTypes, typesOf } from './registry.ts';
 
 /** The service of that name in a package such as `p4.v1`. @throws Error where there is none */
 function serviceIn(json: Descriptor, packageName: string, name: string): ServiceDescriptor {
@@ -16,20 +16,27 @@ function serviceIn(json: Descriptor, packageName: string, name: string): Service
   return service;
 }
 
-/** What grpc-js needs of a service; `codec` gives both directions of a message by the name that the service uses. */
-function serviceOf(
-  { methods }: ServiceDescriptor,
-  path: string,
+/**
+ * The service as proto-loader defines it, but for its serialisers: they take numbers that are too wide, and turn each message
+ * into one of their own before they write it.
+ *
+ * @param codec both directions of a message by the name that the service uses
+ */
+function load(
+  json: Descriptor,
+  packageName: string,
+  serviceName: string,
   codec: (name: string) => Codec<object, object>,
 ): ServiceDefinition {
+  const { methods } = serviceIn(json, packageName, serviceName);
+  const loaded = fromJSON(json as Parameters<typeof fromJSON>[0])[`${packageName}.${serviceName}`];
   const definition: Record<string, MethodDefinition<object, object>> = {};
-  for (const [name, method] of Object.entries(methods)) {
-    const [request, response] = [codec(method.requestType), codec(method.responseType)];
+  for (const [name, method] of Object.entries(loaded as ServiceDefinition)) {
+    const { requestType, responseType } = methods[name]!;
+    const [request, response] = [codec(requestType), codec(responseType)];
     definition[name] = {
-      path: `/${path}/${name}`,
+      ...method,
       originalName: name,
-      requestStream: method.requestStream === true,
-      responseStream: method.responseStream === true,
       requestSerialize: (message) => request.encode(message) as Buffer,
       requestDeserialize: (bytes) => request.decode(bytes),
       responseSerialize: (message) => response.encode(message) as Buffer,
@@ -39,12 +46,15 @@ function serviceOf(
   return definition;
 }
 
-export const p4runtimeService = serviceOf(
-  serviceIn(descriptor, 'p4.v1', 'P4Runtime'),
-  'p4.v1.P4Runtime',
-  // The names are the service's own, so they are messages of its package.
-  (name) => messageCodec(`p4.v1.${name}` as 'p4.v1.WriteRequest') as Codec<object, object>,
-);
+let p4runtime: ServiceDefinition | undefined;
+
+/** `p4.v1.P4Runtime`, loaded when it is first needed: that takes some 50 ms. */
+export function p4runtimeService(): ServiceDefinition {
+  p4runtime ??= load(descriptor, 'p4.v1', 'P4Runtime', (name) =>
+    edgeCodec(messagePlan(`p4.v1.${name}`), messageTypes),
+  );
+  return p4runtime;
+}
 
 /**
  * A service of another package, with its messages in the form of this one: 64-bit numbers are bigints.
@@ -52,10 +62,10 @@ export const p4runtimeService = serviceOf(
  */
 export function defineService(json: Descriptor, packageName: string, serviceName: string): ServiceDefinition {
   const plans = planMessages(json);
-  const loaded = loadDescriptor(json);
-  return serviceOf(serviceIn(json, packageName, serviceName), `${packageName}.${serviceName}`, (name) => {
+  const types = typesOf(json);
+  return load(json, packageName, serviceName, (name) => {
     const plan = plans.get(`${packageName}.${name}`);
     if (plan === undefined) throw new Error(`${packageName} has no message ${name}`);
-    return edgeCodec(plan, () => loaded[plan.fullName] as MessageTypeDefinition<object, object>);
+    return edgeCodec(plan, types);
   });
 }

@@ -58,22 +58,24 @@ const REQUESTS = {
   StreamChannel: { kind: 'stream', message: 'StreamMessageRequest' },
 } as const;
 
-const METHODS: ReadonlyMap<string, Method> = new Map(
-  Object.entries(REQUESTS).map(([name, { kind, message }]) => {
-    const definition = p4runtimeService[name]!;
-    return [definition.path, { definition, kind, shape: shapeOf(messagePlan(`p4.v1.${message}`)) }];
-  }),
-);
+const methodsOf = (service: ServiceDefinition): ReadonlyMap<string, Method> =>
+  new Map(
+    Object.entries(REQUESTS).map(([name, { kind, message }]) => {
+      const definition = service[name]!;
+      return [definition.path, { definition, kind, shape: shapeOf(messagePlan(`p4.v1.${message}`)) }];
+    }),
+  );
 
 const asBytes = (value: Buffer): Buffer => value;
 
 /** The service as grpc-js is to have it: bytes in and out, which `Admission` makes messages of. */
-const SERVICE: ServiceDefinition = Object.fromEntries(
-  Object.entries(p4runtimeService).map(([name, definition]) => [
-    name,
-    { ...definition, requestDeserialize: asBytes, responseSerialize: asBytes },
-  ]),
-);
+const inBytes = (service: ServiceDefinition): ServiceDefinition =>
+  Object.fromEntries(
+    Object.entries(service).map(([name, definition]) => [
+      name,
+      { ...definition, requestDeserialize: asBytes, responseSerialize: asBytes },
+    ]),
+  );
 
 /** Devices behind one port: P4Runtime 1.4 over gRPC. */
 export class P4RuntimeServer {
@@ -83,8 +85,9 @@ export class P4RuntimeServer {
   readonly #devices = new Map<bigint, DeviceServer>();
 
   constructor({ keepalive = KEEPALIVE }: { readonly keepalive?: KeepaliveOptions } = {}) {
+    const service = p4runtimeService();
     this.#admission = new Admission({
-      methods: METHODS,
+      methods: methodsOf(service),
       isPrimary: (peer) => [...this.#devices.values()].some((d) => d.arbitration.hasPrimaryOf(peer)),
     });
     this.#server = new Server({
@@ -120,7 +123,7 @@ export class P4RuntimeServer {
         void this.#read(call),
       StreamChannel: (call: Stream) => this.#stream(call),
     };
-    this.#server.addService(SERVICE, implementation);
+    this.#server.addService(inBytes(service), implementation);
   }
 
   /**
