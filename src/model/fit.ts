@@ -1,7 +1,7 @@
 import { analyse, analyseSplit, analyseTies, type Channel, MAX_SHIFT, type Side } from './fit-channel.ts';
 import { type Line, multipliers, nearestSlope, offsets } from './line.ts';
 import { lineSteps, nearestLine } from './nearest.ts';
-import type { Requantiser } from './requantiser.ts';
+import type { Requantiser } from './requantise.ts';
 import type { SourceRounding } from './rounding.ts';
 import { differences } from './steps.ts';
 import type { Interval } from './tensor.ts';

@@ -17,6 +17,7 @@ export {
   type MeterCounts,
 } from './decode-entry.ts';
 export { type DecodedDigest, type DecodedPacketIn, decodeDigest, decodePacketIn } from './decode-stream.ts';
+export { difference } from './difference.ts';
 export type {
   CounterValue,
   DefaultActionInput,
@@ -64,7 +65,7 @@ export { MemoryDevice } from './server/memory-device.ts';
 export { P4RuntimeServer, type P4RuntimeServerOptions } from './server/p4runtime-server.ts';
 export type { PeerRule } from './server/peer.ts';
 export type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
-export { type Desired, difference, keepSynchronised, type Synchronised, synchronise } from './synchronise.ts';
+export { type Desired, keepSynchronised, type Synchronised, synchronise } from './synchronise.ts';
 export { messageText, p4InfoText, writeRequestText } from './text.ts';
 export { parseMessageText, parseP4Info, parseP4InfoText } from './text-parse.ts';
 export { TextFormatError } from './text-tokens.ts';

@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { difference } from './difference.ts';
 import { entityKey } from './entity-key.ts';
 import { P4RuntimeError } from './errors.ts';
 import { EventStream, type StreamOptions } from './event-stream.ts';
@@ -8,7 +9,6 @@ import { inverseOf, needsBefore, readRequestOf } from './rollback.ts';
 import type { RpcOptions } from './rpc.ts';
 import { Session } from './session.ts';
 import type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
-import { difference } from './synchronise.ts';
 import { type CallOptions, outcomeError, type WriteOptions, writeAll } from './writer.ts';
 
 type Entity = Init<'Entity'>;

@@ -1,10 +1,7 @@
-import { contentsOf } from './normal-form.ts';
+import { difference } from './difference.ts';
 import type { P4Client } from './p4-client.ts';
 import type { PipelineConfig } from './pipeline.ts';
-import type { Init } from './proto/messages.ts';
-
-type Entity = Init<'Entity'>;
-type Update = Init<'Update'>;
+import type { Entity, Update } from './types.ts';
 
 /** What a device is to run and to hold. Entities of kinds that are not named here are left alone. */
 export interface Desired {
@@ -21,10 +18,6 @@ export interface Synchronised {
   readonly deleted: number;
 }
 
-/** Order in which things may be inserted: what others refer to comes first. Deletion goes the other way. */
-const ORDER = ['member', 'group', 'multicast', 'clone', 'table'] as const;
-const rank = (key: string): number => ORDER.findIndex((kind) => key.startsWith(kind));
-
 /** Requests that read all there is of the kinds that can be synchronised; default actions only where one is wanted. */
 function requestsFor(entities: readonly Entity[]): readonly Entity[] {
   const requests: Entity[] = [{ tableEntry: {} }];
@@ -38,36 +31,6 @@ function requestsFor(entities: readonly Entity[]): readonly Entity[] {
     if (tableEntry?.isDefaultAction)
       requests.push({ tableEntry: { tableId: tableEntry.tableId, isDefaultAction: true } });
   return requests;
-}
-
-/** The updates that lead from what is to what should be, in an order in which each of them can be done. */
-export function difference(
-  is: Iterable<Entity>,
-  should: Iterable<Entity>,
-  constTables: ReadonlySet<number>,
-): readonly Update[] {
-  const present = contentsOf(is);
-  const wanted = contentsOf(should);
-  const write: { readonly update: Update; readonly rank: number }[] = [];
-  const remove: { readonly update: Update; readonly rank: number }[] = [];
-  for (const [key, { entity, contents }] of wanted) {
-    const old = present.get(key);
-    if (old?.contents === contents) continue;
-    const modify = old !== undefined || entity.tableEntry?.isDefaultAction === true;
-    write.push({ update: { type: modify ? 'MODIFY' : 'INSERT', entity }, rank: rank(key) });
-  }
-  for (const [key, { entity }] of present) {
-    const fixed =
-      entity.tableEntry !== undefined &&
-      (entity.tableEntry.isConst || constTables.has(entity.tableEntry.tableId ?? 0));
-    if (!wanted.has(key) && !fixed) remove.push({ update: { type: 'DELETE', entity }, rank: rank(key) });
-  }
-  write.sort((a, b) => a.rank - b.rank);
-  remove.sort((a, b) => b.rank - a.rank);
-  // Entries go first, so that there is room; what they name goes last.
-  const tables = ORDER.length - 1;
-  const [entries, named] = [remove.filter((r) => r.rank === tables), remove.filter((r) => r.rank < tables)];
-  return [...entries, ...write, ...named].map(({ update }) => update);
 }
 
 /**

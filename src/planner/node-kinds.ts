@@ -4,7 +4,6 @@ import type { KindProfiles } from '../targets/profiles.ts';
 import { targetNamed, targetNames } from '../targets/registry.ts';
 import { edgeCost, workerCost } from './host-costs.ts';
 import { hostProfiles } from './host-profile.ts';
-import type { TopologyNode } from './topology-schema.ts';
 
 /** What the planner must know of nodes of one kind. */
 interface NodeModel {
@@ -30,4 +29,7 @@ export const nodeKinds = (): readonly string[] => ['edge', ...targetNames(), 'tn
 export const nodeModel = (kind: string): NodeModel => others[kind] ?? targetNamed(kind);
 
 /** The node's own cost model, or its kind's. */
-export const costOf = (node: TopologyNode): CostModel | undefined => node.cost ?? nodeModel(node.kind).cost;
+export const costOf = (node: {
+  readonly kind: string;
+  readonly cost?: CostModel | undefined;
+}): CostModel | undefined => node.cost ?? nodeModel(node.kind).cost;

@@ -2,7 +2,7 @@ import type { OnnxModel } from '../import/onnx/proto.ts';
 import { elementCount } from '../model/tensor.ts';
 import { hasGrid, type Network, type Node } from './network.ts';
 import { GraphWriter } from './onnx.ts';
-import { type QuantisedWeights, quantiseBias, quantiseWeights } from './weights.ts';
+import { type QuantisedWeights, quantiseBias, quantiseWeights, type WeightOptions } from './weights.ts';
 
 /** `real = scale * (q - zeroPoint)` */
 export interface Grid {
@@ -16,11 +16,6 @@ export interface EmitOptions {
   /** At least 13, the first with scales by channel. */
   readonly opset: number;
   readonly metadataProps?: OnnxModel['metadataProps'];
-}
-
-export interface WeightOptions {
-  readonly bits: 4 | 8;
-  readonly perTensor: boolean;
 }
 
 export interface Grids {

@@ -5,7 +5,7 @@ import { decodeElements, elementCount } from '../model/tensor.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { type Numbers, toElements } from '../rows/index.ts';
 import type { OnnxRuntime } from '../worker/onnxruntime.ts';
-import { emitFloat, emitQuantised, inputReals, type WeightOptions } from './emit.ts';
+import { emitFloat, emitQuantised, inputReals } from './emit.ts';
 import { fold } from './fold.ts';
 import { chooseGrids, type RangeMethod, rangeMethods } from './grids.ts';
 import type { Network } from './network.ts';
@@ -14,6 +14,7 @@ import { firstLine, Runner } from './runtime.ts';
 import { isBetter, type Score, scoreOf, type Truth } from './score.ts';
 import { readSource, type Source, withOutputs } from './source.ts';
 import { gatherSpreads, type Spread, spreadOfRows } from './statistics.ts';
+import type { WeightOptions } from './weights.ts';
 
 export interface QuantiseSpec {
   readonly bytes: Uint8Array;

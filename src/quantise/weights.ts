@@ -1,5 +1,9 @@
 import { roundHalfEven } from '../model/requantiser.ts';
-import type { WeightOptions } from './emit.ts';
+
+export interface WeightOptions {
+  readonly bits: 4 | 8;
+  readonly perTensor: boolean;
+}
 
 export interface QuantisedWeights {
   /** Row-major as the weights were; symmetric around zero. */

@@ -1,14 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { difference } from '../../src/p4runtime/difference.ts';
 import { P4RuntimeError } from '../../src/p4runtime/errors.ts';
 import { P4Client } from '../../src/p4runtime/p4-client.ts';
 import type { PipelineConfig } from '../../src/p4runtime/pipeline.ts';
 import { P4Program } from '../../src/p4runtime/program.ts';
-import {
-  difference,
-  keepSynchronised,
-  type Synchronised,
-  synchronise,
-} from '../../src/p4runtime/synchronise.ts';
+import { keepSynchronised, type Synchronised, synchronise } from '../../src/p4runtime/synchronise.ts';
 import { type Switch, startSwitch } from './support/bmv2.ts';
 import { bmv2Reason, compileFixture, conformanceP4Info, freePort, haveBmv2 } from './support/tools.ts';
 

@@ -18,7 +18,7 @@ import {
   liesAlike,
   type ValueBuffer,
 } from './buffers.ts';
-import { hasReciprocal } from './emit-loop.ts';
+import { hasReciprocal } from './reciprocal.ts';
 
 export type XdpOptions = ProgramOptions;
 
