@@ -1,7 +1,7 @@
 import { refusal } from './errors.ts';
 import type { P4InfoIndex } from './p4info-index.ts';
-import type { Config, ConfigInit, Init, Message } from './proto/messages.ts';
-import { bitLength, canonicalBytes, decodeValue, toBigInt } from './values.ts';
+import type { Config, Message } from './proto/messages.ts';
+import { decodeValue, toBigInt } from './values.ts';
 
 /**
  * A value of any P4 type. Bits are numbers, negative ones of `int<W>` too; members of a struct, a header or a union go by
@@ -118,76 +118,3 @@ class Decoder {
  */
 export const decodeData = (index: P4InfoIndex, type: Spec | undefined, data: Message<'P4Data'>): DataValue =>
   new Decoder(index).decode(type, data);
-
-function encodeBits(type: ConfigInit<'P4BitstringLikeTypeSpec'>, value: DataValue): Uint8Array {
-  if (typeof value !== 'bigint') throw refusal('bad-value', `${String(value)} is no number: give a bigint`);
-  const width = type.int?.bitwidth ?? type.bit?.bitwidth ?? type.varbit?.maxBitwidth ?? 0;
-  const fits = type.int === undefined ? BigInt.asUintN(width, value) : BigInt.asIntN(width, value);
-  if (fits !== value)
-    throw refusal('bad-value', `${value} is no ${type.int === undefined ? 'bit' : 'int'}<${width}>`);
-  if (type.int === undefined) return canonicalBytes(value);
-  // Two's complement, as few bytes as hold the sign too.
-  const magnitude = bitLength(canonicalBytes(value < 0n ? -value - 1n : value));
-  const bytes = Math.floor(magnitude / 8) + 1;
-  const raw = canonicalBytes(BigInt.asUintN(bytes * 8, value));
-  return Uint8Array.from({ length: bytes }, (_, i) => raw[i - (bytes - raw.length)] ?? 0);
-}
-
-/**
- * Data of a register, or of a digest that a device sends, from values.
- * @throws P4RuntimeError `bad-value` where the value does not fit the type, or the type has no such value
- */
-export function encodeData(
-  index: P4InfoIndex,
-  type: ConfigInit<'P4DataTypeSpec'>,
-  value: DataValue,
-): Init<'P4Data'> {
-  const types = index.p4info.typeInfo;
-  const members = (
-    named: readonly { readonly name: string; readonly typeSpec?: ConfigInit<'P4DataTypeSpec'> }[],
-    given: DataValue,
-  ): Init<'P4StructLike'> => {
-    if (typeof given !== 'object' || given === null || Array.isArray(given))
-      throw refusal('bad-value', `${String(given)} is no struct: give its members by name`);
-    const object = given as { readonly [member: string]: DataValue };
-    return {
-      members: named.map(({ name, typeSpec }) => {
-        const member = object[name];
-        if (member === undefined) throw refusal('bad-value', `the member ${name} is missing`);
-        return encodeData(index, typeSpec ?? {}, member);
-      }),
-    };
-  };
-  if (type.bitstring !== undefined) return { bitstring: encodeBits(type.bitstring, value) };
-  if (type.bool !== undefined && typeof value === 'boolean') return { bool: value };
-  if (type.struct !== undefined)
-    return { struct: members(types?.structs[type.struct.name ?? '']?.members ?? [], value) };
-  if (type.tuple !== undefined && Array.isArray(value))
-    return {
-      tuple: { members: (type.tuple.members ?? []).map((t, i) => encodeData(index, t, value[i] ?? null)) },
-    };
-  if (type.header !== undefined) {
-    if (value === null) return { header: { isValid: false } };
-    const fields = types?.headers[type.header.name ?? '']?.members ?? [];
-    const named = fields.map(({ name, typeSpec }) => ({ name, typeSpec: { bitstring: typeSpec! } }));
-    const bitstrings = members(named, value).members?.map((m) => m.bitstring ?? new Uint8Array(0)) ?? [];
-    return { header: { isValid: true, bitstrings } };
-  }
-  if (type.enum !== undefined && typeof value === 'string') return { enum: value };
-  if (type.error !== undefined && typeof value === 'string') return { error: value };
-  if (type.serializableEnum !== undefined) {
-    const own = types?.serializableEnums[type.serializableEnum.name ?? '']?.members;
-    const found = typeof value === 'string' ? own?.find((m) => m.name === value)?.value : undefined;
-    if (found !== undefined) return { enumValue: found };
-    if (typeof value === 'bigint') return { enumValue: canonicalBytes(value) };
-  }
-  if (type.newType !== undefined) {
-    const own = types?.newTypes[type.newType.name ?? ''];
-    if (own?.originalType !== undefined) return encodeData(index, own.originalType, value);
-    if (own?.translatedType?.sdnString !== undefined && typeof value === 'string')
-      return { bitstring: Buffer.from(value, 'utf8') };
-    const bitwidth = own?.translatedType?.sdnBitwidth;
-    if (bitwidth !== undefined) return { bitstring: encodeBits({ bit: { bitwidth } }, value) };
-  }
-  throw refusal('bad-value', `${String(value)} is no value of the type in the P4Info`);
-}

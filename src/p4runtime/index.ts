@@ -8,7 +8,8 @@ export type {
 } from './actions.ts';
 export { decodeAction, decodeEntryAction } from './actions.ts';
 export { ipv4, ipv4Prefix, ipv6, ipv6Prefix, mac, masked, parseValue, range } from './addresses.ts';
-export { type DataValue, decodeData, encodeData } from './data.ts';
+export { type DataValue, decodeData } from './data.ts';
+export { encodeData } from './data-encode.ts';
 export {
   type DecodedActionOf,
   type DecodedField,

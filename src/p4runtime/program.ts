@@ -1,5 +1,6 @@
 import { type ActionInput, type EntryAction, encodeAction, encodeEntryAction } from './actions.ts';
-import { type DataValue, decodeData, encodeData } from './data.ts';
+import { type DataValue, decodeData } from './data.ts';
+import { encodeData } from './data-encode.ts';
 import { type DecodedTableEntry, decodeTableEntry } from './decode-entry.ts';
 import type {
   CounterValue,
@@ -152,10 +153,13 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     };
   }
 
-  /** Without rates: the default, which marks everything green. */
-  meter(name: P['meters'], cell?: number | bigint, rates?: MeterRates): Entity {
+  /**
+   * Without rates: the default, which marks everything green. With `counts` a read returns what was counted of each colour, and a
+   * modification clears it (P4Runtime 1.4).
+   */
+  meter(name: P['meters'], cell?: number | bigint, rates?: MeterRates, { counts = false } = {}): Entity {
     const meterId = this.index.meters.get(name).id;
-    return { meterEntry: { meterId, ...cellOf(cell), ...(rates !== undefined && { config: rates }) } };
+    return { meterEntry: { meterId, ...cellOf(cell), ...meterParts(rates, counts) } };
   }
 
   /** One cell, or all without an index; with data to set it: `registerData` makes it from values. */
@@ -181,10 +185,11 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     return { directCounterEntry: { tableEntry, ...(value !== undefined && { data: counterData(value) }) } };
   }
 
-  directMeter(key: TableKeyInput<P>, rates?: MeterRates): Entity {
+  /** As `meter`. */
+  directMeter(key: TableKeyInput<P>, rates?: MeterRates, { counts = false } = {}): Entity {
     const loose: LooseEntry = key;
     const tableEntry = this.#key(this.index.tables.get(loose.table), loose);
-    return { directMeterEntry: { tableEntry, ...(rates !== undefined && { config: rates }) } };
+    return { directMeterEntry: { tableEntry, ...meterParts(rates, counts) } };
   }
 
   /** Each member has one value for each field of the set, in order. */
@@ -298,6 +303,10 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
 }
 
 const cellOf = (cell: number | bigint | undefined) => (cell === undefined ? {} : { index: { index: cell } });
+const meterParts = (rates: MeterRates | undefined, counts: boolean) => ({
+  ...(rates !== undefined && { config: rates }),
+  ...(counts && { counterData: {} }),
+});
 const counterData = ({ packets, bytes }: CounterValue) => ({ packetCount: packets, byteCount: bytes });
 
 const replica = ({ port, instance = 0, backups = [] }: ReplicaInput): Init<'Replica'> => ({

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { decodeData, encodeData } from '../../src/p4runtime/data.ts';
+import { type DataValue, decodeData } from '../../src/p4runtime/data.ts';
+import { encodeData } from '../../src/p4runtime/data-encode.ts';
 import { decodePacketIn } from '../../src/p4runtime/decode-stream.ts';
 import { P4InfoIndex } from '../../src/p4runtime/p4info-index.ts';
 import { P4Program } from '../../src/p4runtime/program.ts';
@@ -276,6 +277,27 @@ describe('data of any type', () => {
       },
     );
     expect(decodeData(index, union as never, { headerUnion: { validHeaderName: '' } })).toBe(null);
+  });
+
+  test('unions, stacks and varbits come back too', () => {
+    const header = { name: 'h_t' };
+    const union = { name: 'u_t' };
+    const all: readonly (readonly [ConfigInit<'P4DataTypeSpec'>, DataValue])[] = [
+      [{ headerUnion: union }, { h: { a: 1n, b: -1n } }],
+      [{ headerUnion: union }, null],
+      [{ headerStack: { header, size: 2 } }, [{ a: 3n, b: 0n }, null]],
+      [{ headerUnionStack: { headerUnion: union, size: 2 } }, [null, { h: { a: 2n, b: 127n } }]],
+      [{ bitstring: { varbit: { maxBitwidth: 20 } } }, 0xfffffn],
+    ];
+    for (const [spec, given] of all) {
+      const data = codec.decode(codec.encode(encodeData(index, spec, given)));
+      expect(decodeData(index, spec as never, data)).toEqual(given);
+    }
+    const encode = (spec: ConfigInit<'P4DataTypeSpec'>, given: DataValue) => () =>
+      encodeData(index, spec, given);
+    expect(encode({ headerUnion: union }, { nothing: {} })).toThrow('a union has one header, of h');
+    expect(encode({ headerStack: { header, size: 2 } }, [null])).toThrow('no stack of 2');
+    expect(encode({ serializableEnum: { name: 's_t' } }, 256n)).toThrow('256 is no bit<8>');
   });
 
   test('what does not fit is refused', () => {

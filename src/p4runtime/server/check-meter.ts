@@ -1,5 +1,5 @@
 import type { Config, Message } from '../proto/messages.ts';
-import { invalid } from './fault.ts';
+import { invalid, unsupported } from './fault.ts';
 
 /** What the kind of meter demands of its rates (section "MeterEntry & DirectMeterEntry"). @throws Fault INVALID_ARGUMENT */
 export function checkMeterConfig(
@@ -15,4 +15,13 @@ export function checkMeterConfig(
   if (type === 'TWO_RATE_THREE_COLOR') return;
   if (pir !== cir || pburst !== cburst)
     throw invalid('a single-rate meter has pir = cir and pburst = cburst');
+}
+
+/** Counts by colour may only be cleared. @throws Fault INVALID_ARGUMENT, or UNIMPLEMENTED where the device has none */
+export function checkMeterCounts(counts: Message<'MeterCounterData'> | undefined, has: boolean): void {
+  if (counts === undefined) return;
+  const { green, yellow, red } = counts;
+  if ([green, yellow, red].some((c) => c !== undefined && (c.byteCount !== 0n || c.packetCount !== 0n)))
+    throw invalid('counts of a meter may only be cleared');
+  if (!has) throw unsupported('counts of meters');
 }

@@ -82,6 +82,17 @@ export interface P4Device {
   /** Live value of a cell; without it the server keeps what was written. */
   readCounter?(counterId: number, index: number): Answer<Init<'CounterData'>>;
   readDirectCounter?(entry: Init<'TableEntry'>): Answer<Init<'CounterData'>>;
+  /**
+   * Counts by the colours of a meter; without these methods `MeterCounterData` is UNIMPLEMENTED. A change that has such counts
+   * clears them: they are all 0.
+   */
+  readMeterCounts?(meterId: number, index: number): Answer<Init<'MeterCounterData'>>;
+  readDirectMeterCounts?(entry: Init<'TableEntry'>): Answer<Init<'MeterCounterData'>>;
+  /**
+   * Takes externs of its architecture, and says what tells the entries of one instance apart (always the same, where it has
+   * one). Without this method externs are UNIMPLEMENTED. @throws Fault INVALID_ARGUMENT on what it does not know
+   */
+  externKey?(entry: Message<'ExternEntry'>): string;
   /** In ns. */
   timeSinceLastHit?(entry: Init<'TableEntry'>): Answer<bigint>;
   packetOut?(packet: Message<'PacketOut'>): Answer<void>;

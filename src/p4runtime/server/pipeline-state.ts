@@ -117,7 +117,7 @@ export class PipelineState {
 
   #load(config: Config): Loaded {
     const index = indexOf(config);
-    const store = new Store((port) => this.#device.hasPort?.(port) ?? true);
+    const store = new Store(this.#device);
     for (const profile of index.profiles) store.tablesOfProfile.set(profile.id, profile.info.tableIds);
     const loaded = { config, index, store };
     for (const table of index.tables) {
@@ -160,6 +160,9 @@ export function writtenEntities(store: Store): readonly Init<'Entity'>[] {
     })),
     ...[...store.clones.values()].map((c) => ({ packetReplicationEngineEntry: { cloneSessionEntry: c } })),
     ...[...store.digests].map(([digestId, config]) => ({ digestEntry: { digestId, config } })),
+    ...[...store.externs.values()].flatMap((entries) =>
+      [...entries.values()].map((externEntry) => ({ externEntry })),
+    ),
     ...[...store.tables.values()].flatMap((entries) =>
       [...entries.values()].filter((e) => !e.isConst).map((tableEntry) => ({ tableEntry })),
     ),

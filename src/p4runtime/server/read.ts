@@ -1,10 +1,12 @@
 import { tableEntryKey } from '../entity-key.ts';
 import type { P4InfoIndex, TableInfo } from '../p4info-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
+import { zeroData } from './check-data.ts';
 import type { P4Device } from './device.ts';
 import { invalid, notFound, unsupported } from './fault.ts';
 import type { Store } from './store.ts';
 import { cellsMeant } from './write-cells.ts';
+import { externsNamed } from './write-extern.ts';
 import { checkKey, tableOf } from './write-table.ts';
 
 type Entity = Init<'Entity'>;
@@ -17,7 +19,6 @@ export interface ReadContext {
 }
 
 const ZERO = { byteCount: 0n, packetCount: 0n } as const;
-const NO_METER = undefined;
 
 /** What one request of a Read names (section "Wildcard Reads"). @throws Fault */
 export async function readEntity(
@@ -41,7 +42,10 @@ export async function readEntity(
   if (r.meterEntry) return readMeters(context, r.meterEntry);
   if (r.registerEntry) return readRegisters(context, r.registerEntry);
   if (r.directCounterEntry) return readDirect(context, r.directCounterEntry.tableEntry, 'counter');
-  if (r.directMeterEntry) return readDirect(context, r.directMeterEntry.tableEntry, 'meter');
+  if (r.directMeterEntry) {
+    const { tableEntry, counterData } = r.directMeterEntry;
+    return readDirect(context, tableEntry, 'meter', counterData !== undefined);
+  }
   if (r.valueSetEntry) return readValueSets(context, r.valueSetEntry.valueSetId);
   if (r.packetReplicationEngineEntry) return readReplication(store, r.packetReplicationEngineEntry);
   if (r.digestEntry) {
@@ -52,7 +56,7 @@ export async function readEntity(
       .filter(([id]) => digestId === 0 || id === digestId)
       .map(([id, config]) => ({ digestEntry: { digestId: id, config } }));
   }
-  if (r.externEntry) throw unsupported('externs');
+  if (r.externEntry) return readExterns(context, r.externEntry);
   throw invalid('the request has no entity');
 }
 
@@ -81,7 +85,7 @@ async function readTable(context: ReadContext, request: Message<'TableEntry'>): 
         ]
       : select(table, store.entries(table.id), request);
     for (const entry of candidates)
-      if (passes(entry, request)) found.push(await dressed(entry, request, device));
+      if (passes(entry, request)) found.push(await dressed(table, entry, request, device));
   }
   return found.map((tableEntry) => ({ tableEntry }));
 }
@@ -110,18 +114,34 @@ function passes(entry: Entry, request: Message<'TableEntry'>): boolean {
 }
 
 /** Direct resources and the age are there only if asked for. */
-async function dressed(entry: Entry, request: Message<'TableEntry'>, device: P4Device): Promise<Entry> {
+async function dressed(
+  table: TableInfo,
+  entry: Entry,
+  request: Message<'TableEntry'>,
+  device: P4Device,
+): Promise<Entry> {
   const { counterData, meterConfig, ...rest } = entry;
   const live = device.readDirectCounter;
   const data = request.counterData && counterData && (live ? await live.call(device, entry) : counterData);
+  const counts =
+    request.meterCounterData && table.directMeter ? await directCounts(device, entry) : undefined;
   const age = request.timeSinceLastHit &&
     !entry.isDefaultAction && { elapsedNs: (await device.timeSinceLastHit?.(entry)) ?? 0n };
   return {
     ...rest,
     ...(data && { counterData: data }),
     ...(request.meterConfig && meterConfig && { meterConfig }),
+    ...(counts && { meterCounterData: counts }),
     ...(age && { timeSinceLastHit: age }),
   };
+}
+
+function directCounts(
+  device: P4Device,
+  entry: Entry,
+): Init<'MeterCounterData'> | Promise<Init<'MeterCounterData'>> {
+  if (device.readDirectMeterCounts === undefined) throw unsupported('counts of meters');
+  return device.readDirectMeterCounts(entry);
 }
 
 async function readCounters(
@@ -147,20 +167,27 @@ async function readCounters(
   return found;
 }
 
-function readMeters({ index, store }: ReadContext, request: Message<'MeterEntry'>): readonly Entity[] {
+async function readMeters(
+  { index, store, device }: ReadContext,
+  request: Message<'MeterEntry'>,
+): Promise<readonly Entity[]> {
   const id = request.meterId;
   if (id !== 0 && index.meters.find(id) === undefined) throw invalid(`there is no meter ${id}`);
-  return [...index.meters]
-    .filter((meter) => id === 0 || id === meter.id)
-    .flatMap((meter) =>
-      cellsMeant(meter.name, id === 0 ? undefined : request.index, Number(meter.info.size)).map((cell) => ({
-        meterEntry: {
-          meterId: meter.id,
-          index: { index: cell },
-          config: store.meters.get(meter.id)?.get(cell) ?? NO_METER,
-        },
-      })),
-    );
+  const wanted = request.counterData !== undefined;
+  if (wanted && device.readMeterCounts === undefined) throw unsupported('counts of meters');
+  const found: Entity[] = [];
+  for (const meter of index.meters) {
+    if (id !== 0 && id !== meter.id) continue;
+    const cells = cellsMeant(meter.name, id === 0 ? undefined : request.index, Number(meter.info.size));
+    for (const cell of cells) {
+      const counts = wanted ? await device.readMeterCounts?.(meter.id, cell) : undefined;
+      const config = store.meters.get(meter.id)?.get(cell);
+      found.push({
+        meterEntry: { meterId: meter.id, index: { index: cell }, config, counterData: counts },
+      });
+    }
+  }
+  return found;
 }
 
 function readRegisters({ index, store }: ReadContext, request: Message<'RegisterEntry'>): readonly Entity[] {
@@ -171,8 +198,7 @@ function readRegisters({ index, store }: ReadContext, request: Message<'Register
     .flatMap((register) => {
       const written = store.registers.get(register.id);
       const cells = cellsMeant(register.name, id === 0 ? undefined : request.index, register.info.size);
-      const zero =
-        register.info.typeSpec?.bitstring === undefined ? undefined : { bitstring: Uint8Array.of(0) };
+      const zero = zeroData(index.p4info.typeInfo, register.info.typeSpec ?? {});
       return cells.map((cell) => ({
         registerEntry: { registerId: register.id, index: { index: cell }, data: written?.get(cell) ?? zero },
       }));
@@ -184,6 +210,17 @@ function readValueSets({ index, store }: ReadContext, id: number): readonly Enti
   return [...index.valueSets]
     .filter((set) => id === 0 || id === set.id)
     .map((set) => ({ valueSetEntry: { valueSetId: set.id, members: store.valueSets.get(set.id) ?? [] } }));
+}
+
+function readExterns(
+  { index, store, device }: ReadContext,
+  request: Message<'ExternEntry'>,
+): readonly Entity[] {
+  const externs = externsNamed(index, request);
+  if (device.externKey === undefined) throw unsupported('externs');
+  return externs
+    .flatMap((e) => [...(store.externs.get(e.id)?.values() ?? [])])
+    .map((externEntry) => ({ externEntry }));
 }
 
 function readReplication(store: Store, request: Message<'PacketReplicationEngineEntry'>): readonly Entity[] {
@@ -202,6 +239,7 @@ function readDirect(
   context: ReadContext,
   key: Message<'TableEntry'> | undefined,
   kind: 'counter' | 'meter',
+  counts = false,
 ): Promise<readonly Entity[]> {
   if (key === undefined) throw invalid(`a direct ${kind} needs the entry`);
   const has = (table: TableInfo) =>
@@ -217,7 +255,10 @@ function readDirect(
     entries.map(async (entry) => {
       const { tableId, match, priority } = entry;
       const tableEntry = { tableId, match, priority };
-      if (kind === 'meter') return { directMeterEntry: { tableEntry, config: entry.meterConfig } };
+      if (kind === 'meter') {
+        const counterData = counts ? await directCounts(context.device, entry) : undefined;
+        return { directMeterEntry: { tableEntry, config: entry.meterConfig, counterData } };
+      }
       const live = await context.device.readDirectCounter?.(entry);
       return { directCounterEntry: { tableEntry, data: live ?? entry.counterData } };
     }),

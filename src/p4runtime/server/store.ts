@@ -1,4 +1,5 @@
 import type { Init } from '../proto/messages.ts';
+import type { P4Device } from './device.ts';
 import { invalid } from './fault.ts';
 
 type Cells<T> = Map<number, Map<number, T>>;
@@ -20,10 +21,13 @@ export class Store {
   readonly multicast = new Map<number, Init<'MulticastGroupEntry'>>();
   readonly clones = new Map<number, Init<'CloneSessionEntry'>>();
   readonly digests = new Map<number, Init<'DigestEntry.Config'>>();
-  readonly #hasPort: (port: Uint8Array) => boolean;
+  /** By the id of the instance, and what its entries are told apart by. */
+  readonly externs = new Map<number, Map<string, Init<'ExternEntry'>>>();
+  /** Whose state it is: what it has, and what it can. */
+  readonly device: P4Device;
 
-  constructor(hasPort: (port: Uint8Array) => boolean) {
-    this.#hasPort = hasPort;
+  constructor(device: P4Device) {
+    this.device = device;
   }
 
   entries(tableId: number): Map<string, Init<'TableEntry'>> {
@@ -56,7 +60,7 @@ export class Store {
 
   /** @throws Fault INVALID_ARGUMENT; an empty port is none */
   checkPort(port: Uint8Array | undefined): void {
-    if (port !== undefined && port.length > 0 && !this.#hasPort(port))
+    if (port !== undefined && port.length > 0 && this.device.hasPort?.(port) === false)
       throw invalid(`there is no port 0x${Buffer.from(port).toString('hex')}`);
   }
 }

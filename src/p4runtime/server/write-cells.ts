@@ -3,8 +3,8 @@ import type { Named } from '../name-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
 import { checkData } from './check-data.ts';
 import { checkMatch } from './check-match.ts';
-import { checkMeterConfig } from './check-meter.ts';
-import { exhausted, exists, invalid, notFound, outOfRange, unsupported } from './fault.ts';
+import { checkMeterConfig, checkMeterCounts } from './check-meter.ts';
+import { exhausted, exists, invalid, notFound, outOfRange } from './fault.ts';
 import { cellsOf } from './store.ts';
 import { change, type Prepared, type WriteContext } from './write-context.ts';
 import { checkKey, tableOf } from './write-table.ts';
@@ -74,7 +74,7 @@ export function prepareMeter(
   const meter = required(index.meters.find(entry.meterId), 'meter', entry.meterId);
   const indices = cellsMeant(meter.name, entry.index, Number(meter.info.size));
   if (entry.config !== undefined) checkMeterConfig(meter.info.spec, entry.config);
-  if (entry.counterData !== undefined) throw unsupported('counter_data of meters');
+  checkMeterCounts(entry.counterData, store.device.readMeterCounts !== undefined);
   return prepareCells<Init<'MeterConfig'>>(
     cellsOf(store.meters, meter.id),
     indices,
@@ -127,7 +127,11 @@ export function prepareDirect(
   type: Type,
   key: Message<'TableEntry'> | undefined,
   kind: 'counter' | 'meter',
-  data: { readonly counter?: Init<'CounterData'>; readonly meter?: Message<'MeterConfig'> },
+  data: {
+    readonly counter?: Init<'CounterData'>;
+    readonly meter?: Message<'MeterConfig'>;
+    readonly counts?: Message<'MeterCounterData'>;
+  },
 ): Prepared {
   requireModify(type, `direct ${kind}`);
   if (key === undefined) throw invalid(`a direct ${kind} needs the entry`);
@@ -135,6 +139,7 @@ export function prepareDirect(
   const resource = kind === 'counter' ? table.directCounter : table.directMeter;
   if (resource === undefined) throw invalid(`${table.name} has no direct ${kind}`);
   if (data.meter !== undefined) checkMeterConfig(table.directMeter?.info.spec, data.meter);
+  checkMeterCounts(data.counts, context.store.device.readDirectMeterCounts !== undefined);
   const entries = context.store.entries(table.id);
   const checked = checkKey(table, key);
   const id = tableEntryKey(checked);
@@ -148,7 +153,7 @@ export function prepareDirect(
   const direct = (e: Init<'TableEntry'>): Init<'Entity'> =>
     kind === 'counter'
       ? { directCounterEntry: { tableEntry: checked, data: e.counterData } }
-      : { directMeterEntry: { tableEntry: checked, config: e.meterConfig } };
+      : { directMeterEntry: { tableEntry: checked, config: e.meterConfig, counterData: data.counts } };
   return {
     change: { type, entity: direct(entry) },
     inverse: { type, entity: direct(old) },

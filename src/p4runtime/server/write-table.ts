@@ -3,8 +3,8 @@ import type { TableInfo } from '../p4info-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
 import { checkRoom, checkTableAction } from './check-action.ts';
 import { checkMatch } from './check-match.ts';
-import { checkMeterConfig } from './check-meter.ts';
-import { denied, exists, invalid, notFound, unsupported } from './fault.ts';
+import { checkMeterConfig, checkMeterCounts } from './check-meter.ts';
+import { denied, exists, invalid, notFound } from './fault.ts';
 import { change, type Prepared, type WriteContext } from './write-context.ts';
 
 type Type = 'INSERT' | 'MODIFY' | 'DELETE';
@@ -49,8 +49,12 @@ export function prepareTableEntry(context: WriteContext, type: Type, entry: Inco
   if (type === 'DELETE') return prepared(type, old!, old!, set(undefined));
   const entity = contents(context, table, key, entry, old);
   if (type === 'INSERT') checkRoom(table.name, entries.size, Number(table.info.size));
-  return prepared(type, entity, old ?? entity, set(entity));
+  return prepared(type, withCleared(entity, entry), old ?? entity, set(entity));
 }
+
+/** What the device is to do: counts of a meter are cleared once, and are no part of the entry. */
+const withCleared = (entity: Entry, { meterCounterData }: Incoming): Entry =>
+  meterCounterData === undefined ? entity : { ...entity, meterCounterData };
 
 function prepared(type: Type, entry: Entry, old: Entry, commit: Prepared['commit']): Prepared {
   const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
@@ -73,7 +77,7 @@ function contents(
   if (entry.action === undefined && old === undefined) throw invalid('an entry needs an action');
   const action =
     entry.action === undefined ? old?.action : checkTableAction(index, store, table, entry.action, 'entries');
-  checkDirect(table, entry);
+  checkDirect(context, table, entry);
   if (entry.idleTimeoutNs < 0n) throw invalid('a negative idle timeout');
   if (entry.idleTimeoutNs !== 0n && table.info.idleTimeoutBehavior === 'NO_TIMEOUT')
     throw invalid(`${table.name} has no idle timeout`);
@@ -89,7 +93,7 @@ function contents(
   };
 }
 
-function checkDirect(table: TableInfo, entry: Incoming): void {
+function checkDirect({ store }: WriteContext, table: TableInfo, entry: Incoming): void {
   if (entry.counterData !== undefined && table.directCounter === undefined)
     throw invalid(`${table.name} has no direct counter`);
   if (entry.meterConfig !== undefined) {
@@ -97,10 +101,8 @@ function checkDirect(table: TableInfo, entry: Incoming): void {
     checkMeterConfig(table.directMeter.info.spec, entry.meterConfig);
   }
   if (entry.meterCounterData === undefined) return;
-  const counts = [entry.meterCounterData.green, entry.meterCounterData.yellow, entry.meterCounterData.red];
-  if (counts.some((c) => c !== undefined && (c.byteCount !== 0n || c.packetCount !== 0n)))
-    throw invalid('meter_counter_data may only be cleared');
-  throw unsupported('meter_counter_data');
+  if (table.directMeter === undefined) throw invalid(`${table.name} has no direct meter`);
+  checkMeterCounts(entry.meterCounterData, store.device.readDirectMeterCounts !== undefined);
 }
 
 function directData(table: TableInfo, entry: Incoming, old: Entry | undefined): Entry {
@@ -123,9 +125,10 @@ function prepareDefault(context: WriteContext, table: TableInfo, type: Type, ent
   const { defaults, ownDefaults } = context.store;
   const old = defaults.get(table.id);
   const own = ownDefaults.get(table.id) ?? programDefault(table);
-  if (entry.action === undefined && entry.meterConfig === undefined && entry.counterData === undefined)
+  const { action: given, meterConfig, counterData, meterCounterData } = entry;
+  if ([given, meterConfig, counterData, meterCounterData].every((part) => part === undefined))
     return prepared(type, own, old ?? own, () => change(defaults, table.id, undefined));
-  checkDirect(table, entry);
+  checkDirect(context, table, entry);
   const action =
     entry.action === undefined
       ? own.action
@@ -138,7 +141,7 @@ function prepareDefault(context: WriteContext, table: TableInfo, type: Type, ent
     controllerMetadata: entry.controllerMetadata,
     ...directData(table, entry, old),
   };
-  return prepared(type, entity, old ?? own, () => change(defaults, table.id, entity));
+  return prepared(type, withCleared(entity, entry), old ?? own, () => change(defaults, table.id, entity));
 }
 
 /** The program's own default action, as far as P4Info tells it. */

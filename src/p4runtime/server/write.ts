@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import type { Message } from '../proto/messages.ts';
-import { Fault, invalid, unsupported } from './fault.ts';
+import { Fault, invalid } from './fault.ts';
 import {
   prepareCounter,
   prepareDirect,
@@ -9,6 +9,7 @@ import {
   prepareValueSet,
 } from './write-cells.ts';
 import type { Prepared, WriteContext } from './write-context.ts';
+import { prepareExtern } from './write-extern.ts';
 import { prepareGroup, prepareMember } from './write-profile.ts';
 import { prepareDigest, prepareReplication } from './write-replication.ts';
 import { prepareTableEntry } from './write-table.ts';
@@ -35,12 +36,13 @@ export function prepare(context: WriteContext, update: Message<'Update'>): Prepa
     });
   }
   if (e.directMeterEntry) {
-    const { tableEntry, config } = e.directMeterEntry;
+    const { tableEntry, config, counterData } = e.directMeterEntry;
     return prepareDirect(context, type, tableEntry, 'meter', {
       ...(config !== undefined && { meter: config }),
+      ...(counterData !== undefined && { counts: counterData }),
     });
   }
-  if (e.externEntry) throw unsupported('externs');
+  if (e.externEntry) return prepareExtern(context, type, e.externEntry);
   throw invalid('the update has no entity');
 }
 

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 
 import { act, defaultOf, forward, hex, keyed, rates, tableId } from './build.ts';
 import type { Case } from './case.ts';
-import { IA, OK, UN } from './target.ts';
+import { IA, OK } from './target.ts';
 
 /** Direct resources and idle timeout: 73-80. */
 export const directCases: readonly Case[] = [
@@ -49,13 +49,16 @@ export const directCases: readonly Case[] = [
   },
   {
     id: 76,
-    title: 'meter_counter_data: non-zero is refused, the rest unsupported',
+    title: 'meter_counter_data: non-zero is refused, zeros clear',
     notOnBmv2: 'the field is of 1.4; PI speaks 1.3 and skips it',
     async server(t) {
       await t.ready();
       const set = (packetCount: bigint) =>
         keyed('metered', '01', { action: act('meter_it'), meterCounterData: { green: { packetCount } } });
-      expect(await t.insert(set(1n), set(0n))).toEqual([IA, UN]);
+      expect(await t.insert(set(1n), set(0n))).toEqual([IA, OK]);
+      const zero = { byteCount: 0n, packetCount: 0n };
+      const read = await t.entries({ tableId: tableId('metered'), meterCounterData: {} });
+      expect(read[0]!.meterCounterData).toEqual({ green: zero, yellow: zero, red: zero });
     },
   },
   {
