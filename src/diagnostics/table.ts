@@ -98,6 +98,18 @@ export const diagnosticTable = {
     (a) => `is no ONNX model: ${a.reason}`,
     () => 'export the model again, or check that the file is whole',
   ),
+  'onnx-not-quantised': entry<{ model: string }>(
+    'error',
+    () => 'is a float32 network: nothing in it is quantised',
+    (a) => `make int8 of it: intransit quantise ${a.model} --calibrate ROWS -o OUT.onnx`,
+  ),
+  'onnx-dynamic-scales': entry<{ operator: string }>(
+    'error',
+    (a) => `its scales are found at run time (${a.operator}), by what a network device does not compute`,
+    () =>
+      'quantise the float network that it was made of: intransit quantise FLOAT.onnx --calibrate ROWS -o OUT.onnx ' +
+      '(or quantize_static instead of quantize_dynamic)',
+  ),
   'onnx-unsupported-operator': entry<{ operator: string; count: number; readsFloat: boolean }>(
     'error',
     (a) => `operator ${a.operator} is not supported${a.count > 1 ? ` (${a.count} times, first here)` : ''}`,
@@ -323,6 +335,19 @@ export const diagnosticTable = {
       `ONNX Runtime sums in float32, where a value near halfway between two outputs may fall to either: about ` +
       `${a.percent} % of the values are one step off, on inputs of the whole range`,
     () => 'quantise in the QOperator format, or with scales that are powers of two, whose sums are exact',
+  ),
+  'blocks-rounded': entry<{ percent: string }>(
+    'warning',
+    (a) =>
+      'its weights have scales by blocks of inputs, which one sum cannot hold: they are rounded to one scale an output, ' +
+      `and about ${a.percent} % of the values are a step or more off, on inputs of the whole range`,
+    () => 'quantise with one scale an output channel, which is exact',
+  ),
+  'float-sums-rare': entry<{ values: number }>(
+    'note',
+    (a) =>
+      `ONNX Runtime sums in float32, where a value next to halfway between two outputs may fall to either: about one of ` +
+      `${Number(a.values.toPrecision(2)).toLocaleString('en')} values is one step off, on inputs of the whole range`,
   ),
   'too-much-work': entry<{ steps: number; limit: number }>(
     'error',

@@ -34,7 +34,7 @@ describe('constants', () => {
 
   it('int4 weights, two a byte', () => {
     const b = new GraphBuilder();
-    const q = b.constant('w', tensor('int4', [4, 1], [0x1 | (0xf << 4), 0x7 | (0x8 << 4)]));
+    const q = b.constant('w', tensor('int4', [4, 1], [1, -1, 7, -8]));
     const w = b.node('DequantizeLinear', [q, b.constant('s', scalar('float', 1))]);
     const { model } = load(
       b.graph(input, b.quantize(b.node('MatMul', [b.dequantize('x', u8), w]), s8), 'int8', 21),

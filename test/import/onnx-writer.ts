@@ -93,6 +93,11 @@ function encodeTensor(name: string, { type, dims, values, fields }: TensorSpec) 
 
 function rawBytes(type: TypeName, values: ArrayLike<number>): Uint8Array {
   const numbers = Array.from(values);
+  if (type === 'int4' || type === 'uint4')
+    return Uint8Array.from(
+      { length: Math.ceil(numbers.length / 2) },
+      (_, i) => (numbers[2 * i]! & 15) | (((numbers[2 * i + 1] ?? 0) & 15) << 4),
+    );
   const typed = () => {
     switch (type) {
       case 'float':

@@ -193,6 +193,7 @@ export function scaled(term: LinearTerm, factors: Float64Array): LinearTerm {
   return {
     ...term,
     weights: term.weights.map((w, i) => w * sign(Math.floor(i / taps))),
+    ...(term.unrounded && { unrounded: term.unrounded.map((w, i) => w * sign(Math.floor(i / taps))) }),
     bias: term.bias.map((b, o) => b * sign(o)),
     scale: term.scale.map((s, o) => (factors[o] === 0 ? s : s * Math.abs(factors[o]!))),
     offset: term.offset.map((b, o) => b * factors[o]!),

@@ -3,10 +3,27 @@ import { elementCount, elementRange, type TensorType } from '../../model/tensor.
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { materialise, onGrid } from './materialise.ts';
 import { NodeReader } from './node-reader.ts';
+import type { OnnxGraph } from './proto.ts';
 import type { FunctionTerm, Real, SoftmaxTerm, Value } from './values.ts';
 
 /** Classes that a verdict tells apart. */
 const MOST_CLASSES = 256;
+
+/**
+ * The tensor at which a graph ends for us: of a LogSoftmax that is but brought to a grid and from it, what it makes itself, as it
+ * becomes a verdict.
+ */
+export function endOf(graph: OnnxGraph, output: string): string {
+  const makers = new Map(graph.node.flatMap((node) => node.output.map((name) => [name, node] as const)));
+  let at = output;
+  for (let i = 0; i < 3; i++) {
+    const maker = makers.get(at);
+    if (maker?.opType === 'LogSoftmax') return at;
+    if (maker === undefined || !/^(Dequantize|Quantize)Linear$/.test(maker.opType ?? '')) break;
+    at = maker.input[0] ?? '';
+  }
+  return output;
+}
 
 /**
  * What leaves the network, as integers: a DequantizeLinear at the end is left to the reader, a softmax becomes a verdict, a

@@ -24,7 +24,7 @@ const f = Math.fround;
 
 /** Of an average of so many elements: a tie, or a sum near to one, may come out on either side. */
 export function averageShare(
-  { input, padded, divisors }: AverageSample,
+  { input, padded, sum, divisors }: AverageSample,
   to: Quantisation & Clamp,
   requantiser: Requantiser,
 ): number {
@@ -43,13 +43,13 @@ export function averageShare(
       exact += q;
       float = f(float + f(q * scale));
     }
-    const q = roundHalfEven(f(f(float / divisor) / to.scale)) + to.zeroPoint;
+    const q = roundHalfEven(f((sum ? float : f(float / divisor)) / to.scale)) + to.zeroPoint;
     if (Math.max(to.min, Math.min(to.max, q)) !== requantise(requantiser, channel, exact)) off++;
   }
   return off / WINDOWS;
 }
 
-export interface AverageSample extends Pick<AverageTerm, 'input'> {
+export interface AverageSample extends Pick<AverageTerm, 'input' | 'sum'> {
   /** Windows may hold fewer elements than they are divided by. */
   readonly padded: boolean;
   readonly divisors: readonly number[];
@@ -66,7 +66,7 @@ export function linearShare(
   to: Quantisation & Clamp,
   rounding: readonly SourceRounding[],
 ): number {
-  const { input, weights, bias, scale, offset } = term;
+  const { input, weights, unrounded = weights, bias, scale, offset } = term;
   const { element, scale: unit, zeroPoint } = input.type;
   const { lo } = elementRange(element);
   const taps = weights.length / bias.length;
@@ -84,7 +84,7 @@ export function linearShare(
         const q = lo + next(256) - zeroPoint;
         const w = weights[o * taps + tap]!;
         exact += q * w;
-        float = f(float + f(q * unit) * f(w * weightScale));
+        float = f(float + f(q * unit) * f(unrounded[o * taps + tap]! * weightScale));
       }
       float = f(float + f(bias[o]! * scale[o]! + offset[o]!));
       const real = (acc: number) => (acc * scale[o]! + offset[o]!) / to.scale;

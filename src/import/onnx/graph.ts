@@ -1,7 +1,7 @@
 import { DiagnosticError, type Place, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { type ImportOptions, ModelBuilder } from '../builder.ts';
-import { readEnd } from './ends.ts';
+import { endOf, readEnd } from './ends.ts';
 import { folded } from './fold.ts';
 import { cutOf, readInput } from './interface.ts';
 import { NodeReader, nodeName } from './node-reader.ts';
@@ -9,6 +9,7 @@ import { operators } from './operators/index.ts';
 import { orderedNodes } from './order.ts';
 import type { OnnxGraph, OnnxModel, OnnxNode } from './proto.ts';
 import { decodeTensor } from './tensor-data.ts';
+import { refusalsOf } from './unquantised.ts';
 import { refuseUnsupported, type Unsupported } from './unsupported.ts';
 import { isFree, type Value } from './values.ts';
 
@@ -38,9 +39,12 @@ export function importGraph(
   const constants = new Set(graph.initializer.map((tensor) => tensor.name ?? ''));
   const cut = attempt(() => cutOf(graph, constants, options, file));
   if (cut === undefined) return { builder };
-  const nodes = attempt(() => orderedNodes(graph, cut.output, cut.input.name, file));
+  const end = endOf(graph, cut.output);
+  const nodes = attempt(() => orderedNodes(graph, end, cut.input.name, file));
   if (nodes === undefined) return { builder };
-  builder.quantises = nodes.some(({ opType }) => /^QuantizeLinear$|^QLinear|^QGemm$/.test(opType ?? ''));
+  builder.quantises = nodes.some(({ opType }) =>
+    /^QuantizeLinear$|^QLinear|^QGemm$|Quant$/.test(opType ?? ''),
+  );
   const read = new Set(nodes.flatMap((node) => node.input));
   attempt(() => readInitializers(graph, read, values, file));
   // Whatever is wrong with it, nodes that read it are to give no message of their own.
@@ -60,9 +64,11 @@ export function importGraph(
   }
   refuseUnsupported(builder, unsupported);
   const isRefused = () => builder.diagnostics.some((d) => d.severity === 'error');
-  const output = attempt(() => readEnd(builder, cut.output, values.get(cut.output), isRefused()));
-  if (output === undefined || isRefused()) return { builder };
-  return { model: builder.finish(output), builder };
+  const output = attempt(() => readEnd(builder, end, values.get(end), isRefused()));
+  if (output !== undefined && !isRefused()) return { model: builder.finish(output), builder };
+  const told = refusalsOf(nodes, builder.diagnostics, file);
+  builder.diagnostics.splice(0, builder.diagnostics.length, ...told);
+  return { builder };
 }
 
 const isList = (made: Value | readonly Value[]): made is readonly Value[] => Array.isArray(made);
@@ -133,9 +139,10 @@ const OLDEST_OPSET = 7;
 
 function opsetOf(source: OnnxModel, domain: string, place: Place): number {
   const named = source.opsetImport.find((o) => plainDomain(o.domain) === domain);
-  const opset = named?.version ?? 0;
-  if (named === undefined)
-    refuse('onnx-malformed', { reason: `it names no operator set of the domain "${domain}"` }, place);
+  // Programs that write operators of their own often leave out the version of their domain, which has had one so far.
+  const opset = named?.version ?? (domain === '' ? 0 : 1);
+  if (named === undefined && domain === '')
+    refuse('onnx-malformed', { reason: 'it names no operator set of ONNX itself' }, place);
   if (domain === '' && opset < OLDEST_OPSET)
     refuse(
       'onnx-interface',

@@ -13,7 +13,7 @@ import { lowerAdd } from '../lower/elementwise.ts';
 import { type ElementFunctions, lowerElements } from '../lower/functions-of-elements.ts';
 import { lowerGather } from '../lower/gather.ts';
 import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
-import { lowerTranspose } from '../lower/lookup.ts';
+import { lowerFunctions, lowerTranspose } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
 import { lowerMul } from '../lower/product.ts';
 import { lowerSoftmax, softmaxTables } from '../lower/softmax.ts';
@@ -39,6 +39,51 @@ export function materialise(c: NodeReader, real: Real, to: Quantisation): Activa
   return viewed(made, real.shape);
 }
 
+/**
+ * The same with another rounding than to the nearest: of the exact value in steps of the grid, as quantisers of few levels have.
+ *
+ * @throws DiagnosticError `onnx-float-value` of what is neither a product with constants nor a function of single elements
+ */
+export function materialiseBy(
+  c: NodeReader,
+  real: Real,
+  to: Quantisation & Clamp,
+  round: (steps: number) => number,
+): Activation {
+  const { lo, hi } = real.clamp;
+  const rounded = (steps: number) =>
+    round(Math.max(lo / to.scale, Math.min(hi / to.scale, steps))) + to.zeroPoint;
+  const { term } = real;
+  if (term.kind === 'linear') {
+    const rounding = Array.from(term.scale, (s, o) => {
+      const [slope, by] = [s / to.scale, term.offset[o]! / to.scale];
+      return (acc: number) => rounded(acc * slope + by);
+    });
+    return viewed(lowerLinear(c.builder, term, to, rounding), real.shape);
+  }
+  const single =
+    term.kind === 'function'
+      ? term
+      : { name: c.name, input: onGrid(c, real, 0), of: (x: number) => x, channels: 1 };
+  const { steps, channels, input } = elementSteps(single, to);
+  const tables = Array.from({ length: channels }, (_, o) => (acc: number) => rounded(steps(acc, o)));
+  return viewed(lowerFunctions(c.builder, c.name, input, to, tables), real.shape);
+}
+
+/** A product with constant weights as a layer. */
+function lowerLinear(
+  builder: ModelBuilder,
+  { name, input, weights, weightBits = 8, bias, conv, rows }: LinearTerm,
+  output: Quantisation & Clamp,
+  rounding: readonly SourceRounding[],
+): Activation {
+  const spec = { name, input, weights, weightBits, bias, output, rounding };
+  const made = conv === undefined ? lowerDense(builder, spec) : lowerConv2d(builder, spec, conv);
+  if (conv === undefined || rows === undefined) return made;
+  const [outs, , count] = made.type.shape as [number, number, number];
+  return lowerTranspose(builder, `${name}_rows`, viewed(made, [outs, count]), [1, 0]);
+}
+
 /** Rounding does not decrease: clamping before it is the same as clamping by the rounded bounds behind it. */
 function clampOf({ lo, hi }: RealClamp, { element, scale, zeroPoint }: Quantisation): Clamp {
   const range = elementRange(element);
@@ -55,26 +100,29 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       return lowerElements(builder, elementSteps({ name: c.name, input, of: (x) => x, channels: 1 }, to), to);
     }
     case 'linear': {
-      const { name, input, conv } = term;
       const single = singleTaps(builder, term, to);
-      const { weights, weightBits = 8, bias } = single.term;
       const whole = wholeRounding(single.term, to);
       const rounding = whole.rounding.map((source, o) => single.roundings.get(o) ?? source);
-      const share = single.roundings.size < bias.length ? whole.share : single.share;
-      const spec = { name, input, weights, weightBits, bias, output: to, rounding };
-      const made = conv === undefined ? lowerDense(builder, spec) : lowerConv2d(builder, spec, conv);
-      if (!term.fused) reportShare(builder, name, share, elementCount(made.type.shape));
-      if (conv === undefined) return made;
-      if (term.rows === undefined) return made;
-      const [outs, , rows] = made.type.shape as [number, number, number];
-      return lowerTranspose(builder, `${name}_rows`, viewed(made, [outs, rows]), [1, 0]);
+      const share = single.roundings.size < term.bias.length ? whole.share : single.share;
+      const made = lowerLinear(builder, single.term, to, rounding);
+      const { name } = term;
+      if (term.unrounded !== undefined) {
+        const percent = (100 * share).toPrecision(2);
+        builder.diagnostics.push(diagnostic('blocks-rounded', { percent }, builder.place(name)));
+      } else if (!term.fused) reportShare(builder, name, share, elementCount(made.type.shape));
+      return made;
     }
     case 'average': {
       const made = lowerAveragePool(builder, { ...term, output: to, rounding: averageRounding(term, to) });
       const layer = builder.layer(made.value);
       if (!term.fused && layer?.kind === 'averagePool') {
         const { divisors, requantiser } = layer;
-        const sample = { input: term.input, padded: term.countPadding, divisors };
+        const sample = {
+          input: term.input,
+          padded: term.countPadding,
+          divisors,
+          ...(term.sum && { sum: term.sum }),
+        };
         const share = averageShare(sample, to, requantiser);
         reportShare(builder, term.name, share, elementCount(made.type.shape));
       }
@@ -127,14 +175,21 @@ function elementSteps(
   return { name, input, steps, channels, zeroPoint };
 }
 
-/** From which share of the values on that may differ there is a warning, and from which number of them an inference. */
-const TOLD_SHARE = 1e-4;
-const TOLD_NUMBER = 1e-3;
+/** From how many values an inference on that may differ there is a warning, and from how many a note. */
+const WARNED_NUMBER = 1e-2;
+const NOTED_NUMBER = 1e-5;
+/** A share of the values that is warned of however few they are. */
+const WARNED_SHARE = 1e-4;
 
 function reportShare(builder: ModelBuilder, name: string, share: number, elements: number): void {
-  if (share < TOLD_SHARE && share * elements < TOLD_NUMBER) return;
-  const percent = (100 * share).toPrecision(2);
-  builder.diagnostics.push(diagnostic('float-sums', { percent }, builder.place(name)));
+  const number = share * elements;
+  if (number < NOTED_NUMBER) return;
+  const place = builder.place(name);
+  const told =
+    share >= WARNED_SHARE || number >= WARNED_NUMBER
+      ? diagnostic('float-sums', { percent: (100 * share).toPrecision(2) }, place)
+      : diagnostic('float-sums-rare', { values: 1 / share }, place);
+  builder.diagnostics.push(told);
 }
 
 /**

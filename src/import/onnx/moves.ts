@@ -114,7 +114,13 @@ function movedConstant(
   if (first.kind === 'quantisedConstant') {
     if (values.length > 1 || sources.includes(-1))
       return refuse('onnx-malformed', { reason: `${c.operator} of quantised constants` }, c.place(0));
-    return { ...first, dims: shape, ...movedScales(c, first, { shape, sources }) };
+    const { reals } = first;
+    return {
+      ...first,
+      dims: shape,
+      ...movedScales(c, first, { shape, sources }),
+      ...(reals && { reals: Float64Array.from(sources, (s) => reals[s]!) }),
+    };
   }
   if (values.some((value) => value.kind !== 'constant'))
     return refuse('onnx-malformed', { reason: `${c.operator} of quantised constants` }, c.place(0));

@@ -13,8 +13,8 @@ export interface Parameters {
   readonly dataType: number | undefined;
 }
 
-/** Zero points by quantised type; int32 is for biases. */
-const zeroPointRange: ReadonlyMap<number, readonly [lo: number, hi: number]> = new Map([
+/** Values, and so zero points, by quantised type; int32 is for biases. */
+export const zeroPointRange: ReadonlyMap<number, readonly [lo: number, hi: number]> = new Map([
   [DataType.uint8, [0, 255]],
   [DataType.int8, [-128, 127]],
   [DataType.uint4, [0, 15]],

@@ -20,7 +20,7 @@ export interface SingleTaps {
  */
 export function singleTaps(builder: ModelBuilder, term: LinearTerm, to: Quantisation & Clamp): SingleTaps {
   const roundings = new Map<number, SourceRounding>();
-  if (term.fused) return { term, roundings, share: 0 };
+  if (term.fused || term.unrounded !== undefined) return { term, roundings, share: 0 };
   const { input, bias, scale, offset } = term;
   const taps = term.weights.length / bias.length;
   const weights = Int16Array.from(term.weights);

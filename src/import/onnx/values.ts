@@ -15,6 +15,8 @@ export interface QuantisedConstant {
   /** As many as scales. */
   readonly zeroPoints: readonly number[];
   readonly axis: number;
+  /** What the values stand for, where their scales run in blocks: `scales`, `zeroPoints` and `axis` say nothing then. */
+  readonly reals?: Float64Array;
 }
 
 /** Integers of the network: a graph input of an 8-bit type, the output of QuantizeLinear or of a QLinear operator. */
@@ -55,6 +57,8 @@ export interface LinearTerm {
   readonly input: Activation;
   /** Row-major `[out][taps]`, less their zero point. */
   readonly weights: Int16Array;
+  /** What the weights are rounded from, in the same steps, if they are: of blocks with scales of their own. */
+  readonly unrounded?: Float64Array;
   /** 8 if absent. */
   readonly weightBits?: 4 | 8;
   /** Whole numbers, in units of the accumulator. */
@@ -77,6 +81,8 @@ export interface AverageTerm {
   readonly input: Activation;
   readonly window: Window;
   readonly countPadding: boolean;
+  /** The sum itself, not divided. */
+  readonly sum?: true;
   /** By the one kernel of integers that averages a whole image: it rounds otherwise. */
   readonly fused: boolean;
 }

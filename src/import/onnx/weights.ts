@@ -1,4 +1,5 @@
 import { refuse } from '../../diagnostics/index.ts';
+import { blockedWeights } from './blocked-weights.ts';
 import type { NodeReader } from './node-reader.ts';
 import { DataType, dataTypeName, isFloat, type Numbers } from './tensor-data.ts';
 import type { QuantisedConstant, Value } from './values.ts';
@@ -12,6 +13,8 @@ export interface Weights {
   /** As in the file. */
   readonly dims: readonly number[];
   readonly bits: 4 | 8;
+  /** What the values are rounded from, in steps of the scales, if they are. */
+  readonly unrounded?: Float64Array;
 }
 
 const bitsOf = ({ dataType }: QuantisedConstant): 4 | 8 =>
@@ -49,6 +52,12 @@ export function matrixWeights(c: NodeReader, q: QuantisedConstant, index: number
       c.place(index),
     );
   const [outs, ins] = outAxis === 0 ? [rows, columns] : [columns, rows];
+  if (q.reals !== undefined) {
+    const { reals, dims } = q;
+    const place = (o: number, i: number) => (outAxis === 0 ? o * columns + i : i * columns + o);
+    const turned = Float64Array.from(reals, (_, at) => reals[place(Math.floor(at / ins), at % ins)]!);
+    return { ...blockedWeights(turned, outs), dims };
+  }
   const { scales, zeroPoints } = channelParameters(c, q, index, outAxis, outs);
   const values = new Int16Array(outs * ins);
   const [outStep, inStep] = outAxis === 0 ? [columns, 1] : [1, columns];
@@ -60,6 +69,7 @@ export function matrixWeights(c: NodeReader, q: QuantisedConstant, index: number
 /** Weights `[out, ...]` as convolutions have them. */
 export function channelWeights(c: NodeReader, q: QuantisedConstant, index: number): Weights {
   const outs = q.dims[0] ?? 0;
+  if (q.reals !== undefined) return { ...blockedWeights(q.reals, outs), dims: q.dims };
   const taps = q.dims.slice(1).reduce((a, b) => a * b, 1);
   const { scales, zeroPoints } = channelParameters(c, q, index, 0, outs);
   const values = Int16Array.from(
@@ -97,6 +107,7 @@ const dimsText = (dims: readonly number[]): string => `[${dims.join(', ')}]`;
 export function realConstant(value: Value): { values: Float64Array; dims: readonly number[] } | undefined {
   if (value.kind === 'constant') return { values: Float64Array.from(value.values), dims: value.dims };
   if (value.kind !== 'quantisedConstant') return undefined;
+  if (value.reals !== undefined) return { values: value.reals, dims: value.dims };
   const { scales, zeroPoints, dims, axis } = value;
   const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
   const values = Float64Array.from(value.values, (q, i) => {

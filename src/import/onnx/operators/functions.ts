@@ -1,9 +1,12 @@
 import { roundHalfEven } from '../../../model/requantiser.ts';
+import { elementCount } from '../../../model/tensor.ts';
+import { sameShape } from '../../builder.ts';
 import { realFunctions } from '../../lower/functions.ts';
 import { affineTarget, composed, type FunctionReal, isLinear } from '../affine.ts';
 import { onGrid } from '../materialise.ts';
+import { moveValues } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
-import { type Real, realActivation, type Value } from '../values.ts';
+import { type Real, realActivation, unclamped, type Value } from '../values.ts';
 import { realConstant } from '../weights.ts';
 
 /** Operators of one element, in float32 as ONNX Runtime computes them: between two grids each is a table. */
@@ -127,11 +130,26 @@ export function pow(c: NodeReader): Value {
   return functionOf(c, x, (y) => y ** power);
 }
 
+/** Of two values, element by element: the largest of each pair, laid side by side. */
+function largerOf(c: NodeReader, a: Real, b: Real): Value {
+  if (!sameShape(a.shape, b.shape)) return c.refuseFloat(1, 'a Max of two values is taken of equal shapes');
+  const count = elementCount(a.shape);
+  const sources = Int32Array.from({ length: 2 * count }, (_, i) => Math.floor(i / 2) + (i % 2) * count);
+  const pairs = moveValues(c, [a, b], { shape: [1, count, 1, 2], sources });
+  if (pairs.kind !== 'real') throw new Error('reals stay reals');
+  const window = { kernel: [1, 2], strides: [1, 1], pads: [0, 0, 0, 0] } as const;
+  const term = { kind: 'maximum', name: c.name, of: pairs, window } as const;
+  return { kind: 'real', term, clamp: unclamped, shape: a.shape };
+}
+
 /** Against a constant: a clamp. */
 export const extremum =
   (side: 'Min' | 'Max') =>
   (c: NodeReader): Value => {
     const values = c.node.input.map((_, i) => c.input(i));
+    const [first, second, ...more] = values;
+    if (side === 'Max' && first?.kind === 'real' && second?.kind === 'real' && more.length === 0)
+      return largerOf(c, first, second);
     const at = values.findIndex((value) => value.kind === 'real');
     const real = values[at];
     if (real?.kind !== 'real')

@@ -21,6 +21,7 @@ import {
   split,
   tile,
   transpose,
+  where,
 } from './moves.ts';
 import { averagePool, globalAveragePool, maxPool } from './pooling.ts';
 import {
@@ -38,18 +39,31 @@ import {
   qLinearSigmoid,
   qLinearSoftmax,
 } from './qlinear.ts';
+import { bipolarQuant, quant } from './qonnx.ts';
 import { dequantizeLinear, quantizeLinear } from './quantise.ts';
-import { globalMaxPool, reduceMax, reduceMean } from './reduce.ts';
+import { globalMaxPool, reduceMax, reduceMean, reduceMin, reduceSum } from './reduce.ts';
 import { dropout, flatten, identity, reshape, squeeze, unsqueeze } from './shape.ts';
 import { logSoftmax, softmax } from './softmax.ts';
 
 /** Makes the node's outputs of its inputs; most have but one. @throws DiagnosticError */
 export type OperatorImport = (c: NodeReader) => Value | readonly Value[];
 
+/** Domains under which Brevitas, QKeras and FINN write the operators of QONNX. */
+const QONNX_DOMAINS = ['qonnx.custom_op.general', 'finn.custom_op.general', 'onnx.brevitas'];
+
+const qonnxOperators: Readonly<Record<string, OperatorImport>> = Object.fromEntries(
+  QONNX_DOMAINS.flatMap((domain) => [
+    [`${domain}.Quant`, quant],
+    [`${domain}.IntQuant`, quant],
+    [`${domain}.BipolarQuant`, bipolarQuant],
+  ]),
+);
+
 /** By name; those of the domain `com.microsoft` with it. */
 export const operators: ReadonlyMap<string, OperatorImport> = new Map(
   Object.entries<OperatorImport>({
     ...functionOperators,
+    ...qonnxOperators,
     Add: add,
     ArgMax: argMax,
     AveragePool: averagePool,
@@ -88,6 +102,8 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     QuantizeLinear: quantizeLinear,
     ReduceMax: reduceMax,
     ReduceMean: reduceMean,
+    ReduceMin: reduceMin,
+    ReduceSum: reduceSum,
     Relu: relu,
     Reshape: reshape,
     Resize: resize,
@@ -102,6 +118,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     Transpose: transpose,
     Unsqueeze: unsqueeze,
     Upsample: resize,
+    Where: where,
     'com.microsoft.DequantizeLinear': dequantizeLinear,
     'com.microsoft.QGemm': qGemm,
     'com.microsoft.QLinearAdd': qLinearAdd,

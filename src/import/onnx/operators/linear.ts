@@ -92,6 +92,7 @@ export function linearTerm(name: string, input: Activation, weights: Weights): L
     name,
     input,
     weights: weights.values,
+    ...(weights.unrounded && { unrounded: weights.unrounded }),
     weightBits: weights.bits,
     bias: new Float64Array(weights.scales.length),
     scale: weights.scales.map((s) => input.type.scale * s),

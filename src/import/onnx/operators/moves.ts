@@ -8,6 +8,7 @@ import {
   dimsText,
   type Fixed,
   integersAt,
+  isFixed,
   optionalIntegers,
   valueAt,
 } from '../dims.ts';
@@ -164,6 +165,33 @@ export function tile(c: NodeReader): Value {
     [x],
     movedBy(shape, dims, (place) => place.map((at, i) => at % dims[i]!)),
   );
+}
+
+/** Elements of one value or of the other, by a constant; of the two at most one number is a constant. */
+export function where(c: NodeReader): Value {
+  const condition = c.constant(0, 'the condition');
+  const [a, b] = [valueAt(c, 1), valueAt(c, 2)];
+  const spread = (dims: readonly number[], to: readonly number[]) => broadcastSources(dims, to).sources;
+  const constantAt = isFixed(a) ? 1 : isFixed(b) ? 2 : undefined;
+  const activities = [a, b].filter((value) => !isFixed(value));
+  const dims = [condition.dims, dimsOf(a), dimsOf(b)].reduce((all, own) => {
+    const rank = Math.max(all.length, own.length);
+    const size = (of: readonly number[], i: number) => of[of.length - rank + i] ?? 1;
+    return Array.from({ length: rank }, (_, i) => Math.max(size(all, i), size(own, i)));
+  });
+  const fill = constantAt === undefined ? 0 : scalarAt(c, constantAt);
+  const [chosen, ofA, ofB] = [condition.dims, dimsOf(a), dimsOf(b)].map((own) => spread(own, dims)) as [
+    Int32Array,
+    Int32Array,
+    Int32Array,
+  ];
+  const behind = constantAt === undefined ? elementCount(dimsOf(a)) : 0;
+  const sources = chosen.map((at, i) => {
+    const isA = condition.values[at] !== 0;
+    if (isA ? constantAt === 1 : constantAt === 2) return -1;
+    return isA ? ofA[i]! : behind + ofB[i]!;
+  });
+  return moveValues(c, activities, { shape: dims, sources }, fill);
 }
 
 /** A border of one value, of what is there mirrored, or of the last element repeated. */

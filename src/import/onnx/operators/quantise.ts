@@ -1,17 +1,24 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { roundHalfEven } from '../../../model/requantiser.ts';
-import { elementRange } from '../../../model/tensor.ts';
-import type { Quantisation } from '../../builder.ts';
-import { materialise } from '../materialise.ts';
-import { movedInput } from '../moves.ts';
+import type { Activation, Quantisation } from '../../builder.ts';
+import { movedBy } from '../../lower/gather.ts';
+import { axisOf, dimsText } from '../dims.ts';
+import { materialise, onGrid } from '../materialise.ts';
+import { isSameGrid, movedInput } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
-import { type Parameters, readAs, readParameters, readQuantisation } from '../quantisation.ts';
+import {
+  type Parameters,
+  readAs,
+  readParameters,
+  readQuantisation,
+  zeroPointRange,
+} from '../quantisation.ts';
 import { type Constant, DataType, dataTypeName, isFloat } from '../tensor-data.ts';
-import { type FloatInput, type QuantisedConstant, realActivation, type Value } from '../values.ts';
+import { type FloatInput, isFree, type QuantisedConstant, realActivation, type Value } from '../values.ts';
 
 /** `real = (q - zeroPoint) * scale`, per tensor or along an axis. */
 export function dequantizeLinear(c: NodeReader): Value {
-  c.requireInt('block_size', 0);
+  const block = c.int('block_size', 0);
   const made = c.int('output_dtype', 0);
   if (made !== 0 && made !== DataType.float) c.refuseAttribute('output_dtype', dataTypeName(made), 'float');
   const x = c.input(0);
@@ -19,11 +26,12 @@ export function dequantizeLinear(c: NodeReader): Value {
   requireSameType(c, x, parameters);
   switch (x.kind) {
     case 'quantised':
+      if (block !== 0) c.refuseAttribute('block_size', block, '0 for activations');
       // One scale has no axis.
       c.ignore('axis');
       return realActivation(readAs(c, x, parameters, 1));
     case 'constant':
-      return dequantisedConstant(c, x, parameters);
+      return block > 0 ? blockedConstant(c, x, block) : dequantisedConstant(c, x, parameters);
     default:
       return refuse('onnx-malformed', { reason: `DequantizeLinear reads reals` }, c.place(0));
   }
@@ -48,6 +56,26 @@ function dequantisedConstant(c: NodeReader, x: Constant, parameters: Parameters)
   const axis = channelAxis(c, x, parameters);
   const { scales, zeroPoints } = parameters;
   return { ...x, kind: 'quantisedConstant', scales, zeroPoints, axis };
+}
+
+/** Each run of `block` elements along the axis has a scale of its own, the last run perhaps fewer elements. */
+function blockedConstant(c: NodeReader, x: Constant, block: number): QuantisedConstant {
+  if (isFloat(x.dataType))
+    refuse('onnx-malformed', { reason: `DequantizeLinear reads a ${dataTypeName(x.dataType)}` }, c.place(0));
+  const scale = c.constant(1, 'the scale');
+  const zeroPoint = c.optional(2) === undefined ? undefined : c.constant(2, 'the zero point');
+  const axis = axisOf(c, c.int('axis', 1), x.dims.length);
+  const blocks = x.dims.map((size, i) => (i === axis ? Math.ceil(size / block) : size));
+  for (const [i, { dims }] of [scale, zeroPoint ?? scale].entries())
+    if (dims.join() !== blocks.join())
+      refuse('shape-mismatch', { expected: dimsText(blocks), actual: dimsText(dims) }, c.place(i + 1));
+  const { sources } = movedBy(x.dims, blocks, (place) =>
+    place.map((at, i) => (i === axis ? Math.floor(at / block) : at)),
+  );
+  const reals = Float64Array.from(sources, (at, i) =>
+    Math.fround((x.values[i]! - (zeroPoint?.values[at] ?? 0)) * scale.values[at]!),
+  );
+  return { ...x, kind: 'quantisedConstant', scales: [1], zeroPoints: [0], axis: 0, reals };
 }
 
 /** The axis along which the parameters run; checked to be as long as they are. */
@@ -77,26 +105,12 @@ export function quantizeLinear(c: NodeReader): Value {
   c.ignore('axis');
   const to = readQuantisation(c, 1, 2, dataType);
   switch (x.kind) {
-    case 'floatInput': {
-      const { input } = c.builder;
-      const same =
-        input?.scale === to.scale && input.zeroPoint === to.zeroPoint && input.element === to.element;
-      if (input !== undefined && !same)
-        refuse('bad-quantisation', { what: 'the input is quantised in more than one way' }, c.place(0));
-      return quantisedInput(c, x, to);
-    }
+    case 'floatInput':
+      return { kind: 'quantised', activation: quantisedInput(c, x, to) };
     case 'real': {
-      const { term, clamp } = x;
       // A pair that dequantises and quantises alike, as exporters put between operators, does nothing.
-      const type = term.kind === 'activation' ? term.activation.type : undefined;
-      const same = type?.scale === to.scale && type.zeroPoint === to.zeroPoint && type.element === to.element;
-      if (
-        term.kind === 'activation' &&
-        same &&
-        clamp.lo === -clamp.hi &&
-        clamp.hi === Number.POSITIVE_INFINITY
-      )
-        return { kind: 'quantised', activation: { ...term.activation, type: { ...type!, shape: x.shape } } };
+      const same = x.term.kind === 'activation' && isFree(x.clamp) && isSameGrid(x.term.activation.type, to);
+      if (same) return { kind: 'quantised', activation: onGrid(c, x, 0) };
       return { kind: 'quantised', activation: materialise(c, x, to) };
     }
     default:
@@ -105,21 +119,17 @@ export function quantizeLinear(c: NodeReader): Value {
 }
 
 /** The input on its grid, moved as the graph moved its reals. */
-function quantisedInput(
+export function quantisedInput(
   c: NodeReader,
   { shape, sources, from = shape, fill = 0, affine, pooled }: FloatInput,
   to: Quantisation,
-): Value {
+): Activation {
+  const { input: known } = c.builder;
+  if (known !== undefined && !isSameGrid(known, to))
+    refuse('bad-quantisation', { what: 'the input is quantised in more than one way' }, c.place(0));
   const input = c.builder.setInput({ ...to, shape: from }, affine);
-  if (pooled !== undefined) return { kind: 'quantised', activation: pooled(input) };
-  return {
-    kind: 'quantised',
-    activation: movedInput(c.builder, c.name, input, {
-      shape,
-      fill,
-      ...(sources !== undefined && { sources }),
-    }),
-  };
+  if (pooled !== undefined) return pooled(input);
+  return movedInput(c.builder, c.name, input, { shape, fill, ...(sources !== undefined && { sources }) });
 }
 
 /** The type of the zero point, which `output_dtype` (from operator set 21 on) must not contradict; uint8 without both. */
@@ -136,9 +146,9 @@ function outputType(c: NodeReader): number {
 function quantisedConstant(c: NodeReader, x: Constant, dataType: number): Constant {
   const parameters = readParameters(c, 1, 2);
   const { scales, zeroPoints } = parameters;
-  if (dataType !== DataType.int8 && dataType !== DataType.uint8)
+  const [lo, hi] =
+    zeroPointRange.get(dataType) ??
     refuse('bad-quantisation', { what: `constants become ${dataTypeName(dataType)}` }, c.place(2));
-  const { lo, hi } = elementRange(dataType === DataType.int8 ? 'int8' : 'uint8');
   const axis = channelAxis(c, x, parameters);
   const inner = x.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
   const values = Int32Array.from(x.values, (real, i) => {

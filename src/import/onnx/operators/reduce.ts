@@ -1,11 +1,12 @@
 import { elementCount } from '../../../model/tensor.ts';
-import { type Activation, viewed } from '../../builder.ts';
+import { viewed } from '../../builder.ts';
 import { lowerMaxPool } from '../../lower/pooling.ts';
 import { axisOf, shapeOf } from '../dims.ts';
 import { onGrid } from '../materialise.ts';
 import { moveValues } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type AverageTerm, type Real, realActivation, unclamped, type Value } from '../values.ts';
+import { negated } from './pairs.ts';
 import { axesOf } from './shape.ts';
 import { permuted } from './softmax.ts';
 
@@ -60,14 +61,16 @@ function asImage(c: NodeReader, real: Real, { image, perm }: Reduction): Real {
 const whole = ([, height, width]: Reduction['image']) =>
   ({ kernel: [height, width], strides: [1, 1], pads: [0, 0, 0, 0] }) as const;
 
-export function reduceMean(c: NodeReader): Value {
+export const reduceMean = (c: NodeReader): Value => meanOf(c, 18, {});
+export const reduceSum = (c: NodeReader): Value => meanOf(c, 13, { sum: true });
+
+/** @param since operator set from which on the axes are an input */
+function meanOf(c: NodeReader, since: number, sum: Pick<AverageTerm, 'sum'>): Real {
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  const activation = onGrid(c, x, 0);
-  return meanOf(c, activation, reducedAxes(c, shapeOf(x), 18), c.int('keepdims', 1) === 1);
-}
-
-function meanOf(c: NodeReader, input: Activation, axes: readonly number[], keep: boolean): Real {
+  const input = onGrid(c, x, 0);
+  const axes = reducedAxes(c, shapeOf(x), since);
+  const keep = c.int('keepdims', 1) === 1;
   const reduction = reductionOf(input.type.shape, axes, keep);
   const image = onGrid(c, asImage(c, realActivation(input), reduction), 0);
   const term: AverageTerm = {
@@ -77,8 +80,20 @@ function meanOf(c: NodeReader, input: Activation, axes: readonly number[], keep:
     window: whole(reduction.image),
     countPadding: false,
     fused: false,
+    ...sum,
   };
   return { kind: 'real', term, clamp: unclamped, shape: reduction.shape };
+}
+
+/** The negative of the greatest negative. */
+export function reduceMin(c: NodeReader): Value {
+  const x = c.input(0);
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  const turned = realActivation(negated(c, onGrid(c, x, 0)));
+  const axes = (shape: readonly number[]) => reducedAxes(c, shape, 18);
+  const least = largestOf(c, turned, axes, c.int('keepdims', 1) === 1);
+  if (least.kind !== 'real') throw new Error('reals stay reals');
+  return realActivation(negated(c, onGrid(c, least, 0)));
 }
 
 export function reduceMax(c: NodeReader): Value {

@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest';
+import { importBytes } from '../../src/import/index.ts';
+import { compareWithRuntime } from '../support/onnx-runtime.ts';
+import { type Random, random, randomRows } from '../support/random.ts';
+import { GraphBuilder } from './onnx-blocks.ts';
+import { scalar, tensor, writeOnnx } from './onnx-writer.ts';
+
+/**
+ * Networks of QONNX against the same in plain operators, which ONNX Runtime knows: a Quant is Div, Clip, Round and Mul, a
+ * BipolarQuant the sign.
+ */
+
+const DOMAIN = 'qonnx.custom_op.general';
+
+interface Width {
+  readonly bits: number;
+  readonly scale: number;
+  readonly signed: boolean;
+  readonly narrow?: boolean;
+}
+
+/** Either way of writing the same network. */
+class Net extends GraphBuilder {
+  readonly #plain: boolean;
+
+  constructor(plain: boolean) {
+    super();
+    this.#plain = plain;
+  }
+
+  #float(value: number): string {
+    return this.constant('f', scalar('float', value));
+  }
+
+  quant(x: string, { bits, scale, signed, narrow = false }: Width): string {
+    if (!this.#plain)
+      return this.node(
+        'Quant',
+        [x, this.#float(scale), this.#float(0), this.#float(bits)],
+        { signed: Number(signed), narrow: Number(narrow), rounding_mode: 'ROUND' },
+        DOMAIN,
+      );
+    const lo = signed ? Number(narrow) - 2 ** (bits - 1) : 0;
+    const hi = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1 - Number(narrow);
+    const steps = this.node('Clip', [
+      this.node('Div', [x, this.#float(scale)]),
+      this.#float(lo),
+      this.#float(hi),
+    ]);
+    return this.node('Mul', [this.node('Round', [steps]), this.#float(scale)]);
+  }
+
+  bipolar(x: string, scale: number): string {
+    if (!this.#plain) return this.node('BipolarQuant', [x, this.#float(scale)], undefined, DOMAIN);
+    const isAbove = this.node('GreaterOrEqual', [x, this.#float(0)]);
+    return this.node('Where', [isAbove, this.#float(scale), this.#float(-scale)]);
+  }
+
+  reals(r: Random, dims: readonly [number, number]) {
+    const values = Array.from({ length: dims[0] * dims[1] }, () => r.int(-1000, 1000) / 700);
+    return this.constant('w', tensor('float', dims, values));
+  }
+}
+
+const OUTPUT: Width = { bits: 8, scale: 0.1137, signed: true };
+
+type Make = (n: Net, x: string, r: Random) => string;
+
+async function check(input: Width, make: Make) {
+  const build = (plain: boolean) => {
+    const n = new Net(plain);
+    const y = n.quant(make(n, n.quant('x', input), random(3)), OUTPUT);
+    return writeOnnx(n.graph({ type: 'float', dims: ['N', 12] }, y, 'float', 17));
+  };
+  const imported = await importBytes(build(false), 'qonnx.onnx');
+  const rows = randomRows(random(4), 60, 12);
+  return { ...(await compareWithRuntime(build(true), imported, rows)), imported };
+}
+
+const byte: Width = { bits: 8, scale: 0.03, signed: true };
+
+describe('Quant and BipolarQuant give the numbers of their formulas', () => {
+  it.each<[string, Width, Make]>([
+    [
+      'weights of 3 bits, activations of 2',
+      byte,
+      (n, x, r) => {
+        const h = n.node('MatMul', [
+          x,
+          n.quant(n.reals(r, [12, 16]), { bits: 3, scale: 0.31, signed: true, narrow: true }),
+        ]);
+        const a = n.quant(n.node('Relu', [h]), { bits: 2, scale: 0.7, signed: false });
+        return n.node('MatMul', [a, n.quant(n.reals(r, [16, 5]), { bits: 4, scale: 0.17, signed: true })]);
+      },
+    ],
+    [
+      'signs for weights and activations',
+      byte,
+      (n, x, r) => {
+        const h = n.node('MatMul', [x, n.bipolar(n.reals(r, [12, 16]), 0.3)]);
+        const shifted = n.node('Add', [h, n.constant('b', tensor('float', [16], new Array(16).fill(0.013)))]);
+        return n.node('MatMul', [n.bipolar(shifted, 0.9), n.bipolar(n.reals(r, [16, 5]), 0.25)]);
+      },
+    ],
+    [
+      'an input of 4 bits',
+      { bits: 4, scale: 0.2, signed: false },
+      (n, x, r) =>
+        n.node('MatMul', [x, n.quant(n.reals(r, [12, 5]), { bits: 8, scale: 0.013, signed: true })]),
+    ],
+    ['signs of a function', byte, (n, x) => n.bipolar(n.node('Tanh', [x]), 0.5)],
+  ])('%s', async (_, input, make) => {
+    const { mismatches, imported } = await check(input, make);
+    expect(mismatches).toBe(0);
+    expect(imported.diagnostics.filter(({ severity }) => severity !== 'note')).toEqual([]);
+  });
+
+  it('an input of few bits is brought to its levels', async () => {
+    const { imported } = await check({ bits: 4, scale: 0.2, signed: true, narrow: true }, (_, x) => x);
+    const [first] = imported.model.layers;
+    expect(first).toMatchObject({ kind: 'requantise', requantiser: { min: -7, max: 7 } });
+  });
+
+  it.each([
+    ['bits', { bits: 9, scale: 0.1, signed: true }, /9 bits; up to 8/],
+    ['a scale of zero', { bits: 8, scale: 0, signed: true }, /scale 0 is not above zero/],
+  ])('%s are refused', async (_, width, message) => {
+    await expect(check(byte, (n, x) => n.quant(n.node('Tanh', [x]), width))).rejects.toThrow(message);
+  });
+});
