@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url';
 import Handlebars from 'handlebars';
 import { describe, expect, it } from 'vitest';
 import { xdpView } from '../src/backends/xdp/emit.ts';
+import { xdpFlowView } from '../src/backends/xdp/flow/emit.ts';
+import { planXdpFlow } from '../src/backends/xdp/flow/plan.ts';
 import { planXdp } from '../src/backends/xdp/plan.ts';
+import { deviceDefinitions } from './flow/definitions.ts';
 import { randomMlp } from './support/models.ts';
 
 const FOLDER = fileURLToPath(new URL('../templates', import.meta.url));
@@ -11,6 +14,7 @@ const FOLDER = fileURLToPath(new URL('../templates', import.meta.url));
 /** A view-model of each template. */
 const samples: Readonly<Record<string, object>> = {
   'xdp.c.hbs': xdpView(planXdp(randomMlp(1), { mtu: 9000 }).plan!),
+  'xdp-flow.c.hbs': xdpFlowView(planXdpFlow(deviceDefinitions.everything!, randomMlp(1)).plan!),
 };
 
 /** Paths that a template reads, with `each` blocks as `list[]`. */

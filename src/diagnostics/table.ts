@@ -286,6 +286,21 @@ export const diagnosticTable = {
       `reads ${a.inputs} inputs, and the definition ${a.definition} has ${a.features.length} features: ${list(a.features)}`,
     () => 'a model reads the features of the definition that it was trained on, in their order',
   ),
+  'flow-target': entry<{ target: string; what: string; why: string }>(
+    'error',
+    (a) => `${a.what} cannot run on ${a.target}: ${a.why}`,
+    () => 'classify on the reference (--on reference), or change the definition',
+  ),
+  'flow-no-target': entry<{ target: string; known: readonly string[] }>(
+    'error',
+    (a) => `no program of flows can be made for ${a.target}`,
+    (a) => `programs of flows are made for ${list(a.known)}`,
+  ),
+  'flow-state': entry<{ target: string; bytes: number; most: number }>(
+    'error',
+    (a) => `a flow keeps ${a.bytes} bytes, and ${a.target} has room for ${a.most}`,
+    () => 'keep fewer numbers, or narrower ones (bits)',
+  ),
   'flow-classes': entry<{ classes: number; names: readonly string[] }>(
     'error',
     (a) => `tells ${a.classes} classes apart, and the labels name ${a.names.length}: ${list(a.names)}`,

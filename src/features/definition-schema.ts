@@ -124,6 +124,22 @@ export const featuresSchema = z
             .describe('With classify: end, FIN from both ends or one RST ends a flow; what follows is late'),
         })
         .prefault({}),
+      table: z
+        .strictObject({
+          flows: z
+            .int()
+            .min(64)
+            .max(2 ** 22)
+            .refine((n) => Number.isInteger(Math.log2(n)), 'expected a power of two')
+            .default(131_072)
+            .describe('Flows that a device keeps'),
+          keep: duration
+            .default('30s')
+            .describe(
+              'Where there is no place, a flow whose last packet is longer ago makes room for a new one',
+            ),
+        })
+        .prefault({}),
       state: z.record(name, stateVariable).default({}),
       tables: z
         .record(name, z.array(z.int().min(0).max(65_535)).min(2).max(256))

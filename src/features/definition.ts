@@ -55,6 +55,8 @@ export interface FeatureDefinition {
   readonly activeTimeout: number;
   /** Whether FIN and RST end a flow that is classified at its end. */
   readonly tcpClose: boolean;
+  /** Of devices: places for flows (a power of two), and how long one without a packet is safe, in units of the clock. */
+  readonly table: { readonly flows: number; readonly keep: number };
   readonly state: readonly Scalar[];
   readonly features: readonly Feature[];
   readonly occasion: Occasion;
@@ -65,6 +67,9 @@ export interface FeatureDefinition {
 /** State of a flow at most, in scalars: an XDP map value and a BMv2 register field hold as many. */
 export const MOST_SCALARS = 256;
 export const MOST_FEATURES = 1024;
+
+/** No packet is under way for longer. */
+const MOST_INFERENCE_NS = 1e9;
 
 const TIME_BITS = { instant: 64, duration: 48 } as const;
 
@@ -103,6 +108,8 @@ export function checkDefinition(f: FeaturesFile, file: string): FeatureDefinitio
 
   for (const [name, bins] of Object.entries(spec.bins))
     if (bins.some((t, i) => i > 0 && t <= bins[i - 1]!)) fault(`spec.bins.${name}`, 'thresholds must ascend');
+  if (ticksOf(spec.table.keep, 1) < MOST_INFERENCE_NS)
+    fault('spec.table.keep', 'is shorter than 1s: a flow would lose its place while its packet is under way');
   const { classes = [] } = spec;
   for (const [i, name] of classes.entries())
     if (classes.indexOf(name) < i) fault(`spec.classes[${i}]`, `${name} is there twice`);
@@ -144,6 +151,7 @@ export function checkDefinition(f: FeaturesFile, file: string): FeatureDefinitio
     idleTimeout: ticksOf(spec.timeouts.idle, clockNs),
     activeTimeout: ticksOf(spec.timeouts.active, clockNs),
     tcpClose: spec.timeouts.tcpClose,
+    table: { flows: spec.table.flows, keep: ticksOf(spec.table.keep, clockNs) },
     state,
     features,
     occasion,

@@ -72,6 +72,18 @@ function linkHeader(link: LinkType, view: DataView): { at: number; type?: number
   }
 }
 
+/** Where what a link carries begins, and its Ethernet type where the link says it. Not of Ethernet. */
+export function linkStart(
+  link: Exclude<LinkType, 'ethernet'>,
+  data: Uint8Array,
+): { at: number; type?: number } | undefined {
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  // Tags that follow the header are left for whoever reads on.
+  if (link === 'linux-sll') return data.length < 16 ? undefined : { at: 16, type: view.getUint16(14) };
+  const start = linkHeader(link, view);
+  return typeof start === 'string' ? undefined : start;
+}
+
 /** Walks the VLAN tags; `at` is where the first type stands. */
 function tags(view: DataView, at: number): { at: number; type: number; vlan: number } | Unparsed {
   let vlan = 0;

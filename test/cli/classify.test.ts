@@ -183,4 +183,23 @@ describe('classify', () => {
       expect.stringContaining('no ready-made definition no-such'),
     ]);
   });
+
+  it('compiles a program of flows, and refuses what does not go with one', async () => {
+    const argv = ['compile', 'examples/traffic-mlp.onnx', '-o', at('out'), '--no-build'];
+    const flow = await intransit(...argv, '--target', 'xdp', '--features', 'traffic-16', '--json');
+    expect([flow.code, JSON.parse(flow.out).files]).toEqual([
+      0,
+      ['intransit_flow.h', 'intransit_lanes.h', 'manifest.json', 'program.c', 'weights.bin'],
+    ]);
+    const split = ['--target', 'xdp', '--features', 'traffic-16', '--layers', '0..1'];
+    expect((await intransit(...argv, ...split)).code).toBe(2);
+    writeFileSync(
+      at('end.yaml'),
+      definition.replace('{ packets: [2] }', 'end').replace('is.tcp ? 9 : 1', 'n & 1'),
+    );
+    writeFileSync(at('two.json'), JSON.stringify(model({})));
+    const end = ['compile', at('two.json'), '-o', at('o'), '--target', 'xdp', '--features', at('end.yaml')];
+    const { code, err } = await intransit(...end);
+    expect([code, err]).toEqual([1, expect.stringContaining('classify: end cannot run on xdp')]);
+  });
 });

@@ -2,7 +2,6 @@ import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
 import { type Labels, parseLabels } from '../../features/labels.ts';
 import { readText, writeWhole } from '../../files.ts';
-import { createReferenceFlowEngine, type FlowEngine } from '../../flow/engine.ts';
 import { classifyCaptures } from '../../flow/flows.ts';
 import { reportHtml } from '../../flow/html.ts';
 import { modelOfFeatures } from '../../flow/model.ts';
@@ -14,6 +13,7 @@ import {
   reportOf,
   transportName,
 } from '../../flow/report.ts';
+import { flowEngines } from '../../flow/targets.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
@@ -23,7 +23,7 @@ import { type ClassArguments, classOptions, namesOf } from '../rows.ts';
 interface Arguments extends ModelArguments, ClassArguments {
   readonly features: string;
   readonly pcap: readonly string[];
-  readonly on: 'reference';
+  readonly on: string;
   readonly labels?: string | undefined;
   readonly html?: string | undefined;
   readonly csv?: string | undefined;
@@ -51,9 +51,9 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
           requiresArg: true,
         })
         .option('on', {
-          choices: ['reference'] as const,
-          default: 'reference' as const,
-          describe: 'What classifies',
+          choices: Object.keys(flowEngines),
+          default: 'reference',
+          describe: 'What classifies; of the others it is shown how far they are from the reference',
           requiresArg: true,
         })
         .option('labels', {
@@ -73,7 +73,7 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
       printDiagnostics(io, imported.diagnostics);
       const model = modelOfFeatures(imported, definition);
       const { labels, names } = naming(io, model, definition, a);
-      const engine: FlowEngine = createReferenceFlowEngine(definition, model);
+      const engine = await flowEngines[a.on]!(definition, model);
       try {
         const bar = progress(io, `${a.on}: captures`, a.pcap.length);
         const found = await classifyCaptures(engine, a.pcap, labels, bar.update);

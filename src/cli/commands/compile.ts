@@ -1,4 +1,5 @@
 import { packetWarnings } from '../../backends/common/packets.ts';
+import { readFeatures } from '../../features/index.ts';
 import { writeProgram } from '../../targets/build.ts';
 import { targetNamed, targetNames, targets } from '../../targets/registry.ts';
 import { planOrRefuse } from '../../targets/target.ts';
@@ -15,11 +16,13 @@ import {
   programOptions,
 } from '../options.ts';
 import { ownOptions, ownOptionsOf } from '../target-options.ts';
+import { compileFlow } from './compile-flow.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments {
   readonly output: string;
   readonly target: string;
   readonly build: boolean;
+  readonly features?: string | undefined;
   readonly json: boolean;
 }
 
@@ -42,14 +45,27 @@ export const compileCommand = (io: Io) =>
           demandOption: true,
           describe: 'What the program runs on',
         })
+        .option('features', {
+          type: 'string',
+          describe:
+            'Classify ordinary flows: a feature file, or the name of a ready-made one (docs/classify.md)',
+          requiresArg: true,
+        })
         .option('build', {
           type: 'boolean',
           default: true,
           describe: `Also compile the program (${compilers()}); --no-build leaves it out`,
         }),
     async handler(a) {
-      const { model, diagnostics } = await importArgument(a);
+      const imported = await importArgument(a);
+      const { model, diagnostics } = imported;
       printDiagnostics(io, diagnostics);
+      if (a.features !== undefined) {
+        const files = await compileFlow(imported, readFeatures(a.features), a);
+        if (a.json) printJson(io, { output: a.output, files });
+        else printLine(io, `${a.output}: ${files.join(', ')}`);
+        return;
+      }
       const target = targetNamed(a.target);
       const options = programOf(model, a);
       const program = planOrRefuse(target, model, options, ownOptionsOf(target, a));

@@ -1,0 +1,14 @@
+/** What becomes of a packet in flow mode, on every device: exactly one of these. */
+export const flowOutcomes = [
+  { name: 'classified', describe: 'its flow was due, and the model gave a verdict with it' },
+  { name: 'cached', describe: 'its flow has a verdict already' },
+  { name: 'early', describe: 'its flow has no verdict yet, and was not due' },
+  { name: 'collided', describe: 'all places that its flow may take belong to others that are alive' },
+  { name: 'foreign', describe: 'no packet that the definition accepts' },
+  { name: 'fragment', describe: 'an IP fragment' },
+  { name: 'tunnel', describe: 'IP within IP, or GRE' },
+  { name: 'damaged', describe: 'its headers contradict themselves, or are cut' },
+  { name: 'failed', describe: 'a part of the device was not ready; it passed untouched' },
+] as const;
+
+export type FlowOutcomeName = (typeof flowOutcomes)[number]['name'];

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { type FlowOutcomeName, flowOutcomes } from '../backends/common/flow/outcomes.ts';
+import {
+  type BpfMap,
+  type BpfObject,
+  type BpfProgram,
+  createTestRunner,
+  type MappedWords,
+  openObject,
+  type TestRunner,
+} from '../bpf/index.ts';
+
+/** Words of the map `flow_test`: enum intransit_flow_word of ebpf/intransit_flow.h. */
+const TEST = { time: 0, length: 1, result: 2, features: 3 } as const;
+const KNOWN = 1 << 24;
+
+/** Longest frame of a test run: a page, less what the kernel keeps of it. */
+export const MOST_TEST_FRAME = 3520;
+/** And the shortest. */
+export const LEAST_FRAME = 14;
+
+/** What the program said of a frame. */
+export interface FlowTestResult {
+  readonly outcome: FlowOutcomeName;
+  /** The verdict that the packet's flow has, if it has one. */
+  readonly verdict: { readonly class: number; readonly margin: number } | undefined;
+  /** XDP's verdict on the packet. */
+  readonly action: number;
+  readonly durationNs: number;
+}
+
+/** Packets by outcome, flows that began, and flows that others took the place of. */
+export type FlowCounts = Readonly<Record<FlowOutcomeName | 'begun' | 'evicted', bigint>>;
+
+/** A loaded program of flow mode, for the process that loaded it. */
+export class XdpFlowDevice implements Disposable {
+  readonly #object: BpfObject;
+  readonly #features: number;
+  readonly #test: MappedWords | undefined;
+  readonly #model: MappedWords;
+  #runner: TestRunner | undefined;
+
+  private constructor(object: BpfObject, features: number, test: boolean) {
+    this.#object = object;
+    this.#features = features;
+    this.#model = object.map('flow_model').words();
+    this.#test = test ? object.map('flow_test').words() : undefined;
+  }
+
+  /**
+   * Loads the object.
+   * @param features inputs of the model
+   * @param o.test whether it is for test runs, which give arrivals and tell features
+   * @throws BpfError, VerifierError
+   */
+  static async load(
+    elf: string | Uint8Array,
+    features: number,
+    o: { readonly test: boolean; readonly seed?: bigint },
+  ): Promise<XdpFlowDevice> {
+    const seed = o.seed ?? randomBytes(8).readBigUInt64LE();
+    const globals = { intransit_flow_test: o.test ? 1 : 0, intransit_flow_seed: seed };
+    return new XdpFlowDevice(await openObject(elf, { name: 'intransit_flow', globals }), features, o.test);
+  }
+
+  get program(): BpfProgram {
+    return this.#object.program('intransit_flow');
+  }
+
+  map(name: string): BpfMap {
+    return this.#object.map(name);
+  }
+
+  /** Puts weights into a slot, and lets packets be classified by them from now on: one write. */
+  install(slot: 0 | 1, weights: Uint8Array | undefined): void {
+    if (weights !== undefined && weights.length > 0) this.map('weights').update(slot, weights);
+    this.#model.set(0, BigInt(slot));
+  }
+
+  /** Runs a frame that arrived at a time and had so many bytes on the wire. Only of a device for test runs. */
+  run(frame: Uint8Array, timeNs: bigint, wireLength = frame.length): FlowTestResult {
+    const test = this.#words();
+    this.#runner ??= createTestRunner(this.program, MOST_TEST_FRAME);
+    test.set(TEST.time, timeNs);
+    test.set(TEST.length, BigInt(wireLength));
+    const action = this.#runner.run(frame);
+    const result = Number(test.get(TEST.result));
+    return {
+      outcome: flowOutcomes[result & 0xff]!.name,
+      verdict: result & KNOWN ? { class: (result >> 8) & 0xff, margin: (result >> 16) & 0xff } : undefined,
+      action,
+      durationNs: this.#runner.durationNs,
+    };
+  }
+
+  /** The frame as the last run left it: a view, valid until the next. */
+  get frame(): Uint8Array {
+    return this.#runner!.packet;
+  }
+
+  /** The features of the last packet that was classified. */
+  features(): Uint8Array {
+    const test = this.#words();
+    const bytes = new DataView(new ArrayBuffer(Math.ceil(this.#features / 8) * 8));
+    for (let at = 0; at < this.#features; at += 8)
+      bytes.setBigUint64(at, test.get(TEST.features + at / 8), true);
+    return new Uint8Array(bytes.buffer, 0, this.#features);
+  }
+
+  /** Forgets all flows. No packet may be under way. */
+  clear(): void {
+    const flows = this.map('flows');
+    const empty = new Uint8Array(flows.info.valueSize);
+    for (let i = 0; i < flows.info.maxEntries; i++) flows.update(i, empty);
+  }
+
+  counts(): FlowCounts {
+    const sums = this.map('flow_counts').sumPerCpu(0)!;
+    const names = [...flowOutcomes.map((o) => o.name), 'begun', 'evicted'] as const;
+    return Object.fromEntries(names.map((name, i) => [name, sums[i]!])) as FlowCounts;
+  }
+
+  close(): void {
+    this.#test?.close();
+    this.#model.close();
+    this.#object.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #words(): MappedWords {
+    if (this.#test === undefined) throw new Error('the program was not loaded for test runs');
+    return this.#test;
+  }
+}

@@ -1,0 +1,76 @@
+import type { FlowOutcomeName } from '../backends/common/flow/outcomes.ts';
+import type { PacketResult } from '../features/executor.ts';
+import type { Equality, FlowOutcome, PacketDecision, Verdict } from './engine.ts';
+
+/** What a device said of a packet. */
+export interface DeviceResult {
+  readonly outcome: FlowOutcomeName;
+  /** The verdict that the packet's flow has with it. */
+  readonly verdict: Verdict | undefined;
+  /** The features that the model was given, if it was asked. */
+  readonly features: Uint8Array | undefined;
+}
+
+/** Differences that are told in words. */
+const MOST_EXAMPLES = 5;
+
+/** Compares a device with the reference, packet by packet: outcome, features, class and margin. */
+export class Comparison {
+  readonly #verdictOf: (features: Uint8Array) => Verdict;
+  readonly #examples: string[] = [];
+  /** The verdict of each flow of the capture, by the reference. */
+  #cached = new Map<number, Verdict>();
+  #frame = 0;
+  #packets = 0;
+  #mismatches = 0;
+
+  constructor(verdictOf: (features: Uint8Array) => Verdict) {
+    this.#verdictOf = verdictOf;
+  }
+
+  /** A capture begins. */
+  begin(): void {
+    this.#cached = new Map();
+    this.#frame = 0;
+  }
+
+  /** One packet; what the device said of it becomes the decision, of the flow that the reference knows. */
+  packet(expected: PacketResult, device: DeviceResult): PacketDecision {
+    this.#frame++;
+    this.#packets++;
+    const row = expected.rows[0];
+    const own = row && { ...row, ...this.#verdictOf(row.features) };
+    const { flow } = expected;
+    if (own !== undefined) this.#cached.set(own.flow.number, own);
+    const cached = flow && this.#cached.get(flow.number);
+    this.#compare('outcome', outcomeOf(expected.outcome, cached !== undefined), device.outcome);
+    if (row !== undefined) this.#compare('features', textOf(row.features), textOf(device.features));
+    this.#compare('verdict', verdictText(cached), verdictText(device.verdict));
+    const rows =
+      row !== undefined && device.verdict !== undefined && device.outcome === 'classified'
+        ? [{ ...row, features: device.features ?? row.features, ...device.verdict }]
+        : [];
+    const outcome: FlowOutcome =
+      device.outcome === 'cached' ? 'early' : device.outcome === 'failed' ? 'foreign' : device.outcome;
+    return { outcome, rows, ...(flow && { flow }) };
+  }
+
+  equality(): Equality {
+    return { packets: this.#packets, mismatches: this.#mismatches, examples: this.#examples };
+  }
+
+  #compare(what: string, expected: string, found: string): void {
+    if (expected === found) return;
+    this.#mismatches++;
+    if (this.#examples.length < MOST_EXAMPLES)
+      this.#examples.push(`frame ${this.#frame}: ${what} ${found}, expected ${expected}`);
+  }
+}
+
+const outcomeOf = (outcome: PacketResult['outcome'], known: boolean): string =>
+  outcome === 'early' && known ? 'cached' : outcome;
+
+const textOf = (features: Uint8Array | undefined): string => features?.join(' ') ?? 'none';
+
+const verdictText = (verdict: Verdict | undefined): string =>
+  verdict === undefined ? 'none' : `class ${verdict.class}, margin ${verdict.margin}`;

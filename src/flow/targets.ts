@@ -1,0 +1,48 @@
+import { refuse } from '../diagnostics/index.ts';
+import type { FeatureDefinition } from '../features/definition.ts';
+import type { Model } from '../model/model.ts';
+import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
+import { createXdpFlowEngine, writeXdpFlow } from './xdp.ts';
+
+/** How a program of flows is made. */
+export interface FlowProgramOptions {
+  readonly lanes: 'on' | 'off';
+  readonly weights: 'runtime' | 'static';
+}
+
+type CreateEngine = (definition: FeatureDefinition, model: Model) => Promise<FlowEngine>;
+type WriteProgram = (
+  definition: FeatureDefinition,
+  model: Model,
+  folder: string,
+  options: FlowProgramOptions,
+  build: boolean,
+) => Promise<readonly string[]>;
+
+/** What classifies flows on this machine, by its name for `--on`. */
+export const flowEngines: Readonly<Record<string, CreateEngine>> = {
+  reference: async (definition, model) => createReferenceFlowEngine(definition, model),
+  xdp: createXdpFlowEngine,
+};
+
+/** What programs of flows are written for, by the target's name. */
+const flowPrograms: Readonly<Record<string, WriteProgram>> = { xdp: writeXdpFlow };
+
+/**
+ * Writes the files of a program that classifies flows into a folder, and compiles them unless told otherwise.
+ * @returns names of all files
+ * @throws DiagnosticError
+ */
+export async function writeFlowProgram(
+  target: string,
+  definition: FeatureDefinition,
+  model: Model,
+  folder: string,
+  options: FlowProgramOptions,
+  build: boolean,
+): Promise<readonly string[]> {
+  const write = flowPrograms[target];
+  if (write === undefined)
+    return refuse('flow-no-target', { target, known: Object.keys(flowPrograms) }, { file: definition.file });
+  return [...(await write(definition, model, folder, options, build))].sort();
+}

@@ -1,0 +1,111 @@
+import { expect, it } from 'vitest';
+import { type FeatureDefinition, FeatureExecutor } from '../../src/features/index.ts';
+import { Comparison } from '../../src/flow/compare.ts';
+import { verdicts } from '../../src/flow/engine.ts';
+import { createXdpFlowEngine, loadXdpFlow, planFlowOrRefuse } from '../../src/flow/xdp.ts';
+import type { Model } from '../../src/model/model.ts';
+import { withVerdict } from '../../src/model/verdict.ts';
+import { describeWith, loading } from '../support/machine.ts';
+import { modelOf } from '../support/models.ts';
+import { random } from '../support/random.ts';
+import { deviceDefinitions, smallDefinition } from './definitions.ts';
+import { exampleFrames, randomFrame } from './frames.ts';
+
+/** Frames of each definition; bench/flow.ts tries a million. */
+const FRAMES = 6000;
+
+/** Two layers of random weights, so that features matter. */
+function networkOf(definition: FeatureDefinition): Model {
+  const r = random(definition.features.length);
+  const inputs = definition.features.length;
+  const matrix = (outputs: number, width: number) =>
+    Array.from({ length: outputs }, () => Array.from({ length: width }, () => r.int(-100, 100)));
+  const grid = { element: 'uint8', zeroPoint: 0 } as const;
+  return withVerdict(
+    modelOf({ ...grid, shape: [inputs], scale: 1 }, [
+      { kind: 'dense', weights: matrix(8, inputs), weightScale: 1, output: { ...grid, scale: 100 } },
+      { kind: 'dense', weights: matrix(5, 8), weightScale: 1, output: { ...grid, scale: 200 } },
+    ]),
+  );
+}
+
+describeWith(loading, 'flows in the kernel', () => {
+  for (const [name, definition] of Object.entries(deviceDefinitions))
+    it(`${name}: decides as the reference does, whatever the frame`, async () => {
+      const model = networkOf(definition);
+      using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
+      const executor = new FeatureExecutor(definition);
+      const comparison = new Comparison(verdicts(model));
+      const r = random(7);
+      const seen = new Map<string, number>();
+      let timeNs = 1_700_000_000_000_000_000n;
+      for (let i = 0; i < FRAMES; i++) {
+        const frame = randomFrame(r);
+        // Now and then the clock stands still, or steps back a little.
+        timeNs += BigInt(r.chance(0.05) ? r.int(-2000, 0) : r.int(1, r.chance(0.01) ? 50_000_000 : 400_000));
+        const expected = executor.frame({ ...frame, link: 'ethernet', timeNs });
+        const result = device.run(frame.data, timeNs, frame.length);
+        const features = result.outcome === 'classified' ? device.features() : undefined;
+        comparison.packet(expected, { ...result, features });
+        seen.set(result.outcome, (seen.get(result.outcome) ?? 0) + 1);
+        // Nothing is dropped or changed.
+        expect(result.action).toBe(2);
+        expect(Buffer.compare(device.frame, frame.data)).toBe(0);
+      }
+      expect(comparison.equality()).toMatchObject({ packets: FRAMES, mismatches: 0, examples: [] });
+      for (const outcome of ['classified', 'foreign', 'damaged', 'fragment', 'tunnel'])
+        expect(seen.get(outcome)).toBeGreaterThan(5);
+      const counts = device.counts();
+      const counted = Object.entries(counts).filter(([, count]) => count > 0n);
+      expect(Object.fromEntries(counted)).toEqual({
+        ...Object.fromEntries([...seen].map(([outcome, count]) => [outcome, BigInt(count)])),
+        begun: BigInt(executor.flows),
+      });
+    });
+
+  it('classifies the example captures as the reference does', async () => {
+    const { importModel } = await import('../../src/import/index.ts');
+    const { readFeatures } = await import('../../src/features/index.ts');
+    const model = withVerdict((await importModel('examples/traffic-mlp.onnx')).model);
+    const engine = await createXdpFlowEngine(readFeatures('traffic-16'), model);
+    try {
+      let verdictCount = 0;
+      await engine.capture(exampleFrames(), ({ rows }) => {
+        verdictCount += rows.length;
+      });
+      expect(engine.equality?.()).toEqual({ packets: 2260, mismatches: 0, examples: [] });
+      expect(verdictCount).toBe(2108);
+    } finally {
+      await engine.close();
+    }
+  });
+
+  it('keeps young flows where places run out, and lets old ones go', async () => {
+    const definition = smallDefinition;
+    const model = networkOf(definition);
+    using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
+    const { ipv6 } = await import('../features/packets.ts');
+    const frame = (flow: number) => ipv6(17, [flow >> 8, flow & 255, 0, 53, 0, 8, 0, 0]);
+    const second = 1_000_000_000n;
+    const outcomes = (at: bigint, count: number) =>
+      Array.from({ length: count }, (_, flow) => device.run(frame(flow), at).outcome);
+    const first = outcomes(10n * second, 200);
+    const kept = first.filter((o) => o === 'classified').length;
+    expect(kept).toBeLessThanOrEqual(64);
+    expect(kept).toBeGreaterThan(40);
+    expect(device.counts()).toMatchObject({ begun: BigInt(kept), evicted: 0n, collided: BigInt(200 - kept) });
+    // The same have their places still, and their own counts.
+    expect(outcomes(11n * second, 200)).toEqual(first);
+    first.forEach((outcome, flow) => {
+      if (outcome !== 'classified') return;
+      device.run(frame(flow), 11n * second + 1n);
+      expect(device.features()[0]).toBe(3);
+    });
+    expect(device.counts()).toMatchObject({ begun: BigInt(kept), evicted: 0n });
+    // More than a second later others take them.
+    const collided = first.indexOf('collided');
+    expect(device.run(frame(collided), 13n * second).outcome).toBe('classified');
+    expect([...device.features()]).toEqual([1, 2]);
+    expect(device.counts()).toMatchObject({ begun: BigInt(kept + 1), evicted: 1n });
+  });
+});
