@@ -39,7 +39,8 @@ enum intransit_verdict {
 	INTRANSIT_ZONE_REFUSED = 13, /* The device may not compute for this trust zone */
 	INTRANSIT_UNSURE = 14, /* The margin of the verdict is below the threshold: left to a larger model */
 	INTRANSIT_FAILED = 15, /* The device could not finish, for example for lack of headroom */
-	INTRANSIT_VERDICTS = 16,
+	INTRANSIT_BAD_CHECKSUM = 16, /* The UDP checksum does not fit the packet */
+	INTRANSIT_VERDICTS = 17,
 };
 
 struct intransit_header {

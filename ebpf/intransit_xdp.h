@@ -101,6 +101,9 @@ struct intransit_refusal {
 /* Beside a verdict: the controller may want to hear of it. */
 #define INTRANSIT_TELL 0x100
 
+/* In the word of a version, above its state: the request's UDP checksum is one of the pseudo-header alone. */
+#define INTRANSIT_PARTIAL (1ULL << 63)
+
 struct intransit_scratch {
 	__u8 bytes[INTRANSIT_SCRATCH_BYTES];
 } __attribute__((aligned(8)));
@@ -258,6 +261,61 @@ static __always_inline enum intransit_verdict intransit_parse(const struct intra
 	return (void *)(p + 1) > end ? INTRANSIT_TRUNCATED : INTRANSIT_COMPUTED;
 }
 
+/* Folds a sum of 32-bit words into the 16-bit one's complement sum (RFC 1071). */
+static __always_inline __u16 intransit_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* What the pseudo-header adds to a UDP checksum (RFC 768), of so many activations. */
+static __always_inline __u64 intransit_pseudo_sum(const struct intransit_packet *p, __u32 activations)
+{
+	return (__u64)p->ip.saddr + p->ip.daddr + bpf_htons(IPPROTO_UDP) +
+	       bpf_htons(sizeof(p->udp) + INTRANSIT_HEADER_BYTES + activations);
+}
+
+/* The same of UDP header, our header and activations, in words of 32 bits. The length is known, so this is straight code. */
+static __always_inline __u64 intransit_datagram_sum(const struct intransit_packet *p, __u32 activations)
+{
+	const __u32 bytes = sizeof(p->udp) + INTRANSIT_HEADER_BYTES + activations;
+	const __u32 *words = (const void *)p + INTRANSIT_OUTER_BYTES - sizeof(p->udp);
+	const __u8 *tail = (const __u8 *)words + (bytes & ~3u);
+	__u64 sum = 0;
+
+#pragma clang loop unroll_count(16)
+	for (__u32 i = 0; i < bytes / 4; i++)
+		sum += words[i];
+	if (bytes & 2)
+		sum += *(const __u16 *)tail;
+	if (bytes & 1)
+		sum += tail[bytes & 2];
+	return sum;
+}
+
+/* What the UDP checksum of a request says. */
+enum intransit_sum {
+	INTRANSIT_SUM_WRONG,
+	INTRANSIT_SUM_RIGHT,
+	INTRANSIT_SUM_ABSENT, /* 0: the sender left it out */
+	INTRANSIT_SUM_PARTIAL, /* of the pseudo-header alone: a sender on this host left the rest to its interface */
+};
+
+static __always_inline enum intransit_sum intransit_sum_of(const struct intransit_packet *p)
+{
+	__u64 pseudo;
+
+	if (!p->udp.check)
+		return INTRANSIT_SUM_ABSENT;
+	pseudo = intransit_pseudo_sum(p, INTRANSIT_INPUTS);
+	if (intransit_fold(pseudo + intransit_datagram_sum(p, INTRANSIT_INPUTS)) == 0xffff)
+		return INTRANSIT_SUM_RIGHT;
+	return p->udp.check == intransit_fold(pseudo) ? INTRANSIT_SUM_PARTIAL : INTRANSIT_SUM_WRONG;
+}
+
 /*
  * Tells ours from others. Only INTRANSIT_COMPUTED leaves the packet whole in front of `end`, and the word of its version
  * in `held`. The order is that of the P4 pipeline: a packet with several faults has one verdict.
@@ -267,6 +325,7 @@ static __always_inline __u32 intransit_classify(struct intransit_packet *p, void
 	const struct intransit_header *h = &p->header;
 	enum intransit_verdict verdict = intransit_parse(p, end);
 	__u32 zone, length, *allowed;
+	enum intransit_sum sum;
 
 	if (verdict != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
 		return verdict;
@@ -313,37 +372,14 @@ static __always_inline __u32 intransit_classify(struct intransit_packet *p, void
 		if (!allowed || !*allowed)
 			return INTRANSIT_ZONE_REFUSED | INTRANSIT_TELL;
 	}
-	return intransit_state_of(*held) == INTRANSIT_READY ? INTRANSIT_COMPUTED : INTRANSIT_FAILED;
-}
-
-/* Folds a sum of 32-bit words into the 16-bit one's complement sum (RFC 1071). */
-static __always_inline __u16 intransit_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
-/* UDP checksum of an answer (RFC 768): the length is known, so this is straight code. */
-static __always_inline __u16 intransit_udp_checksum(const struct intransit_packet *p)
-{
-	const __u32 bytes = sizeof(p->udp) + INTRANSIT_HEADER_BYTES + INTRANSIT_OUTPUTS;
-	const __u32 *words = (const void *)p + INTRANSIT_OUTER_BYTES - sizeof(p->udp);
-	const __u8 *tail = (const __u8 *)words + (bytes & ~3u);
-	__u64 sum = (__u64)p->ip.saddr + p->ip.daddr + bpf_htons(IPPROTO_UDP) + bpf_htons(bytes);
-	__u16 folded;
-
-#pragma clang loop unroll_count(16)
-	for (__u32 i = 0; i < bytes / 4; i++)
-		sum += words[i];
-	if (bytes & 2)
-		sum += *(const __u16 *)tail;
-	if (bytes & 1)
-		sum += tail[bytes & 2];
-	folded = ~intransit_fold(sum);
-	return folded ? folded : 0xffff;
+	sum = intransit_sum_of(p);
+	if (sum == INTRANSIT_SUM_WRONG)
+		return INTRANSIT_BAD_CHECKSUM | INTRANSIT_TELL;
+	if (intransit_state_of(*held) != INTRANSIT_READY)
+		return INTRANSIT_FAILED;
+	if (sum == INTRANSIT_SUM_PARTIAL)
+		*held |= INTRANSIT_PARTIAL;
+	return INTRANSIT_COMPUTED;
 }
 
 /* Sends the packet back where it came from. */
@@ -448,8 +484,11 @@ static __always_inline int intransit_pass(struct xdp_md *ctx, __u32 verdict)
 	return intransit_send(ctx);
 }
 
-/* The verdict is no answer: the input goes on as it came, and says so. */
-static __always_inline int intransit_leave_unsure(struct xdp_md *ctx)
+/*
+ * The verdict is no answer: the input goes on as it came, and says so. A checksum of the pseudo-header alone does not know of
+ * the flag yet.
+ */
+static __always_inline int intransit_leave_unsure(struct xdp_md *ctx, __u64 held)
 {
 	struct intransit_packet *p = (void *)(long)ctx->data;
 	__u16 sum;
@@ -457,7 +496,7 @@ static __always_inline int intransit_leave_unsure(struct xdp_md *ctx)
 	if ((void *)(p + 1) > (void *)(long)ctx->data_end)
 		return intransit_pass(ctx, INTRANSIT_FAILED);
 	p->header.flags |= bpf_htons(INTRANSIT_FLAG_UNSURE);
-	if (p->udp.check) {
+	if (p->udp.check && !(held & INTRANSIT_PARTIAL)) {
 		sum = ~intransit_fold((__u64)(__u16)~p->udp.check + bpf_htons(INTRANSIT_FLAG_UNSURE));
 		p->udp.check = sum ? sum : 0xffff;
 	}
@@ -511,13 +550,13 @@ static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outp
 	const __u8 sign = INTRANSIT_OUTPUT_ELEMENT == INTRANSIT_ELEMENT_INT8 ? 0x80 : 0;
 	struct intransit_packet *p;
 	__u32 turn_round;
-	__u16 old_length;
+	__u16 old_length, sum;
 	__u8 *payload;
 
 #ifdef INTRANSIT_VERDICT
 	/* Class and margin. */
 	if (outputs[1] < (__u8)(held >> 40))
-		return intransit_leave_unsure(ctx);
+		return intransit_leave_unsure(ctx, held);
 #endif
 	if (intransit_resize(ctx))
 		return intransit_pass(ctx, INTRANSIT_FAILED);
@@ -547,7 +586,9 @@ static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outp
 	p->udp.len = bpf_htons(sizeof(p->udp) + INTRANSIT_HEADER_BYTES + INTRANSIT_OUTPUTS);
 	if (p->udp.check) {
 		p->udp.check = 0;
-		p->udp.check = intransit_udp_checksum(p);
+		sum = ~intransit_fold(intransit_pseudo_sum(p, INTRANSIT_OUTPUTS) +
+				      intransit_datagram_sum(p, INTRANSIT_OUTPUTS));
+		p->udp.check = sum ? sum : 0xffff;
 	}
 	intransit_count(INTRANSIT_COMPUTED);
 	return turn_round ? XDP_TX : intransit_send(ctx);

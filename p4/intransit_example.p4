@@ -21,8 +21,12 @@ const bit<8> INTRANSIT_OUTPUT_ELEMENT = INTRANSIT_ELEMENT_UINT8;
 typedef bit<96> intransit_sum_t;
 const intransit_sum_t INTRANSIT_SUM_WORDS = 0x0000ffff0000ffff0000ffff;
 const intransit_sum_t INTRANSIT_SUM_LANES = 0x000000010000000100000001;
+const intransit_sum_t INTRANSIT_SUM_ONES = 0x000100010001000100010001;
 #define INTRANSIT_SUM_TOP 64
 #define INTRANSIT_RESULT_SUM ((intransit_sum_t)hdr.result.part0 << 8)
+typedef bit<96> intransit_request_sum_t;
+const intransit_request_sum_t INTRANSIT_REQUEST_ONES = 0x000100010001000100010001;
+#define INTRANSIT_INPUT_SUM ((intransit_request_sum_t)hdr.activations.e0 << 8)
 
 header activations_t {
     bit<8> e0;

@@ -36,6 +36,11 @@ header permitted_t {
     bit<8> unused;
 }
 
+// Its validity says that the UDP checksum is one of the pseudo-header alone.
+header partial_t {
+    bit<8> unused;
+}
+
 // Set where a request is refused.
 header refusal_t {
     bit<8> verdict;
@@ -49,6 +54,10 @@ struct headers_t {
     activations_t activations; // of a request that could be computed
     result_t result; // the activations of the answer
     permitted_t permitted;
+    partial_t partial;
+#ifdef INTRANSIT_RAW_BITS
+    raw_t raw; // the activations once more, never on the wire
+#endif
     refusal_t refusal;
     scratch_t scratch; // what is computed in; valid once a model is found, never on the wire
 }

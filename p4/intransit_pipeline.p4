@@ -48,18 +48,22 @@ const bit<24> LAYERS = INTRANSIT_FIRST_LAYER ++ INTRANSIT_NEXT_LAYER ++ INTRANSI
 const bit<8> ANSWER_KIND =
     INTRANSIT_NEXT_LAYER == INTRANSIT_LAYER_COUNT ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST;
 
-// What is always the same in an answer: protocol, UDP length (in the pseudo-header too), the header's fields.
-const intransit_sum_t SUM_OF_CONSTANTS = (intransit_sum_t)PROTOCOL_UDP
-    + 2 * (intransit_sum_t)ANSWER_UDP_LENGTH
-    + (intransit_sum_t)INTRANSIT_MAGIC
-    + 256 * (intransit_sum_t)INTRANSIT_HEADER_VERSION
-    + (intransit_sum_t)ANSWER_KIND
-    + 256 * (intransit_sum_t)INTRANSIT_NEXT_LAYER
-    + (intransit_sum_t)INTRANSIT_LAYER_COUNT
-    + 256 * (intransit_sum_t)INTRANSIT_OUTPUT_ELEMENT
-    + (intransit_sum_t)INTRANSIT_OUTPUTS
-    + 1; // fragment 0 of 1
+// What is the same in every request, and in every answer: protocol, UDP length (in the pseudo-header too), some of the
+// header's fields, fragment 0 of 1.
 #define SUM(field) ((intransit_sum_t)field)
+#define REQUEST_SUM(field) ((intransit_request_sum_t)field)
+#define SUM_OF_CONSTANTS(type, udp_length, kind, next_layer, element, elements) \
+    ((type)PROTOCOL_UDP + 2 * (type)udp_length + (type)INTRANSIT_MAGIC + 256 * (type)INTRANSIT_HEADER_VERSION \
+        + (type)kind + 256 * (type)next_layer + (type)INTRANSIT_LAYER_COUNT + 256 * (type)element + (type)elements + 1)
+const intransit_request_sum_t REQUEST_CONSTANTS = SUM_OF_CONSTANTS(intransit_request_sum_t, REQUEST_UDP_LENGTH,
+    INTRANSIT_KIND_REQUEST, INTRANSIT_FIRST_LAYER, INTRANSIT_INPUT_ELEMENT, INTRANSIT_INPUTS);
+const intransit_sum_t ANSWER_CONSTANTS = SUM_OF_CONSTANTS(intransit_sum_t, ANSWER_UDP_LENGTH,
+    ANSWER_KIND, INTRANSIT_NEXT_LAYER, INTRANSIT_OUTPUT_ELEMENT, INTRANSIT_OUTPUTS);
+const intransit_sum_t PSEUDO_CONSTANTS = (intransit_sum_t)PROTOCOL_UDP + (intransit_sum_t)REQUEST_UDP_LENGTH + 0xffff;
+
+// Whether a sum is a multiple of 0xffff, which a right one is. `ones`, a one in each word of 16 bits, times 0xffff is the
+// largest number of the type, -1; so its negative is the inverse of 0xffff, and brings the multiples to 0, 1, ... `ones`.
+#define IS_MULTIPLE(sum, ones) ((sum) * (-ones) <= ones)
 
 parser IntransitParser(
     packet_in packet,
@@ -110,6 +114,11 @@ parser IntransitParser(
     }
 
     state activations {
+#ifdef INTRANSIT_RAW_BITS
+        // All of them once more as one number, for the checksum: to add up single bytes costs more.
+        hdr.raw.setValid();
+        hdr.raw.bytes = packet.lookahead<bit<INTRANSIT_RAW_BITS>>();
+#endif
         packet.extract(hdr.activations);
         transition accept;
     }
@@ -285,6 +294,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
 
     @hidden
     action tell() {
+        verdicts.count((bit<32>)hdr.refusal.verdict);
         digest<refused_request>(1, {
             hdr.refusal.verdict,
             hdr.intransit.model_id,
@@ -331,22 +341,32 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     }
 
     // RFC 768: over the pseudo-header, the header and the payload. A one's complement sum of 16-bit words is the number
-    // itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. Then the
-    // words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product that gathers them on top.
+    // itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. This is what
+    // a request and its answer have in common.
     @hidden
-    action sum_udp() {
+    action add_up() {
         hdr.scratch.sum = SUM(hdr.ipv4.source)
             + SUM(hdr.ipv4.destination)
             + SUM(hdr.udp.source)
             + SUM(hdr.udp.destination)
             + SUM(hdr.intransit.flags)
             + SUM(hdr.intransit.model_id)
-            + SUM(hdr.scratch.version)
             + SUM(hdr.intransit.trust_zone)
             + SUM(hdr.intransit.job_id)
             + SUM(hdr.intransit.sequence)
-            + SUM(hdr.intransit.reserved)
-            + (SUM_OF_CONSTANTS + INTRANSIT_RESULT_SUM);
+            + SUM(hdr.intransit.reserved);
+    }
+
+    // The checksum is that of the pseudo-header alone: a sender on this host left the rest to its interface.
+    @hidden
+    action accept_partial() {
+        hdr.partial.setValid();
+    }
+
+    // The words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product that gathers them on top.
+    @hidden
+    action sum_udp() {
+        hdr.scratch.sum = hdr.scratch.sum + SUM(hdr.scratch.version) + (ANSWER_CONSTANTS + INTRANSIT_RESULT_SUM);
         hdr.scratch.setValid();
         hdr.scratch.total = (bit<32>)((((hdr.scratch.sum & INTRANSIT_SUM_WORDS)
             + (hdr.scratch.sum >> 16 & INTRANSIT_SUM_WORDS)) * INTRANSIT_SUM_LANES) >> INTRANSIT_SUM_TOP);
@@ -395,30 +415,47 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) == 0 &&
                 (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
             ) {
-                layers.apply(hdr);
-                if (!hdr.result.isValid()) {
-                    verdicts.count(INTRANSIT_FAILED);
-#ifdef INTRANSIT_MARGIN
-                } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
-                    leave_unsure();
-                    if (hdr.udp.checksum != 0) {
-                        sum_unsure();
-                        if (hdr.udp.checksum == 0) {
-                            sum_of_zero();
+                if (hdr.udp.checksum != 0) {
+                    add_up();
+                    if (!IS_MULTIPLE(REQUEST_SUM(hdr.scratch.sum) + REQUEST_SUM(hdr.udp.checksum)
+                        + REQUEST_SUM(hdr.intransit.model_version) + (REQUEST_CONSTANTS + INTRANSIT_INPUT_SUM),
+                        INTRANSIT_REQUEST_ONES)) {
+                        if (IS_MULTIPLE(SUM(hdr.ipv4.source) + SUM(hdr.ipv4.destination) + PSEUDO_CONSTANTS
+                            - SUM(hdr.udp.checksum), INTRANSIT_SUM_ONES)) {
+                            accept_partial();
+                        } else {
+                            refuse((bit<8>)INTRANSIT_BAD_CHECKSUM);
                         }
                     }
-#endif
+                }
+                if (hdr.refusal.isValid()) {
+                    tell();
                 } else {
-                    answer();
-                    if (hdr.udp.checksum != 0) {
-                        sum_udp();
-                    }
-                    if (standard.packet_length > REQUEST_BYTES) {
-                        truncate(ANSWER_BYTES); // the request was padded
-                    }
-                    if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
-                        turn_round();
-                        exit;
+                    layers.apply(hdr);
+                    if (!hdr.result.isValid()) {
+                        verdicts.count(INTRANSIT_FAILED);
+#ifdef INTRANSIT_MARGIN
+                    } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
+                        leave_unsure();
+                        if (hdr.udp.checksum != 0 && !hdr.partial.isValid()) {
+                            sum_unsure();
+                            if (hdr.udp.checksum == 0) {
+                                sum_of_zero();
+                            }
+                        }
+#endif
+                    } else {
+                        answer();
+                        if (hdr.udp.checksum != 0) {
+                            sum_udp();
+                        }
+                        if (standard.packet_length > REQUEST_BYTES) {
+                            truncate(ANSWER_BYTES); // the request was padded
+                        }
+                        if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
+                            turn_round();
+                            exit;
+                        }
                     }
                 }
             } else {
@@ -462,7 +499,6 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                     refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
                 }
                 if (hdr.refusal.isValid()) {
-                    verdicts.count((bit<32>)hdr.refusal.verdict);
                     tell();
                 }
             }

@@ -94,6 +94,7 @@ export const verdicts = [
   { name: 'zone_refused', description: 'The device may not compute for this trust zone' },
   { name: 'unsure', description: 'The margin of the verdict is below the threshold: left to a larger model' },
   { name: 'failed', description: 'The device could not finish, for example for lack of headroom' },
+  { name: 'bad_checksum', description: 'The UDP checksum does not fit the packet' },
 ] as const;
 
 export type VerdictName = (typeof verdicts)[number]['name'];

@@ -1,10 +1,10 @@
+import { v1model } from '../../targets/v1model.ts';
 import type { elementTypes } from '../../wire/header.ts';
 import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
 import type { TableModel } from '../common/table-model.ts';
 import { ELEMENT_BITS } from './activations.ts';
 import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
-import type { Piece } from './pack.ts';
 import type { V1modelPlan } from './plan.ts';
 import { printExpression, printLiteral } from './print-expression.ts';
 import { layerTable, lookupKeys, lookupTable } from './tables.ts';
@@ -32,7 +32,6 @@ export function printProgram(plan: V1modelPlan): string {
 
 function printConstants(p: Printer, plan: V1modelPlan): void {
   const element = (name: keyof typeof elementTypes) => `INTRANSIT_ELEMENT_${name.toUpperCase()}`;
-  const { output } = plan.lowered;
   p.line(`const bit<16> INTRANSIT_PORT = ${plan.options.port};`)
     .line(`const bit<8> INTRANSIT_FIRST_LAYER = ${plan.options.from};`)
     .line(`const bit<8> INTRANSIT_NEXT_LAYER = ${plan.options.to};`)
@@ -42,35 +41,78 @@ function printConstants(p: Printer, plan: V1modelPlan): void {
     .line(`const bit<8> INTRANSIT_INPUT_ELEMENT = ${element(plan.input.element)};`)
     .line(`const bit<8> INTRANSIT_OUTPUT_ELEMENT = ${element(plan.output.element)};`)
     .line();
-  printSum(p, output);
+  printSums(p, plan);
   printMargin(p, plan);
 }
 
 /** Bits of one lane of the checksum's sum: two words are added in it, and then all lanes. */
 const SUM_LANE = 32;
+/** Bits of a word of a UDP checksum. */
+const SUM_WORD = 16;
 
 /**
- * What the UDP checksum needs to know of the answer: a width in which all fields can be added without loss, masks for
- * every second word and for the lanes, and the sum of the activations, each piece so that it ends on an even byte.
+ * What the UDP checksums of requests and answers need: widths in which all fields can be added without loss, masks for every
+ * second word and for the lanes, ones in every word, and the sums of the activations, each field so that it ends on an even
+ * byte.
  */
-function printSum(p: Printer, output: readonly Piece[]): void {
-  const widest = Math.max(64, ...output.map((piece) => piece.width + ELEMENT_BITS));
-  const carry = Math.ceil(Math.log2(output.length + SUM_TERMS));
-  const lanes = Math.ceil((widest + carry) / SUM_LANE);
-  const offsets = Array.from({ length: lanes }, (_, i) => i * SUM_LANE);
-  const width = lanes * SUM_LANE;
-  let end = 0;
-  const terms = output.map((piece, i) => {
-    end += piece.width;
-    const term = `(intransit_sum_t)${resultField(i)}`;
-    return end % 16 === 0 ? term : `(${term} << 8)`;
-  });
-  p.line(`typedef bit<${width}> intransit_sum_t;`)
-    .line(`const intransit_sum_t INTRANSIT_SUM_WORDS = ${printLiteral(lanesOf(offsets, 0xffffn), width)};`)
-    .line(`const intransit_sum_t INTRANSIT_SUM_LANES = ${printLiteral(lanesOf(offsets, 1n), width)};`)
-    .line(`#define INTRANSIT_SUM_TOP ${width - SUM_LANE}`)
-    .line(`#define INTRANSIT_RESULT_SUM (${sumOf(terms)})`)
+function printSums(p: Printer, plan: V1modelPlan): void {
+  const { input, output } = plan.lowered;
+  const answer = sumOfFields(
+    output.map(({ width }, i) => ({ name: resultField(i), width })),
+    'intransit_sum_t',
+  );
+  const offsets = (width: number, step: number) => Array.from({ length: width / step }, (_, i) => i * step);
+  const lanes = offsets(answer.width, SUM_LANE);
+  const ones = (width: number) => printLiteral(lanesOf(offsets(width, SUM_WORD), 1n), width);
+  p.line(`typedef bit<${answer.width}> intransit_sum_t;`)
+    .line(
+      `const intransit_sum_t INTRANSIT_SUM_WORDS = ${printLiteral(lanesOf(lanes, 0xffffn), answer.width)};`,
+    )
+    .line(`const intransit_sum_t INTRANSIT_SUM_LANES = ${printLiteral(lanesOf(lanes, 1n), answer.width)};`)
+    .line(`const intransit_sum_t INTRANSIT_SUM_ONES = ${ones(answer.width)};`)
+    .line(`#define INTRANSIT_SUM_TOP ${answer.width - SUM_LANE}`)
+    .line(`#define INTRANSIT_RESULT_SUM (${answer.sum})`);
+  const raw = rawBits(input);
+  if (raw !== undefined) p.line(`#define INTRANSIT_RAW_BITS ${raw}`);
+  const request = sumOfFields(
+    raw === undefined
+      ? input.map(({ name, width }) => ({ name: `hdr.activations.${name}`, width }))
+      : [{ name: 'hdr.raw.bytes', width: raw }],
+    'intransit_request_sum_t',
+  );
+  p.line(`typedef bit<${request.width}> intransit_request_sum_t;`)
+    .line(`const intransit_request_sum_t INTRANSIT_REQUEST_ONES = ${ones(request.width)};`)
+    .line(`#define INTRANSIT_INPUT_SUM (${request.sum})`)
     .line();
+}
+
+/** Width of the number that holds all activations of a request, where they are taken out in several fields that are not wide. */
+function rawBits(input: readonly { width: number }[]): number | undefined {
+  const bits = input.reduce((sum, { width }) => sum + width, 0);
+  return input.length > 1 && bits <= v1model.maxWidthBits ? bits : undefined;
+}
+
+/** So that a sum of fields stays within the widest field. */
+const MOST_TERM_BITS = v1model.maxWidthBits / 2;
+
+/** Fields that lie one after the other, as terms of a checksum: wide ones in slices. */
+function sumOfFields(
+  fields: readonly { name: string; width: number }[],
+  type: string,
+): { width: number; sum: string } {
+  const terms: string[] = [];
+  let widest = 64;
+  let end = 0;
+  for (const { name, width } of fields)
+    for (let top = width; top > 0; top -= MOST_TERM_BITS) {
+      const bits = Math.min(top, MOST_TERM_BITS);
+      const slice = bits === width ? name : `${name}[${top - 1}:${top - bits}]`;
+      end += bits;
+      terms.push(end % SUM_WORD === 0 ? `(${type})${slice}` : `((${type})${slice} << ${ELEMENT_BITS})`);
+      widest = Math.max(widest, bits + ELEMENT_BITS);
+    }
+  const carry = Math.ceil(Math.log2(terms.length + SUM_TERMS));
+  return { width: Math.ceil((widest + carry) / SUM_LANE) * SUM_LANE, sum: sumOf(terms) };
 }
 
 /** A balanced tree: BMv2's JSON reader refuses 1,000 levels, and a chain takes four a term. */
@@ -98,6 +140,8 @@ function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
     for (const { name, width } of list) p.line(`bit<${width}> ${name};`);
   };
   p.block('header activations_t', () => fields(lowered.input)).line();
+  const raw = rawBits(lowered.input);
+  if (raw !== undefined) p.block('header raw_t', () => p.line(`bit<${raw}> bytes;`)).line();
   p.block('header result_t', () =>
     fields(lowered.output.map(({ width }, i) => ({ name: `part${i}`, width }))),
   ).line();
