@@ -135,5 +135,18 @@ export function wireHeaderDocs(): string {
     '|---|---|---|',
     ...verdicts.map((v, i) => `| ${i} | \`${v.name}\` | ${v.description} |`),
     '',
+    '## UDP checksums',
+    '',
+    'A device computes a request only if its UDP checksum is',
+    '',
+    '- **right**: with pseudo-header, UDP header and payload it comes to 0xffff, as a kernel would see it (RFC 768);',
+    '- **absent**: 0. The sender left it out, and so does the answer;',
+    '- **partial**: the folded sum of the pseudo-header, neither more nor less. Linux leaves that in packets whose sum an interface',
+    '  is to finish (`CHECKSUM_PARTIAL`), and on a veth none ever does. The answer has a whole sum; a request that',
+    '  passes on, as unsure too, keeps what it has.',
+    '',
+    'Any other is `bad_checksum`, once nothing else is wrong with the request; a right sum that could be a partial one is a right',
+    'one. An answer that leaves a device has a new sum. Requests are UDP over IPv4: IPv6, where 0 would be wrong, is `foreign`.',
+    '',
   ].join('\n');
 }

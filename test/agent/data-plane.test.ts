@@ -11,7 +11,7 @@ import { EBPF_DIR } from '../../src/paths.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
 import { decodePacket, framePayload, packetKinds, verdictIndex, verdicts } from '../../src/wire/index.ts';
-import { checksums, requestFrame, withBytes, withField } from '../support/frames.ts';
+import { checksums, requestFrame, withBytes, withField, withUdpSum } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf, randomLinear } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
@@ -225,8 +225,14 @@ describeWith(loading, 'the data plane of an agent', () => {
     const bare = withBytes(requestFrame(verdict, new Uint8Array(6)), 40, 0, 0);
     expect(checksums((await through(bare))[2][0]!).udp).toBeUndefined();
     expect((await answered(bare)).header.flags).toBe(2);
-    const zero = withBytes(requestFrame(verdict, new Uint8Array(6)), 40, 0, 2);
+    // The reserved word takes what the checksum 2 leaves of the sum.
+    const two = withBytes(requestFrame(verdict, new Uint8Array(6)), 40, 0, 2);
+    const zero = withField(two, 'reserved', checksums(two).udp!);
+    expect(checksums(zero).udp).toBe(0);
     expect((await through(zero))[2][0]!.readUInt16BE(40)).toBe(0xffff);
+    // Whoever finishes the sum of the pseudo-header adds up the flag as well.
+    const partial = withUdpSum(requestFrame(verdict, new Uint8Array(6)), 'partial');
+    expect((await through(partial))[2][0]!).toEqual(Buffer.from(withField(partial, 'flags', 2)));
   });
 
   it('turns answers round to the port that they came from', async () => {
@@ -324,7 +330,7 @@ describeWith(loading, 'the data plane of an agent', () => {
     ]);
     await through(requestFrame(split, row));
     expect(await counters(client)).toEqual({ computed: 41, zone_refused: 1 });
-    expect(verdicts.length).toBe(16);
+    expect(verdicts.length).toBe(17);
   });
 
   it.each(['generic', 'native'] as const)('makes room for longer answers, in %s mode', async (mode) => {

@@ -14,7 +14,15 @@ import {
   type VerdictName,
   verdicts,
 } from '../../src/wire/index.ts';
-import { checksums, padded, randomRequest, requestFrame, withBytes, withField } from '../support/frames.ts';
+import {
+  checksums,
+  padded,
+  randomRequest,
+  requestFrame,
+  withBytes,
+  withField,
+  withUdpSum,
+} from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf, randomLinear } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
@@ -96,6 +104,11 @@ const cases: readonly [VerdictName, string, Change][] = [
   ['bad_shape', 'more elements', (f) => withField(f, 'elementCount', 11)],
   ['bad_shape', 'a model of more layers', (f) => withField(f, 'layerCount', 2)],
   ['zone_refused', 'a zone that is not allowed', (f) => withField(f, 'trustZone', ZONE)],
+  ['bad_checksum', 'another activation', (f) => withBytes(f, f.length - 1, f.at(-1)! ^ 1)],
+  ['bad_checksum', 'another job', (f) => withField(f, 'jobId', 4)],
+  ['bad_checksum', 'another source', (f) => withBytes(f, IP + 15, 8)],
+  ['bad_checksum', 'another sum', (f) => withBytes(f, UDP + 6, f[UDP + 6]! ^ 0x10)],
+  ['bad_checksum', "another source's partial sum", (f) => withBytes(withUdpSum(f, 'partial'), IP + 15, 8)],
 ];
 
 describeWith(loading, 'packets at the loaded program', () => {
@@ -150,8 +163,31 @@ describeWith(loading, 'packets at the loaded program', () => {
     expect(large.counters()).toMatchObject({ failed: 1n, computed: 0n });
   });
 
+  it('no bit that the UDP checksum covers can be turned', () => {
+    const frame = requestFrame(plan, row);
+    for (let bit = 8 * (IP + 12); bit < 8 * frame.length; bit++) {
+      const turned = withBytes(frame, bit >> 3, frame[bit >> 3]! ^ (0x80 >> (bit & 7)));
+      const { changed } = counted(turned);
+      expect([bit, Object.keys(changed)]).toEqual([bit, [expect.not.stringMatching('computed')]]);
+    }
+  });
+
+  it('a wrong checksum comes after all that is wrong with a request, and before what the device lacks', () => {
+    const wrong = withBytes(requestFrame(plan, row), UDP + 6, 0x12, 0x34);
+    expect(counted(withField(wrong, 'trustZone', ZONE)).changed).toEqual({ zone_refused: 1 });
+    expect(counted(withField(wrong, 'modelId', 78)).changed).toEqual({ unknown_model: 1 });
+    expect(counted(wrong).changed).toEqual({ bad_checksum: 1 });
+  });
+
+  it.each(['absent', 'partial'] as const)('a sum that is %s is taken', (sum) => {
+    const frame = withUdpSum(requestFrame(plan, row), sum);
+    const { packet, changed } = counted(frame);
+    expect(changed).toEqual({ computed: 1 });
+    expect(checksums(packet)).toEqual({ ip: 0, udp: sum === 'absent' ? undefined : 0 });
+  });
+
   it('a zone is refused until it is allowed', () => {
-    const frame = withField(requestFrame(plan, row), 'trustZone', ZONE);
+    const frame = withUdpSum(withField(requestFrame(plan, row), 'trustZone', ZONE), 'right');
     device.allowZone(ZONE, true);
     expect(counted(frame).changed).toEqual({ computed: 1 });
     device.allowZone(ZONE, false);
@@ -243,7 +279,10 @@ describeWith(loading, 'answers', () => {
       // The checksum of the changed header: the one that brings the sum to zero.
       view.setUint16(24, 0);
       view.setUint16(24, checksums(frame).ip);
-      const { packet } = device.program.testRun({ packet: frame, dataOutSize: 4096 });
+      const { packet } = device.program.testRun({
+        packet: withUdpSum(frame, 'right'),
+        dataOutSize: 4096,
+      });
       expect(checksums(packet)).toEqual({ ip: 0, udp: 0 });
     }
   });

@@ -31,6 +31,7 @@ import {
 import { exampleModel, exampleRows } from '../backends/v1model/examples.ts';
 import { randomModels } from '../backends/v1model/random-models.ts';
 import { describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
+import { withBytes, withUdpSum } from '../support/frames.ts';
 import { randomMlp } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
 
@@ -138,6 +139,9 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
       f[at(field) + offset] = value;
       return undefined;
     });
+  /** The same, with a checksum that fits. */
+  const setWhole = (field: HeaderFieldName, value: number, offset = 0) =>
+    withUdpSum(set(field, value, offset), 'right');
   const setOuter = (offset: number, ...bytes: number[]) =>
     spoilt((f) => {
       f.set(bytes, offset);
@@ -177,6 +181,15 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
     ['tensor_fragment', 'count', () => set('fragmentCount', 2)],
     ['tensor_fragment', 'index', () => set('fragmentIndex', 1)],
     ['zone_refused', 'a zone that is not ours', () => set('trustZone', 8)],
+    ['bad_checksum', 'another activation', () => spoilt((f) => f.fill(f.at(-1)! ^ 1, f.length - 1))],
+    ['bad_checksum', 'another job', () => set('jobId', 4)],
+    ['bad_checksum', 'another source', () => setOuter(29, 99)],
+    ['bad_checksum', 'another sum', () => setOuter(40, 0x12, 0x34)],
+    [
+      'bad_checksum',
+      "another source's partial sum",
+      () => spoilt((f) => withBytes(withUdpSum(f, 'partial'), 29, 99)),
+    ],
   ])('%s (%s): passed on byte for byte, and counted', async (verdict, _, make) => {
     const frame = make();
     const before = await counts();
@@ -224,6 +237,11 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
     expect(checked(packet).checksum).toBe(0);
   });
 
+  test('of a partial sum comes a whole one', async () => {
+    const { packet } = await send(withUdpSum(requestFrame(plan, row, 1), 'partial'));
+    expect(checked(packet).checksum).not.toBe(0);
+  });
+
   test('an IPv4 checksum that was wrong stays wrong', async () => {
     const { packet } = await send(setOuter(24, 1, 2));
     expect(onesComplementSum(packet.subarray(14, 34))).not.toBe(0xffff);
@@ -235,12 +253,12 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
   });
 
   test('a zone that is ours, and version 0 for the current one', async () => {
-    expect(checked((await send(set('trustZone', 7))).packet).trustZone).toBe(7);
-    expect(checked((await send(set('modelVersion', 0, 1))).packet).modelVersion).toBe(1);
+    expect(checked((await send(setWhole('trustZone', 7))).packet).trustZone).toBe(7);
+    expect(checked((await send(setWhole('modelVersion', 0, 1))).packet).modelVersion).toBe(1);
   });
 
   test('turn-round: back out of the port that it came from, addresses swapped', async () => {
-    const request = set('flags', flagTurnRound, 1);
+    const request = setWhole('flags', flagTurnRound, 1);
     const { packet, port } = await send(request);
     expect(port).toBe(1);
     checked(packet);
@@ -260,7 +278,7 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
     const { install, makeCurrent } = v1modelReplacement(plan, other, { modelVersion: 2, slot: 1 });
     await session.device.client.write(install);
     const answer = async (version: number) => {
-      const { packet } = await send(set('modelVersion', version, 1));
+      const { packet } = await send(setWhole('modelVersion', version, 1));
       return Buffer.from(decodePacket(framePayload(packet)!)!.activations);
     };
     const [first, second] = [interpret(model, row), interpret(other, row)].map((b) => Buffer.from(b));

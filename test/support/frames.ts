@@ -75,6 +75,25 @@ export function internetChecksum(...parts: readonly Uint8Array[]): number {
   return 0xffff - (rest === 0 && sum > 0n ? 0xffff : rest);
 }
 
+/** What a sender's UDP checksum may say. */
+export type UdpSum = 'right' | 'absent' | 'partial';
+
+/**
+ * The frame with another UDP checksum: one that fits what is in it, none, or that of the pseudo-header alone, as Linux leaves
+ * it in packets whose sum it wants an interface to finish.
+ */
+export function withUdpSum(frame: Uint8Array, sum: UdpSum): Uint8Array {
+  const copy = withBytes(frame, 40, 0, 0);
+  if (sum === 'absent') return copy;
+  const length = new DataView(copy.buffer).getUint16(38);
+  const pseudo = [copy.subarray(26, 34), Uint8Array.of(0, 17, length >> 8, length & 0xff)];
+  const value =
+    sum === 'partial'
+      ? 0xffff - internetChecksum(...pseudo)
+      : internetChecksum(...pseudo, copy.subarray(34, 34 + length)) || 0xffff;
+  return withBytes(copy, 40, value >> 8, value & 0xff);
+}
+
 /** What the checksums of an IPv4/UDP frame come to: 0 is right; `udp` is undefined where the sender left it out. */
 export function checksums(frame: Uint8Array): { ip: number; udp: number | undefined } {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);

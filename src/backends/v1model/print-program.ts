@@ -1,10 +1,10 @@
-import { v1model } from '../../targets/v1model.ts';
 import type { elementTypes } from '../../wire/header.ts';
 import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
 import type { TableModel } from '../common/table-model.ts';
 import { ELEMENT_BITS } from './activations.ts';
 import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
+import { v1model } from './limits.ts';
 import type { V1modelPlan } from './plan.ts';
 import { printExpression, printLiteral } from './print-expression.ts';
 import { layerTable, lookupKeys, lookupTable } from './tables.ts';

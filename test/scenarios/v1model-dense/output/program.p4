@@ -19,8 +19,13 @@ const bit<8> INTRANSIT_OUTPUT_ELEMENT = INTRANSIT_ELEMENT_INT8;
 typedef bit<96> intransit_sum_t;
 const intransit_sum_t INTRANSIT_SUM_WORDS = 96w0xffff0000ffff0000ffff;
 const intransit_sum_t INTRANSIT_SUM_LANES = 96w0x10000000100000001;
+const intransit_sum_t INTRANSIT_SUM_ONES = 96w0x100010001000100010001;
 #define INTRANSIT_SUM_TOP 64
 #define INTRANSIT_RESULT_SUM (((intransit_sum_t)hdr.result.part0 << 8))
+#define INTRANSIT_RAW_BITS 48
+typedef bit<96> intransit_request_sum_t;
+const intransit_request_sum_t INTRANSIT_REQUEST_ONES = 96w0x100010001000100010001;
+#define INTRANSIT_INPUT_SUM ((intransit_request_sum_t)hdr.raw.bytes)
 
 header activations_t {
     bit<8> e0;
@@ -29,6 +34,10 @@ header activations_t {
     bit<8> e3;
     bit<8> e4;
     bit<8> e5;
+}
+
+header raw_t {
+    bit<48> bytes;
 }
 
 header result_t {
