@@ -33,12 +33,12 @@ export const modelArgument = <T>(y: Argv<T>) =>
     })
     .option('input-tensor', {
       type: 'string',
-      describe: 'ONNX: begin at the tensor of this name (default: the only input)',
+      describe: 'ONNX and TFLite: begin at the tensor of this name (default: the only input)',
       requiresArg: true,
     })
     .option('output-tensor', {
       type: 'string',
-      describe: 'ONNX: end at the tensor of this name (default: the only output)',
+      describe: 'ONNX and TFLite: end at the tensor of this name (default: the only output)',
       requiresArg: true,
     })
     .option('tflite-rounding', {

@@ -101,6 +101,14 @@ export const deploymentSchema = z
         .boolean({ error: 'expected true or false' })
         .default(false)
         .describe('Append a layer that makes class and margin of the outputs'),
+      inputTensor: z
+        .string({ error: 'expected the name of a tensor' })
+        .optional()
+        .describe('As --input-tensor of other commands: begin there'),
+      outputTensor: z
+        .string({ error: 'expected the name of a tensor' })
+        .optional()
+        .describe('As --output-tensor of other commands: end there'),
       tfliteRounding: z
         .enum(['double', 'single'], { error: 'expected double or single' })
         .optional()

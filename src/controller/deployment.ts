@@ -53,8 +53,12 @@ export async function deployedModel({ file, spec }: Deployment): Promise<{
   readonly model: Model;
   readonly diagnostics: readonly Diagnostic[];
 }> {
-  const { tfliteRounding, verdict } = spec.model;
-  const options = { ...(tfliteRounding !== undefined && { tfliteRounding }) };
+  const { inputTensor, outputTensor, tfliteRounding, verdict } = spec.model;
+  const options = {
+    ...(inputTensor !== undefined && { inputTensor }),
+    ...(outputTensor !== undefined && { outputTensor }),
+    ...(tfliteRounding !== undefined && { tfliteRounding }),
+  };
   const { model, diagnostics } = await importModel(beside(file, spec.model.file), options);
   return { model: verdict ? withVerdict(model) : model, diagnostics };
 }

@@ -225,10 +225,12 @@ export const diagnosticTable = {
     (a) => `is no TFLite model: ${a.reason}`,
     () => 'convert the model again, or check that the file is whole',
   ),
-  'tflite-unsupported-operator': entry<{ operator: string; supported: readonly string[] }>(
+  'tflite-unsupported-operator': entry<{ operator: string; count: number }>(
     'error',
-    (a) => `operator ${a.operator} is not supported`,
-    (a) => `supported are ${list(a.supported)}`,
+    (a) => `operator ${a.operator} is not supported${a.count > 1 ? ` (${a.count} times, first here)` : ''}`,
+    () =>
+      'docs/tflite.md lists what is: leave it out of the network before it is converted (of Keras: build ' +
+      'tf.keras.Model(inputs, layer.output) up to the layer before), or end the model before it with --output-tensor NAME',
   ),
   'tflite-not-integer': entry<{ tensor: string; what: string }>(
     'error',

@@ -26,7 +26,7 @@ export interface ImportOptions {
    * for common layers); 16 bits are off by one step at about one accumulator in 5,000, and the import says so.
    */
   readonly multiplierBits?: number;
-  /** Name of the tensor at which the imported part of an ONNX graph begins: its only input if absent. */
+  /** Name of the tensor at which the imported part of an ONNX or TFLite graph begins: its only input if absent. */
   readonly inputTensor?: string;
   /** Name of the tensor at which it ends: the graph's only output if absent. */
   readonly outputTensor?: string;

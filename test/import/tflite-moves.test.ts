@@ -69,6 +69,23 @@ const moves: Record<string, (r: Random) => Move> = {
       },
     };
   },
+  TILE: (r) => {
+    const repeats = IMAGE.map(() => r.int(1, 3));
+    return {
+      step: { op: 'TILE', with: [ints('multiples', [1, ...repeats])] },
+      shape: IMAGE.map((size, i) => size * repeats[i]!),
+      from: (place) => place.map((p, i) => p % IMAGE[i]!),
+    };
+  },
+  RESIZE_NEAREST_NEIGHBOR: (r) => {
+    const [height, width] = [r.int(1, 9), r.int(2, 9)];
+    const nearest = (p: number, from: number, to: number) => Math.floor((p * from) / to + 1e-6);
+    return {
+      step: { op: 'RESIZE_NEAREST_NEIGHBOR', with: [ints('size', [height, width])] },
+      shape: [height, width, IMAGE[2]],
+      from: ([y, x, ch]) => [nearest(y!, IMAGE[0], height), nearest(x!, IMAGE[1], width), ch!],
+    };
+  },
   MIRROR_PAD: (r) => {
     const mode = r.int(0, 1);
     const pads = [

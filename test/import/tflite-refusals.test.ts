@@ -83,7 +83,7 @@ describe('files', () => {
   });
 
   it('two inputs, and none that computes', async () => {
-    expect(await faults(fc({ file: { inputs: [0, 3] } }))).toMatchObject([{ code: 'tflite-interface' }]);
+    expect(await faults(fc({ file: { inputs: [0, 3] } }))).toMatchObject([{ code: 'onnx-several' }]);
     const same = writeTflite({ tensors: [activation('x', x)], operators: [], inputs: [0], outputs: [0] });
     expect(await faults(same)).toMatchObject([{ code: 'tflite-interface' }]);
   });
@@ -118,18 +118,22 @@ describe('models that are not fully of integers', () => {
 });
 
 describe('operators and options', () => {
-  it('an unsupported operator, with its node and what is supported; what follows is passed over', async () => {
+  it('unsupported operators: a line a kind, with the first place and the count; the rest is passed over', async () => {
     const bytes = chain(x, [
-      { op: 'SPACE_TO_DEPTH', out: x },
+      { op: 'SVDF', out: x },
       { op: 'RELU', out: x },
+      { op: 'SVDF', out: x },
+      { op: 'ELU', out: x },
     ]);
-    const [found, ...more] = await faults(bytes);
-    expect(more).toEqual([]);
-    expect(found).toMatchObject({
-      code: 'tflite-unsupported-operator',
-      place: { layer: 'SPACE_TO_DEPTH y0' },
-    });
-    expect(found!.remedy).toContain('FULLY_CONNECTED');
+    expect(await faults(bytes)).toMatchObject([
+      {
+        code: 'tflite-unsupported-operator',
+        place: { layer: 'SVDF y0' },
+        message: 'operator SVDF is not supported (2 times, first here)',
+        remedy: expect.stringContaining('--output-tensor'),
+      },
+      { place: { layer: 'ELU y3' }, message: 'operator ELU is not supported' },
+    ]);
   });
 
   it.each([

@@ -160,7 +160,7 @@ export function misfit(spec: MatrixSpec, layout: LaneWords): string | undefined 
   if (spec.sides !== undefined && !layout.twoSided)
     return 'its requantiser has an offset of its own below a pivot, the program has none';
   if (spec.ties !== undefined && spec.ties.odd !== layout.odd)
-    return 'its ties go to even numbers, those of the program do not';
+    return 'its ties go to even numbers, those of the program do not; a program made for these weights takes both kinds';
   const scaled = atLayout(spec, layout);
   const bits = Math.max(rowBits(scaled), layout.group === 1 ? 0 : crossBits(scaled, layout.group));
   return bits > layout.laneBits

@@ -127,7 +127,13 @@ export function lower(model: Model, options: LowerOptions): { lowered?: Lowered;
 function refusalOf(layer: Layer, inputs: readonly (Activations | undefined)[]): string | undefined {
   if (inputs.some((i) => i === undefined))
     return 'it reads a tensor from before the split, which the packet does not carry';
-  if (layer.kind === 'softmax') return 'it divides, which a switch does not';
+  if (layer.kind === 'softmax') {
+    const bits = Math.ceil(Math.log2(2 * layer.exponentials[0]! * layer.size));
+    return (
+      `it divides ${inputs[0]!.placements.length} numbers by sums of ${bits} bits, and a switch divides by powers of two alone; ` +
+      'a table of the quotients would need a row for each of 256 numerators and each sum'
+    );
+  }
   if (layer.kind === 'argmax' && inputs[0]!.placements.length > MAX_ARGMAX)
     return `it has ${inputs[0]!.placements.length} elements, an index of 8 bits tells ${MAX_ARGMAX} apart`;
   if ('requantiser' in layer && isSteep(layer.requantiser))

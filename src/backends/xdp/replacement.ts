@@ -71,7 +71,8 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
     : undefined;
 }
 
-const TIES = 'its ties go to even numbers, those of the program do not';
+const TIES =
+  'its ties go to even numbers, those of the program do not; a program made for these weights takes both kinds';
 const SECOND_LINE = 'its rounding needs a second line below a pivot';
 
 function elementwiseMisfit(held: LayerPlan, own: LayerPlan): string | undefined {

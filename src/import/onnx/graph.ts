@@ -1,6 +1,7 @@
-import { DiagnosticError, type Place, refuse } from '../../diagnostics/index.ts';
+import { DiagnosticError, diagnostic, type Place, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { type ImportOptions, ModelBuilder } from '../builder.ts';
+import { byKind, type Unsupported } from '../unsupported.ts';
 import { endOf, readEnd } from './ends.ts';
 import { folded } from './fold.ts';
 import { cutOf, readInput } from './interface.ts';
@@ -10,7 +11,6 @@ import { orderedNodes } from './order.ts';
 import type { OnnxGraph, OnnxModel, OnnxNode } from './proto.ts';
 import { decodeTensor } from './tensor-data.ts';
 import { refusalsOf } from './unquantised.ts';
-import { refuseUnsupported, type Unsupported } from './unsupported.ts';
 import { isFree, type Value } from './values.ts';
 
 /**
@@ -51,7 +51,7 @@ export function importGraph(
   for (const { name: input = '' } of graph.input)
     if (!values.has(input) && input !== cut.input.name) values.set(input, { kind: 'refused' });
   values.set(cut.input.name ?? '', attempt(() => readInput(builder, cut.input)) ?? { kind: 'refused' });
-  const unsupported: Unsupported[] = [];
+  const unsupported: UnsupportedNode[] = [];
   for (const node of nodes) {
     const made = attempt(() => evaluate(node, source, builder, values, unsupported));
     const outputs = made === undefined ? [] : isList(made) ? made : [made];
@@ -62,13 +62,19 @@ export function importGraph(
       record(builder, output, value);
     }
   }
-  refuseUnsupported(builder, unsupported);
+  for (const { place, ...args } of byKind(unsupported))
+    builder.diagnostics.push(diagnostic('onnx-unsupported-operator', args, place));
   const isRefused = () => builder.diagnostics.some((d) => d.severity === 'error');
   const output = attempt(() => readEnd(builder, end, values.get(end), isRefused()));
   if (output !== undefined && !isRefused()) return { model: builder.finish(output), builder };
   const told = refusalsOf(nodes, builder.diagnostics, file);
   builder.diagnostics.splice(0, builder.diagnostics.length, ...told);
   return { builder };
+}
+
+interface UnsupportedNode extends Unsupported {
+  /** It reads the float input, before anything is quantised. */
+  readonly readsFloat: boolean;
 }
 
 const isList = (made: Value | readonly Value[]): made is readonly Value[] => Array.isArray(made);
@@ -110,7 +116,7 @@ function evaluate(
   source: OnnxModel,
   builder: ModelBuilder,
   values: ReadonlyMap<string, Value>,
-  unsupported: Unsupported[],
+  unsupported: UnsupportedNode[],
 ): Value | readonly Value[] {
   const place = builder.place(nodeName(node));
   const domain = plainDomain(node.domain);

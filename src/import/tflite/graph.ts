@@ -1,6 +1,7 @@
-import { DiagnosticError, refuse } from '../../diagnostics/index.ts';
+import { DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { type Activation, type ImportOptions, ModelBuilder } from '../builder.ts';
+import { byKind, type Unsupported } from '../unsupported.ts';
 import { asSource } from './layout.ts';
 import { TensorKind } from './names.ts';
 import { NodeReader } from './node-reader.ts';
@@ -32,10 +33,21 @@ export function importGraph(
   };
 
   attempt(() => readInput(source, builder, values));
+  const unsupported: Unsupported[] = [];
   for (const node of source.operators) {
+    if (!operators.has(node.operator)) {
+      unsupported.push({
+        operator: node.operator,
+        place: new NodeReader(builder, source, node, values).place(),
+      });
+      for (const output of node.outputs) values.set(output, { kind: 'refused' });
+      continue;
+    }
     const made = attempt(() => evaluate(node, source, builder, values));
     for (const [i, output] of node.outputs.entries()) values.set(output, made?.[i] ?? { kind: 'refused' });
   }
+  for (const { operator, count, place } of byKind(unsupported))
+    builder.diagnostics.push(diagnostic('tflite-unsupported-operator', { operator, count }, place));
   const output = attempt(() => readOutput(source, builder, values));
   if (output === undefined || builder.diagnostics.some((d) => d.severity === 'error')) return { builder };
   return { model: builder.finish(output), builder };
@@ -44,13 +56,7 @@ export function importGraph(
 function readInput(source: TfliteModel, builder: ModelBuilder, values: Map<number, Value>): void {
   const { file, inputs, tensors } = source;
   for (const number of inputs) values.set(number, { kind: 'refused' });
-  const [number, ...more] = inputs;
-  if (number === undefined || more.length > 0)
-    refuse(
-      'tflite-interface',
-      { what: `has ${inputs.length} inputs; models of one are supported` },
-      { file },
-    );
+  const [number] = inputs as [number];
   const tensor = tensors[number]!;
   const shape = withoutBatch(tensor.shape);
   const place = { file, tensor: tensor.name };
@@ -71,13 +77,7 @@ function evaluate(
   values: ReadonlyMap<number, Value>,
 ): readonly Value[] {
   const c = new NodeReader(builder, source, node, values);
-  const importer = operators.get(node.operator);
-  if (importer === undefined)
-    return refuse(
-      'tflite-unsupported-operator',
-      { operator: node.operator, supported: [...operators.keys()] },
-      c.place(),
-    );
+  const importer = operators.get(node.operator)!;
   const known = (t: TfliteTensor) => values.has(t.index) || t.data !== undefined;
   for (const [i, number] of node.inputs.entries()) {
     if (values.get(number)?.kind === 'refused') return [];
@@ -98,13 +98,7 @@ function readOutput(
   builder: ModelBuilder,
   values: ReadonlyMap<number, Value>,
 ): Activation | undefined {
-  const [number, ...more] = outputs;
-  if (number === undefined || more.length > 0)
-    return refuse(
-      'tflite-interface',
-      { what: `has ${outputs.length} outputs; models of one are supported` },
-      { file },
-    );
+  const [number] = outputs as [number];
   const { name } = tensors[number]!;
   const place = { file, tensor: name };
   const value = values.get(number);

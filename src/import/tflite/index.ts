@@ -1,5 +1,6 @@
 import type { ImportOptions } from '../builder.ts';
 import { finishImport, type ImportResult, modelName } from '../result.ts';
+import { cutTflite } from './cut.ts';
 import { importGraph } from './graph.ts';
 import { readTflite } from './schema.ts';
 
@@ -9,7 +10,8 @@ import { readTflite } from './schema.ts';
  * @throws DiagnosticError with every fault that was found
  */
 export function importTflite(bytes: Uint8Array, file: string, options: ImportOptions = {}): ImportResult {
-  const source = readTflite(bytes, file, options.tfliteRounding);
+  const whole = readTflite(bytes, file, options.tfliteRounding);
+  const source = cutTflite(whole, options);
   const { model, builder } = importGraph(source, modelName(file), options);
   return { ...finishImport(model, builder.diagnostics), rounding: source.rounding };
 }

@@ -290,6 +290,76 @@ export function mirrorPad(c: NodeReader): Value {
   return gathered(c, [input], moved);
 }
 
+/** Inputs: value, how often along each axis. */
+export function tile(c: NodeReader): Value {
+  const input = c.activation(0);
+  const batch = c.tensor(0).shape.length - input.shape.length;
+  const repeats = c.integers(1, 'the repeats');
+  if (repeats.slice(0, batch).some((n) => n !== 1) || repeats.some((n) => n < 1))
+    c.refuseOption('multiples', `[${repeats.join(', ')}]`, 'whole numbers behind the batch');
+  const shape = input.shape.map((size, i) => size * (repeats[i + batch] ?? 1));
+  return gathered(
+    c,
+    [input],
+    movedBy(shape, input.shape, (place) => place.map((at, i) => at % input.shape[i]!)),
+  );
+}
+
+/** Inputs: value, height and width. Options: corners aligned, centres of pixels at a half. */
+export function resizeNearest(c: NodeReader): Value {
+  const input = c.activation(0);
+  const [height, width, channels] = input.shape;
+  const sizes = c.integers(1, 'the size');
+  if (channels === undefined || input.shape.length !== 3 || sizes.length !== 2 || sizes.some((n) => n < 1))
+    return c.refuseShape('[height, width, channels] and a size of two', input.shape);
+  const aligned = c.node.options?.bool(0) ?? false;
+  const half = c.node.options?.bool(1) ?? false;
+  const f = Math.fround;
+  const table = (from: number, to: number): number[] => {
+    const scale = f(aligned && to > 1 ? (from - 1) / (to - 1) : from / to);
+    return Array.from({ length: to }, (_, at) => {
+      const place = f(f(at + (half ? 0.5 : 0)) * scale);
+      // Half away from zero, as all is positive here.
+      return Math.max(0, Math.min(from - 1, aligned ? Math.floor(place + 0.5) : Math.floor(place)));
+    });
+  };
+  const [rows, columns] = [table(height!, sizes[0]!), table(width!, sizes[1]!)];
+  const shape = [...sizes, channels];
+  return gathered(
+    c,
+    [input],
+    movedBy(shape, input.shape, ([y, x, ch]) => [rows[y!]!, columns[x!]!, ch!]),
+  );
+}
+
+/** Options: block. Channels become pixels, or pixels channels. */
+export const depthToSpace = (c: NodeReader): Value => blocked(c, true);
+export const spaceToDepth = (c: NodeReader): Value => blocked(c, false);
+
+function blocked(c: NodeReader, toSpace: boolean): Value {
+  const input = c.activation(0);
+  const [height, width, channels] = input.shape as [number, number, number];
+  const block = c.optionInt(0, 0);
+  const fits = toSpace
+    ? channels % (block * block) === 0
+    : height % block === 0 && width % block === 0 && block > 0;
+  if (input.shape.length !== 3 || !(block >= 1) || !fits)
+    c.refuseOption('block_size', block, `one that divides [${input.shape.join(', ')}]`);
+  const depth = toSpace ? channels / (block * block) : channels;
+  const shape = toSpace
+    ? [height * block, width * block, depth]
+    : [height / block, width / block, channels * block * block];
+  const moved = movedBy(shape, input.shape, ([y, x, ch]) => {
+    if (toSpace) {
+      const within = (y! % block) * block + (x! % block);
+      return [Math.floor(y! / block), Math.floor(x! / block), within * depth + ch!];
+    }
+    const within = Math.floor(ch! / depth);
+    return [y! * block + Math.floor(within / block), x! * block + (within % block), ch! % depth];
+  });
+  return gathered(c, [input], moved);
+}
+
 /** Inputs: value, block, pads. What follows must be a convolution, whose taps come to stand apart. */
 export function spaceToBatch(c: NodeReader): Value {
   const input = c.activation(0);
