@@ -13,6 +13,7 @@ import {
   openPinnedProgram,
   unpin,
 } from '../bpf/index.ts';
+import { verdicts } from '../wire/index.ts';
 import { PROGRAM, programPolicy, XDP_PROGRAM_TYPE } from './program-policy.ts';
 
 /** Maps that the agent works on; `weights` only where they are no constants. */
@@ -45,11 +46,13 @@ const mapNames = ({ weights }: DeviceConfig): readonly MapName[] =>
  * @throws BpfError, also where the object is not what the manifest says
  */
 export async function loadProgram(config: DeviceConfig, counters?: BpfMap): Promise<LoadedProgram> {
+  // A program of another version of ours counts other verdicts: its counts end with it.
+  const goesOn = counters?.info.maxEntries === verdicts.length;
   const { program, maps, close } = await openObjectApart(config.program, {
     name: 'intransit',
     policy: programPolicy(config),
     globals: { intransit_agent: 1 },
-    ...(counters !== undefined && { reuse: { name: 'verdicts', map: counters } }),
+    ...(counters !== undefined && goesOn && { reuse: { name: 'verdicts', map: counters } }),
   });
   return { program, map: (name) => maps.get(name)!, close };
 }

@@ -5,6 +5,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, expect, it } from 'vitest';
 import { toUint128 } from '../../src/p4runtime/election.ts';
 import { v1Codec } from '../../src/p4runtime/index.ts';
+import { type Flood, floods, sendFlood } from '../p4runtime/support/http2-floods.ts';
 import { call, dial, ending, frame, open } from '../p4runtime/support/raw-call.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { connect } from './controller.ts';
@@ -14,6 +15,9 @@ import { killAgents, spawnAgent } from './process.ts';
 const MIB = 2 ** 20;
 /** An idle agent has some 100 MiB; the budget of strangers is 64. */
 const MOST_BYTES = 450 * MIB;
+
+/** Of each flood, on each of two connections. */
+const TURNS = 100_000;
 
 /** The most that a process ever had in memory. */
 const peak = (pid: number): number =>
@@ -65,5 +69,40 @@ describeWith(loading, 'the memory of an agent', () => {
     client.close();
     expect(peak(agent.ready.pid)).toBeLessThan(MOST_BYTES);
     expect(await agent.kill('SIGTERM')).toBe(0);
+  }, 240_000);
+
+  it('is bounded under floods of HTTP/2, during which others are served', async () => {
+    const net = layNetwork(1);
+    try {
+      const agent = await spawnAgent(net);
+      const { address } = agent.ready;
+      const path = address.replace(/^unix:/, '');
+      const client = await connect(address, { timeoutMs: 30_000 });
+      let flooded = false;
+      const served = (async () => {
+        let answers = 0;
+        while (!flooded) {
+          await client.capabilities();
+          answers++;
+        }
+        return answers;
+      })();
+      const names = Object.keys(floods) as Flood[];
+      const sent = await Promise.all(
+        names.flatMap((name) => [sendFlood(path, name, TURNS), sendFlood(path, name, TURNS)]),
+      );
+      flooded = true;
+      expect(await served).toBeGreaterThan(0);
+      expect(Math.min(...sent)).toBeGreaterThan(0);
+      expect(client.state().kind).toBe('primary');
+      client.close();
+      const other = await connect(address, { timeoutMs: 30_000, electionId: 2n });
+      expect(other.state().kind).toBe('primary');
+      other.close();
+      expect(peak(agent.ready.pid)).toBeLessThan(MOST_BYTES);
+      expect(await agent.kill('SIGTERM')).toBe(0);
+    } finally {
+      net[Symbol.dispose]();
+    }
   }, 240_000);
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
@@ -32,6 +32,19 @@ describeWith([...loading, 'xdp-link'], 'pins', () => {
     expect(ensureBpffs('intransit', mountPoint)).toBe(folder);
     expect(ensureBpffs('', mountPoint)).toBe(mountPoint);
     expect(sh('findmnt', '-n', '-o', 'FSTYPE', mountPoint).trim()).toBe('bpf');
+  });
+
+  it('are nobody else’s to see, in a file system that we mount and in folders that were there', () => {
+    const mode = (path: string) => statSync(path).mode & 0o777;
+    expect(mode(mountPoint)).toBe(0o700);
+    const open = join(mountPoint, 'open');
+    mkdirSync(open, { mode: 0o755 });
+    ensureBpffs('open', mountPoint);
+    expect(mode(open)).toBe(0o700);
+    chownSync(open, 65_534, 65_534);
+    expect(() => ensureBpffs('open', mountPoint)).toThrow('is not a folder of this user');
+    symlinkSync('/sys/fs/bpf', join(mountPoint, 'elsewhere'));
+    expect(() => ensureBpffs('elsewhere', mountPoint)).toThrow('is not a folder of this user');
   });
 
   it('keep a map and its values beyond its object', async () => {

@@ -31,7 +31,10 @@ interface RoleState {
 const LONGEST_ROLE = 128;
 /** Roles that a device remembers, the default role aside. */
 const MOST_ROLES = 64;
-/** Streams of one client in one role: it has use for one, and for another while that one dies. */
+/**
+ * Streams of one client in one role. One would do for a controller that is alone, but a name stands for a service: its primary
+ * and a backup share it, and each of them may come back while the stream that it lost still counts.
+ */
 const SEATS_A_PEER = 4;
 
 export interface ArbitrationOptions {
