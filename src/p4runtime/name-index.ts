@@ -11,18 +11,24 @@ export interface Named {
 /** Objects of one type by id, name or alias. Nothing that is unknown resolves to anything. */
 export class NameIndex<T extends Named> implements Iterable<T> {
   readonly #what: string;
+  readonly #items: readonly T[];
   readonly #byId = new Map<number, T>();
   readonly #byName = new Map<string, T>();
   readonly #byAlias = new Map<string, readonly T[]>();
 
-  /** @throws P4RuntimeError `bad-p4info` on an id or a name that occurs twice, and on id 0. */
-  constructor(what: string, items: Iterable<T>) {
+  /**
+   * @param options.sharedIds whether two may have one id: nothing is found by it then
+   * @throws P4RuntimeError `bad-p4info` on an id or a name that occurs twice, and on id 0.
+   */
+  constructor(what: string, items: Iterable<T>, { sharedIds = false } = {}) {
     this.#what = what;
-    for (const item of items) {
+    this.#items = [...items];
+    for (const item of this.#items) {
       if (item.id === 0) throw refusal('bad-p4info', `${what} ${item.name} has id 0`);
-      if (this.#byId.has(item.id)) throw refusal('bad-p4info', `two of ${what} have id ${item.id}`);
+      if (!sharedIds && this.#byId.has(item.id))
+        throw refusal('bad-p4info', `two of ${what} have id ${item.id}`);
       if (this.#byName.has(item.name)) throw refusal('bad-p4info', `two of ${what} are called ${item.name}`);
-      this.#byId.set(item.id, item);
+      if (!sharedIds) this.#byId.set(item.id, item);
       this.#byName.set(item.name, item);
       if (item.alias !== '') this.#byAlias.set(item.alias, [...(this.#byAlias.get(item.alias) ?? []), item]);
     }
@@ -50,11 +56,11 @@ export class NameIndex<T extends Named> implements Iterable<T> {
   }
 
   get size(): number {
-    return this.#byId.size;
+    return this.#items.length;
   }
 
   [Symbol.iterator](): Iterator<T> {
-    return this.#byId.values();
+    return this.#items.values();
   }
 
   #unknown(name: string | number): string {

@@ -67,6 +67,7 @@ export interface HeaderInfo extends Named {
 
 export interface ExternInfo extends Named {
   readonly typeId: number;
+  readonly typeName: string;
 }
 
 const p4infoCodec = configCodec('P4Info');
@@ -112,7 +113,7 @@ export class P4InfoIndex {
   readonly directCounters: NameIndex<DirectInfo<'DirectCounter'>>;
   readonly directMeters: NameIndex<DirectInfo<'DirectMeter'>>;
   readonly headers: NameIndex<HeaderInfo>;
-  /** Instances of all kinds of externs. */
+  /** Instances of all types of externs; two types may give one id to different things. */
   readonly externs: NameIndex<ExternInfo>;
 
   /** @throws P4RuntimeError `bad-p4info` */
@@ -155,12 +156,7 @@ export class P4InfoIndex {
         fields: new NameIndex(`field of ${h.preamble?.name}`, h.metadata.map(headerField)),
       })),
     );
-    this.externs = new NameIndex(
-      'extern',
-      info.externs.flatMap(({ externTypeId, externTypeName, instances }) =>
-        instances.map((e) => ({ ...named(externTypeName, e.preamble), typeId: externTypeId })),
-      ),
-    );
+    this.externs = new NameIndex('extern', externsOf(info.externs), { sharedIds: true });
   }
 
   #table(info: Config<'Table'>): TableInfo {
@@ -196,6 +192,19 @@ export class P4InfoIndex {
       actionIds: new Set(tables.flatMap((t) => [...t.actions.keys()])),
     };
   }
+}
+
+/** Ids and names are those of one type of extern; where two types share a name, the type stands before it. */
+function externsOf(types: Config<'P4Info'>['externs']): readonly ExternInfo[] {
+  const all = types.flatMap(({ externTypeId, externTypeName, instances }) =>
+    instances.map((e) => ({
+      ...named(externTypeName, e.preamble),
+      typeId: externTypeId,
+      typeName: externTypeName,
+    })),
+  );
+  const count = (name: string) => all.filter((e) => e.name === name).length;
+  return all.map((e) => (count(e.name) > 1 ? { ...e, name: `${e.typeName}.${e.name}` } : e));
 }
 
 const resources = <I extends { readonly preamble?: Config<'Preamble'> }>(what: string, items: readonly I[]) =>

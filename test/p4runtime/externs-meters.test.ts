@@ -68,7 +68,11 @@ const p4info: ConfigInit<'P4Info'> = {
     {
       externTypeId: 0x82,
       externTypeName: 'Plain',
-      instances: [{ preamble: { id: 0x82000001, name: 'I.p' } }],
+      instances: [
+        { preamble: { id: 0x82000001, name: 'I.p' } },
+        // Another type's id and name.
+        { preamble: { id: 0x81000002, name: 'I.g', alias: 'g' } },
+      ],
     },
   ],
   typeInfo: {
@@ -137,13 +141,14 @@ describe('externs', () => {
       await client.insert([
         program.extern('I.f', entry('a1')),
         program.extern('I.f', entry('b1')),
-        program.extern('I.g', entry('a2')),
+        program.extern('Fancy.I.g', entry('a2')),
+        program.extern('Plain.I.g', entry('a4')),
         program.extern('I.p', entry('c3')),
       ]);
       await client.modify([program.extern('I.f', entry('a9'))]);
       const read = async (request: Init<'ExternEntry'>) =>
         (await client.readAll([{ externEntry: request }])).map(textOf).sort();
-      expect(await read({})).toEqual(['a2', 'a9', 'b1', 'c3']);
+      expect(await read({})).toEqual(['a2', 'a4', 'a9', 'b1', 'c3']);
       expect(await read({ externTypeId: 0x81 })).toEqual(['a2', 'a9', 'b1']);
       expect(await read({ externTypeId: 0x81, externId: 0x81000001 })).toEqual(['a9', 'b1']);
       await client.delete([program.extern('I.f', entry('a'))]);
@@ -152,6 +157,7 @@ describe('externs', () => {
         'INSERT a1',
         'INSERT b1',
         'INSERT a2',
+        'INSERT a4',
         'INSERT c3',
         'MODIFY a9',
         'DELETE a9',
@@ -173,7 +179,7 @@ describe('externs', () => {
           ]),
         ),
       ).toEqual([AE, IA, IA, IA, IA]);
-      expect(await codes(client.delete([program.extern('I.g', entry('a'))]))).toEqual([NF]);
+      expect(await codes(client.delete([program.extern('Fancy.I.g', entry('a'))]))).toEqual([NF]);
       expect(await codes(client.readAll([{ externEntry: { externId: 7 } }]))).toEqual([IA]);
     }));
 

@@ -6,7 +6,7 @@ import type { P4Device } from './device.ts';
 import { invalid, notFound, unsupported } from './fault.ts';
 import type { Store } from './store.ts';
 import { cellsMeant } from './write-cells.ts';
-import { externsNamed } from './write-extern.ts';
+import { externCell, externsNamed } from './write-extern.ts';
 import { checkKey, tableOf } from './write-table.ts';
 
 type Entity = Init<'Entity'>;
@@ -219,7 +219,7 @@ function readExterns(
   const externs = externsNamed(index, request);
   if (device.externKey === undefined) throw unsupported('externs');
   return externs
-    .flatMap((e) => [...(store.externs.get(e.id)?.values() ?? [])])
+    .flatMap((e) => [...(store.externs.get(externCell(e.typeId, e.id))?.values() ?? [])])
     .map((externEntry) => ({ externEntry }));
 }
 

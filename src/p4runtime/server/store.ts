@@ -21,8 +21,8 @@ export class Store {
   readonly multicast = new Map<number, Init<'MulticastGroupEntry'>>();
   readonly clones = new Map<number, Init<'CloneSessionEntry'>>();
   readonly digests = new Map<number, Init<'DigestEntry.Config'>>();
-  /** By the id of the instance, and what its entries are told apart by. */
-  readonly externs = new Map<number, Map<string, Init<'ExternEntry'>>>();
+  /** By the ids of type and instance, and what its entries are told apart by. */
+  readonly externs = new Map<string, Map<string, Init<'ExternEntry'>>>();
   /** Whose state it is: what it has, and what it can. */
   readonly device: P4Device;
 
@@ -65,7 +65,7 @@ export class Store {
   }
 }
 
-export function cellsOf<K, T>(maps: Map<number, Map<K, T>>, id: number): Map<K, T> {
+export function cellsOf<I, K, T>(maps: Map<I, Map<K, T>>, id: I): Map<K, T> {
   const cells = maps.get(id) ?? new Map<K, T>();
   maps.set(id, cells);
   return cells;

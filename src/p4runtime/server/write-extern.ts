@@ -19,6 +19,9 @@ export function externsNamed(
   return found;
 }
 
+/** Where the store keeps the entries of an instance. */
+export const externCell = (typeId: number, id: number): string => `${typeId} ${id}`;
+
 /** Section "ExternEntry": what an entry holds, the architecture says, so the device. */
 export function prepareExtern(
   { index, store }: WriteContext,
@@ -31,7 +34,7 @@ export function prepareExtern(
   const { device } = store;
   if (device.externKey === undefined) throw unsupported('externs');
   if (entry.entry === undefined) throw invalid('the extern has no entry');
-  const entries = cellsOf(store.externs, externId);
+  const entries = cellsOf(store.externs, externCell(externTypeId, externId));
   const key = device.externKey(entry);
   const old = entries.get(key);
   if (type === 'INSERT' && old !== undefined) throw exists('the extern has this entry');
