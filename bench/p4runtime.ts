@@ -1,7 +1,9 @@
 /**
- * Table writes per second into BMv2 over loopback: `npx tsx bench/p4runtime.ts [ENTRIES] [ROUNDS]`. Beside our client a
- * Python grpcio client (`p4runtime_grpcio.py`) does the same where Python has grpcio; the two take turns, round by round,
- * each with a switch of its own. Prints one line a client: the median of the rounds, the best and the worst.
+ * P4Runtime against BMv2 over loopback: `npx tsx bench/p4runtime.ts [ENTRIES] [ROUNDS]`. Entries a second written, from messages and
+ * by names with all checks, and read, 10,000 at a time. A Python grpcio client (`p4runtime_grpcio.py`) does the same where
+ * Python has grpcio; the clients take turns, round by round, each on a switch of its own for writes, on one switch for
+ * reads. Prints a line each: median of the rounds, worst and best, and the client's own CPU time an entry, which other work on
+ * the machine disturbs less.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -20,16 +22,17 @@ import {
 } from '../test/p4runtime/support/tools.ts';
 
 const BATCH = 200;
+const READ_ENTRIES = 10_000;
 const entries = Number(process.argv[2] ?? 40_000);
-const deviceConfig = haveBmv2 ? compileFixture('conformance.p4').deviceConfig : new Uint8Array(0);
 const rounds = Number(process.argv[3] ?? 7);
-const python = process.env.PYTHON ?? '/usr/bin/python3';
+const deviceConfig = haveBmv2 ? compileFixture('conformance.p4').deviceConfig : new Uint8Array(0);
+const python = process.env.PYTHON ?? 'python3';
 const script = fileURLToPath(new URL('./p4runtime_grpcio.py', import.meta.url));
+const program = new P4Program(conformanceP4Info);
 
 /** The updates of both clients. */
-function updates(): readonly Init<'Update'>[] {
-  const program = new P4Program(conformanceP4Info);
-  return Array.from({ length: entries }, (_, i) => ({
+const updates = (count: number): readonly Init<'Update'>[] =>
+  Array.from({ length: count }, (_, i) => ({
     type: 'INSERT' as const,
     entity: program.tableEntry({
       table: 'exact16',
@@ -37,7 +40,6 @@ function updates(): readonly Init<'Update'>[] {
       action: { name: 'forward', params: { port: i % 500 } },
     }),
   }));
-}
 
 /** Of one round, in seconds: on the clock, and of the client's CPU (all its threads). */
 interface Cost {
@@ -45,8 +47,8 @@ interface Cost {
   readonly cpu: number;
 }
 
-/** One round on a fresh switch. */
-async function round(work: (address: string, client: P4Client) => Promise<Cost>): Promise<Cost> {
+/** A fresh switch with the program, and its primary. */
+async function withSwitch<T>(work: (address: string, client: P4Client) => Promise<T>): Promise<T> {
   const bmv2 = await startSwitch();
   const client = new P4Client({
     address: bmv2.address,
@@ -59,7 +61,7 @@ async function round(work: (address: string, client: P4Client) => Promise<Cost>)
     await client.pipeline.commit({ p4info: conformanceP4Info, deviceConfig });
     return await work(bmv2.address, client);
   } finally {
-    client.close();
+    await client.close();
     await bmv2.kill();
   }
 }
@@ -71,31 +73,86 @@ async function measure(work: () => Promise<void>): Promise<Cost> {
   return { wall: (performance.now() - begun) / 1_000, cpu: (user + system) / 1_000_000 };
 }
 
-/** From ids and byte strings, as Python has them. */
-const fromMessages = (client: P4Client, given: readonly Init<'Update'>[]): Promise<Cost> =>
-  measure(() => client.write(given, { batch: BATCH }));
-
-/** From names and numbers, with all checks. */
-const fromNames = (client: P4Client): Promise<Cost> =>
-  measure(() => client.write(updates(), { batch: BATCH }));
-
 /** @returns the error where Python has no grpcio */
 function pythonFault(): string | undefined {
-  const probe = spawnSync(python, ['-c', 'import grpc, google.protobuf'], { encoding: 'utf8' });
-  return probe.status === 0 ? undefined : (probe.stderr ?? String(probe.error)).trim().split('\n').at(-1);
+  const probe = spawnSync(python, ['-c', 'import grpc, google.protobuf; print(grpc.__version__)'], {
+    encoding: 'utf8',
+  });
+  if (probe.status !== 0) return (probe.stderr ?? String(probe.error)).trim().split('\n').at(-1);
+  console.log(`Python has grpcio ${probe.stdout.trim()}`);
+  return undefined;
 }
+
+const askPython = (...args: readonly string[]): readonly Cost[] =>
+  execFileSync(python, [script, ...args], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [wall = Number.NaN, cpu = Number.NaN] = line.split(' ').map(Number);
+      return { wall, cpu };
+    });
 
 const sorted = (numbers: readonly number[]): readonly number[] => [...numbers].sort((x, y) => x - y);
 const median = (numbers: readonly number[]): number =>
   sorted(numbers)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
-function report(name: string, costs: readonly Cost[]): void {
-  const rates = costs.map(({ wall }) => Math.round(entries / wall));
-  const cpu = (median(costs.map((c) => c.cpu)) / entries) * 1_000_000;
-  const spread = `${sorted(rates)[0]}..${sorted(rates).at(-1)}`;
+function report(name: string, count: number, costs: readonly Cost[]): void {
+  const rates = sorted(costs.map(({ wall }) => Math.round(count / wall)));
+  const cpu = (median(costs.map((c) => c.cpu)) / count) * 1_000_000;
   console.log(
-    `${name.padEnd(24)} ${median(rates)} entries/s (${spread}), ${cpu.toFixed(1)} us of the client's CPU an entry`,
+    `${name.padEnd(24)} ${median(rates)} entries/s (${rates[0]}..${rates.at(-1)}), ${cpu.toFixed(1)} us of CPU an entry`,
   );
+}
+
+async function benchWrites(file: string, hasPython: boolean): Promise<void> {
+  const given = updates(entries);
+  // A WriteRequest without header fields: Python parses it, and cuts it into batches.
+  writeFileSync(file, v1Codec('WriteRequest').encode({ updates: given }));
+  const fromNames = (client: P4Client) => measure(() => client.write(updates(entries), { batch: BATCH }));
+  const [messages, names, others]: [Cost[], Cost[], Cost[]] = [[], [], []];
+  console.log(`writes: ${rounds} rounds of ${entries} entries, ${BATCH} a Write: median (worst..best)`);
+  // The first rounds warm the compiler of the JavaScript engine, as a controller that runs for long is warm.
+  for (let i = 0; i < 2; i++) await withSwitch((_, client) => fromNames(client));
+  for (let i = 0; i < rounds; i++) {
+    // From ids and byte strings, as Python has them; then from names and numbers, with all checks.
+    messages.push(await withSwitch((_, client) => measure(() => client.write(given, { batch: BATCH }))));
+    if (hasPython)
+      others.push(...(await withSwitch(async (address) => askPython('write', address, file, `${BATCH}`))));
+    names.push(await withSwitch((_, client) => fromNames(client)));
+  }
+  report('p4runtime-js', entries, messages);
+  report('p4runtime-js, by names', entries, names);
+  if (hasPython) report('Python grpcio', entries, others);
+}
+
+async function benchReads(hasPython: boolean): Promise<void> {
+  const request = program.allEntries('exact16');
+  const times = rounds * 3;
+  console.log(`reads: ${times} of ${READ_ENTRIES} entries`);
+  await withSwitch(async (address, client) => {
+    await client.write(updates(READ_ENTRIES));
+    const read = async () => {
+      const found = await client.readAll([request]);
+      if (found.length !== READ_ENTRIES) throw new Error(`${found.length} entries were read`);
+      return found;
+    };
+    const decoded = async () => {
+      for (const { tableEntry } of await read()) program.decodeTableEntry(tableEntry!);
+    };
+    const [messages, names]: [Cost[], Cost[]] = [[], []];
+    for (let i = 0; i < times + 5; i++) {
+      messages.push(await measure(async () => void (await read())));
+      names.push(await measure(decoded));
+    }
+    report('p4runtime-js', READ_ENTRIES, messages.slice(5));
+    report('p4runtime-js, by names', READ_ENTRIES, names.slice(5));
+    if (hasPython)
+      report(
+        'Python grpcio',
+        READ_ENTRIES,
+        askPython('read', address, `${request.tableEntry!.tableId}`, `${times}`),
+      );
+  });
 }
 
 if (!haveBmv2) {
@@ -103,32 +160,13 @@ if (!haveBmv2) {
 } else {
   const folder = temporaryFolder();
   try {
-    const file = join(folder.path, 'updates.bin');
-    // A WriteRequest without header fields: Python parses it, and cuts it into batches.
-    writeFileSync(file, v1Codec('WriteRequest').encode({ updates: updates() }));
     const fault = pythonFault();
-    const theirs = (address: string): Cost => {
-      const said = execFileSync(python, [script, address, file, `${BATCH}`], { encoding: 'utf8' });
-      const [wall = Number.NaN, cpu = Number.NaN] = said.trim().split(' ').map(Number);
-      return { wall, cpu };
-    };
-    const given = updates();
-    const [messages, names, others]: [Cost[], Cost[], Cost[]] = [[], [], []];
-    console.log(`${rounds} rounds of ${entries} entries, ${BATCH} a Write: median (worst..best)`);
-    // The first round warms the compiler of the JavaScript engine, as a controller that runs for long is warm.
-    await round((_, client) => fromNames(client));
-    for (let i = 0; i < rounds; i++) {
-      messages.push(await round((_, client) => fromMessages(client, given)));
-      if (fault === undefined) others.push(await round(async (address) => theirs(address)));
-      names.push(await round((_, client) => fromNames(client)));
-    }
-    report('p4runtime-js', messages);
-    report('p4runtime-js, by names', names);
-    if (fault === undefined) report('Python grpcio', others);
-    else
+    if (fault !== undefined)
       console.log(
-        `Python grpcio            skipped: ${fault} (Debian: apt-get install python3-grpcio python3-protobuf)`,
+        `SKIPPED: Python grpcio: ${fault} (PYTHON names an interpreter; Debian: apt-get install python3-grpcio python3-protobuf)`,
       );
+    await benchWrites(join(folder.path, 'updates.bin'), fault === undefined);
+    await benchReads(fault === undefined);
   } finally {
     folder.remove();
   }

@@ -1,8 +1,11 @@
-"""Writes entries over P4Runtime with grpcio, for comparison: ADDRESS UPDATES BATCH -> seconds, and CPU seconds, on stdout.
+"""P4Runtime with grpcio, for comparison, on a line of its own each: seconds, and CPU seconds.
+
+    write ADDRESS UPDATES BATCH
+    read ADDRESS TABLE TIMES
 
 UPDATES is a WriteRequest of updates alone. The stream of the other client made election id 1 the primary. Messages are
-built at run time from names and numbers, so nothing has to be generated; the time is that of parsing nothing, filling in
-requests, encoding and sending them one behind the other, as a plain controller does.
+built at run time from names and numbers, so nothing has to be generated. Writes fill in requests, encode and send them one
+after the other, as a plain controller does; reads gather all entries of a table.
 """
 import sys
 import time
@@ -10,13 +13,15 @@ import time
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-address, path, batch = sys.argv[1], sys.argv[2], int(sys.argv[3])
+what, address = sys.argv[1:3]
 
 U32, I32, U64, I64, BOOL, STR, BYTES, MSG, ENUM = 13, 5, 4, 3, 8, 9, 12, 11, 14
 SCHEMA = {
     "Uint128": [("high", 1, U64), ("low", 2, U64)],
     "WriteRequest": [("device_id", 1, U64), ("election_id", 3, MSG, "Uint128"), ("updates", 4, MSG, "Update", True)],
     "WriteResponse": [],
+    "ReadRequest": [("device_id", 1, U64), ("entities", 2, MSG, "Entity", True)],
+    "ReadResponse": [("entities", 1, MSG, "Entity", True)],
     "Update": [("type", 1, I32), ("entity", 2, MSG, "Entity")],
     "Entity": [("table_entry", 2, MSG, "TableEntry")],
     "TableEntry": [("table_id", 1, U32), ("match", 2, MSG, "FieldMatch", True), ("action", 3, MSG, "TableAction")],
@@ -45,16 +50,16 @@ def classes():
 
 
 C = classes()
-with open(path, "rb") as f:
-    source = C["WriteRequest"].FromString(f.read())
-entries = [(u.entity.table_entry.table_id, u.entity.table_entry.match[0].exact.value,
-            u.entity.table_entry.action.action.action_id, u.entity.table_entry.action.action.params[0].value)
-           for u in source.updates]
 
-with grpc.insecure_channel(address) as channel:
-    grpc.channel_ready_future(channel).result(timeout=10)
-    write = channel.unary_unary("/p4.v1.P4Runtime/Write", request_serializer=C["WriteRequest"].SerializeToString,
-                                response_deserializer=C["WriteResponse"].FromString)
+
+def write(channel, path, batch):
+    with open(path, "rb") as f:
+        source = C["WriteRequest"].FromString(f.read())
+    entries = [(u.entity.table_entry.table_id, u.entity.table_entry.match[0].exact.value,
+                u.entity.table_entry.action.action.action_id, u.entity.table_entry.action.action.params[0].value)
+               for u in source.updates]
+    call = channel.unary_unary("/p4.v1.P4Runtime/Write", request_serializer=C["WriteRequest"].SerializeToString,
+                               response_deserializer=C["WriteResponse"].FromString)
     begun, cpu = time.perf_counter(), time.process_time()
     for at in range(0, len(entries), batch):
         request = C["WriteRequest"](device_id=1)
@@ -66,5 +71,25 @@ with grpc.insecure_channel(address) as channel:
             entry.match.add(field_id=1).exact.value = key
             entry.action.action.action_id = action_id
             entry.action.action.params.add(param_id=1, value=value)
-        write(request, timeout=60)
+        call(request, timeout=60)
     print(time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def read(channel, table_id, times):
+    call = channel.unary_stream("/p4.v1.P4Runtime/Read", request_serializer=C["ReadRequest"].SerializeToString,
+                                response_deserializer=C["ReadResponse"].FromString)
+    request = C["ReadRequest"](device_id=1)
+    request.entities.add().table_entry.table_id = table_id
+    for _ in range(times):
+        begun, cpu = time.perf_counter(), time.process_time()
+        found = [entity for answer in call(request, timeout=60) for entity in answer.entities]
+        print(time.perf_counter() - begun, time.process_time() - cpu, len(found))
+
+
+options = [("grpc.max_receive_message_length", -1)]
+with grpc.insecure_channel(address, options=options) as open_channel:
+    grpc.channel_ready_future(open_channel).result(timeout=10)
+    if what == "write":
+        write(open_channel, sys.argv[3], int(sys.argv[4]))
+    else:
+        read(open_channel, int(sys.argv[3]), int(sys.argv[4]))

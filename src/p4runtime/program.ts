@@ -54,9 +54,8 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     const table = this.index.tables.get(loose.table);
     const { action, metadata, idleTimeoutNs, counter, meter } = loose;
     if (action !== undefined) this.#checkAction(table, action, 'entries');
-    // Most entries are key and action: they are made in one piece, thousands at a time.
-    const tableEntry: Mutable<Init<'TableEntry'>> = this.#key(table, loose);
-    if (action !== undefined) tableEntry.action = encodeEntryAction(this.index, action);
+    const encoded = action === undefined ? undefined : encodeEntryAction(this.index, action);
+    const tableEntry: Mutable<Init<'TableEntry'>> = this.#key(table, loose, encoded);
     if (metadata !== undefined) tableEntry.metadata = metadata;
     if (idleTimeoutNs !== undefined) tableEntry.idleTimeoutNs = idleTimeoutNs;
     if (counter !== undefined) tableEntry.counterData = counterData(counter);
@@ -258,17 +257,21 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     };
   }
 
-  #key(table: TableInfo, input: LooseEntry): Init<'TableEntry'> {
-    const match: Init<'FieldMatch'>[] = [];
+  #key(table: TableInfo, input: LooseEntry, action?: Init<'TableAction'>): Init<'TableEntry'> {
     let exact = 0;
     const given = (input.match ?? {}) as { readonly [name: string]: MatchValue };
-    for (const name of Object.keys(given)) {
+    const names = Object.keys(given);
+    // As long as it may get: a list that grows takes room for many.
+    let match = new Array<Init<'FieldMatch'>>(names.length);
+    let fields = 0;
+    for (const name of names) {
       const field = table.fields.get(name);
       const value = given[name]!;
       if (field.match === 'EXACT') exact++;
       const encoded = encodeMatch(field, value);
-      if (encoded !== undefined) match.push(encoded);
+      if (encoded !== undefined) match[fields++] = encoded;
     }
+    if (fields < names.length) match = match.slice(0, fields);
     if (exact < table.exactFields) throw missingFields(table, input.match ?? {});
     const priority = input.priority ?? 0;
     if (table.needsPriority && priority < 1)
@@ -278,7 +281,7 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
       );
     if (!table.needsPriority && priority !== 0)
       throw refusal('bad-entry', `an entry of ${table.name} has no priority: its entries cannot overlap`);
-    return priority === 0 ? { tableId: table.id, match } : { tableId: table.id, match, priority };
+    return entryOf(table.id, match, priority, action);
   }
 
   #checkAction(table: TableInfo, input: EntryAction, use: 'entries' | 'default'): void {
@@ -300,6 +303,17 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
         );
     }
   }
+}
+
+/** Most entries are key and action: each is made in one piece, because thousands are. */
+function entryOf(
+  tableId: number,
+  match: readonly Init<'FieldMatch'>[],
+  priority: number,
+  action: Init<'TableAction'> | undefined,
+): Init<'TableEntry'> {
+  if (priority === 0) return action === undefined ? { tableId, match } : { tableId, match, action };
+  return action === undefined ? { tableId, match, priority } : { tableId, match, action, priority };
 }
 
 const cellOf = (cell: number | bigint | undefined) => (cell === undefined ? {} : { index: { index: cell } });

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +11,7 @@ import { p4InfoText } from '../../src/p4runtime/text.ts';
 import { parseP4Info } from '../../src/p4runtime/text-parse.ts';
 import { type Switch, startSwitch } from './support/bmv2.ts';
 import { findPublicFiles, publicFolder, publicReason } from './support/public.ts';
-import { bmv2Reason, haveBmv2, temporaryFolder } from './support/tools.ts';
+import { bmv2Reason, haveBmv2, runTool, temporaryFolder } from './support/tools.ts';
 
 const files =
   publicFolder === undefined ? { p4infos: [], pairs: [], samples: [] } : findPublicFiles(publicFolder);
@@ -60,20 +59,12 @@ describe.skipIf(publicFolder === undefined)(`P4Infos of public projects${publicR
         JSON.stringify({ compilerOptions: STRICT, files: names }),
       );
       const tsc = join(root, 'node_modules/typescript/bin/tsc');
-      expect(await run(process.execPath, [tsc, '-p', folder.path])).toEqual({ ok: true, said: '' });
+      expect(await runTool(process.execPath, [tsc, '-p', folder.path])).toEqual({ ok: true, said: '' });
     } finally {
       folder.remove();
     }
   }, 300_000);
 });
-
-/** What a command says; this process goes on meanwhile, so that its runner hears of it. */
-const run = (command: string, args: readonly string[]) =>
-  new Promise<{ readonly ok: boolean; readonly said: string }>((resolve) => {
-    execFile(command, args, { timeout: 300_000, maxBuffer: 2 ** 26 }, (error, said) =>
-      resolve({ ok: error === null, said }),
-    );
-  });
 
 /** What generated modules import, so that the package need not be built. */
 const MATCHES = `export interface LpmValue { readonly value: unknown; readonly prefix: number }
@@ -180,7 +171,7 @@ describe.skipIf(publicFolder === undefined || !haveBmv2)(
         try {
           for (const sample of chosen) {
             const args = ['p4c-bm2-ss', '--p4runtime-files', info, '-o', json, sample];
-            if (!(await run('nice', args)).ok) continue;
+            if (!(await runTool('nice', args)).ok) continue;
             compiled++;
             const config = { p4info: parseP4Info(readFileSync(info)), deviceConfig: readFileSync(json) };
             if (await bench.compare(sample, config)) taken++;

@@ -1,18 +1,17 @@
-import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { run } from '../../src/cli/run.ts';
 import { generateTypes } from '../../src/p4runtime/generate-types.ts';
-import { conformanceP4Info, temporaryFolder } from './support/tools.ts';
+import { conformanceP4Info, runTool, temporaryFolder } from './support/tools.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
 /** Compiles a use of the generated types; returns what tsc says. */
-function compile(name: string, body: string): string {
+async function compile(name: string, body: string): Promise<string> {
   const library = join(root, 'src/p4runtime/index.ts');
   writeFileSync(join(folder.path, 'program.ts'), generateTypes(conformanceP4Info, library));
   const use = `import { P4Program } from '${library}';
@@ -34,24 +33,13 @@ ${body}
     files: [`${name}.ts`],
   };
   writeFileSync(join(folder.path, `${name}.json`), JSON.stringify(config));
-  try {
-    execFileSync(
-      process.execPath,
-      [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(folder.path, `${name}.json`)],
-      {
-        stdio: 'pipe',
-        cwd: folder.path,
-      },
-    );
-    return '';
-  } catch (error) {
-    return error instanceof Error && 'stdout' in error ? String(error.stdout) : String(error);
-  }
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  return (await runTool(process.execPath, [tsc, '-p', join(folder.path, `${name}.json`)], folder.path)).said;
 }
 
 describe('types from P4Info', () => {
-  test('right uses compile', () => {
-    const said = compile(
+  test('right uses compile', async () => {
+    const said = await compile(
       'right',
       `p.tableEntry({ table: 'small', match: { 'h.probe.b8': 1 }, action });
 p.tableEntry({ table: 'ConformanceIngress.acl', match: { 'h.probe.b32': { value: 1, mask: 1 } }, priority: 1, action: { name: 'drop' } });
@@ -65,7 +53,7 @@ export const id: number | undefined = p.member('members', 1, { name: 'forward', 
     expect(said).toBe('');
   });
 
-  test('each wrong name does not', () => {
+  test('each wrong name does not', async () => {
     const wrong = [
       `p.tableEntry({ table: 'smal', match: { 'h.probe.b8': 1 }, action });`,
       `p.tableEntry({ table: 'small', match: { 'h.probe.b9': 1 }, action });`,
@@ -77,7 +65,7 @@ export const id: number | undefined = p.member('members', 1, { name: 'forward', 
       `p.counter('cell', 3);`,
       `p.packetOut(new Uint8Array(1), { egress: 1 });`,
     ];
-    const said = compile('wrong', wrong.join('\n'));
+    const said = await compile('wrong', wrong.join('\n'));
     const lines = new Set([...said.matchAll(/wrong\.ts\((\d+),/g)].map((m) => Number(m[1])));
     // The uses begin on the fifth line.
     expect([...lines].sort((a, b) => a - b)).toEqual(wrong.map((_, i) => i + 5));

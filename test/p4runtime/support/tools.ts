@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -65,3 +65,15 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'p4runtime-test-'));
   return { path, remove: () => existsSync(path) && rmSync(path, { recursive: true, force: true }) };
 }
+
+/** What a command wrote to its standard output, and whether it ended well; this process goes on meanwhile. */
+export const runTool = (
+  command: string,
+  args: readonly string[],
+  cwd?: string,
+): Promise<{ readonly ok: boolean; readonly said: string }> =>
+  new Promise((resolve) => {
+    execFile(command, args, { cwd, timeout: 300_000, maxBuffer: 2 ** 26 }, (error, said) =>
+      resolve({ ok: error === null, said }),
+    );
+  });
