@@ -59,6 +59,8 @@ export function multiplyByQuantized(
 
 /** `floor((x * multiplier + 2^(shift - 1)) / 2^shift)`: the whole product, rounded once, ties up. */
 function roundOnce(x: number, multiplier: number, shift: number): number {
+  // A scale beyond what the kernels take: nothing is left to round.
+  if (shift < 1) return x * multiplier * 2 ** -shift;
   // Steeper than any line between two 8-bit grids.
   if (shift < 17) return Number((BigInt(x) * BigInt(multiplier) + 2n ** BigInt(shift - 1)) >> BigInt(shift));
   // In two halves, as the product has up to 62 bits.

@@ -22,6 +22,11 @@ describe('the integers of gemmlowp and TFLite, by hand', () => {
     expect(quantizeMultiplier(0)).toEqual({ multiplier: 0, exponent: 0 });
   });
 
+  it('a multiplier beyond those of the kernels is a number all the same', () => {
+    for (const kind of ['single', 'double'] as const)
+      expect(multiplyByQuantized(-3, quantizeMultiplier(2 ** 40), kind)).toBe(-3 * 2 ** 40);
+  });
+
   it('SaturatingRoundingDoublingHighMul: ties up', () => {
     // 3 * 2^30 / 2^31 = 1.5, and its negative.
     expect(roundingDoublingHighMul(3, 2 ** 30)).toBe(2);

@@ -1,15 +1,17 @@
 import type { Window } from '../../../model/model.ts';
 import { pivoted, type SourceRounding } from '../../../model/requantiser.ts';
-import { elementRange } from '../../../model/tensor.ts';
+import { elementCount, elementRange } from '../../../model/tensor.ts';
 import {
   byMultiplier,
   type QuantizedMultiplier,
   quantizeMultiplier,
 } from '../../../model/tflite-rounding.ts';
 import type { Activation } from '../../builder.ts';
+import { movedBy } from '../../lower/gather.ts';
 import { lowerAveragePool, lowerMaxPool } from '../../lower/pooling.ts';
 import { windowOf } from '../geometry.ts';
 import { asImage, fromImage, reshapedTo } from '../layout.ts';
+import { gathered } from '../movement.ts';
 import type { NodeReader } from '../node-reader.ts';
 import type { Quantised } from '../values.ts';
 
@@ -85,20 +87,37 @@ function reduction(c: NodeReader): Reduction {
   const axes = c
     .integers(1, 'the axes')
     .map((axis) => (axis < 0 ? axis + rank : axis) - (rank - input.shape.length));
+  if (axes.length === 0 || axes.some((axis) => !(axis >= 0 && axis < input.shape.length)))
+    c.refuseOption('axes', `[${axes.join(', ')}]`, 'those behind the batch');
+  const keeps = c.option(0, 0) !== 0;
+  const left = input.shape.flatMap((size, axis) => (axes.includes(axis) ? (keeps ? [1] : []) : [size]));
+  const shape = left.length === 0 ? [1] : left;
   // A vector is a column of pixels.
   const seen = input.shape.length === 1 ? [...input.shape, 1] : input.shape;
   const pixels = seen.length - 1;
-  if (axes.length === 0 || axes.some((axis) => !(axis >= 0 && axis < pixels)))
-    c.refuseOption('axes', `[${axes.join(', ')}]`, 'those of the pixels, not of the channels or the batch');
+  if (axes.some((axis) => axis >= pixels)) return { ...columns(c, input, axes), shape };
   const of = asImage(c.builder, c.name, { ...input, shape: seen });
   if (of === undefined) return c.refuseShape('[height, width, channels]', input.shape);
   const [, height, width] = of.type.shape as [number, number, number];
   const has = (axis: number) => axes.includes(axis - (2 - pixels));
   const kernel = [has(0) ? height : 1, has(1) ? width : 1] as const;
-  const keeps = c.option(0, 0) !== 0;
-  const shape = input.shape.flatMap((size, axis) => (axes.includes(axis) ? (keeps ? [1] : []) : [size]));
   const window = { kernel, strides: [1, 1], pads: [0, 0, 0, 0] } as const;
-  return { image: of, window, count: kernel[0] * kernel[1], shape: shape.length === 0 ? [1] : shape };
+  return { image: of, window, count: kernel[0] * kernel[1], shape };
+}
+
+/** Where channels are reduced: all that is, as a column of pixels, and a channel for each element that is left. */
+function columns(c: NodeReader, input: Quantised, axes: readonly number[]): Omit<Reduction, 'shape'> {
+  const sizes = (of: readonly number[]) => of.map((axis) => input.shape[axis]!);
+  const kept = input.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const order = [...axes, ...kept];
+  const moved = movedBy(sizes(order), input.shape, (place) =>
+    input.shape.map((_, axis) => place[order.indexOf(axis)]!),
+  );
+  const count = elementCount(sizes(axes));
+  const image = gathered(c, [input], { ...moved, shape: [count, 1, elementCount(sizes(kept))] });
+  const of = asImage(c.builder, c.name, image);
+  if (of === undefined) throw new Error('three axes are an image');
+  return { image: of, window: { kernel: [count, 1], strides: [1, 1], pads: [0, 0, 0, 0] }, count };
 }
 
 const sumOver =
