@@ -1,14 +1,10 @@
 import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
+import { createBmv2FlowEngine, writeV1modelFlow } from './bmv2.ts';
 import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
+import type { FlowProgramOptions } from './options.ts';
 import { createXdpFlowEngine, writeXdpFlow } from './xdp.ts';
-
-/** How a program of flows is made. */
-export interface FlowProgramOptions {
-  readonly lanes: 'on' | 'off';
-  readonly weights: 'runtime' | 'static';
-}
 
 type CreateEngine = (definition: FeatureDefinition, model: Model) => Promise<FlowEngine>;
 type WriteProgram = (
@@ -23,10 +19,14 @@ type WriteProgram = (
 export const flowEngines: Readonly<Record<string, CreateEngine>> = {
   reference: async (definition, model) => createReferenceFlowEngine(definition, model),
   xdp: createXdpFlowEngine,
+  bmv2: createBmv2FlowEngine,
 };
 
 /** What programs of flows are written for, by the target's name. */
-const flowPrograms: Readonly<Record<string, WriteProgram>> = { xdp: writeXdpFlow };
+const flowPrograms: Readonly<Record<string, WriteProgram>> = {
+  xdp: writeXdpFlow,
+  v1model: writeV1modelFlow,
+};
 
 /**
  * Writes the files of a program that classifies flows into a folder, and compiles them unless told otherwise.

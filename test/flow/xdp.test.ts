@@ -1,33 +1,17 @@
 import { expect, it } from 'vitest';
-import { type FeatureDefinition, FeatureExecutor } from '../../src/features/index.ts';
+import { FeatureExecutor } from '../../src/features/index.ts';
 import { Comparison } from '../../src/flow/compare.ts';
 import { verdicts } from '../../src/flow/engine.ts';
 import { createXdpFlowEngine, loadXdpFlow, planFlowOrRefuse } from '../../src/flow/xdp.ts';
-import type { Model } from '../../src/model/model.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { modelOf } from '../support/models.ts';
 import { random } from '../support/random.ts';
 import { deviceDefinitions, smallDefinition } from './definitions.ts';
 import { exampleFrames, randomFrame } from './frames.ts';
+import { networkOf } from './networks.ts';
 
 /** Frames of each definition; bench/flow.ts tries a million. */
 const FRAMES = 6000;
-
-/** Two layers of random weights, so that features matter. */
-function networkOf(definition: FeatureDefinition): Model {
-  const r = random(definition.features.length);
-  const inputs = definition.features.length;
-  const matrix = (outputs: number, width: number) =>
-    Array.from({ length: outputs }, () => Array.from({ length: width }, () => r.int(-100, 100)));
-  const grid = { element: 'uint8', zeroPoint: 0 } as const;
-  return withVerdict(
-    modelOf({ ...grid, shape: [inputs], scale: 1 }, [
-      { kind: 'dense', weights: matrix(8, inputs), weightScale: 1, output: { ...grid, scale: 100 } },
-      { kind: 'dense', weights: matrix(5, 8), weightScale: 1, output: { ...grid, scale: 200 } },
-    ]),
-  );
-}
 
 describeWith(loading, 'flows in the kernel', () => {
   for (const [name, definition] of Object.entries(deviceDefinitions))

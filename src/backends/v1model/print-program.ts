@@ -151,7 +151,8 @@ function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
   }).line();
 }
 
-function printLayers(p: Printer, plan: V1modelPlan): void {
+/** The control that computes the layers, from the activations to the result. */
+export function printLayers(p: Printer, plan: V1modelPlan): void {
   const { stages } = plan.lowered.code;
   const tables = stages.map((stage) => (stage.parameters.length > 0 ? layerTable(stage) : undefined));
   p.block('control IntransitLayers(inout headers_t hdr)', () => {

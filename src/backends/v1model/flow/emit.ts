@@ -1,0 +1,490 @@
+import type { FeatureDefinition, Occasion } from '../../../features/definition.ts';
+import type { KeyField } from '../../../features/definition-schema.ts';
+import { flowOutcomes } from '../../common/flow/outcomes.ts';
+import { Printer } from '../../common/printer.ts';
+import { INPUT, SCRATCH } from '../code.ts';
+import { hexId, printLayers } from '../print-program.ts';
+import { FLOW, type FlowField, type Names, P4Printer } from './p4-printer.ts';
+import {
+  keyFieldBits,
+  type PlaceField,
+  TIME_BITS,
+  type V1modelFlowPlan,
+  VERDICT_BITS,
+  widthOf,
+} from './plan.ts';
+import { flowCounter, flowForward, flowPorts } from './tables.ts';
+
+/** What the program includes. */
+export const FLOW_HEADERS = 'intransit_flow.p4';
+
+const WORD = 64;
+
+/** The P4 program of a plan, without what it includes. @param test whether packets leave behind a report of their flow */
+export function printFlowProgram(plan: V1modelFlowPlan, test = false): string {
+  const p = new Printer();
+  const { definition: d, compute } = plan;
+  const code = flowCode(plan);
+  p.comment('SPDX-License-Identifier: Apache-2.0')
+    .comment(
+      `${compute.model.name} of ${d.name}: flows classified as they pass. Made by intransit; do not edit.`,
+    )
+    .line('#include <core.p4>')
+    .line('#include <v1model.p4>')
+    .line();
+  if (test) p.line('#define INTRANSIT_FLOW_TEST').line();
+  flowOutcomes.forEach(({ name }, i) => {
+    p.line(`const bit<8> INTRANSIT_FLOW_${name.toUpperCase()} = ${i};`);
+  });
+  p.line();
+  printHeaders(p, plan, code.fields, test);
+  p.line('#include "intransit_flow.p4"').line();
+  p.line(`#define INTRANSIT_ID_NO_WEIGHTS ${hexId(0x01_000008)}`).line();
+  printLayers(p, compute);
+  p.line();
+  printIngress(p, plan, code, test);
+  p.line()
+    .line('V1Switch(')
+    .indent(() => {
+      p.line('FlowParser(), FlowNoChecksum(), FlowIngress(), FlowEgress(), FlowNoChecksum(), FlowDeparser()');
+    });
+  p.line(') main;');
+  return p.toString();
+}
+
+/** Fields of a packet that are taken out of its headers, with what they are by the headers that are there. */
+const PACKET_FIELDS = [
+  'frame_length',
+  'vlan_id',
+  'ip_version',
+  'ip_length',
+  'ip_header',
+  'ip_service',
+  'ip_ttl',
+  'ip_protocol',
+  'port_source',
+  'port_destination',
+  'tcp_flags',
+  'tcp_window',
+  'icmp_type',
+  'icmp_code',
+  'payload_length',
+] as const;
+
+function printHeaders(p: Printer, plan: V1modelFlowPlan, fields: readonly FlowField[], test: boolean): void {
+  const { lowered } = plan.compute;
+  const list = (all: readonly FlowField[]) => {
+    for (const { name, width } of all) p.line(`bit<${width}> ${name};`);
+    // BMv2 has headers of whole bytes.
+    const rest = all.reduce((sum, { width }) => sum + width, 0) % 8;
+    if (rest > 0) p.line(`bit<${8 - rest}> unused;`);
+  };
+  p.block('header activations_t', () => list(lowered.input)).line();
+  p.block('header result_t', () =>
+    list(lowered.output.map(({ width }, i) => ({ name: `part${i}`, width }))),
+  ).line();
+  p.block('header scratch_t', () => list([{ name: 'slot', width: 16 }, ...lowered.code.scratch])).line();
+  p.block('header flow_t', () => list(fields)).line();
+  if (!test) return;
+  p.comment('What a test is told, in front of the frame.');
+  p.block('header report_t', () =>
+    list([
+      { name: 'time', width: 48 },
+      { name: 'outcome', width: 8 },
+      { name: 'known', width: 8 },
+      { name: 'margin', width: 8 },
+      { name: 'class', width: 8 },
+      ...lowered.input,
+    ]),
+  ).line();
+}
+
+const MEMBERS: Readonly<Record<string, string>> = {
+  'ip.dscp': `(${FLOW}.ip_service >> 2)`,
+  'ip.ecn': `(${FLOW}.ip_service & 3)`,
+  'is.tcp': `(${FLOW}.ip_protocol == 6 ? 64w1 : 64w0)`,
+  'is.udp': `(${FLOW}.ip_protocol == 17 ? 64w1 : 64w0)`,
+  'is.icmp': `((${FLOW}.ip_protocol == 1 || ${FLOW}.ip_protocol == 58) ? 64w1 : 64w0)`,
+};
+
+/** P4 of a field. @param reply P4 of 64 bits, 1 where the packet goes from server to client */
+function fieldText(name: string, reply: string): string {
+  const [source, destination] = [`${FLOW}.port_source`, `${FLOW}.port_destination`];
+  if (name === 'direction') return reply;
+  if (name === 'port.client') return `(${reply} == 0 ? ${source} : ${destination})`;
+  if (name === 'port.server') return `(${reply} == 0 ? ${destination} : ${source})`;
+  return MEMBERS[name] ?? `${FLOW}.${name.replace('.', '_')}`;
+}
+
+interface FlowCode {
+  readonly fields: readonly FlowField[];
+  readonly initial: readonly string[];
+  readonly load: readonly string[];
+  readonly update: readonly string[];
+  readonly features: readonly string[];
+}
+
+const wide = (name: string): FlowField => ({ name, width: WORD });
+
+/** State and features as statements of actions. */
+function flowCode(plan: V1modelFlowPlan): FlowCode {
+  const { definition: d, place, compute } = plan;
+  const names = (reply: string): Names => ({
+    field: (name) => fieldText(name, reply),
+    state: (i, before) => `${FLOW}.${before ? 'b' : 'a'}${i}`,
+  });
+  const most = (i: number) => 2 ** widthOf(d.state[i]!) - 1;
+  const run = (printer: P4Printer, all: readonly { to: string; text: () => string }[]): string[] =>
+    all.flatMap(({ to, text }) => {
+      const value = text();
+      return [...printer.take(), `${to} = ${value};`];
+    });
+
+  const beginning = new P4Printer(names('64w0'), 'i');
+  beginning.expect(d.state.map((s) => s.initial));
+  beginning.batchLogs(d.state.map((s) => s.initial));
+  const initial = run(
+    beginning,
+    d.state.map((s, i) => ({ to: `${FLOW}.b${i}`, text: () => beginning.bounded(s.initial, most(i)) })),
+  );
+  const updating = new P4Printer(names(`${FLOW}.reply`), 'u');
+  updating.expect(d.state.map((s) => s.update));
+  updating.batchLogs(d.state.map((s) => s.update));
+  const update = run(
+    updating,
+    d.state.map((s, i) => ({ to: `${FLOW}.a${i}`, text: () => updating.bounded(s.update, most(i)) })),
+  );
+  const printer = new P4Printer(names(`${FLOW}.reply`), 'f');
+  printer.expect(d.features.map((f) => f.value));
+  printer.batchLogs(d.features.map((f) => f.value));
+  const inputs = compute.lowered.input;
+  const features = run(
+    printer,
+    d.features.map((f, i) => ({ to: `${FLOW}.x${i}`, text: () => printer.value(f.value) })),
+  );
+  return {
+    fields: [
+      ...PACKET_FIELDS.map(wide),
+      wide('now'),
+      wide('reply'),
+      wide('packets'),
+      { name: 'source', width: 128 },
+      { name: 'destination', width: 128 },
+      { name: 'match', width: plan.keyBits + 1 },
+      { name: 'swapped', width: 1 },
+      { name: 'second', width: 1 },
+      { name: 'fresh', width: 2 },
+      { name: 'outcome', width: 8 },
+      { name: 'verdict', width: VERDICT_BITS },
+      { name: 'begun', width: TIME_BITS },
+      { name: 'index', width: 32 },
+      { name: 'place', width: place.width },
+      { name: 'bucket', width: 2 * place.width },
+      ...d.state.flatMap((_, i) => [wide(`a${i}`), wide(`b${i}`)]),
+      ...d.features.map((_, i) => wide(`x${i}`)),
+      ...beginning.fields,
+      ...updating.fields,
+      ...printer.fields,
+    ],
+    initial,
+    load: d.state.map((_, i) => `${FLOW}.b${i} = (bit<64>)${sliceOf(place.state[i]!)};`),
+    update,
+    features: [
+      ...features,
+      `${FLOW}.setValid();`,
+      `${INPUT}.setValid();`,
+      // A field of the input holds one or several features, the first highest, as the wire has them.
+      ...inputFields(inputs),
+    ],
+  };
+}
+
+/** Which features each field of the input is made of. */
+function inputFields(inputs: readonly FlowField[]): string[] {
+  let next = 0;
+  return inputs.map(({ name, width }) => {
+    const bytes = Array.from({ length: width / 8 }, () => `${FLOW}.x${next++}[7:0]`);
+    return `${INPUT}.${name} = ${bytes.join(' ++ ')};`;
+  });
+}
+
+const sliceOf = ({ low, width }: PlaceField, of = `${FLOW}.place`, base = 0): string =>
+  `${of}[${base + low + width - 1}:${base + low}]`;
+
+function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: boolean): void {
+  const { place } = plan;
+  const action = (name: string, lines: readonly string[]) => {
+    p.line('@hidden');
+    p.block(`action ${name}()`, () => {
+      for (const line of lines) p.line(line);
+    }).line();
+  };
+  const all: PlaceField = { low: 0, width: place.width };
+  const bucket = (field: PlaceField, second: 0 | 1) => sliceOf(field, `${FLOW}.bucket`, second * place.width);
+  p.block(
+    'control FlowIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard)',
+    () => {
+      p.line(`@id(${hexId(flowCounter.id)})`).line(`@name(".${flowCounter.name}")`);
+      p.line(`counter(${flowCounter.size}, CounterType.packets) ${flowCounter.name};`);
+      p.line(`register<bit<${2 * place.width}>>(${plan.buckets}) flows;`);
+      p.line('FlowPacket() packet;').line('IntransitLayers() layers;').line('bit<8> outcome;').line();
+      printPorts(p);
+      action('fields', fieldLines());
+      action('use_ipv4', ipLines('ipv4'));
+      action('use_ipv6', ipLines('ipv6'));
+      action('use_tcp', transportLines('tcp'));
+      action('use_udp', transportLines('udp'));
+      action('use_icmp', transportLines('icmp'));
+      action('find_key', keyLines(plan));
+      action('take_first', [`${FLOW}.place = ${bucket(all, 0)};`, `${FLOW}.second = 0;`]);
+      action('take_second', [`${FLOW}.place = ${bucket(all, 1)};`, `${FLOW}.second = 1;`]);
+      action('begin', [
+        `${FLOW}.packets = 0;`,
+        `${FLOW}.verdict = 0;`,
+        `${FLOW}.begun = ${FLOW}.now[47:0];`,
+        `${FLOW}.reply = 0;`,
+        `${FLOW}.setValid();`,
+        ...code.initial,
+      ]);
+      action('go_on', [
+        `${FLOW}.packets = (bit<64>)${sliceOf(place.packets)};`,
+        `${FLOW}.verdict = ${sliceOf(place.verdict)};`,
+        `${FLOW}.begun = ${sliceOf(place.begun)};`,
+        `${FLOW}.reply = (bit<64>)(${FLOW}.swapped ^ ${sliceOf(place.swapped)});`,
+        // Whether its client is the higher end stays what it was.
+        `${FLOW}.swapped = ${sliceOf(place.swapped)};`,
+        ...code.load,
+      ]);
+      action('update', [
+        `${FLOW}.packets = (${FLOW}.packets == 0xffffffff ? 64w0xffffffff : ${FLOW}.packets + 1);`,
+        ...code.update,
+      ]);
+      action('compute_features', code.features);
+      action('take_verdict', [`${FLOW}.verdict = 1w1 ++ ${verdictText(plan)};`]);
+      action('store', [
+        `${FLOW}.place = ${placeText(plan)};`,
+        `${FLOW}.setValid();`,
+        `${FLOW}.bucket = (${FLOW}.second == 0 ? ${bucket(all, 1)} ++ ${FLOW}.place : ${FLOW}.place ++ ${bucket(all, 0)});`,
+      ]);
+      p.block('apply', () => {
+        p.line('packet.apply(hdr, meta, standard, outcome);').line(`${FLOW}.outcome = outcome;`);
+        p.block(`if (${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED)`, () => printFlow(p, plan, bucket));
+        p.line(`${flowCounter.name}.count((bit<32>)${FLOW}.outcome);`);
+        if (test) printReport(p, plan);
+        p.line(`${flowPorts.name}.apply();`);
+      });
+    },
+  );
+}
+
+function printFlow(
+  p: Printer,
+  plan: V1modelFlowPlan,
+  bucket: (f: PlaceField, second: 0 | 1) => string,
+): void {
+  const { definition: d, place } = plan;
+  const seen = (text: string) => `(${FLOW}.now - (bit<64>)${text})`;
+  p.line('fields();');
+  p.block('if (hdr.ipv4.isValid())', () => p.line('use_ipv4();'), '} else {');
+  p.indent(() => p.line('use_ipv6();')).line('}');
+  p.block('if (hdr.tcp.isValid())', () => p.line('use_tcp();'), '} else if (hdr.udp.isValid()) {');
+  p.indent(() => p.line('use_udp();')).line('} else {');
+  p.indent(() => p.line('use_icmp();')).line('}');
+  p.block(`if (!(${acceptance(d)}))`, () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FOREIGN;`), '} else {');
+  p.indent(() => {
+    p.line('find_key();');
+    p.block('@atomic', () => {
+      p.line(`flows.read(${FLOW}.bucket, ${FLOW}.index);`);
+      p.line(`${FLOW}.fresh = 0;`);
+      p.block(
+        `if (${bucket(place.match, 0)} == ${FLOW}.match)`,
+        () => p.line('take_first();'),
+        `} else if (${bucket(place.match, 1)} == ${FLOW}.match) {`,
+      );
+      p.indent(() => p.line('take_second();')).line('} else {');
+      p.indent(() => {
+        p.line(`${FLOW}.fresh = 1;`);
+        p.block(
+          `if (${bucket(place.seen, 0)} <= ${bucket(place.seen, 1)})`,
+          () => p.line('take_first();'),
+          '} else {',
+        );
+        p.indent(() => p.line('take_second();')).line('}');
+        const top = place.match.low + place.match.width - 1;
+        p.block(`if (${FLOW}.place[${top}:${top}] == 1)`, () => {
+          p.block(
+            `if (${seen(sliceOf(place.seen))} <= ${d.table.keep})`,
+            () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_COLLIDED;`),
+            '} else {',
+          );
+          p.indent(() => p.line(`${flowCounter.name}.count(${flowOutcomes.length + 1});`)).line('}');
+        });
+      }).line('}');
+      p.block(`if (${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED)`, () => {
+        for (const [limit, from] of [
+          [d.idleTimeout, place.seen],
+          [d.activeTimeout, place.begun],
+        ] as const)
+          if (Number.isFinite(limit))
+            p.block(`if (${FLOW}.fresh == 0 && ${seen(sliceOf(from))} > ${limit})`, () =>
+              p.line(`${FLOW}.fresh = 1;`),
+            );
+        p.block(
+          `if (${FLOW}.fresh == 1)`,
+          () => p.line('begin();').line(`${flowCounter.name}.count(${flowOutcomes.length});`),
+          '} else {',
+        );
+        p.indent(() => p.line('go_on();')).line('}');
+        p.line('update();');
+        p.block(
+          `if (${dueText(d.occasion)})`,
+          () => {
+            p.line('compute_features();').line(`${SCRATCH}.setValid();`).line(`${SCRATCH}.slot = 0;`);
+            p.line('layers.apply(hdr);');
+            p.block('if (hdr.result.isValid())', () => p.line('take_verdict();'), '} else {');
+            p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FAILED;`)).line('}');
+          },
+          `} else if (${FLOW}.verdict[${VERDICT_BITS - 1}:${VERDICT_BITS - 1}] == 1) {`,
+        );
+        p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_CACHED;`)).line('} else {');
+        p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_EARLY;`)).line('}');
+        p.line('store();').line(`flows.write(${FLOW}.index, ${FLOW}.bucket);`);
+      });
+    });
+  }).line('}');
+}
+
+function printPorts(p: Printer): void {
+  p.line(`@id(${hexId(flowForward.id)})`).line(`@name(".${flowForward.name}")`);
+  p.block(`action ${flowForward.name}(bit<9> port)`, () => p.line('standard.egress_spec = port;')).line();
+  p.line(`@id(${hexId(flowPorts.defaultAction.id)})`).line(`@name(".${flowPorts.defaultAction.name}")`);
+  p.block(`action ${flowPorts.defaultAction.name}()`, () => p.line('mark_to_drop(standard);')).line();
+  p.line(`@id(${hexId(flowPorts.id)})`).line(`@name(".${flowPorts.name}")`);
+  p.block(`table ${flowPorts.name}`, () => {
+    p.block('key =', () => p.line('standard.ingress_port: exact @name("ingress_port");'));
+    p.block('actions =', () => p.line(`${flowForward.name};`).line(`${flowPorts.defaultAction.name};`));
+    p.line(`const default_action = ${flowPorts.defaultAction.name}();`).line(`size = ${flowPorts.size};`);
+  }).line();
+}
+
+/** Tells the time, the outcome and the verdict; and the features where they were computed. */
+function printReport(p: Printer, plan: V1modelFlowPlan): void {
+  p.line('hdr.report.setValid();').line('hdr.report.time = standard.ingress_global_timestamp;');
+  p.line(`hdr.report.outcome = ${FLOW}.outcome;`);
+  p.line('hdr.report.known = 0;').line('hdr.report.margin = 0;').line('hdr.report.class = 0;');
+  p.block(`if (${FLOW}.outcome <= INTRANSIT_FLOW_EARLY)`, () => {
+    p.line(`hdr.report.known = (bit<8>)${FLOW}.verdict[16:16];`);
+    p.line(`hdr.report.class = ${FLOW}.verdict[15:8];`).line(`hdr.report.margin = ${FLOW}.verdict[7:0];`);
+  });
+  p.block(`if (${INPUT}.isValid())`, () => {
+    for (const { name } of plan.compute.lowered.input) p.line(`hdr.report.${name} = ${INPUT}.${name};`);
+  });
+}
+
+const fieldLines = (): string[] => [
+  `${FLOW}.now = (bit<64>)standard.ingress_global_timestamp;`,
+  `${FLOW}.frame_length = (bit<64>)standard.packet_length;`,
+  `${FLOW}.vlan_id = hdr.vlan[0].isValid() ? (bit<64>)hdr.vlan[0].id : 64w0;`,
+  `${FLOW}.ip_header = (bit<64>)meta.ip_header;`,
+  `${FLOW}.ip_protocol = (bit<64>)meta.protocol;`,
+];
+
+const ipLines = (version: 'ipv4' | 'ipv6'): string[] => [
+  `${FLOW}.ip_version = ${version === 'ipv4' ? 4 : 6};`,
+  `${FLOW}.ip_length = ${version === 'ipv4' ? '(bit<64>)hdr.ipv4.length' : '(bit<64>)hdr.ipv6.payload_length + 40'};`,
+  `${FLOW}.ip_service = (bit<64>)hdr.${version}.service;`,
+  `${FLOW}.ip_ttl = (bit<64>)hdr.${version}.ttl;`,
+  `${FLOW}.source = (bit<128>)hdr.${version}.source;`,
+  `${FLOW}.destination = (bit<128>)hdr.${version}.destination;`,
+];
+
+function transportLines(kind: 'tcp' | 'udp' | 'icmp'): string[] {
+  const of = (name: string, field: string, kinds: readonly string[]) =>
+    `${FLOW}.${name} = ${kinds.includes(kind) ? `(bit<64>)hdr.${kind}.${field}` : '0'};`;
+  return [
+    of('port_source', 'source', ['tcp', 'udp']),
+    of('port_destination', 'destination', ['tcp', 'udp']),
+    of('tcp_flags', 'flags', ['tcp']),
+    of('tcp_window', 'window', ['tcp']),
+    of('icmp_type', 'type', ['icmp']),
+    of('icmp_code', 'code', ['icmp']),
+  ];
+}
+
+const OTHER_END: Partial<Record<KeyField, KeyField>> = {
+  'ip.source': 'ip.destination',
+  'ip.destination': 'ip.source',
+  'port.source': 'port.destination',
+  'port.destination': 'port.source',
+};
+
+/** The key, the lower end first where both ways are one flow, and the bucket that it leads to. */
+function keyLines(plan: V1modelFlowPlan): string[] {
+  const { definition: d } = plan;
+  const { fields, bothWays } = d.key;
+  const text = (field: KeyField): string => {
+    const bits = keyFieldBits(d, field);
+    if (field === 'ip.dscp') return `(bit<6>)(${FLOW}.ip_service >> 2)`;
+    const name =
+      field.startsWith('ip.') && field !== 'ip.protocol' ? field.slice(3) : field.replace('.', '_');
+    return `(bit<${bits}>)${FLOW}.${name}`;
+  };
+  const parts = fields.map((field) => {
+    const other = bothWays ? OTHER_END[field] : undefined;
+    return other === undefined ? text(field) : `(${FLOW}.swapped == 1 ? ${text(other)} : ${text(field)})`;
+  });
+  if (d.ipVersions.length > 1) parts.push(`(${FLOW}.ip_version == 6 ? 1w1 : 1w0)`);
+  const ends = (end: string) => `(${FLOW}.${end} ++ ${FLOW}.port_${end}[15:0])`;
+  return [
+    `${FLOW}.swapped = ${bothWays ? `(${ends('destination')} < ${ends('source')} ? 1w1 : 1w0)` : '0'};`,
+    `${FLOW}.setValid();`,
+    `${FLOW}.match = 1w1 ++ ${parts.map((part) => `(${part})`).join(' ++ ')};`,
+    `${FLOW}.setValid();`,
+    `hash(${FLOW}.index, HashAlgorithm.crc32, 32w0, { ${FLOW}.match }, 32w${plan.buckets});`,
+  ];
+}
+
+const PROTOCOLS = { tcp: [6], udp: [17], icmp: [1, 58] } as const;
+
+function acceptance({ ipVersions, protocols }: FeatureDefinition): string {
+  const any = (name: string, values: readonly number[]) =>
+    values.map((v) => `${FLOW}.${name} == ${v}`).join(' || ');
+  const numbers = protocols.flatMap((p): readonly number[] => PROTOCOLS[p]);
+  return `(${any('ip_version', ipVersions)}) && (${any('ip_protocol', numbers)})`;
+}
+
+/** Class and margin, as the result has them. */
+function verdictText({ compute }: V1modelFlowPlan): string {
+  return compute.lowered.output.map((_, i) => `hdr.result.part${i}`).join(' ++ ');
+}
+
+/** A place from its parts, the highest first. */
+function placeText({ definition: d, place }: V1modelFlowPlan): string {
+  const parts: [PlaceField, string][] = [
+    [place.match, `${FLOW}.match`],
+    [place.seen, `${FLOW}.now[47:0]`],
+    [place.begun, `${FLOW}.begun`],
+    [place.packets, `${FLOW}.packets[31:0]`],
+    [place.swapped, `${FLOW}.swapped`],
+    [place.verdict, `${FLOW}.verdict`],
+    ...d.state.map((s, i): [PlaceField, string] => [place.state[i]!, `${FLOW}.a${i}[${widthOf(s) - 1}:0]`]),
+  ];
+  return parts
+    .sort(([a], [b]) => b.low - a.low)
+    .map(([, text]) => text)
+    .join(' ++ ');
+}
+
+function dueText(occasion: Occasion): string {
+  const n = `${FLOW}.packets`;
+  switch (occasion.kind) {
+    case 'every-packet':
+      return 'true';
+    case 'powers-of-two':
+      return `${n} & (${n} - 1) == 0`;
+    case 'packets':
+      return occasion.numbers.map((k) => `${n} == ${k}`).join(' || ');
+    case 'end':
+      throw new Error('no packet makes an end due');
+  }
+}

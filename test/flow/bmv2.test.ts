@@ -1,0 +1,74 @@
+import { expect, it, vi } from 'vitest';
+import { planV1modelFlow } from '../../src/backends/v1model/flow/plan.ts';
+import { readFeatures } from '../../src/features/index.ts';
+import { createBmv2FlowEngine } from '../../src/flow/bmv2.ts';
+import type { FlowEngine } from '../../src/flow/engine.ts';
+import { importModel } from '../../src/import/index.ts';
+import { withVerdict } from '../../src/model/verdict.ts';
+import { describeWithTools } from '../support/machine.ts';
+import { random } from '../support/random.ts';
+import { deviceDefinitions } from './definitions.ts';
+import { exampleFrames, randomFrame } from './frames.ts';
+import { networkOf } from './networks.ts';
+
+vi.setConfig({ testTimeout: 240_000 });
+
+const FRAMES = 3000;
+
+async function using(engine: FlowEngine, body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
+  } finally {
+    await engine.close();
+  }
+}
+
+describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'flows on a switch', () => {
+  it('classifies the example captures as the reference does, given the times that it saw', async () => {
+    const model = withVerdict((await importModel('examples/traffic-mlp.onnx')).model);
+    const engine = await createBmv2FlowEngine(readFeatures('traffic-16'), model);
+    await using(engine, async () => {
+      let verdicts = 0;
+      const frames = exampleFrames();
+      await engine.capture(frames, ({ rows }) => {
+        verdicts += rows.length;
+      });
+      expect(engine.equality?.()).toEqual({ packets: 2260, mismatches: 0, examples: [] });
+      expect(verdicts).toBe(2108);
+      // Another capture has flows of its own.
+      await engine.capture(frames.slice(0, 100), () => {});
+      expect(engine.equality?.()).toEqual({ packets: 2360, mismatches: 0, examples: [] });
+    });
+  });
+
+  it('decides as the reference does, whatever the frame', async () => {
+    const definition = deviceDefinitions.everything!;
+    const engine = await createBmv2FlowEngine(definition, networkOf(definition));
+    await using(engine, async () => {
+      const r = random(11);
+      const frames = Array.from({ length: FRAMES }, () => {
+        const { data, length } = randomFrame(r);
+        return { data, length, link: 'ethernet' as const, timeNs: 0n };
+      });
+      const seen = new Map<string, number>();
+      await engine.capture(frames, ({ outcome }) => {
+        seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+      });
+      expect(engine.equality?.()).toEqual({ packets: FRAMES, mismatches: 0, examples: [] });
+      for (const outcome of ['classified', 'foreign', 'damaged', 'fragment', 'tunnel'])
+        expect(seen.get(outcome)).toBeGreaterThan(20);
+    });
+  });
+
+  it('says what a switch cannot do', () => {
+    const { plan, diagnostics } = planV1modelFlow(
+      deviceDefinitions.long!,
+      networkOf(deviceDefinitions.long!),
+    );
+    expect(plan).toBeUndefined();
+    expect(diagnostics.map((d) => d.message)).toEqual([
+      'clock: ns cannot run on v1model: a BMv2 switch counts microseconds',
+      'payload bytes cannot run on v1model: a switch parses headers alone',
+    ]);
+  });
+});
