@@ -17,12 +17,20 @@ export interface WeightedAction {
   readonly watchPort?: Port;
 }
 
+type ActionSet = Init<'ActionProfileActionSet'>;
+
+/** How a one-shot is meant, where the program does not say (P4Runtime 1.5). */
+export interface OneShotModes {
+  readonly selection?: Exclude<ActionSet['actionSelectionMode'], number | undefined>;
+  readonly size?: Exclude<ActionSet['sizeSemantics'], number | undefined>;
+}
+
 /** What an entry does: an action, or what stands for one in an action profile. */
 export type EntryAction =
   | ActionInput
   | { readonly member: number }
   | { readonly group: number }
-  | { readonly oneShot: readonly WeightedAction[] };
+  | (OneShotModes & { readonly oneShot: readonly WeightedAction[] });
 
 export interface DecodedAction {
   readonly name: string;
@@ -33,13 +41,13 @@ export type DecodedEntryAction =
   | DecodedAction
   | { readonly member: number }
   | { readonly group: number }
-  | {
+  | (OneShotModes & {
       readonly oneShot: readonly {
         readonly action: DecodedAction;
         readonly weight: number;
         readonly watchPort?: Uint8Array;
       }[];
-    };
+    });
 
 /** @throws P4RuntimeError `unknown-name`, `bad-entry` on a parameter that is missing, `bad-value` */
 export function encodeAction(index: P4InfoIndex, input: ActionInput): Init<'Action'> {
@@ -68,7 +76,14 @@ export function encodeEntryAction(index: P4InfoIndex, input: EntryAction): Init<
     weight,
     ...(watchPort !== undefined && { watchPort: portBytes(watchPort) }),
   }));
-  return { actionProfileActionSet: { actionProfileActions: actions } };
+  const { selection, size } = input;
+  return {
+    actionProfileActionSet: {
+      actionProfileActions: actions,
+      ...(selection !== undefined && { actionSelectionMode: selection }),
+      ...(size !== undefined && { sizeSemantics: size }),
+    },
+  };
 }
 
 /** @throws P4RuntimeError `unknown-name` on what the P4Info does not have, `bad-value` on too many bits */
@@ -82,6 +97,10 @@ export function decodeAction(index: P4InfoIndex, message: Message<'Action'>): De
   return { name: action.name, params };
 }
 
+/** Whether a mode is one that is not the default, and known here. */
+const isNamed = <T extends string>(mode: T | number): mode is T =>
+  typeof mode === 'string' && !mode.startsWith('DEFAULT');
+
 /** @throws as decodeAction */
 export function decodeEntryAction(
   index: P4InfoIndex,
@@ -92,7 +111,10 @@ export function decodeEntryAction(
   if (message.actionProfileGroupId !== undefined) return { group: message.actionProfileGroupId };
   const set = message.actionProfileActionSet;
   if (set === undefined) return undefined;
+  const { actionSelectionMode: selection, sizeSemantics: size } = set;
   return {
+    ...(isNamed(selection) && { selection }),
+    ...(isNamed(size) && { size }),
     oneShot: set.actionProfileActions.map(({ action, weight, watchPort }) => {
       if (action === undefined)
         throw refusal('bad-answer', 'the device sent a one-shot member without action');

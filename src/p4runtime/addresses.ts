@@ -59,6 +59,43 @@ export function mac(text: string): bigint {
   return BigInt(`0x${text.replaceAll(/[:.-]/g, '')}`);
 }
 
+/** Hexadecimal digits of a number, as many as `width` bits have. @throws P4RuntimeError `bad-value` where it has more */
+function digits(value: bigint, width: number, what: string): string {
+  if (value < 0n || value >= 1n << BigInt(width))
+    throw refusal('bad-value', `${value} is no ${what} address`);
+  return value.toString(16).padStart(width / 4, '0');
+}
+
+const pieces = (text: string, size: number): readonly string[] =>
+  Array.from({ length: text.length / size }, (_, i) => text.slice(i * size, (i + 1) * size));
+
+/** The other way: `10.0.0.0`. @throws P4RuntimeError `bad-value` on more than 32 bits */
+export const ipv4Text = (value: bigint): string =>
+  pieces(digits(value, 32, 'IPv4'), 2)
+    .map((byte) => Number.parseInt(byte, 16))
+    .join('.');
+
+/** The other way, as RFC 5952 has it: `2001:db8::1`. @throws P4RuntimeError `bad-value` on more than 128 bits */
+export function ipv6Text(value: bigint): string {
+  const all = pieces(digits(value, 128, 'IPv6'), 4).map((group) => group.replace(/^0{1,3}/, ''));
+  const runs = [
+    ...all
+      .map((g) => (g === '0' ? '0' : '-'))
+      .join('')
+      .matchAll(/0{2,}/g),
+  ];
+  // The longest run of zeros, of two alike the first.
+  const longest = runs.reduce<RegExpExecArray | undefined>(
+    (best, run) => (best === undefined || run[0].length > best[0].length ? run : best),
+    undefined,
+  );
+  if (longest === undefined) return all.join(':');
+  return `${all.slice(0, longest.index).join(':')}::${all.slice(longest.index + longest[0].length).join(':')}`;
+}
+
+/** The other way: `00:11:22:33:44:55`. @throws P4RuntimeError `bad-value` on more than 48 bits */
+export const macText = (value: bigint): string => pieces(digits(value, 48, 'MAC'), 2).join(':');
+
 /** A number as programs write it (`10`, `0x0a`, `0o12`, `0b1010`), or an address. @throws P4RuntimeError `bad-value` */
 export function parseValue(text: string): bigint {
   if (/^(?:0|[1-9]\d*|0x[0-9a-f]+|0o[0-7]+|0b[01]+)$/i.test(text)) return BigInt(text);

@@ -1,4 +1,4 @@
-import type { WeightedAction } from './actions.ts';
+import type { OneShotModes, WeightedAction } from './actions.ts';
 import type {
   ActionCall,
   AnyProgram,
@@ -28,7 +28,9 @@ type EntryActionOf<P extends ProgramTypes, A extends string> =
   | ActionCall<P, A>
   | { readonly member: number }
   | { readonly group: number }
-  | { readonly oneShot: readonly (WeightedAction & { readonly action: ActionCall<P, A> })[] };
+  | (OneShotModes & {
+      readonly oneShot: readonly (WeightedAction & { readonly action: ActionCall<P, A> })[];
+    });
 
 /** An entry of a table by names; distributes over the tables of the program. */
 export type TableEntryInput<
@@ -47,11 +49,19 @@ export type TableEntryInput<
       OptionalIfEmpty<'match', P['tables'][T]['match']>
   : never;
 
-/** The default action of a table; without `action` the program's own is restored. */
+/** The default action of a table; without any of the others the program's own is restored. */
 export type DefaultActionInput<
   P extends ProgramTypes = AnyProgram,
   T extends TableName<P> = TableName<P>,
-> = T extends T ? { readonly table: T; readonly action?: ActionCall<P, P['tables'][T]['action']> } : never;
+> = T extends T
+  ? {
+      readonly table: T;
+      readonly action?: ActionCall<P, P['tables'][T]['action']>;
+      readonly metadata?: Uint8Array;
+      readonly counter?: CounterValue;
+      readonly meter?: MeterRates;
+    }
+  : never;
 
 /** The key of an entry, for its direct resources. */
 export type TableKeyInput<

@@ -4,10 +4,23 @@ export type {
   DecodedAction,
   DecodedEntryAction,
   EntryAction,
+  OneShotModes,
   WeightedAction,
 } from './actions.ts';
 export { decodeAction, decodeEntryAction } from './actions.ts';
-export { ipv4, ipv4Prefix, ipv6, ipv6Prefix, mac, masked, parseValue, range } from './addresses.ts';
+export {
+  ipv4,
+  ipv4Prefix,
+  ipv4Text,
+  ipv6,
+  ipv6Prefix,
+  ipv6Text,
+  mac,
+  macText,
+  masked,
+  parseValue,
+  range,
+} from './addresses.ts';
 export { type DataValue, decodeData } from './data.ts';
 export { encodeData } from './data-encode.ts';
 export {

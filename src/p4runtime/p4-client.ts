@@ -165,15 +165,20 @@ export class P4Client {
   /**
    * Deletes what the requests find, in an order in which it can be deleted; without requests all table entries, members,
    * groups, multicast groups and clone sessions. What the program brings along stays.
+   * @param options.defaults whether default actions become those of the program again
    * @returns how many entities were deleted
    */
-  async deleteAll(requests?: readonly Entity[], options: WriteOptions = {}): Promise<number> {
+  async deleteAll(
+    requests?: readonly Entity[],
+    { defaults = false, ...options }: WriteOptions & { readonly defaults?: boolean } = {},
+  ): Promise<number> {
     const p4info = (await this.pipeline.get('P4INFO_AND_COOKIE', options))?.p4info;
     if (p4info === undefined) return 0;
     const found = await this.readAll(requests ?? everything(p4info), options);
     const constant = new Set(p4info.tables.filter((t) => t.isConstTable).map((t) => t.preamble?.id ?? 0));
     const updates = difference(found, [], constant);
     await this.write(updates, options);
+    if (defaults) await this.modify(defaultsOf(p4info), options);
     return updates.length;
   }
 
@@ -290,6 +295,12 @@ function everything({ actionProfiles }: Config<'P4Info'>): readonly Entity[] {
     { packetReplicationEngineEntry: { cloneSessionEntry: {} } },
   ];
 }
+
+/** The default actions that can be set: those of tables with actions of their own, where the program lets them. */
+const defaultsOf = ({ tables }: Config<'P4Info'>): readonly Entity[] =>
+  tables
+    .filter((t) => t.constDefaultActionId === 0 && t.implementationId === 0)
+    .map((t) => ({ tableEntry: { tableId: t.preamble?.id ?? 0, isDefaultAction: true } }));
 
 /** Codes behind which the device may or may not have done what was asked. */
 const UNKNOWN_OUTCOME: ReadonlySet<number> = new Set([

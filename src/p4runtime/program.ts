@@ -70,14 +70,18 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
 
   /** Only to MODIFY, or to read. */
   defaultAction(input: DefaultActionInput<P>): Entity {
-    const loose: { readonly table: string; readonly action?: ActionInput } = input;
+    const loose: Omit<LooseEntry, 'action'> & { readonly action?: ActionInput } = input;
     const table = this.index.tables.get(loose.table);
-    if (loose.action !== undefined) this.#checkAction(table, loose.action, 'default');
+    const { action, metadata, counter, meter } = loose;
+    if (action !== undefined) this.#checkAction(table, action, 'default');
     return {
       tableEntry: {
         tableId: table.id,
         isDefaultAction: true,
-        ...(loose.action !== undefined && { action: encodeEntryAction(this.index, loose.action) }),
+        ...(action !== undefined && { action: encodeEntryAction(this.index, action) }),
+        ...(metadata !== undefined && { metadata }),
+        ...(counter !== undefined && { counterData: counterData(counter) }),
+        ...(meter !== undefined && { meterConfig: meter }),
       },
     };
   }
@@ -205,14 +209,33 @@ export class P4Program<P extends ProgramTypes = AnyProgram> {
     return { valueSetEntry: { valueSetId: set.id, members: encoded } };
   }
 
-  multicastGroup(groupId: number, replicas: readonly ReplicaInput[] = []): Entity {
-    const multicastGroupEntry = { multicastGroupId: groupId, replicas: replicas.map(replica) };
+  /** `metadata` is the controller's own, kept beside it (P4Runtime 1.4). */
+  multicastGroup(
+    groupId: number,
+    replicas: readonly ReplicaInput[] = [],
+    { metadata = EMPTY }: { readonly metadata?: Uint8Array } = {},
+  ): Entity {
+    const multicastGroupEntry = {
+      multicastGroupId: groupId,
+      replicas: replicas.map(replica),
+      ...(metadata.length > 0 && { metadata }),
+    };
     return { packetReplicationEngineEntry: { multicastGroupEntry } };
   }
 
   /** `truncateTo` in bytes; 0 copies whole packets. */
-  cloneSession(sessionId: number, replicas: readonly ReplicaInput[] = [], truncateTo = 0): Entity {
-    const cloneSessionEntry = { sessionId, replicas: replicas.map(replica), packetLengthBytes: truncateTo };
+  cloneSession(
+    sessionId: number,
+    replicas: readonly ReplicaInput[] = [],
+    truncateTo = 0,
+    { classOfService = 0 }: { readonly classOfService?: number } = {},
+  ): Entity {
+    const cloneSessionEntry = {
+      sessionId,
+      replicas: replicas.map(replica),
+      packetLengthBytes: truncateTo,
+      ...(classOfService !== 0 && { classOfService }),
+    };
     return { packetReplicationEngineEntry: { cloneSessionEntry } };
   }
 

@@ -30,7 +30,16 @@ export interface WriteOptions extends CallOptions {
    * `stop`, or `rollback` what was done.
    */
   readonly onError?: 'continue' | 'stop' | 'rollback';
+  /**
+   * What the device does with the rest of a Write of which an update fails; default `CONTINUE_ON_ERROR`, the only one that every
+   * device has. It holds for each Write, not for the batches of a longer list together: `onError` does.
+   */
+  readonly atomicity?: Atomicity;
+  /** Codes of gRPC that are no failure of an update, such as NOT_FOUND (5) of a deletion. */
+  readonly ignore?: readonly number[];
 }
+
+type Atomicity = Exclude<Init<'WriteRequest'>['atomicity'], number | undefined>;
 
 /** What became of each update. */
 export interface WriteOutcome {
@@ -57,9 +66,11 @@ export async function writeAll(
       unsent.push(...batch.updates.map((_, i) => batch.offset + i));
       return;
     }
-    const error = await writeBatch(session, batch, options.timeoutMs ?? session.timeoutMs);
+    const error = await writeBatch(session, batch, options);
     if (error === undefined) return;
-    for (const e of errorsOf(error, batch)) errors.push(e);
+    const failed = errorsOf(error, batch).filter((e) => options.ignore?.includes(e.code) !== true);
+    if (failed.length === 0) return;
+    for (const e of failed) errors.push(e);
     if (error.updates.length === 0) fault ??= error;
     // A fault of the whole call would meet every other one too.
     stopped ||= error.updates.length === 0 || (options.onError ?? 'continue') !== 'continue';
@@ -88,10 +99,12 @@ async function inWindow(
 async function writeBatch(
   session: Session,
   batch: Batch,
-  timeoutMs: number,
+  { timeoutMs = session.timeoutMs, atomicity }: WriteOptions,
 ): Promise<P4RuntimeError | undefined> {
   try {
-    await session.rpc().write({ ...session.identity, updates: batch.updates }, timeoutMs);
+    const { updates } = batch;
+    const request = { ...session.identity, updates, ...(atomicity !== undefined && { atomicity }) };
+    await session.rpc().write(request, timeoutMs);
     return undefined;
   } catch (error) {
     if (!(error instanceof P4RuntimeError)) throw error;

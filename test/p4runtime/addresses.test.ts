@@ -2,9 +2,12 @@ import { describe, expect, test } from 'vitest';
 import {
   ipv4,
   ipv4Prefix,
+  ipv4Text,
   ipv6,
   ipv6Prefix,
+  ipv6Text,
   mac,
+  macText,
   masked,
   parseValue,
   range,
@@ -113,5 +116,29 @@ describe('addresses from text, as Python’s ipaddress reads them', () => {
     expect(range('10.0.0.1..10.0.0.9')).toEqual({ low: 0x0a000001n, high: 0x0a000009n });
     expect(range('5')).toEqual({ low: 5n, high: 5n });
     refuses(range, ['', '5..', '..5', '9..5', '1..2..3', '1...5', '-1..5']);
+  });
+
+  test('numbers back to texts, as Python’s ipaddress prints them', () => {
+    const texts = [
+      '::',
+      '::1',
+      '8000::',
+      '1::',
+      '0:0:1::',
+      '2001:db8::1',
+      '2001:db8:0:1:1:1:1:1',
+      '2001:0:0:1::1',
+      '1::2:0:0:3:4',
+      '::ffff:102:304',
+      'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+    ];
+    for (const text of texts) expect(ipv6Text(ipv6(text))).toBe(text);
+    expect(ipv6Text(0x2001_0db8n << 96n)).toBe('2001:db8::');
+    for (const text of ['0.0.0.0', '10.0.0.1', '255.255.255.255']) expect(ipv4Text(ipv4(text))).toBe(text);
+    expect(macText(0x0a1b2cn)).toBe('00:00:00:0a:1b:2c');
+    for (const make of [ipv4Text, ipv6Text, macText]) {
+      expect(() => make(-1n)).toThrow(/is no .* address/);
+      expect(() => make(2n ** 128n)).toThrow(/is no .* address/);
+    }
   });
 });

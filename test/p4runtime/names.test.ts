@@ -220,6 +220,30 @@ describe('table entries by names', () => {
     expect(() => entry({ vrf: 'a', dst: { value: undefined, prefix: 8 } })).toThrow(/dst is undefined/);
   });
 
+  test('what later versions added: modes of one-shots, metadata of groups, classes of clones', () => {
+    const [action] = [{ name: 'send', params: { port: 'Ethernet0' } }];
+    const wcmp = new P4Program({
+      ...p4info,
+      tables: p4info.tables!.map((t, i) => (i === 1 ? { ...t, implementationId: 0x11000001 } : t)),
+    });
+    const modes = { selection: 'HASH', size: 'SUM_OF_MEMBERS' } as const;
+    const entry = wcmp.tableEntry({
+      table: 'route',
+      match: { vrf: 'a' },
+      action: { ...modes, oneShot: [{ action, weight: 2 }] },
+    });
+    const set = back(entry).tableEntry!.action!.actionProfileActionSet!;
+    expect([set.actionSelectionMode, set.sizeSemantics]).toEqual(['HASH', 'SUM_OF_MEMBERS']);
+    const decoded = wcmp.decodeTableEntry(back(entry).tableEntry!).action;
+    expect(decoded).toMatchObject({ ...modes, oneShot: [{ weight: 2 }] });
+    const group = program.multicastGroup(1, [], { metadata: utf8('mine') });
+    expect(back(group).packetReplicationEngineEntry?.multicastGroupEntry?.metadata).toEqual(
+      Buffer.from('mine'),
+    );
+    const clone = program.cloneSession(1, [], 0, { classOfService: 3 });
+    expect(back(clone).packetReplicationEngineEntry?.cloneSessionEntry?.classOfService).toBe(3);
+  });
+
   test('an extern by its name', () => {
     expect(program.extern('I.f', { typeUrl: 'x/y', value: Uint8Array.of(1) })).toEqual({
       externEntry: {

@@ -143,6 +143,24 @@ describe('writes', () => {
     expect(waits.length).toBeLessThan(20);
   });
 
+  test('codes that are to be ignored are no failure, and the device may take a Write back itself', () =>
+    withClient(async (client) => {
+      await client.connect();
+      await client.pipeline.commit(pipeline);
+      await client.insert([exact(1)]);
+      await client.delete([1, 2, 3].map(exact), { ignore: [status.NOT_FOUND] });
+      const error = await failure(
+        client.insert([exact(1), exact(1), small(1)], { ignore: [status.NOT_FOUND], batch: 1 }),
+      );
+      expect(error.updates.map((u) => [u.index, u.code])).toEqual([[1, status.ALREADY_EXISTS]]);
+      const whole = await failure(client.insert([exact(4), exact(1)], { atomicity: 'ROLLBACK_ON_ERROR' }));
+      expect(whole.updates.map((u) => u.code)).toEqual([status.ABORTED, status.ALREADY_EXISTS]);
+      expect(await client.readAll([program.allEntries('exact16')])).toHaveLength(1);
+      expect((await failure(client.insert([exact(5)], { atomicity: 'DATAPLANE_ATOMIC' }))).kind).toBe(
+        'unsupported',
+      );
+    }));
+
   test('stop leaves the rest unsent, and says so', () =>
     withClient(async (client) => {
       await client.connect();

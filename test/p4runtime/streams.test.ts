@@ -184,5 +184,17 @@ describe('deleteAll', () => {
       expect(await client.deleteAll([program.allEntries('exact16')])).toBe(2);
       expect(await client.deleteAll()).toBe(5);
       expect(await client.deleteAll()).toBe(0);
+      const whole = { table: 'exact16', counter: { packets: 1n, bytes: 2n }, metadata: Uint8Array.of(7) };
+      await client.modify([program.defaultAction({ ...whole, action: { name: 'drop' } })]);
+      const request = program.defaultAction({ table: 'exact16' });
+      const read = async () => {
+        const [found] = await client.readAll([{ tableEntry: { ...request.tableEntry, counterData: {} } }]);
+        return program.decodeTableEntry(found!.tableEntry!);
+      };
+      const changed = await read();
+      expect(changed).toMatchObject({ isDefault: true, action: { name: 'ConformanceIngress.drop' } });
+      expect([changed.counter, changed.metadata?.[0]]).toEqual([whole.counter, 7]);
+      expect(await client.deleteAll(undefined, { defaults: true })).toBe(0);
+      expect((await read()).metadata).toBeUndefined();
     }));
 });
