@@ -20,12 +20,15 @@ export const defineCommand = <A>(command: {
 
 /** `MODEL` as first word of a command, and what is made of it. */
 export const modelArgument = <T>(y: Argv<T>) =>
+  importOptionsOf(y).positional('model', {
+    type: 'string',
+    demandOption: true,
+    describe: 'Model file: ONNX, TFLite, or JSON of quantised layers',
+  });
+
+/** How a model file is read. */
+export const importOptionsOf = <T>(y: Argv<T>) =>
   y
-    .positional('model', {
-      type: 'string',
-      demandOption: true,
-      describe: 'Model file: ONNX, TFLite, or JSON of quantised layers',
-    })
     .option('verdict', {
       type: 'boolean',
       default: false,
@@ -62,7 +65,7 @@ export const importOptions = ({
   inputTensor,
   outputTensor,
   tfliteRounding,
-}: ModelArguments): ImportOptions => ({
+}: Omit<ModelArguments, 'model'>): ImportOptions => ({
   ...(inputTensor !== undefined && { inputTensor }),
   ...(outputTensor !== undefined && { outputTensor }),
   ...(tfliteRounding !== undefined && { tfliteRounding }),

@@ -73,7 +73,7 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     });
   try {
     await parser.parseAsync(
-      argv[0] === 'agent' ? gatherLists(argv) : [...argv],
+      argv[0] === 'agent' || argv[0] === 'worker' ? gatherLists(argv) : [...argv],
       {},
       (_error, _argv, output) => {
         if (output) io.out(`${output}\n`);

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Diagnostic, diagnostic, refuse } from '../diagnostics/index.ts';
+import { modelDigest } from '../import/json/digest.ts';
 import { type Deployment, defaultStateFolder, deployedModel, readDeployment } from './deployment.ts';
 import type { DeviceTask, ModelVersion } from './device-task.ts';
 import type { DeviceProgram } from './program.ts';
 import { DeployError, type DeployReport } from './report.ts';
 import { Rollout, type RolloutOptions } from './rollout.ts';
-import { modelDigest, StateFolder } from './state.ts';
+import { StateFolder } from './state.ts';
+import type { WorkerTask } from './worker-task.ts';
 
 export interface DeployOptions extends Omit<RolloutOptions, 'model' | 'readOnly'> {
   /** Say what would be done; write nothing, neither to devices nor to the state. */
@@ -68,6 +70,7 @@ export async function carryOut(
     outcome,
     ...(previous !== undefined && outcome === 'replaced' && { previous }),
     devices,
+    workers: rollout.workers.map((w) => w.report()),
     diagnostics: [...target.diagnostics, ...rollout.warnings],
     ms: performance.now() - started,
   });
@@ -78,12 +81,16 @@ export async function carryOut(
       return report('replaced', here());
     }
     const work = pending(rollout, target.version, options);
-    if (work.every((w) => w.pushed === undefined && w.updates.length === 0)) {
+    const { version } = target;
+    const stay = [version.version, ...keptVersions(rollout, version, options)];
+    const unsettled = rollout.workers.filter((w) => !isSettled(w, version, stay));
+    if (unsettled.length === 0 && work.every((w) => w.pushed === undefined && w.updates.length === 0)) {
       remember(rollout, target.version, options.dryRun === true);
       return report('unchanged', here());
     }
     if (options.dryRun === true) {
-      for (const w of work) foretell(w, target.version.version);
+      for (const w of work) foretell(w, version.version);
+      for (const w of unsettled) foretellWorker(w, version, stay);
       return report(
         'would-change',
         work.map(({ task, wanted, pushed }) => task.report(wanted, pushed)),
@@ -102,8 +109,8 @@ export async function carryOut(
 export async function targetOf(deployment: Deployment, options: DeployOptions): Promise<Target> {
   const { spec, file } = deployment;
   if (options.rollback !== true) {
-    const { model, diagnostics } = await deployedModel(deployment);
-    return { version: { model, version: spec.model.version }, model, diagnostics };
+    const { model, source, diagnostics } = await deployedModel(deployment);
+    return { version: { model, version: spec.model.version, source }, model, diagnostics };
   }
   const folder = new StateFolder(options.state ?? defaultStateFolder(file), spec.model.file);
   const { state } = folder;
@@ -116,7 +123,8 @@ export async function targetOf(deployment: Deployment, options: DeployOptions): 
   const model = await folder.loadModel(state.versions[version]);
   if (model === undefined)
     return refuse('no-previous', { reason: `the model of version ${version} is not in the state` }, { file });
-  return { version: { model, version }, model, diagnostics: [] };
+  const source = folder.loadSource(state.versions[version]);
+  return { version: { model, version, ...(source && { source }) }, model, diagnostics: [] };
 }
 
 /** What is to be done to one device. */
@@ -132,11 +140,8 @@ interface Work {
 function pending(rollout: Rollout, v: ModelVersion, options: DeployOptions): Work[] {
   const obstacles = rollout.obstacles(v);
   const refusals = [...obstacles.values()].filter((o) => o !== 'none');
-  if (refusals.length > 0 && options.replaceProgram !== true)
-    throw new DeployError(
-      refusals,
-      rollout.tasks.map((t) => t.report()),
-    );
+  refusals.push(...rollout.workerObstacles(v));
+  if (refusals.length > 0 && options.replaceProgram !== true) throw failureOf(rollout, refusals);
   const keep = keptVersions(rollout, v, options);
   return rollout.tasks.map((task) => {
     const pushed = obstacles.has(task) ? task.programOf(rollout.baseFor(task, v.model)) : undefined;
@@ -167,6 +172,7 @@ async function bring(rollout: Rollout, v: ModelVersion, options: DeployOptions):
   const drainMs = options.drainMs ?? deployment.spec.drainMs;
   const keep = keptVersions(rollout, v, options);
   const held = rollout.computing.filter((t) => t.versions().has(v.version));
+  const heldByWorkers = rollout.workers.filter((w) => w.versions().has(v.version));
   await rollout.install(v);
   try {
     await rollout.flip(v.version);
@@ -174,22 +180,19 @@ async function bring(rollout: Rollout, v: ModelVersion, options: DeployOptions):
     // Packets that the first devices computed by it may still be under way.
     await sleep(drainMs);
     const added = rollout.computing.filter((t) => !held.includes(t));
-    await rollout.withdraw(v.version, added);
-    throw error instanceof DeployError
-      ? new DeployError(
-          error.diagnostics,
-          rollout.tasks.map((t) => t.report()),
-        )
-      : error;
+    const workers = rollout.workers.filter((w) => !heldByWorkers.includes(w));
+    await rollout.withdraw(v.version, added, workers);
+    throw error instanceof DeployError ? failureOf(rollout, error.diagnostics) : error;
   }
   await rollout.forward();
   const stay = [v.version, ...keep];
-  const others = rollout.tasks.some((t) =>
+  const others = [...rollout.tasks, ...rollout.workers].some((t) =>
     [...t.versions().keys()].some((k) => k !== 0 && !stay.includes(k)),
   );
   if (others) await sleep(drainMs);
   await rollout.removeOthers(stay);
   checkAll(rollout, v, keep);
+  await checkWorkers(rollout, v);
   const { previous } = state.state ?? {};
   state.keepVersions(deployment.spec.model.id, previous === undefined ? stay : [...stay, previous]);
 }
@@ -198,7 +201,8 @@ async function bring(rollout: Rollout, v: ModelVersion, options: DeployOptions):
 function checkAll(rollout: Rollout, v: ModelVersion, keep: readonly number[]): void {
   const wrong = rollout.tasks.filter((t) => t.session.changes(t.wanted(v, keep)).length > 0);
   if (wrong.length === 0) return;
-  throw new DeployError(
+  throw failureOf(
+    rollout,
     wrong.map(({ spec, session }) =>
       diagnostic('device-kept-other', {
         device: spec.name,
@@ -206,8 +210,45 @@ function checkAll(rollout: Rollout, v: ModelVersion, keep: readonly number[]): v
         what: `${session.changes([]).length} entries are there`,
       }),
     ),
-    rollout.tasks.map((t) => t.report()),
   );
+}
+
+/** Every worker, once more. @throws DiagnosticError, DeployError */
+async function checkWorkers(rollout: Rollout, v: ModelVersion): Promise<void> {
+  for (const worker of rollout.workers) await worker.refresh();
+  const wrong = rollout.workers.filter((w) => !w.holds(v) || w.current !== v.version);
+  if (wrong.length === 0) return;
+  throw failureOf(
+    rollout,
+    wrong.map(({ spec, current }) =>
+      diagnostic('device-kept-other', {
+        device: spec.name,
+        step: 'the whole',
+        what: `version ${current ?? 'none'} is current`,
+      }),
+    ),
+  );
+}
+
+const failureOf = (rollout: Rollout, diagnostics: readonly Diagnostic[]): DeployError =>
+  new DeployError(
+    diagnostics,
+    rollout.tasks.map((t) => t.report()),
+    rollout.workers.map((w) => w.report()),
+  );
+
+/** Whether a worker is what it should be: the version is there and current, and of the model's others only those that stay. */
+const isSettled = (worker: WorkerTask, v: ModelVersion, stay: readonly number[]): boolean =>
+  worker.holds(v) &&
+  worker.current === v.version &&
+  [...worker.versions().keys()].every((version) => stay.includes(version));
+
+function foretellWorker(worker: WorkerTask, v: ModelVersion, stay: readonly number[]): void {
+  if (!worker.holds(v)) worker.note('weights', 'would', `version ${v.version} would be loaded`);
+  if (worker.current !== v.version)
+    worker.note('current', 'would', `from version ${worker.current ?? 'none'} to ${v.version}`);
+  const others = [...worker.versions().keys()].filter((version) => !stay.includes(version));
+  if (others.length > 0) worker.note('remove', 'would', `version ${others.join(', ')} would go`);
 }
 
 /** A state that was lost is made again from what the devices confirmed. */
@@ -269,6 +310,7 @@ function withReport(
     ...reportHead(deployment, target, options),
     outcome: 'failed',
     devices: error.devices,
+    workers: error.workers,
     diagnostics: target.diagnostics,
     ms: performance.now() - started,
   };

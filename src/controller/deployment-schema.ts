@@ -85,6 +85,12 @@ const device = z.strictObject({
     .describe('Requests of this model by their next layer; goes before `routes`'),
 });
 
+const worker = z.strictObject({
+  name: name.describe('Unique among workers and devices'),
+  address: name.describe('Of its control door (worker --control): unix:/path, or host:port'),
+  tls: tls.optional(),
+});
+
 export const deploymentSchema = z
   .strictObject({
     $schema: z.string().optional(),
@@ -124,6 +130,12 @@ export const deploymentSchema = z
       .array(device, { error: 'expected a list of devices' })
       .min(1, 'expected at least one device')
       .describe('In the order of the path: the ingress first'),
+    workers: z
+      .array(worker, { error: 'expected a list of workers' })
+      .default([])
+      .describe(
+        'What finishes the layers that the devices leave; versions come and go on them as on devices',
+      ),
   })
   .meta({ title: 'intransit deployment', description: 'A model, and the devices that compute it' });
 
@@ -132,6 +144,7 @@ export type DeploymentFile = z.output<typeof deploymentSchema>;
 /** As written: what has a default may be absent. */
 export type DeploymentInput = z.input<typeof deploymentSchema>;
 export type DeviceSpec = DeploymentFile['devices'][number];
+export type WorkerSpec = DeploymentFile['workers'][number];
 export type Hop = Omit<DeviceSpec['routes'][number], 'prefix'>;
 
 /** The text of `schema/deployment.schema.json`. */

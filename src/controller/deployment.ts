@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import { readBytes, readText } from '../files.ts';
-import { importModel } from '../import/index.ts';
+import { importBytes } from '../import/index.ts';
 import { expectation, MOST_FAULTS, parseJson } from '../import/json/parse.ts';
 import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
@@ -11,6 +11,7 @@ import { type DeploymentFile, type DeviceSpec, deploymentSchema } from './deploy
 import { beside, deploymentFault } from './faults.ts';
 import { prefixOf } from './forwarding.ts';
 import { type PlannedLayers, readPlannedLayers } from './planned-layers.ts';
+import type { ModelSource } from './worker-client.ts';
 
 /** A deployment file with what it refers to, as far as it can be read without the model. */
 export interface Deployment {
@@ -42,7 +43,7 @@ export function parseDeployment(text: string, file: string): Deployment {
     throw new DiagnosticError(faults.slice(0, MOST_FAULTS).map((f) => deploymentFault(file, ...f)));
   const name = spec.name ?? basename(file, extname(file));
   const plan = spec.plan === undefined ? undefined : readPlannedLayers(beside(file, spec.plan));
-  const tls = spec.devices.flatMap((d) =>
+  const tls = [...spec.devices, ...spec.workers].flatMap((d) =>
     d.tls === undefined ? [] : [[d.name, tlsOf(file, d.tls)] as const],
   );
   return { file, name, spec, plan, tls: new Map(tls) };
@@ -51,6 +52,7 @@ export function parseDeployment(text: string, file: string): Deployment {
 /** The model that the file names. @throws DiagnosticError */
 export async function deployedModel({ file, spec }: Deployment): Promise<{
   readonly model: Model;
+  readonly source: ModelSource;
   readonly diagnostics: readonly Diagnostic[];
 }> {
   const { inputTensor, outputTensor, tfliteRounding, verdict } = spec.model;
@@ -59,8 +61,11 @@ export async function deployedModel({ file, spec }: Deployment): Promise<{
     ...(outputTensor !== undefined && { outputTensor }),
     ...(tfliteRounding !== undefined && { tfliteRounding }),
   };
-  const { model, diagnostics } = await importModel(beside(file, spec.model.file), options);
-  return { model: verdict ? withVerdict(model) : model, diagnostics };
+  const path = beside(file, spec.model.file);
+  const bytes = readBytes(path, 'model');
+  const { model, diagnostics } = await importBytes(bytes, path, options);
+  const source = { name: basename(path), bytes, verdict, options };
+  return { model: verdict ? withVerdict(model) : model, source, diagnostics };
 }
 
 /** `digits.state` for `digits.json`. */
@@ -93,7 +98,7 @@ export function plainAddress(address: string): string {
 const HERE: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '0.0.0.0', '[::1]', '[::]']);
 
 /** What a schema cannot say: names and keys are unique, hops are whole. */
-function contradictions({ devices }: DeploymentFile): Fault[] {
+function contradictions({ devices, workers }: DeploymentFile): Fault[] {
   const faults: Fault[] = [];
   const unique = <T>(items: readonly T[], key: (item: T) => unknown, path: (i: number) => PropertyKey[]) => {
     const seen = new Set<unknown>();
@@ -107,6 +112,19 @@ function contradictions({ devices }: DeploymentFile): Fault[] {
     devices,
     (d) => d.name,
     (i) => ['devices', i, 'name'],
+  );
+  const names = new Set(devices.map((d) => d.name));
+  for (const [i, w] of workers.entries()) {
+    if (names.has(w.name))
+      faults.push([['workers', i, 'name'], `expected one of its own: ${w.name} is there twice`]);
+    names.add(w.name);
+    if ((w.tls?.cert === undefined) !== (w.tls?.key === undefined))
+      faults.push([['workers', i, 'tls'], 'expected cert and key, or neither']);
+  }
+  unique(
+    workers,
+    (w) => plainAddress(w.address),
+    (i) => ['workers', i, 'address'],
   );
   unique(
     devices,

@@ -1,8 +1,9 @@
 import { models } from '../backends/common/table-model.ts';
-import { DiagnosticError } from '../diagnostics/index.ts';
+import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { canonicalBytes, type Init } from '../p4runtime/index.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
+import { deviceDiagnostics } from './device-errors.ts';
 import { type ClientHolder, DeviceSession, type SessionOptions } from './device-session.ts';
 import { forwarder } from './forwarder.ts';
 import { forwardingEntities } from './forwarding.ts';
@@ -21,6 +22,7 @@ import {
   versionKey,
   weightsDigest,
 } from './versions.ts';
+import type { ModelSource } from './worker-client.ts';
 
 type Entity = Init<'Entity'>;
 
@@ -28,6 +30,8 @@ type Entity = Init<'Entity'>;
 export interface ModelVersion {
   readonly model: Model;
   readonly version: number;
+  /** The file that it came from, for workers; absent where it came from the state. */
+  readonly source?: ModelSource;
 }
 
 export interface TaskOptions extends SessionOptions {
@@ -208,6 +212,16 @@ export class DeviceTask {
     for (const [slot, entities] of this.slotsInUse())
       if (entities.every((e) => versionKey(e)[1] !== CURRENT)) return { slot, entities };
     return undefined;
+  }
+
+  /** What a failure of a step means for whoever deploys. */
+  fault(step: DeployStep, error: unknown): readonly Diagnostic[] {
+    return deviceDiagnostics(this.spec, step, this.session.client.session.electionId, error);
+  }
+
+  /** Reads again what it holds. @throws P4RuntimeError */
+  refresh(): Promise<void> {
+    return this.session.readEntities();
   }
 
   note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void {

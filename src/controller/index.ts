@@ -9,6 +9,7 @@ export {
   type DeviceReport,
   type StepReport,
   type TableReport,
+  type WorkerReport,
 } from './report.ts';
 export { Rollout, type RolloutEvent, type RolloutOptions } from './rollout.ts';
 export { type WatchEvent, type Watcher, type WatchOptions, watch } from './watch.ts';

@@ -75,7 +75,8 @@ function warningsOf(
   const place = { file };
   const computed = ranges.filter((r) => r !== undefined);
   const left = names.filter((_, layer) => !computed.some((r) => r.from <= layer && layer < r.to));
-  if (left.length > 0) warnings.push(diagnostic('layers-left', { layers: left.join(', ') }, place));
+  if (left.length > 0 && spec.workers.length === 0)
+    warnings.push(diagnostic('layers-left', { layers: left.join(', ') }, place));
   // What other nodes of the plan compute brings packets to devices too.
   const all = [...computed, ...(plan?.segments ?? [])];
   const reached = new Set([0]);

@@ -36,6 +36,19 @@ export interface DeviceReport {
   readonly steps: readonly StepReport[];
 }
 
+export interface WorkerReport {
+  readonly name: string;
+  readonly address: string;
+  /** Versions that it holds, with the digest of what each computes and the engines that compute it. */
+  readonly versions: readonly {
+    readonly version: number;
+    readonly digest: string;
+    readonly engines: readonly string[];
+  }[];
+  readonly current?: number;
+  readonly steps: readonly StepReport[];
+}
+
 /** The document of `deploy --json`. */
 export interface DeployReport {
   readonly format: 'intransit-deploy';
@@ -49,6 +62,7 @@ export interface DeployReport {
   readonly outcome: 'unchanged' | 'deployed' | 'replaced' | 'would-change' | 'failed';
   readonly previous?: number;
   readonly devices: readonly DeviceReport[];
+  readonly workers: readonly WorkerReport[];
   readonly diagnostics: readonly Diagnostic[];
   readonly ms: number;
 }
@@ -56,10 +70,16 @@ export interface DeployReport {
 /** A deployment that failed: what is wrong, and of each device what was done, what was not and what was taken back. */
 export class DeployError extends DiagnosticError {
   readonly devices: readonly DeviceReport[];
+  readonly workers: readonly WorkerReport[];
   report: DeployReport | undefined;
 
-  constructor(diagnostics: readonly Diagnostic[], devices: readonly DeviceReport[]) {
+  constructor(
+    diagnostics: readonly Diagnostic[],
+    devices: readonly DeviceReport[],
+    workers: readonly WorkerReport[] = [],
+  ) {
     super(diagnostics);
     this.devices = devices;
+    this.workers = workers;
   }
 }

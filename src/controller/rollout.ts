@@ -1,9 +1,9 @@
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import { modelDigest } from '../import/json/digest.ts';
 import type { Model } from '../model/model.ts';
 import type { Init } from '../p4runtime/index.ts';
 import { type Deployment, defaultStateFolder, deployedModel, readDeployment } from './deployment.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
-import { deviceDiagnostics } from './device-errors.ts';
 import { type ClientHolder, clientFor, type SessionOptions } from './device-session.ts';
 import {
   type Done,
@@ -18,8 +18,9 @@ import {
 import { DeviceTask, type ModelVersion, misfit } from './device-task.ts';
 import { deviceLayers } from './layers.ts';
 import { DeployError, type DeployStep, type StepReport } from './report.ts';
-import { modelDigest, StateFolder } from './state.ts';
-import { CURRENT, versionKey, weightsDigest } from './versions.ts';
+import { StateFolder } from './state.ts';
+import { CURRENT, type HeldVersion, versionKey, weightsDigest } from './versions.ts';
+import { WorkerTask } from './worker-task.ts';
 
 type Entity = Init<'Entity'>;
 
@@ -28,6 +29,16 @@ export interface RolloutEvent {
   readonly step: DeployStep;
   readonly outcome: StepReport['outcome'];
   readonly detail: string;
+}
+
+/** What a rollout drives: a device over P4Runtime, or a worker through its control door. */
+interface Endpoint {
+  readonly spec: { readonly name: string };
+  /** Reads again what it holds. */
+  refresh(): Promise<void>;
+  /** What a failure of a step means for whoever deploys. @throws faults of ours */
+  fault(step: DeployStep, error: unknown): readonly Diagnostic[];
+  note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void;
 }
 
 export interface RolloutOptions extends SessionOptions {
@@ -48,6 +59,8 @@ export interface RolloutOptions extends SessionOptions {
 export class Rollout {
   readonly deployment: Deployment;
   readonly tasks: readonly DeviceTask[];
+  /** What finishes the layers that the devices leave. */
+  readonly workers: readonly WorkerTask[];
   /** Of the import and of the layers. */
   readonly warnings: readonly Diagnostic[];
   readonly state: StateFolder;
@@ -61,6 +74,7 @@ export class Rollout {
   private constructor(
     deployment: Deployment,
     tasks: readonly DeviceTask[],
+    workers: readonly WorkerTask[],
     warnings: readonly Diagnostic[],
     state: StateFolder,
     model: Model,
@@ -68,6 +82,7 @@ export class Rollout {
   ) {
     this.deployment = deployment;
     this.tasks = tasks;
+    this.workers = workers;
     this.warnings = warnings;
     this.state = state;
     this.#model = model;
@@ -117,13 +132,16 @@ export class Rollout {
     // The path leads through ascending layers; among equals the file's order counts.
     const place = ({ range }: DeviceTask) => range?.from ?? model.layers.length;
     const path = [...tasks].sort((a, b) => place(a) - place(b));
-    return new Rollout(deployment, path, [...diagnostics, ...warnings], state, model, options);
+    const workers = spec.workers.map(
+      (worker) => new WorkerTask(worker, deployment.tls.get(worker.name), spec.model.id, options.timeoutMs),
+    );
+    return new Rollout(deployment, path, workers, [...diagnostics, ...warnings], state, model, options);
   }
 
-  /** The same deployment over some of its devices. */
-  part(tasks: readonly DeviceTask[]): Rollout {
+  /** The same deployment over some of its devices and workers. */
+  part(tasks: readonly DeviceTask[], workers: readonly WorkerTask[]): Rollout {
     const { deployment, warnings, state } = this;
-    return new Rollout(deployment, tasks, warnings, state, this.#model, this.#options);
+    return new Rollout(deployment, tasks, workers, warnings, state, this.#model, this.#options);
   }
 
   /** Connects where that is not so yet, and reads what the devices hold. @throws DeployError */
@@ -133,11 +151,24 @@ export class Rollout {
       const base = await this.state.loadModel(saved?.bases[spec.name]);
       if (base !== undefined) this.#bases.set(spec.name, base);
     }
-    await this.#each('connect', async (task) => {
-      const base = this.#bases.get(task.spec.name);
-      await task.open(base === undefined ? [this.#model] : [base, this.#model]);
-      return { outcome: 'done', detail: task.spec.address };
-    });
+    const openDevices = this.#each(
+      'connect',
+      async (task) => {
+        const base = this.#bases.get(task.spec.name);
+        await task.open(base === undefined ? [this.#model] : [base, this.#model]);
+        return { outcome: 'done', detail: task.spec.address };
+      },
+      this.tasks,
+    );
+    const openWorkers = this.#each(
+      'connect',
+      async (worker) => {
+        await worker.open();
+        return { outcome: 'done', detail: worker.spec.address };
+      },
+      this.workers,
+    );
+    await allOf([openDevices, openWorkers], (found) => this.#error(found));
   }
 
   /**
@@ -163,13 +194,15 @@ export class Rollout {
 
   /** The version of requests that name none; undefined where devices differ, or none has one. */
   get current(): number | undefined {
-    const [first, ...rest] = this.computing.map((t) => t.current);
+    const [first, ...rest] = [...this.computing, ...this.workers].map((t) => t.current);
     return rest.every((v) => v === first) ? first : undefined;
   }
 
-  /** Versions that every device holds. */
+  /** Versions that every device and every worker holds. */
   get versions(): readonly number[] {
-    const [first, ...rest] = this.computing.map((t) => [...t.versions().keys()].filter((k) => k !== CURRENT));
+    const [first, ...rest] = [...this.computing, ...this.workers].map((t) =>
+      [...t.versions().keys()].filter((k) => k !== CURRENT),
+    );
     return (first ?? []).filter((v) => rest.every((held) => held.includes(v))).sort((a, b) => a - b);
   }
 
@@ -204,6 +237,11 @@ export class Rollout {
     return found;
   }
 
+  /** What keeps workers from taking the version on. */
+  workerObstacles(v: ModelVersion): readonly Diagnostic[] {
+    return this.workers.flatMap((worker) => worker.obstacle(v) ?? []);
+  }
+
   /** Whether the device has the version with weights of another model, rather than damaged ones of this. */
   #takenByOthers(task: DeviceTask, { model, version }: ModelVersion): boolean {
     const held = task.versions().get(version);
@@ -221,14 +259,19 @@ export class Rollout {
     const { version } = v;
     const obstacles = this.obstacles(v);
     const refusals = [...obstacles.values()].filter((o) => o !== 'none');
+    refusals.push(...this.workerObstacles(v));
     if (refusals.length > 0 && this.#options.replaceProgram !== true) throw this.#error(refusals);
     const digest = this.state.saveModel(v.model);
+    if (v.source !== undefined && this.workers.length > 0) this.state.saveSource(digest, v.source);
     const modelId = this.#modelId;
     const known = this.state.state?.versions ?? {};
     this.state.update({ modelId, versions: { ...known, [version]: digest } });
     await this.#pushPrograms(v.model, new Set(obstacles.keys()));
     const before = new Map(this.computing.map((t) => [t, t.versions().get(version)]));
+    const workersBefore = this.workers.filter((w) => w.versions().has(version));
     try {
+      // The end of the path first: nothing arrives there that it does not hold.
+      await this.#each('weights', (worker) => worker.install(v), this.workers);
       await this.#each('weights', (task) => installWeights(task, v), this.computing);
       for (const task of [...this.computing].reverse())
         await this.#each('version', (t) => makeKnown(t, v), [task]);
@@ -236,6 +279,7 @@ export class Rollout {
       await this.withdraw(
         version,
         this.computing.filter((t) => before.get(t) === undefined),
+        this.workers.filter((w) => !workersBefore.includes(w)),
       );
       throw this.#error(diagnosticsOf(error));
     }
@@ -269,15 +313,16 @@ export class Rollout {
    */
   async flip(version: number): Promise<void> {
     const modelId = this.#modelId;
-    const { computing } = this;
+    const { computing, workers } = this;
     // Devices that only forward know no versions.
-    if (computing.length === 0) return;
+    if (computing.length + workers.length === 0) return;
     const before = new Map(computing.map((t) => [t, t.versions().get(CURRENT)]));
-    for (const task of computing)
+    const workersBefore = new Map(workers.map((w) => [w, w.current]));
+    for (const task of [...computing, ...workers])
       if (!task.versions().has(version))
         throw new Error(`${task.spec.name} does not hold version ${version}: install it first`);
     // Where the program was replaced, only the state knows what was current.
-    const old = this.current ?? computing[0]!.current ?? this.state.state?.current;
+    const old = this.current ?? computing[0]?.current ?? this.state.state?.current;
     const flipped: DeviceTask[] = [];
     for (const task of computing) {
       flipped.push(task);
@@ -285,32 +330,42 @@ export class Rollout {
         const held = task.versions().get(version)!;
         await this.#each('current', (t) => pointTo(t, held), [task]);
       } catch (error) {
-        for (const t of flipped)
-          await this.#undo(
-            'current',
-            t,
-            (other) => pointTo(other, before.get(other)),
-            `back to version ${before.get(t)?.version ?? 'none'}`,
-          );
+        for (const t of flipped) await this.#pointBack(t, before.get(t));
         throw this.#error(diagnosticsOf(error));
       }
+    }
+    try {
+      // Only what no device has stamped asks a worker for its current version.
+      await this.#each('current', (worker) => worker.pointTo(version), workers);
+    } catch (error) {
+      for (const t of computing) await this.#pointBack(t, before.get(t));
+      for (const worker of workers) {
+        const back = workersBefore.get(worker);
+        await this.#undo('current', worker, (w) => w.pointTo(back), `back to version ${back ?? 'none'}`);
+      }
+      throw this.#error(diagnosticsOf(error));
     }
     const previous = old === version ? this.state.state?.previous : old;
     this.flipped = version;
     this.state.update({ modelId, current: version, ...(previous !== undefined && { previous }) });
   }
 
-  /** Zones, ports, routes and steering, on all devices. @throws DeployError; a device that fails keeps what it had */
-  async forward(): Promise<void> {
-    await this.#each('forwarding', forward);
+  #pointBack(task: DeviceTask, held: HeldVersion | undefined): Promise<void> {
+    return this.#undo('current', task, (t) => pointTo(t, held), `back to version ${held?.version ?? 'none'}`);
   }
 
-  /** Takes a version off all devices. @throws DeployError; and an Error where it is current */
+  /** Zones, ports, routes and steering, on all devices. @throws DeployError; a device that fails keeps what it had */
+  async forward(): Promise<void> {
+    await this.#each('forwarding', forward, this.tasks);
+  }
+
+  /** Takes a version off all devices and workers. @throws DeployError; and an Error where it is current */
   async remove(version: number): Promise<void> {
-    for (const task of this.tasks)
+    for (const task of [...this.tasks, ...this.workers])
       if (task.current === version)
         throw new Error(`version ${version} is current on ${task.spec.name}: flip to another first`);
     await this.#each('remove', (t) => removeWhere(t, (e) => isVersion(t, e, version)), this.computing);
+    await this.#each('remove', (worker) => worker.remove((v) => v === version), this.workers);
   }
 
   /** Takes off all versions but these and the current one, and whatever a run that was broken off has left. */
@@ -321,11 +376,26 @@ export class Rollout {
       return id !== modelId || (key !== CURRENT && !keep.includes(key));
     };
     const all = () => true;
-    await this.#each('remove', (task) => removeWhere(task, task.range === undefined ? all : isOther));
+    const clear = (task: DeviceTask) => removeWhere(task, task.range === undefined ? all : isOther);
+    await this.#each('remove', clear, this.tasks);
+    // Other models on a worker are other deployments'.
+    const drop = (worker: WorkerTask) => worker.remove((v) => v !== worker.current && !keep.includes(v));
+    await this.#each('remove', drop, this.workers);
   }
 
   /** Takes off a version that failed, as far as devices can be had; where it is current it stays. Throws nothing of theirs. */
-  async withdraw(version: number, tasks: readonly DeviceTask[] = this.computing): Promise<void> {
+  async withdraw(
+    version: number,
+    tasks: readonly DeviceTask[] = this.computing,
+    workers: readonly WorkerTask[] = this.workers,
+  ): Promise<void> {
+    for (const worker of workers.filter((w) => w.current !== version))
+      await this.#undo(
+        'weights',
+        worker,
+        (w) => w.remove((v) => v === version),
+        `version ${version} taken off`,
+      );
     await Promise.all(
       tasks
         .filter((task) => task.current !== version)
@@ -340,28 +410,27 @@ export class Rollout {
     );
   }
 
-  async #undo(
+  async #undo<T extends Endpoint>(
     step: DeployStep,
-    task: DeviceTask,
-    work: (task: DeviceTask) => Promise<unknown>,
+    task: T,
+    work: (task: T) => Promise<unknown>,
     detail: string,
   ): Promise<void> {
     try {
-      await task.session.readEntities();
+      await task.refresh();
       await work(task);
       this.#tell(task, step, 'undone', detail);
     } catch (error) {
-      const { electionId } = task.session.client.session;
-      const reasons = deviceDiagnostics(task.spec, step, electionId, error).map((d) => d.message);
+      const reasons = task.fault(step, error).map((d) => d.message);
       this.#tell(task, step, 'left', `could not be taken back: ${reasons.join('; ')}`);
     }
   }
 
-  /** Runs a step on devices at once, and notes what became of it. @throws DeployError with every failure */
-  async #each(
+  /** Runs a step on devices or workers at once, and notes what became of it. @throws DeployError with every failure */
+  async #each<T extends Endpoint>(
     step: DeployStep,
-    work: (task: DeviceTask) => Promise<Done>,
-    tasks: readonly DeviceTask[] = this.tasks,
+    work: (task: T) => Promise<Done>,
+    tasks: readonly T[],
   ): Promise<void> {
     const outcomes = await Promise.all(
       tasks.map(async (task) => {
@@ -370,8 +439,7 @@ export class Rollout {
           this.#tell(task, step, outcome, detail);
           return [];
         } catch (error) {
-          const { electionId } = task.session.client.session;
-          const found = deviceDiagnostics(task.spec, step, electionId, error);
+          const found = task.fault(step, error);
           this.#tell(task, step, 'failed', found.map((d) => d.message).join('; '));
           return found;
         }
@@ -381,7 +449,7 @@ export class Rollout {
     if (failures.length > 0) throw this.#error(failures);
   }
 
-  #tell(task: DeviceTask, step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
+  #tell(task: Endpoint, step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
     task.note(step, outcome, detail);
     this.#options.onProgress?.({ device: task.spec.name, step, outcome, detail });
   }
@@ -390,6 +458,7 @@ export class Rollout {
     return new DeployError(
       diagnostics,
       this.tasks.map((t) => t.report()),
+      this.workers.map((w) => w.report()),
     );
   }
 
@@ -401,6 +470,16 @@ export class Rollout {
     for (const { session } of this.tasks) session.close();
     this.state.unlock();
   }
+}
+
+/** Waits for all, then fails with what any of them found. */
+async function allOf(
+  work: readonly Promise<void>[],
+  failure: (found: readonly Diagnostic[]) => DeployError,
+): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
+  const found = outcomes.flatMap((o) => (o.status === 'rejected' ? diagnosticsOf(o.reason) : []));
+  if (found.length > 0) throw failure(found);
 }
 
 function diagnosticsOf(error: unknown): readonly Diagnostic[] {

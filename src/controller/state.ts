@@ -4,13 +4,15 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { DiagnosticError, refuse } from '../diagnostics/index.ts';
+import { importOptionsOf, importOptionsSchema } from '../doors/worker-protocol.ts';
 import { ensureFolder, type Lock, lockFile, messageOf } from '../durable/index.ts';
 import { readBytes, readText, writeWhole } from '../files.ts';
 import { importJson } from '../import/index.ts';
-import { exportJson } from '../import/json/export.ts';
+import { canonicalText, modelDigest } from '../import/json/digest.ts';
 import { expectation, parseJson } from '../import/json/parse.ts';
 import type { Model } from '../model/model.ts';
 import { deploymentFault } from './faults.ts';
+import type { ModelSource } from './worker-client.ts';
 
 const STATE_FILE = 'state.json';
 const LOCK_FILE = 'lock';
@@ -36,21 +38,16 @@ const stateSchema = z.strictObject({
   checksum: digest.optional(),
 });
 
+/** Ends the name of the file of a model's source. */
+const SOURCE = '.source.json';
+const sourceSchema = z.strictObject({
+  name: z.string(),
+  bytes: z.base64(),
+  verdict: z.boolean(),
+  options: importOptionsSchema,
+});
+
 export type DeploymentState = Omit<z.infer<typeof stateSchema>, 'checksum'>;
-
-/** Names take no part in what a model computes, nor in its digest: two files of one training are one model. */
-const canonicalText = ({ file, input, layers }: Model): string =>
-  JSON.stringify(exportJson({ name: 'model', file, input, layers }));
-
-const digests = new WeakMap<Model, string>();
-
-export function modelDigest(model: Model): string {
-  const known = digests.get(model);
-  if (known !== undefined) return known;
-  const digest = sha256(canonicalText(model));
-  digests.set(model, digest);
-  return digest;
-}
 
 /**
  * What a controller must remember of a deployment and no device can tell: the numbers of the deployed models, and for
@@ -110,6 +107,22 @@ export class StateFolder {
     return name;
   }
 
+  /** The file that the model came from, for workers: its graph makes them faster than its numbers alone. */
+  saveSource(digest: string, { bytes, ...source }: ModelSource): void {
+    const base64 = Buffer.from(bytes).toString('base64');
+    this.#write(join(MODELS, `${digest}${SOURCE}`), JSON.stringify({ ...source, bytes: base64 }));
+  }
+
+  /** Undefined if it is not there, or damaged: the model itself is enough. */
+  loadSource(digest: string | undefined): ModelSource | undefined {
+    const file = join(this.path, MODELS, `${digest}${SOURCE}`);
+    if (digest === undefined || !existsSync(file)) return undefined;
+    const result = sourceSchema.safeParse(jsonOf(readText(file)));
+    if (!result.success) return undefined;
+    const { bytes, options, ...rest } = result.data;
+    return { ...rest, bytes: Buffer.from(bytes, 'base64'), options: importOptionsOf(options) };
+  }
+
   /** Undefined if it is not there, or is not what its name says. */
   async loadModel(name: string | undefined): Promise<Model | undefined> {
     const file = join(this.path, MODELS, `${name}.json`);
@@ -160,7 +173,7 @@ export class StateFolder {
     const used = new Set([...Object.values(versions), ...Object.values(bases)]);
     const folder = join(this.path, MODELS);
     for (const name of existsSync(folder) ? readdirSync(folder) : [])
-      if (!used.has(name.replace(/\.json$/, ''))) rmSync(join(folder, name), { force: true });
+      if (!used.has(name.replace(/(\.source)?\.json$/, ''))) rmSync(join(folder, name), { force: true });
     for (const name of this.#models.keys()) if (!used.has(name)) this.#models.delete(name);
   }
 
@@ -223,6 +236,15 @@ function unsealed(name: string, file: Buffer): Uint8Array | undefined {
   return file.subarray(0, at).toString('latin1') === `${PROGRAM_FORMAT}\n${sha256(name, bytes)}\n`
     ? bytes
     : undefined;
+}
+
+/** Undefined for what is no JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function ownerOf(file: string): string {

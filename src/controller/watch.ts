@@ -3,13 +3,15 @@ import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/ind
 import { readText } from '../files.ts';
 import { carryOut, type DeployOptions, type Target, targetOf } from './deploy.ts';
 import { type Deployment, defaultStateFolder, parseDeployment } from './deployment.ts';
-import type { DeviceSpec } from './deployment-schema.ts';
+import type { DeviceSpec, WorkerSpec } from './deployment-schema.ts';
 import { Backoff, DeviceLink, type LinkState } from './device-link.ts';
 import { CONNECT_TIMEOUT_MS } from './device-session.ts';
 import type { DeviceTask } from './device-task.ts';
 import { DeployError, type DeployReport } from './report.ts';
 import { Rollout } from './rollout.ts';
 import { StateFolder } from './state.ts';
+import { WorkerLink, type WorkerLinkState } from './worker-link.ts';
+import { WorkerTask } from './worker-task.ts';
 
 export type WatchEvent =
   /** The deployment was brought to the devices that can be had; `without` are waited for. */
@@ -26,7 +28,9 @@ export type WatchEvent =
     }
   /** The device is there and may be written to. */
   | { readonly event: 'primary'; readonly device: string; readonly electionId: bigint }
-  /** A device that came back is what the file says, `ms` behind its return; it may have been all the time. */
+  /** A worker is there, for the first time or started anew. */
+  | { readonly event: 'here'; readonly worker: string }
+  /** A device or worker that came back is what the file says, `ms` behind its return; it may have been all the time. */
   | {
       readonly event: 'restored';
       readonly device: string;
@@ -80,8 +84,8 @@ interface Setup {
   readonly deployment: Deployment;
   readonly target: Target;
   readonly rollout: Rollout;
-  /** By the name of the device. */
-  readonly links: ReadonlyMap<string, DeviceLink>;
+  /** By the name of the device or worker. */
+  readonly links: ReadonlyMap<string, DeviceLink | WorkerLink>;
 }
 
 class Watching implements Watcher {
@@ -91,7 +95,7 @@ class Watching implements Watcher {
   readonly #fileBackoff: Backoff;
   readonly #backoffs = new Map<string, Backoff>();
   /** By what makes a connection what it is: those that a changed file does not change stay. */
-  readonly #links = new Map<string, DeviceLink>();
+  readonly #links = new Map<string, DeviceLink | WorkerLink>();
   /** What devices that come back are brought to: the last that was deployed. */
   #setup: Setup | undefined;
   #text = '';
@@ -182,7 +186,7 @@ class Watching implements Watcher {
       if (this.#restoring.size === 0) this.#deploying = this.#deploy();
       return;
     }
-    for (const task of this.#setup?.rollout.tasks ?? []) {
+    for (const task of membersOf(this.#setup?.rollout)) {
       const { name } = task.spec;
       if (!this.#due.has(name) || this.#restoring.has(name) || !isReady(this.#setup!, task)) continue;
       this.#due.delete(name);
@@ -197,17 +201,29 @@ class Watching implements Watcher {
     this.#seen = text;
     const deployment = parseDeployment(text, this.#file);
     const target = await targetOf(deployment, this.#options);
-    const links = new Map<string, DeviceLink>();
+    const links = new Map<string, DeviceLink | WorkerLink>();
     const linkOf = (spec: DeviceSpec) => {
       const tls = deployment.tls.get(spec.name);
       const key = linkKey(spec, deployment);
+      const known = this.#links.get(key);
       const link =
-        this.#links.get(key) ??
-        new DeviceLink(spec, tls, this.#options, (state) => this.#changed(spec.name, state));
+        known instanceof DeviceLink
+          ? known
+          : new DeviceLink(spec, tls, this.#options, (state) => this.#changed(spec.name, state));
       this.#links.set(key, link);
       links.set(spec.name, link);
       return link;
     };
+    for (const spec of deployment.spec.workers) {
+      const key = linkKey(spec, deployment);
+      const known = this.#links.get(key);
+      const tell = (state: WorkerLinkState) => this.#workerChanged(spec.name, state);
+      const tls = deployment.tls.get(spec.name);
+      const link =
+        known instanceof WorkerLink ? known : new WorkerLink(spec, tls, tell, this.#options.timeoutMs);
+      this.#links.set(key, link);
+      links.set(spec.name, link);
+    }
     const options = { ...this.#options, model: target.model };
     const rollout = await Rollout.prepare(deployment, options, linkOf, this.#state);
     return { deployment, target, rollout, links };
@@ -228,6 +244,16 @@ class Watching implements Watcher {
     }
   }
 
+  #workerChanged(worker: string, state: WorkerLinkState): void {
+    if (state.kind === 'away') this.#tell({ event: 'away', device: worker, diagnostics: state.diagnostics });
+    if (state.kind !== 'here') return;
+    this.#tell({ event: 'here', worker });
+    this.#backoffs.get(worker)?.reset();
+    this.#due.add(worker);
+    this.#back.add(worker);
+    this.#next();
+  }
+
   /** The whole deployment, on the devices that can be had; it replaces what was deployed before once it is current. */
   async #deploy(loaded?: Setup): Promise<void> {
     this.#fileDue = false;
@@ -240,14 +266,18 @@ class Watching implements Watcher {
       const settled = Promise.all([...setup.links.values()].map((link) => link.settled(patience)));
       await Promise.race([settled, this.#ended]);
       if (this.#closed) return;
-      const { tasks } = setup.rollout;
+      const { tasks, workers } = setup.rollout;
       const ready = tasks.filter((t) => isReady(setup!, t));
-      const without = tasks.filter((t) => !ready.includes(t)).map((t) => t.spec.name);
-      for (const { spec } of ready) {
+      const readyWorkers = workers.filter((w) => isReady(setup!, w));
+      const all = [...ready, ...readyWorkers];
+      const without = membersOf(setup.rollout)
+        .filter((t) => !all.includes(t))
+        .map((t) => t.spec.name);
+      for (const { spec } of all) {
         this.#due.delete(spec.name);
         this.#back.delete(spec.name);
       }
-      part = setup.rollout.part(ready);
+      part = setup.rollout.part(ready, readyWorkers);
       if (ready.length > 0) {
         const started = performance.now();
         await part.read();
@@ -262,7 +292,7 @@ class Watching implements Watcher {
       if (isCurrent) this.#setup = setup;
       // Devices of which something was tried may not be what they were.
       if (part !== undefined)
-        for (const { spec } of this.#setup?.rollout.tasks ?? []) this.#due.add(spec.name);
+        for (const { spec } of membersOf(this.#setup?.rollout)) this.#due.add(spec.name);
       const retryMs = isCurrent ? 0 : this.#fileBackoff.next();
       this.#tell({ event: 'failed', ...failure(error), retryMs });
       if (!isCurrent && !this.#closed) this.#fileTimer = setTimeout(() => this.#deployAgain(), retryMs);
@@ -273,15 +303,15 @@ class Watching implements Watcher {
     this.#next();
   }
 
-  /** One device to what was deployed. */
-  async #restore(setup: Setup, task: DeviceTask): Promise<void> {
+  /** One device or worker to what was deployed. */
+  async #restore(setup: Setup, task: DeviceTask | WorkerTask): Promise<void> {
     const { rollout, target, links } = setup;
     const device = task.spec.name;
     const { state } = links.get(device)!;
     const started = performance.now();
-    const since = state.kind === 'primary' ? state.since : started;
+    const since = state.kind === 'primary' || state.kind === 'here' ? state.since : started;
     try {
-      const part = rollout.part([task]);
+      const part = task instanceof WorkerTask ? rollout.part([], [task]) : rollout.part([task], []);
       await part.read();
       const report = await carryOut(part, target, this.#options, started);
       this.#backoffs.get(device)?.reset();
@@ -315,7 +345,8 @@ class Watching implements Watcher {
   #dropLinks(setup: Setup | undefined): void {
     if (setup === undefined) return;
     const { deployment } = setup;
-    const keep = new Set(deployment.spec.devices.map((d) => linkKey(d, deployment)));
+    const { devices, workers } = deployment.spec;
+    const keep = new Set([...devices, ...workers].map((d) => linkKey(d, deployment)));
     for (const [key, link] of this.#links) {
       if (keep.has(key)) continue;
       link.close();
@@ -328,13 +359,21 @@ class Watching implements Watcher {
   }
 }
 
-const isReady = ({ links }: Setup, { spec }: DeviceTask): boolean =>
-  links.get(spec.name)?.state.kind === 'primary';
+const membersOf = (rollout: Rollout | undefined): readonly (DeviceTask | WorkerTask)[] => [
+  ...(rollout?.tasks ?? []),
+  ...(rollout?.workers ?? []),
+];
 
-const linkKey = ({ name, address, deviceId, tls }: DeviceSpec, deployment: Deployment): string => {
+const isReady = ({ links }: Setup, { spec }: DeviceTask | WorkerTask): boolean => {
+  const kind = links.get(spec.name)?.state.kind;
+  return kind === 'primary' || kind === 'here';
+};
+
+const linkKey = (spec: DeviceSpec | WorkerSpec, deployment: Deployment): string => {
+  const { name, address, tls } = spec;
   // Another certificate under the same name is another connection too.
   const texts = Object.values(deployment.tls.get(name) ?? {}).map((text) => text.toString());
-  return JSON.stringify([name, address, deviceId, tls, texts]);
+  return JSON.stringify([name, address, 'deviceId' in spec ? spec.deviceId : 'worker', tls, texts]);
 };
 
 function failure(

@@ -619,6 +619,17 @@ export const diagnosticTable = {
     (a) => `device ${a.device} holds version ${a.version} with other weights`,
     () => 'give these weights a version of their own: packets tell weights apart by it',
   ),
+  'worker-unreachable': entry<{ worker: string; address: string; reason: string }>(
+    'error',
+    (a) => `worker ${a.worker} does not answer at ${a.address}: ${a.reason}`,
+    () => 'check the address, and that the worker runs with --control there',
+  ),
+  'worker-failed': entry<{ worker: string; address: string; reason: string }>(
+    'error',
+    (a) => `worker ${a.worker} at ${a.address} refuses: ${a.reason}`,
+    () =>
+      'see what the worker says; its control door may want another certificate, or it is of another release',
+  ),
   'no-previous': entry<{ reason: string }>(
     'error',
     (a) => `there is no version to go back to: ${a.reason}`,

@@ -3,6 +3,7 @@ import { isPieceOf, PartialTensor } from '../wire/fragments.ts';
 import {
   elementTypes,
   encodePacket,
+  flagComing,
   flagUnsure,
   flagWorker,
   type Header,
@@ -199,7 +200,7 @@ export class Transfer {
       const whole = this.#assemble(row, header, activations);
       if (whole !== undefined) this.#answer(row, header, whole, now);
     } else if (ours && header.kind === packetKinds.error && activations.length === 1)
-      this.#fault(row, verdicts[activations[0]!]?.name);
+      this.#fault(row, verdicts[activations[0]!]?.name, (header.flags & flagComing) !== 0);
     else if (ours && header.kind === packetKinds.challenge && activations.length === TOKEN_BYTES)
       this.#challenge(row, header, activations, now);
     else this.#strays++;
@@ -290,10 +291,11 @@ export class Transfer {
     if (Buffer.compare(this.answers.subarray(start, start + bytes.length), bytes) !== 0) this.#differing++;
   }
 
-  #fault(row: number, reason: VerdictName | undefined): void {
+  /** @param coming whether the node says that what it lacks is on its way to it */
+  #fault(row: number, reason: VerdictName | undefined, coming: boolean): void {
     countIn(this.#errors, reason ?? 'unknown');
     if (this.#state[row] !== waiting || reason === undefined) return;
-    if (passing.has(reason)) this.#reasons.set(row, reason);
+    if (coming || passing.has(reason)) this.#reasons.set(row, reason);
     else this.#give(row, reason);
   }
 

@@ -1,6 +1,7 @@
 import {
   DEFAULT_PORT,
   elementTypes,
+  flagComing,
   flagTurnRound,
   flagUnsure,
   flagWorker,
@@ -113,7 +114,8 @@ export function wireHeaderDocs(): string {
         .map(([k, v]) => `${v} ${k}`)
         .join(', ')}. ` +
       `Flags: ${hex(flagTurnRound)} turn round; ${hex(flagUnsure)} unsure, see [early exit](early-exit.md); ` +
-      `${hex(flagWorker)} answered by a worker, see [split execution](split.md).`,
+      `${hex(flagWorker)} answered by a worker, ${hex(flagComing)} in an error: its version is being loaded, so ask again, ` +
+      'see [split execution](split.md).',
     '',
     '## Challenge and proof',
     '',

@@ -68,6 +68,9 @@ export const flagUnsure = 0x0002;
 /** In a result: a worker computed the last layers, not the network. */
 export const flagWorker = 0x0004;
 
+/** In an error: the version is on its way to the node, so asking again will do. */
+export const flagComing = 0x0008;
+
 /** Ethernet, IPv4 without options and UDP, in bytes: what stands before the header. */
 export const OUTER_BYTES = 14 + 20 + 8;
 

@@ -9,15 +9,13 @@ export interface Job {
   readonly from: RemoteInfo;
 }
 
-/** What computes a job: the large model, or the layers from a cursor on. Jobs of one computation go in one batch. */
-export type Computation = 'large' | number;
-
-export interface Batch {
+/** Jobs of one computation; what that is, is the caller's matter, but the same one is the same value. */
+export interface Batch<Computation> {
   readonly computation: Computation;
   readonly jobs: readonly Job[];
 }
 
-interface Source {
+interface Source<Computation> {
   /** By computation, in the order in which they came. */
   readonly waiting: Map<Computation, Fifo<Job & { readonly arrival: number }>>;
   length: number;
@@ -28,11 +26,11 @@ interface Source {
  * Jobs that wait, by the host that asks. Hosts take turns, so that none waits for all that another has asked before it; and
  * where room is short, none takes more than an equal share of it.
  */
-export class JobQueue {
+export class JobQueue<Computation> {
   readonly #most: number;
   readonly #mostBytes: number;
   /** In the order in which it is their turn. */
-  readonly #sources = new Map<string, Source>();
+  readonly #sources = new Map<string, Source<Computation>>();
   #arrivals = 0;
   #length = 0;
   #bytes = 0;
@@ -64,7 +62,7 @@ export class JobQueue {
     return true;
   }
 
-  #hasRoom(source: Source, sources: number, bytes: number): boolean {
+  #hasRoom(source: Source<Computation>, sources: number, bytes: number): boolean {
     const [length, total] = [this.#length + 1, this.#bytes + bytes];
     if (length > this.#most || total > this.#mostBytes) return false;
     if (2 * length > this.#most && source.length >= this.#most / sources) return false;
@@ -72,7 +70,7 @@ export class JobQueue {
   }
 
   /** What waits now, up to `most` jobs: the oldest computation of the host whose turn it is, a job from each host in turn. */
-  take(most: number): Batch | undefined {
+  take(most: number): Batch<Computation> | undefined {
     const [first] = this.#sources.values();
     const computation = first === undefined ? undefined : oldest(first);
     if (computation === undefined) return undefined;
@@ -101,7 +99,7 @@ export class JobQueue {
     return jobs;
   }
 
-  #count(source: Source, jobs: number, bytes: number): void {
+  #count(source: Source<Computation>, jobs: number, bytes: number): void {
     source.length += jobs;
     source.bytes += bytes;
     this.#length += jobs;
@@ -109,7 +107,7 @@ export class JobQueue {
   }
 }
 
-function oldest({ waiting }: Source): Computation | undefined {
+function oldest<Computation>({ waiting }: Source<Computation>): Computation | undefined {
   let found: { readonly computation: Computation; readonly arrival: number } | undefined;
   for (const [computation, queue] of waiting) {
     const arrival = queue.peek()?.arrival;

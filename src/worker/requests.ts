@@ -11,12 +11,9 @@ import {
   type VerdictName,
 } from '../wire/index.ts';
 
-/** What a worker holds, in the terms of a packet. */
+/** A version of a model, in the terms of a packet. */
 export interface Held {
-  readonly modelId: number;
-  readonly modelVersion: number;
   readonly layerCount: number;
-  readonly zones: ReadonlySet<number>;
   /** By cursor: the tensor that a packet must bring; none where the model cannot be cut. */
   readonly inputs: readonly (HeldInput | undefined)[];
 }
@@ -34,15 +31,16 @@ export function heldInputs(model: Model): (HeldInput | undefined)[] {
   });
 }
 
-/** Why a request cannot be computed, in the words and the order of the devices on the path; or what it brings. */
-export function examine(h: Header, held: Held): VerdictName | HeldInput {
-  if (h.modelId !== held.modelId) return 'unknown_model';
-  if (h.modelVersion !== 0 && h.modelVersion !== held.modelVersion) return 'unknown_version';
+/**
+ * Why a request cannot be computed by the version that it names, in the words and the order of the devices on the path; or what
+ * it brings.
+ */
+export function examine(h: Header, held: Held, zones: ReadonlySet<number>): VerdictName | HeldInput {
   const input = held.inputs[h.nextLayer];
   if (input === undefined) return 'cursor_elsewhere';
   const fits = h.layerCount === held.layerCount && h.elementType === input.elementType;
   if (!fits || !isPieceOf(input.elements, h)) return 'bad_shape';
-  if (h.trustZone !== 0 && !held.zones.has(h.trustZone)) return 'zone_refused';
+  if (h.trustZone !== 0 && !zones.has(h.trustZone)) return 'zone_refused';
   return input;
 }
 

@@ -1,12 +1,12 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { PROBE_REPLY_BYTES } from '../edge/sender.ts';
 import { countIn } from '../edge/statistics.ts';
-import type { ElementType } from '../model/tensor.ts';
 import { encodeTensor } from '../wire/fragments.ts';
 import {
   decodePacket,
   elementTypes,
   encodePacket,
+  flagComing,
   flagTurnRound,
   flagUnsure,
   flagWorker,
@@ -18,12 +18,12 @@ import {
   type VerdictName,
   verdictIndex,
 } from '../wire/index.ts';
-import type { Finisher } from './finisher.ts';
-import type { LargeModel } from './large-model.ts';
+import type { Holdings } from './holdings.ts';
 import { Listeners } from './listeners.ts';
-import { type Batch, type Computation, type Job, JobQueue } from './queue.ts';
+import { type Computation, LoadedVersion } from './loaded-version.ts';
+import { type Batch, type Job, JobQueue } from './queue.ts';
 import { Reassembly, type ReassemblyCounts, type ReassemblyLimits } from './reassembly.ts';
-import { examine, type Held, malformation } from './requests.ts';
+import { examine, malformation } from './requests.ts';
 import { SourceRates } from './source-rates.ts';
 
 export interface WorkerStatistics {
@@ -31,6 +31,8 @@ export interface WorkerStatistics {
   readonly received: number;
   /** Rows answered, by the cursor with which they came; `large` are those of the large model. */
   readonly answered: Readonly<Record<string, number>>;
+  /** Rows answered by each version that is held, by `MODEL/VERSION`. */
+  readonly answeredBy: Readonly<Record<string, number>>;
   /** Requests answered by an error, by reason. */
   readonly refused: Readonly<Record<string, number>>;
   /** Payloads that are no packets of ours, by what is wrong. */
@@ -61,17 +63,13 @@ export interface WorkerStatistics {
 }
 
 export interface ServiceParts {
-  readonly held: Held;
-  readonly outputElement: ElementType;
-  readonly finishers: ReadonlyMap<number, Finisher>;
-  readonly large: LargeModel | undefined;
-  /** Packets of a result, and bytes of all of them. */
-  readonly fragments: number;
-  readonly answerBytes: number;
+  readonly holdings: Holdings;
+  /** Trust zones that it is in, beside 0. */
+  readonly zones: ReadonlySet<number>;
   /** Requests a second of one host; more are dropped. */
   readonly sourceRate: number | undefined;
   /** Told of the first failure of each kind. */
-  readonly onEngineError: (reason: string, rows: number) => void;
+  readonly onEngineError: (reason: string, rows: number, file?: string) => void;
   /** Rows of one run at most. */
   readonly batch: number;
   readonly reassembly: ReassemblyLimits;
@@ -95,8 +93,8 @@ const MOST_ENGINE_ERRORS = 16;
 export class Service {
   readonly #socket: Socket;
   readonly #parts: ServiceParts;
-  readonly #proven = new JobQueue(MOST_WAITING, MOST_WAITING_BYTES);
-  readonly #unproven = new JobQueue(MOST_UNPROVEN, MOST_UNPROVEN_BYTES);
+  readonly #proven = new JobQueue<Computation>(MOST_WAITING, MOST_WAITING_BYTES);
+  readonly #unproven = new JobQueue<Computation>(MOST_UNPROVEN, MOST_UNPROVEN_BYTES);
   readonly #listeners = new Listeners();
   readonly #rates: SourceRates | undefined;
   readonly #reassembly: Reassembly;
@@ -156,13 +154,18 @@ export class Service {
       this.#limited++;
       return;
     }
-    const input = examine(header, this.#parts.held);
+    const held = this.#parts.holdings.find(header);
+    if (!(held instanceof LoadedVersion)) {
+      this.#refuse(header, from, held.reason, held.coming);
+      return;
+    }
+    const input = examine(header, held, this.#parts.zones);
     if (typeof input === 'string') {
       this.#refuse(header, from, input);
       return;
     }
     const proven = this.#listeners.has(from, now);
-    if (!proven && this.#mustProve(header, input.elements)) {
+    if (!proven && this.#mustProve(header, input.elements, held)) {
       this.#challenge(header, from, now);
       return;
     }
@@ -172,25 +175,22 @@ export class Service {
       tensor = this.#reassembly.add(sender, packet, input.elements, now);
       if (tensor === undefined) return;
     }
-    const computation: Computation =
-      header.nextLayer === 0 && this.#parts.large !== undefined ? 'large' : header.nextLayer;
+    const computation = held.computation(header.nextLayer);
     const queue = proven ? this.#proven : this.#unproven;
     if (!queue.add(computation, { header, tensor, from })) {
       if (proven) this.#refuse(header, from, 'failed');
       else this.#challenge(header, from, now);
       return;
     }
+    held.take();
     this.#longestQueue = Math.max(this.#longestQueue, this.#waiting);
     this.#working ??= this.#work();
   }
 
   /** Whether the answer would be too long for a sender that may have lied about its address; or its fragments too many. */
-  #mustProve({ fragmentCount }: Header, elements: number): boolean {
+  #mustProve({ fragmentCount }: Header, elements: number, { answerBytes }: LoadedVersion): boolean {
     const asked = elements + HEADER_BYTES * fragmentCount;
-    return (
-      this.#parts.answerBytes > MOST_AMPLIFICATION * asked ||
-      (fragmentCount > 1 && this.#reassembly.isPressed)
-    );
+    return answerBytes > MOST_AMPLIFICATION * asked || (fragmentCount > 1 && this.#reassembly.isPressed);
   }
 
   #challenge(header: Header, from: RemoteInfo, now: number): void {
@@ -209,7 +209,7 @@ export class Service {
   }
 
   /** Those that have shown that they listen go first; the others have a turn now and then. */
-  #next(): Batch | undefined {
+  #next(): Batch<Computation> | undefined {
     const { batch } = this.#parts;
     const [first, second] =
       this.#batches % UNPROVEN_TURN === 0 ? [this.#unproven, this.#proven] : [this.#proven, this.#unproven];
@@ -227,8 +227,7 @@ export class Service {
     this.#working = undefined;
   }
 
-  async #compute({ computation, jobs }: Batch): Promise<void> {
-    const { large, finishers } = this.#parts;
+  async #compute({ computation, jobs }: Batch<Computation>): Promise<void> {
     const width = jobs[0]!.tensor.length;
     const rows = new Uint8Array(jobs.length * width);
     for (const [i, job] of jobs.entries()) rows.set(job.tensor, i * width);
@@ -236,11 +235,13 @@ export class Service {
     this.#largestBatch = Math.max(this.#largestBatch, jobs.length);
     let results: Uint8Array;
     try {
-      const computes = computation === 'large' ? large! : finishers.get(computation)!;
-      results = await computes.run(rows, jobs.length);
+      results = await computation.of.run(computation.from, rows, jobs.length);
     } catch (error) {
-      this.#engineFailed(error, jobs.length);
-      for (const { header, from } of jobs) this.#refuse(header, from, 'failed');
+      this.#engineFailed(error, jobs.length, computation.of.file);
+      for (const { header, from } of jobs) {
+        this.#refuse(header, from, 'failed');
+        computation.of.settle(false);
+      }
       return;
     }
     const size = results.length / jobs.length;
@@ -248,39 +249,47 @@ export class Service {
       this.#answer(job, computation, results.subarray(i * size, (i + 1) * size));
   }
 
-  #engineFailed(error: unknown, rows: number): void {
+  #engineFailed(error: unknown, rows: number, file: string): void {
     const message = (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
     const kinds = Object.keys(this.#engineErrors);
     const reason = kinds.length < MOST_ENGINE_ERRORS || kinds.includes(message) ? message : 'others';
     countIn(this.#engineErrors, reason);
-    if (this.#engineErrors[reason] === 1) this.#parts.onEngineError(reason, rows);
+    if (this.#engineErrors[reason] === 1) this.#parts.onEngineError(reason, rows, file);
   }
 
   #answer({ header, from }: Job, computation: Computation, result: Uint8Array): void {
-    countIn(this.#answered, computation);
-    const { held, outputElement, fragments } = this.#parts;
-    const unsure = computation === 'large' ? flagUnsure : 0;
+    const { of, from: start } = computation;
+    countIn(this.#answered, start);
+    const unsure = start === 'large' ? flagUnsure : 0;
     const answer: Header = {
       ...header,
       kind: packetKinds.result,
       flags: flagTurnRound | flagWorker | unsure,
-      modelVersion: held.modelVersion,
-      nextLayer: held.layerCount,
-      elementType: elementTypes[outputElement],
+      modelVersion: of.version,
+      nextLayer: of.layerCount,
+      elementType: elementTypes[of.outputElement],
     };
-    for (const payload of encodeTensor(answer, result, fragments)) this.#send(payload, from);
+    for (const payload of encodeTensor(answer, result, of.fragments)) this.#send(payload, from);
+    of.settle(true);
   }
 
-  #refuse(header: Header, from: RemoteInfo, reason: VerdictName): void {
+  /** @param coming whether asking again will do in a moment */
+  #refuse(header: Header, from: RemoteInfo, reason: VerdictName, coming = false): void {
     countIn(this.#refused, reason);
     const activations = Uint8Array.of(verdictIndex(reason));
-    this.#reply({ header, activations }, from, { kind: packetKinds.error });
+    const flags = coming ? header.flags | flagComing : header.flags & ~flagComing;
+    this.#reply({ header, activations }, from, { kind: packetKinds.error, flags });
   }
 
-  /** The worker's own model, version and layers, and how many rows wait. */
+  /** Model, current version and layers of the model that is asked for, else of the first one, and how many rows wait. */
   #probe({ header }: InferencePacket, from: RemoteInfo): void {
     this.#probes++;
-    const { modelId, modelVersion, layerCount } = this.#parts.held;
+    const { models } = this.#parts.holdings;
+    const [modelId = 0, model] = models.has(header.modelId)
+      ? [header.modelId, models.get(header.modelId)]
+      : ([...models][0] ?? []);
+    const modelVersion = model?.current ?? 0;
+    const layerCount = model?.versions.get(modelVersion)?.layerCount ?? 0;
     const waiting = new Uint8Array(PROBE_REPLY_BYTES);
     new DataView(waiting.buffer).setUint32(0, this.#waiting);
     const own = { modelId, modelVersion, layerCount, flags: flagTurnRound | flagWorker };
@@ -342,6 +351,9 @@ export class Service {
     return {
       received: this.#received,
       answered: { ...this.#answered },
+      answeredBy: Object.fromEntries(
+        this.#parts.holdings.all().map((v) => [`${v.modelId}/${v.version}`, v.answered]),
+      ),
       refused: { ...this.#refused },
       malformed: { ...this.#malformed },
       relayed: this.#relayed,

@@ -6,7 +6,6 @@ import { createWireSender } from '../../src/edge/index.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
 import {
   decodePacket,
-  elementTypes,
   encodePacket,
   HEADER_BYTES,
   type InferencePacket,
@@ -15,8 +14,10 @@ import {
   TOKEN_BYTES,
 } from '../../src/wire/index.ts';
 import { Cookies } from '../../src/worker/cookies.ts';
+import { Holdings } from '../../src/worker/holdings.ts';
 import { loadWorkerModel } from '../../src/worker/index.ts';
 import { Listeners } from '../../src/worker/listeners.ts';
+import { LoadedVersion } from '../../src/worker/loaded-version.ts';
 import { type Job, JobQueue } from '../../src/worker/queue.ts';
 import { defaultLimits } from '../../src/worker/reassembly.ts';
 import { Service } from '../../src/worker/service.ts';
@@ -63,24 +64,31 @@ const proofOf = ({ header, activations }: InferencePacket): InferencePacket => (
   activations,
 });
 
+/** A model of one layer that leaves its one byte as it is. */
+const element = { element: 'uint8', shape: [1], scale: 1 };
+writeFileSync(
+  join(folder, 'same.json'),
+  JSON.stringify({
+    format: 'intransit-model',
+    version: 1,
+    input: element,
+    layers: [{ kind: 'transpose', axes: [0] }],
+  }),
+);
+
 /** The service of a worker around an engine of ours. */
 async function served(run: (rows: Uint8Array) => Promise<Uint8Array>, batch = 1) {
   const socket = createSocket('udp4');
   await new Promise<void>((done) => socket.bind(0, LOCAL, done));
   const told: string[] = [];
+  const holdings = new Holdings();
+  const { model } = await loadWorkerModel(join(folder, 'same.json'));
+  const finisher = { on: 'reference', run, close: async () => {} } as const;
+  holdings.add(new LoadedVersion({ model }, 1, new Map([[0, finisher]]), undefined));
+  holdings.setCurrent(1, 1);
   const service = new Service(socket, {
-    held: {
-      modelId: 1,
-      modelVersion: 1,
-      layerCount: 1,
-      zones: new Set(),
-      inputs: [{ elementType: elementTypes.uint8, elements: 1 }],
-    },
-    outputElement: 'uint8',
-    finishers: new Map([[0, { on: 'reference', run, close: async () => {} }]]),
-    large: undefined,
-    fragments: 1,
-    answerBytes: HEADER_BYTES + 1,
+    holdings,
+    zones: new Set(),
     sourceRate: undefined,
     onEngineError: (reason, rows) => told.push(`${reason}: ${rows}`),
     batch,

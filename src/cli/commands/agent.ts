@@ -1,19 +1,15 @@
 import type { Agent, AgentListen, PortInterface } from '../../agent/index.ts';
-import { readBytes } from '../../files.ts';
-import type { PeerRule } from '../../p4runtime/index.ts';
+import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJsonLine, printLine } from '../io.ts';
 import { defineCommand, jsonOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments {
+interface Arguments extends DoorArguments {
   readonly name?: string;
   readonly remove?: string;
   readonly deviceId: string;
   readonly listen?: string;
-  readonly group?: string;
-  readonly insecure: boolean;
-  readonly allow?: readonly string[];
   readonly resetElections?: string;
   readonly interface?: readonly string[];
   readonly mode: 'native' | 'generic' | 'auto';
@@ -21,9 +17,6 @@ interface Arguments {
   readonly state?: string;
   readonly fresh: boolean;
   readonly detachOnExit: boolean;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly tlsCa?: string;
   readonly json: boolean;
 }
 
@@ -33,7 +26,7 @@ export const agentCommand = (io: Io) =>
     command: 'agent',
     describe: 'Make this host a device of P4Runtime: XDP programs on its interfaces, tables in BPF maps',
     builder: (y) =>
-      jsonOption(y)
+      doorOptions(jsonOption(y), 'host')
         .option('name', { type: 'string', describe: 'Names the data plane in the kernel', requiresArg: true })
         .option('device-id', {
           type: 'string',
@@ -46,16 +39,6 @@ export const agentCommand = (io: Io) =>
           describe:
             'unix:PATH, or HOST:PORT with TLS (port 0 takes a free one); default unix:/run/intransit/NAME.sock',
           requiresArg: true,
-        })
-        .option('group', {
-          type: 'string',
-          describe: 'Of a socket: this group may use it too, not root alone',
-          requiresArg: true,
-        })
-        .option('insecure', {
-          type: 'boolean',
-          default: false,
-          describe: 'Listen where anybody may drive this host: TCP without TLS, or without --allow',
         })
         .option('interface', {
           type: 'string',
@@ -92,20 +75,6 @@ export const agentCommand = (io: Io) =>
         .option('reset-elections', {
           type: 'string',
           describe: 'Have the agent of this name forget which election ids there were, and end',
-          requiresArg: true,
-        })
-        .option('tls-cert', { type: 'string', describe: "Server's certificate, PEM", requiresArg: true })
-        .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
-        .option('tls-ca', {
-          type: 'string',
-          describe: 'Clients must show a certificate of this authority, PEM',
-          requiresArg: true,
-        })
-        .option('allow', {
-          type: 'string',
-          array: true,
-          describe:
-            'Name (DNS, CN or spiffe://...) in the certificate of a client that may come in; once for each',
           requiresArg: true,
         }),
     async handler(a) {
@@ -203,24 +172,10 @@ export function gatherLists(
 /** @throws UsageError where others than those who may could drive this host */
 async function listenOf(a: Arguments, name: string): Promise<AgentListen> {
   const { defaultAddress, listenFault } = await import('../../agent/index.ts');
-  const tls = tlsOf(a);
-  const listen: AgentListen = {
-    address: a.listen ?? defaultAddress(name),
-    insecure: a.insecure,
-    ...(tls && { tls }),
-    ...(a.allow && { allow: a.allow.map(ruleOf) }),
-    ...(a.group !== undefined && { group: a.group }),
-  };
+  const listen = doorOf(a, a.listen ?? defaultAddress(name));
   const fault = listenFault(listen);
   if (fault !== undefined) throw new UsageError(fault);
   return listen;
-}
-
-/** `NAME`, or `NAME=ROLE,ROLE`; `NAME=` is the default role alone. */
-function ruleOf(text: string): PeerRule {
-  const [, name, roles] = /^([^=\s]+)(?:=(\S*))?$/.exec(text) ?? [];
-  if (name === undefined) throw new UsageError(`--allow ${text}: must be NAME or NAME=ROLE,ROLE`);
-  return { name, ...(roles !== undefined && { roles: roles.split(',') }) };
 }
 
 function nameOf(option: string, name: string | undefined): string {
@@ -253,15 +208,4 @@ function portsOf(texts: readonly string[]): PortInterface[] {
     if (ports.slice(0, i).some((o) => o.name === p.name || o.port === p.port))
       throw new UsageError(`--interface ${p.name}=${p.port}: the interface or the port is named twice`);
   return ports;
-}
-
-function tlsOf(a: Arguments) {
-  if (a.tlsCert === undefined && a.tlsKey === undefined && a.tlsCa === undefined) return undefined;
-  if (a.tlsCert === undefined || a.tlsKey === undefined)
-    throw new UsageError('TLS needs both --tls-cert and --tls-key');
-  return {
-    cert: readBytes(a.tlsCert, 'pem'),
-    key: readBytes(a.tlsKey, 'pem'),
-    ...(a.tlsCa !== undefined && { ca: readBytes(a.tlsCa, 'pem') }),
-  };
 }

@@ -1,4 +1,10 @@
-import type { DeployReport, DeviceReport, RolloutEvent, WatchEvent } from '../../controller/index.ts';
+import type {
+  DeployReport,
+  DeviceReport,
+  RolloutEvent,
+  WatchEvent,
+  WorkerReport,
+} from '../../controller/index.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJson, printJsonLine, printLine, table } from '../io.ts';
 import { defineCommand, jsonOption, wholeNumber } from '../options.ts';
@@ -91,11 +97,12 @@ export const deployCommand = (io: Io) =>
         printDiagnostics(io, report.diagnostics);
         printLine(io, summary(report));
         io.out(deviceTable(report.devices));
+        if (report.workers.length > 0) io.out(`\n${workerTable(report.workers)}`);
       } catch (error) {
         if (error instanceof DeployError) {
           if (a.json && error.report !== undefined)
             printJson(io, { ...error.report, errors: error.diagnostics });
-          else io.err(stepTable(error.devices));
+          else io.err(stepTable([...error.devices, ...error.workers]));
         }
         throw error;
       }
@@ -141,6 +148,8 @@ function eventLine(e: WatchEvent): string {
       return `${e.device}: away: ${e.diagnostics.map((d) => d.message).join('; ')}`;
     case 'backup':
       return `${e.device}: taken over: ${e.diagnostics.map((d) => d.message).join('; ')}`;
+    case 'here':
+      return `${e.worker}: here`;
     case 'primary':
       return `${e.device}: here, election id ${e.electionId}`;
     case 'restored': {
@@ -197,8 +206,22 @@ const deviceTable = (devices: readonly DeviceReport[]): string =>
     ]),
   ]);
 
-/** Of each device what was done and what was not. */
-const stepTable = (devices: readonly DeviceReport[]): string =>
+const workerTable = (workers: readonly WorkerReport[]): string =>
+  table([
+    ['worker', 'current', 'versions', 'steps'],
+    ...workers.map((w) => [
+      w.name,
+      `${w.current ?? 'none'}`,
+      w.versions.map((v) => `${v.version} (${v.digest.slice(0, 12)})`).join(', ') || 'none',
+      w.steps
+        .filter((s) => s.outcome !== 'unchanged' && s.step !== 'connect')
+        .map((s) => `${s.step} ${s.outcome}: ${s.detail}`)
+        .join('; ') || 'unchanged',
+    ]),
+  ]);
+
+/** Of each device and worker what was done and what was not. */
+const stepTable = (devices: readonly (DeviceReport | WorkerReport)[]): string =>
   table([
     ['device', 'step', 'outcome', 'detail'],
     ...devices.flatMap((d) =>

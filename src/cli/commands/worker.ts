@@ -1,19 +1,24 @@
-import type { Worker } from '../../worker/index.ts';
+import type { Diagnostic } from '../../diagnostics/index.ts';
+import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
+import type { ControlDoor, Worker } from '../../worker/index.ts';
+import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJsonLine, printLine } from '../io.ts';
 import {
   defineCommand,
   importOptions,
+  importOptionsOf,
   inRange,
   type ModelArguments,
-  modelArgument,
   realNumber,
   wholeNumber,
 } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends ModelArguments {
+interface Arguments extends Omit<ModelArguments, 'model'>, DoorArguments {
+  readonly model?: string | undefined;
+  readonly control?: string | undefined;
   readonly listen: string;
   readonly on: 'auto' | 'onnxruntime' | 'reference';
   readonly large?: string | undefined;
@@ -31,10 +36,20 @@ interface Arguments extends ModelArguments {
 /** `worker MODEL [--listen HOST:PORT]` */
 export const workerCommand = (io: Io) =>
   defineCommand<Arguments>({
-    command: 'worker <model>',
+    command: 'worker [model]',
     describe: 'Finish the layers that the path has left, until it is interrupted',
     builder: (y) =>
-      modelArgument(y)
+      doorOptions(importOptionsOf(y), 'worker')
+        .positional('model', {
+          type: 'string',
+          describe: 'Model file: ONNX, TFLite, or JSON of quantised layers; with --control it may come later',
+        })
+        .option('control', {
+          type: 'string',
+          describe:
+            'unix:PATH, or HOST:PORT with TLS: where a controller brings versions and takes them away',
+          requiresArg: true,
+        })
         .option('listen', {
           type: 'string',
           default: '0.0.0.0',
@@ -106,29 +121,44 @@ export const workerCommand = (io: Io) =>
       };
       const interval = a.statsInterval;
       // Other commands start faster without what a worker is made of.
-      const { createWorker, loadWorkerModel } = await import('../../worker/index.ts');
-      const { model, onnx, diagnostics } = await loadWorkerModel(a.model, {
-        verdict: a.verdict,
-        ...importOptions(a),
-      });
-      printDiagnostics(io, diagnostics);
+      const { createWorker, loadWorkerModel, openControl } = await import('../../worker/index.ts');
+      const control = controlOf(a);
+      const loaded =
+        a.model === undefined
+          ? undefined
+          : await loadWorkerModel(a.model, { verdict: a.verdict, ...importOptions(a) });
+      printDiagnostics(io, loaded?.diagnostics ?? []);
       const { on, large } = a;
-      const onDiagnostic = (d: (typeof diagnostics)[number]) => printDiagnostics(io, [d]);
+      const onDiagnostic = (d: Diagnostic) => printDiagnostics(io, [d]);
       const worker = await createWorker({
         ...options,
-        ...{ model, onnx, on, large, listen, onDiagnostic },
+        ...(loaded && { model: loaded.model, onnx: loaded.onnx }),
+        ...{ on, large, listen, onDiagnostic },
+        awaitsController: control !== undefined,
         sourceRate: a.sourceRate,
         graceMs: a.grace * 1000,
       });
+      const door = await opened(worker, control && (() => openControl(worker, control, on)));
+      if (control !== undefined) warnOf(io, control);
       const interrupted = untilInterrupted();
       const { address, port, engines } = worker;
       const say = (event: string, document: object, text: string) =>
         a.json ? printJsonLine(io, { event, ...document }) : printLine(io, text);
       say(
         'listening',
-        { address, port, model: model.name, layers: model.layers.length, engines, ...options },
-        `listening on ${address}:${port}: ${model.name}, model ${options.modelId} version ${options.modelVersion}, ` +
-          `on ${describeEngines(worker)}${large === undefined ? '' : `, raw inputs on ${large}`}`,
+        {
+          address,
+          port,
+          ...(loaded && { model: loaded.model.name, layers: loaded.model.layers.length, engines }),
+          ...options,
+          ...(door && { control: door.address }),
+        },
+        `listening on ${address}:${port}: ` +
+          (loaded === undefined
+            ? 'no model yet'
+            : `${loaded.model.name}, model ${options.modelId} version ${options.modelVersion}, ` +
+              `on ${describeEngines(worker)}${large === undefined ? '' : `, raw inputs on ${large}`}`) +
+          (door === undefined ? '' : `; versions come in at ${door.address}`),
       );
       const statistics = () => {
         const s = worker.statistics();
@@ -137,10 +167,44 @@ export const workerCommand = (io: Io) =>
       const timer = interval === undefined ? undefined : setInterval(statistics, interval * 1000);
       await interrupted;
       clearInterval(timer);
+      door?.close();
       await worker.close();
       statistics();
     },
   });
+
+/** @throws UsageError where the model has no way in, or others than those who may could drive this worker */
+function controlOf(a: Arguments): DoorListen | undefined {
+  if (a.control === undefined) {
+    if (a.model === undefined)
+      throw new UsageError('name a model, or with --control a door by which one comes');
+    return undefined;
+  }
+  const listen = doorOf(a, a.control);
+  const fault = listenFault(listen, WORDS);
+  if (fault !== undefined) throw new UsageError(fault);
+  return listen;
+}
+
+const WORDS = { option: 'control', what: 'this worker' };
+
+function warnOf(io: Io, control: DoorListen): void {
+  const warning = insecureWarning(control, WORDS.what);
+  if (warning !== undefined) io.err(`intransit worker: ${warning}\n`);
+}
+
+/** A worker whose door cannot be opened does not stay. */
+async function opened(
+  worker: Worker,
+  open: (() => Promise<ControlDoor>) | undefined,
+): Promise<ControlDoor | undefined> {
+  try {
+    return await open?.();
+  } catch (error) {
+    await worker.close();
+    throw error;
+  }
+}
 
 function zonesOf(text: string | undefined): number[] {
   if (text === undefined) return [];

@@ -38,13 +38,18 @@ export class Door {
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
   readonly #enter: (connection: Duplex) => void;
+  readonly #protocol: string;
   readonly #sockets = new Set<Socket>();
   /** Connections on which TLS is not agreed yet: by address and port, with the address. */
   readonly #agreeing = new Map<string, string | undefined>();
 
-  /** @param enter takes a connection on which clear text is spoken from here on */
-  constructor(tls: DoorTls | undefined, enter: (connection: Duplex) => void) {
+  /**
+   * @param enter takes a connection on which clear text is spoken from here on
+   * @param protocol what is spoken behind TLS, by its ALPN name
+   */
+  constructor(tls: DoorTls | undefined, enter: (connection: Duplex) => void, protocol = 'h2') {
     this.#enter = enter;
+    this.#protocol = protocol;
     this.#server = createServer({ noDelay: true }, (socket) => this.#connected(socket));
     this.#server.maxConnections = LIMITS.connections;
     this.#tls = tls && this.#tlsServer(tls);
@@ -113,7 +118,7 @@ export class Door {
       cert: pem(cert),
       key: pem(key),
       ...(ca !== undefined && { ca: pem(ca), requestCert: true, rejectUnauthorized: true }),
-      ALPNProtocols: ['h2'],
+      ALPNProtocols: [this.#protocol],
       handshakeTimeout: LIMITS.handshakeMs,
       // Keys are agreed once a connection: a client that asks for them again and again costs much and gains nothing.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

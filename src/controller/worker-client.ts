@@ -1,0 +1,140 @@
+import { request as plainRequest } from 'node:http';
+import { request as tlsRequest } from 'node:https';
+import { DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import { socketPath } from '../doors/rules.ts';
+import { faultSchema, type HeldDocument, heldSchema, type SourceOptions } from '../doors/worker-protocol.ts';
+import type { TlsOptions } from '../p4runtime/index.ts';
+import type { WorkerSpec } from './deployment-schema.ts';
+
+/** A model file as a worker is to read it. */
+export interface ModelSource {
+  /** Its name without folders: the extension says what it is. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly verdict: boolean;
+  readonly options: SourceOptions;
+}
+
+/** Bytes of any answer: what a worker holds is a list of numbers. */
+const MOST_ANSWER_BYTES = 2 ** 20;
+
+/** Loading a model takes its time: engines are opened, and tried. */
+const LOAD_TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 10_000;
+
+type Method = 'GET' | 'PUT' | 'DELETE';
+
+/** The control door of one worker, from outside. Every call answers what the worker holds then. @throws DiagnosticError */
+export class WorkerClient {
+  readonly #spec: WorkerSpec;
+  readonly #tls: TlsOptions | undefined;
+  readonly #timeoutMs: number;
+
+  constructor(spec: WorkerSpec, tls: TlsOptions | undefined, timeoutMs = TIMEOUT_MS) {
+    this.#spec = spec;
+    this.#tls = tls;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  held(): Promise<HeldDocument> {
+    return this.#call('GET', '/v1/models');
+  }
+
+  load(
+    modelId: number,
+    version: number,
+    { name, bytes, verdict, options }: ModelSource,
+  ): Promise<HeldDocument> {
+    const query = new URLSearchParams({
+      name,
+      verdict: verdict ? '1' : '0',
+      ...options,
+    });
+    const path = `/v1/models/${modelId}/versions/${version}?${query}`;
+    return this.#call('PUT', path, bytes, LOAD_TIMEOUT_MS);
+  }
+
+  makeCurrent(modelId: number, version: number | undefined): Promise<HeldDocument> {
+    const body = Buffer.from(JSON.stringify({ version: version ?? null }));
+    return this.#call('PUT', `/v1/models/${modelId}/current`, body);
+  }
+
+  unload(modelId: number, version: number): Promise<HeldDocument> {
+    return this.#call('DELETE', `/v1/models/${modelId}/versions/${version}`);
+  }
+
+  async #call(
+    method: Method,
+    path: string,
+    body?: Uint8Array,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<HeldDocument> {
+    const { status, text } = await this.#exchange(method, path, body, timeoutMs);
+    const document = jsonOf(text);
+    if (status === 200) {
+      const held = heldSchema.safeParse(document);
+      if (held.success) return held.data;
+      return this.#fail('worker-failed', 'what answers is no worker of this version');
+    }
+    const fault = faultSchema.safeParse(document);
+    return this.#fail('worker-failed', fault.data?.error ?? `status ${status}`);
+  }
+
+  #exchange(
+    method: Method,
+    path: string,
+    body: Uint8Array | undefined,
+    timeoutMs: number,
+  ): Promise<{ readonly status: number; readonly text: string }> {
+    const { ca, cert, key, serverName } = this.#tls ?? {};
+    const options = {
+      ...placeOf(this.#spec.address),
+      ...{ method, path, timeout: timeoutMs, agent: false as const },
+      ...(ca && { ca: Buffer.from(ca) }),
+      ...(cert && { cert: Buffer.from(cert) }),
+      ...(key && { key: Buffer.from(key) }),
+      ...(serverName !== undefined && { servername: serverName }),
+      headers: { 'content-length': body?.length ?? 0 },
+    };
+    return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
+      const request = (this.#tls === undefined ? plainRequest : tlsRequest)(options, (response) => {
+        const chunks: Buffer[] = [];
+        let length = 0;
+        response.on('data', (chunk: Buffer) => {
+          length += chunk.length;
+          if (length > MOST_ANSWER_BYTES) request.destroy(new Error('its answer has no end'));
+          else chunks.push(chunk);
+        });
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+        );
+        response.on('error', reject);
+      });
+      request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+      request.on('error', reject);
+      request.end(body);
+    }).catch((error: Error) => this.#fail('worker-unreachable', error.message));
+  }
+
+  #fail(code: 'worker-failed' | 'worker-unreachable', reason: string): never {
+    const { name: worker, address } = this.#spec;
+    throw new DiagnosticError([diagnostic(code, { worker, address, reason })]);
+  }
+}
+
+function placeOf(
+  address: string,
+): { readonly socketPath: string } | { readonly host: string; readonly port: number } {
+  const path = socketPath(address);
+  if (path !== undefined) return { socketPath: path };
+  const [, host = address, port] = /^\[?([^\]]*)\]?:(\d+)$/.exec(address) ?? [];
+  return { host, port: Number(port ?? 0) };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

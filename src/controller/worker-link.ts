@@ -1,0 +1,71 @@
+import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
+import type { TlsOptions } from '../p4runtime/index.ts';
+import type { WorkerSpec } from './deployment-schema.ts';
+import { WorkerClient } from './worker-client.ts';
+
+/** How often a worker is asked whether it is there, and which start of it, ms. */
+const PROBE_MS = 500;
+
+export type WorkerLinkState =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'here'; readonly instance: string; readonly since: number }
+  | { readonly kind: 'away'; readonly diagnostics: readonly Diagnostic[] };
+
+/** Watches whether a worker can be had. One that was started anew is told of as one that came back. */
+export class WorkerLink {
+  readonly #client: WorkerClient;
+  readonly #tell: (state: WorkerLinkState) => void;
+  readonly #timer: NodeJS.Timeout;
+  #asking: Promise<void> | undefined;
+  #state: WorkerLinkState = { kind: 'unknown' };
+  #closed = false;
+
+  /** @param tell hears of each state that differs from the one before */
+  constructor(
+    spec: WorkerSpec,
+    tls: TlsOptions | undefined,
+    tell: (state: WorkerLinkState) => void,
+    timeoutMs?: number,
+  ) {
+    this.#client = new WorkerClient(spec, tls, timeoutMs);
+    this.#tell = tell;
+    this.#timer = setInterval(() => this.#ask(), PROBE_MS);
+    this.#ask();
+  }
+
+  get state(): WorkerLinkState {
+    return this.#state;
+  }
+
+  /** Until it is known whether the worker can be had. */
+  async settled(): Promise<void> {
+    await this.#asking;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#timer);
+  }
+
+  #ask(): void {
+    this.#asking ??= this.#probe().finally(() => {
+      this.#asking = undefined;
+    });
+  }
+
+  async #probe(): Promise<void> {
+    const next = await this.#client.held().then(
+      ({ instance }): WorkerLinkState => ({ kind: 'here', instance, since: performance.now() }),
+      (error: unknown): WorkerLinkState => {
+        if (!(error instanceof DiagnosticError)) throw error;
+        return { kind: 'away', diagnostics: error.diagnostics };
+      },
+    );
+    if (this.#closed || isSame(next, this.#state)) return;
+    this.#state = next;
+    this.#tell(next);
+  }
+}
+
+const isSame = (a: WorkerLinkState, b: WorkerLinkState): boolean =>
+  a.kind === 'here' && b.kind === 'here' ? a.instance === b.instance : a.kind === b.kind;

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import type { ImportOptions } from '../import/index.ts';
+
+/**
+ * The control door of a worker: HTTP with JSON documents, behind a socket or TLS as the agent's door is. Paths:
+ *
+ * - `GET /v1/models`: what it holds
+ * - `PUT /v1/models/ID/versions/V?name=FILE...`: takes on the model file that is the body
+ * - `PUT /v1/models/ID/current` with `{"version": V}` or `{"version": null}`: the flip
+ * - `DELETE /v1/models/ID/versions/V`: lets it go when what was asked of it is answered
+ */
+export const CONTROL_FORMAT = 'intransit-worker-models';
+
+const number = z.int().min(1).max(0xffff);
+
+/** Answer of every call: what the worker holds then. */
+export const heldSchema = z.object({
+  format: z.literal(CONTROL_FORMAT),
+  version: z.literal(1),
+  /** Another one after each start of the worker. */
+  instance: z.string(),
+  models: z.array(
+    z.object({
+      modelId: number,
+      current: number.nullable(),
+      versions: z.array(
+        z.object({
+          version: number,
+          digest: z.string(),
+          layerCount: z.int(),
+          engines: z.array(z.string().nullable()),
+          answered: z.int(),
+        }),
+      ),
+    }),
+  ),
+});
+export type HeldDocument = z.infer<typeof heldSchema>;
+
+export const currentSchema = z.strictObject({ version: number.nullable() });
+
+/** Which part of a model file is meant, and how it rounds. */
+export const importOptionsSchema = z.strictObject({
+  inputTensor: z.string().optional(),
+  outputTensor: z.string().optional(),
+  tfliteRounding: z.enum(['double', 'single']).optional(),
+});
+
+export type SourceOptions = Omit<ImportOptions, 'multiplierBits'>;
+
+/** The same, without what is absent. */
+export const importOptionsOf = (o: z.infer<typeof importOptionsSchema>): SourceOptions => ({
+  ...(o.inputTensor !== undefined && { inputTensor: o.inputTensor }),
+  ...(o.outputTensor !== undefined && { outputTensor: o.outputTensor }),
+  ...(o.tfliteRounding !== undefined && { tfliteRounding: o.tfliteRounding }),
+});
+
+/** How the body of a version is read, in the query. */
+export const versionQuerySchema = z.strictObject({
+  /** Name of the model file, for messages and by its extension for the format. */
+  name: z.string().min(1).max(200),
+  verdict: z.enum(['0', '1']).default('0'),
+  ...importOptionsSchema.shape,
+});
+
+/** What a call that fails answers. */
+export const faultSchema = z.object({ error: z.string(), remedy: z.string().optional() });
+
+/** Model files that are taken at most. */
+export const MOST_MODEL_BYTES = 512 * 2 ** 20;
