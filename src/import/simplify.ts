@@ -1,5 +1,7 @@
-import type { Layer, Model, ValueId } from '../model/model.ts';
+import { type ByKind, ofKind } from '../model/by-kind.ts';
+import type { Layer, LayerKind, Model, ValueId } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
+import type { Requantiser } from '../model/requantiser.ts';
 
 export interface Simplified {
   readonly model: Model;
@@ -62,9 +64,9 @@ function foldClamps(
     const source = inputs[0]!;
     const before = layers[source - 1];
     if (before === undefined || readers.get(layer.inputs[0]!) !== 1 || !isClamp(model, layer)) continue;
-    const narrowed = narrow(before, layer.requantiser.min, layer.requantiser.max);
-    if (narrowed === undefined) continue;
-    layers[source - 1] = narrowed;
+    const made = narrow(before, layer.requantiser.min, layer.requantiser.max);
+    if (made === undefined) continue;
+    layers[source - 1] = made;
     replaced.set(i + 1, source);
     readers.set(source, readers.get(i + 1) ?? 0);
   }
@@ -98,29 +100,36 @@ function isClamp(model: Model, layer: Layer): layer is Extract<Layer, { kind: 'r
   return copies && same && shape.join() === input.shape.join();
 }
 
-function narrow(layer: Layer, min: number, max: number): Layer | undefined {
-  const within = (l: { min: number; max: number }) => ({
-    min: Math.min(Math.max(l.min, min), max),
-    max: Math.max(Math.min(l.max, max), min),
-  });
-  switch (layer.kind) {
-    case 'dense':
-    case 'conv2d':
-    case 'averagePool':
-    case 'embedding':
-    case 'requantise':
-    case 'mul':
-      return { ...layer, requantiser: { ...layer.requantiser, ...within(layer.requantiser) } };
-    case 'add':
-      return { ...layer, ...within(layer) };
-    case 'lut':
-      return { ...layer, table: layer.table.map((q) => Math.max(min, Math.min(max, q))) };
-    case 'maxPool':
-    case 'pad':
-    case 'transpose':
-    case 'gather':
-    case 'softmax':
-    case 'argmax':
-      return undefined;
-  }
-}
+/** The layer with a narrower clamp; undefined where it has none. */
+const narrow = (layer: Layer, min: number, max: number): Layer | undefined =>
+  ofKind<Layer | undefined, [number, number], LayerKind>(narrowed, layer, min, max);
+
+const within = (l: { min: number; max: number }, min: number, max: number) => ({
+  min: Math.min(Math.max(l.min, min), max),
+  max: Math.max(Math.min(l.max, max), min),
+});
+
+const narrowRequantiser = <L extends Layer & { readonly requantiser: Requantiser }>(
+  layer: L,
+  min: number,
+  max: number,
+): L => ({ ...layer, requantiser: { ...layer.requantiser, ...within(layer.requantiser, min, max) } });
+
+const noClamp = () => undefined;
+
+const narrowed = {
+  dense: narrowRequantiser,
+  conv2d: narrowRequantiser,
+  averagePool: narrowRequantiser,
+  embedding: narrowRequantiser,
+  requantise: narrowRequantiser,
+  mul: narrowRequantiser,
+  add: (layer, min, max) => ({ ...layer, ...within(layer, min, max) }),
+  lut: (layer, min, max) => ({ ...layer, table: layer.table.map((q) => Math.max(min, Math.min(max, q))) }),
+  maxPool: noClamp,
+  pad: noClamp,
+  transpose: noClamp,
+  gather: noClamp,
+  softmax: noClamp,
+  argmax: noClamp,
+} satisfies ByKind<Layer | undefined, [min: number, max: number]>;

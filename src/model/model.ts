@@ -1,3 +1,4 @@
+import { type ByKind, ofKind } from './by-kind.ts';
 import type { Layer, ValueId } from './layers.ts';
 import type { TensorType } from './tensor.ts';
 
@@ -32,9 +33,26 @@ export const outputType = (model: Model): TensorType => valueType(model, model.l
 export const inputType = (model: Model, layer: Layer): TensorType => valueType(model, layer.inputs[0]!);
 
 /** Multiply-accumulates of one inference of this layer. */
-export function macs(_model: Model, layer: Layer): number {
-  if (layer.kind === 'dense') return layer.weights.length;
-  if (layer.kind !== 'conv2d') return 0;
-  const [, height, width] = layer.output.shape as [number, number, number];
-  return layer.weights.length * height * width;
-}
+export const macs = (_model: Model, layer: Layer): number => ofKind(macsOf, layer);
+
+const none = (): number => 0;
+
+const macsOf = {
+  dense: ({ weights }) => weights.length,
+  conv2d({ weights, output }) {
+    const [, height, width] = output.shape as [number, number, number];
+    return weights.length * height * width;
+  },
+  maxPool: none,
+  averagePool: none,
+  requantise: none,
+  add: none,
+  mul: none,
+  softmax: none,
+  gather: none,
+  pad: none,
+  transpose: none,
+  lut: none,
+  embedding: none,
+  argmax: none,
+} satisfies ByKind<number>;

@@ -1,3 +1,4 @@
+import { type ByKind, ofKind } from './by-kind.ts';
 import type { AddLayer, Conv2dLayer, DenseLayer, Layer, SoftmaxLayer } from './model.ts';
 import { ACCUMULATOR_BITS, accumulatorRanges, embeddingRange, productRange, signedBits } from './ranges.ts';
 import { type Requantiser, requantise } from './requantiser.ts';
@@ -8,54 +9,47 @@ import type { Report } from './verify-report.ts';
 const EXACT = 2 ** 53;
 
 /** Values: weights, accumulators over all inputs of their type, requantisers over these accumulators. */
-export function verifyRanges(layer: Layer, inputs: readonly TensorType[], report: Report): void {
-  const input = inputs[0]!;
-  switch (layer.kind) {
-    case 'dense':
-    case 'conv2d': {
-      if (layer.weights.some((w) => w < -255 || w > 255)) report('a weight is outside -255..255');
-      verifyWeightBits(layer, report);
-      const ranges = accumulatorRanges(layer, input);
-      const wide = ranges.findIndex((range) => signedBits(range) > ACCUMULATOR_BITS);
-      if (wide >= 0) report(`the accumulator of channel ${wide} needs ${signedBits(ranges[wide]!)} bits`);
-      verifyRequantiser(layer.requantiser, ranges, layer.output, report);
-      return;
-    }
-    case 'averagePool': {
-      const ranges = layer.divisors.map((divisor) => scaled(centred(input), divisor));
-      verifyRequantiser(layer.requantiser, ranges, layer.output, report);
-      return;
-    }
-    case 'requantise':
-      verifyRequantiser(layer.requantiser, [centred(input)], layer.output, report);
-      return;
-    case 'add':
-      verifyAdd(layer, inputs, report);
-      return;
-    case 'mul':
-      verifyRequantiser(layer.requantiser, [productRange(inputs[0]!, inputs[1]!)], layer.output, report);
-      return;
-    case 'softmax':
-      verifySoftmax(layer, report);
-      return;
-    case 'gather':
-      verifyElements([layer.value], layer.output, report);
-      return;
-    case 'embedding':
-      if (layer.table.some((w) => w < -255 || w > 255)) report('an entry is outside -255..255');
-      verifyRequantiser(layer.requantiser, [embeddingRange(layer)], layer.output, report);
-      return;
-    case 'lut':
-      verifyElements([...layer.table], layer.output, report);
-      return;
-    case 'pad':
-      verifyElements([layer.value], layer.output, report);
-      return;
-    case 'maxPool':
-    case 'transpose':
-    case 'argmax':
-      return;
-  }
+export const verifyRanges = (layer: Layer, inputs: readonly TensorType[], report: Report): void =>
+  ofKind(rangesOf, layer, inputs, report);
+
+const nothing = (): void => {};
+
+const rangesOf = {
+  dense: verifyWeights,
+  conv2d: verifyWeights,
+  averagePool(layer, [input], report) {
+    const ranges = layer.divisors.map((divisor) => scaled(centred(input!), divisor));
+    verifyRequantiser(layer.requantiser, ranges, layer.output, report);
+  },
+  requantise: (layer, [input], report) =>
+    verifyRequantiser(layer.requantiser, [centred(input!)], layer.output, report),
+  add: verifyAdd,
+  mul: (layer, [a, b], report) =>
+    verifyRequantiser(layer.requantiser, [productRange(a!, b!)], layer.output, report),
+  softmax: (layer, _, report) => verifySoftmax(layer, report),
+  gather: (layer, _, report) => verifyElements([layer.value], layer.output, report),
+  embedding(layer, _, report) {
+    if (layer.table.some((w) => w < -255 || w > 255)) report('an entry is outside -255..255');
+    verifyRequantiser(layer.requantiser, [embeddingRange(layer)], layer.output, report);
+  },
+  lut: (layer, _, report) => verifyElements([...layer.table], layer.output, report),
+  pad: (layer, _, report) => verifyElements([layer.value], layer.output, report),
+  maxPool: nothing,
+  transpose: nothing,
+  argmax: nothing,
+} satisfies ByKind<void, [inputs: readonly TensorType[], report: Report]>;
+
+function verifyWeights(
+  layer: DenseLayer | Conv2dLayer,
+  [input]: readonly TensorType[],
+  report: Report,
+): void {
+  if (layer.weights.some((w) => w < -255 || w > 255)) report('a weight is outside -255..255');
+  verifyWeightBits(layer, report);
+  const ranges = accumulatorRanges(layer, input!);
+  const wide = ranges.findIndex((range) => signedBits(range) > ACCUMULATOR_BITS);
+  if (wide >= 0) report(`the accumulator of channel ${wide} needs ${signedBits(ranges[wide]!)} bits`);
+  verifyRequantiser(layer.requantiser, ranges, layer.output, report);
 }
 
 /** Weights of 4 bits span 16 levels in each channel, which have one zero point. */

@@ -1,4 +1,5 @@
 import { isBroadcast } from './broadcast.ts';
+import { type ByKind, ofKind } from './by-kind.ts';
 import type {
   AveragePoolLayer,
   Conv2dLayer,
@@ -15,67 +16,57 @@ import { type Report, verifyLength, verifySameCount } from './verify-report.ts';
 import { tapCounts, windowOutput } from './window.ts';
 
 /** Output shapes, lengths of weights, biases and requantisers against the input's shape. */
-export function verifyShapes(layer: Layer, inputs: readonly TensorType[], report: Report): void {
-  const input = inputs[0]!;
-  const { output } = layer;
-  switch (layer.kind) {
-    case 'dense': {
-      const outs = layer.bias.length;
-      verifyLength(report, 'weights', layer.weights.length, outs * elementCount(input.shape));
-      verifyLength(report, 'outputs', elementCount(output.shape), outs);
-      verifyChannels(layer, outs, report);
-      return;
-    }
-    case 'conv2d':
-      verifyConv(layer, input, report);
-      return;
-    case 'maxPool':
-      verifyWindow(layer, input, input.shape[0]!, report);
-      verifySameGrid(input, output, report, 'a maximum');
-      return;
-    case 'averagePool':
-      verifyWindow(layer, input, input.shape[0]!, report);
-      return;
-    case 'requantise':
-      verifySameCount(report, input, output);
-      verifyChannels(layer, 1, report);
-      return;
-    case 'add':
-    case 'mul':
-      for (const type of inputs) verifyOperand(type, output, report);
-      if (inputs.every((type) => elementCount(type.shape) < elementCount(output.shape)))
-        report('both operands are smaller than the output');
-      if (layer.kind === 'mul') verifyChannels(layer, 1, report);
-      return;
-    case 'softmax':
-      verifySameCount(report, input, output);
-      if (!isSize(layer.size) || elementCount(input.shape) % layer.size !== 0)
-        report(`${formatTensorType(input)} is no whole number of rows of ${layer.size}`);
-      verifyLength(report, 'exponentials', layer.exponentials.length, 256);
-      verifyLength(report, 'numerators', layer.numerators.length, 256);
-      return;
-    case 'gather':
-      verifyGather(layer, inputs, report);
-      return;
-    case 'pad':
-      verifyPad(layer, input, report);
-      return;
-    case 'transpose':
-      verifyTranspose(layer, input, report);
-      return;
-    case 'lut':
-      verifySameCount(report, input, output);
-      verifyTables(layer, report);
-      return;
-    case 'embedding':
-      verifyEmbedding(layer, input, report);
-      return;
-    case 'argmax':
-      if (output.element !== 'uint8' || elementCount(output.shape) !== 2)
-        report(`the output is ${formatTensorType(output)}, not uint8[2]`);
-      if (elementCount(input.shape) > 256) report('more than 256 classes do not fit in a byte');
-      return;
-  }
+export const verifyShapes = (layer: Layer, inputs: readonly TensorType[], report: Report): void =>
+  ofKind(shapesOf, layer, inputs, report);
+
+const shapesOf = {
+  dense(layer, [input], report) {
+    const outs = layer.bias.length;
+    verifyLength(report, 'weights', layer.weights.length, outs * elementCount(input!.shape));
+    verifyLength(report, 'outputs', elementCount(layer.output.shape), outs);
+    verifyChannels(layer, outs, report);
+  },
+  conv2d: (layer, [input], report) => verifyConv(layer, input!, report),
+  maxPool(layer, [input], report) {
+    verifyWindow(layer, input!, input!.shape[0]!, report);
+    verifySameGrid(input!, layer.output, report, 'a maximum');
+  },
+  averagePool: (layer, [input], report) => verifyWindow(layer, input!, input!.shape[0]!, report),
+  requantise(layer, [input], report) {
+    verifySameCount(report, input!, layer.output);
+    verifyChannels(layer, 1, report);
+  },
+  add: verifyPair,
+  mul(layer, inputs, report) {
+    verifyPair(layer, inputs, report);
+    verifyChannels(layer, 1, report);
+  },
+  softmax({ size, exponentials, numerators, output }, [input], report) {
+    verifySameCount(report, input!, output);
+    if (!isSize(size) || elementCount(input!.shape) % size !== 0)
+      report(`${formatTensorType(input!)} is no whole number of rows of ${size}`);
+    verifyLength(report, 'exponentials', exponentials.length, 256);
+    verifyLength(report, 'numerators', numerators.length, 256);
+  },
+  gather: verifyGather,
+  pad: (layer, [input], report) => verifyPad(layer, input!, report),
+  transpose: (layer, [input], report) => verifyTranspose(layer, input!, report),
+  lut(layer, [input], report) {
+    verifySameCount(report, input!, layer.output);
+    verifyTables(layer, report);
+  },
+  embedding: (layer, [input], report) => verifyEmbedding(layer, input!, report),
+  argmax({ output }, [input], report) {
+    if (output.element !== 'uint8' || elementCount(output.shape) !== 2)
+      report(`the output is ${formatTensorType(output)}, not uint8[2]`);
+    if (elementCount(input!.shape) > 256) report('more than 256 classes do not fit in a byte');
+  },
+} satisfies ByKind<void, [inputs: readonly TensorType[], report: Report]>;
+
+function verifyPair({ output }: Layer, inputs: readonly TensorType[], report: Report): void {
+  for (const type of inputs) verifyOperand(type, output, report);
+  if (inputs.every((type) => elementCount(type.shape) < elementCount(output.shape)))
+    report('both operands are smaller than the output');
 }
 
 type WithRequantiser = Extract<Layer, { readonly requantiser: unknown }>;

@@ -1,10 +1,29 @@
-import { type Layer, type Model, macs } from '../model/model.ts';
+import { type ByKind, type LayerOf, ofKind } from '../model/by-kind.ts';
+import { type Layer, type LayerKind, type Model, macs } from '../model/model.ts';
+import type { Requantiser } from '../model/requantiser.ts';
 import { elementCount } from '../model/tensor.ts';
 import type { Work } from './cost-model.ts';
 
-/** Output elements that go through a multiplier and a shift; a maximum only compares. */
+/** Whether the output elements of a kind go through a multiplier and a shift, or what takes as long; a maximum only compares. */
+const isRequantised = {
+  dense: true,
+  conv2d: true,
+  maxPool: false,
+  averagePool: true,
+  requantise: true,
+  add: true,
+  mul: true,
+  softmax: true,
+  gather: true,
+  pad: true,
+  transpose: true,
+  lut: true,
+  embedding: true,
+  argmax: false,
+} satisfies Record<LayerKind, boolean>;
+
 export const requantisedNeurons = (layer: Layer): number =>
-  layer.kind === 'maxPool' || layer.kind === 'argmax' ? 0 : elementCount(layer.output.shape);
+  isRequantised[layer.kind] ? elementCount(layer.output.shape) : 0;
 
 /** Work of layers `[from, to)`; `multiplies` is what the target needs for them, by default one a MAC. */
 export function workOf(model: Model, from: number, to: number, multiplies?: number): Work {
@@ -15,7 +34,29 @@ export function workOf(model: Model, from: number, to: number, multiplies?: numb
 }
 
 /** Bytes of a layer's numbers in plain form: weights, 4 a bias, 16 for a channel's multiplier and offset. */
-export function plainBytes(layer: Layer): number {
-  const weights = 'weights' in layer ? layer.weights.length + 4 * layer.bias.length : 0;
-  return weights + ('requantiser' in layer ? 16 * layer.requantiser.multiplier.length : 0);
-}
+export const plainBytes = (layer: Layer): number => ofKind(bytesOf, layer);
+
+const requantiserBytes = ({ requantiser }: { readonly requantiser: Requantiser }): number =>
+  16 * requantiser.multiplier.length;
+
+const weightBytes = (layer: LayerOf<'dense' | 'conv2d'>): number =>
+  layer.weights.length + 4 * layer.bias.length + requantiserBytes(layer);
+
+const none = (): number => 0;
+
+const bytesOf = {
+  dense: weightBytes,
+  conv2d: weightBytes,
+  maxPool: none,
+  averagePool: requantiserBytes,
+  requantise: requantiserBytes,
+  add: none,
+  mul: requantiserBytes,
+  softmax: none,
+  gather: none,
+  pad: none,
+  transpose: none,
+  lut: none,
+  embedding: requantiserBytes,
+  argmax: none,
+} satisfies ByKind<number>;

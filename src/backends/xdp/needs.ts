@@ -17,7 +17,7 @@ import { EMBEDDING_COLUMNS, filledStores, layerMoves } from './emit-lookup.ts';
 import { runInstructions } from './emit-moves.ts';
 import { pointerSteps, unrolledTaps } from './emit-taps.ts';
 import { xdpLimits } from './limits.ts';
-import type { ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
+import type { ElementwiseKind, ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, weightArrays } from './weights.ts';
 
 /** Verified instructions outside the layers: parser, tables, answer; short layers are walked once for each slot. */
@@ -207,6 +207,22 @@ export function verifiedInstructions(p: LayerPlan): number {
   }
 }
 
+/** Whether a kind moves elements and computes nothing. */
+const movesElements = {
+  maxPool: false,
+  averagePool: false,
+  requantise: false,
+  add: false,
+  mul: false,
+  softmax: false,
+  gather: true,
+  pad: true,
+  transpose: true,
+  lut: false,
+  embedding: false,
+  argmax: false,
+} satisfies Record<ElementwiseKind, boolean>;
+
 /** Of a layer that moves elements. */
 function movesOf(p: ElementwisePlan): { walked: number; code: number } {
   const each = layerMoves(p).map(runInstructions);
@@ -217,7 +233,7 @@ function movesOf(p: ElementwisePlan): { walked: number; code: number } {
 /** Upper estimate of a layer's code; loops count once. */
 function codeInstructions(p: LayerPlan): number {
   if (p.kind === 'elementwise') {
-    const moves = ['pad', 'transpose', 'gather'].includes(p.layer.kind);
+    const moves = movesElements[p.layer.kind];
     const taps = 'kernel' in p.layer ? p.layer.kernel[0] * p.layer.kernel[1] : 0;
     return 200 + 8 * taps + (moves ? movesOf(p).code : 0);
   }

@@ -1,7 +1,16 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { isBroadcast } from '../../model/broadcast.ts';
+import type { LayerOf } from '../../model/by-kind.ts';
 import { layerCountRefusals } from '../../model/layer-count.ts';
-import type { Conv2dLayer, DenseLayer, EmbeddingLayer, Layer, Model, ValueId } from '../../model/model.ts';
+import type {
+  Conv2dLayer,
+  DenseLayer,
+  EmbeddingLayer,
+  Layer,
+  LayerKind,
+  Model,
+  ValueId,
+} from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
 import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
@@ -60,11 +69,14 @@ export interface MatrixPlan {
   readonly odd: 0 | 1 | undefined;
 }
 
+/** Kinds of layers that are no sums of products. */
+export type ElementwiseKind = Exclude<LayerKind, 'dense' | 'conv2d'>;
+
 /** Any other layer: loops over the elements. */
 export interface ElementwisePlan {
   readonly kind: 'elementwise';
   readonly index: number;
-  readonly layer: Exclude<Layer, DenseLayer | Conv2dLayer>;
+  readonly layer: LayerOf<ElementwiseKind>;
   readonly inputs: readonly TensorType[];
   readonly from: readonly ValueBuffer[];
   readonly to: ValueBuffer;
@@ -272,7 +284,7 @@ function positionLoop(layer: Layer, steps: number): PositionLoop {
 }
 
 function elementwiseLoop(
-  layer: Layer,
+  layer: ElementwisePlan['layer'],
   inputs: readonly TensorType[],
   from: readonly ValueBuffer[],
   to: ValueBuffer,
@@ -286,7 +298,7 @@ function elementwiseLoop(
     if (elements) return outputs * taps >= LOOP_STEPS ? 'elements' : 'plain';
     return positionLoop(layer, channels * (taps + ELEMENT_STEPS));
   }
-  if (!isElementLoop(layer)) return 'plain';
+  if (!isElementLoop[layer.kind]) return 'plain';
   const repeats = inputs.map(({ shape }) => isBroadcast(shape, layer.output.shape));
   // Views of another shape have no positions in common.
   const alike = (b: ValueBuffer) => b.channels === channels && b.height === height && b.width === width;
@@ -301,8 +313,21 @@ function elementwiseLoop(
   return hasReciprocal(height, width) ? 'positions' : 'plain';
 }
 
-const isElementLoop = ({ kind }: Layer): boolean =>
-  kind === 'add' || kind === 'mul' || kind === 'lut' || kind === 'requantise';
+/** Whether a kind's outputs can be made one by one, each from the elements at its own place. */
+const isElementLoop = {
+  maxPool: false,
+  averagePool: false,
+  requantise: true,
+  add: true,
+  mul: true,
+  softmax: false,
+  gather: false,
+  pad: false,
+  transpose: false,
+  lut: true,
+  embedding: false,
+  argmax: false,
+} satisfies Record<ElementwiseKind, boolean>;
 
 const isNarrow = (weight: number): boolean => weight >= -128 && weight <= 127;
 

@@ -1,8 +1,17 @@
 import { refuse } from '../../diagnostics/index.ts';
+import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import type { Model } from '../../model/model.ts';
+import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
-import { type LayerPlan, type MatrixPlan, planXdp, scalesTo, type XdpPlan } from './plan.ts';
+import {
+  type ElementwiseKind,
+  type LayerPlan,
+  type MatrixPlan,
+  planXdp,
+  scalesTo,
+  type XdpPlan,
+} from './plan.ts';
 
 /**
  * A plan by which another version of a model can be packed (`encodeWeights`) for a program that is already loaded: same
@@ -87,43 +96,45 @@ function elementwiseMisfit(held: LayerPlan, own: LayerPlan): string | undefined 
 }
 
 /** What the code of a layer without weights holds: all but multipliers, offsets, tables and scales. */
-function inCode(p: LayerPlan): unknown {
-  if (p.kind === 'matrix') return p.layer.kind;
-  const { layer } = p;
-  const base = [layer.kind, layer.inputs];
+function inCode(p: LayerPlan): readonly unknown[] {
+  if (p.kind === 'matrix') return [p.layer.kind];
   const grids = p.inputs.map(({ element, zeroPoint }) => [element, zeroPoint]);
-  const { lo } = elementRange(layer.output.element);
-  switch (layer.kind) {
-    // These move or compare unsigned activations, or look them up, whatever they stand for.
-    case 'argmax':
-      return base;
-    case 'lut':
-      return [...base, layer.table.length];
-    case 'softmax':
-      return [...base, layer.size, lo, layer.output.zeroPoint];
-    case 'gather':
-      return [...base, Array.from(layer.sources), layer.value - lo];
-    case 'maxPool':
-      return [...base, layer.kernel, layer.strides, layer.pads, layer.dilations];
-    case 'transpose':
-      return [...base, layer.from, layer.axes];
-    case 'pad':
-      return [...base, layer.pads, layer.value - lo];
-    case 'embedding': {
-      const { min, max } = layer.requantiser;
-      return [...base, layer.keyBytes, layer.bag, layer.rows, layer.width, lo, min, max];
-    }
-    case 'add':
-      return [...base, grids, lo, layer.shift, layer.min, layer.max];
-    case 'requantise':
-    case 'mul':
-    case 'averagePool': {
-      const { shift, min, max } = layer.requantiser;
-      const window =
-        layer.kind === 'averagePool'
-          ? [layer.kernel, layer.strides, layer.pads, layer.dilations, layer.divisors.length > 1]
-          : [];
-      return [...base, window, grids, lo, shift, min, max];
-    }
-  }
+  const { lo } = elementRange(p.layer.output.element);
+  return [p.layer.kind, p.layer.inputs, ...ofKind(ownCode, p.layer, { grids, lo })];
 }
+
+/** Element types and zero points of what is read, and the least element of what is written. */
+interface Ends {
+  readonly grids: readonly unknown[];
+  readonly lo: number;
+}
+
+const clampCode = (r: Requantiser, { grids, lo }: Ends): readonly unknown[] => [
+  grids,
+  lo,
+  r.shift,
+  r.min,
+  r.max,
+];
+
+const ownCode = {
+  // These move or compare unsigned activations, or look them up, whatever they stand for.
+  argmax: () => [],
+  lut: ({ table }) => [table.length],
+  softmax: ({ size, output }, { lo }) => [size, lo, output.zeroPoint],
+  gather: ({ sources, value }, { lo }) => [Array.from(sources), value - lo],
+  maxPool: ({ kernel, strides, pads, dilations }) => [kernel, strides, pads, dilations],
+  transpose: ({ from, axes }) => [from, axes],
+  pad: ({ pads, value }, { lo }) => [pads, value - lo],
+  embedding: ({ keyBytes, bag, rows, width, requantiser: r }, { lo }) => [
+    ...[keyBytes, bag, rows, width],
+    ...[lo, r.min, r.max],
+  ],
+  add: ({ shift, min, max }, { grids, lo }) => [grids, lo, shift, min, max],
+  requantise: ({ requantiser }, ends) => clampCode(requantiser, ends),
+  mul: ({ requantiser }, ends) => clampCode(requantiser, ends),
+  averagePool: ({ kernel, strides, pads, dilations, divisors, requantiser }, ends) => [
+    [kernel, strides, pads, dilations, divisors.length > 1],
+    ...clampCode(requantiser, ends),
+  ],
+} satisfies ByKind<readonly unknown[], [ends: Ends], ElementwiseKind>;

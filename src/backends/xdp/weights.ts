@@ -1,3 +1,4 @@
+import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import type { AveragePoolLayer, EmbeddingLayer, Window } from '../../model/model.ts';
 import { accumulatorRanges } from '../../model/ranges.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
@@ -6,7 +7,7 @@ import { tapsInside, windowOutput } from '../../model/window.ts';
 import { inputBias, type LaneLayout } from '../../passes/lanes.ts';
 import { clampWindows } from '../../passes/windows.ts';
 import { tableRows } from './emit-lookup.ts';
-import type { ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
+import type { ElementwiseKind, ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 
 /** One array of the weights' struct. Values are integers of the C type, or of the same width modulo its size. */
 export interface WeightArray {
@@ -238,38 +239,49 @@ function plainArrays(p: MatrixPlan): WeightArray[] {
   ];
 }
 
-function elementwiseArrays(p: ElementwisePlan): WeightArray[] {
-  const name = (part: string) => `layer${p.index}_${part}`;
-  const { layer } = p;
-  if (layer.kind === 'add')
-    return [
-      u64(name('multiplier'), layer.multipliers.map(BigInt), 'of either input'),
-      u64(name('offset'), [BigInt(layer.offset)], 'of the requantisation'),
-      ...(p.odd === undefined
-        ? []
-        : [
-            u64(
-              name('ties'),
-              [BigInt(layer.ties?.part ?? 0)],
-              'what an odd result loses, so that ties go to even',
-            ),
-          ]),
-    ];
-  if (layer.kind === 'lut') {
+const elementwiseArrays = (p: ElementwisePlan): WeightArray[] => ofKind(arraysOf, p.layer, p);
+
+const none = (): WeightArray[] => [];
+
+const nameIn = (p: ElementwisePlan, part: string): string => `layer${p.index}_${part}`;
+
+const arraysOf = {
+  add: (layer, p) => [
+    u64(nameIn(p, 'multiplier'), layer.multipliers.map(BigInt), 'of either input'),
+    u64(nameIn(p, 'offset'), [BigInt(layer.offset)], 'of the requantisation'),
+    ...(p.odd === undefined
+      ? []
+      : [
+          u64(
+            nameIn(p, 'ties'),
+            [BigInt(layer.ties?.part ?? 0)],
+            'what an odd result loses, so that ties go to even',
+          ),
+        ]),
+  ],
+  lut(layer, p) {
     const { lo } = elementRange(layer.output.element);
     const values = Array.from(layer.table, (q) => BigInt(q - lo));
-    return [{ name: name('table'), type: 'u8', values, description: 'of unsigned activations' }];
-  }
-  if (layer.kind === 'embedding') return embeddingArrays(p, layer);
-  if (layer.kind === 'averagePool') return requantiserArrays(p, poolNumbers(p, layer));
-  if (layer.kind === 'softmax')
-    return [
-      u64(name('exponentials'), layer.exponentials.map(BigInt), 'by the distance from the largest of a row'),
-      u64(name('numerators'), layer.numerators.map(BigInt), 'likewise, in steps of the output'),
-    ];
-  if (layer.kind !== 'requantise' && layer.kind !== 'mul') return [];
-  return requantiserArrays(p, lineNumbers(layer.requantiser, p.shift));
-}
+    return [{ name: nameIn(p, 'table'), type: 'u8', values, description: 'of unsigned activations' }];
+  },
+  embedding: (layer, p) => embeddingArrays(p, layer),
+  averagePool: (layer, p) => requantiserArrays(p, poolNumbers(p, layer)),
+  softmax: (layer, p) => [
+    u64(
+      nameIn(p, 'exponentials'),
+      layer.exponentials.map(BigInt),
+      'by the distance from the largest of a row',
+    ),
+    u64(nameIn(p, 'numerators'), layer.numerators.map(BigInt), 'likewise, in steps of the output'),
+  ],
+  requantise: (layer, p) => requantiserArrays(p, lineNumbers(layer.requantiser, p.shift)),
+  mul: (layer, p) => requantiserArrays(p, lineNumbers(layer.requantiser, p.shift)),
+  maxPool: none,
+  gather: none,
+  pad: none,
+  transpose: none,
+  argmax: none,
+} satisfies ByKind<WeightArray[], [p: ElementwisePlan], ElementwiseKind>;
 
 /** Where the divisor depends on the position, each position has its own numbers. */
 function poolNumbers(p: ElementwisePlan, layer: AveragePoolLayer): Numbers {
