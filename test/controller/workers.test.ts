@@ -1,13 +1,15 @@
 import { copyFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { deploy, Rollout, watch } from '../../src/controller/index.ts';
 import { createSender } from '../../src/edge/index.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
+import { registerTarget } from '../../src/targets/registry.ts';
 import { createWorker, openControl, type Worker, type WorkerOptions } from '../../src/worker/index.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { WatchEvents } from '../support/watch-events.ts';
+import { psaTarget } from '../targets/psa/target.ts';
 import {
   codes,
   example,
@@ -28,6 +30,9 @@ const v2 = retrained(model, 7);
 for (const [i, m] of [model, v2].entries()) writeModel(folder, `v${i + 1}.json`, m);
 copyFileSync(example('digits-mlp.onnx'), join(folder, 'digits.onnx'));
 const rows = Uint8Array.from({ length: 4 * 40 }, (_, i) => (i * 2654435761) >>> 24);
+
+/** Its programs take no time: the workers are what is tried here. */
+beforeAll(() => registerTarget(psaTarget));
 
 interface TestWorker {
   readonly worker: Worker;
@@ -62,27 +67,21 @@ async function device(): Promise<MemoryNode> {
 }
 
 let count = 0;
-/** @param layers of the device; none where it only forwards */
-const fileFor = (
-  { address }: MemoryNode,
-  model: object,
-  name = `w${count++}.json`,
-  layers: object = { layers: '0..1' },
-) =>
+const fileFor = ({ address }: MemoryNode, model: object, name = `w${count++}.json`) =>
   writeDeployment(
     folder,
     {
       model: { file: 'v1.json', ...model },
-      devices: [{ name: 's1', kind: 'v1model', address, ...layers }],
+      devices: [{ name: 's1', kind: 'psa', address, layers: '0..1' }],
       workers: [{ name: 'w1', address: `unix:${control}` }],
     },
     name,
   );
 
 /** What the worker answers to requests of version 0, and the version that it names. */
-async function ask({ worker }: TestWorker, modelVersion = 0, retries = 5) {
+async function ask({ worker }: TestWorker, modelVersion = 0, { timeoutMs = 2000, retries = 8 } = {}) {
   const to = { host: '127.0.0.1', port: worker.port };
-  const sender = await createSender({ model, to, modelVersion, timeoutMs: 150, retries });
+  const sender = await createSender({ model, to, modelVersion, timeoutMs, retries });
   const result = await sender.send(rows);
   await sender.close();
   return result;
@@ -121,9 +120,9 @@ describe('a worker in a deployment', () => {
     const name = `w${count++}.json`;
     const digits = await exampleModel();
     writeModel(folder, 'digits-2.json', retrained(digits, 7));
-    const first = await deploy(fileFor(node, { file: 'digits.onnx' }, name, {}));
+    const first = await deploy(fileFor(node, { file: 'digits.onnx' }, name));
     const { engines } = first.workers[0]!.versions[0]!;
-    const next = fileFor(node, { file: 'digits-2.json', version: 2 }, name, {});
+    const next = fileFor(node, { file: 'digits-2.json', version: 2 }, name);
     expect((await deploy(next)).workers[0]!.versions[0]!.engines).toEqual(['reference']);
     const back = await deploy(next, { rollback: true });
     expect(back.workers[0]!.versions).toEqual([expect.objectContaining({ version: 1, engines })]);
@@ -216,24 +215,30 @@ describe('a worker in a deployment', () => {
     await events.next('away');
     const anew = await startWorker();
     // It was told nothing yet, and says that something will come.
-    const [answers, restored] = await Promise.all([ask(anew, 1, 9), events.next('restored')]);
+    const [answers, restored] = await Promise.all([
+      ask(anew, 1, { timeoutMs: 300 }),
+      events.next('restored'),
+    ]);
     expect(restored.device).toBe('w1');
     expect(answers.lost).toEqual([]);
     expect(answers.answers).toEqual(interpretRows(model, rows));
   });
 });
 
+/** Silence is no reason to ask again, however busy the machine is. */
+const PATIENT = { timeoutMs: 30_000 };
+
 describe('send', () => {
   test('gives a version up that nobody has, and waits for one that is coming', async () => {
     const w = await startWorker({ model });
-    const given = await ask(w, 9);
+    const given = await ask(w, 9, PATIENT);
     expect([given.lost.length, given.lost[0]!.reason]).toEqual([40, 'unknown_version']);
     expect(given.statistics.retried).toBe(0);
   });
 
   test('waits for one that is coming, as the worker says', async () => {
     const w = await startWorker();
-    const late = ask(w, 9, 9);
+    const late = ask(w, 9, { timeoutMs: 300 });
     while (w.worker.statistics().refused.unknown_model === undefined) await sleep(5);
     await w.worker.load({ model: v2, modelVersion: 9 });
     const { answers, lost, statistics } = await late;
@@ -241,7 +246,7 @@ describe('send', () => {
     expect(statistics.retried).toBeGreaterThan(0);
     // From the first flip on there is nothing to wait for.
     w.worker.makeCurrent(1, 9);
-    expect((await ask(w, 8)).statistics.retried).toBe(0);
+    expect((await ask(w, 8, PATIENT)).statistics.retried).toBe(0);
   });
 });
 
