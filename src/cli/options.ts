@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import { printable } from '../diagnostics/index.ts';
-import { type ImportOptions, type ImportResult, importModel } from '../import/index.ts';
+import { type ImportOptions, type ImportResult, importModel, type RealRange } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
 import type { TfliteRounding } from '../model/tflite-rounding.ts';
 import { withVerdict } from '../model/verdict.ts';
@@ -44,6 +44,14 @@ export const importOptionsOf = <T>(y: Argv<T>) =>
       describe: 'ONNX and TFLite: end at the tensor of this name (default: the only output)',
       requiresArg: true,
     })
+    .option(
+      'input-range',
+      realRange('input-range', 'ONNX: least and greatest of a float input that no QuantizeLinear reads'),
+    )
+    .option(
+      'output-range',
+      realRange('output-range', 'ONNX: least and greatest of a float output that no QuantizeLinear makes'),
+    )
     .option('tflite-rounding', {
       choices: ['double', 'single'] as const,
       describe:
@@ -57,6 +65,8 @@ export interface ModelArguments {
   readonly verdict: boolean;
   readonly inputTensor?: string | undefined;
   readonly outputTensor?: string | undefined;
+  readonly inputRange?: RealRange | undefined;
+  readonly outputRange?: RealRange | undefined;
   readonly tfliteRounding?: TfliteRounding | undefined;
 }
 
@@ -64,10 +74,14 @@ export interface ModelArguments {
 export const importOptions = ({
   inputTensor,
   outputTensor,
+  inputRange,
+  outputRange,
   tfliteRounding,
 }: Omit<ModelArguments, 'model'>): ImportOptions => ({
   ...(inputTensor !== undefined && { inputTensor }),
   ...(outputTensor !== undefined && { outputTensor }),
+  ...(inputRange !== undefined && { inputRange }),
+  ...(outputRange !== undefined && { outputRange }),
   ...(tfliteRounding !== undefined && { tfliteRounding }),
 });
 
@@ -172,6 +186,23 @@ export const realNumber = (name: string, lo: number, hi: number, o: NumberOption
 
 /** More rows than any file holds. */
 export const MOST_ROWS = 2 ** 40;
+
+/** An option for an interval of reals, `LO..HI`. */
+const realRange = (name: string, describe: string) => ({
+  type: 'string' as const,
+  requiresArg: true,
+  describe,
+  coerce: (given: unknown): RealRange | undefined => {
+    if (given === undefined) return undefined;
+    const ends = String(given).split('..');
+    const [lo, hi] = ends.map((end) => (DECIMAL.test(end) ? Number(end) : Number.NaN));
+    if (ends.length !== 2 || !(lo! < hi!) || !Number.isFinite(hi! - lo!))
+      throw new UsageError(
+        `--${name} ${printable(String(given))}: must be LO..HI, two numbers, for example -4..4`,
+      );
+    return [lo!, hi!];
+  },
+});
 
 /** `--rows N` */
 export const rowsOption = () => wholeNumber('rows', 1, MOST_ROWS, { describe: 'Only the first N rows' });

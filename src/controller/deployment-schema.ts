@@ -91,6 +91,10 @@ const worker = z.strictObject({
   tls: tls.optional(),
 });
 
+const range = z
+  .tuple([z.number(), z.number()], { error: 'expected two numbers, the least and the greatest' })
+  .refine(([lo, hi]) => lo < hi, { error: 'expected the least first' });
+
 export const deploymentSchema = z
   .strictObject({
     $schema: z.string().optional(),
@@ -115,6 +119,8 @@ export const deploymentSchema = z
         .string({ error: 'expected the name of a tensor' })
         .optional()
         .describe('As --output-tensor of other commands: end there'),
+      inputRange: range.optional().describe('As --input-range of other commands'),
+      outputRange: range.optional().describe('As --output-range of other commands'),
       tfliteRounding: z
         .enum(['double', 'single'], { error: 'expected double or single' })
         .optional()

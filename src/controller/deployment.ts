@@ -55,10 +55,12 @@ export async function deployedModel({ file, spec }: Deployment): Promise<{
   readonly source: ModelSource;
   readonly diagnostics: readonly Diagnostic[];
 }> {
-  const { inputTensor, outputTensor, tfliteRounding, verdict } = spec.model;
+  const { inputTensor, outputTensor, inputRange, outputRange, tfliteRounding, verdict } = spec.model;
   const options = {
     ...(inputTensor !== undefined && { inputTensor }),
     ...(outputTensor !== undefined && { outputTensor }),
+    ...(inputRange !== undefined && { inputRange }),
+    ...(outputRange !== undefined && { outputRange }),
     ...(tfliteRounding !== undefined && { tfliteRounding }),
   };
   const path = beside(file, spec.model.file);

@@ -174,7 +174,8 @@ export const diagnosticTable = {
       `the output ${a.tensor} is float32: no QuantizeLinear stands behind the last operator, so it has no scale`,
     () =>
       'quantise the output as well: with quantize_static do not exclude the last node, in PyTorch put a QuantStub or ' +
-      'QuantIdentity behind it; or end the model at an earlier tensor with --output-tensor NAME',
+      'QuantIdentity behind it; or give the range of its values with --output-range LO..HI, or end the model at an earlier ' +
+      'tensor with --output-tensor NAME',
   ),
   'onnx-end-grid': entry<{ tensor: string; element: string; scale: number }>(
     'note',

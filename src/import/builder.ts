@@ -20,6 +20,9 @@ export type Quantisation = Pick<TensorType, 'element' | 'scale' | 'zeroPoint'>;
 
 type Unnamed<L> = L extends Layer ? Omit<L, 'name'> : never;
 
+/** Least and greatest of some reals. */
+export type RealRange = readonly [lo: number, hi: number];
+
 export interface ImportOptions {
   /**
    * Widest multiplier of a requantiser, in bits. By default as wide as equality with the source needs (22 to 27 bits
@@ -30,6 +33,10 @@ export interface ImportOptions {
   readonly inputTensor?: string;
   /** Name of the tensor at which it ends: the graph's only output if absent. */
   readonly outputTensor?: string;
+  /** Of ONNX: the reals that a float input takes, which give it a grid of 8 bits where the graph has none. */
+  readonly inputRange?: RealRange;
+  /** The same of a float output; reals beyond it saturate. */
+  readonly outputRange?: RealRange;
   /** Of TFLite files: how the runtime rounds whose integers are wanted. By default what the file's converter suggests. */
   readonly tfliteRounding?: TfliteRounding;
 }
@@ -56,6 +63,10 @@ export class ModelBuilder {
 
   get file(): string {
     return this.#file;
+  }
+
+  get options(): ImportOptions {
+    return this.#options;
   }
 
   /** What is known of the model's input so far. */

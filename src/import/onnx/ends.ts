@@ -4,6 +4,7 @@ import { type Activation, type ModelBuilder, type Quantisation, viewed } from '.
 import { materialise, onGrid } from './materialise.ts';
 import { NodeReader } from './node-reader.ts';
 import type { OnnxGraph } from './proto.ts';
+import { gridOver } from './ranges.ts';
 import type { FunctionTerm, Real, SoftmaxTerm, Value } from './values.ts';
 
 /** Classes that a verdict tells apart. */
@@ -76,6 +77,8 @@ function realEnd(builder: ModelBuilder, tensor: string, real: Real): Activation 
     case 'sum':
     case 'product':
     case 'maximum':
+      if (builder.options.outputRange !== undefined)
+        return materialise(c, real, gridOver(builder.options.outputRange));
       return refuse('onnx-float-end', { tensor, operator: term.kind }, builder.place(term.name));
     case 'activation':
     case 'moved':

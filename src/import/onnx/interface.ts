@@ -2,8 +2,9 @@ import { type Place, refuse } from '../../diagnostics/index.ts';
 import type { ElementType } from '../../model/tensor.ts';
 import type { ImportOptions, ModelBuilder } from '../builder.ts';
 import type { OnnxGraph, OnnxValueInfo } from './proto.ts';
+import { gridOver } from './ranges.ts';
 import { DataType, dataTypeName } from './tensor-data.ts';
-import type { Value } from './values.ts';
+import { realActivation, type Value } from './values.ts';
 
 /** The tensors between which a graph is imported: its own input and output, or those that the user names. */
 export interface Cut {
@@ -70,7 +71,7 @@ export function readInput(builder: ModelBuilder, info: OnnxValueInfo): Value {
   const shape = inputShape(info, place);
   const dataType = type?.tensorType?.elemType ?? 0;
   if (dataType === DataType.float || dataType === DataType.float16 || dataType === DataType.double)
-    return { kind: 'floatInput', shape };
+    return floatInput(builder, name, shape);
   const element = elementTypes.get(dataType);
   if (element === undefined)
     refuse(
@@ -83,6 +84,16 @@ export function readInput(builder: ModelBuilder, info: OnnxValueInfo): Value {
   const activation = builder.setInput(own);
   builder.record(activation.value, { name, type: own, real: false });
   return { kind: 'quantised', activation };
+}
+
+/** Reals until a QuantizeLinear brings them to a grid; those of a range that is named are on one from the start. */
+function floatInput(builder: ModelBuilder, name: string, shape: readonly number[]): Value {
+  const { inputRange } = builder.options;
+  if (inputRange === undefined) return { kind: 'floatInput', shape };
+  const own = { ...gridOver(inputRange), shape };
+  const activation = builder.setInput(own);
+  builder.record(activation.value, { name, type: own, real: true });
+  return realActivation(activation);
 }
 
 function inputShape({ name = '', type }: OnnxValueInfo, place: Place): number[] {

@@ -54,7 +54,9 @@ export function readParameters(c: NodeReader, scaleAt: number, zeroPointAt: numb
 export function elementOf(c: NodeReader, dataType: number, input: number): ElementType {
   if (dataType === DataType.uint8) return 'uint8';
   if (dataType === DataType.int8) return 'int8';
-  const what = `activations are ${dataTypeName(dataType)}; uint8 and int8 are supported`;
+  const what =
+    `activations are ${dataTypeName(dataType)}, and packets carry bytes: quantise them to uint8 or int8 ` +
+    '(of quantize_static: activation_type=QuantType.QUInt8)';
   return refuse('bad-quantisation', { what }, c.place(input));
 }
 

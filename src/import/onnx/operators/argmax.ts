@@ -1,7 +1,7 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { elementCount } from '../../../model/tensor.ts';
-import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
+import { scoresOf } from '../ranges.ts';
 import type { Value } from '../values.ts';
 
 /**
@@ -17,7 +17,7 @@ export function argMax(c: NodeReader): Value {
     x.kind === 'quantised'
       ? x.activation
       : x.kind === 'real'
-        ? onGrid(c, x, 0)
+        ? scoresOf(c, x)
         : c.refuseFloat(0, 'there is no QuantizeLinear before it');
   const { shape } = input.type;
   const given = c.int('axis', 0);

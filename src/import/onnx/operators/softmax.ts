@@ -6,13 +6,14 @@ import { axisOf } from '../dims.ts';
 import { onGrid } from '../materialise.ts';
 import { moveValues } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
+import { scoresOf } from '../ranges.ts';
 import { type Real, realActivation, type SoftmaxTerm, unclamped, type Value } from '../values.ts';
 
 /** Along an axis; before operator set 13 over all elements from the axis on. */
 function softmaxOf(c: NodeReader, log: boolean): Value {
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  return softmaxReal(c, onGrid(c, x, 0), c.opset < 13 ? 1 : -1, c.opset < 13, log);
+  return softmaxReal(c, scoresOf(c, x), c.opset < 13 ? 1 : -1, c.opset < 13, log);
 }
 
 export const softmax = (c: NodeReader): Value => softmaxOf(c, false);
