@@ -1,7 +1,8 @@
 import type { Argv, CommandModule } from 'yargs';
 import { printable } from '../diagnostics/index.ts';
-import { type ImportOptions, type ImportResult, importModel, type RealRange } from '../import/index.ts';
+import { type ImportOptions, type ImportResult, importModel } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
+import { parseRealRange, type RealRange } from '../model/real-range.ts';
 import type { TfliteRounding } from '../model/tflite-rounding.ts';
 import { withVerdict } from '../model/verdict.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
@@ -194,13 +195,12 @@ const realRange = (name: string, describe: string) => ({
   describe,
   coerce: (given: unknown): RealRange | undefined => {
     if (given === undefined) return undefined;
-    const ends = String(given).split('..');
-    const [lo, hi] = ends.map((end) => (DECIMAL.test(end) ? Number(end) : Number.NaN));
-    if (ends.length !== 2 || !(lo! < hi!) || !Number.isFinite(hi! - lo!))
+    const range = parseRealRange(String(given));
+    if (range === undefined)
       throw new UsageError(
         `--${name} ${printable(String(given))}: must be LO..HI, two numbers, for example -4..4`,
       );
-    return [lo!, hi!];
+    return range;
   },
 });
 

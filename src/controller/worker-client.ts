@@ -3,6 +3,7 @@ import { request as tlsRequest } from 'node:https';
 import { DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import { socketPath } from '../doors/rules.ts';
 import { faultSchema, type HeldDocument, heldSchema, type SourceOptions } from '../doors/worker-protocol.ts';
+import { formatRealRange } from '../model/real-range.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
 import type { WorkerSpec } from './deployment-schema.ts';
 
@@ -45,10 +46,13 @@ export class WorkerClient {
     version: number,
     { name, bytes, verdict, options }: ModelSource,
   ): Promise<HeldDocument> {
+    const { inputRange, outputRange, ...texts } = options;
     const query = new URLSearchParams({
       name,
       verdict: verdict ? '1' : '0',
-      ...options,
+      ...texts,
+      ...(inputRange && { inputRange: formatRealRange(inputRange) }),
+      ...(outputRange && { outputRange: formatRealRange(outputRange) }),
     });
     const path = `/v1/models/${modelId}/versions/${version}?${query}`;
     return this.#call('PUT', path, bytes, LOAD_TIMEOUT_MS);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ImportOptions } from '../import/index.ts';
+import { parseRealRange, type RealRange } from '../model/real-range.ts';
 
 /**
  * The control door of a worker: HTTP with JSON documents, behind a socket or TLS as the agent's door is. Paths:
@@ -39,10 +40,19 @@ export type HeldDocument = z.infer<typeof heldSchema>;
 
 export const currentSchema = z.strictObject({ version: number.nullable() });
 
+const range = z.string().transform((text, context): RealRange => {
+  const parsed = parseRealRange(text);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: 'expected LO..HI' });
+  return z.NEVER;
+});
+
 /** Which part of a model file is meant, and how it rounds. */
 export const importOptionsSchema = z.strictObject({
   inputTensor: z.string().optional(),
   outputTensor: z.string().optional(),
+  inputRange: range.optional(),
+  outputRange: range.optional(),
   tfliteRounding: z.enum(['double', 'single']).optional(),
 });
 
@@ -52,6 +62,8 @@ export type SourceOptions = Omit<ImportOptions, 'multiplierBits'>;
 export const importOptionsOf = (o: z.infer<typeof importOptionsSchema>): SourceOptions => ({
   ...(o.inputTensor !== undefined && { inputTensor: o.inputTensor }),
   ...(o.outputTensor !== undefined && { outputTensor: o.outputTensor }),
+  ...(o.inputRange !== undefined && { inputRange: o.inputRange }),
+  ...(o.outputRange !== undefined && { outputRange: o.outputRange }),
   ...(o.tfliteRounding !== undefined && { tfliteRounding: o.tfliteRounding }),
 });
 

@@ -1,5 +1,6 @@
 import { type Diagnostic, diagnostic, type Place } from '../diagnostics/index.ts';
 import type { InputAffine, Layer, Model, ValueId } from '../model/model.ts';
+import type { RealRange } from '../model/real-range.ts';
 import { fitRequantiser, type Requantiser, type SourceRounding } from '../model/requantiser.ts';
 import { elementCount, elementRange, type Interval, type TensorType } from '../model/tensor.ts';
 import type { TfliteRounding } from '../model/tflite-rounding.ts';
@@ -19,9 +20,6 @@ export interface Activation {
 export type Quantisation = Pick<TensorType, 'element' | 'scale' | 'zeroPoint'>;
 
 type Unnamed<L> = L extends Layer ? Omit<L, 'name'> : never;
-
-/** Least and greatest of some reals. */
-export type RealRange = readonly [lo: number, hi: number];
 
 export interface ImportOptions {
   /**

@@ -4,7 +4,7 @@ import { readBytes } from '../files.ts';
 import type { ImportOptions } from './builder.ts';
 import type { ImportResult } from './result.ts';
 
-export type { ImportOptions, RealRange } from './builder.ts';
+export type { ImportOptions } from './builder.ts';
 export type { ImportResult, SourceTensor } from './result.ts';
 
 /** Reads a model file of any known format. @throws DiagnosticError with every fault that was found */

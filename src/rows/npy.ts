@@ -1,4 +1,5 @@
 import { refuse } from '../diagnostics/index.ts';
+import { isNumberFormat, numberReaders, sizeOf } from '../model/number-formats.ts';
 
 /**
  * NumPy's `.npy` format, versions 1.0 to 3.0: magic, version, the length of a header, the header (a literal of Python:
@@ -76,27 +77,18 @@ function elementFormat(descr: string, bad: (reason: string) => never): ElementFo
   const match = /^([<>|=]?)([a-zA-Z?])(\d*)$/.exec(descr);
   const kind = match?.[2] === '?' ? 'b1' : `${match?.[2]}${match?.[3]}`;
   const little = match?.[1] !== '>';
-  const reader = readers(little)[kind];
-  if (reader === undefined) return bad(`its elements are '${descr}'; integers, floats and booleans are read`);
-  const size = Number(kind.slice(1));
+  if (!isNumberFormat(kind))
+    return bad(`its elements are '${descr}'; integers, floats and booleans are read`);
+  const read = numberReaders[kind];
   const plain = kind === 'i1' ? 'int8' : kind === 'u1' ? 'uint8' : undefined;
-  return { name: descr, size, whole: !kind.startsWith('f'), read: reader, plain };
+  return {
+    name: descr,
+    size: sizeOf(kind),
+    whole: !kind.startsWith('f'),
+    read: (view, at) => read(view, at, little),
+    plain,
+  };
 }
-
-const readers = (little: boolean): Readonly<Record<string, (view: DataView, at: number) => number>> => ({
-  b1: (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
-  i1: (view, at) => view.getInt8(at),
-  u1: (view, at) => view.getUint8(at),
-  i2: (view, at) => view.getInt16(at, little),
-  u2: (view, at) => view.getUint16(at, little),
-  i4: (view, at) => view.getInt32(at, little),
-  u4: (view, at) => view.getUint32(at, little),
-  i8: (view, at) => Number(view.getBigInt64(at, little)),
-  u8: (view, at) => Number(view.getBigUint64(at, little)),
-  f2: (view, at) => halfToNumber(view.getUint16(at, little)),
-  f4: (view, at) => view.getFloat32(at, little),
-  f8: (view, at) => view.getFloat64(at, little),
-});
 
 function readElements(data: Buffer, type: ElementFormat, count: number): NpyArray['values'] {
   // A view of its own: slice() of a Buffer does not copy.
@@ -106,16 +98,6 @@ function readElements(data: Buffer, type: ElementFormat, count: number): NpyArra
   const values = type.size === 4 && !type.whole ? new Float32Array(count) : new Float64Array(count);
   for (let i = 0; i < count; i++) values[i] = type.read(view, i * type.size);
   return values;
-}
-
-/** IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of fraction. */
-function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = (half & 0x3ff) / 1024;
-  if (exponent === 0) return sign * fraction * 2 ** -14;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction) * 2 ** (exponent - 15);
 }
 
 /** In Fortran order the first axis runs fastest. */

@@ -1,4 +1,5 @@
-import type { Activation, Quantisation, RealRange } from '../builder.ts';
+import type { RealRange } from '../../model/real-range.ts';
+import type { Activation, Quantisation } from '../builder.ts';
 import { materialise, onGrid } from './materialise.ts';
 import type { NodeReader } from './node-reader.ts';
 import type { Real } from './values.ts';

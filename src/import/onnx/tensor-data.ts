@@ -1,4 +1,5 @@
 import { type Place, refuse } from '../../diagnostics/index.ts';
+import { halfToNumber, type NumberFormat, numberReaders, sizeOf } from '../../model/number-formats.ts';
 import { readExternal } from './external-data.ts';
 import type { OnnxTensor } from './proto.ts';
 
@@ -66,39 +67,36 @@ export function decodeTensor(tensor: OnnxTensor, name: string, place: Place): Co
   return { kind: 'constant', name, dims: tensor.dims, dataType, values };
 }
 
+const formats: ReadonlyMap<number, NumberFormat> = new Map([
+  [DataType.float, 'f4'],
+  [DataType.double, 'f8'],
+  [DataType.float16, 'f2'],
+  [DataType.int32, 'i4'],
+  [DataType.int64, 'i8'],
+  [DataType.uint32, 'u4'],
+  [DataType.uint64, 'u8'],
+  [DataType.int16, 'i2'],
+  [DataType.uint16, 'u2'],
+  [DataType.int8, 'i1'],
+  [DataType.uint8, 'u1'],
+  [DataType.bool, 'b1'],
+]);
+
+/** float32 where it holds all values, else float64. */
+const isSingle = (dataType: number): boolean => dataType === DataType.float || dataType === DataType.float16;
+
 function fromRaw(raw: Uint8Array, dataType: number, count: number): Numbers | undefined {
+  if (dataType === DataType.int4 || dataType === DataType.uint4)
+    return nibbles(raw, dataType === DataType.int4, count);
+  const format = formats.get(dataType);
+  if (format === undefined) return undefined;
+  if (format === 'i1') return Int8Array.from(raw);
+  if (format === 'u1') return Uint8Array.from(raw);
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const whole = (bytes: number) => Math.floor(raw.length / bytes);
-  switch (dataType) {
-    case DataType.float:
-      return Float32Array.from({ length: whole(4) }, (_, i) => view.getFloat32(4 * i, true));
-    case DataType.double:
-      return Float64Array.from({ length: whole(8) }, (_, i) => view.getFloat64(8 * i, true));
-    case DataType.float16:
-      return Float32Array.from({ length: whole(2) }, (_, i) => halfToNumber(view.getUint16(2 * i, true)));
-    case DataType.int32:
-      return Int32Array.from({ length: whole(4) }, (_, i) => view.getInt32(4 * i, true));
-    case DataType.int64:
-      return Float64Array.from({ length: whole(8) }, (_, i) => Number(view.getBigInt64(8 * i, true)));
-    case DataType.uint32:
-      return Float64Array.from({ length: whole(4) }, (_, i) => view.getUint32(4 * i, true));
-    case DataType.uint64:
-      return Float64Array.from({ length: whole(8) }, (_, i) => Number(view.getBigUint64(8 * i, true)));
-    case DataType.int16:
-      return Int32Array.from({ length: whole(2) }, (_, i) => view.getInt16(2 * i, true));
-    case DataType.uint16:
-      return Int32Array.from({ length: whole(2) }, (_, i) => view.getUint16(2 * i, true));
-    case DataType.int8:
-      return Int8Array.from(raw, (byte) => (byte << 24) >> 24);
-    case DataType.uint8:
-    case DataType.bool:
-      return Uint8Array.from(raw);
-    case DataType.int4:
-    case DataType.uint4:
-      return nibbles(raw, dataType === DataType.int4, count);
-    default:
-      return undefined;
-  }
+  const [read, size] = [numberReaders[format], sizeOf(format)];
+  const element = (_: unknown, i: number) => read(view, size * i, true);
+  const length = Math.floor(raw.length / size);
+  return isSingle(dataType) ? Float32Array.from({ length }, element) : Float64Array.from({ length }, element);
 }
 
 function fromFields(tensor: OnnxTensor, dataType: number, count: number): Numbers | undefined {
@@ -133,14 +131,4 @@ function nibbles(bytes: Uint8Array, signed: boolean, count: number): Int8Array {
     const nibble = (bytes[i >> 1]! >> (4 * (i & 1))) & 0xf;
     return signed && nibble > 7 ? nibble - 16 : nibble;
   });
-}
-
-/** IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of fraction. */
-function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = (half & 0x3ff) / 1024;
-  if (exponent === 0) return sign * fraction * 2 ** -14;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction) * 2 ** (exponent - 15);
 }
