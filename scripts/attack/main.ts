@@ -9,6 +9,7 @@ import type { Attack, Outcome } from './attack.ts';
 import { flood } from './flood.ts';
 import { frames } from './frames.ts';
 import { importers } from './importers.ts';
+import { kills } from './kills.ts';
 import { objects } from './objects.ts';
 import { suite } from './suites.ts';
 
@@ -17,6 +18,12 @@ const attacks: readonly Attack[] = [
   flood,
   importers,
   objects,
+  kills,
+  suite(
+    'frames over veth and through BMv2, forwarding included',
+    'a frame that comes out of another port, with other bytes or another count than at the other device; a wrong sum that is computed',
+    ['test/agent/parity.test.ts', 'test/agent/data-plane.test.ts', 'test/agent/checksum.test.ts'],
+  ),
   suite(
     'strangers, worker',
     'a long answer to an address that has not shown that it listens; memory or turns taken from others',
@@ -33,7 +40,7 @@ const attacks: readonly Attack[] = [
   suite(
     'kills and restarts, agent',
     'an acknowledged write that is lost, a running data plane that is taken away',
-    ['test/agent/restart.test.ts'],
+    ['test/agent/restart.test.ts', 'test/agent/pins.test.ts'],
   ),
   suite(
     'full disks, failing disks and damaged state, agent',

@@ -3,7 +3,7 @@ import { hostileFile } from '../../scripts/attack/import-mutations.ts';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
 import { importBytes } from '../../src/import/index.ts';
 
-/** A sample of what `npm run attack:import` does; number 210 once ended in an internal error. */
+/** A sample of what `npm run attack` does; number 210 once ended in an internal error. */
 it('ends in a model or in messages, whatever the file', async () => {
   const ends = { imported: 0, refused: 0 };
   for (let n = 0; n < 300; n++) {
