@@ -5,7 +5,7 @@ import { type Deployment, defaultStateFolder, deployedModel, readDeployment } fr
 import type { DeviceTask, ModelVersion } from './device-task.ts';
 import type { DeviceProgram } from './program.ts';
 import { DeployError, type DeployReport } from './report.ts';
-import { Rollout, type RolloutOptions } from './rollout.ts';
+import { type Obstacles, Rollout, type RolloutOptions } from './rollout.ts';
 import { StateFolder } from './state.ts';
 import type { WorkerTask } from './worker-task.ts';
 
@@ -80,12 +80,13 @@ export async function carryOut(
       await backToOther(rollout, options);
       return report('replaced', here());
     }
-    const work = pending(rollout, target.version, options);
     const { version } = target;
+    const obstacles = rollout.obstacles(version);
+    const work = pending(rollout, version, obstacles, options);
     const stay = [version.version, ...keptVersions(rollout, version, options)];
     const unsettled = rollout.workers.filter((w) => !isSettled(w, version, stay));
     if (unsettled.length === 0 && work.every((w) => w.pushed === undefined && w.updates.length === 0)) {
-      remember(rollout, target.version, options.dryRun === true);
+      remember(rollout, version, options.dryRun === true);
       return report('unchanged', here());
     }
     if (options.dryRun === true) {
@@ -96,8 +97,8 @@ export async function carryOut(
         work.map(({ task, wanted, pushed }) => task.report(wanted, pushed)),
       );
     }
-    await bring(rollout, target.version, options);
-    const replaced = previous !== undefined && previous !== target.version.version;
+    await bring(rollout, version, obstacles, options);
+    const replaced = previous !== undefined && previous !== version.version;
     return report(replaced ? 'replaced' : 'deployed', here());
   } catch (error) {
     if (error instanceof DeployError) error.report = report('failed', error.devices);
@@ -137,14 +138,16 @@ interface Work {
 }
 
 /** @throws DeployError where a program is in the way, and may not be replaced */
-function pending(rollout: Rollout, v: ModelVersion, options: DeployOptions): Work[] {
-  const obstacles = rollout.obstacles(v);
-  const refusals = [...obstacles.values()].filter((o) => o !== 'none');
-  refusals.push(...rollout.workerObstacles(v));
+function pending(
+  rollout: Rollout,
+  v: ModelVersion,
+  { programs, refusals }: Obstacles,
+  options: DeployOptions,
+): Work[] {
   if (refusals.length > 0 && options.replaceProgram !== true) throw failureOf(rollout, refusals);
   const keep = keptVersions(rollout, v, options);
   return rollout.tasks.map((task) => {
-    const pushed = obstacles.has(task) ? task.programOf(rollout.baseFor(task, v.model)) : undefined;
+    const pushed = programs.has(task) ? task.programOf(rollout.baseFor(task, v.model)) : undefined;
     const wanted = pushed === undefined ? task.wanted(v, keep) : task.wantedAfter(pushed, v);
     const updates = task.session.changesBetween(pushed === undefined ? task.session.entities : [], wanted);
     return { task, pushed, wanted, updates };
@@ -167,13 +170,18 @@ function foretell({ task, pushed, updates }: Work, version: number): void {
   task.note('forwarding', 'would', `${updates.length} entries of all tables would change`);
 }
 
-async function bring(rollout: Rollout, v: ModelVersion, options: DeployOptions): Promise<void> {
+async function bring(
+  rollout: Rollout,
+  v: ModelVersion,
+  obstacles: Obstacles,
+  options: DeployOptions,
+): Promise<void> {
   const { deployment, state } = rollout;
   const drainMs = options.drainMs ?? deployment.spec.drainMs;
   const keep = keptVersions(rollout, v, options);
   const held = rollout.computing.filter((t) => t.versions().has(v.version));
   const heldByWorkers = rollout.workers.filter((w) => w.versions().has(v.version));
-  await rollout.install(v);
+  await rollout.install(v, obstacles);
   try {
     await rollout.flip(v.version);
   } catch (error) {

@@ -41,6 +41,14 @@ interface Endpoint {
   note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void;
 }
 
+/** What is in the way of a version. */
+export interface Obstacles {
+  /** Devices that get a program before: they run none, or with `replaceProgram` one that does not do. */
+  readonly programs: ReadonlySet<DeviceTask>;
+  /** All that only `replaceProgram` may pass over. */
+  readonly refusals: readonly Diagnostic[];
+}
+
 export interface RolloutOptions extends SessionOptions {
   /** Folder of the state; default beside the deployment file. */
   readonly state?: string;
@@ -206,40 +214,32 @@ export class Rollout {
     return (first ?? []).filter((v) => rest.every((held) => held.includes(v))).sort((a, b) => a - b);
   }
 
-  /**
-   * What keeps the version from being installed beside the current one, by device: `none` where a device runs nothing yet.
-   */
-  obstacles(v: ModelVersion): ReadonlyMap<DeviceTask, 'none' | Diagnostic> {
-    const found = new Map<DeviceTask, 'none' | Diagnostic>();
-    for (const task of this.tasks) {
-      const device = task.spec.name;
-      const { cookie } = task.session;
-      if (task.program === undefined) {
-        const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;
-        const other = diagnostic('device-program', { device, cookie: shown });
-        found.set(task, cookie === 'none' ? 'none' : other);
-        continue;
-      }
-      const other = task.otherModel();
-      if (other !== undefined) {
-        found.set(task, diagnostic('model-other', { device, other, own: this.#modelId }));
-        continue;
-      }
-      const what = misfit(() => task.weights(v.model, 0));
-      if (what !== undefined) {
-        const { version } = v;
-        found.set(task, diagnostic('version-misfit', { device, version, what }));
-        continue;
-      }
-      if (this.#takenByOthers(task, v))
-        found.set(task, diagnostic('version-taken', { device, version: v.version }));
-    }
-    return found;
+  /** What keeps the version from being installed beside the current one. */
+  obstacles(v: ModelVersion): Obstacles {
+    const found = this.tasks.map((task) => [task, this.#obstacle(task, v)] as const);
+    return {
+      programs: new Set(found.flatMap(([task, obstacle]) => (obstacle === undefined ? [] : [task]))),
+      refusals: [
+        ...found.flatMap(([, obstacle]) => (obstacle === undefined || obstacle === 'none' ? [] : [obstacle])),
+        ...this.workers.flatMap((worker) => worker.obstacle(v) ?? []),
+      ],
+    };
   }
 
-  /** What keeps workers from taking the version on. */
-  workerObstacles(v: ModelVersion): readonly Diagnostic[] {
-    return this.workers.flatMap((worker) => worker.obstacle(v) ?? []);
+  /** `none` where the device runs nothing yet; undefined where nothing is in the way. */
+  #obstacle(task: DeviceTask, v: ModelVersion): 'none' | Diagnostic | undefined {
+    const device = task.spec.name;
+    const { cookie } = task.session;
+    if (task.program === undefined) {
+      const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;
+      return cookie === 'none' ? 'none' : diagnostic('device-program', { device, cookie: shown });
+    }
+    const other = task.otherModel();
+    if (other !== undefined) return diagnostic('model-other', { device, other, own: this.#modelId });
+    const what = misfit(() => task.weights(v.model, 0));
+    const { version } = v;
+    if (what !== undefined) return diagnostic('version-misfit', { device, version, what });
+    return this.#takenByOthers(task, v) ? diagnostic('version-taken', { device, version }) : undefined;
   }
 
   /** Whether the device has the version with weights of another model, rather than damaged ones of this. */
@@ -253,20 +253,19 @@ export class Rollout {
    * Puts a version on all devices, beside what is there, and reads it back: the weights everywhere first, then the entries
    * that make it known, the last device of the path first. Devices without a program, and with `replaceProgram` those
    * whose program does not do, get one before.
+   * @param obstacles as they were found for this version
    * @throws DeployError; the version is then taken off where it was put, and whatever was current goes on
    */
-  async install(v: ModelVersion): Promise<void> {
+  async install(v: ModelVersion, obstacles = this.obstacles(v)): Promise<void> {
     const { version } = v;
-    const obstacles = this.obstacles(v);
-    const refusals = [...obstacles.values()].filter((o) => o !== 'none');
-    refusals.push(...this.workerObstacles(v));
+    const { programs, refusals } = obstacles;
     if (refusals.length > 0 && this.#options.replaceProgram !== true) throw this.#error(refusals);
     const digest = this.state.saveModel(v.model);
     if (v.source !== undefined && this.workers.length > 0) this.state.saveSource(digest, v.source);
     const modelId = this.#modelId;
     const known = this.state.state?.versions ?? {};
     this.state.update({ modelId, versions: { ...known, [version]: digest } });
-    await this.#pushPrograms(v.model, new Set(obstacles.keys()));
+    await this.#pushPrograms(v.model, programs);
     const before = new Map(this.computing.map((t) => [t, t.versions().get(version)]));
     const workersBefore = this.workers.filter((w) => w.versions().has(version));
     try {
