@@ -15,7 +15,7 @@ export class CompiledFunctions<S> {
   /**
    * @param shared what the text knows as `s`
    * @param bodyOf text of the function of a type, whose argument is `m`; `c[i]` is the function of the type of its field `i`, or
-   *   the numbers of its enum by name
+   *   its enum
    */
   constructor(shared: S, bodyOf: (plan: MessagePlan) => string) {
     this.#shared = shared;
@@ -33,9 +33,7 @@ export class CompiledFunctions<S> {
     // First, because messages refer to each other in circles.
     this.#made.set(plan, compiled);
     for (const { type } of plan.fields)
-      inner.push(
-        type.kind === 'message' ? this.of(type.message) : type.kind === 'enum' ? type.byName : undefined,
-      );
+      inner.push(type.kind === 'message' ? this.of(type.message) : type.kind === 'enum' ? type : undefined);
     return compiled;
   }
 }

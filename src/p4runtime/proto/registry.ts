@@ -1,5 +1,4 @@
 import protobuf from 'protobufjs/light.js';
-import { completed } from './completion.ts';
 import type { Descriptor } from './descriptor.ts';
 import { DirectWriter } from './direct-writer.ts';
 import { type MessagePlan, planMessages } from './field-plan.ts';
@@ -16,23 +15,27 @@ import type {
   MessageName,
 } from './messages.ts';
 import { settleOneofs } from './settle-oneofs.ts';
+import { decodeShown, decodeWhole } from './shown-form.ts';
 import { wireForm } from './wire-form.ts';
 
-/** How messages are shown, as proto-loader has it; what is left out, `completion.ts` fills in. */
-const options = { longs: BigInt, enums: String, arrays: true, objects: true } as const;
-
 /** The types of protobufjs, made when they are first needed: that takes some 10 ms. @throws Error where there is none */
-export function typesOf(json: Descriptor): (fullName: string) => protobuf.Type {
+export function typesOf(
+  json: Descriptor,
+  plans: ReadonlyMap<string, MessagePlan>,
+): (fullName: string) => protobuf.Type {
   let root: protobuf.Root | undefined;
   return (fullName) => {
-    root ??= protobuf.Root.fromJSON(json as protobuf.INamespace);
+    if (root === undefined) {
+      root = protobuf.Root.fromJSON(json as protobuf.INamespace);
+      for (const plan of plans.values()) decodeShown(root.lookupType(plan.fullName), plan);
+    }
     return root.lookupType(fullName);
   };
 }
 
 const plans = planMessages(descriptor);
 /** The types of P4Runtime. */
-export const messageTypes = typesOf(descriptor);
+export const messageTypes = typesOf(descriptor, plans);
 const writer = new DirectWriter();
 
 /** The fields of a message by its full name, such as `p4.v1.TableEntry`. */
@@ -65,8 +68,7 @@ export function edgeCodec(
     return found;
   };
   const decode = (bytes: Uint8Array): object => {
-    const message = completed(plan, type().toObject(type().decode(bytes), options));
-    return message ?? decode(settleOneofs(plan, bytes));
+    return decodeWhole(type(), bytes) ?? decode(settleOneofs(plan, bytes));
   };
   return {
     plan,

@@ -86,7 +86,7 @@ const DEFAULT: Readonly<Record<ScalarName, string>> = {
 /** Text of a function from a value to its wire form. */
 function functionOf({ type }: FieldPlan, at: number): string {
   if (type.kind === 'message') return `c[${at}]`;
-  return type.kind === 'enum' ? `(x) => s.enum(c[${at}], x)` : `s.${type.scalar}`;
+  return type.kind === 'enum' ? `(x) => s.enum(c[${at}].byName, x)` : `s.${type.scalar}`;
 }
 
 /** Text of a field's wire form, null where it is not written. */
@@ -96,7 +96,7 @@ function fieldText(field: FieldPlan, at: number): string {
   if (rule === 'repeated') return `${absent} ? null : s.list("${name}", v, ${functionOf(field, at)})`;
   if (rule === 'map') return `${absent} ? null : s.map(v, ${functionOf(field, at)})`;
   if (type.kind === 'message') return `${absent} ? null : c[${at}](v)`;
-  const value = type.kind === 'enum' ? `s.enum(c[${at}], v)` : `s.${type.scalar}(v)`;
+  const value = type.kind === 'enum' ? `s.enum(c[${at}].byName, v)` : `s.${type.scalar}(v)`;
   if (oneof !== undefined) return `${absent} ? null : ${value}`;
   const isDefault = type.kind === 'enum' ? 'v === 0' : DEFAULT[type.scalar];
   return `${absent} || (v = ${value}, ${isDefault}) ? null : v`;
