@@ -1,3 +1,4 @@
+import { noWeights } from '../backends/common/table-model.ts';
 import type { DeviceConfig } from '../backends/xdp/device-config.ts';
 import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
 import { type BpfMap, type MappedWords, programsEnded } from '../bpf/index.ts';
@@ -16,6 +17,17 @@ interface Held {
   /** Whether it was made for this program's layers. */
   readonly ours: boolean;
 }
+
+/** The weights of a layer in a slot: the default action of their table, or none. */
+export interface SlotWeights {
+  readonly layer: number;
+  readonly slot: number;
+  readonly entry: PlainEntry;
+}
+
+/** Whether it holds weights: a table that was reset has the action of its program. */
+const holdsWeights = ({ entry }: SlotWeights): boolean =>
+  entry.actionId !== 0 && entry.actionId !== noWeights.id;
 
 interface SlotState {
   /** The whole struct. */
@@ -59,17 +71,17 @@ export class HeldVersions {
     this.#show(at);
   }
 
-  /** Sets or removes a layer's weights. @param layer its index @throws Fault */
-  async setWeights(layer: number, entry: PlainEntry, present: boolean): Promise<void> {
-    const slot = checkSlot(entry.key(0).value);
-    const state = this.#slots[slot]!;
+  /** Sets or removes a layer's weights. @throws Fault */
+  async setWeights(weights: SlotWeights): Promise<void> {
+    const { layer, slot } = weights;
+    const state = this.#slots[checkSlot(slot)]!;
     // From here on packets of this slot pass on.
     state.layers.delete(layer);
     this.#showAll();
-    if (!present) return;
+    if (!holdsWeights(weights)) return;
     if (state.inFlight) await programsEnded();
     state.inFlight = false;
-    this.#placeWeights(state, layer, entry);
+    this.#placeWeights(state, weights);
     this.#weights?.update(slot, state.bytes);
     state.layers.add(layer);
     this.#showAll();
@@ -78,18 +90,17 @@ export class HeldVersions {
   /**
    * Brings a program that is running in line with entries. What is right is not touched: its packets are computed all the
    * time.
-   * @param weights entries by layer
    * @returns slots whose weights were not right
    */
   async takeOver(
     versions: readonly PlainEntry[],
-    weights: readonly { readonly layer: number; readonly entry: PlainEntry }[],
+    weights: readonly SlotWeights[],
   ): Promise<readonly number[]> {
     const mended: number[] = [];
-    for (const { layer, entry } of weights) {
-      const state = this.#slots[checkSlot(entry.key(0).value)]!;
-      this.#placeWeights(state, layer, entry);
-      state.layers.add(layer);
+    for (const w of weights.filter(holdsWeights)) {
+      const state = this.#slots[checkSlot(w.slot)]!;
+      this.#placeWeights(state, w);
+      state.layers.add(w.layer);
     }
     // An entry keeps its word.
     const present = Array.from({ length: WORDS }, (_, i) => decodeWord(this.#words.get(i)));
@@ -158,7 +169,7 @@ export class HeldVersions {
     return at;
   }
 
-  #placeWeights(state: SlotState, layer: number, entry: PlainEntry): void {
+  #placeWeights(state: SlotState, { layer, entry }: SlotWeights): void {
     const placed = this.#config.weights.find((w) => w.layer === layer);
     if (placed === undefined) throw invalid(`layer ${layer} has no weights`);
     let at = placed.offset;

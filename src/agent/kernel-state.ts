@@ -50,7 +50,8 @@ export function kernelState(
     return found.map((entity) => {
       const old = before.get(entityKey(entity));
       const same = isDeepStrictEqual(actionOf(old), actionOf(entity));
-      return { type: 'INSERT', entity: old !== undefined && same ? old : entity };
+      const type = entity.tableEntry?.isDefaultAction ? 'MODIFY' : 'INSERT';
+      return { type, entity: old !== undefined && same ? old : entity };
     });
   } finally {
     words.close();
@@ -127,12 +128,12 @@ const offsetOf = ({ offset, arrays }: PlacedWeights, index: number): number =>
 
 function weightsEntry(placed: PlacedWeights, slot: number, struct: Buffer): Entry {
   const parameters = placed.arrays.map(({ name, bytes }) => ({ name, bits: 8 * bytes }));
-  const table = weightsTable(placed.layer, parameters);
+  const table = weightsTable(placed.layer, slot, parameters);
   const values = placed.arrays.map(({ bytes }, i) => {
     const start = offsetOf(placed, i);
     return BigInt(`0x0${struct.toString('hex', start, start + bytes)}`);
   });
-  return { table, keys: [slot], action: table.actions[0]!, parameters: values };
+  return { table, keys: [], action: table.actions[0]!, parameters: values };
 }
 
 function tableEntries(program: LoadedProgram, interfaces: readonly PortState[]): Entry[] {

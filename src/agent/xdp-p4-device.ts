@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { models, refusedRequests, verdictCounter, weightsTable } from '../backends/common/table-model.ts';
+import { models, refusedRequests, verdictCounter, weightsPlace } from '../backends/common/table-model.ts';
 import { type DeviceConfig, decodeDeviceConfig } from '../backends/xdp/device-config.ts';
 import { xdpP4InfoOf } from '../backends/xdp/p4info.ts';
 import {
@@ -26,7 +26,7 @@ import {
 import { exhausted, invalid, precondition } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
 import { ForwardingTables } from './forwarding-tables.ts';
-import { HeldVersions } from './held-versions.ts';
+import { HeldVersions, type SlotWeights } from './held-versions.ts';
 import { detachPinned, Interfaces, type PortInterface, type PortState } from './interfaces.ts';
 import { kernelState } from './kernel-state.ts';
 import { type LoadedProgram, loadProgram, openProgram, pinProgram, removePins } from './loaded-program.ts';
@@ -41,12 +41,6 @@ const WATCH_MS = 1_000;
 /** Time for which a program that was verified waits to be committed. */
 const VERIFIED_MS = 2_000;
 const [E2BIG, ENOMEM, ENOSPC] = [7, 12, 28];
-
-const FIRST_WEIGHTS_TABLE = weightsTable(0, []).id;
-
-/** The layer of a table of weights; undefined for other tables. */
-const layerOf = (tableId: number): number | undefined =>
-  tableId >= FIRST_WEIGHTS_TABLE ? tableId - FIRST_WEIGHTS_TABLE : undefined;
 
 export interface XdpP4DeviceOptions {
   /** Names the pins: letters, digits, `-` and `_`. */
@@ -383,12 +377,12 @@ export class XdpP4Device implements P4Device {
   /** Brings the maps of a program in line with a state. @returns what was not, in words */
   async #fill(running: Running, state: readonly Change[]): Promise<string> {
     const versions: PlainEntry[] = [];
-    const weights: { layer: number; entry: PlainEntry }[] = [];
+    const weights: SlotWeights[] = [];
     for (const { entity } of state) {
-      if (entity.tableEntry === undefined || entity.tableEntry.isDefaultAction) continue;
+      if (entity.tableEntry === undefined) continue;
       const entry = plainEntry(entity.tableEntry);
-      const layer = layerOf(entry.tableId);
-      if (layer !== undefined) weights.push({ layer, entry });
+      const place = weightsPlace(entry.tableId);
+      if (place !== undefined) weights.push({ ...place, entry });
       else if (entry.tableId === models.id) versions.push(entry);
       else running.tables.set(entry, true, false);
     }
@@ -407,8 +401,8 @@ export class XdpP4Device implements P4Device {
     if (entity.counterEntry !== undefined) return this.#setCounter(running, entity.counterEntry);
     if (entity.tableEntry === undefined) throw invalid('an XDP host has no such entity');
     const entry = plainEntry(entity.tableEntry);
-    const layer = layerOf(entry.tableId);
-    if (layer !== undefined) return running.versions.setWeights(layer, entry, present);
+    const place = weightsPlace(entry.tableId);
+    if (place !== undefined) return running.versions.setWeights({ ...place, entry });
     if (entry.tableId === models.id) return running.versions.setVersion(entry, present);
     if (ForwardingTables.has(entry.tableId)) return running.tables.set(entry, present, live);
     throw invalid(`an XDP host has no table ${entry.tableId}`);

@@ -12,7 +12,7 @@ import {
 import { targetNamed } from '../targets/registry.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import type { DeviceProgram } from './program.ts';
-import { type HeldVersion, heldVersions, keyOf } from './versions.ts';
+import { type HeldVersion, heldVersions, isHeld, keyOf } from './versions.ts';
 
 type Entity = Init<'Entity'>;
 type Update = Init<'Update'>;
@@ -98,7 +98,7 @@ export class DeviceSession {
     return this.#cookie;
   }
 
-  /** All table entries, as last read. */
+  /** All table entries and the default actions that hold weights, as last read. */
   get entities(): readonly Entity[] {
     return this.#entities;
   }
@@ -116,7 +116,8 @@ export class DeviceSession {
   }
 
   async readEntities(): Promise<void> {
-    this.#entities = await this.client.readAll([{ tableEntry: {} }]);
+    const read = await this.client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
+    this.#entities = read.filter(isHeld);
   }
 
   async push(program: DeviceProgram, deviceConfig: Uint8Array): Promise<void> {

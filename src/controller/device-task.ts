@@ -1,7 +1,7 @@
-import { models } from '../backends/common/table-model.ts';
+import { models, weightsPlace } from '../backends/common/table-model.ts';
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
-import { canonicalBytes, type Init } from '../p4runtime/index.ts';
+import type { Init } from '../p4runtime/index.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import { deviceDiagnostics } from './device-errors.ts';
 import { type ClientHolder, DeviceSession, type SessionOptions } from './device-session.ts';
@@ -13,8 +13,10 @@ import type { DeployStep, DeviceReport, StepReport, TableReport } from './report
 import {
   CURRENT,
   type HeldVersion,
+  inSlot,
   isOf,
   isWeights,
+  keyOf,
   modelIdEntity,
   SLOTS,
   slotOf,
@@ -249,17 +251,26 @@ export class DeviceTask {
     };
   }
 
-  /** Changes against the beginning; a program that was pushed began empty. */
+  /** Changes against the beginning; a program that was pushed began empty. The slots of a layer are one table here. */
   #tables(after: readonly Entity[], pushed?: DeviceProgram): TableReport[] {
-    const updates = this.session.changesBetween(pushed === undefined ? this.#before : [], after);
-    const tableOf = (e: Entity | undefined) => e?.tableEntry?.tableId ?? 0;
-    return ((pushed ?? this.#program)?.p4info.tables ?? []).map(({ preamble }) => {
+    const before = pushed === undefined ? this.#before : [];
+    const there = new Set(before.map(keyOf));
+    const changes = this.session
+      .changesBetween(before, after)
+      .map((u) => ({ tableId: tableOf(u.entity), type: typeOf(u, there) }));
+    const tables = new Map<string, Set<number>>();
+    for (const { preamble } of (pushed ?? this.#program)?.p4info.tables ?? []) {
       const id = preamble?.id ?? 0;
-      const own = updates.filter((u) => tableOf(u.entity) === id).map((u) => u.type);
-      const count = (type: (typeof own)[number]) => own.filter((t) => t === type).length;
+      const place = weightsPlace(id);
+      const name = place === undefined ? (preamble?.name ?? `${id}`) : `weights_${place.layer}`;
+      tables.set(name, (tables.get(name) ?? new Set()).add(id));
+    }
+    return [...tables].map(([table, ids]) => {
+      const own = changes.filter((c) => ids.has(c.tableId)).map((c) => c.type);
+      const count = (type: UpdateType) => own.filter((t) => t === type).length;
       return {
-        table: preamble?.name ?? `${id}`,
-        entries: after.filter((e) => tableOf(e) === id).length,
+        table,
+        entries: after.filter((e) => ids.has(tableOf(e))).length,
         inserted: count('INSERT'),
         modified: count('MODIFY'),
         deleted: count('DELETE'),
@@ -271,16 +282,21 @@ export class DeviceTask {
   #named = (model: Model): Model => ({ ...model, name: 'model', file: `${model.file} on ${this.spec.name}` });
 }
 
+type UpdateType = Init<'Update'>['type'];
+
+const tableOf = (e: Entity | undefined): number => e?.tableEntry?.tableId ?? 0;
+
+/** What an update does: a default action is modified to say something for the first time, or nothing any more. */
+function typeOf({ type, entity }: Init<'Update'>, there: ReadonlySet<string>): UpdateType {
+  if (!entity?.tableEntry?.isDefaultAction) return type;
+  if (entity.tableEntry.action === undefined) return 'DELETE';
+  return there.has(keyOf(entity)) ? 'MODIFY' : 'INSERT';
+}
+
 const holdSlot = ({ tableEntry }: Entity): number => {
   const value = tableEntry?.action?.action?.params?.find((p) => p.paramId === 1)?.value;
   return Number(`0x0${Buffer.from(value ?? []).toString('hex')}`);
 };
-
-/** The entry under the key of another slot. */
-function inSlot({ tableEntry }: Entity, slot: number): Entity {
-  const match = tableEntry!.match!.map((m) => ({ ...m, exact: { value: canonicalBytes(slot) } }));
-  return { tableEntry: { ...tableEntry, match } };
-}
 
 /** What a program cannot take of a model; undefined where all fits. */
 export function misfit(work: () => unknown): string | undefined {

@@ -5,10 +5,13 @@ import {
   hold,
   modelIds,
   models,
+  noWeights,
   type TableModel,
+  weightsPlace,
+  weightsTable,
 } from '../backends/common/table-model.ts';
 import { tableEntryKey } from '../p4runtime/entity-key.ts';
-import { canonical, type Init } from '../p4runtime/index.ts';
+import { canonical, canonicalBytes, type Init } from '../p4runtime/index.ts';
 import { entityOf } from './forwarding.ts';
 
 type Entity = Init<'Entity'>;
@@ -35,6 +38,13 @@ const sharedTables: ReadonlySet<number> = new Set(deviceTables.map((t) => t.id))
 export const isWeights = ({ tableEntry }: Entity): boolean =>
   tableEntry !== undefined && !sharedTables.has(tableEntry.tableId ?? 0);
 
+/** Whether an entity that was read says anything: a default action does where it is the weights of a layer. */
+export function isHeld({ tableEntry }: Entity): boolean {
+  if (tableEntry === undefined || !tableEntry.isDefaultAction) return true;
+  const actionId = tableEntry.action?.action?.actionId ?? noWeights.id;
+  return weightsPlace(tableEntry.tableId ?? 0) !== undefined && actionId !== noWeights.id;
+}
+
 export const isOf = (table: TableModel, { tableEntry }: Entity): boolean => tableEntry?.tableId === table.id;
 
 const exactKeys = ({ tableEntry }: Entity): number[] =>
@@ -42,8 +52,23 @@ const exactKeys = ({ tableEntry }: Entity): number[] =>
     .sort((a, b) => (a.fieldId ?? 0) - (b.fieldId ?? 0))
     .map((m) => number(m.exact?.value));
 
-/** The slot whose weights an entry holds. */
-export const slotOf = (weights: Entity): number => exactKeys(weights)[0]!;
+/** The slot whose weights an entity holds: that of its table, or the first of its keys. */
+export const slotOf = (weights: Entity): number =>
+  weightsPlace(weights.tableEntry?.tableId ?? 0)?.slot ?? exactKeys(weights)[0]!;
+
+/** The same weights in another slot. */
+export function inSlot({ tableEntry }: Entity, slot: number): Entity {
+  const place = weightsPlace(tableEntry?.tableId ?? 0);
+  if (place !== undefined)
+    return { tableEntry: { ...tableEntry, tableId: weightsTable(place.layer, slot, []).id } };
+  const match = tableEntry!.match!.map((m) =>
+    m.fieldId === SLOT_FIELD ? { ...m, exact: { value: canonicalBytes(slot) } } : m,
+  );
+  return { tableEntry: { ...tableEntry, match } };
+}
+
+/** The slot is the first key of a table that has entries. */
+const SLOT_FIELD = 1;
 
 /** Model id and the version that packets name: 0 is the current one. */
 export const versionKey = (entity: Entity): readonly [modelId: number, version: number] => {
@@ -90,7 +115,8 @@ export const CURRENT = 0;
 
 /** SHA-256 of the numbers in some entries of weights: the same in either slot. */
 export function weightsDigest(entities: readonly Entity[]): string {
-  const lines = entities.map(({ tableEntry }) => {
+  const lines = entities.map((entity) => {
+    const { tableEntry } = inSlot(entity, SLOTS[0]);
     const params = [...(tableEntry?.action?.action?.params ?? [])].sort(
       (a, b) => (a.paramId ?? 0) - (b.paramId ?? 0),
     );

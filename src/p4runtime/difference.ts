@@ -1,4 +1,5 @@
 import { contentsOf } from './normal-form.ts';
+import { removal } from './removal.ts';
 import type { Entity, Update } from './types.ts';
 
 /** Order in which things may be inserted: what others refer to comes first. Deletion goes the other way. */
@@ -25,7 +26,7 @@ export function difference(
     const fixed =
       entity.tableEntry !== undefined &&
       (entity.tableEntry.isConst || constTables.has(entity.tableEntry.tableId ?? 0));
-    if (!wanted.has(key) && !fixed) remove.push({ update: { type: 'DELETE', entity }, rank: rank(key) });
+    if (!wanted.has(key) && !fixed) remove.push({ update: removal(entity), rank: rank(key) });
   }
   write.sort((a, b) => a.rank - b.rank);
   remove.sort((a, b) => b.rank - a.rank);

@@ -5,6 +5,7 @@ import { P4RuntimeError } from './errors.ts';
 import { EventStream, type StreamOptions } from './event-stream.ts';
 import { Pipeline } from './pipeline.ts';
 import type { Config, Init, Message } from './proto/messages.ts';
+import { removal } from './removal.ts';
 import { inverseOf, needsBefore, readRequestOf } from './rollback.ts';
 import type { RpcOptions } from './rpc.ts';
 import { Session } from './session.ts';
@@ -112,9 +113,13 @@ export class P4Client {
     throw error;
   }
 
+  /** A default action is there always, and so is modified. */
   insert(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
     return this.write(
-      entities.map((entity) => ({ type: 'INSERT', entity })),
+      entities.map((entity) => ({
+        type: entity.tableEntry?.isDefaultAction ? 'MODIFY' : 'INSERT',
+        entity,
+      })),
       options,
     );
   }
@@ -126,11 +131,9 @@ export class P4Client {
     );
   }
 
+  /** A default action is put back to what the program says. */
   delete(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
-    return this.write(
-      entities.map((entity) => ({ type: 'DELETE', entity })),
-      options,
-    );
+    return this.write(entities.map(removal), options);
   }
 
   /**

@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { SHARED_BODIES } from '../backends/v1model/print-program.ts';
 import { refuse } from '../diagnostics/index.ts';
+import { linkBmv2Json } from './bmv2-json.ts';
 
 export const P4C = 'p4c-bm2-ss';
 export const SWITCH = 'simple_switch_grpc';
@@ -42,10 +45,21 @@ export interface P4cResult {
 /** A program of a few MB of JSON takes seconds; one that takes this long is quadratic somewhere. */
 const P4C_TIMEOUT_MS = 300_000;
 
-/** Compiles to BMv2's JSON, and P4Info where a file is named for it. */
-export function runP4c(program: string, json: string, p4info?: string): Promise<P4cResult> {
+/**
+ * Compiles to BMv2's JSON, and P4Info where a file is named for it.
+ * @param macros to define
+ */
+export function runP4c(
+  program: string,
+  json: string,
+  p4info?: string,
+  macros: readonly string[] = [],
+): Promise<P4cResult> {
   const tool = requireTool(P4C);
-  const files = p4info === undefined ? [] : ['--p4runtime-files', p4info];
+  const files = [
+    ...macros.map((name) => `-D${name}`),
+    ...(p4info === undefined ? [] : ['--p4runtime-files', p4info]),
+  ];
   const options = { timeout: P4C_TIMEOUT_MS, maxBuffer: 64 * 2 ** 20 };
   return new Promise((resolve) => {
     execFile(tool, [...files, '-o', json, program], options, (error, stdout, stderr) =>
@@ -62,9 +76,10 @@ export function summariseP4c(log: string): string {
   return `${lines[0]!.replace(/^.*?(?=\[--|error:|warning:|Compiler)/, '').trim()}${rest}`;
 }
 
-/** Compiles a program of ours. @throws DiagnosticError where p4c is missing or has anything to say */
+/** Compiles a program of ours, and links it. @throws DiagnosticError where p4c is missing or has anything to say */
 export async function compileP4Program(program: string, json: string, file: string): Promise<void> {
-  const { ok, log } = await runP4c(program, json);
+  const { ok, log } = await runP4c(program, json, undefined, [SHARED_BODIES]);
   // A warning is a fault of ours: what p4c doubts may not mean what was proven.
   if (!ok || log !== '') refuse('tool-failed', { tool: P4C, summary: summariseP4c(log) }, { file }, log);
+  await writeFile(json, linkBmv2Json(await readFile(json, 'utf8')));
 }

@@ -7,7 +7,13 @@ import { planReplacement } from '../../src/backends/xdp/replacement.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
 import type { Model } from '../../src/model/model.ts';
-import { type Init, type P4Client, P4RuntimeError, type PipelineConfig } from '../../src/p4runtime/index.ts';
+import {
+  type Init,
+  type P4Client,
+  P4RuntimeError,
+  type PipelineConfig,
+  removal,
+} from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
@@ -160,7 +166,7 @@ describeWith(loading, 'a pipeline of an agent', () => {
     const full = (entity: Entity) => refusal(client.insert([entity]));
     expect(await full(e.weights(plan, 2)[0]!)).toEqual([
       status.INVALID_ARGUMENT,
-      expect.stringContaining('slots 0 and 1'),
+      expect.stringContaining('there is no table'),
     ]);
     expect((await full(e.version(3, 3, 7)))[0]).toBe(status.INVALID_ARGUMENT);
     expect((await full(e.version(3, 4, 0)))[1]).toContain('answers as itself');
@@ -194,7 +200,8 @@ describeWith(loading, 'a pipeline of an agent', () => {
   });
 
   it('takes a batch back as a whole', async () => {
-    const before = await client.readAll([e.program.allEntries()]);
+    const everything = [e.program.allEntries(), { tableEntry: { isDefaultAction: true } }];
+    const before = await client.readAll(everything);
     const { rpc, identity, timeoutMs } = {
       ...client.session,
       rpc: client.session.rpc(),
@@ -202,14 +209,14 @@ describeWith(loading, 'a pipeline of an agent', () => {
       timeoutMs: client.session.timeoutMs,
     };
     const updates = [
-      { type: 'DELETE', entity: e.weights(plan, 0)[0]! },
+      removal(e.weights(plan, 0)[0]!),
       { type: 'MODIFY', entity: e.version(0, 9, 0) },
       { type: 'INSERT', entity: e.version(3, 4, 0) },
     ] as const;
     await expect(
       rpc.write({ ...identity, updates, atomicity: 'ROLLBACK_ON_ERROR' }, timeoutMs),
     ).rejects.toThrow();
-    expect(await client.readAll([e.program.allEntries()])).toEqual(before);
+    expect(await client.readAll(everything)).toEqual(before);
     expect((await ask(1))!.header).toMatchObject({ kind: packetKinds.result, modelVersion: 1 });
   });
 

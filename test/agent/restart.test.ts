@@ -4,7 +4,7 @@ import { removeAgent } from '../../src/agent/index.ts';
 import { planReplacement } from '../../src/backends/xdp/replacement.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
-import { entityKey, type Init, type P4Client, v1Codec } from '../../src/p4runtime/index.ts';
+import { entityKey, type Init, type P4Client, removal, v1Codec } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
@@ -267,11 +267,12 @@ describeWith(loading, 'an agent that ends', () => {
     const e = await install(client);
     const second = planReplacement(plan, model, 2);
     const steps: Init<'Update'>[] = [];
-    const update = (type: 'INSERT' | 'MODIFY' | 'DELETE', ...entities: Init<'Entity'>[]) =>
+    const update = (type: 'INSERT' | 'MODIFY', ...entities: Init<'Entity'>[]) =>
       steps.push(...entities.map((entity) => ({ type, entity })));
-    update('INSERT', ...e.weights(second, 1), e.version(2, 2, 1));
+    update('MODIFY', ...e.weights(second, 1));
+    update('INSERT', e.version(2, 2, 1));
     update('MODIFY', e.version(0, 2, 1), e.version(0, 1, 0));
-    update('DELETE', e.version(2, 2, 1), ...e.weights(second, 1));
+    steps.push(...[e.version(2, 2, 1), ...e.weights(second, 1)].map(removal));
     for (let round = 0; round < 6; round++) {
       const writer = client;
       let stop = false;
@@ -287,8 +288,8 @@ describeWith(loading, 'an agent that ends', () => {
       agent = await spawnAgent(net);
       client = await connect(agent.ready.address);
       // What is read back is what happens: version 1 always, 2 where its weights are there.
-      const found = await client.readAll([{ tableEntry: {} }]);
-      const keys = new Set(found.map((f) => entityKey(f)));
+      const found = await client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
+      const keys = new Set(found.filter((f) => f.tableEntry?.action !== undefined).map((f) => entityKey(f)));
       const has = (entity: Init<'Entity'>) => keys.has(entityKey(entity));
       const complete = has(e.version(2, 2, 1)) && e.weights(second, 1).every(has);
       for (const version of [1, 2]) {
@@ -302,11 +303,8 @@ describeWith(loading, 'an agent that ends', () => {
         if (computed) expect([...activations]).toEqual([...interpret(model, rowOf(round))]);
       }
       // Bring it back to where the steps begin.
-      const undo = steps.slice(-3).filter(({ entity }) => has(entity!));
-      await client.write([
-        { type: 'MODIFY', entity: e.version(0, 1, 0) },
-        ...undo.map(({ entity }) => ({ type: 'DELETE' as const, entity: entity! })),
-      ]);
+      const undo = [e.version(2, 2, 1), ...e.weights(second, 1)].filter(has);
+      await client.write([{ type: 'MODIFY', entity: e.version(0, 1, 0) }, ...undo.map(removal)]);
     }
     client.close();
     await agent.kill('SIGTERM');

@@ -5,7 +5,7 @@ import type { ActionModel, TableKey, TableModel } from './table-model.ts';
 /** A value to match; of an LPM key with the number of its leading bits. */
 export type KeyValue = number | bigint | { readonly value: number | bigint; readonly prefix: number };
 
-/** One entry of a table by name, before any encoding. */
+/** One entry of a table by name, before any encoding; of a table without keys its default action. */
 export interface Entry {
   readonly table: TableModel;
   readonly keys: readonly KeyValue[];
@@ -23,7 +23,9 @@ function matchOf(key: TableKey, fieldId: number, value: KeyValue): FieldMatch {
 export function tableEntry({ table, keys, action, parameters }: Entry): TableEntry {
   return {
     tableId: table.id,
-    match: table.keys.map((key, i) => matchOf(key, i + 1, keys[i]!)),
+    ...(table.keys.length === 0
+      ? { isDefaultAction: true }
+      : { match: table.keys.map((key, i) => matchOf(key, i + 1, keys[i]!)) }),
     action: {
       action: {
         actionId: action.id,
@@ -33,8 +35,9 @@ export function tableEntry({ table, keys, action, parameters }: Entry): TableEnt
   };
 }
 
+/** A default action is there always, and is modified. */
 export const insertion = (entry: Entry): Update => ({
-  type: 'INSERT',
+  type: entry.table.keys.length === 0 ? 'MODIFY' : 'INSERT',
   entity: { tableEntry: tableEntry(entry) },
 });
 

@@ -42,7 +42,7 @@ function tableInfo(t: TableModel): P4InfoTable {
       matchType: key.match,
     })),
     actionRefs: [...t.actions.map((a) => ({ id: a.id })), ...defaultOnly],
-    constDefaultActionId: t.defaultAction.id,
+    ...(t.keys.length > 0 && { constDefaultActionId: t.defaultAction.id }),
     size: t.size,
   };
 }

@@ -20,10 +20,11 @@ export interface ActionModel {
 export interface TableModel {
   readonly name: string;
   readonly id: number;
+  /** None where the table has no entries: what it does is its default action, which a controller modifies. */
   readonly keys: readonly TableKey[];
-  /** What entries may do. */
+  /** What entries may do, or the default action of a table without keys. */
   readonly actions: readonly ActionModel[];
-  /** What happens where no entry matches; never changed at run time. */
+  /** What happens where no entry matches; never changed at run time, but for tables without keys. */
   readonly defaultAction: ActionModel;
   readonly size: number;
 }
@@ -152,21 +153,37 @@ export const refusedRequests: DigestModel = {
   ],
 };
 
-/** Weights tables hold one entry a slot; more versions than this are never live at once. */
+/** Versions of the weights that a switch holds side by side, by slot. */
 export const WEIGHT_SLOTS = 16;
 
-/** Ids of the layers' tables and actions begin here. */
+/** Ids of the layers' actions begin here. */
 const FIRST_LAYER_ID = 0x100;
 
-/** The weights of one layer: the entry of a slot holds all of them. */
-export function weightsTable(layer: number, parameters: ActionModel['parameters']): TableModel {
-  return table(FIRST_LAYER_ID + layer, {
-    name: `weights_${layer}`,
-    keys: [exact('slot', 16)],
-    actions: [action(FIRST_LAYER_ID + layer, `layer_${layer}`, parameters)],
+/** Ids of the layers' tables begin here; each layer has room for as many slots as a byte tells apart. */
+const FIRST_WEIGHTS_ID = 0x10_0000;
+const MAX_LAYERS = 0x100;
+const MAX_SLOTS = 0x100;
+
+/**
+ * The weights of one layer in one slot: no entry holds them but the default action, which a switch finds without a look-up.
+ * The action is the same in every slot.
+ */
+export function weightsTable(layer: number, slot: number, parameters: ActionModel['parameters']): TableModel {
+  if (layer >= MAX_LAYERS || slot >= MAX_SLOTS) throw new Error(`slot ${slot} of layer ${layer} has no id`);
+  return table(FIRST_WEIGHTS_ID + layer * MAX_SLOTS + slot, {
+    name: `weights_${layer}_${slot}`,
+    keys: [],
+    actions: [action(FIRST_LAYER_ID + layer, `layer_${layer}`, parameters), noWeights],
     defaultAction: noWeights,
-    size: WEIGHT_SLOTS,
+    size: 1,
   });
+}
+
+/** Which weights the table of this id holds; undefined for any other table. */
+export function weightsPlace(tableId: number): { readonly layer: number; readonly slot: number } | undefined {
+  const place = tableId - weightsTable(0, 0, []).id;
+  if (place < 0 || place >= MAX_LAYERS * MAX_SLOTS) return undefined;
+  return { layer: Math.floor(place / MAX_SLOTS), slot: place % MAX_SLOTS };
 }
 
 /** Ids of tables by a key of the packet begin here; each layer has room for as many as a packet can have keys. */

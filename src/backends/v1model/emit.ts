@@ -16,8 +16,8 @@ export const FIRST_SLOT = 0;
 
 export const PROGRAM_FILE = 'program.p4';
 
-export function v1modelP4Info({ lowered }: V1modelPlan): P4Info {
-  const info = p4infoOf(tableSet(lowered));
+export function v1modelP4Info({ lowered, options }: V1modelPlan): P4Info {
+  const info = p4infoOf(tableSet(lowered, options.slots));
   const constant = new Set(
     lowered.code.stages.flatMap((s) => s.lookups.filter((l) => l.constant).map((l) => lookupTable(l).id)),
   );

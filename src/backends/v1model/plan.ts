@@ -5,11 +5,15 @@ import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
 import type { ProgramOptions } from '../common/program-options.ts';
+import { WEIGHT_SLOTS } from '../common/table-model.ts';
 import { v1model } from './limits.ts';
 import { type Lowered, type LowerOptions, lower, MAX_LOOKUP_ENTRIES, MAX_LOOKUP_TABLES } from './lower.ts';
 import { widestEntry } from './tables.ts';
 
-export type V1modelOptions = ProgramOptions;
+export interface V1modelOptions extends ProgramOptions {
+  /** Versions of the weights that the program holds side by side; default 16. */
+  readonly slots?: number;
+}
 
 /** A program for v1model, decided on to the last bit but not yet written. */
 export interface V1modelPlan {
@@ -41,6 +45,7 @@ export function planV1model(
     modelVersion: given.modelVersion ?? 1,
     mtu: given.mtu ?? v1model.defaultMtu,
     port: given.port ?? DEFAULT_PORT,
+    slots: given.slots ?? WEIGHT_SLOTS,
   };
   const { from, to } = options;
   const place = { file: model.file };

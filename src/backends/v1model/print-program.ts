@@ -1,7 +1,7 @@
 import type { elementTypes } from '../../wire/header.ts';
 import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
-import type { TableModel } from '../common/table-model.ts';
+import type { ActionModel, TableModel } from '../common/table-model.ts';
 import { ELEMENT_BITS } from './activations.ts';
 import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
 import { v1model } from './limits.ts';
@@ -154,36 +154,117 @@ function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
 /** The control that computes the layers, from the activations to the result. */
 export function printLayers(p: Printer, plan: V1modelPlan): void {
   const { stages } = plan.lowered.code;
-  const tables = stages.map((stage) => (stage.parameters.length > 0 ? layerTable(stage) : undefined));
+  const runs = runsOf(stages);
   p.block('control IntransitLayers(inout headers_t hdr)', () => {
-    if (tables.some((t) => t !== undefined) || stages.some((s) => s.lookups.length > 0)) {
+    if (runs.length > 0 || stages.some((s) => s.lookups.length > 0)) {
       p.line('@id(INTRANSIT_ID_NO_WEIGHTS)').line('@name(".no_weights")');
       p.block('action no_weights()', () => {}).line();
     }
+    if (runs.length > 1) p.comment('Runs of layers that are done.').line(`bit<8> ${REACHED} = 0;`).line();
     for (const [i, stage] of stages.entries()) {
       for (const lookup of stage.lookups) printLookup(p, plan, lookup);
-      printAction(p, plan, stage, i, tables[i]);
-      if (tables[i] !== undefined) printTable(p, tables[i], [`${SCRATCH}.slot`]);
+      const run = runs.findIndex((r) => r.at(-1) === stage);
+      const end = run >= 0 && run < runs.length - 1 ? [`${REACHED} = ${run + 1};`] : [];
+      printAction(p, plan, stage, i, end);
+      if (hasWeights(stage)) printWeightTables(p, stage, plan.options.slots);
     }
-    p.block('apply', () => printApply(p, stages, tables, 0));
+    p.block('apply', () => printApply(p, plan, 0, runs));
   });
+}
+
+const hasWeights = (stage: Stage): boolean => stage.parameters.length > 0;
+
+/** How many runs of layers are done; only where there are several. */
+const REACHED = 'reached';
+
+/** Stages with weights, apart where a table by a key of the packet stands between them: it can be applied at one place only. */
+function runsOf(stages: readonly Stage[]): Stage[][] {
+  const runs: Stage[][] = [];
+  for (const [i, stage] of stages.entries()) {
+    if (!hasWeights(stage)) continue;
+    const before = stages[i - 1];
+    if (before !== undefined && hasWeights(before) && stage.lookups.length === 0) runs.at(-1)!.push(stage);
+    else runs.push([stage]);
+  }
+  return runs;
+}
+
+/** Defined by whoever lets tables share one body afterwards. */
+export const SHARED_BODIES = 'INTRANSIT_SHARED_BODIES';
+
+/** Name of the action of slots other than the first: with shared bodies it has none. */
+const nameIn = (name: string, slot: number): string => (slot === 0 ? name : `${name}_alike`);
+
+/**
+ * The tables of a layer, one a slot. p4c copies an action for each table that names it, and the body of a layer is most of a
+ * program: with shared bodies p4c sees it once.
+ */
+function printWeightTables(p: Printer, stage: Stage, slots: number): void {
+  const { name, id, parameters } = layerTable(stage, 0).actions[0]!;
+  p.line(`#ifdef ${SHARED_BODIES}`);
+  p.line(`@id(${hexId(id)})`)
+    .line(`@name(".${name}")`)
+    .line('@noWarn("unused")');
+  p.line(`action ${nameIn(name, 1)}(`).indent(() => printParameters(p, parameters));
+  p.line(') {').line('}').line('#else');
+  p.line(`#define ${nameIn(name, 1)} ${name}`)
+    .line('#endif')
+    .line();
+  for (let slot = 0; slot < slots; slot++) {
+    const table = layerTable(stage, slot);
+    p.line(`@id(${hexId(table.id)})`).line(`@name(".${table.name}")`);
+    p.block(`table ${table.name}`, () => {
+      p.block('actions =', () => p.line(`${nameIn(name, slot)};`).line('no_weights;'));
+      p.line('default_action = no_weights();').line(`size = ${table.size};`);
+    }).line();
+  }
 }
 
 /** Each layer runs only if the one before it has: without its weights nothing of a packet is computed. */
 function printApply(
   p: Printer,
-  stages: readonly Stage[],
-  tables: readonly (TableModel | undefined)[],
-  i: number,
+  plan: V1modelPlan,
+  from: number,
+  [run, ...later]: readonly (readonly Stage[])[],
+  reached = 0,
 ): void {
-  if (i === tables.length) return;
-  for (const lookup of stages[i]!.lookups) p.line(`${lookupTable(lookup).name}.apply();`);
-  const table = tables[i];
-  if (table === undefined) {
-    p.line(`stage_${i}();`);
-    printApply(p, stages, tables, i + 1);
-  } else if (i === tables.length - 1) p.line(`${table.name}.apply();`);
-  else p.block(`if (${table.name}.apply().hit)`, () => printApply(p, stages, tables, i + 1));
+  const { stages } = plan.lowered.code;
+  const { slots } = plan.options;
+  for (let i = from; i < stages.length; i++) {
+    for (const lookup of stages[i]!.lookups) p.line(`${lookupTable(lookup).name}.apply();`);
+    if (run === undefined || !hasWeights(stages[i]!)) {
+      p.line(`stage_${i}();`);
+      continue;
+    }
+    p.block(`if (${SCRATCH}.slot < ${slots})`, () => printSlots(p, run, 0, slots));
+    const next = i + run.length;
+    if (later.length > 0)
+      p.block(`if (${REACHED} == ${reached + 1})`, () => printApply(p, plan, next, later, reached + 1));
+    return;
+  }
+}
+
+/** Finds the slot by halves. */
+function printSlots(p: Printer, run: readonly Stage[], from: number, to: number): void {
+  if (to - from === 1) {
+    printRun(p, run, from);
+    return;
+  }
+  const middle = Math.floor((from + to) / 2);
+  p.line(`if (${SCRATCH}.slot < ${middle}) {`).indent(() => printSlots(p, run, from, middle));
+  p.line('} else {').indent(() => printSlots(p, run, middle, to));
+  p.line('}');
+}
+
+function printRun(p: Printer, [stage, ...rest]: readonly Stage[], slot: number): void {
+  const table = layerTable(stage!, slot);
+  if (rest.length === 0) {
+    p.line(`${table.name}.apply();`);
+    return;
+  }
+  p.block(`switch (${table.name}.apply().action_run)`, () =>
+    p.block(`${nameIn(table.actions[0]!.name, slot)}:`, () => printRun(p, rest, slot)),
+  );
 }
 
 /** A table by a key of the packet, and what its entry does. */
@@ -209,21 +290,33 @@ function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup): void {
   printTable(p, table, lookup.constant ? [key] : [`${SCRATCH}.slot`, key], entries);
 }
 
-function printAction(p: Printer, plan: V1modelPlan, stage: Stage, index: number, table?: TableModel): void {
+/** @param end statements behind those of the stage */
+function printAction(
+  p: Printer,
+  plan: V1modelPlan,
+  stage: Stage,
+  index: number,
+  end: readonly string[],
+): void {
   const { stages } = plan.lowered.code;
-  const parameters = stage.parameters.map((q) => `bit<${q.width}> ${q.name}`);
   if (stage.layer !== undefined) p.comment(`Layer ${stage.layer}: ${plan.model.layers[stage.layer]!.name}`);
-  const name = table === undefined ? `stage_${index}` : table.actions[0]!.name;
-  if (table !== undefined) p.line(`@id(${hexId(table.actions[0]!.id)})`).line(`@name(".${name}")`);
+  const action = hasWeights(stage) ? layerTable(stage, 0).actions[0]! : undefined;
+  if (action !== undefined) p.line(`@id(${hexId(action.id)})`).line(`@name(".${action.name}")`);
   else p.line('@hidden');
-  p.line(`action ${name}(`).indent(() => {
-    for (const [i, text] of parameters.entries()) p.line(i < parameters.length - 1 ? `${text},` : text);
-  });
+  p.line(`action ${action?.name ?? `stage_${index}`}(`).indent(() =>
+    printParameters(p, action?.parameters ?? []),
+  );
   p.line(') {').indent(() => {
     printBody(p, stage);
     if (index === stages.length - 1) printResult(p, plan);
+    for (const statement of end) p.line(statement);
   });
   p.line('}').line();
+}
+
+function printParameters(p: Printer, parameters: ActionModel['parameters']): void {
+  for (const [i, { bits, name }] of parameters.entries())
+    p.line(`bit<${bits}> ${name}${i < parameters.length - 1 ? ',' : ''}`);
 }
 
 /**

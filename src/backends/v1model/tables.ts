@@ -20,10 +20,11 @@ import {
 import type { Lookup, Stage } from './code.ts';
 import type { Lowered } from './lower.ts';
 
-/** The table of a stage with weights. */
-export const layerTable = (stage: Stage): TableModel =>
+/** The table of a stage with weights in one slot. */
+export const layerTable = (stage: Stage, slot: number): TableModel =>
   weightsTable(
     stage.layer!,
+    slot,
     stage.parameters.map((p) => ({ name: p.name, bits: p.width })),
   );
 
@@ -40,10 +41,12 @@ export const lookupTable = ({ layer, index, key, keys, targets, constant }: Look
 export const lookupKeys = ({ keys, constant }: Lookup, slot: number, i: number): number[] =>
   constant ? [keys[i]!] : [slot, keys[i]!];
 
-/** All tables of the program, those of the layers last. */
-export function tableSet(lowered: Lowered): TableSet {
+/** All tables of a program with so many slots, those of the layers last. */
+export function tableSet(lowered: Lowered, slots: number): TableSet {
   const { stages } = lowered.code;
-  const weights = stages.filter((s) => s.parameters.length > 0).map(layerTable);
+  const weights = stages
+    .filter((s) => s.parameters.length > 0)
+    .flatMap((s) => Array.from({ length: slots }, (_, slot) => layerTable(s, slot)));
   const lookups = stages.flatMap((s) => s.lookups.map(lookupTable));
   return {
     tables: [...deviceTables, ...weights, ...lookups],
@@ -56,7 +59,7 @@ export function tableSet(lowered: Lowered): TableSet {
 export interface Version {
   readonly modelId: number;
   readonly modelVersion: number;
-  /** Key of the weights of this version; another one than that of any version which is still in use. */
+  /** Where the weights of this version are; another one than that of any version which is still in use. */
   readonly slot: number;
   readonly from: number;
   readonly to: number;
@@ -65,14 +68,14 @@ export interface Version {
   readonly threshold?: number;
 }
 
-/** The weights of one version: an entry a layer, and one a row and key of an embedding. */
+/** The weights of one version: a default action a layer, and an entry a row and key of an embedding. */
 export const weightEntries = (lowered: Lowered, slot: number): Entry[] =>
   lowered.code.stages.flatMap((stage) => {
     const rows = stage.lookups.filter((l) => !l.constant).flatMap((l) => lookupEntries(l, slot));
     if (stage.parameters.length === 0) return rows;
-    const table = layerTable(stage);
+    const table = layerTable(stage, slot);
     const parameters = stage.parameters.map((p) => p.value);
-    return [...rows, { table, keys: [slot], action: table.actions[0]!, parameters }];
+    return [...rows, { table, keys: [], action: table.actions[0]!, parameters }];
   });
 
 function lookupEntries(lookup: Lookup, slot: number): Entry[] {

@@ -4,7 +4,7 @@ import type { XdpPlan } from './plan.ts';
 import { arrayBytes, encodeWeights, layerArrays } from './weights.ts';
 
 /**
- * One entry a layer: the weights of one version. Each array is one parameter: its bytes as they stand in the struct, read
+ * One default action a layer: the weights of one version. Each array is one parameter: its bytes as they stand in the struct, read
  * as one big-endian number.
  */
 export function weightEntries(plan: XdpPlan, slot: number): Entry[] {
@@ -19,8 +19,8 @@ export function weightEntries(plan: XdpPlan, slot: number): Entry[] {
     const arrays = layerArrays(layer);
     if (arrays.length === 0) return [];
     const parameters = arrays.map((a) => ({ name: a.name, bits: 8 * arrayBytes(a) }));
-    const table = weightsTable(layer.index, parameters);
+    const table = weightsTable(layer.index, slot, parameters);
     const values = arrays.map((a) => next(arrayBytes(a)));
-    return [{ table, keys: [slot], action: table.actions[0]!, parameters: values }];
+    return [{ table, keys: [], action: table.actions[0]!, parameters: values }];
   });
 }

@@ -48,7 +48,7 @@ export const weightsLayout = (plan: XdpPlan): LayerWeights[] =>
  * as one number.
  */
 export function xdpP4InfoOf(layers: readonly LayerWeights[]): P4Info {
-  const weights = layers.filter((l) => l.arrays.length > 0).map(layerTable);
+  const weights = layers.filter((l) => l.arrays.length > 0).flatMap(layerTables);
   const tables = [xdpModels, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...weights];
   return p4infoOf({ tables, counters: [verdictCounter], digests: [refusedRequests] }, 'xdp');
 }
@@ -56,7 +56,8 @@ export function xdpP4InfoOf(layers: readonly LayerWeights[]): P4Info {
 /** The same, as text. */
 export const xdpP4Info = (plan: XdpPlan): string => p4InfoText(xdpP4InfoOf(weightsLayout(plan)));
 
-function layerTable({ layer, arrays }: LayerWeights): TableModel {
+/** A table for each slot. */
+function layerTables({ layer, arrays }: LayerWeights): TableModel[] {
   const parameters = arrays.map(({ name, bytes }) => ({ name, bits: 8 * bytes }));
-  return { ...weightsTable(layer, parameters), size: XDP_SLOTS };
+  return Array.from({ length: XDP_SLOTS }, (_, slot) => weightsTable(layer, slot, parameters));
 }

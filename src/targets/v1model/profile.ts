@@ -20,7 +20,8 @@ export function v1modelProfiles(model: Model, cuts: readonly number[]): KindProf
   const tables = blocks.map(({ from, to, plan }) =>
     plan === undefined
       ? model.layers.slice(from, to).filter((layer) => 'weights' in layer).length
-      : tableSet(plan.lowered).tables.length - deviceTables.length,
+      : // The slots of a layer are one table to a planner.
+        tableSet(plan.lowered, 1).tables.length - deviceTables.length,
   );
   const profile = profilesOf({
     work: blocks.map(({ from, to, plan }) => {

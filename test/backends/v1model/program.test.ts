@@ -34,10 +34,17 @@ test('the same model gives the same bytes, without a date or a path', async () =
   expect(text).not.toContain('/work');
 });
 
-test('one table a layer with weights, one entry a table and version', async () => {
-  const files = emit(await exampleModel('digits-mlp'));
+test('one table without keys a layer with weights and slot, one default action a layer and version', async () => {
+  const files = emit(await exampleModel('digits-mlp'), { slots: 3 });
   const program = String(files.get(PROGRAM_FILE));
-  expect(program.match(/^ {4}table \w+/gm)).toEqual(['    table weights_0', '    table weights_1']);
+  const tables = ['0_0', '0_1', '0_2', '1_0', '1_1', '1_2'].map((name) => `    table weights_${name}`);
+  expect(program.match(/^ {4}table \w+/gm)).toEqual(tables);
+  const updates = String(files.get('entries.txt'))
+    .split(/^updates/m)
+    .slice(1);
+  expect(
+    updates.filter((u) => u.includes('is_default_action: true') && u.includes('type: MODIFY')),
+  ).toHaveLength(2);
   expect(String(files.get('entries.txt')).match(/^updates/gm)).toHaveLength(5);
 });
 
@@ -85,9 +92,16 @@ describeWith([P4C], 'p4c', () => {
     expect(p4InfoText(sorted as never)).toBe(p4InfoText(ours));
   }
 
+  // p4c copies the body of a layer for each slot: two of them say as much as all.
   test.each(exampleNames)('compiles %s without a warning, and agrees on the P4Info', async (name) => {
     const model = await exampleModel(name);
-    expectEqual(await compile(emit(model)), model, {});
+    expectEqual(await compile(emit(model, { slots: 2 })), model, { slots: 2 });
+  });
+
+  test('all slots', async () => {
+    const model = await exampleModel('traffic-mlp');
+    const options = { from: 2, to: 3 };
+    expectEqual(await compile(emit(model, options)), model, options);
   });
 
   test('static weights', async () => {
@@ -98,7 +112,7 @@ describeWith([P4C], 'p4c', () => {
   test.each(['runtime', 'static'] as const)(
     'tables by keys, and tables of 256 values: %s weights',
     async (weights) => {
-      const options = { weights };
+      const options = { weights, slots: 2 };
       for (const kind of ['embedding', 'lut', 'below'] as const) {
         const { model } = [...randomModels((s) => layerModel(kind, s), 1)][0]!;
         expectEqual(await compile(emit(model, options)), model, options);
@@ -108,7 +122,7 @@ describeWith([P4C], 'p4c', () => {
 
   test('a layer in the middle', async () => {
     const model = await exampleModel('traffic-mlp');
-    const options = { from: 1, to: 2, lanes: 'off' } as const;
+    const options = { from: 1, to: 2, lanes: 'off', slots: 1 } as const;
     expectEqual(await compile(emit(model, options)), model, options);
   });
 
@@ -117,7 +131,7 @@ describeWith([P4C], 'p4c', () => {
     for (const { seed, model } of randomModels((s) => (s % 2 === 0 ? randomMlp(s) : randomCnn(s)), 100)) {
       const products = planV1model(model).plan!.lowered.layouts.reduce((sum, l) => sum + l.products, 0);
       if (products < 10 || products > 80) continue;
-      expectEqual(await compile(emit(model)), model, {});
+      expectEqual(await compile(emit(model, { slots: 1 })), model, { slots: 1 });
       if (++compiled === 6) return;
       expect(seed).toBeLessThan(100);
     }

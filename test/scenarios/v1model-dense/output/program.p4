@@ -81,18 +81,199 @@ control IntransitLayers(inout headers_t hdr) {
         hdr.scratch.setValid();
     }
 
-    @id(0x02000100)
-    @name(".weights_0")
-    table weights_0 {
-        key = {
-            hdr.scratch.slot: exact @name("slot");
-        }
+    #ifdef INTRANSIT_SHARED_BODIES
+    @id(0x01000100)
+    @name(".layer_0")
+    @noWarn("unused")
+    action layer_0_alike(
+        bit<152> start_0,
+        bit<152> w0_0_0,
+        bit<152> w1_0_0,
+        bit<152> w2_0_0,
+        bit<152> w3_0_0,
+        bit<152> w4_0_0,
+        bit<152> w5_0_0,
+        bit<152> ties_0
+    ) {
+    }
+    #else
+    #define layer_0_alike layer_0
+    #endif
+
+    @id(0x02100000)
+    @name(".weights_0_0")
+    table weights_0_0 {
         actions = {
             layer_0;
-            @defaultonly no_weights;
+            no_weights;
         }
-        const default_action = no_weights();
-        size = 16;
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100001)
+    @name(".weights_0_1")
+    table weights_0_1 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100002)
+    @name(".weights_0_2")
+    table weights_0_2 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100003)
+    @name(".weights_0_3")
+    table weights_0_3 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100004)
+    @name(".weights_0_4")
+    table weights_0_4 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100005)
+    @name(".weights_0_5")
+    table weights_0_5 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100006)
+    @name(".weights_0_6")
+    table weights_0_6 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100007)
+    @name(".weights_0_7")
+    table weights_0_7 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100008)
+    @name(".weights_0_8")
+    table weights_0_8 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100009)
+    @name(".weights_0_9")
+    table weights_0_9 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210000a)
+    @name(".weights_0_10")
+    table weights_0_10 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210000b)
+    @name(".weights_0_11")
+    table weights_0_11 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210000c)
+    @name(".weights_0_12")
+    table weights_0_12 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210000d)
+    @name(".weights_0_13")
+    table weights_0_13 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210000e)
+    @name(".weights_0_14")
+    table weights_0_14 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210000f)
+    @name(".weights_0_15")
+    table weights_0_15 {
+        actions = {
+            layer_0_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
     }
 
     // Layer 1: logits
@@ -113,23 +294,323 @@ control IntransitLayers(inout headers_t hdr) {
         hdr.result.part0 = ((bit<324>)hdr.scratch.l1_0[427:120] * 324w0x10000000000000000000000000000000000000004000000000000000000000000000000000000001)[323:300] ^ 24w0x808080;
     }
 
-    @id(0x02000101)
-    @name(".weights_1")
-    table weights_1 {
-        key = {
-            hdr.scratch.slot: exact @name("slot");
-        }
+    #ifdef INTRANSIT_SHARED_BODIES
+    @id(0x01000101)
+    @name(".layer_1")
+    @noWarn("unused")
+    action layer_1_alike(
+        bit<456> start_0,
+        bit<456> w0_0_0,
+        bit<456> ties_0
+    ) {
+    }
+    #else
+    #define layer_1_alike layer_1
+    #endif
+
+    @id(0x02100100)
+    @name(".weights_1_0")
+    table weights_1_0 {
         actions = {
             layer_1;
-            @defaultonly no_weights;
+            no_weights;
         }
-        const default_action = no_weights();
-        size = 16;
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100101)
+    @name(".weights_1_1")
+    table weights_1_1 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100102)
+    @name(".weights_1_2")
+    table weights_1_2 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100103)
+    @name(".weights_1_3")
+    table weights_1_3 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100104)
+    @name(".weights_1_4")
+    table weights_1_4 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100105)
+    @name(".weights_1_5")
+    table weights_1_5 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100106)
+    @name(".weights_1_6")
+    table weights_1_6 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100107)
+    @name(".weights_1_7")
+    table weights_1_7 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100108)
+    @name(".weights_1_8")
+    table weights_1_8 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x02100109)
+    @name(".weights_1_9")
+    table weights_1_9 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210010a)
+    @name(".weights_1_10")
+    table weights_1_10 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210010b)
+    @name(".weights_1_11")
+    table weights_1_11 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210010c)
+    @name(".weights_1_12")
+    table weights_1_12 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210010d)
+    @name(".weights_1_13")
+    table weights_1_13 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210010e)
+    @name(".weights_1_14")
+    table weights_1_14 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
+    }
+
+    @id(0x0210010f)
+    @name(".weights_1_15")
+    table weights_1_15 {
+        actions = {
+            layer_1_alike;
+            no_weights;
+        }
+        default_action = no_weights();
+        size = 1;
     }
 
     apply {
-        if (weights_0.apply().hit) {
-            weights_1.apply();
+        if (hdr.scratch.slot < 16) {
+            if (hdr.scratch.slot < 8) {
+                if (hdr.scratch.slot < 4) {
+                    if (hdr.scratch.slot < 2) {
+                        if (hdr.scratch.slot < 1) {
+                            switch (weights_0_0.apply().action_run) {
+                                layer_0: {
+                                    weights_1_0.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_1.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_1.apply();
+                                }
+                            }
+                        }
+                    } else {
+                        if (hdr.scratch.slot < 3) {
+                            switch (weights_0_2.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_2.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_3.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_3.apply();
+                                }
+                            }
+                        }
+                    }
+                } else {
+                    if (hdr.scratch.slot < 6) {
+                        if (hdr.scratch.slot < 5) {
+                            switch (weights_0_4.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_4.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_5.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_5.apply();
+                                }
+                            }
+                        }
+                    } else {
+                        if (hdr.scratch.slot < 7) {
+                            switch (weights_0_6.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_6.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_7.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_7.apply();
+                                }
+                            }
+                        }
+                    }
+                }
+            } else {
+                if (hdr.scratch.slot < 12) {
+                    if (hdr.scratch.slot < 10) {
+                        if (hdr.scratch.slot < 9) {
+                            switch (weights_0_8.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_8.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_9.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_9.apply();
+                                }
+                            }
+                        }
+                    } else {
+                        if (hdr.scratch.slot < 11) {
+                            switch (weights_0_10.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_10.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_11.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_11.apply();
+                                }
+                            }
+                        }
+                    }
+                } else {
+                    if (hdr.scratch.slot < 14) {
+                        if (hdr.scratch.slot < 13) {
+                            switch (weights_0_12.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_12.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_13.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_13.apply();
+                                }
+                            }
+                        }
+                    } else {
+                        if (hdr.scratch.slot < 15) {
+                            switch (weights_0_14.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_14.apply();
+                                }
+                            }
+                        } else {
+                            switch (weights_0_15.apply().action_run) {
+                                layer_0_alike: {
+                                    weights_1_15.apply();
+                                }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -1,0 +1,10 @@
+import type { Entity, Update } from './types.ts';
+
+/** The update by which an entity goes. A default action is not deleted, but put back to what the program says. */
+export const removal = (entity: Entity): Update =>
+  entity.tableEntry?.isDefaultAction
+    ? {
+        type: 'MODIFY',
+        entity: { tableEntry: { tableId: entity.tableEntry.tableId, isDefaultAction: true } },
+      }
+    : { type: 'DELETE', entity };
