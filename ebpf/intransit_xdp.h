@@ -336,6 +336,8 @@ static __always_inline __u32 intransit_classify(struct intransit_packet *p, void
 		return INTRANSIT_BAD_MAGIC | INTRANSIT_TELL;
 	if (h->kind != INTRANSIT_KIND_REQUEST)
 		return INTRANSIT_NOT_REQUEST;
+	if (h->next_layer != INTRANSIT_FIRST_LAYER)
+		return INTRANSIT_CURSOR_ELSEWHERE;
 
 	*held = intransit_held(h);
 	if (!intransit_state_of(*held)) {
@@ -347,8 +349,6 @@ static __always_inline __u32 intransit_classify(struct intransit_packet *p, void
 	if (intransit_state_of(*held) == INTRANSIT_OTHER_LAYERS)
 		return INTRANSIT_FAILED | INTRANSIT_TELL;
 
-	if (h->next_layer != INTRANSIT_FIRST_LAYER)
-		return INTRANSIT_CURSOR_ELSEWHERE;
 	if (h->flags & bpf_htons(INTRANSIT_FLAG_UNSURE))
 		return INTRANSIT_UNSURE;
 	if (h->fragment_count != 1 || h->fragment_index != 0)

@@ -38,6 +38,7 @@ header result_t {
 
 header scratch_t {
     INTRANSIT_HELD_FIELDS
+    INTRANSIT_TURN_FIELDS
     intransit_sum_t sum;
     bit<32> total;
 }

@@ -95,20 +95,19 @@ parser IntransitParser(
         }
     }
 
-    // The activations are taken out only of what could be computed: the bytes of all else are left alone.
+    // The activations are taken out only of what is for this device: it costs the more the more there are.
     state inference {
         packet.extract(hdr.intransit);
         transition select(
             hdr.intransit.magic,
             hdr.intransit.header_version,
             hdr.intransit.kind,
+            hdr.intransit.next_layer,
             hdr.intransit.element_type,
-            hdr.intransit.element_count,
-            hdr.udp.length,
-            hdr.ipv4.total_length
+            hdr.intransit.element_count
         ) {
-            (INTRANSIT_MAGIC, INTRANSIT_HEADER_VERSION, INTRANSIT_KIND_REQUEST, INTRANSIT_INPUT_ELEMENT,
-                INTRANSIT_INPUTS, REQUEST_UDP_LENGTH, REQUEST_IPV4_LENGTH): activations;
+            (INTRANSIT_MAGIC, INTRANSIT_HEADER_VERSION, INTRANSIT_KIND_REQUEST, INTRANSIT_FIRST_LAYER,
+                INTRANSIT_INPUT_ELEMENT, INTRANSIT_INPUTS): activations;
             default: accept;
         }
     }
@@ -222,7 +221,8 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     @id(INTRANSIT_ID_ROUTE)
     @name(".route")
     action route(bit<48> source_mac, bit<48> destination_mac, bit<9> port) {
-        standard.egress_spec = hdr.ipv4.ttl > 1 ? port : DROP_PORT;
+        // Of 0 and 1, two less has all bits above the eighth: the port becomes that of no return.
+        standard.egress_spec = port | ((bit<17>)hdr.ipv4.ttl - 2)[16:8];
         hdr.ethernet.source = source_mac;
         hdr.ethernet.destination = destination_mac;
         hdr.ipv4.ttl = hdr.ipv4.ttl - 1;
@@ -377,22 +377,19 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         hdr.udp.checksum = (bit<16>)((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
     }
 
-    bit<48> mac;
-    bit<32> address;
-    bit<16> port;
-
     // Back where it came from.
     @hidden
     action turn_round() {
-        mac = hdr.ethernet.source;
+        hdr.scratch.mac = hdr.ethernet.source;
+        hdr.scratch.address = hdr.ipv4.source;
+        hdr.scratch.port = hdr.udp.source;
+        hdr.scratch.setValid(); // else p4c would put the value for the field, though that is overwritten
         hdr.ethernet.source = hdr.ethernet.destination;
-        hdr.ethernet.destination = mac;
-        address = hdr.ipv4.source;
+        hdr.ethernet.destination = hdr.scratch.mac;
         hdr.ipv4.source = hdr.ipv4.destination;
-        hdr.ipv4.destination = address;
-        port = hdr.udp.source;
+        hdr.ipv4.destination = hdr.scratch.address;
         hdr.udp.source = hdr.udp.destination;
-        hdr.udp.destination = port;
+        hdr.udp.destination = hdr.scratch.port;
         standard.egress_spec = standard.ingress_port;
     }
 
@@ -400,107 +397,121 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
 
     apply {
         if (hdr.intransit.isValid()) {
-            models.apply();
-            if (hdr.intransit.trust_zone != 0) {
-                zones.apply();
-            }
+            // Activations are those of a request for this device: the parser has seen to it.
             if (
-                hdr.activations.isValid() &&
-                hdr.scratch.isValid() &&
-                hdr.scratch.layers == LAYERS &&
+                hdr.activations.isValid() ||
                 hdr.intransit.next_layer == INTRANSIT_FIRST_LAYER &&
-                hdr.intransit.layer_count == INTRANSIT_LAYER_COUNT &&
-                hdr.intransit.fragment_index == 0 &&
-                hdr.intransit.fragment_count == 1 &&
-                (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) == 0 &&
-                (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
+                hdr.intransit.kind == INTRANSIT_KIND_REQUEST &&
+                hdr.intransit.magic == INTRANSIT_MAGIC &&
+                hdr.intransit.header_version == INTRANSIT_HEADER_VERSION
             ) {
-                if (hdr.udp.checksum != 0) {
-                    add_up();
-                    if (!IS_MULTIPLE(REQUEST_SUM(hdr.scratch.sum) + REQUEST_SUM(hdr.udp.checksum)
-                        + REQUEST_SUM(hdr.intransit.model_version) + (REQUEST_CONSTANTS + INTRANSIT_INPUT_SUM),
-                        INTRANSIT_REQUEST_ONES)) {
-                        if (IS_MULTIPLE(SUM(hdr.ipv4.source) + SUM(hdr.ipv4.destination) + PSEUDO_CONSTANTS
-                            - SUM(hdr.udp.checksum), INTRANSIT_SUM_ONES)) {
-                            accept_partial();
-                        } else {
-                            refuse((bit<8>)INTRANSIT_BAD_CHECKSUM);
-                        }
-                    }
+                models.apply();
+                if (hdr.intransit.trust_zone != 0) {
+                    zones.apply();
                 }
-                if (hdr.refusal.isValid()) {
-                    tell();
-                } else {
-                    layers.apply(hdr);
-                    if (!hdr.result.isValid()) {
-                        verdicts.count(INTRANSIT_FAILED);
-#ifdef INTRANSIT_MARGIN
-                    } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
-                        leave_unsure();
-                        if (hdr.udp.checksum != 0 && !hdr.partial.isValid()) {
-                            sum_unsure();
-                            if (hdr.udp.checksum == 0) {
-                                sum_of_zero();
+                if (
+                    hdr.activations.isValid() &&
+                    hdr.scratch.isValid() &&
+                    hdr.scratch.layers == LAYERS &&
+                    hdr.udp.length == REQUEST_UDP_LENGTH &&
+                    hdr.ipv4.total_length == REQUEST_IPV4_LENGTH &&
+                    hdr.intransit.layer_count == INTRANSIT_LAYER_COUNT &&
+                    hdr.intransit.fragment_index == 0 &&
+                    hdr.intransit.fragment_count == 1 &&
+                    (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) == 0 &&
+                    (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
+                ) {
+                    if (hdr.udp.checksum != 0) {
+                        add_up();
+                        if (!IS_MULTIPLE(REQUEST_SUM(hdr.scratch.sum) + REQUEST_SUM(hdr.udp.checksum)
+                            + REQUEST_SUM(hdr.intransit.model_version) + (REQUEST_CONSTANTS + INTRANSIT_INPUT_SUM),
+                            INTRANSIT_REQUEST_ONES)) {
+                            if (IS_MULTIPLE(SUM(hdr.ipv4.source) + SUM(hdr.ipv4.destination) + PSEUDO_CONSTANTS
+                                - SUM(hdr.udp.checksum), INTRANSIT_SUM_ONES)) {
+                                accept_partial();
+                            } else {
+                                refuse((bit<8>)INTRANSIT_BAD_CHECKSUM);
                             }
                         }
+                    }
+                    if (hdr.refusal.isValid()) {
+                        tell();
+                    } else {
+                        layers.apply(hdr);
+                        if (!hdr.result.isValid()) {
+                            verdicts.count(INTRANSIT_FAILED);
+#ifdef INTRANSIT_MARGIN
+                        } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
+                            leave_unsure();
+                            if (hdr.udp.checksum != 0 && !hdr.partial.isValid()) {
+                                sum_unsure();
+                                if (hdr.udp.checksum == 0) {
+                                    sum_of_zero();
+                                }
+                            }
 #endif
-                    } else {
-                        answer();
-                        if (hdr.udp.checksum != 0) {
-                            sum_udp();
-                        }
-                        if (standard.packet_length > REQUEST_BYTES) {
-                            truncate(ANSWER_BYTES); // the request was padded
-                        }
-                        if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
-                            turn_round();
-                            exit;
+                        } else {
+                            answer();
+                            if (hdr.udp.checksum != 0) {
+                                sum_udp();
+                            }
+                            if (standard.packet_length > REQUEST_BYTES) {
+                                truncate(ANSWER_BYTES); // the request was padded
+                            }
+                            if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
+                                turn_round();
+                                exit;
+                            }
                         }
                     }
-                }
-            } else {
-                if (hdr.udp.length < LEAST_UDP_LENGTH) {
-                    refuse((bit<8>)INTRANSIT_TRUNCATED);
-                } else if (
-                    hdr.intransit.magic != INTRANSIT_MAGIC || hdr.intransit.header_version != INTRANSIT_HEADER_VERSION
-                ) {
-                    refuse((bit<8>)INTRANSIT_BAD_MAGIC);
-                } else if (hdr.intransit.kind != INTRANSIT_KIND_REQUEST) {
-                    verdicts.count(INTRANSIT_NOT_REQUEST);
-                } else if (!hdr.scratch.isValid()) {
-                    if (model_ids.apply().hit) {
-                        refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
-                    } else {
-                        verdicts.count(INTRANSIT_UNKNOWN_MODEL);
-                    }
-                } else if (hdr.scratch.layers != LAYERS) {
-                    refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
-                } else if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
-                    verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
-                } else if ((hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
-                    verdicts.count(INTRANSIT_UNSURE);
-                } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
-                    verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
-                } else if (
-                    hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
-                    hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
-                    hdr.intransit.element_count != INTRANSIT_INPUTS
-                ) {
-                    refuse((bit<8>)INTRANSIT_BAD_SHAPE);
-                } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
-                    refuse((bit<8>)INTRANSIT_TRUNCATED);
-                } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
-                    refuse((bit<8>)INTRANSIT_OVERSIZED);
-                } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
-                    refuse((bit<8>)INTRANSIT_TRUNCATED);
-                } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
-                    refuse((bit<8>)INTRANSIT_OVERSIZED);
                 } else {
-                    refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
+                    if (hdr.udp.length < LEAST_UDP_LENGTH) {
+                        refuse((bit<8>)INTRANSIT_TRUNCATED);
+                    } else if (!hdr.scratch.isValid()) {
+                        if (model_ids.apply().hit) {
+                            refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
+                        } else {
+                            verdicts.count(INTRANSIT_UNKNOWN_MODEL);
+                        }
+                    } else if (hdr.scratch.layers != LAYERS) {
+                        refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
+                    } else if ((hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
+                        verdicts.count(INTRANSIT_UNSURE);
+                    } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
+                        verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
+                    } else if (
+                        hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
+                        hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
+                        hdr.intransit.element_count != INTRANSIT_INPUTS
+                    ) {
+                        refuse((bit<8>)INTRANSIT_BAD_SHAPE);
+                    } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
+                        refuse((bit<8>)INTRANSIT_TRUNCATED);
+                    } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
+                        refuse((bit<8>)INTRANSIT_OVERSIZED);
+                    } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
+                        refuse((bit<8>)INTRANSIT_TRUNCATED);
+                    } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
+                        refuse((bit<8>)INTRANSIT_OVERSIZED);
+                    } else {
+                        refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
+                    }
+                    if (hdr.refusal.isValid()) {
+                        tell();
+                    }
                 }
-                if (hdr.refusal.isValid()) {
-                    tell();
-                }
+            } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
+                refuse((bit<8>)INTRANSIT_TRUNCATED);
+                tell();
+            } else if (
+                hdr.intransit.magic != INTRANSIT_MAGIC || hdr.intransit.header_version != INTRANSIT_HEADER_VERSION
+            ) {
+                refuse((bit<8>)INTRANSIT_BAD_MAGIC);
+                tell();
+            } else if (hdr.intransit.kind != INTRANSIT_KIND_REQUEST) {
+                verdicts.count(INTRANSIT_NOT_REQUEST);
+            } else {
+                verdicts.count(INTRANSIT_CURSOR_ELSEWHERE); // whatever its model: it is for another device
             }
         } else if (
             !hdr.ipv4.isValid() ||

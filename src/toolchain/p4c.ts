@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { SHARED_BODIES } from '../backends/v1model/print-program.ts';
+import { SHARED_BODIES } from '../backends/v1model/shared-bodies.ts';
 import { refuse } from '../diagnostics/index.ts';
 import { linkBmv2Json } from './bmv2-json.ts';
 

@@ -209,7 +209,8 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
   test('a device that does not take the weights: they are taken off again, and version 1 goes on', async () => {
     const s = await scene();
     await deploy(s.file(1));
-    s.s2.device.refuses = (change) => change.type === 'INSERT';
+    s.s2.device.refuses = ({ entity: { tableEntry } }) =>
+      tableEntry?.isDefaultAction === true && tableEntry.action !== undefined;
     const error = (await failureOf(deploy(s.file(2)))) as DeployError;
     expect(error).toBeInstanceOf(DeployError);
     expect(codes(error)).toEqual(['device-failed']);
@@ -226,7 +227,7 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
   test('a device that does not flip: the others are flipped back', async () => {
     const s = await scene();
     await deploy(s.file(1));
-    s.s2.device.refuses = (change) => change.type === 'MODIFY';
+    s.s2.device.refuses = ({ type, entity }) => type === 'MODIFY' && entity.tableEntry?.tableId === models.id;
     const error = (await failureOf(deploy(s.file(2)))) as DeployError;
     expect(stepsOf(error.devices, 's1').slice(3)).toEqual([
       'current done',

@@ -33,7 +33,7 @@ export interface Lookup {
  * order.
  */
 export interface Stage {
-  /** The layer whose weights the entry holds; undefined where no layer has any. */
+  /** The first of the layers whose weights the parameters are; undefined where no layer has any. */
   readonly layer: number | undefined;
   readonly lookups: readonly Lookup[];
   readonly parameters: Parameter[];
@@ -46,28 +46,39 @@ export const SCRATCH = 'hdr.scratch';
 /** The packet's activations. */
 export const INPUT = 'hdr.activations';
 
+/** Bytes of parameters beyond which a layer begins a stage of its own: a message to a switch has at most 4 MiB. */
+const STAGE_BYTES = 2 ** 20;
+
+const bytesOf = ({ parameters }: Stage): number => parameters.reduce((sum, { width }) => sum + width / 8, 0);
+
 /** Collects the code of the layers as they are lowered: scratch fields over all, statements by stage. */
 export class Code {
   readonly scratch: ScratchField[] = [];
   readonly stages: Stage[] = [{ layer: undefined, lookups: [], parameters: [], body: [] }];
   readonly #dispensable = new Set<string>();
+  #layer: number | undefined;
 
-  /** Statements and parameters from here on belong to this layer's table. */
-  beginStage(layer: number): void {
+  /**
+   * Statements and parameters from here on are this layer's. They go on in the stage that is there, for each table costs a
+   * packet a microsecond or two, unless its parameters become too many for one message.
+   * @param bytes of the layer's parameters
+   */
+  beginLayer(layer: number, bytes: number): void {
     const current = this.stages.at(-1)!;
-    // What came before the first layer with weights (a pool, say) goes into its action: it costs no table of its own.
-    if (current.layer !== undefined) this.beginLookups(layer, []);
-    else this.stages[this.stages.length - 1] = { ...current, layer };
+    if (bytesOf(current) + bytes > STAGE_BYTES && current.layer !== undefined) this.beginLookups(layer, []);
+    else if (current.layer === undefined) this.stages[this.stages.length - 1] = { ...current, layer };
+    this.#layer = layer;
   }
 
   /** The same behind lookups, so what came before them stands in an action of its own. */
   beginLookups(layer: number, lookups: readonly Lookup[]): void {
     this.stages.push({ layer, lookups, parameters: [], body: [] });
+    this.#layer = layer;
   }
 
-  /** The layer to whose entry parameters go now. */
+  /** The layer whose parameters and statements go into the stage now. */
   get layer(): number | undefined {
-    return this.stages.at(-1)!.layer;
+    return this.#layer;
   }
 
   field(name: string, width: number): Expression {
@@ -75,8 +86,9 @@ export class Code {
     return reference(`${SCRATCH}.${name}`, width);
   }
 
-  parameter(name: string, width: number, value: bigint): Expression {
-    const { parameters } = this.stages.at(-1)!;
+  parameter(own: string, width: number, value: bigint): Expression {
+    const { parameters, layer } = this.stages.at(-1)!;
+    const name = layer === this.#layer ? own : `l${this.#layer}_${own}`;
     if (!parameters.some((p) => p.name === name)) parameters.push({ name, width, value });
     return reference(name, width);
   }

@@ -275,10 +275,10 @@ function lowerLut(
   type: TensorType,
 ): Activations {
   const runtime = l.options.weights === 'runtime';
-  if (runtime && l.code.layer === undefined) l.code.beginStage(index);
-  const entryBytes = runtime ? v1model.maxWidthBits / 8 : 0;
   const tables = layer.table.length / 256;
-  l.layouts.push({ ...withoutWords(index), entryBytes: entryBytes * tables, cost: lutCost(input) });
+  const entryBytes = runtime ? (tables * v1model.maxWidthBits) / 8 : 0;
+  if (runtime) l.code.beginLayer(index, entryBytes);
+  l.layouts.push({ ...withoutWords(index), entryBytes, cost: lutCost(input) });
   return emitLut(l.code, index, layer, input, type, runtime);
 }
 
@@ -337,17 +337,20 @@ function lowerMatrix(l: Lowering, index: number, jobs: readonly MatrixJob[]): Ac
   const layer = l.model.layers[index]!;
   const weighted = layer.kind === 'dense' || layer.kind === 'conv2d';
   const runtime = weighted && l.options.weights === 'runtime';
-  if (weighted) l.code.beginStage(index);
+  const laid = jobs.map((job, j) => {
+    const layout = layoutOf(l, index, j, job.spec, runtime);
+    return { job, layout, spec: atLayout(job.spec, layout) };
+  });
+  const entryBytes = runtime
+    ? laid.reduce((sum, { spec, layout }) => sum + entryBytesOf(spec, layout), 0)
+    : 0;
+  if (weighted) l.code.beginLayer(index, entryBytes);
   const placements: Placement[] = [];
   const words: LaneWords[] = [];
   let products = 0;
-  let entryBytes = 0;
-  for (const [j, job] of jobs.entries()) {
-    const layout = layoutOf(l, index, j, job.spec, runtime);
-    const spec = atLayout(job.spec, layout);
+  for (const [j, { job, layout, spec }] of laid.entries()) {
     words.push({ ...layout, cost: layout.cost * job.positions.length });
     products += productsOf(job, layout);
-    if (runtime) entryBytes += entryBytesOf(spec, layout);
     const name = `l${index}${jobs.length === 1 ? '' : `_${j}`}`;
     // Far too much code is not even made: what is needed of it is known.
     const rows =

@@ -7,6 +7,7 @@ import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code
 import { v1model } from './limits.ts';
 import type { V1modelPlan } from './plan.ts';
 import { printExpression, printLiteral } from './print-expression.ts';
+import { SHARED_BODIES } from './shared-bodies.ts';
 import { layerTable, lookupKeys, lookupTable } from './tables.ts';
 
 /** The program: its shapes, its layers, and the hand-written parts around them. */
@@ -146,7 +147,10 @@ function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
     fields(lowered.output.map(({ width }, i) => ({ name: `part${i}`, width }))),
   ).line();
   p.block('header scratch_t', () => {
-    p.line('INTRANSIT_HELD_FIELDS').line('intransit_sum_t sum;').line('bit<32> total;');
+    p.line('INTRANSIT_HELD_FIELDS')
+      .line('INTRANSIT_TURN_FIELDS')
+      .line('intransit_sum_t sum;')
+      .line('bit<32> total;');
     fields(lowered.code.scratch);
   }).line();
 }
@@ -154,43 +158,29 @@ function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
 /** The control that computes the layers, from the activations to the result. */
 export function printLayers(p: Printer, plan: V1modelPlan): void {
   const { stages } = plan.lowered.code;
-  const runs = runsOf(stages);
+  const weighted = stages.filter(hasWeights);
   p.block('control IntransitLayers(inout headers_t hdr)', () => {
-    if (runs.length > 0 || stages.some((s) => s.lookups.length > 0)) {
+    if (weighted.length > 0 || stages.some((s) => s.lookups.length > 0)) {
       p.line('@id(INTRANSIT_ID_NO_WEIGHTS)').line('@name(".no_weights")');
       p.block('action no_weights()', () => {}).line();
     }
-    if (runs.length > 1) p.comment('Runs of layers that are done.').line(`bit<8> ${REACHED} = 0;`).line();
+    if (weighted.length > 1)
+      p.comment('Actions of layers that are done.').line(`bit<8> ${REACHED} = 0;`).line();
     for (const [i, stage] of stages.entries()) {
       for (const lookup of stage.lookups) printLookup(p, plan, lookup);
-      const run = runs.findIndex((r) => r.at(-1) === stage);
-      const end = run >= 0 && run < runs.length - 1 ? [`${REACHED} = ${run + 1};`] : [];
+      const place = weighted.indexOf(stage);
+      const end = place >= 0 && place < weighted.length - 1 ? [`${REACHED} = ${place + 1};`] : [];
       printAction(p, plan, stage, i, end);
       if (hasWeights(stage)) printWeightTables(p, stage, plan.options.slots);
     }
-    p.block('apply', () => printApply(p, plan, 0, runs));
+    p.block('apply', () => printApply(p, plan));
   });
 }
 
 const hasWeights = (stage: Stage): boolean => stage.parameters.length > 0;
 
-/** How many runs of layers are done; only where there are several. */
+/** How many actions of layers are done; only where there are several. */
 const REACHED = 'reached';
-
-/** Stages with weights, apart where a table by a key of the packet stands between them: it can be applied at one place only. */
-function runsOf(stages: readonly Stage[]): Stage[][] {
-  const runs: Stage[][] = [];
-  for (const [i, stage] of stages.entries()) {
-    if (!hasWeights(stage)) continue;
-    const before = stages[i - 1];
-    if (before !== undefined && hasWeights(before) && stage.lookups.length === 0) runs.at(-1)!.push(stage);
-    else runs.push([stage]);
-  }
-  return runs;
-}
-
-/** Defined by whoever lets tables share one body afterwards. */
-export const SHARED_BODIES = 'INTRANSIT_SHARED_BODIES';
 
 /** Name of the action of slots other than the first: with shared bodies it has none. */
 const nameIn = (name: string, slot: number): string => (slot === 0 ? name : `${name}_alike`);
@@ -220,51 +210,35 @@ function printWeightTables(p: Printer, stage: Stage, slots: number): void {
   }
 }
 
-/** Each layer runs only if the one before it has: without its weights nothing of a packet is computed. */
-function printApply(
-  p: Printer,
-  plan: V1modelPlan,
-  from: number,
-  [run, ...later]: readonly (readonly Stage[])[],
-  reached = 0,
-): void {
+/** Layers run only if those before them have: without its weights nothing of a packet is computed. */
+function printApply(p: Printer, plan: V1modelPlan, from = 0, reached = 0): void {
   const { stages } = plan.lowered.code;
   const { slots } = plan.options;
   for (let i = from; i < stages.length; i++) {
-    for (const lookup of stages[i]!.lookups) p.line(`${lookupTable(lookup).name}.apply();`);
-    if (run === undefined || !hasWeights(stages[i]!)) {
+    const stage = stages[i]!;
+    for (const lookup of stage.lookups) p.line(`${lookupTable(lookup).name}.apply();`);
+    if (!hasWeights(stage)) {
       p.line(`stage_${i}();`);
       continue;
     }
-    p.block(`if (${SCRATCH}.slot < ${slots})`, () => printSlots(p, run, 0, slots));
-    const next = i + run.length;
-    if (later.length > 0)
-      p.block(`if (${REACHED} == ${reached + 1})`, () => printApply(p, plan, next, later, reached + 1));
-    return;
+    p.block(`if (${SCRATCH}.slot < ${slots})`, () => printSlots(p, stage, 0, slots));
+    if (stages.slice(i + 1).some(hasWeights)) {
+      p.block(`if (${REACHED} == ${reached + 1})`, () => printApply(p, plan, i + 1, reached + 1));
+      return;
+    }
   }
 }
 
 /** Finds the slot by halves. */
-function printSlots(p: Printer, run: readonly Stage[], from: number, to: number): void {
+function printSlots(p: Printer, stage: Stage, from: number, to: number): void {
   if (to - from === 1) {
-    printRun(p, run, from);
+    p.line(`${layerTable(stage, from).name}.apply();`);
     return;
   }
   const middle = Math.floor((from + to) / 2);
-  p.line(`if (${SCRATCH}.slot < ${middle}) {`).indent(() => printSlots(p, run, from, middle));
-  p.line('} else {').indent(() => printSlots(p, run, middle, to));
+  p.line(`if (${SCRATCH}.slot < ${middle}) {`).indent(() => printSlots(p, stage, from, middle));
+  p.line('} else {').indent(() => printSlots(p, stage, middle, to));
   p.line('}');
-}
-
-function printRun(p: Printer, [stage, ...rest]: readonly Stage[], slot: number): void {
-  const table = layerTable(stage!, slot);
-  if (rest.length === 0) {
-    p.line(`${table.name}.apply();`);
-    return;
-  }
-  p.block(`switch (${table.name}.apply().action_run)`, () =>
-    p.block(`${nameIn(table.actions[0]!.name, slot)}:`, () => printRun(p, rest, slot)),
-  );
 }
 
 /** A table by a key of the packet, and what its entry does. */
@@ -299,7 +273,10 @@ function printAction(
   end: readonly string[],
 ): void {
   const { stages } = plan.lowered.code;
-  if (stage.layer !== undefined) p.comment(`Layer ${stage.layer}: ${plan.model.layers[stage.layer]!.name}`);
+  if (stage.layer !== undefined) {
+    const end = stages[index + 1]?.layer ?? plan.options.to;
+    for (let i = stage.layer; i < end; i++) p.comment(`Layer ${i}: ${plan.model.layers[i]!.name}`);
+  }
   const action = hasWeights(stage) ? layerTable(stage, 0).actions[0]! : undefined;
   if (action !== undefined) p.line(`@id(${hexId(action.id)})`).line(`@name(".${action.name}")`);
   else p.line('@hidden');

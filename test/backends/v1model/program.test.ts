@@ -34,18 +34,18 @@ test('the same model gives the same bytes, without a date or a path', async () =
   expect(text).not.toContain('/work');
 });
 
-test('one table without keys a layer with weights and slot, one default action a layer and version', async () => {
+test('one table without keys a slot, whose default action is all layers of a version', async () => {
   const files = emit(await exampleModel('digits-mlp'), { slots: 3 });
   const program = String(files.get(PROGRAM_FILE));
-  const tables = ['0_0', '0_1', '0_2', '1_0', '1_1', '1_2'].map((name) => `    table weights_${name}`);
+  const tables = ['0_0', '0_1', '0_2'].map((name) => `    table weights_${name}`);
   expect(program.match(/^ {4}table \w+/gm)).toEqual(tables);
   const updates = String(files.get('entries.txt'))
     .split(/^updates/m)
     .slice(1);
   expect(
     updates.filter((u) => u.includes('is_default_action: true') && u.includes('type: MODIFY')),
-  ).toHaveLength(2);
-  expect(String(files.get('entries.txt')).match(/^updates/gm)).toHaveLength(5);
+  ).toHaveLength(1);
+  expect(String(files.get('entries.txt')).match(/^updates/gm)).toHaveLength(4);
 });
 
 test('static weights are constants: no table, no entry but the model', async () => {

@@ -31,6 +31,9 @@ const bit<16> INTRANSIT_HEADER_BYTES = 32;
 // What is kept of the entry of a model: the parameters of hold().
 #define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold;
 
+// What addresses are kept in while they change places.
+#define INTRANSIT_TURN_FIELDS bit<48> mac; bit<32> address; bit<16> port;
+
 // Why a request was refused, and which.
 struct refused_request {
     bit<8> verdict;

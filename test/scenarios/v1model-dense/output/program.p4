@@ -46,6 +46,7 @@ header result_t {
 
 header scratch_t {
     INTRANSIT_HELD_FIELDS
+    INTRANSIT_TURN_FIELDS
     intransit_sum_t sum;
     bit<32> total;
     bit<152> l0_0;
@@ -61,6 +62,7 @@ control IntransitLayers(inout headers_t hdr) {
     }
 
     // Layer 0: hidden
+    // Layer 1: logits
     @id(0x01000100)
     @name(".layer_0")
     action layer_0(
@@ -71,7 +73,10 @@ control IntransitLayers(inout headers_t hdr) {
         bit<152> w3_0_0,
         bit<152> w4_0_0,
         bit<152> w5_0_0,
-        bit<152> ties_0
+        bit<152> ties_0,
+        bit<456> l1_start_0,
+        bit<456> l1_w0_0_0,
+        bit<456> l1_ties_0
     ) {
         hdr.scratch.l0_0 = start_0 + (bit<152>)hdr.activations.e0 * w0_0_0 + ((bit<152>)hdr.activations.e1 * w1_0_0 + (bit<152>)hdr.activations.e2 * w2_0_0) + ((bit<152>)hdr.activations.e3 * w3_0_0 + (bit<152>)hdr.activations.e4 * w4_0_0 + (bit<152>)hdr.activations.e5 * w5_0_0);
         hdr.scratch.setValid();
@@ -79,6 +84,14 @@ control IntransitLayers(inout headers_t hdr) {
         hdr.scratch.setValid();
         hdr.scratch.l0_0 = hdr.scratch.l0_0 >> 19 & (hdr.scratch.l0_0 >> 28 & 152w0x1000000040000001000000040000001) * 152w0xff | (hdr.scratch.l0_0 + 152w0x8000000200000008000000200000008000000 >> 29 & 152w0x1000000040000001000000040000001) * 152w0xff;
         hdr.scratch.setValid();
+        hdr.scratch.l1_0 = l1_start_0 + (bit<456>)hdr.scratch.l0_0[127:0] * l1_w0_0_0;
+        hdr.scratch.setValid();
+        hdr.scratch.l1_0 = hdr.scratch.l1_0 - ((hdr.scratch.l1_0 >> 18 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000 ^ 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xfffffff & l1_ties_0);
+        hdr.scratch.setValid();
+        hdr.scratch.l1_0 = hdr.scratch.l1_0 >> 18 & (hdr.scratch.l1_0 >> 28 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xff | (hdr.scratch.l1_0 + 456w0xc00000000000000000000000000000000000030000000000000000000000000000000000000c000000000000000000000000000000000000 >> 29 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xff;
+        hdr.scratch.setValid();
+        hdr.result.setValid();
+        hdr.result.part0 = ((bit<324>)hdr.scratch.l1_0[427:120] * 324w0x10000000000000000000000000000000000000004000000000000000000000000000000000000001)[323:300] ^ 24w0x808080;
     }
 
     #ifdef INTRANSIT_SHARED_BODIES
@@ -93,7 +106,10 @@ control IntransitLayers(inout headers_t hdr) {
         bit<152> w3_0_0,
         bit<152> w4_0_0,
         bit<152> w5_0_0,
-        bit<152> ties_0
+        bit<152> ties_0,
+        bit<456> l1_start_0,
+        bit<456> l1_w0_0_0,
+        bit<456> l1_ties_0
     ) {
     }
     #else
@@ -276,275 +292,35 @@ control IntransitLayers(inout headers_t hdr) {
         size = 1;
     }
 
-    // Layer 1: logits
-    @id(0x01000101)
-    @name(".layer_1")
-    action layer_1(
-        bit<456> start_0,
-        bit<456> w0_0_0,
-        bit<456> ties_0
-    ) {
-        hdr.scratch.l1_0 = start_0 + (bit<456>)hdr.scratch.l0_0[127:0] * w0_0_0;
-        hdr.scratch.setValid();
-        hdr.scratch.l1_0 = hdr.scratch.l1_0 - ((hdr.scratch.l1_0 >> 18 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000 ^ 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xfffffff & ties_0);
-        hdr.scratch.setValid();
-        hdr.scratch.l1_0 = hdr.scratch.l1_0 >> 18 & (hdr.scratch.l1_0 >> 28 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xff | (hdr.scratch.l1_0 + 456w0xc00000000000000000000000000000000000030000000000000000000000000000000000000c000000000000000000000000000000000000 >> 29 & 456w0x1000000000000000000000000000000000000040000000000000000000000000000000000001000000000000000000000000000000) * 456w0xff;
-        hdr.scratch.setValid();
-        hdr.result.setValid();
-        hdr.result.part0 = ((bit<324>)hdr.scratch.l1_0[427:120] * 324w0x10000000000000000000000000000000000000004000000000000000000000000000000000000001)[323:300] ^ 24w0x808080;
-    }
-
-    #ifdef INTRANSIT_SHARED_BODIES
-    @id(0x01000101)
-    @name(".layer_1")
-    @noWarn("unused")
-    action layer_1_alike(
-        bit<456> start_0,
-        bit<456> w0_0_0,
-        bit<456> ties_0
-    ) {
-    }
-    #else
-    #define layer_1_alike layer_1
-    #endif
-
-    @id(0x02100100)
-    @name(".weights_1_0")
-    table weights_1_0 {
-        actions = {
-            layer_1;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100101)
-    @name(".weights_1_1")
-    table weights_1_1 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100102)
-    @name(".weights_1_2")
-    table weights_1_2 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100103)
-    @name(".weights_1_3")
-    table weights_1_3 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100104)
-    @name(".weights_1_4")
-    table weights_1_4 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100105)
-    @name(".weights_1_5")
-    table weights_1_5 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100106)
-    @name(".weights_1_6")
-    table weights_1_6 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100107)
-    @name(".weights_1_7")
-    table weights_1_7 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100108)
-    @name(".weights_1_8")
-    table weights_1_8 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x02100109)
-    @name(".weights_1_9")
-    table weights_1_9 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x0210010a)
-    @name(".weights_1_10")
-    table weights_1_10 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x0210010b)
-    @name(".weights_1_11")
-    table weights_1_11 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x0210010c)
-    @name(".weights_1_12")
-    table weights_1_12 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x0210010d)
-    @name(".weights_1_13")
-    table weights_1_13 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x0210010e)
-    @name(".weights_1_14")
-    table weights_1_14 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
-    @id(0x0210010f)
-    @name(".weights_1_15")
-    table weights_1_15 {
-        actions = {
-            layer_1_alike;
-            no_weights;
-        }
-        default_action = no_weights();
-        size = 1;
-    }
-
     apply {
         if (hdr.scratch.slot < 16) {
             if (hdr.scratch.slot < 8) {
                 if (hdr.scratch.slot < 4) {
                     if (hdr.scratch.slot < 2) {
                         if (hdr.scratch.slot < 1) {
-                            switch (weights_0_0.apply().action_run) {
-                                layer_0: {
-                                    weights_1_0.apply();
-                                }
-                            }
+                            weights_0_0.apply();
                         } else {
-                            switch (weights_0_1.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_1.apply();
-                                }
-                            }
+                            weights_0_1.apply();
                         }
                     } else {
                         if (hdr.scratch.slot < 3) {
-                            switch (weights_0_2.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_2.apply();
-                                }
-                            }
+                            weights_0_2.apply();
                         } else {
-                            switch (weights_0_3.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_3.apply();
-                                }
-                            }
+                            weights_0_3.apply();
                         }
                     }
                 } else {
                     if (hdr.scratch.slot < 6) {
                         if (hdr.scratch.slot < 5) {
-                            switch (weights_0_4.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_4.apply();
-                                }
-                            }
+                            weights_0_4.apply();
                         } else {
-                            switch (weights_0_5.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_5.apply();
-                                }
-                            }
+                            weights_0_5.apply();
                         }
                     } else {
                         if (hdr.scratch.slot < 7) {
-                            switch (weights_0_6.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_6.apply();
-                                }
-                            }
+                            weights_0_6.apply();
                         } else {
-                            switch (weights_0_7.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_7.apply();
-                                }
-                            }
+                            weights_0_7.apply();
                         }
                     }
                 }
@@ -552,61 +328,29 @@ control IntransitLayers(inout headers_t hdr) {
                 if (hdr.scratch.slot < 12) {
                     if (hdr.scratch.slot < 10) {
                         if (hdr.scratch.slot < 9) {
-                            switch (weights_0_8.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_8.apply();
-                                }
-                            }
+                            weights_0_8.apply();
                         } else {
-                            switch (weights_0_9.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_9.apply();
-                                }
-                            }
+                            weights_0_9.apply();
                         }
                     } else {
                         if (hdr.scratch.slot < 11) {
-                            switch (weights_0_10.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_10.apply();
-                                }
-                            }
+                            weights_0_10.apply();
                         } else {
-                            switch (weights_0_11.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_11.apply();
-                                }
-                            }
+                            weights_0_11.apply();
                         }
                     }
                 } else {
                     if (hdr.scratch.slot < 14) {
                         if (hdr.scratch.slot < 13) {
-                            switch (weights_0_12.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_12.apply();
-                                }
-                            }
+                            weights_0_12.apply();
                         } else {
-                            switch (weights_0_13.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_13.apply();
-                                }
-                            }
+                            weights_0_13.apply();
                         }
                     } else {
                         if (hdr.scratch.slot < 15) {
-                            switch (weights_0_14.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_14.apply();
-                                }
-                            }
+                            weights_0_14.apply();
                         } else {
-                            switch (weights_0_15.apply().action_run) {
-                                layer_0_alike: {
-                                    weights_1_15.apply();
-                                }
-                            }
+                            weights_0_15.apply();
                         }
                     }
                 }
