@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { removeAgent } from '../../src/agent/index.ts';
 import { planReplacement } from '../../src/backends/xdp/replacement.ts';
+import { isHeld } from '../../src/controller/versions.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
 import { entityKey, type Init, type P4Client, removal, v1Codec } from '../../src/p4runtime/index.ts';
@@ -38,7 +39,8 @@ describeWith(loading, 'an agent that ends', () => {
 
   async function everything(client: P4Client) {
     const config = await client.pipeline.get();
-    const entities = await client.readAll([{ tableEntry: {} }, { digestEntry: {} }]);
+    const tables = await client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
+    const entities = [...tables.filter(isHeld), ...(await client.readAll([{ digestEntry: {} }]))];
     return {
       cookie: config?.cookie?.cookie,
       program: config?.p4DeviceConfig.length,
@@ -289,7 +291,7 @@ describeWith(loading, 'an agent that ends', () => {
       client = await connect(agent.ready.address);
       // What is read back is what happens: version 1 always, 2 where its weights are there.
       const found = await client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
-      const keys = new Set(found.filter((f) => f.tableEntry?.action !== undefined).map((f) => entityKey(f)));
+      const keys = new Set(found.filter(isHeld).map((f) => entityKey(f)));
       const has = (entity: Init<'Entity'>) => keys.has(entityKey(entity));
       const complete = has(e.version(2, 2, 1)) && e.weights(second, 1).every(has);
       for (const version of [1, 2]) {

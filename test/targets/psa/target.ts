@@ -73,9 +73,9 @@ interface Options {
 function programOf(model: Model, options: Options): TargetProgram {
   const { from, to, pipe } = options;
   const layers = model.layers.slice(from, to).filter((layer): layer is DenseLayer => layer.kind === 'dense');
-  const tables = layers.map((layer, i) =>
-    weightsTable(from + i, [{ name: 'bias', bits: 32 * layer.bias.length }]),
-  );
+  const tableOf = (i: number, slot: number) =>
+    weightsTable(from + i, slot, [{ name: 'bias', bits: 32 * layers[i]!.bias.length }]);
+  const tables = layers.flatMap((_, i) => [0, 1].map((slot) => tableOf(i, slot)));
   const source = [
     `// ${pipe}`,
     ...layers.map((layer) => `// ${layer.name}: ${layer.bias.length} neurons`),
@@ -108,11 +108,12 @@ function programOf(model: Model, options: Options): TargetProgram {
     replacement(other, slot) {
       if (other.layers.length !== model.layers.length)
         refuse('envelope-exceeded', { what: 'the layers are others' }, { file: other.file });
-      return tables.map((table, i) => {
+      return layers.map((_, i) => {
+        const table = tableOf(i, slot);
         const { bias } = other.layers[from + i] as DenseLayer;
         const bytes = Buffer.concat([...bias].map((b) => Buffer.from(Int32Array.of(b).buffer).reverse()));
         const parameters = [BigInt(`0x0${bytes.toString('hex')}`)];
-        return { tableEntry: tableEntry({ table, keys: [slot], action: table.actions[0]!, parameters }) };
+        return { tableEntry: tableEntry({ table, keys: [], action: table.actions[0]!, parameters }) };
       });
     },
   };
