@@ -7,6 +7,7 @@ import { exchange } from '../src/engines/bmv2-exchange.ts';
 import type { Bmv2Session } from '../src/engines/bmv2-session.ts';
 import { DEVICE_ID, startSwitch } from '../src/engines/bmv2-switch.ts';
 import { createWorkspace } from '../src/engines/bmv2-workspace.ts';
+import type { P4Info } from '../src/p4runtime/types.ts';
 import { compileP4Program } from '../src/toolchain/p4c.ts';
 
 /** CPU time of all threads of a process so far, in ns (first field of schedstat: time on a CPU). */
@@ -42,7 +43,14 @@ export async function packetsASecond(
 const pass = (session: Bmv2Session, frames: readonly Uint8Array[], count: number): Promise<void> =>
   exchange(session, { count, file: 'bench', frame: (i) => frames[i % frames.length]!, receive: () => {} });
 
-const EMPTY = `#include <core.p4>
+interface Program {
+  /** Declarations of the ingress, and what it does besides passing on. */
+  readonly locals: string;
+  readonly statement: string;
+  readonly p4info: P4Info;
+}
+
+const sourceOf = ({ locals, statement }: Program): string => `#include <core.p4>
 #include <v1model.p4>
 struct headers_t {}
 struct metadata_t {}
@@ -51,7 +59,7 @@ parser Nothing(packet_in packet, out headers_t hdr, inout metadata_t meta, inout
 }
 control Sum(inout headers_t hdr, inout metadata_t meta) { apply {} }
 control Cross(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
-    apply { standard.egress_spec = 2; }
+${locals}    apply { ${statement} standard.egress_spec = 2; }
 }
 control Leave(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) { apply {} }
 control Emit(packet_out packet, in headers_t hdr) { apply {} }
@@ -59,15 +67,18 @@ V1Switch(Nothing(), Sum(), Cross(), Leave(), Sum(), Emit()) main;
 `;
 
 /** A switch that only passes packets on: what the machine, gRPC and BMv2 cost by themselves. */
-export async function openEmpty(): Promise<Bmv2Session> {
+export const openEmpty = (): Promise<Bmv2Session> =>
+  openProgram({ locals: '', statement: '', p4info: { pkgInfo: { arch: 'v1model' } } });
+
+/** A switch whose program passes all packets on, without a parser. */
+export async function openProgram(program: Program): Promise<Bmv2Session> {
   const workspace = createWorkspace();
-  const program = join(workspace.directory, 'empty.p4');
-  const json = join(workspace.directory, 'empty.json');
-  await writeFile(program, EMPTY);
-  await compileP4Program(program, json, 'empty.p4');
+  const source = join(workspace.directory, 'bench.p4');
+  const json = join(workspace.directory, 'bench.json');
+  await writeFile(source, sourceOf(program));
+  await compileP4Program(source, json, 'bench.p4');
   const device = await startSwitch(workspace);
-  const p4info = { pkgInfo: { arch: 'v1model' } };
-  await device.client.pipeline.commit({ p4info, deviceConfig: await readFile(json) });
+  await device.client.pipeline.commit({ p4info: program.p4info, deviceConfig: await readFile(json) });
   const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
   return {
     device,

@@ -1,7 +1,7 @@
 /**
  * CPU time a packet of simple_switch_grpc: the network in lanes, and with one multiply-add a weight, each beyond what the
- * same program takes to pass the packet on untouched; and packets a second without loss, a window of them under way. `npx tsx bench/bmv2.ts [--json] [--rounds N] [--packets N]`. All
- * switches run at the same time and are measured in turn, so that a change of the machine's pace meets all of them.
+ * same program takes to pass the packet on untouched; and packets a second without loss, a window of them under way. Says which
+ * build of BMv2 it met. `npx tsx bench/bmv2.ts [--json] [--rounds N] [--packets N] [--kinds runtime,static,scalar]`. All switches run at the same time and are measured in turn, so that a change of the machine's pace meets all of them.
  */
 import { parseArgs } from 'node:util';
 import { median } from '../src/engines/bench.ts';
@@ -9,6 +9,7 @@ import { planV1modelOrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
 import { findTool, P4C, SWITCH } from '../src/toolchain/p4c.ts';
 import { fieldOffset, OUTER_BYTES } from '../src/wire/index.ts';
+import { whichBuild } from './bmv2-build.ts';
 import { cpuOfPackets, openEmpty, packetsASecond, pin } from './bmv2-cpu.ts';
 import { type BenchModel, benchModels } from './bmv2-models.ts';
 
@@ -17,6 +18,8 @@ const { values: args } = parseArgs({
     json: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '9' },
     packets: { type: 'string', default: '2000' },
+    /** Measured too: one multiply-add a weight, and weights as constants. */
+    kinds: { type: 'string', default: 'runtime,static,scalar' },
   },
 });
 
@@ -26,9 +29,17 @@ if (missing.length > 0) {
   process.exit(0);
 }
 
+/** Weights that can be replaced; weights as constants; one multiply-add a weight. */
+const programs = {
+  runtime: { lanes: 'on', weights: 'runtime' },
+  static: { lanes: 'on', weights: 'static' },
+  scalar: { lanes: 'off', weights: 'runtime' },
+} as const;
+type ProgramKind = keyof typeof programs;
+
 interface Case {
   readonly name: string;
-  readonly lanes: 'on' | 'off';
+  readonly program: ProgramKind;
   readonly session: Bmv2Session;
   readonly frames: Readonly<Record<Kind, readonly Uint8Array[]>>;
   /** CPU us a packet, a sample a round. */
@@ -49,8 +60,8 @@ const CURSOR_AT = OUTER_BYTES + fieldOffset('nextLayer');
 /** A convolution without lanes is tens of thousands of operations: p4c would need minutes for it. */
 const LANES_ONLY = 'digits-cnn';
 
-async function openCase({ model, rows }: BenchModel, lanes: 'on' | 'off'): Promise<Case> {
-  const plan = planV1modelOrRefuse(model, { lanes });
+async function openCase({ model, rows }: BenchModel, program: ProgramKind): Promise<Case> {
+  const plan = planV1modelOrRefuse(model, programs[program]);
   const count = rows.length / plan.inputs;
   const frames = (change: (frame: Uint8Array) => void = () => {}) =>
     Array.from({ length: count }, (_, i) => {
@@ -58,11 +69,11 @@ async function openCase({ model, rows }: BenchModel, lanes: 'on' | 'off'): Promi
       change(frame);
       return frame;
     });
-  process.stderr.write(`${model.name}, lanes ${lanes}: compiling\n`);
+  process.stderr.write(`${model.name}, ${program}: compiling\n`);
   const session = await openBmv2(plan);
   return {
     name: model.name,
-    lanes,
+    program,
     session,
     frames: {
       passed: frames((f) => f.fill(OTHER_LAYER, CURSOR_AT, CURSOR_AT + 1)),
@@ -75,13 +86,16 @@ async function openCase({ model, rows }: BenchModel, lanes: 'on' | 'off'): Promi
 }
 
 const packets = Number(args.packets);
+const asked = args.kinds.split(',').filter((kind): kind is ProgramKind => kind in programs);
+const build = await whichBuild(packets);
+process.stderr.write(`BMv2 ${build.logging ? 'with' : 'without'} logging macros\n`);
 const empty = await openEmpty();
 const emptyUs: number[] = [];
 const cases: Case[] = [];
 try {
   for (const entry of await benchModels())
-    for (const lanes of ['on', 'off'] as const)
-      if (lanes === 'on' || entry.model.name !== LANES_ONLY) cases.push(await openCase(entry, lanes));
+    for (const program of asked)
+      if (program !== 'scalar' || entry.model.name !== LANES_ONLY) cases.push(await openCase(entry, program));
   // The first packets fill caches and start threads.
   await cpuOfPackets(empty, cases[0]!.frames.passed, packets);
   for (const c of cases) await cpuOfPackets(c.session, c.frames.computed, packets);
@@ -105,8 +119,9 @@ const beyond = (c: Case, kind: Kind) => median(c.samples[kind].map((us, i) => us
 
 const results = cases.map((c) => ({
   model: c.name,
-  lanes: c.lanes,
+  program: c.program,
   passedUs: round(median(c.samples.passed)),
+  passedAboveEmptyUs: round(median(c.samples.passed.map((us, i) => us - emptyUs[i]!))),
   netUs: round(beyond(c, 'computed')),
   netWithChecksumUs: round(beyond(c, 'checksummed')),
   passedPerSecond: Math.round(median(c.rates.passed)),
@@ -114,15 +129,18 @@ const results = cases.map((c) => ({
 }));
 const ratios = Object.fromEntries(
   results
-    .filter((r) => r.lanes === 'off')
-    .map((off) => {
-      const on = results.find((r) => r.model === off.model && r.lanes === 'on')!;
-      return [off.model, Math.round((on.netUs / off.netUs) * 1000) / 1000];
+    .filter((r) => r.program === 'scalar')
+    .flatMap((off) => {
+      const on = results.find((r) => r.model === off.model && r.program === 'runtime');
+      return on === undefined ? [] : [[off.model, Math.round((on.netUs / off.netUs) * 1000) / 1000]];
     }),
 );
 if (args.json)
-  process.stdout.write(`${JSON.stringify({ emptyUs: round(median(emptyUs)), results, ratios })}\n`);
+  process.stdout.write(`${JSON.stringify({ build, emptyUs: round(median(emptyUs)), results, ratios })}\n`);
 else {
+  process.stdout.write(
+    `BMv2 ${build.logging ? 'with' : 'without'} logging macros (an entry of 8 kB: hit ${round(build.hitUs)}, miss ${round(build.missUs)} us)\n`,
+  );
   process.stdout.write(`CPU us a packet on one processor, an empty program ${round(median(emptyUs))}\n`);
   console.table(results);
   for (const [model, ratio] of Object.entries(ratios))

@@ -40,7 +40,7 @@ export const isWeights = ({ tableEntry }: Entity): boolean =>
 
 /** Whether an entity that was read says anything: a default action does where it is the weights of a layer. */
 export function isHeld({ tableEntry }: Entity): boolean {
-  if (tableEntry === undefined || !tableEntry.isDefaultAction) return true;
+  if (!tableEntry?.isDefaultAction) return true;
   const actionId = tableEntry.action?.action?.actionId ?? noWeights.id;
   return weightsPlace(tableEntry.tableId ?? 0) !== undefined && actionId !== noWeights.id;
 }

@@ -39,8 +39,8 @@ describeWith(loading, 'an agent that ends', () => {
 
   async function everything(client: P4Client) {
     const config = await client.pipeline.get();
-    const tables = await client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
-    const entities = [...tables.filter(isHeld), ...(await client.readAll([{ digestEntry: {} }]))];
+    const requests = [{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }, { digestEntry: {} }];
+    const entities = (await client.readAll(requests)).filter(isHeld);
     return {
       cookie: config?.cookie?.cookie,
       program: config?.p4DeviceConfig.length,

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { isHeld } from '../../src/controller/versions.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
 import { entityKey, type P4Client, type PipelineConfig, v1Codec } from '../../src/p4runtime/index.ts';
@@ -51,7 +52,8 @@ const lay = (): Network => {
 
 async function everything(client: P4Client) {
   const config = await client.pipeline.get();
-  const entities = await client.readAll([{ tableEntry: {} }, { digestEntry: {} }]);
+  const requests = [{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }, { digestEntry: {} }];
+  const entities = (await client.readAll(requests)).filter(isHeld);
   return {
     cookie: config?.cookie?.cookie,
     program: config?.p4DeviceConfig.length,
