@@ -119,7 +119,8 @@ const beyond = (c: Case, kind: Kind) => median(c.samples[kind].map((us, i) => us
 
 const results = cases.map((c) => ({
   model: c.name,
-  program: c.program,
+  lanes: programs[c.program].lanes,
+  weights: programs[c.program].weights,
   passedUs: round(median(c.samples.passed)),
   passedAboveEmptyUs: round(median(c.samples.passed.map((us, i) => us - emptyUs[i]!))),
   netUs: round(beyond(c, 'computed')),
@@ -129,9 +130,9 @@ const results = cases.map((c) => ({
 }));
 const ratios = Object.fromEntries(
   results
-    .filter((r) => r.program === 'scalar')
+    .filter((r) => r.lanes === 'off')
     .flatMap((off) => {
-      const on = results.find((r) => r.model === off.model && r.program === 'runtime');
+      const on = results.find((r) => r.model === off.model && r.lanes === 'on' && r.weights === 'runtime');
       return on === undefined ? [] : [[off.model, Math.round((on.netUs / off.netUs) * 1000) / 1000]];
     }),
 );
