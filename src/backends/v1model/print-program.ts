@@ -191,15 +191,17 @@ const nameIn = (name: string, slot: number): string => (slot === 0 ? name : `${n
  */
 function printWeightTables(p: Printer, stage: Stage, slots: number): void {
   const { name, id, parameters } = layerTable(stage, 0).actions[0]!;
-  p.line(`#ifdef ${SHARED_BODIES}`);
-  p.line(`@id(${hexId(id)})`)
-    .line(`@name(".${name}")`)
-    .line('@noWarn("unused")');
-  p.line(`action ${nameIn(name, 1)}(`).indent(() => printParameters(p, parameters));
-  p.line(') {').line('}').line('#else');
-  p.line(`#define ${nameIn(name, 1)} ${name}`)
-    .line('#endif')
-    .line();
+  if (slots > 1) {
+    p.line(`#ifdef ${SHARED_BODIES}`);
+    p.line(`@id(${hexId(id)})`)
+      .line(`@name(".${name}")`)
+      .line('@noWarn("unused")');
+    p.line(`action ${nameIn(name, 1)}(`).indent(() => printParameters(p, parameters));
+    p.line(') {').line('}').line('#else');
+    p.line(`#define ${nameIn(name, 1)} ${name}`)
+      .line('#endif')
+      .line();
+  }
   for (let slot = 0; slot < slots; slot++) {
     const table = layerTable(stage, slot);
     p.line(`@id(${hexId(table.id)})`).line(`@name(".${table.name}")`);

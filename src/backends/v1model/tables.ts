@@ -41,19 +41,20 @@ export const lookupTable = ({ layer, index, key, keys, targets, constant }: Look
 export const lookupKeys = ({ keys, constant }: Lookup, slot: number, i: number): number[] =>
   constant ? [keys[i]!] : [slot, keys[i]!];
 
-/** All tables of a program with so many slots, those of the layers last. */
-export function tableSet(lowered: Lowered, slots: number): TableSet {
-  const { stages } = lowered.code;
-  const weights = stages
+/** Tables of the layers of a program with so many slots. */
+export function layerTables({ code }: Lowered, slots: number): TableModel[] {
+  const weights = code.stages
     .filter((s) => s.parameters.length > 0)
     .flatMap((s) => Array.from({ length: slots }, (_, slot) => layerTable(s, slot)));
-  const lookups = stages.flatMap((s) => s.lookups.map(lookupTable));
-  return {
-    tables: [...deviceTables, ...weights, ...lookups],
-    counters: [verdictCounter],
-    digests: [refusedRequests],
-  };
+  return [...weights, ...code.stages.flatMap((s) => s.lookups.map(lookupTable))];
 }
+
+/** All tables of such a program, those of the layers last. */
+export const tableSet = (lowered: Lowered, slots: number): TableSet => ({
+  tables: [...deviceTables, ...layerTables(lowered, slots)],
+  counters: [verdictCounter],
+  digests: [refusedRequests],
+});
 
 /** Which version of which model an entry belongs to. */
 export interface Version {

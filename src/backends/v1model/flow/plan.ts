@@ -61,7 +61,7 @@ export function planV1modelFlow(
   model: Model,
   options: ProgramOptions = {},
 ): { readonly plan: V1modelFlowPlan | undefined; readonly diagnostics: readonly Diagnostic[] } {
-  const { plan: compute, diagnostics } = planV1model(model, options);
+  const { plan: compute, diagnostics } = planV1model(model, { ...options, slots: 1 });
   const all = [...diagnostics.filter((d) => d.severity === 'error')];
   const refuse = (what: string, why: string) =>
     all.push(diagnostic('flow-target', { target: 'v1model', what, why }, { file: definition.file }));

@@ -9,7 +9,7 @@ import {
   drop,
   type TableModel,
 } from '../../common/table-model.ts';
-import { layerTable, lookupTable, weightEntries } from '../tables.ts';
+import { layerTables, weightEntries } from '../tables.ts';
 import type { V1modelFlowPlan } from './plan.ts';
 
 /** Packets by outcome; then flows that began, and those that made room for them. */
@@ -32,10 +32,8 @@ export const flowPorts: TableModel = {
 };
 
 export function flowP4Info({ compute }: V1modelFlowPlan): P4Info {
-  const { stages } = compute.lowered.code;
-  const weights = stages.filter((s) => s.parameters.length > 0).map(layerTable);
-  const lookups = stages.flatMap((s) => s.lookups.map(lookupTable));
-  return p4infoOf({ tables: [flowPorts, ...weights, ...lookups], counters: [flowCounter], digests: [] });
+  const layers = layerTables(compute.lowered, compute.options.slots);
+  return p4infoOf({ tables: [flowPorts, ...layers], counters: [flowCounter], digests: [] });
 }
 
 /** The weights, for the version that a fresh switch has. */
