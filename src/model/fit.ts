@@ -146,9 +146,11 @@ function tiesOf(
 
 /** A shift that serves a channel serves it at every larger one too, with the double multiplier. */
 function commonShift(channels: readonly Channel[], minShift: number, maxBits: number): number {
-  const steepest = Math.max(...channels.map(({ estimate }) => estimate), 2 ** -MAX_SHIFT);
+  // Folds, not arguments: there may be more channels than a call takes.
+  const steepest = channels.reduce((most, { estimate }) => Math.max(most, estimate), 2 ** -MAX_SHIFT);
   const widest = Math.floor(maxBits - Math.log2(steepest));
-  const limit = Math.max(minShift, Math.min(widest, ...channels.map(({ maxShift }) => maxShift)));
+  const least = channels.reduce((most, { maxShift }) => Math.min(most, maxShift), widest);
+  const limit = Math.max(minShift, least);
   let shift = minShift;
   for (const { slopes, estimate } of channels) {
     if (slopes === undefined) {

@@ -194,6 +194,9 @@ export function where(c: NodeReader): Value {
   return moveValues(c, activities, { shape: dims, sources }, fill);
 }
 
+/** Elements of a padded tensor: more than any target holds. */
+const MOST_PADDED = 2 ** 24;
+
 /** A border of one value, of what is there mirrored, or of the last element repeated. */
 export function pad(c: NodeReader): Value {
   const x = valueAt(c, 0);
@@ -215,6 +218,12 @@ export function pad(c: NodeReader): Value {
   const shape = dims.map((size, axis) => size + before[axis]! + after[axis]!);
   if (shape.some((size) => size < 1))
     refuse('shape-mismatch', { expected: 'elements left by the pads', actual: dimsText(shape) }, c.place(0));
+  if (shape.reduce((a, b) => a * b, 1) > MOST_PADDED)
+    refuse(
+      'shape-mismatch',
+      { expected: `at most ${MOST_PADDED} elements`, actual: dimsText(shape) },
+      c.place(0),
+    );
   const place = borderOf(c, mode, dims);
   const moved = movedBy(shape, dims, (at) => {
     const inside = at.map((p, axis) => place(p - before[axis]!, axis));
