@@ -69,11 +69,14 @@ struct intransit_flow_bucket {
 	__u32 generation; /* counts flows that began here */
 	__u32 tags[INTRANSIT_FLOW_PLACES];
 	__u64 seen[INTRANSIT_FLOW_PLACES]; /* time of the last packet */
+	__u64 unused;
 	struct intransit_flow_state places[INTRANSIT_FLOW_PLACES];
-};
+} __attribute__((aligned(64)));
 
+/* For mapping, so that it begins with a page, and each bucket with a line of the cache. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, INTRANSIT_FLOW_BUCKETS);
 	__type(key, __u32);
 	__type(value, struct intransit_flow_bucket);
@@ -135,8 +138,13 @@ struct intransit_loop {
 	__u8 *to;
 };
 
-/* A verdict as a place keeps it: the generation of the flow, then whether there is one, margin and class. */
+/*
+ * A verdict as a place keeps it, from the highest bit: the generation of the flow (32 bits), whether its client is the higher
+ * end, whether there is a verdict, margin and class (8 bits each).
+ */
+#define INTRANSIT_FLOW_SWAPPED_AT 17
 #define INTRANSIT_FLOW_KNOWN (1ULL << 16)
+#define INTRANSIT_FLOW_VERDICT (2 * INTRANSIT_FLOW_KNOWN - 1)
 
 /* Arithmetic without branches on numbers below 2^63. */
 

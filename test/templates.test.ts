@@ -14,7 +14,10 @@ const FOLDER = fileURLToPath(new URL('../templates', import.meta.url));
 /** A view-model of each template. */
 const samples: Readonly<Record<string, object>> = {
   'xdp.c.hbs': xdpView(planXdp(randomMlp(1), { mtu: 9000 }).plan!),
-  'xdp-flow.c.hbs': xdpFlowView(planXdpFlow(deviceDefinitions.everything!, randomMlp(1)).plan!),
+  'xdp-flow.c.hbs': xdpFlowView(
+    planXdpFlow({ ...deviceDefinitions.everything!, occasion: { kind: 'powers-of-two' } }, randomMlp(1))
+      .plan!,
+  ),
 };
 
 /** Paths that a template reads, with `each` blocks as `list[]`. */

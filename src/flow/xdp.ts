@@ -36,12 +36,16 @@ export function planFlowOrRefuse(
   return plan;
 }
 
-/** Compiles, loads and installs a plan. @throws DiagnosticError */
-export async function loadXdpFlow(plan: XdpFlowPlan, o: { readonly test: boolean }): Promise<XdpFlowDevice> {
+/** Compiles, loads and installs a plan. @param flags of the compiler, for benchmarks @throws DiagnosticError */
+export async function loadXdpFlow(
+  plan: XdpFlowPlan,
+  o: { readonly test: boolean },
+  flags: readonly string[] = [],
+): Promise<XdpFlowDevice> {
   using folder = temporaryFolder();
   const { compute } = plan;
   try {
-    const elf = await buildXdp(emitXdpFlow(plan), join(folder.path));
+    const elf = await buildXdp(emitXdpFlow(plan), folder.path, flags);
     const device = await XdpFlowDevice.load(elf, plan.definition.features.length, o);
     device.install(0, compute.options.weights === 'runtime' ? encodeWeights(compute) : undefined);
     return device;

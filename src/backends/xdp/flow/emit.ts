@@ -53,7 +53,9 @@ export function xdpFlowView(plan: XdpFlowPlan) {
     begin: [
       ...Array.from({ length: key.words }, (_, i) => `f->key[${i}] = key${i};`),
       ...(hasActiveTimeout(d) ? ['f->begun = now;'] : []),
+      ...(countsPackets(d) ? ['f->packets = 0;'] : []),
     ],
+    count: countsPackets(d) ? ['__u32 n = f->packets + 1;', 'n -= !n;', 'f->packets = n;'] : [],
     declare: code.declare,
     initial: code.initial,
     load: code.load,
@@ -64,6 +66,9 @@ export function xdpFlowView(plan: XdpFlowPlan) {
 }
 
 const hasActiveTimeout = (d: FeatureDefinition): boolean => Number.isFinite(d.activeTimeout);
+
+/** Whether it matters which packet of its flow one is. */
+const countsPackets = (d: FeatureDefinition): boolean => d.occasion.kind !== 'every-packet';
 
 /** C of a scalar in its place. */
 const memberOf = (s: Scalar, i: number): string => `s${i}_${s.name.replace(/\W/g, '_')}`;
@@ -84,8 +89,7 @@ function stateStruct(plan: XdpFlowPlan, words: number): string[] {
     `\t__u64 key[${words}];`,
     '\t__u64 verdict;',
     ...(hasActiveTimeout(d) ? ['\t__u64 begun;'] : []),
-    '\t__u32 packets;',
-    '\t__u32 swapped; /* whether its client is the higher end */',
+    ...(countsPackets(d) ? ['\t__u32 packets;'] : []),
     ...members,
     '};',
   ];

@@ -1,0 +1,97 @@
+/**
+ * Flow mode on XDP, ns a packet in test runs on one core, medians of interleaved rounds: passing on, state and features, the
+ * same with traffic-mlp on every packet, and a cached verdict; of one flow, and of 131,072 by turns.
+ *
+ *   npx tsx bench/flow.ts [--frames N]   with --frames also N random frames beside the reference
+ */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compileBpf, openObject, type TestRunner } from '../src/bpf/index.ts';
+import { FeatureExecutor, parseFeatures, readFeatures } from '../src/features/index.ts';
+import { readText } from '../src/files.ts';
+import { Comparison } from '../src/flow/compare.ts';
+import { verdicts } from '../src/flow/engine.ts';
+import { modelOfFeatures } from '../src/flow/model.ts';
+import { loadXdpFlow, planFlowOrRefuse } from '../src/flow/xdp.ts';
+import { importModel } from '../src/import/index.ts';
+import { EBPF_DIR, GALLERY_DIR } from '../src/paths.ts';
+import { temporaryFolder } from '../src/temporary.ts';
+import { tcp4 } from '../test/features/packets.ts';
+import { deviceDefinitions } from '../test/flow/definitions.ts';
+import { randomFrame } from '../test/flow/frames.ts';
+import { networkOf } from '../test/flow/networks.ts';
+import { random } from '../test/support/random.ts';
+
+const ROUNDS = 11;
+const REPEAT = 400_000;
+const FLOWS = 131_072;
+
+const { values } = parseArgs({ options: { frames: { type: 'string' } } });
+const gallery = join(GALLERY_DIR, 'traffic-16.yaml');
+const imported = await importModel('examples/traffic-mlp.onnx');
+const frame = tcp4({ payload: new Array<number>(60).fill(1) });
+
+/** A program as users load it, but for what the benchmark takes away or puts in. */
+async function runner(classify: string, flags: readonly string[]): Promise<TestRunner> {
+  const text = readText(gallery).replace('classify: every-packet', `classify: ${classify}`);
+  // Twice the places, so that all flows have one.
+  const definition = parseFeatures(
+    text.replace('state:', `table: { flows: ${2 * FLOWS} }\n  state:`),
+    gallery,
+  );
+  const plan = planFlowOrRefuse(definition, modelOfFeatures(imported, definition));
+  const device = await loadXdpFlow(plan, { test: false }, flags);
+  return device.program.createTestRunner(frame.length);
+}
+
+async function passing(): Promise<TestRunner> {
+  using folder = temporaryFolder();
+  const object = join(folder.path, 'pass.o');
+  await compileBpf(join(EBPF_DIR, 'pass.c'), object);
+  return (await openObject(object)).program('pass').createTestRunner(frame.length);
+}
+
+const turns = `-DINTRANSIT_FLOW_TURNS=${FLOWS}`;
+const noLayers = ['-DINTRANSIT_FLOW_NO_LAYERS', '-Wno-unused-function'];
+const runners: readonly (readonly [string, TestRunner])[] = [
+  ['passing on', await passing()],
+  ['state and features', await runner('every-packet', noLayers)],
+  ['with traffic-mlp on every packet', await runner('every-packet', [])],
+  ['cached verdict', await runner('{ packets: [2] }', [])],
+  ['state and features, 131,072 flows by turns', await runner('every-packet', [...noLayers, turns])],
+  ['with traffic-mlp, 131,072 flows by turns', await runner('every-packet', [turns])],
+];
+const times = runners.map((): number[] => []);
+for (let round = 0; round < ROUNDS; round++)
+  runners.forEach(([, r], i) => {
+    r.run(frame, REPEAT);
+    times[i]!.push(r.durationNs);
+  });
+const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1]!;
+for (const [i, [name]] of runners.entries())
+  console.log(`${String(median(times[i]!)).padStart(5)} ns (least ${Math.min(...times[i]!)})  ${name}`);
+
+const frames = Number(values.frames ?? 0);
+if (frames > 0) {
+  for (const [name, definition] of Object.entries({
+    ...deviceDefinitions,
+    traffic: readFeatures('traffic-16'),
+  })) {
+    const model = networkOf(definition);
+    using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
+    const executor = new FeatureExecutor(definition);
+    const comparison = new Comparison(verdicts(model));
+    const r = random(99);
+    let timeNs = 1_700_000_000_000_000_000n;
+    for (let i = 0; i < frames; i++) {
+      const given = randomFrame(r);
+      timeNs += BigInt(r.int(1, r.chance(0.01) ? 50_000_000 : 400_000));
+      const expected = executor.frame({ ...given, link: 'ethernet', timeNs });
+      const result = device.run(given.data, timeNs, given.length);
+      const features = result.outcome === 'classified' ? device.features() : undefined;
+      comparison.packet(expected, { ...result, features });
+    }
+    console.log(name, comparison.equality());
+  }
+}
+process.exit(0);
