@@ -50,8 +50,7 @@ export class Comparison {
       row !== undefined && device.verdict !== undefined && device.outcome === 'classified'
         ? [{ ...row, features: device.features ?? row.features, ...device.verdict }]
         : [];
-    const outcome: FlowOutcome =
-      device.outcome === 'cached' ? 'early' : device.outcome === 'failed' ? 'foreign' : device.outcome;
+    const outcome: FlowOutcome = device.outcome === 'cached' ? 'early' : device.outcome;
     return { outcome, rows, ...(flow && { flow }) };
   }
 

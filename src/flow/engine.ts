@@ -14,10 +14,10 @@ export interface Verdict {
 export interface ClassifiedRow extends FeatureRow, Verdict {}
 
 /**
- * What became of a packet, on whatever engine. `collided`: the device had no place for its flow; elsewhere as the
- * reference has it.
+ * What became of a packet, on whatever engine, as the reference has it. Of devices alone: `collided`, there was no place for
+ * its flow; `cached`, its flow had a verdict already; `failed`, a part of the device was not ready.
  */
-export type FlowOutcome = Outcome | 'collided';
+export type FlowOutcome = Outcome | 'collided' | 'cached' | 'failed';
 
 /** One packet's end. */
 export interface PacketDecision {

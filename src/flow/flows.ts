@@ -60,7 +60,7 @@ export async function classifyCaptures(
 ): Promise<Classification> {
   const flows: OpenRecord[] = [];
   const verdicts: LabelledVerdict[] = [];
-  const outcomes: Record<FlowOutcome, number> = { ...noOutcomes(), collided: 0 };
+  const outcomes: Record<FlowOutcome, number> = { ...noOutcomes(), collided: 0, cached: 0, failed: 0 };
   const diagnostics: Diagnostic[] = [];
   let [frames, verdictCount, done] = [0, 0, 0];
   for (const file of captures) {

@@ -24,8 +24,15 @@ export function modelOfFeatures(imported: ImportResult, definition: FeatureDefin
       { inputs, features: definition.features.map((f) => f.name), definition: definition.name },
       { file: model.file },
     );
-  const isReal = imported.sources?.get(0)?.real ?? model.input.element === 'int8';
-  return withVerdict(isReal ? withGrid(model, inputs) : model);
+  return withVerdict(readsReals(imported) ? withGrid(model, inputs) : model);
+}
+
+/** Whether the source reads numbers, which are brought to the input's grid, and not the bytes themselves. */
+function readsReals({ model, sources }: ImportResult): boolean {
+  if (model.inputAffine !== undefined || model.input.element === 'int8') return true;
+  const source = sources?.get(0);
+  // Bytes that come into a graph have no grid of their own; those that a step makes of reals have.
+  return source !== undefined && (source.real || !Number.isNaN(source.type.scale));
 }
 
 /** Every feature's 256 numbers on the input's grid, as a table; the model as it is if they are their own numbers. */

@@ -28,8 +28,9 @@ export function planFlowOrRefuse(
   definition: FeatureDefinition,
   model: Model,
   options: XdpOptions = {},
+  records = false,
 ): XdpFlowPlan {
-  const { plan, diagnostics } = planXdpFlow(definition, model, options);
+  const { plan, diagnostics } = planXdpFlow(definition, model, options, records);
   throwErrors(diagnostics);
   if (plan === undefined) throw new Error('a refusal without a diagnostic');
   throwErrors(needDiagnostics(xdpNeeds(plan.compute), 'xdp', model.file));

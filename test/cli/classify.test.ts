@@ -174,14 +174,29 @@ describe('classify', () => {
         ...['--labels', 'examples/captures/labels.csv'],
       ),
     ).toEqual([1, expect.stringContaining('tells 2 classes apart, and the labels name 5')]);
-    expect(await fails(at('two.json'), '--features', at('two.yaml'))).toEqual([
-      2,
-      expect.stringContaining('pcap'),
-    ]);
+    const flows = ['examples/traffic-mlp.onnx', '--features', 'traffic-16'];
+    for (const usage of [
+      [],
+      [...pcap, '--live', 'lo'],
+      [...pcap, '--seconds', '1'],
+      ['--live', 'lo', '--on', 'xdp'],
+    ])
+      expect(await fails(...flows, ...usage)).toEqual([2, expect.stringMatching(/--pcap|--live/)]);
     expect(await fails(at('two.json'), '--features', 'no-such', ...pcap)).toEqual([
       1,
       expect.stringContaining('no ready-made definition no-such'),
     ]);
+  });
+
+  it('takes features through the scaler of a pipeline, as the network was trained', async () => {
+    const { out } = await intransit(
+      ...['classify', 'gallery/traffic-16.onnx', ...traffic.slice(2)],
+      ...['--labels', 'examples/captures/labels.csv', '--json'],
+    );
+    // ONNX Runtime on the rows of `features`, and scikit-learn's accuracy and macro-F1 of them.
+    const { verdicts } = JSON.parse(out).labels;
+    expect(verdicts.accuracy).toBeCloseTo(0.3563692625064466, 12);
+    expect(verdicts.macroF1).toBeCloseTo(0.2852497911807411, 12);
   });
 
   it('compiles a program of flows, and refuses what does not go with one', async () => {

@@ -1,9 +1,12 @@
+import { setTimeout } from 'node:timers/promises';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
 import { type Labels, parseLabels } from '../../features/labels.ts';
 import { readText, writeWhole } from '../../files.ts';
-import { classifyCaptures } from '../../flow/flows.ts';
+import type { Equality } from '../../flow/engine.ts';
+import { type Classification, classifyCaptures } from '../../flow/flows.ts';
 import { reportHtml } from '../../flow/html.ts';
+import { classifyLive } from '../../flow/live.ts';
 import { modelOfFeatures } from '../../flow/model.ts';
 import {
   className,
@@ -16,13 +19,24 @@ import {
 import { flowEngines } from '../../flow/targets.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
+import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import { defineCommand, importArgument, jsonOption, type ModelArguments, modelArgument } from '../options.ts';
+import {
+  defineCommand,
+  importArgument,
+  jsonOption,
+  type ModelArguments,
+  modelArgument,
+  realNumber,
+} from '../options.ts';
 import { type ClassArguments, classOptions, namesOf } from '../rows.ts';
+import { UsageError } from '../usage.ts';
 
 interface Arguments extends ModelArguments, ClassArguments {
   readonly features: string;
-  readonly pcap: readonly string[];
+  readonly pcap?: readonly string[] | undefined;
+  readonly live?: string | undefined;
+  readonly seconds?: number | undefined;
   readonly on: string;
   readonly labels?: string | undefined;
   readonly html?: string | undefined;
@@ -46,10 +60,18 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
         .option('pcap', {
           type: 'string',
           array: true,
-          demandOption: true,
           describe: 'Captures, pcap or pcapng; each has flows of its own',
           requiresArg: true,
         })
+        .option('live', {
+          type: 'string',
+          describe: 'Interface whose packets are classified as they come, in the kernel (XDP)',
+          requiresArg: true,
+        })
+        .option(
+          'seconds',
+          realNumber('seconds', 0.1, 1e9, { describe: 'Of --live: how long; until interrupted if absent' }),
+        )
         .option('on', {
           choices: Object.keys(flowEngines),
           default: 'reference',
@@ -68,40 +90,83 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
           requiresArg: true,
         }),
     async handler(a) {
+      const { pcap, live } = a;
+      if ((pcap === undefined) === (live === undefined)) throw new UsageError('give either --pcap or --live');
+      if (live !== undefined && (a.labels !== undefined || a.on !== 'reference'))
+        throw new UsageError('--live runs in the kernel and has no labels: leave out --on and --labels');
+      if (live === undefined && a.seconds !== undefined) throw new UsageError('--seconds goes with --live');
       const definition = readFeatures(a.features);
       const imported = await importArgument(a);
       printDiagnostics(io, imported.diagnostics);
       const model = modelOfFeatures(imported, definition);
       const { labels, names } = naming(io, model, definition, a);
-      const engine = await flowEngines[a.on]!(definition, model);
-      try {
-        const bar = progress(io, `${a.on}: captures`, a.pcap.length);
-        const found = await classifyCaptures(engine, a.pcap, labels, bar.update);
-        bar.end();
-        printDiagnostics(io, found.diagnostics);
-        const report = reportOf(
-          {
-            on: a.on,
-            model: model.name,
-            definition: definition.name,
-            captures: a.pcap,
-            classCount: classCount(model),
-            names,
-          },
-          found,
-          labels !== undefined,
-          engine.equality?.(),
-        );
-        if (a.csv !== undefined) writeWhole(a.csv, flowsCsv(report));
-        if (a.html !== undefined) writeWhole(a.html, reportHtml(report));
-        if (a.json) printJson(io, reportJson(report));
-        else io.out(reportText(report));
-        onEnd((report.equality?.mismatches ?? 0) > 0);
-      } finally {
-        await engine.close();
-      }
+      const { found, equality } =
+        live === undefined
+          ? await overCaptures(io, a, pcap!, definition, model, labels)
+          : { found: await overInterface(io, live, a.seconds, definition, model), equality: undefined };
+      printDiagnostics(io, found.diagnostics);
+      const subject = {
+        on: live === undefined ? a.on : 'xdp',
+        model: model.name,
+        definition: definition.name,
+        captures: pcap ?? [live!],
+        classCount: classCount(model),
+        names,
+      };
+      const report = reportOf(subject, found, labels !== undefined, equality);
+      if (a.csv !== undefined) writeWhole(a.csv, flowsCsv(report));
+      if (a.html !== undefined) writeWhole(a.html, reportHtml(report));
+      if (a.json) printJson(io, reportJson(report));
+      else io.out(reportText(report));
+      onEnd((report.equality?.mismatches ?? 0) > 0);
     },
   });
+
+async function overCaptures(
+  io: Io,
+  a: Arguments,
+  pcap: readonly string[],
+  definition: FeatureDefinition,
+  model: Model,
+  labels: Naming['labels'],
+): Promise<{ found: Classification; equality: Equality | undefined }> {
+  const engine = await flowEngines[a.on]!(definition, model);
+  try {
+    const bar = progress(io, `${a.on}: captures`, pcap.length);
+    const found = await classifyCaptures(engine, pcap, labels, bar.update);
+    bar.end();
+    return { found, equality: engine.equality?.() };
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Until the seconds are over, or a signal says so. */
+async function overInterface(
+  io: Io,
+  live: string,
+  seconds: number | undefined,
+  definition: FeatureDefinition,
+  model: Model,
+): Promise<Classification> {
+  const over = new AbortController();
+  // Waiting for a signal alone keeps no process running.
+  const alive = setInterval(() => {}, 60_000);
+  // Not before: whoever makes temporary folders has handlers of signals too, which end the process.
+  const until = () =>
+    Promise.race([
+      untilInterrupted(),
+      ...(seconds === undefined ? [] : [setTimeout(seconds * 1000, undefined, { signal: over.signal })]),
+    ]);
+  try {
+    return await classifyLive(definition, model, live, until, (mode) =>
+      io.err(`${live}: classifying (${mode} mode)${seconds === undefined ? '; end with Ctrl-C' : ''}\n`),
+    );
+  } finally {
+    over.abort();
+    clearInterval(alive);
+  }
+}
 
 interface Naming {
   readonly labels: { readonly of: Labels; readonly file: string } | undefined;

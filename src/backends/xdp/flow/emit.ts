@@ -52,10 +52,10 @@ export function xdpFlowView(plan: XdpFlowPlan) {
     over: overText(d),
     begin: [
       ...Array.from({ length: key.words }, (_, i) => `f->key[${i}] = key${i};`),
-      ...(hasActiveTimeout(d) ? ['f->begun = now;'] : []),
-      ...(countsPackets(d) ? ['f->packets = 0;'] : []),
+      ...(plan.keepsBeginning ? ['f->begun = now;'] : []),
+      ...(plan.keepsPackets ? ['f->packets = 0;'] : []),
     ],
-    count: countsPackets(d) ? ['__u32 n = f->packets + 1;', 'n -= !n;', 'f->packets = n;'] : [],
+    count: plan.keepsPackets ? ['__u64 n = f->packets + 1;', 'f->packets = n;'] : [],
     declare: code.declare,
     initial: code.initial,
     load: code.load,
@@ -66,9 +66,6 @@ export function xdpFlowView(plan: XdpFlowPlan) {
 }
 
 const hasActiveTimeout = (d: FeatureDefinition): boolean => Number.isFinite(d.activeTimeout);
-
-/** Whether it matters which packet of its flow one is. */
-const countsPackets = (d: FeatureDefinition): boolean => d.occasion.kind !== 'every-packet';
 
 /** C of a scalar in its place. */
 const memberOf = (s: Scalar, i: number): string => `s${i}_${s.name.replace(/\W/g, '_')}`;
@@ -88,8 +85,8 @@ function stateStruct(plan: XdpFlowPlan, words: number): string[] {
     'struct intransit_flow_state {',
     `\t__u64 key[${words}];`,
     '\t__u64 verdict;',
-    ...(hasActiveTimeout(d) ? ['\t__u64 begun;'] : []),
-    ...(countsPackets(d) ? ['\t__u32 packets;'] : []),
+    ...(plan.keepsBeginning ? ['\t__u64 begun;'] : []),
+    ...(plan.keepsPackets ? ['\t__u64 packets;'] : []),
     ...members,
     '};',
   ];

@@ -3,7 +3,16 @@ import type { KeyField } from '../../../features/definition-schema.ts';
 
 /** A part of a key: a C value of so many bits. */
 interface Part {
+  readonly field: KeyField | 'ip.version';
   readonly value: string;
+  readonly bits: number;
+}
+
+/** Where a part of a key lies; an IPv6 address has two, the first is the higher. */
+export interface KeyPlace {
+  readonly field: KeyField | 'ip.version';
+  readonly word: number;
+  readonly shift: number;
   readonly bits: number;
 }
 
@@ -15,6 +24,8 @@ export interface KeyCode {
   readonly lines: readonly string[];
   /** Words of 64 bits. */
   readonly words: number;
+  /** Of both ways the lower end stands as source. */
+  readonly places: readonly KeyPlace[];
 }
 
 /** The key of packet `p` in as few words as hold it, the lower end first where both ways are one flow. */
@@ -37,43 +48,46 @@ export function keyCode(definition: FeatureDefinition): KeyCode {
         const [own, other] =
           field === 'ip.source' ? ['p->source', 'p->destination'] : ['p->destination', 'p->source'];
         const word = (i: number, bits: number) => ({
+          field,
           value: end(field, `${own}[${i}]`, `${other}[${i}]`),
           bits,
         });
         return hasIpv6 ? [word(0, WORD), word(1, WORD)] : [word(0, 32)];
       }
       case 'port.source':
-        return [{ value: end(field, 'p->port_source', 'p->port_destination'), bits: 16 }];
+        return [{ field, value: end(field, 'p->port_source', 'p->port_destination'), bits: 16 }];
       case 'port.destination':
-        return [{ value: end(field, 'p->port_destination', 'p->port_source'), bits: 16 }];
+        return [{ field, value: end(field, 'p->port_destination', 'p->port_source'), bits: 16 }];
       case 'ip.protocol':
-        return [{ value: 'p->ip_protocol', bits: 8 }];
+        return [{ field, value: 'p->ip_protocol', bits: 8 }];
       case 'ip.dscp':
-        return [{ value: '(p->ip_service >> 2)', bits: 6 }];
+        return [{ field, value: '(p->ip_service >> 2)', bits: 6 }];
       case 'vlan.id':
-        return [{ value: 'p->vlan_id', bits: 12 }];
+        return [{ field, value: 'p->vlan_id', bits: 12 }];
       default:
         return field satisfies never;
     }
   });
   const all =
-    definition.ipVersions.length > 1 ? [...parts, { value: '(p->ip_version == 6)', bits: 1 }] : parts;
-  const words = pack(all);
+    definition.ipVersions.length > 1
+      ? [...parts, { field: 'ip.version' as const, value: '(p->ip_version == 6)', bits: 1 }]
+      : parts;
+  const { words, places } = pack(all);
   lines.push(...words.map((text, i) => `const __u64 key${i} = ${text};`));
-  return { lines, words: words.length };
+  return { lines, words: words.length, places };
 }
 
 /** Parts into words, the largest first, each where there is room. */
-function pack(parts: readonly Part[]): string[] {
+function pack(parts: readonly Part[]): { words: readonly string[]; places: readonly KeyPlace[] } {
   const words: { text: string[]; used: number }[] = [];
-  for (const { value, bits } of [...parts].sort((a, b) => b.bits - a.bits)) {
-    let word = words.find((w) => w.used + bits <= WORD);
-    if (word === undefined) {
-      word = { text: [], used: 0 };
-      words.push(word);
-    }
+  const places: KeyPlace[] = [];
+  for (const { field, value, bits } of [...parts].sort((a, b) => b.bits - a.bits)) {
+    let index = words.findIndex((w) => w.used + bits <= WORD);
+    if (index < 0) index = words.push({ text: [], used: 0 }) - 1;
+    const word = words[index]!;
     word.text.push(word.used === 0 ? `(__u64)${value}` : `(__u64)${value} << ${word.used}`);
+    places.push({ field, word: index, shift: word.used, bits });
     word.used += bits;
   }
-  return words.map((w) => w.text.join(' | '));
+  return { words: words.map((w) => w.text.join(' | ')), places };
 }

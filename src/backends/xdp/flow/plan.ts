@@ -12,6 +12,9 @@ export interface XdpFlowPlan {
   readonly buckets: number;
   /** Where each scalar lies in a place: C's type of unsigned numbers. */
   readonly types: readonly CType[];
+  /** Whether a place keeps how many packets its flow had, and when it began. */
+  readonly keepsPackets: boolean;
+  readonly keepsBeginning: boolean;
   /** Whether state is copied to memory to be read: too much of it for registers and the stack. */
   readonly copies: boolean;
 }
@@ -27,11 +30,15 @@ const MOST_ON_STACK = 12;
 /** Bytes of a map's value: the kernel takes what kmalloc gives, and a bucket is one. */
 const MOST_BUCKET_BYTES = 32_768;
 
-/** Decides about a program that classifies flows by the model, or says what forbids it. */
+/**
+ * Decides about a program that classifies flows by the model, or says what forbids it.
+ * @param records whether flows are to be read out of the table: then they keep packets and beginning
+ */
 export function planXdpFlow(
   definition: FeatureDefinition,
   model: Model,
   options: XdpOptions = {},
+  records = false,
 ): { readonly plan: XdpFlowPlan | undefined; readonly diagnostics: readonly Diagnostic[] } {
   const { plan: compute, diagnostics } = planXdp(model, options);
   const all = [...diagnostics];
@@ -60,9 +67,19 @@ export function planXdpFlow(
     compute,
     buckets: definition.table.flows / FLOW_PLACES,
     types,
+    keepsPackets: definition.occasion.kind !== 'every-packet' || records,
+    keepsBeginning: Number.isFinite(definition.activeTimeout) || records,
     copies: types.length > MOST_ON_STACK,
   };
   return { plan, diagnostics: all };
+}
+
+/** Bytes of what a place keeps. @param words of the key */
+export function placeBytes(plan: XdpFlowPlan, words: number): number {
+  const widths = plan.types.map(bytesOf).sort((a, b) => b - a);
+  let at = 8 * (words + 1) + (plan.keepsBeginning ? 8 : 0) + (plan.keepsPackets ? 8 : 0);
+  for (const bytes of widths) at += bytes;
+  return Math.ceil(at / 8) * 8;
 }
 
 const BYTES: Readonly<Record<CType, number>> = { __u8: 1, __u16: 2, __u32: 4, __u64: 8 };

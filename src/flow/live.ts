@@ -1,0 +1,126 @@
+import { keyCode } from '../backends/xdp/flow/key.ts';
+import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
+import { attachXdp } from '../bpf/index.ts';
+import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
+import type { FeatureDefinition } from '../features/definition.ts';
+import { noOutcomes } from '../features/extract.ts';
+import { endText } from '../features/labels.ts';
+import type { Model } from '../model/model.ts';
+import type { Classification, FlowRecord } from './flows.ts';
+import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
+
+/** Bytes of a bucket before its places: lock, generation, tags, times. */
+const BUCKET = { tags: 8, seen: 24, places: 64 } as const;
+const [KNOWN, SWAPPED] = [16n, 17n];
+
+/**
+ * Classifies what an interface receives, in the kernel, until told to stop; all packets go on to the host as they came.
+ * @param until is asked once the program is attached
+ * @param attached is told once packets are counted, of the mode
+ * @throws DiagnosticError, BpfError where the program does not fit or the interface is not there
+ */
+export async function classifyLive(
+  definition: FeatureDefinition,
+  model: Model,
+  name: string,
+  until: () => Promise<unknown>,
+  attached: (mode: string) => void,
+): Promise<Classification> {
+  const plan = planFlowOrRefuse(definition, model, {}, true);
+  using device = await loadXdpFlow(plan, { test: false });
+  const link = attachXdp(device.program, { interface: name });
+  try {
+    attached(link.mode ?? 'native');
+    await until();
+  } finally {
+    link.detach();
+  }
+  const { begun, evicted, ...outcomes } = device.counts();
+  const flows = recordsOf(plan, device, name);
+  const numbers = Object.fromEntries(
+    Object.entries(outcomes).map(([outcome, count]) => [outcome, Number(count)]),
+  );
+  const all: Classification['outcomes'] = {
+    ...noOutcomes(),
+    collided: 0,
+    cached: 0,
+    failed: 0,
+    ...numbers,
+  };
+  return {
+    flows,
+    verdicts: [],
+    verdictCount: all.classified,
+    frames: Object.values(all).reduce((a, b) => a + b, 0),
+    outcomes: all,
+    diagnostics: [],
+  };
+}
+
+/** The flows that the table holds, in the order of their beginnings. */
+function recordsOf(plan: XdpFlowPlan, device: XdpFlowDevice, capture: string): readonly FlowRecord[] {
+  const key = keyCode(plan.definition);
+  const size = placeBytes(plan, key.words);
+  const clockNs = BigInt(plan.definition.clockNs);
+  // The kernel's clock, which is this process's too, began with the machine.
+  const origin = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  const table = device.map('flows');
+  const found: Omit<FlowRecord, 'flow'>[] = [];
+  for (let index = 0; index < table.info.maxEntries; index++) {
+    const bucket = table.lookup(index)!;
+    for (let i = 0; i < FLOW_PLACES; i++) {
+      if (bucket.readUInt32LE(BUCKET.tags + 4 * i) === 0) continue;
+      const at = BUCKET.places + i * size;
+      const words = Array.from({ length: key.words }, (_, w) => bucket.readBigUInt64LE(at + 8 * w));
+      const [verdict, begun, packets] = [0, 1, 2].map((w) =>
+        bucket.readBigUInt64LE(at + 8 * (key.words + w)),
+      ) as [bigint, bigint, bigint];
+      const ends = endsOf(key.places, words);
+      const isSwapped = ((verdict >> SWAPPED) & 1n) === 1n;
+      const isKnown = ((verdict >> KNOWN) & 1n) === 1n;
+      found.push({
+        capture,
+        protocol: ends.protocol,
+        client: isSwapped ? ends.destination : ends.source,
+        server: isSwapped ? ends.source : ends.destination,
+        packets: Number(packets),
+        begunNs: origin + begun * clockNs,
+        seenNs: origin + bucket.readBigUInt64LE(BUCKET.seen + 8 * i) * clockNs,
+        verdicts: isKnown ? 1 : 0,
+        verdict: isKnown
+          ? { class: Number(verdict & 0xffn), margin: Number((verdict >> 8n) & 0xffn) }
+          : undefined,
+        label: undefined,
+      });
+    }
+  }
+  return found
+    .sort((a, b) => (a.begunNs < b.begunNs ? -1 : a.begunNs > b.begunNs ? 1 : 0))
+    .map((record, i) => ({ ...record, flow: i + 1 }));
+}
+
+/** The ends that a key has; what is no part of it is 0. */
+function endsOf(places: ReturnType<typeof keyCode>['places'], words: readonly bigint[]) {
+  const parts = (field: string) =>
+    places
+      .filter((p) => p.field === field)
+      .map((p) => ({
+        bits: p.bits,
+        value: (words[p.word]! >> BigInt(p.shift)) & ((1n << BigInt(p.bits)) - 1n),
+      }));
+  const number = (field: string) => Number(parts(field)[0]?.value ?? 0n);
+  const hasVersion = places.some((p) => p.field === 'ip.version');
+  const end = (address: 'ip.source' | 'ip.destination', port: 'port.source' | 'port.destination') => {
+    const all = parts(address);
+    const isIpv6 = all.length > 1 && (!hasVersion || number('ip.version') === 1);
+    const bytes = Buffer.alloc(isIpv6 ? 16 : 4);
+    if (isIpv6) for (const [i, part] of all.entries()) bytes.writeBigUInt64BE(part.value, 8 * i);
+    else bytes.writeUInt32BE(Number((all[0]?.value ?? 0n) & 0xffffffffn));
+    return endText(bytes, number(port));
+  };
+  return {
+    protocol: number('ip.protocol'),
+    source: end('ip.source', 'port.source'),
+    destination: end('ip.destination', 'port.destination'),
+  };
+}

@@ -1,0 +1,66 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { cliArguments } from '../support/io.ts';
+import { describeWith, loading } from '../support/machine.ts';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
+
+const [netns, here, there] = [`itf${process.pid}`, `itf${process.pid}a`, `itf${process.pid}b`];
+const ip = (...argv: string[]) => execFileSync('ip', argv, { stdio: 'pipe' });
+
+describeWith([...loading], 'classify --live', () => {
+  beforeAll(() => {
+    ip('netns', 'add', netns);
+    ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', netns);
+    ip('addr', 'add', '10.97.11.1/24', 'dev', here);
+    ip('link', 'set', here, 'up');
+    ip('-n', netns, 'addr', 'add', '10.97.11.2/24', 'dev', there);
+    ip('-n', netns, 'link', 'set', there, 'up');
+  });
+  afterAll(() => {
+    ip('netns', 'del', netns);
+  });
+
+  it('tells the flows that an interface received', async () => {
+    const argv = [
+      'classify',
+      'examples/traffic-mlp.onnx',
+      '--features',
+      'traffic-16',
+      '--live',
+      here,
+      '--json',
+    ];
+    const child = spawn(process.execPath, cliArguments(argv), { stdio: ['ignore', 'pipe', 'pipe'] });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (text) => {
+      out += text;
+    });
+    child.stderr.on('data', (text) => {
+      err += text;
+    });
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 120_000, interval: 50 });
+    const server = createSocket('udp4');
+    let received = 0;
+    server.on('message', () => {
+      received++;
+    });
+    await new Promise<void>((resolve) => server.bind(5353, '10.97.11.1', resolve));
+    const send = 'exec 3> /dev/udp/10.97.11.1/5353; for i in 1 2 3; do echo $i >&3; done';
+    execFileSync('ip', ['netns', 'exec', netns, 'bash', '-c', send]);
+    await vi.waitFor(() => expect(received).toBe(3), { timeout: 30_000, interval: 50 });
+    server.close();
+    child.kill('SIGINT');
+    expect(await ended).toBe(0);
+    const report = JSON.parse(out);
+    const flow = report.flows.find((f: { server: string }) => f.server === '10.97.11.1:5353');
+    expect(flow).toMatchObject({ transport: 'UDP', packets: 3, verdicts: 1 });
+    expect(flow.client).toMatch(/^10\.97\.11\.2:\d+$/);
+    expect(flow.class).toBeTypeOf('number');
+    const counted = Object.values<number>(report.outcomes).reduce((a, b) => a + b, 0);
+    expect(report.frames).toBe(counted);
+    expect(report.outcomes.classified).toBeGreaterThanOrEqual(3);
+  });
+});
