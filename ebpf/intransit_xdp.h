@@ -102,7 +102,8 @@ struct intransit_refusal {
 #define INTRANSIT_TELL 0x100
 
 /* In the word of a version, above its state: the request's UDP checksum is one of the pseudo-header alone. */
-#define INTRANSIT_PARTIAL (1ULL << 63)
+#define INTRANSIT_PARTIAL_BIT 63
+#define INTRANSIT_PARTIAL (1ULL << INTRANSIT_PARTIAL_BIT)
 
 struct intransit_scratch {
 	__u8 bytes[INTRANSIT_SCRATCH_BYTES];
@@ -296,24 +297,24 @@ static __always_inline __u64 intransit_datagram_sum(const struct intransit_packe
 	return sum;
 }
 
-/* What the UDP checksum of a request says. */
-enum intransit_sum {
-	INTRANSIT_SUM_WRONG,
-	INTRANSIT_SUM_RIGHT,
-	INTRANSIT_SUM_ABSENT, /* 0: the sender left it out */
-	INTRANSIT_SUM_PARTIAL, /* of the pseudo-header alone: a sender on this host left the rest to its interface */
-};
-
-static __always_inline enum intransit_sum intransit_sum_of(const struct intransit_packet *p)
+/*
+ * Is the UDP checksum of a request absent, right, or partial: that of the pseudo-header alone, whose sender on this host left the
+ * rest to its interface? All by arithmetic, and told in `held`: a branch would make the verifier walk the layers once for each.
+ */
+static __always_inline int intransit_sum_holds(const struct intransit_packet *p, __u64 *held)
 {
-	__u64 pseudo;
+	const __u64 pseudo = intransit_pseudo_sum(p, INTRANSIT_INPUTS);
+	__u64 check = p->udp.check, rest, lack, absent, right, partial;
 
-	if (!p->udp.check)
-		return INTRANSIT_SUM_ABSENT;
-	pseudo = intransit_pseudo_sum(p, INTRANSIT_INPUTS);
-	if (intransit_fold(pseudo + intransit_datagram_sum(p, INTRANSIT_INPUTS)) == 0xffff)
-		return INTRANSIT_SUM_RIGHT;
-	return p->udp.check == intransit_fold(pseudo) ? INTRANSIT_SUM_PARTIAL : INTRANSIT_SUM_WRONG;
+	rest = intransit_fold(pseudo + intransit_datagram_sum(p, INTRANSIT_INPUTS)) ^ 0xffff;
+	lack = intransit_fold(pseudo) ^ check;
+	/* So that the compiler makes no branches of what follows. */
+	asm volatile("" : "+r"(check), "+r"(rest), "+r"(lack));
+	absent = (check - 1) >> 63;
+	right = (rest - 1) >> 63;
+	partial = ((lack - 1) >> 63) & ~right;
+	*held |= partial << INTRANSIT_PARTIAL_BIT;
+	return absent | right | partial;
 }
 
 /*
@@ -324,8 +325,7 @@ static __always_inline __u32 intransit_classify(struct intransit_packet *p, void
 {
 	const struct intransit_header *h = &p->header;
 	enum intransit_verdict verdict = intransit_parse(p, end);
-	__u32 zone, length, *allowed;
-	enum intransit_sum sum;
+	__u32 state, zone, length, *allowed;
 
 	if (verdict != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
 		return verdict;
@@ -340,13 +340,14 @@ static __always_inline __u32 intransit_classify(struct intransit_packet *p, void
 		return INTRANSIT_CURSOR_ELSEWHERE;
 
 	*held = intransit_held(h);
-	if (!intransit_state_of(*held)) {
+	state = intransit_state_of(*held);
+	if (!state) {
 		__u32 id = bpf_ntohs(h->model_id);
 
 		return bpf_map_lookup_elem(&model_ids, &id) ? INTRANSIT_UNKNOWN_VERSION | INTRANSIT_TELL :
 							      INTRANSIT_UNKNOWN_MODEL;
 	}
-	if (intransit_state_of(*held) == INTRANSIT_OTHER_LAYERS)
+	if (state == INTRANSIT_OTHER_LAYERS)
 		return INTRANSIT_FAILED | INTRANSIT_TELL;
 
 	if (h->flags & bpf_htons(INTRANSIT_FLAG_UNSURE))
@@ -372,14 +373,9 @@ static __always_inline __u32 intransit_classify(struct intransit_packet *p, void
 		if (!allowed || !*allowed)
 			return INTRANSIT_ZONE_REFUSED | INTRANSIT_TELL;
 	}
-	sum = intransit_sum_of(p);
-	if (sum == INTRANSIT_SUM_WRONG)
+	if (!intransit_sum_holds(p, held))
 		return INTRANSIT_BAD_CHECKSUM | INTRANSIT_TELL;
-	if (intransit_state_of(*held) != INTRANSIT_READY)
-		return INTRANSIT_FAILED;
-	if (sum == INTRANSIT_SUM_PARTIAL)
-		*held |= INTRANSIT_PARTIAL;
-	return INTRANSIT_COMPUTED;
+	return state == INTRANSIT_READY ? INTRANSIT_COMPUTED : INTRANSIT_FAILED;
 }
 
 /* Sends the packet back where it came from. */

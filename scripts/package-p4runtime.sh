@@ -7,7 +7,7 @@ mkdir -p "$target"
 rm -rf "$target/dist" "$target/proto"
 npx tsc -p tsconfig.p4runtime.json --outDir "$target/dist"
 # The same for `require`: a folder of its own says what its files are.
-npx tsc -p tsconfig.p4runtime.json --outDir "$target/dist/cjs" --module commonjs --moduleResolution bundler \
+npx tsc -p tsconfig.p4runtime.json --outDir "$target/dist/cjs" --module commonjs --moduleResolution node10 \
   --verbatimModuleSyntax false --esModuleInterop
 rm "$target"/dist/cjs/bin.*
 printf '{ "type": "commonjs" }\n' > "$target/dist/cjs/package.json"

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { planReplacement } from '../../src/backends/xdp/replacement.ts';
+import { isHeld } from '../../src/controller/versions.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import {
   entityKey,
   type Init,
+  insertion,
   type P4Client,
   type PipelineConfig,
+  removal,
   v1Codec,
 } from '../../src/p4runtime/index.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
@@ -58,7 +61,8 @@ const same = (a: State, b: State): boolean =>
 
 async function read(client: P4Client): Promise<State> {
   const config = await client.pipeline.get();
-  const entities = config === undefined ? [] : await client.readAll([{ tableEntry: {} }]);
+  const requests = [{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }];
+  const entities = config === undefined ? [] : (await client.readAll(requests)).filter(isHeld);
   return {
     cookie: config?.cookie?.cookie,
     entries: new Map(entities.map((e) => [entityKey(e), encoded(e)])),
@@ -68,7 +72,7 @@ async function read(client: P4Client): Promise<State> {
 function after({ cookie, entries }: State, updates: readonly Update[]): State {
   const next = new Map(entries);
   for (const { type, entity } of updates)
-    if (type === 'DELETE') next.delete(entityKey(entity!));
+    if (type === 'DELETE' || !isHeld(entity!)) next.delete(entityKey(entity!));
     else next.set(entityKey(entity!), encoded(entity!));
   return { cookie, entries: next };
 }
@@ -211,13 +215,13 @@ class Ordeal {
     const e = this.#entities;
     const whole = [...e.installation(), e.port(1, 2)];
     const missing = whole.filter((entity) => !entries.has(entityKey(entity)));
-    if (missing.length > 0) return missing.map((entity) => ({ type: 'INSERT', entity }));
+    if (missing.length > 0) return missing.map(insertion);
     const r = this.#random;
     if (r.chance(0.1)) return this.#flip(entries);
     const zones = new Set(Array.from({ length: r.int(1, 4) }, () => r.int(1, ZONES)));
     return [...zones].map((zone) => {
       const entity = e.zone(zone);
-      return { type: entries.has(entityKey(entity)) ? 'DELETE' : 'INSERT', entity };
+      return entries.has(entityKey(entity)) ? removal(entity) : insertion(entity);
     });
   }
 
@@ -225,9 +229,7 @@ class Ordeal {
   #flip(entries: State['entries']): Update[] {
     const e = this.#entities;
     const second = [...e.weights(planReplacement(plan, model, 2), 1), e.version(2, 2, 1)];
-    return entries.has(entityKey(second.at(-1)!))
-      ? second.reverse().map((entity) => ({ type: 'DELETE', entity }))
-      : second.map((entity) => ({ type: 'INSERT', entity }));
+    return entries.has(entityKey(second.at(-1)!)) ? second.reverse().map(removal) : second.map(insertion);
   }
 
   /** The data plane computes, if whatever may be there says so. */

@@ -1,6 +1,6 @@
 import { contentsOf } from './normal-form.ts';
-import { removal } from './removal.ts';
 import type { Entity, Update } from './types.ts';
+import { removal } from './whole-entity.ts';
 
 /** Order in which things may be inserted: what others refer to comes first. Deletion goes the other way. */
 const ORDER = ['member', 'group', 'multicast', 'clone', 'table'] as const;

@@ -62,7 +62,6 @@ export type { Descriptor } from './proto/descriptor.ts';
 export type { Config, ConfigInit, Init, Message } from './proto/messages.ts';
 export { configCodec, v1Codec } from './proto/registry.ts';
 export { defineService } from './proto/service.ts';
-export { removal } from './removal.ts';
 export type { TlsOptions } from './rpc.ts';
 export { sdnPort } from './sdn-port.ts';
 export type {
@@ -96,4 +95,5 @@ export {
   portBytes,
   type Value,
 } from './values.ts';
+export { insertion, removal } from './whole-entity.ts';
 export type { CallOptions, WriteOptions } from './writer.ts';

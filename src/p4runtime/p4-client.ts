@@ -5,11 +5,11 @@ import { P4RuntimeError } from './errors.ts';
 import { EventStream, type StreamOptions } from './event-stream.ts';
 import { Pipeline } from './pipeline.ts';
 import type { Config, Init, Message } from './proto/messages.ts';
-import { removal } from './removal.ts';
 import { inverseOf, needsBefore, readRequestOf } from './rollback.ts';
 import type { RpcOptions } from './rpc.ts';
 import { Session } from './session.ts';
 import type { SessionEvents, SessionOptions, SessionState } from './session-state.ts';
+import { insertion, removal } from './whole-entity.ts';
 import { type CallOptions, outcomeError, type WriteOptions, writeAll } from './writer.ts';
 
 type Entity = Init<'Entity'>;
@@ -115,13 +115,7 @@ export class P4Client {
 
   /** A default action is there always, and so is modified. */
   insert(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
-    return this.write(
-      entities.map((entity) => ({
-        type: entity.tableEntry?.isDefaultAction ? 'MODIFY' : 'INSERT',
-        entity,
-      })),
-      options,
-    );
+    return this.write(entities.map(insertion), options);
   }
 
   modify(entities: readonly Entity[], options?: WriteOptions): Promise<void> {

@@ -2,6 +2,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
 import { compileBpf, probeClang } from '../../src/bpf/index.ts';
+import { flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
 import { EBPF_DIR } from '../../src/paths.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
 
@@ -19,7 +20,20 @@ const SHAPES = [
   'OUTPUT_ELEMENT=INTRANSIT_ELEMENT_INT8',
   'OUTPUTS=3',
   'SCRATCH_BYTES=8',
+  ...flowOutcomes.map(({ name }, i) => `FLOW_${name.toUpperCase()}=${i}`),
+  `FLOW_OUTCOMES=${flowOutcomes.length}`,
+  'FLOW_BUCKETS=4',
+  'FLOW_KEEP=1000',
+  'FLOW_CLOCK_NS=1',
+  'FLOW_PAYLOAD=8',
+  'FLOW_FEATURES=5',
+  'FLOW_KEPT=1',
 ].map((define) => `-DINTRANSIT_${define}`);
+
+/** What a program declares before it includes a header. */
+const DECLARATIONS: Readonly<Record<string, string>> = {
+  'intransit_flow.h': 'struct intransit_flow_state { unsigned long long key[2], verdict; };\n',
+};
 
 describe.skipIf(missing !== undefined)(
   `hand-written eBPF compiles alone${missing ? ` (skipped: ${missing})` : ''}`,
@@ -28,7 +42,7 @@ describe.skipIf(missing !== undefined)(
       it(name, async () => {
         using folder = temporaryFolder();
         const source = join(folder.path, 'alone.c');
-        writeFileSync(source, `#include "${name}"\n`);
+        writeFileSync(source, `${DECLARATIONS[name] ?? ''}#include "${name}"\n`);
         const flags = [...SHAPES, '-Wno-unused-function'];
         await compileBpf(source, join(folder.path, 'alone.o'), { includeDirs: [EBPF_DIR], flags });
       });
