@@ -1,8 +1,8 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
-import { compileBpf, probeClang } from '../../src/bpf/index.ts';
 import { flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
+import { compileBpf, probeClang } from '../../src/bpf/index.ts';
 import { EBPF_DIR } from '../../src/paths.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
 
