@@ -13,7 +13,7 @@ import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
 import { clearLeftovers } from '../../src/engines/bmv2-workspace.ts';
 import type { Model } from '../../src/model/model.ts';
-import { interpret, interpretRows } from '../../src/reference/interpreter.ts';
+import { interpret } from '../../src/reference/interpreter.ts';
 import { summariseP4c } from '../../src/toolchain/p4c.ts';
 import {
   decodePacket,
@@ -30,22 +30,10 @@ import {
 } from '../../src/wire/index.ts';
 import { exampleModel, exampleRows } from '../backends/v1model/examples.ts';
 import { randomModels } from '../backends/v1model/random-models.ts';
-import { describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
+import { bmv2Mismatches, describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
 import { withBytes, withUdpSum } from '../support/frames.ts';
 import { randomMlp } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
-
-async function mismatches(model: Model, rows: Uint8Array, options = {}): Promise<number> {
-  const engine = await createBmv2Engine(model, options);
-  try {
-    const out = await engine.run(rows);
-    const expected = interpretRows(model, rows);
-    expect(out).toHaveLength(expected.length);
-    return expected.reduce((count, byte, i) => count + (out[i] === byte ? 0 : 1), 0);
-  } finally {
-    await engine.close();
-  }
-}
 
 /** Folders of switches that this process has started; others may be at work beside it. */
 const ownFolders = (): string[] =>
@@ -58,16 +46,16 @@ describeWith([P4C, SWITCH], 'models on BMv2', () => {
     ['digits-cnn', 60],
   ] as const)('%s: %d rows without a mismatch', async (name, count) => {
     const model = await exampleModel(name);
-    expect(await mismatches(model, exampleRows(name, model, count))).toBe(0);
+    expect(await bmv2Mismatches(model, exampleRows(name, model, count))).toBe(0);
   });
 
   test('without lanes, and with static weights', async () => {
     const model = await exampleModel('traffic-mlp');
     const rows = exampleRows('traffic-mlp', model, 50);
-    expect(await mismatches(model, rows, { weights: 'static' })).toBe(0);
+    expect(await bmv2Mismatches(model, rows, { weights: 'static' })).toBe(0);
     const last = { ...model, input: model.layers[1]!.output, layers: [{ ...model.layers[2]!, inputs: [0] }] };
     const activations = randomRows(random(3), 20, 16);
-    expect(await mismatches(last, activations, { lanes: 'off' })).toBe(0);
+    expect(await bmv2Mismatches(last, activations, { lanes: 'off' })).toBe(0);
   });
 
   test('random dense networks', async () => {
@@ -75,7 +63,7 @@ describeWith([P4C, SWITCH], 'models on BMv2', () => {
     for (const { seed, model } of randomModels(randomMlp, 100)) {
       const plan = planV1modelOrRefuse(model, {});
       if (plan.lowered.layouts.reduce((sum, l) => sum + l.products, 0) > 80) continue;
-      expect(await mismatches(model, randomRows(random(seed), 30, plan.inputs)), `seed ${seed}`).toBe(0);
+      expect(await bmv2Mismatches(model, randomRows(random(seed), 30, plan.inputs)), `seed ${seed}`).toBe(0);
       if (++done === 5) break;
     }
     expect(done).toBe(5);

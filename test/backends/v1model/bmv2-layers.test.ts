@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { planV1model } from '../../../src/backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../../src/backends/v1model/replacement.ts';
-import { createBmv2Engine, planV1modelOrRefuse, requestFrame } from '../../../src/engines/bmv2.ts';
+import { planV1modelOrRefuse, requestFrame } from '../../../src/engines/bmv2.ts';
 import { exchange } from '../../../src/engines/bmv2-exchange.ts';
 import { openBmv2 } from '../../../src/engines/bmv2-session.ts';
 import type { Model } from '../../../src/model/model.ts';
@@ -11,24 +11,12 @@ import { base64, modelOf } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';
 import { layerModel, layerModelKinds, layerRows } from './layer-models.ts';
 import { randomModels } from './random-models.ts';
-import { describeWith, P4C, SWITCH } from './tools.ts';
+import { bmv2Mismatches, describeWith, P4C, SWITCH } from './tools.ts';
 
 /** More than this takes p4c long. */
 const MOST_PRODUCTS = 150;
 
 describeWith([P4C, SWITCH], 'layers on BMv2', () => {
-  async function mismatches(model: Model, rows: Uint8Array, options = {}): Promise<number> {
-    const engine = await createBmv2Engine(model, options);
-    try {
-      const out = await engine.run(rows);
-      const expected = interpretRows(model, rows);
-      expect(out).toHaveLength(expected.length);
-      return expected.reduce((count, byte, i) => count + (out[i] === byte ? 0 : 1), 0);
-    } finally {
-      await engine.close();
-    }
-  }
-
   const isSmall = (model: Model, weights: 'runtime' | 'static') => {
     const { plan, diagnostics } = planV1model(model, { weights });
     const products = plan?.lowered.layouts.reduce((sum, l) => sum + l.products, 0) ?? 0;
@@ -40,7 +28,7 @@ describeWith([P4C, SWITCH], 'layers on BMv2', () => {
     for (const { seed, model } of randomModels((s) => layerModel(kind, s), 30)) {
       const weights = done % 2 === 0 ? 'runtime' : 'static';
       if (!isSmall(model, weights)) continue;
-      expect(await mismatches(model, layerRows(model, seed, 30), { weights }), `seed ${seed}`).toBe(0);
+      expect(await bmv2Mismatches(model, layerRows(model, seed, 30), { weights }), `seed ${seed}`).toBe(0);
       if (++done === 2) break;
     }
     expect(done).toBe(2);
@@ -54,7 +42,7 @@ describeWith([P4C, SWITCH], 'layers on BMv2', () => {
       { kind: 'dense', weights, weightScale: 0.0131, output: grid },
       { kind: 'lut', function: 'tanh', output: { ...grid, scale: 1 / 255 } },
     ]);
-    expect(await mismatches(model, randomRows(r, 40, 4))).toBe(0);
+    expect(await bmv2Mismatches(model, randomRows(r, 40, 4))).toBe(0);
   });
 
   test('versions with rows of their own live side by side, and a packet gets those of the version it names', async () => {

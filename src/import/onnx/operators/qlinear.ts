@@ -1,7 +1,7 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { elementRange } from '../../../model/tensor.ts';
-import { type Activation, viewed } from '../../builder.ts';
-import { lowerElements } from '../../lower/functions-of-elements.ts';
+import { type Activation, type Quantisation, viewed } from '../../builder.ts';
+import { type ElementFunctions, lowerElements } from '../../lower/functions-of-elements.ts';
 import { dealtOut, scaled } from '../affine.ts';
 import { kernelShape } from '../geometry.ts';
 import { materialise } from '../materialise.ts';
@@ -91,14 +91,26 @@ export function qLinearAdd(c: NodeReader): Value {
   return quantised(c, { kind: 'real', term, clamp: unclamped, shape: a.type.shape }, 6);
 }
 
-/** A function of one element, by the kernel's own steps. */
-function addOfConstant(c: NodeReader, activationIndex: number, constantIndex: number): Value {
+const f = Math.fround;
+
+/** An activation and a constant, each with its quantisation behind it; `c_scale, c_zero` of the answer are inputs 6 and 7. */
+function withConstant(c: NodeReader, activationIndex: number, constantIndex: number, what: string) {
   const input = activationAt(c, activationIndex);
-  const { values, dims } = c.constant(constantIndex, 'the summand');
+  const { values, dims } = c.constant(constantIndex, what);
   const constant = readQuantisation(c, constantIndex + 1, constantIndex + 2);
   const to = readQuantisation(c, 6, 7);
-  const operands = dealtOut(c, constantIndex, input.type.shape, values, dims);
-  const f = Math.fround;
+  return { input, constant, to, operands: dealtOut(c, constantIndex, input.type.shape, values, dims) };
+}
+
+function byElement(c: NodeReader, functions: ElementFunctions, to: Quantisation): Value {
+  const { lo, hi } = elementRange(to.element);
+  const made = lowerElements(c.builder, functions, { ...to, min: lo, max: hi });
+  return { kind: 'quantised', activation: viewed(made, functions.input.type.shape) };
+}
+
+/** A function of one element, by the kernel's own steps. */
+function addOfConstant(c: NodeReader, activationIndex: number, constantIndex: number): Value {
+  const { input, constant, to, operands } = withConstant(c, activationIndex, constantIndex, 'the summand');
   const own = f(input.type.scale / to.scale);
   const other = f(constant.scale / to.scale);
   const fixed = f(to.zeroPoint - f(f(own * input.type.zeroPoint) + f(other * constant.zeroPoint)));
@@ -107,11 +119,8 @@ function addOfConstant(c: NodeReader, activationIndex: number, constantIndex: nu
     const y = operands[channel]! * other;
     return constantIndex === 0 ? f(x + f(y + fixed)) : f(y + f(x + fixed));
   };
-  const { lo, hi } = elementRange(to.element);
   // The zero point is inside of what is rounded.
-  const functions = { name: c.name, input, steps, channels: operands.length, zeroPoint: 0 };
-  const made = lowerElements(c.builder, functions, { ...to, min: lo, max: hi });
-  return { kind: 'quantised', activation: viewed(made, input.type.shape) };
+  return byElement(c, { name: c.name, input, steps, channels: operands.length, zeroPoint: 0 }, to);
 }
 
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`, with AveragePool's attributes. */
@@ -134,18 +143,10 @@ export function qLinearMul(c: NodeReader): Value {
 
 /** A function of one element, by the kernel's own steps. */
 function productWithConstant(c: NodeReader, activationIndex: number, constantIndex: number): Value {
-  const input = activationAt(c, activationIndex);
-  const { values, dims } = c.constant(constantIndex, 'the factor');
-  const constant = readQuantisation(c, constantIndex + 1, constantIndex + 2);
-  const to = readQuantisation(c, 6, 7);
-  const operands = dealtOut(c, constantIndex, input.type.shape, values, dims);
-  const f = Math.fround;
+  const { input, constant, to, operands } = withConstant(c, activationIndex, constantIndex, 'the factor');
   const ratio = f(f(input.type.scale * constant.scale) / to.scale);
   const steps = (acc: number, channel: number) => f(acc * (operands[channel]! - constant.zeroPoint) * ratio);
-  const { lo, hi } = elementRange(to.element);
-  const functions = { name: c.name, input, steps, channels: operands.length, zeroPoint: to.zeroPoint };
-  const made = lowerElements(c.builder, functions, { ...to, min: lo, max: hi });
-  return { kind: 'quantised', activation: viewed(made, input.type.shape) };
+  return byElement(c, { name: c.name, input, steps, channels: operands.length, zeroPoint: to.zeroPoint }, to);
 }
 
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`: a function of each element. */
