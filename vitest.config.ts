@@ -1,12 +1,34 @@
-import { defineConfig } from 'vitest/config';
+import { availableParallelism } from 'node:os';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+/** Paths of many devices under steady traffic, where a loss is a failure: run one by one, when all else is done. */
+const ALONE = ['test/e2e/**/*.test.ts', 'test/controller/{hitless,split-worker}.test.ts'];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['default', './test/reporter.ts'],
     // Compilers, kernels and switches, on two cores that others may use as well.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    poolOptions: { forks: { minForks: 1, maxForks: Math.min(4, availableParallelism()) } },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'side by side',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...ALONE],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ALONE,
+          poolOptions: { forks: { singleFork: true } },
+        },
+      },
+    ],
   },
 });
