@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tablesP4 } from '../src/backends/v1model/tables.ts';
 import { deploymentSchemaText } from '../src/controller/deployment-schema.ts';
+import { manifestsSchemaText } from '../src/daemon/manifests/index.ts';
 import { featuresSchemaText, fieldsDocs } from '../src/features/docs.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../src/wire/generate.ts';
 import { generatedFolder, generatedProto } from './generate-proto.ts';
@@ -18,6 +19,7 @@ const files: Readonly<Record<string, string>> = {
   'docs/wire.md': wireHeaderDocs(),
   'schema/features.schema.json': featuresSchemaText(),
   'schema/deployment.schema.json': deploymentSchemaText(),
+  'schema/manifests.schema.json': manifestsSchemaText(),
   ...Object.fromEntries(Object.entries(proto).map(([path, text]) => [`${generatedFolder}/${path}`, text])),
 };
 

@@ -8,4 +8,4 @@ export {
   throwErrors,
 } from './diagnostic.ts';
 export { printable, printableJson, printableLines } from './printable.ts';
-export { type DiagnosticCode, diagnosticTable, type Severity } from './table.ts';
+export { type DiagnosticArgs, type DiagnosticCode, diagnosticTable, type Severity } from './table.ts';

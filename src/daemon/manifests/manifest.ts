@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { type Kind, kindNames, kinds, type Reference, type SpecOf, type StatusOf } from './kinds.ts';
+import { API_VERSION, type Metadata, metadataSchema, type StoredMetadata } from './metadata.ts';
+
+/** An object as it is applied: the status in it, if any, is not looked at. */
+export interface Manifest<K extends Kind = Kind> {
+  readonly apiVersion: typeof API_VERSION;
+  readonly kind: K;
+  readonly metadata: Metadata;
+  readonly spec: SpecOf<K>;
+}
+
+/** An object as the store holds it. */
+export interface StoredObject<K extends Kind = Kind> {
+  readonly apiVersion: typeof API_VERSION;
+  readonly kind: K;
+  readonly metadata: StoredMetadata;
+  readonly spec: SpecOf<K>;
+  readonly status: StatusOf<K>;
+}
+
+/** `Device/s1` */
+export const keyOf = ({
+  kind,
+  metadata,
+}: {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+}) => `${kind}/${metadata.name}`;
+
+export const isKind = <K extends Kind>(object: StoredObject, kind: K): object is StoredObject<K> =>
+  object.kind === kind;
+
+/** Whom an object mentions. */
+export function referencesOf(object: { readonly kind: Kind; readonly spec: unknown }): readonly Reference[] {
+  // The table pairs each kind with its own spec; that pairing is lost on indexing by a union.
+  const references = kinds[object.kind].references as (spec: unknown) => readonly Reference[];
+  return references(object.spec);
+}
+
+/** The schema of a whole manifest of a kind. */
+export const manifestSchema = (kind: Kind) =>
+  z
+    .strictObject({
+      apiVersion: z.literal(API_VERSION, { error: `expected ${API_VERSION}` }),
+      kind: z.literal(kind),
+      metadata: metadataSchema,
+      spec: kinds[kind].spec,
+      status: z
+        .unknown()
+        .optional()
+        .describe('Written by the daemon; of what is applied it is not looked at'),
+    })
+    .meta({ title: kind, description: kinds[kind].summary });
+
+/** The text of `schema/manifests.schema.json`: what may be applied. */
+export function manifestsSchemaText(): string {
+  const schemas = kindNames
+    .filter((kind) => !('isDerived' in kinds[kind]))
+    .map((kind) => z.toJSONSchema(manifestSchema(kind), { io: 'input', target: 'draft-2020-12' }));
+  const document = {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'intransit manifests',
+    description: `Objects of ${API_VERSION}: what the controller is told with apply`,
+    oneOf: schemas.map(({ $schema: _, ...rest }) => rest),
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}

@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { integer, listOf, number, reference, text } from './fields.ts';
+
+/** Which layers of a service's model run where. Made by the daemon; there is one a service, of the same name. */
+export const placementSpec = z.strictObject({
+  service: reference('Service', 'That it places'),
+  model: reference('Model', 'That answers'),
+  version: integer(1, 0xffff, 'Current version').optional(),
+  segments: listOf(
+    z.strictObject({
+      kind: z.enum(['Device', 'Worker']),
+      node: reference('Device or Worker', 'That computes'),
+      layers: text("Layers 'A..B' (B is not one of them)"),
+      weight: number(0, 1000, 'Share beside others of the same layers').default(1),
+    }),
+    8192,
+  ).default([]),
+  foreseenLatencyUs: number(0, 1e12, 'By the planner').optional(),
+  reason: text('Why it is so').optional(),
+});

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { conditionSchema } from './conditions.ts';
+import { flag, integer, listOf, milliseconds, number, objectName, reference, text } from './fields.ts';
+
+const MODELS = 'expected model or models, one of them';
+
+const objective = z
+  .strictObject({
+    latencyUs: number(1, 1e9, 'From the first device to the answer, microseconds'),
+    percentile: number(1, 100, 'Of answers that keep to it').default(99),
+  })
+  .describe('Measured; missed, it is an alarm');
+
+const serviceClass = z
+  .strictObject({
+    priority: integer(0, 7, 'Higher goes first').default(0),
+    inferencesPerSecond: integer(
+      1,
+      1_000_000_000,
+      'Beyond it packets pass on uncomputed, counted as shed',
+    ).optional(),
+    burst: integer(1, 1_000_000_000, 'Inferences at once').optional(),
+  })
+  .describe('What it may take of what it shares');
+
+const layerRule = z.strictObject({
+  layers: text("Layers 'A..B' (B is not one of them), or the name of one"),
+  zones: listOf(text('A zone of nodes'), 64).optional(),
+  nodes: listOf(objectName, 256).optional(),
+});
+
+const policy = z
+  .strictObject({
+    scheduling: z
+      .enum(['central', 'distributed'], { error: 'expected central or distributed' })
+      .default('central')
+      .describe(
+        "The controller places layers on nodes; or every node holds what it can, and the packet's cursor decides",
+      ),
+    minimise: z.enum(['latency', 'cost'], { error: 'expected latency or cost' }).default('latency'),
+    whenUnavailable: z
+      .enum(['FailOpen', 'FailClose'], { error: 'expected FailOpen or FailClose' })
+      .default('FailOpen')
+      .describe('Where no placement satisfies it: packets go on uncomputed, or are dropped'),
+    affinityMs: milliseconds('How long a job stays with its worker after its last request').default(60_000),
+    rawInputZones: listOf(text('A zone of nodes'), 64)
+      .optional()
+      .describe('Zones that the raw input may not leave'),
+    layers: listOf(layerRule, 64).default([]).describe('Where some layers may run'),
+    maxLayers: integer(1, 255, 'Most layers on any one node').optional(),
+    threshold: integer(
+      0,
+      255,
+      'Least margin at which a verdict is an answer; requests below it go on',
+    ).default(0),
+  })
+  .describe('How it is placed and steered');
+
+const POLICY_DEFAULTS = {
+  scheduling: 'central',
+  minimise: 'latency',
+  whenUnavailable: 'FailOpen',
+  affinityMs: 60_000,
+  layers: [],
+  threshold: 0,
+} as const;
+
+/** Models that are offered to traffic: what the network is for. */
+export const serviceSpec = z
+  .strictObject({
+    model: reference('Model', 'That answers').optional(),
+    models: listOf(reference('Model', 'That answers'), 16)
+      .min(1, 'expected at least one model')
+      .optional()
+      .describe(
+        'In order of preference: a later one answers where an earlier one does not fit the objective',
+      ),
+    version: integer(1, 0xffff, 'Version that is current; default the highest. Rollouts move it').optional(),
+    ingress: reference('Device', 'At which requests enter').optional(),
+    egress: reference('Device or Worker', 'To which answers go; default the ingress').optional(),
+    nodes: listOf(objectName, 4096)
+      .optional()
+      .describe('Devices and workers that it may use, in the order of the path; default all'),
+    port: integer(1, 0xffff, 'UDP port of requests').default(18_858),
+    mtu: integer(68, 0xffff, 'Largest IP packet of the path, bytes').default(1500),
+    objective: objective.optional(),
+    class: serviceClass.optional(),
+    policy: policy.default({ ...POLICY_DEFAULTS, layers: [] }),
+    fallback: reference('Service', 'That takes its requests while this one cannot').optional(),
+    suspended: flag('Taken off the devices, but remembered').default(false),
+  })
+  .refine((s) => (s.model === undefined) !== (s.models === undefined), { error: MODELS });
+
+export type ServiceSpec = z.output<typeof serviceSpec>;
+
+/** Models of a service, the preferred first. */
+export const modelsOf = (spec: Pick<ServiceSpec, 'model' | 'models'>): readonly string[] =>
+  spec.models ?? (spec.model === undefined ? [] : [spec.model]);
+
+export const serviceStatus = z.object({
+  conditions: z.array(conditionSchema).default([]),
+  model: z.string().optional().describe('That answers at present'),
+  version: z.int().optional().describe('Current version'),
+  placement: z.string().optional(),
+  latency: z
+    .object({ p50Us: z.number(), p99Us: z.number(), count: z.int(), missed: z.int() })
+    .partial()
+    .optional(),
+  counters: z.record(z.string(), z.number()).optional(),
+});
