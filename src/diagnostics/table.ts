@@ -181,6 +181,13 @@ export const diagnosticTable = {
     'note',
     (a) => `the output ${a.tensor} is float32: it is given as ${a.element} in steps of ${a.scale}`,
   ),
+  'onnx-inner-grid': entry<{ tensor: string; element: string; scale: number }>(
+    'warning',
+    (a) =>
+      `value ${a.tensor} is float32 in the source, with no QuantizeLinear behind it: here it is rounded to ${a.element} in ` +
+      `steps of ${a.scale}, so that answers may be some steps off`,
+    () => 'quantise this operator as well: with quantize_static name its type in op_types_to_quantize',
+  ),
   'softmax-left-out': entry<{ count: number; size: number }>(
     'note',
     (a) =>

@@ -2,6 +2,7 @@ import * as ort from 'onnxruntime-node';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ImportResult } from '../../src/import/index.ts';
 import { outputType } from '../../src/model/model.ts';
+import { roundHalfEven } from '../../src/model/requantiser.ts';
 import { decodeElements, elementCount, type TensorType } from '../../src/model/tensor.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
 
@@ -58,7 +59,9 @@ export async function runtimeRows(
     const result = made[session.outputNames[0]!]!;
     const values = Array.from(result.data as ArrayLike<number>);
     out.set(
-      result.type === 'float32' ? values.map((x) => Math.round(x / output.scale) + output.zeroPoint) : values,
+      result.type === 'float32'
+        ? values.map((x) => roundHalfEven(Math.fround(x / output.scale)) + output.zeroPoint)
+        : values,
       row * size,
     );
   }

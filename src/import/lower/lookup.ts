@@ -59,6 +59,14 @@ export function lowerFunctions(
   return builder.add(name, { kind: 'lut', inputs: [input.value], output: type, table });
 }
 
+/** The negative, on a grid of its own: exact, as the steps are the same. */
+export function lowerNegated(builder: ModelBuilder, name: string, { value, type }: Activation): Activation {
+  const { lo, hi } = elementRange(type.element);
+  const zeroPoint = lo + hi - type.zeroPoint;
+  const output = { ...type, zeroPoint, min: lo, max: hi };
+  return lowerFunction(builder, `${name}_negated`, { value, type }, output, (q) => zeroPoint - q);
+}
+
 export interface EmbeddingSpec {
   readonly name: string;
   /** Keys as uint8, `keyBytes` each. */

@@ -4,8 +4,8 @@ import type { Requantiser, SourceRounding } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
 import { tapCounts, windowOutput } from '../../model/window.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
-
 import { type Clamp, imageShape, requireBoundedWork } from './linear.ts';
+import { lowerNegated } from './lookup.ts';
 
 export function lowerMaxPool(
   builder: ModelBuilder,
@@ -15,6 +15,19 @@ export function lowerMaxPool(
 ): Activation {
   const output = { ...input.type, shape: poolShape(builder, name, input, window) };
   return builder.add(name, { kind: 'maxPool', inputs: [builder.reshaped(input)], output, ...window });
+}
+
+/** The same, or the least of each window: the negative of the largest negative. */
+export function lowerExtreme(
+  builder: ModelBuilder,
+  name: string,
+  input: Activation,
+  window: Window,
+  least: boolean,
+): Activation {
+  if (!least) return lowerMaxPool(builder, name, input, window);
+  const turned = lowerNegated(builder, name, input);
+  return lowerNegated(builder, name, lowerMaxPool(builder, name, turned, window));
 }
 
 /** Output shape of a pool. Every window must hold an element: an average or a maximum of none is undefined. */

@@ -1,7 +1,9 @@
 import { refuse } from '../../diagnostics/index.ts';
 import { elementCount } from '../../model/tensor.ts';
+import { tapCounts } from '../../model/window.ts';
 import type { NodeReader } from './node-reader.ts';
 import {
+  type AverageTerm,
   type FunctionTerm,
   isFree,
   type LinearTerm,
@@ -97,6 +99,10 @@ export function affineTarget(c: NodeReader, real: Real, index: number): LinearRe
     return { ...real, term };
   }
   if (term.kind === 'function') return { ...real, term: clampedFunction(term, clamp), clamp: unclamped };
+  if (term.kind === 'average' && isFree(clamp)) {
+    const product = averageAsProduct(term);
+    if (product !== undefined) return { ...real, term: product };
+  }
   if (term.kind !== 'activation')
     return c.refuseFloat(index, `there is no QuantizeLinear between "${term.name}" and ${c.operator}`);
   const identity: FunctionTerm = {
@@ -107,6 +113,33 @@ export function affineTarget(c: NodeReader, real: Real, index: number): LinearRe
     channels: 1,
   };
   return { ...real, term: clampedFunction(identity, clamp), clamp: unclamped };
+}
+
+/** A mean by one divisor is a convolution whose weights are 1; undefined where the divisor depends on the place. */
+function averageAsProduct({
+  name,
+  input,
+  window,
+  countPadding,
+  sum,
+  fused,
+}: AverageTerm): LinearTerm | undefined {
+  const [channels, height, width] = input.type.shape as [number, number, number];
+  const counts = tapCounts(window, height, width);
+  const taps = window.kernel[0] * window.kernel[1];
+  if (fused || (counts.length > 1 && !countPadding)) return undefined;
+  const divisor = sum ? 1 : countPadding ? taps : counts[0]!;
+  return {
+    kind: 'linear',
+    name,
+    input,
+    weights: new Int16Array(channels * taps).fill(1),
+    bias: new Float64Array(channels),
+    scale: new Float64Array(channels).fill(input.type.scale / divisor),
+    offset: new Float64Array(channels),
+    conv: { ...window, groups: channels },
+    fused: false,
+  };
 }
 
 const clampedFunction = (term: FunctionTerm, { lo, hi }: RealClamp): FunctionTerm =>

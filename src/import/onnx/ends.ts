@@ -1,11 +1,13 @@
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
-import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
-import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
+import { elementCount } from '../../model/tensor.ts';
+import { type Activation, type ModelBuilder, viewed } from '../builder.ts';
 import { materialise, onGrid } from './materialise.ts';
+import { movedOnGrid } from './moves.ts';
 import { NodeReader } from './node-reader.ts';
 import type { OnnxGraph } from './proto.ts';
 import { gridOver } from './ranges.ts';
-import type { FunctionTerm, Real, SoftmaxTerm, Value } from './values.ts';
+import { finestGrid, realRange } from './real-ranges.ts';
+import { isFree, type Real, type SoftmaxTerm, type Value } from './values.ts';
 
 /** Classes that a verdict tells apart. */
 const MOST_CLASSES = 256;
@@ -66,24 +68,29 @@ function realEnd(builder: ModelBuilder, tensor: string, real: Real): Activation 
   switch (term.kind) {
     case 'softmax':
       return softmaxEnd(builder, term);
-    case 'function': {
-      const grid = gridOf(term);
-      const args = { tensor, element: grid.element, scale: grid.scale };
-      builder.diagnostics.push(diagnostic('onnx-end-grid', args, builder.place(term.name)));
-      return materialise(c, real, grid);
-    }
-    case 'linear':
-    case 'average':
-    case 'sum':
-    case 'product':
-    case 'maximum':
-      if (builder.options.outputRange !== undefined)
-        return materialise(c, real, gridOver(builder.options.outputRange));
-      return refuse('onnx-float-end', { tensor, operator: term.kind }, builder.place(term.name));
     case 'activation':
-    case 'moved':
       return onGrid(c, real, 0);
+    default:
+      return onFinestGrid(builder, c, tensor, real);
   }
+}
+
+/** Of a range that is named, or that follows from the grids which the value is computed from. */
+function onFinestGrid(builder: ModelBuilder, c: NodeReader, tensor: string, real: Real): Activation {
+  const { term } = real;
+  const { outputRange } = builder.options;
+  const moved = term.kind === 'moved' && isFree(real.clamp) ? movedOnGrid(c, term) : undefined;
+  if (moved !== undefined) return viewed(moved, real.shape);
+  if (outputRange !== undefined && term.kind !== 'function')
+    return materialise(c, real, gridOver(outputRange));
+  const range = realRange(real);
+  if (range === undefined)
+    return refuse('onnx-float-end', { tensor, operator: term.kind }, builder.place(c.name));
+  const grid = finestGrid(range);
+  const args = { tensor, element: grid.element, scale: grid.scale };
+  const name = term.kind === 'activation' ? tensor : term.name;
+  builder.diagnostics.push(diagnostic('onnx-end-grid', args, builder.place(name)));
+  return materialise(c, real, grid);
 }
 
 /** Class and margin; of more classes than a byte tells apart, what the softmax is taken of. */
@@ -97,24 +104,6 @@ function softmaxEnd(builder: ModelBuilder, { name, input, size }: SoftmaxTerm): 
   builder.diagnostics.push(diagnostic('softmax-as-argmax', {}, place));
   const output = { element: 'uint8', shape: [2], scale: 1, zeroPoint: 0 } as const;
   return builder.add(name, { kind: 'argmax', inputs: [input.value], output });
-}
-
-/** The finest grid of 8 bits for all values of the function. */
-function gridOf({ input, of, channels }: FunctionTerm): Quantisation {
-  const values = Array.from({ length: channels }, (_, channel) =>
-    realsOf(input.type).map((x) => Math.fround(of(x, channel))),
-  ).flat();
-  const lo = Math.min(0, ...values.filter(Number.isFinite));
-  const hi = Math.max(0, ...values.filter(Number.isFinite));
-  // Shares of one are common: the same grid for all of them.
-  const [from, to] = lo >= 0 && hi <= 1 ? [0, 1] : [lo, Math.max(hi, lo + 2 ** -100)];
-  const scale = Math.fround((to - from) / 255);
-  return { element: 'uint8', scale, zeroPoint: from === 0 ? 0 : Math.round(-from / scale) };
-}
-
-function realsOf({ element, scale, zeroPoint }: TensorType): number[] {
-  const { lo } = elementRange(element);
-  return Array.from({ length: 256 }, (_, i) => Math.fround((lo + i - zeroPoint) * scale));
 }
 
 function checked(output: Activation, file: string): Activation {

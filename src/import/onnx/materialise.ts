@@ -14,13 +14,14 @@ import { type ElementFunctions, lowerElements } from '../lower/functions-of-elem
 import { lowerGather } from '../lower/gather.ts';
 import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
 import { lowerFunctions, lowerTranspose } from '../lower/lookup.ts';
-import { lowerAveragePool, lowerMaxPool } from '../lower/pooling.ts';
+import { lowerAveragePool, lowerExtreme } from '../lower/pooling.ts';
 import { lowerMul } from '../lower/product.ts';
 import { lowerSoftmax, softmaxTables } from '../lower/softmax.ts';
 import { averageShare, linearShare } from './float-noise.ts';
 import { isSameGrid, movedOnGrid, onGridOf } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
+import { finestGrid, realRange } from './real-ranges.ts';
 import { singleTaps } from './single-taps.ts';
 import {
   type FunctionTerm,
@@ -157,7 +158,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       return lowerElements(builder, elementSteps(term, to), to);
     case 'maximum': {
       const of = materialise(c, { ...term.of, clamp: term.of.clamp }, to);
-      const pooled = lowerMaxPool(builder, term.name, of, term.window);
+      const pooled = lowerExtreme(builder, term.name, of, term.window, term.least === true);
       const { lo, hi } = elementRange(to.element);
       const clamps = to.min > lo || to.max < hi;
       return clamps ? builder.clamped(`${term.name}_clamp`, pooled, to.min, to.max) : pooled;
@@ -231,6 +232,25 @@ function productRounding({ a, b, fused }: ProductTerm, to: Quantisation): Source
   return idealRounding((a.type.scale * b.type.scale) / to.scale, to.zeroPoint);
 }
 
+/** But for what float32 makes of it. */
+const isWhole = (q: number): boolean => Math.abs(q - Math.round(q)) <= 1e-4 * Math.max(1, Math.abs(q));
+
+/**
+ * Reals that the source does not round here, on a grid that holds all of them.
+ *
+ * @throws DiagnosticError `onnx-float-value` of products with weights, whose range is not known
+ */
+function onInnerGrid(c: NodeReader, real: Real, input: number, name: string): Activation {
+  const range = realRange(real);
+  if (range === undefined)
+    return c.refuseFloat(input, `there is no QuantizeLinear between "${name}" and this operator`);
+  const grid = finestGrid(range);
+  const { builder } = c;
+  const args = { tensor: c.tensor(input), element: grid.element, scale: grid.scale };
+  builder.diagnostics.push(diagnostic('onnx-inner-grid', args, builder.place(name)));
+  return materialise(c, real, grid);
+}
+
 /**
  * The reals as an activation without another rounding: only those that already lie on a grid can be. A clamp keeps
  * them there if its bounds lie on it too.
@@ -244,25 +264,16 @@ export function onGrid(c: NodeReader, real: Real, input: number): Activation {
     const moved = movedOnGrid(c, { ...term, of: parts });
     if (moved !== undefined) return viewed(moved, shape);
   }
-  if (term.kind !== 'activation')
-    return c.refuseFloat(input, `there is no QuantizeLinear between "${term.name}" and this operator`);
+  if (term.kind !== 'activation') return onInnerGrid(c, real, input, term.name);
   const { type } = term.activation;
   const activation = viewed(term.activation, shape);
   if (isFree(clamp)) return activation;
   const range = elementRange(type.element);
-  const bound = (bound: number, end: number): number => {
-    const q = bound / type.scale + type.zeroPoint;
-    if (q <= range.lo) return range.lo;
-    if (q >= range.hi) return range.hi;
-    const nearest = Math.round(q);
-    if (Math.abs(q - nearest) > 1e-4 * Math.max(1, Math.abs(q)))
-      c.refuseFloat(
-        input,
-        `its clamp at ${bound} is not on its grid of ${type.scale}, and no QuantizeLinear follows`,
-      );
-    return Number.isNaN(q) ? end : nearest;
-  };
-  const made = c.builder.clamped(c.name, activation, bound(clamp.lo, range.lo), bound(clamp.hi, range.hi));
+  const inside = (bound: number) =>
+    Math.max(range.lo, Math.min(range.hi, bound / type.scale + type.zeroPoint));
+  const [lo, hi] = [inside(clamp.lo), inside(clamp.hi)];
+  if (![lo, hi].every(isWhole)) return onInnerGrid(c, real, input, c.name);
+  const made = c.builder.clamped(c.name, activation, Math.round(lo), Math.round(hi));
   c.builder.record(made.value, { name: c.tensor(input), type: made.type, real: true });
   return made;
 }

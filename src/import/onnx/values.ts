@@ -102,6 +102,8 @@ export interface MaximumTerm {
   readonly name: string;
   readonly of: Real;
   readonly window: Window;
+  /** The least instead. */
+  readonly least?: true;
 }
 
 /**

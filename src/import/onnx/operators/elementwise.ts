@@ -1,5 +1,6 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import type { Activation } from '../../builder.ts';
+import { lowerNegated } from '../../lower/lookup.ts';
 import {
   affineTarget,
   biased,
@@ -17,7 +18,7 @@ import type { NodeReader } from '../node-reader.ts';
 import type { Real, Value } from '../values.ts';
 import { realConstant } from '../weights.ts';
 import { elementsOf } from './functions.ts';
-import { negated, productOf, sumOf } from './pairs.ts';
+import { productOf, sumOf } from './pairs.ts';
 
 /** Which input is the activation, and which the constant, of an operator whose inputs may be swapped. */
 function sides(c: NodeReader): readonly [real: Real, realAt: number, constantAt: number | undefined] {
@@ -97,7 +98,7 @@ export function sub(c: NodeReader): Value {
   const [real, realAt, constantAt] = sides(c);
   if (constantAt === undefined) {
     const [a, b] = activations(c, real);
-    return sumOf(c, a, negated(c, b));
+    return sumOf(c, a, lowerNegated(c.builder, c.name, b));
   }
   const target = affineTarget(c, real, realAt);
   const isMinuend = constantAt === 0;

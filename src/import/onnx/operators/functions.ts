@@ -22,9 +22,14 @@ export function elementsOf(c: NodeReader, x: Real): FunctionReal {
   return target;
 }
 
-/** Followed by one function for all elements. */
-export const functionOf = (c: NodeReader, x: Real, of: (x: number) => number): Real =>
-  composed(elementsOf(c, x), 1, (y) => f(of(y)));
+/** Followed by one function for all elements; of values that are only moved, before they are. */
+export function functionOf(c: NodeReader, x: Real, of: (x: number) => number): Real {
+  const { term, clamp } = x;
+  if (term.kind !== 'moved') return composed(elementsOf(c, x), 1, (y) => f(of(y)));
+  const clamped = (y: number) => of(Math.max(clamp.lo, Math.min(clamp.hi, y)));
+  const parts = term.of.map((part) => functionOf(c, part, clamped));
+  return { ...x, clamp: unclamped, term: { ...term, of: parts, fill: f(clamped(term.fill)) } };
+}
 
 type Make = (c: NodeReader) => (x: number) => number;
 
@@ -130,15 +135,16 @@ export function pow(c: NodeReader): Value {
   return functionOf(c, x, (y) => y ** power);
 }
 
-/** Of two values, element by element: the largest of each pair, laid side by side. */
-function largerOf(c: NodeReader, a: Real, b: Real): Value {
-  if (!sameShape(a.shape, b.shape)) return c.refuseFloat(1, 'a Max of two values is taken of equal shapes');
+/** Of two values, element by element: the larger or lesser of each pair, laid side by side. */
+function extremeOfTwo(c: NodeReader, a: Real, b: Real, least: boolean): Value {
+  if (!sameShape(a.shape, b.shape))
+    return c.refuseFloat(1, `a ${c.operator} of two values is taken of equal shapes`);
   const count = elementCount(a.shape);
   const sources = Int32Array.from({ length: 2 * count }, (_, i) => Math.floor(i / 2) + (i % 2) * count);
   const pairs = moveValues(c, [a, b], { shape: [1, count, 1, 2], sources });
   if (pairs.kind !== 'real') throw new Error('reals stay reals');
   const window = { kernel: [1, 2], strides: [1, 1], pads: [0, 0, 0, 0] } as const;
-  const term = { kind: 'maximum', name: c.name, of: pairs, window } as const;
+  const term = { kind: 'maximum', name: c.name, of: pairs, window, ...(least && { least }) } as const;
   return { kind: 'real', term, clamp: unclamped, shape: a.shape };
 }
 
@@ -148,8 +154,8 @@ export const extremum =
   (c: NodeReader): Value => {
     const values = c.node.input.map((_, i) => c.input(i));
     const [first, second, ...more] = values;
-    if (side === 'Max' && first?.kind === 'real' && second?.kind === 'real' && more.length === 0)
-      return largerOf(c, first, second);
+    if (first?.kind === 'real' && second?.kind === 'real' && more.length === 0)
+      return extremeOfTwo(c, first, second, side === 'Min');
     const at = values.findIndex((value) => value.kind === 'real');
     const real = values[at];
     if (real?.kind !== 'real')

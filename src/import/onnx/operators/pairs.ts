@@ -1,9 +1,7 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { isBroadcast } from '../../../model/broadcast.ts';
-import { elementRange } from '../../../model/tensor.ts';
 import { type Activation, sameShape } from '../../builder.ts';
 import { broadcastSources, lowerGather } from '../../lower/gather.ts';
-import { lowerFunction } from '../../lower/lookup.ts';
 import { dimsText } from '../dims.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Real, unclamped } from '../values.ts';
@@ -30,14 +28,6 @@ export function sumOf(c: NodeReader, a: Activation, b: Activation): Real {
     clamp: unclamped,
     shape,
   };
-}
-
-/** The negative, on a grid of its own: exact, as the steps are the same. */
-export function negated(c: NodeReader, { value, type }: Activation): Activation {
-  const { lo, hi } = elementRange(type.element);
-  const zeroPoint = lo + hi - type.zeroPoint;
-  const output = { ...type, zeroPoint, min: lo, max: hi };
-  return lowerFunction(c.builder, `${c.name}_negated`, { value, type }, output, (q) => zeroPoint - q);
 }
 
 const largerOf = (a: Activation, b: Activation): readonly number[] =>

@@ -1,12 +1,11 @@
 import { elementCount } from '../../../model/tensor.ts';
 import { viewed } from '../../builder.ts';
-import { lowerMaxPool } from '../../lower/pooling.ts';
+import { lowerExtreme } from '../../lower/pooling.ts';
 import { axisOf, shapeOf } from '../dims.ts';
 import { onGrid } from '../materialise.ts';
 import { moveValues } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type AverageTerm, type Real, realActivation, unclamped, type Value } from '../values.ts';
-import { negated } from './pairs.ts';
 import { axesOf } from './shape.ts';
 import { permuted } from './softmax.ts';
 
@@ -85,37 +84,31 @@ function meanOf(c: NodeReader, since: number, sum: Pick<AverageTerm, 'sum'>): Re
   return { kind: 'real', term, clamp: unclamped, shape: reduction.shape };
 }
 
-/** The negative of the greatest negative. */
-export function reduceMin(c: NodeReader): Value {
-  const x = c.input(0);
-  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  const turned = realActivation(negated(c, onGrid(c, x, 0)));
-  const axes = (shape: readonly number[]) => reducedAxes(c, shape, 18);
-  const least = largestOf(c, turned, axes, c.int('keepdims', 1) === 1);
-  if (least.kind !== 'real') throw new Error('reals stay reals');
-  return realActivation(negated(c, onGrid(c, least, 0)));
-}
+const extremeAlong =
+  (least: boolean) =>
+  (c: NodeReader): Value => {
+    const axes = (shape: readonly number[]) => reducedAxes(c, shape, 18);
+    return extremeOf(c, c.input(0), axes, c.int('keepdims', 1) === 1, least);
+  };
 
-export function reduceMax(c: NodeReader): Value {
-  const x = c.input(0);
-  const axes = (shape: readonly number[]) => reducedAxes(c, shape, 18);
-  const keep = c.int('keepdims', 1) === 1;
-  return largestOf(c, x, axes, keep);
-}
+export const reduceMin = extremeAlong(true);
+export const reduceMax = extremeAlong(false);
 
 export function globalMaxPool(c: NodeReader): Value {
-  return largestOf(c, c.input(0), (shape) => shape.map((_, i) => i).slice(1), true);
+  return extremeOf(c, c.input(0), (shape) => shape.map((_, i) => i).slice(1), true, false);
 }
 
-function largestOf(
+/** @param least whether it is the least element instead of the largest */
+function extremeOf(
   c: NodeReader,
   x: Value,
   axesFor: (shape: readonly number[]) => readonly number[],
   keep: boolean,
+  least: boolean,
 ): Value {
   if (x.kind === 'quantised') {
     const { activation } = x;
-    const made = largestOf(c, realActivation(activation), axesFor, keep);
+    const made = extremeOf(c, realActivation(activation), axesFor, keep, least);
     if (made.kind !== 'real' || made.term.kind !== 'activation') throw new Error('grids stay');
     return { kind: 'quantised', activation: viewed(made.term.activation, made.shape) };
   }
@@ -125,8 +118,8 @@ function largestOf(
   const image = asImage(c, x, reduction);
   if (image.term.kind === 'activation') {
     const input = onGrid(c, image, 0);
-    return realActivation(viewed(lowerMaxPool(c.builder, c.name, input, window), reduction.shape));
+    return realActivation(viewed(lowerExtreme(c.builder, c.name, input, window, least), reduction.shape));
   }
-  const term = { kind: 'maximum', name: c.name, of: image, window } as const;
+  const term = { kind: 'maximum', name: c.name, of: image, window, ...(least && { least }) } as const;
   return { kind: 'real', term, clamp: unclamped, shape: reduction.shape };
 }
