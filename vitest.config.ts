@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 /** Paths of many devices under steady traffic, where a loss is a failure: run one by one, when all else is done. */
@@ -10,6 +11,8 @@ export default defineConfig({
     // Compilers, kernels and switches, on two cores that others may use as well.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // p4c takes seconds a program, and tests of many files want the same ones.
+    env: { INTRANSIT_P4C_CACHE: join(import.meta.dirname, 'node_modules/.cache/intransit-p4c') },
     pool: 'forks',
     poolOptions: { forks: { minForks: 1, maxForks: Math.min(4, availableParallelism()) } },
     projects: [

@@ -434,9 +434,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                             }
                         }
                     }
-                    if (hdr.refusal.isValid()) {
-                        tell();
-                    } else {
+                    if (!hdr.refusal.isValid()) {
                         layers.apply(hdr);
                         if (!hdr.result.isValid()) {
                             verdicts.count(INTRANSIT_FAILED);
@@ -496,18 +494,13 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                     } else {
                         refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
                     }
-                    if (hdr.refusal.isValid()) {
-                        tell();
-                    }
                 }
             } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
                 refuse((bit<8>)INTRANSIT_TRUNCATED);
-                tell();
             } else if (
                 hdr.intransit.magic != INTRANSIT_MAGIC || hdr.intransit.header_version != INTRANSIT_HEADER_VERSION
             ) {
                 refuse((bit<8>)INTRANSIT_BAD_MAGIC);
-                tell();
             } else if (hdr.intransit.kind != INTRANSIT_KIND_REQUEST) {
                 verdicts.count(INTRANSIT_NOT_REQUEST);
             } else {
@@ -531,7 +524,11 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         } else {
             verdicts.count(INTRANSIT_TRUNCATED);
         }
-        ports.apply();
+        // In one place: p4c keeps a field of metadata for each field of a digest, and BMv2 clears them for every packet.
+        if (hdr.refusal.isValid()) {
+            tell();
+        }
+        // The first that knows a way: whatever comes after need not be looked up.
         if (
             hdr.intransit.isValid() &&
             hdr.intransit.magic == INTRANSIT_MAGIC &&
@@ -542,8 +539,11 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
             }
         }
         if (hdr.ipv4.isValid()) {
-            ipv4_lpm.apply();
+            if (ipv4_lpm.apply().hit) {
+                exit;
+            }
         }
+        ports.apply();
     }
 }
 

@@ -1,10 +1,10 @@
+import { basename } from 'node:path';
 import { z } from 'zod';
 
 /** As much of BMv2's JSON as is changed here. */
 const actionSchema = z.looseObject({
   name: z.string(),
   id: z.int(),
-  runtime_data: z.array(z.unknown()),
   primitives: z.array(z.unknown()),
 });
 const tableSchema = z.looseObject({
@@ -12,6 +12,7 @@ const tableSchema = z.looseObject({
   action_ids: z.array(z.int()),
 });
 const programSchema = z.looseObject({
+  program: z.string().optional(),
   actions: z.array(actionSchema),
   pipelines: z.array(z.looseObject({ tables: z.array(tableSchema) })),
 });
@@ -21,8 +22,8 @@ const PLACE = 'source_info';
 
 /**
  * Links BMv2's form of a program, as p4c made it:
- * - an action that takes parameters and does nothing stands for the one of its name that has a body (`SHARED_BODIES`), so
- *   that the tables of a layer's slots share one;
+ * - an action that does nothing stands for the one of its name that has a body (`SHARED_BODIES`), so that the tables of a
+ *   layer's slots share one;
  * - what only BMv2's log shows is left out, the names of keys and places in the source: a switch that was built with logging
  *   turns them into text for every packet, and drops the text where its log is off.
  * @throws ZodError where it is no such program
@@ -35,7 +36,7 @@ export function linkBmv2Json(text: string): string {
   const bodies = new Map(program.actions.filter(isBody).map((a) => [a.name, a]));
   const replaced = new Map(
     program.actions.flatMap((a) => {
-      const body = isBody(a) || a.runtime_data.length === 0 ? undefined : bodies.get(a.name);
+      const body = isBody(a) ? undefined : bodies.get(a.name);
       return body === undefined ? [] : [[a.id, body.id]];
     }),
   );
@@ -46,5 +47,6 @@ export function linkBmv2Json(text: string): string {
     for (const key of table.key) key.name = '';
   }
   const actions = program.actions.filter((a) => !replaced.has(a.id));
-  return JSON.stringify({ ...program, actions });
+  // Without the folder that it was compiled in: the same source gives the same bytes.
+  return JSON.stringify({ ...program, program: basename(program.program ?? ''), actions });
 }

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path';
 import { SHARED_BODIES } from '../backends/v1model/shared-bodies.ts';
 import { refuse } from '../diagnostics/index.ts';
 import { linkBmv2Json } from './bmv2-json.ts';
+import { p4cEntry } from './p4c-cache.ts';
 
 export const P4C = 'p4c-bm2-ss';
 export const SWITCH = 'simple_switch_grpc';
@@ -78,8 +79,15 @@ export function summariseP4c(log: string): string {
 
 /** Compiles a program of ours, and links it. @throws DiagnosticError where p4c is missing or has anything to say */
 export async function compileP4Program(program: string, json: string, file: string): Promise<void> {
-  const { ok, log } = await runP4c(program, json, undefined, [SHARED_BODIES]);
-  // A warning is a fault of ours: what p4c doubts may not mean what was proven.
-  if (!ok || log !== '') refuse('tool-failed', { tool: P4C, summary: summariseP4c(log) }, { file }, log);
-  await writeFile(json, linkBmv2Json(await readFile(json, 'utf8')));
+  const macros = [SHARED_BODIES];
+  const entry = await p4cEntry(requireTool(P4C), program, macros);
+  let made = await entry?.read();
+  if (made === undefined) {
+    const { ok, log } = await runP4c(program, json, undefined, macros);
+    // A warning is a fault of ours: what p4c doubts may not mean what was proven.
+    if (!ok || log !== '') refuse('tool-failed', { tool: P4C, summary: summariseP4c(log) }, { file }, log);
+    made = await readFile(json, 'utf8');
+    await entry?.keep(made);
+  }
+  await writeFile(json, linkBmv2Json(made));
 }

@@ -190,14 +190,13 @@ const nameIn = (name: string, slot: number): string => (slot === 0 ? name : `${n
  * program: with shared bodies p4c sees it once.
  */
 function printWeightTables(p: Printer, stage: Stage, slots: number): void {
-  const { name, id, parameters } = layerTable(stage, 0).actions[0]!;
+  const { name, id } = layerTable(stage, 0).actions[0]!;
   if (slots > 1) {
     p.line(`#ifdef ${SHARED_BODIES}`);
     p.line(`@id(${hexId(id)})`)
       .line(`@name(".${name}")`)
       .line('@noWarn("unused")');
-    p.line(`action ${nameIn(name, 1)}(`).indent(() => printParameters(p, parameters));
-    p.line(') {').line('}').line('#else');
+    p.block(`action ${nameIn(name, 1)}()`, () => {}).line('#else');
     p.line(`#define ${nameIn(name, 1)} ${name}`)
       .line('#endif')
       .line();

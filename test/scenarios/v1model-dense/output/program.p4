@@ -98,19 +98,7 @@ control IntransitLayers(inout headers_t hdr) {
     @id(0x01000100)
     @name(".layer_0")
     @noWarn("unused")
-    action layer_0_alike(
-        bit<152> start_0,
-        bit<152> w0_0_0,
-        bit<152> w1_0_0,
-        bit<152> w2_0_0,
-        bit<152> w3_0_0,
-        bit<152> w4_0_0,
-        bit<152> w5_0_0,
-        bit<152> ties_0,
-        bit<456> l1_start_0,
-        bit<456> l1_w0_0_0,
-        bit<456> l1_ties_0
-    ) {
+    action layer_0_alike() {
     }
     #else
     #define layer_0_alike layer_0
