@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Diagnostic, diagnostic, refuse } from '../diagnostics/index.ts';
 import { modelDigest } from '../import/json/digest.ts';
+import type { ModelVersion } from './core/desired.ts';
+import type { Difference } from './core/diff.ts';
 import { type Deployment, defaultStateFolder, deployedModel, readDeployment } from './deployment.ts';
-import type { DeviceTask, ModelVersion } from './device-task.ts';
-import type { DeviceProgram } from './program.ts';
-import { DeployError, type DeployReport } from './report.ts';
-import { type Obstacles, Rollout, type RolloutOptions } from './rollout.ts';
+import { DeployError, type DeployReport, type DeviceReport } from './report.ts';
+import { Rollout, type RolloutOptions } from './rollout.ts';
 import { StateFolder } from './state.ts';
-import type { WorkerTask } from './worker-task.ts';
 
 export interface DeployOptions extends Omit<RolloutOptions, 'model' | 'readOnly'> {
   /** Say what would be done; write nothing, neither to devices nor to the state. */
@@ -81,23 +80,15 @@ export async function carryOut(
       return report('replaced', here());
     }
     const { version } = target;
-    const obstacles = rollout.obstacles(version);
-    const work = pending(rollout, version, obstacles, options);
-    const stay = [version.version, ...keptVersions(rollout, version, options)];
-    const unsettled = rollout.workers.filter((w) => !isSettled(w, version, stay));
-    if (unsettled.length === 0 && work.every((w) => w.pushed === undefined && w.updates.length === 0)) {
+    const keep = keptVersions(rollout, version, options);
+    const found = rollout.difference(version, keep);
+    if (found.obstacles.refusals.length > 0) throw failureOf(rollout, found.obstacles.refusals);
+    if (found.inSync) {
       remember(rollout, version, options.dryRun === true);
       return report('unchanged', here());
     }
-    if (options.dryRun === true) {
-      for (const w of work) foretell(w, version.version);
-      for (const w of unsettled) foretellWorker(w, version, stay);
-      return report(
-        'would-change',
-        work.map(({ task, wanted, pushed }) => task.report(wanted, pushed)),
-      );
-    }
-    await bring(rollout, version, obstacles, options);
+    if (options.dryRun === true) return report('would-change', foretell(rollout, found, version.version));
+    await bring(rollout, version, found, keep, options);
     const replaced = previous !== undefined && previous !== version.version;
     return report(replaced ? 'replaced' : 'deployed', here());
   } catch (error) {
@@ -128,32 +119,6 @@ export async function targetOf(deployment: Deployment, options: DeployOptions): 
   return { version: { model, version, ...(source && { source }) }, model, diagnostics: [] };
 }
 
-/** What is to be done to one device. */
-interface Work {
-  readonly task: DeviceTask;
-  /** The program that it is to get, if another one. */
-  readonly pushed: DeviceProgram | undefined;
-  readonly wanted: ReturnType<DeviceTask['wanted']>;
-  readonly updates: ReturnType<DeviceTask['session']['changes']>;
-}
-
-/** @throws DeployError where a program is in the way, and may not be replaced */
-function pending(
-  rollout: Rollout,
-  v: ModelVersion,
-  { programs, refusals }: Obstacles,
-  options: DeployOptions,
-): Work[] {
-  if (refusals.length > 0 && options.replaceProgram !== true) throw failureOf(rollout, refusals);
-  const keep = keptVersions(rollout, v, options);
-  return rollout.tasks.map((task) => {
-    const pushed = programs.has(task) ? task.programOf(rollout.baseFor(task, v.model)) : undefined;
-    const wanted = pushed === undefined ? task.wanted(v, keep) : task.wantedAfter(pushed, v);
-    const updates = task.session.changesBetween(pushed === undefined ? task.session.entities : [], wanted);
-    return { task, pushed, wanted, updates };
-  });
-}
-
 /** The version that was current stays with `keep`; so does one that an earlier `keep` has left. */
 function keptVersions(rollout: Rollout, { version }: ModelVersion, { keep }: DeployOptions): number[] {
   if (keep !== true) return [];
@@ -162,79 +127,58 @@ function keptVersions(rollout: Rollout, { version }: ModelVersion, { keep }: Dep
   return candidates.slice(0, 1) as number[];
 }
 
-function foretell({ task, pushed, updates }: Work, version: number): void {
-  if (pushed !== undefined) task.note('program', 'would', 'would be pushed');
-  const current = task.current;
-  if (task.range !== undefined && current !== version)
-    task.note('current', 'would', `from version ${current ?? 'none'} to ${version}`);
-  task.note('forwarding', 'would', `${updates.length} entries of all tables would change`);
+/** What a dry run says of each device and worker. */
+function foretell(
+  rollout: Rollout,
+  { steps, obstacles, after }: Difference,
+  version: number,
+): DeviceReport[] {
+  for (const worker of rollout.workers)
+    for (const step of steps)
+      if (step.object === worker.name && step.changes) worker.note(step.stage.step, 'would', step.would);
+  return rollout.tasks.map((task) => {
+    const pushed = obstacles.programs.get(task.name);
+    const there = after.get(task.name);
+    const wanted = there?.on === 'device' ? there.entities : [];
+    const before = pushed === undefined ? task.session.entities : [];
+    const updates = task.session.changesBetween(before, wanted);
+    if (pushed !== undefined) task.note('program', 'would', 'would be pushed');
+    if (task.range !== undefined && task.current !== version)
+      task.note('current', 'would', `from version ${task.current ?? 'none'} to ${version}`);
+    task.note('forwarding', 'would', `${updates.length} entries of all tables would change`);
+    return task.report(wanted, pushed?.program);
+  });
 }
 
 async function bring(
   rollout: Rollout,
   v: ModelVersion,
-  obstacles: Obstacles,
+  found: Difference,
+  keep: readonly number[],
   options: DeployOptions,
 ): Promise<void> {
   const { deployment, state } = rollout;
-  const drainMs = options.drainMs ?? deployment.spec.drainMs;
-  const keep = keptVersions(rollout, v, options);
-  const held = rollout.computing.filter((t) => t.versions().has(v.version));
-  const heldByWorkers = rollout.workers.filter((w) => w.versions().has(v.version));
-  await rollout.install(v, obstacles);
-  try {
-    await rollout.flip(v.version);
-  } catch (error) {
-    // Packets that the first devices computed by it may still be under way.
-    await sleep(drainMs);
-    const added = rollout.computing.filter((t) => !held.includes(t));
-    const workers = rollout.workers.filter((w) => !heldByWorkers.includes(w));
-    await rollout.withdraw(v.version, added, workers);
-    throw error instanceof DeployError ? failureOf(rollout, error.diagnostics) : error;
-  }
-  await rollout.forward();
-  const stay = [v.version, ...keep];
-  const others = [...rollout.tasks, ...rollout.workers].some((t) =>
-    [...t.versions().keys()].some((k) => k !== 0 && !stay.includes(k)),
-  );
-  if (others) await sleep(drainMs);
-  await rollout.removeOthers(stay);
-  checkAll(rollout, v, keep);
-  await checkWorkers(rollout, v);
+  await rollout.carryOut(found, v, options.drainMs ?? deployment.spec.drainMs);
+  await checkAll(rollout, v, keep);
   const { previous } = state.state ?? {};
+  const stay = [v.version, ...keep];
   state.keepVersions(deployment.spec.model.id, previous === undefined ? stay : [...stay, previous]);
 }
 
-/** Every table of every device, once more. @throws DeployError */
-function checkAll(rollout: Rollout, v: ModelVersion, keep: readonly number[]): void {
-  const wrong = rollout.tasks.filter((t) => t.session.changes(t.wanted(v, keep)).length > 0);
-  if (wrong.length === 0) return;
-  throw failureOf(
-    rollout,
-    wrong.map(({ spec, session }) =>
-      diagnostic('device-kept-other', {
-        device: spec.name,
-        step: 'the whole',
-        what: `${session.changes([]).length} entries are there`,
-      }),
-    ),
-  );
-}
-
-/** Every worker, once more. @throws DiagnosticError, DeployError */
-async function checkWorkers(rollout: Rollout, v: ModelVersion): Promise<void> {
+/** Everything once more: nothing is left to do. @throws DiagnosticError, DeployError */
+async function checkAll(rollout: Rollout, v: ModelVersion, keep: readonly number[]): Promise<void> {
   for (const worker of rollout.workers) await worker.refresh();
-  const wrong = rollout.workers.filter((w) => !w.holds(v) || w.current !== v.version);
+  const { steps, obstacles } = rollout.difference(v, keep);
+  if (obstacles.refusals.length > 0) throw failureOf(rollout, obstacles.refusals);
+  const left = steps.filter((s) => s.changes);
+  const wrong = [...new Set(left.map((s) => s.object))];
   if (wrong.length === 0) return;
   throw failureOf(
     rollout,
-    wrong.map(({ spec, current }) =>
-      diagnostic('device-kept-other', {
-        device: spec.name,
-        step: 'the whole',
-        what: `version ${current ?? 'none'} is current`,
-      }),
-    ),
+    wrong.map((device) => {
+      const what = `left to do: ${left.flatMap((s) => (s.object === device ? s.stage.step : [])).join(', ')}`;
+      return diagnostic('device-kept-other', { device, step: 'the whole', what });
+    }),
   );
 }
 
@@ -245,27 +189,13 @@ const failureOf = (rollout: Rollout, diagnostics: readonly Diagnostic[]): Deploy
     rollout.workers.map((w) => w.report()),
   );
 
-/** Whether a worker is what it should be: the version is there and current, and of the model's others only those that stay. */
-const isSettled = (worker: WorkerTask, v: ModelVersion, stay: readonly number[]): boolean =>
-  worker.holds(v) &&
-  worker.current === v.version &&
-  [...worker.versions().keys()].every((version) => stay.includes(version));
-
-function foretellWorker(worker: WorkerTask, v: ModelVersion, stay: readonly number[]): void {
-  if (!worker.holds(v)) worker.note('weights', 'would', `version ${v.version} would be loaded`);
-  if (worker.current !== v.version)
-    worker.note('current', 'would', `from version ${worker.current ?? 'none'} to ${v.version}`);
-  const others = [...worker.versions().keys()].filter((version) => !stay.includes(version));
-  if (others.length > 0) worker.note('remove', 'would', `version ${others.join(', ')} would go`);
-}
-
 /** A state that was lost is made again from what the devices confirmed. */
 function remember(rollout: Rollout, { model, version }: ModelVersion, dryRun: boolean): void {
   const { state, deployment } = rollout;
   if (dryRun || state.state?.current === version) return;
   const digest = state.saveModel(model);
-  const bases = rollout.computing.flatMap(({ spec, base }) =>
-    base === undefined ? [] : [[spec.name, state.saveModel(base)] as const],
+  const bases = rollout.computing.flatMap(({ name, known }) =>
+    known === undefined ? [] : [[name, state.saveModel(known.base)] as const],
   );
   state.update({
     modelId: deployment.spec.model.id,
@@ -279,7 +209,7 @@ function remember(rollout: Rollout, { model, version }: ModelVersion, dryRun: bo
 async function backToOther(rollout: Rollout, options: DeployOptions): Promise<void> {
   const place = { file: rollout.deployment.file };
   const others = rollout.versions.filter((v) => v !== rollout.current);
-  if (rollout.computing.some((t) => t.program === undefined))
+  if (rollout.computing.some((t) => t.known === undefined))
     refuse('no-previous', { reason: 'the state is lost, and the devices run another program' }, place);
   if (others.length !== 1)
     refuse('no-previous', { reason: 'the state is lost, and the devices hold no other version' }, place);

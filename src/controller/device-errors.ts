@@ -1,10 +1,10 @@
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import { P4RuntimeError } from '../p4runtime/index.ts';
-import type { DeviceSpec } from './deployment-schema.ts';
+import type { DeviceAddress } from './device-session.ts';
 
 /** What a failure of a device means for whoever deploys. Faults of ours are not dressed up: they are thrown on. */
 export function deviceDiagnostics(
-  { name: device, address, deviceId: id }: DeviceSpec,
+  { name: device, address, deviceId: id }: DeviceAddress,
   step: string,
   electionId: bigint,
   error: unknown,

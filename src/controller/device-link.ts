@@ -1,9 +1,14 @@
 import { status } from '@grpc/grpc-js';
 import { type Diagnostic, diagnostic } from '../diagnostics/index.ts';
 import { type P4Client, P4RuntimeError, type SessionState, type TlsOptions } from '../p4runtime/index.ts';
-import type { DeviceSpec } from './deployment-schema.ts';
 import { deviceDiagnostics } from './device-errors.ts';
-import { type ClientHolder, clientFor, notPrimary, type SessionOptions } from './device-session.ts';
+import {
+  type ClientHolder,
+  clientFor,
+  type DeviceAddress,
+  notPrimary,
+  type SessionOptions,
+} from './device-session.ts';
 
 /** Delays between attempts to reach a device, ms: a switch that comes back is noticed within the last. */
 const DIAL_MS = [20, 250] as const;
@@ -50,7 +55,7 @@ export class Backoff {
 
 /** The lasting connection to a device: whatever ends it, it is made anew, until it is closed. */
 export class DeviceLink implements ClientHolder {
-  readonly spec: DeviceSpec;
+  readonly spec: DeviceAddress;
   readonly #tls: TlsOptions | undefined;
   readonly #options: LinkOptions;
   readonly #tell: (state: LinkState) => void;
@@ -63,7 +68,7 @@ export class DeviceLink implements ClientHolder {
 
   /** @param tell hears of each state that differs from the one before */
   constructor(
-    spec: DeviceSpec,
+    spec: DeviceAddress,
     tls: TlsOptions | undefined,
     options: LinkOptions,
     tell: (state: LinkState) => void,

@@ -10,12 +10,21 @@ import {
   type TlsOptions,
 } from '../p4runtime/index.ts';
 import { targetNamed } from '../targets/registry.ts';
-import type { DeviceSpec } from './deployment-schema.ts';
 import type { DeviceProgram } from './program.ts';
-import { type HeldVersion, heldVersions, isHeld, keyOf } from './versions.ts';
+import { isHeld, keyOf } from './versions.ts';
 
 type Entity = Init<'Entity'>;
 type Update = Init<'Update'>;
+
+/** How a device is found. */
+export interface DeviceAddress {
+  readonly name: string;
+  /** Name of its target. */
+  readonly kind: string;
+  /** Of its P4Runtime server: host:port, or unix:/path. */
+  readonly address: string;
+  readonly deviceId: number;
+}
 
 export interface SessionOptions {
   /** Default 1: every controller of a device needs its own, and the highest is the primary. */
@@ -36,7 +45,7 @@ export interface ClientHolder {
 }
 
 export const clientFor = (
-  { kind, address, deviceId }: DeviceSpec,
+  { kind, address, deviceId }: DeviceAddress,
   tls: TlsOptions | undefined,
   { readOnly, electionId, timeoutMs, backoffMs }: SessionOptions & Pick<P4ClientOptions, 'backoffMs'>,
 ): P4Client =>
@@ -68,14 +77,14 @@ const NONE: ReadonlySet<number> = new Set();
 
 /** A device as a deployment sees it: the connection, and what was read of it last. */
 export class DeviceSession {
-  readonly spec: DeviceSpec;
+  readonly spec: DeviceAddress;
   readonly #holder: ClientHolder;
   readonly #connectTimeoutMs: number;
   readonly #readOnly: boolean;
   #cookie: bigint | 'none' | 'other' = 'none';
   #entities: readonly Entity[] = [];
 
-  constructor(spec: DeviceSpec, holder: ClientHolder, options: SessionOptions) {
+  constructor(spec: DeviceAddress, holder: ClientHolder, options: SessionOptions) {
     this.spec = spec;
     this.#holder = holder;
     this.#readOnly = options.readOnly === true;
@@ -101,10 +110,6 @@ export class DeviceSession {
   /** All table entries and the default actions that hold weights, as last read. */
   get entities(): readonly Entity[] {
     return this.#entities;
-  }
-
-  versions(modelId: number): ReadonlyMap<number, HeldVersion> {
-    return heldVersions(this.#entities, modelId);
   }
 
   /** Which program runs. */

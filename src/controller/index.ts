@@ -1,8 +1,9 @@
 /** Models onto devices over P4Runtime; see docs/deploy.md. */
+export type { ModelVersion } from './core/desired.ts';
 export { type DeployOptions, deploy } from './deploy.ts';
 export { type Deployment, parseDeployment, readDeployment } from './deployment.ts';
 export { type DeploymentFile, type DeploymentInput, deploymentSchemaText } from './deployment-schema.ts';
-export type { ModelVersion } from './device-task.ts';
+
 export {
   DeployError,
   type DeployReport,

@@ -1,52 +1,28 @@
-import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import { modelDigest } from '../import/json/digest.ts';
 import type { Model } from '../model/model.ts';
-import type { Init } from '../p4runtime/index.ts';
+import type { Desired, DesiredDevice, DesiredModel, ModelVersion } from './core/desired.ts';
+import { type Difference, diff } from './core/diff.ts';
+import { versionsOn } from './core/observed.ts';
+import type { Phase } from './core/order.ts';
+import { type Endpoint, type Host, run } from './core/run.ts';
+import type { Step } from './core/step.ts';
 import { type Deployment, defaultStateFolder, deployedModel, readDeployment } from './deployment.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
+import type { CompileProgram } from './device-endpoint.ts';
 import { type ClientHolder, clientFor, type SessionOptions } from './device-session.ts';
-import {
-  type Done,
-  forget,
-  forward,
-  installWeights,
-  isVersion,
-  makeKnown,
-  pointTo,
-  removeWhere,
-} from './device-steps.ts';
-import { DeviceTask, type ModelVersion, misfit } from './device-task.ts';
+import { DeviceTask } from './device-task.ts';
 import { deviceLayers } from './layers.ts';
 import { DeployError, type DeployStep, type StepReport } from './report.ts';
 import { StateFolder } from './state.ts';
-import { CURRENT, type HeldVersion, versionKey, weightsDigest } from './versions.ts';
 import { WorkerTask } from './worker-task.ts';
-
-type Entity = Init<'Entity'>;
 
 export interface RolloutEvent {
   readonly device: string;
   readonly step: DeployStep;
   readonly outcome: StepReport['outcome'];
   readonly detail: string;
-}
-
-/** What a rollout drives: a device over P4Runtime, or a worker through its control door. */
-interface Endpoint {
-  readonly spec: { readonly name: string };
-  /** Reads again what it holds. */
-  refresh(): Promise<void>;
-  /** What a failure of a step means for whoever deploys. @throws faults of ours */
-  fault(step: DeployStep, error: unknown): readonly Diagnostic[];
-  note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void;
-}
-
-/** What is in the way of a version. */
-export interface Obstacles {
-  /** Devices that get a program before: they run none, or with `replaceProgram` one that does not do. */
-  readonly programs: ReadonlySet<DeviceTask>;
-  /** All that only `replaceProgram` may pass over. */
-  readonly refusals: readonly Diagnostic[];
 }
 
 export interface RolloutOptions extends SessionOptions {
@@ -134,8 +110,9 @@ export class Rollout {
     const { ranges, warnings } = deviceLayers(deployment, model);
     const state = folder ?? new StateFolder(options.state ?? defaultStateFolder(file), model.file);
     const common = { ...options, modelId: spec.model.id, port: spec.port, mtu: spec.mtu };
+    const compile: CompileProgram = async (program) => (await state.programs([program])).get(program.cookie)!;
     const tasks = spec.devices.map(
-      (device, i) => new DeviceTask(device, ranges[i], holderOf(device), common),
+      (device, i) => new DeviceTask(device, ranges[i], holderOf(device), compile, common),
     );
     // The path leads through ascending layers; among equals the file's order counts.
     const place = ({ range }: DeviceTask) => range?.from ?? model.layers.length;
@@ -159,39 +136,28 @@ export class Rollout {
       const base = await this.state.loadModel(saved?.bases[spec.name]);
       if (base !== undefined) this.#bases.set(spec.name, base);
     }
-    const openDevices = this.#each(
-      'connect',
-      async (task) => {
-        const base = this.#bases.get(task.spec.name);
-        await task.open(base === undefined ? [this.#model] : [base, this.#model]);
-        return { outcome: 'done', detail: task.spec.address };
-      },
-      this.tasks,
-    );
-    const openWorkers = this.#each(
-      'connect',
-      async (worker) => {
-        await worker.open();
-        return { outcome: 'done', detail: worker.spec.address };
-      },
-      this.workers,
-    );
-    await allOf([openDevices, openWorkers], (found) => this.#error(found));
+    const openDevice = async (task: DeviceTask): Promise<void> => {
+      const base = this.#bases.get(task.name);
+      await task.read(base === undefined ? [this.#model] : [base, this.#model]);
+    };
+    const work = [
+      ...this.tasks.map((t) => this.#connect(t, () => openDevice(t))),
+      ...this.workers.map((w) => this.#connect(w, () => w.open())),
+    ];
+    const failures = (await Promise.all(work)).flat();
+    if (failures.length > 0) throw this.#error(failures);
   }
 
-  /**
-   * For which model a device gets a program: for that of the version. A device that has lost its program gets the same
-   * again where the version fits it, as it does on the others: that one is compiled already.
-   */
-  baseFor(task: DeviceTask, model: Model): Model {
-    const base = this.#bases.get(task.spec.name);
-    if (base === undefined || task.session.cookie !== 'none') return model;
+  /** @returns why it cannot be had; nothing where it can */
+  async #connect(task: DeviceTask | WorkerTask, open: () => Promise<void>): Promise<readonly Diagnostic[]> {
     try {
-      task.weightsFor(task.programOf(base), model);
-      return base;
+      await open();
+      this.#tell(task.name, 'connect', 'done', task.spec.address);
+      return [];
     } catch (error) {
-      if (error instanceof DiagnosticError) return model;
-      throw error;
+      const found = task.fault('connect', error);
+      this.#tell(task.name, 'connect', 'failed', found.map((d) => d.message).join('; '));
+      return found;
     }
   }
 
@@ -209,100 +175,30 @@ export class Rollout {
   /** Versions that every device and every worker holds. */
   get versions(): readonly number[] {
     const [first, ...rest] = [...this.computing, ...this.workers].map((t) =>
-      [...t.versions().keys()].filter((k) => k !== CURRENT),
+      versionsOn(t.observed, this.#modelId),
     );
     return (first ?? []).filter((v) => rest.every((held) => held.includes(v))).sort((a, b) => a - b);
   }
 
-  /** What keeps the version from being installed beside the current one. */
-  obstacles(v: ModelVersion): Obstacles {
-    const found = this.tasks.map((task) => [task, this.#obstacle(task, v)] as const);
-    return {
-      programs: new Set(found.flatMap(([task, obstacle]) => (obstacle === undefined ? [] : [task]))),
-      refusals: [
-        ...found.flatMap(([, obstacle]) => (obstacle === undefined || obstacle === 'none' ? [] : [obstacle])),
-        ...this.workers.flatMap((worker) => worker.obstacle(v) ?? []),
-      ],
-    };
+  /** What leads to the version as the current one, with forwarding and without what nobody asked for. @throws DiagnosticError */
+  difference(v: ModelVersion, keep: readonly number[]): Difference {
+    return this.#difference({ versions: [v], current: v.version, keep }, { forwarding: true, others: 'go' });
   }
 
-  /** `none` where the device runs nothing yet; undefined where nothing is in the way. */
-  #obstacle(task: DeviceTask, v: ModelVersion): 'none' | Diagnostic | undefined {
-    const device = task.spec.name;
-    const { cookie } = task.session;
-    if (task.program === undefined) {
-      const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;
-      return cookie === 'none' ? 'none' : diagnostic('device-program', { device, cookie: shown });
-    }
-    const other = task.otherModel();
-    if (other !== undefined) return diagnostic('model-other', { device, other, own: this.#modelId });
-    const what = misfit(() => task.weights(v.model, 0));
-    const { version } = v;
-    if (what !== undefined) return diagnostic('version-misfit', { device, version, what });
-    return this.#takenByOthers(task, v) ? diagnostic('version-taken', { device, version }) : undefined;
-  }
-
-  /** Whether the device has the version with weights of another model, rather than damaged ones of this. */
-  #takenByOthers(task: DeviceTask, { model, version }: ModelVersion): boolean {
-    const held = task.versions().get(version);
-    if (held === undefined || this.state.state?.versions[version] === modelDigest(model)) return false;
-    return weightsDigest(task.weightsIn(held.slot)) !== weightsDigest(task.weights(model, held.slot));
+  /** Runs steps that were found before. @throws DeployError; what is taken back then, `takenBack` says */
+  async carryOut(found: Difference, v: ModelVersion, drainMs: number): Promise<void> {
+    await this.#run(found, ['prepare', 'install', 'flip', 'settle'], { version: v, drainMs });
   }
 
   /**
    * Puts a version on all devices, beside what is there, and reads it back: the weights everywhere first, then the entries
    * that make it known, the last device of the path first. Devices without a program, and with `replaceProgram` those
    * whose program does not do, get one before.
-   * @param obstacles as they were found for this version
    * @throws DeployError; the version is then taken off where it was put, and whatever was current goes on
    */
-  async install(v: ModelVersion, obstacles = this.obstacles(v)): Promise<void> {
-    const { version } = v;
-    const { programs, refusals } = obstacles;
-    if (refusals.length > 0 && this.#options.replaceProgram !== true) throw this.#error(refusals);
-    const digest = this.state.saveModel(v.model);
-    if (v.source !== undefined && this.workers.length > 0) this.state.saveSource(digest, v.source);
-    const modelId = this.#modelId;
-    const known = this.state.state?.versions ?? {};
-    this.state.update({ modelId, versions: { ...known, [version]: digest } });
-    await this.#pushPrograms(v.model, programs);
-    const before = new Map(this.computing.map((t) => [t, t.versions().get(version)]));
-    const workersBefore = this.workers.filter((w) => w.versions().has(version));
-    try {
-      // The end of the path first: nothing arrives there that it does not hold.
-      await this.#each('weights', (worker) => worker.install(v), this.workers);
-      await this.#each('weights', (task) => installWeights(task, v), this.computing);
-      for (const task of [...this.computing].reverse())
-        await this.#each('version', (t) => makeKnown(t, v), [task]);
-    } catch (error) {
-      await this.withdraw(
-        version,
-        this.computing.filter((t) => before.get(t) === undefined),
-        this.workers.filter((w) => !workersBefore.includes(w)),
-      );
-      throw this.#error(diagnosticsOf(error));
-    }
-  }
-
-  async #pushPrograms(model: Model, tasks: ReadonlySet<DeviceTask>): Promise<void> {
-    const bases = new Map([...tasks].map((task) => [task, this.baseFor(task, model)]));
-    const programs = new Map([...bases].map(([task, base]) => [task, task.programOf(base)]));
-    // All are compiled before the first is pushed: what cannot be compiled changes nothing.
-    const builds = await this.state.programs([...programs.values()]);
-    const push = async (task: DeviceTask): Promise<Done> => {
-      const program = programs.get(task)!;
-      await task.push(bases.get(task)!, program, builds.get(program.cookie)!);
-      return { outcome: 'done', detail: `pushed, cookie ${program.cookie.toString(16)}` };
-    };
-    try {
-      await this.#each('program', push, [...tasks]);
-    } finally {
-      // Of those that took it, though others failed.
-      const saved = { ...this.state.state?.bases };
-      for (const { spec, base } of this.computing)
-        if (base !== undefined) saved[spec.name] = this.state.saveModel(base);
-      this.state.update({ modelId: this.#modelId, bases: saved });
-    }
+  async install(v: ModelVersion): Promise<void> {
+    const found = this.#difference({ versions: [v], current: 'as-is', keep: 'all' });
+    await this.#run(found, ['prepare', 'install'], { version: v });
   }
 
   /**
@@ -311,146 +207,137 @@ export class Rollout {
    * @throws DeployError; devices that had been flipped are flipped back
    */
   async flip(version: number): Promise<void> {
-    const modelId = this.#modelId;
-    const { computing, workers } = this;
     // Devices that only forward know no versions.
-    if (computing.length + workers.length === 0) return;
-    const before = new Map(computing.map((t) => [t, t.versions().get(CURRENT)]));
-    const workersBefore = new Map(workers.map((w) => [w, w.current]));
-    for (const task of [...computing, ...workers])
+    const concerned = [...this.computing, ...this.workers];
+    if (concerned.length === 0) return;
+    for (const task of concerned)
       if (!task.versions().has(version))
-        throw new Error(`${task.spec.name} does not hold version ${version}: install it first`);
-    // Where the program was replaced, only the state knows what was current.
-    const old = this.current ?? computing[0]?.current ?? this.state.state?.current;
-    const flipped: DeviceTask[] = [];
-    for (const task of computing) {
-      flipped.push(task);
-      try {
-        const held = task.versions().get(version)!;
-        await this.#each('current', (t) => pointTo(t, held), [task]);
-      } catch (error) {
-        for (const t of flipped) await this.#pointBack(t, before.get(t));
-        throw this.#error(diagnosticsOf(error));
-      }
-    }
-    try {
-      // Only what no device has stamped asks a worker for its current version.
-      await this.#each('current', (worker) => worker.pointTo(version), workers);
-    } catch (error) {
-      for (const t of computing) await this.#pointBack(t, before.get(t));
-      for (const worker of workers) {
-        const back = workersBefore.get(worker);
-        await this.#undo('current', worker, (w) => w.pointTo(back), `back to version ${back ?? 'none'}`);
-      }
-      throw this.#error(diagnosticsOf(error));
-    }
-    const previous = old === version ? this.state.state?.previous : old;
-    this.flipped = version;
-    this.state.update({ modelId, current: version, ...(previous !== undefined && { previous }) });
-  }
-
-  #pointBack(task: DeviceTask, held: HeldVersion | undefined): Promise<void> {
-    return this.#undo('current', task, (t) => pointTo(t, held), `back to version ${held?.version ?? 'none'}`);
+        throw new Error(`${task.name} does not hold version ${version}: install it first`);
+    await this.#run(this.#difference({ versions: [], current: version, keep: 'all' }), ['flip']);
   }
 
   /** Zones, ports, routes and steering, on all devices. @throws DeployError; a device that fails keeps what it had */
   async forward(): Promise<void> {
-    await this.#each('forwarding', forward, this.tasks);
+    const found = this.#difference({ versions: [], current: 'as-is', keep: 'all' }, { forwarding: true });
+    await this.#run(found, ['settle']);
   }
 
   /** Takes a version off all devices and workers. @throws DeployError; and an Error where it is current */
   async remove(version: number): Promise<void> {
-    for (const task of [...this.tasks, ...this.workers])
+    const all = [...this.computing, ...this.workers];
+    for (const task of all)
       if (task.current === version)
-        throw new Error(`version ${version} is current on ${task.spec.name}: flip to another first`);
-    await this.#each('remove', (t) => removeWhere(t, (e) => isVersion(t, e, version)), this.computing);
-    await this.#each('remove', (worker) => worker.remove((v) => v === version), this.workers);
+        throw new Error(`version ${version} is current on ${task.name}: flip to another first`);
+    const keep = [...new Set(all.flatMap((t) => versionsOn(t.observed, this.#modelId)))];
+    await this.removeOthers(keep.filter((v) => v !== version));
   }
 
   /** Takes off all versions but these and the current one, and whatever a run that was broken off has left. */
   async removeOthers(keep: readonly number[]): Promise<void> {
-    const modelId = this.#modelId;
-    const isOther = (e: Entity) => {
-      const [id, key] = versionKey(e);
-      return id !== modelId || (key !== CURRENT && !keep.includes(key));
+    const found = this.#difference({ versions: [], current: 'as-is', keep }, { others: 'go' });
+    await this.#run(found, ['settle']);
+  }
+
+  #difference(
+    model: Omit<DesiredModel, 'modelId' | 'versions'> & { readonly versions: readonly ModelVersion[] },
+    { forwarding = false, others = 'stay' as DesiredDevice['others'] } = {},
+  ): Difference {
+    const deployed = this.state.state?.versions ?? {};
+    const versions = model.versions.map((v) => ({
+      ...v,
+      ours: deployed[v.version] === modelDigest(v.model),
+    }));
+    const wanted = { ...model, modelId: this.#modelId, versions };
+    const desired: Desired = {
+      devices: this.tasks.map((task) => {
+        const base = this.#bases.get(task.name);
+        return {
+          on: 'device',
+          name: task.name,
+          models: task.range === undefined ? [] : [{ ...wanted, held: (v) => task.heldAs(v) }],
+          program: () => task.programOf(model.versions[0]?.model ?? this.#model),
+          earlier: base && (() => task.programOf(base)),
+          replaceProgram: this.#options.replaceProgram === true,
+          forwarding: forwarding ? task.forwarding() : 'as-is',
+          others,
+        };
+      }),
+      workers: this.workers.map((worker) => ({ on: 'worker', name: worker.name, models: [wanted] })),
     };
-    const all = () => true;
-    const clear = (task: DeviceTask) => removeWhere(task, task.range === undefined ? all : isOther);
-    await this.#each('remove', clear, this.tasks);
-    // Other models on a worker are other deployments'.
-    const drop = (worker: WorkerTask) => worker.remove((v) => v !== worker.current && !keep.includes(v));
-    await this.#each('remove', drop, this.workers);
+    const endpoints = [...this.tasks, ...this.workers];
+    return diff(desired, new Map(endpoints.map((e) => [e.name, e.observed])));
   }
 
-  /** Takes off a version that failed, as far as devices can be had; where it is current it stays. Throws nothing of theirs. */
-  async withdraw(
-    version: number,
-    tasks: readonly DeviceTask[] = this.computing,
-    workers: readonly WorkerTask[] = this.workers,
+  async #run(
+    { steps, obstacles }: Difference,
+    phases: readonly Phase[],
+    { version, drainMs }: { readonly version?: ModelVersion; readonly drainMs?: number } = {},
   ): Promise<void> {
-    for (const worker of workers.filter((w) => w.current !== version))
-      await this.#undo(
-        'weights',
-        worker,
-        (w) => w.remove((v) => v === version),
-        `version ${version} taken off`,
-      );
-    await Promise.all(
-      tasks
-        .filter((task) => task.current !== version)
-        .map((task) =>
-          this.#undo(
-            'weights',
-            task,
-            (t) => forget(t, (e) => isVersion(t, e, version)),
-            `version ${version} taken off`,
-          ),
-        ),
-    );
-  }
-
-  async #undo<T extends Endpoint>(
-    step: DeployStep,
-    task: T,
-    work: (task: T) => Promise<unknown>,
-    detail: string,
-  ): Promise<void> {
+    if (obstacles.refusals.length > 0) throw this.#error(obstacles.refusals);
+    if (version !== undefined) this.#remember(version);
+    // Where the program is replaced, only the state knows what was current.
+    const old = () => this.current ?? this.computing[0]?.current ?? this.state.state?.current;
+    let before: number | undefined;
+    const host: Host = {
+      tell: (...told) => this.#tell(...told),
+      begin: async (phase, own) => {
+        if (phase === 'prepare') await this.#compile(own);
+        before = old();
+      },
+      end: (phase, failed) => {
+        if (phase === 'prepare' || phase === 'install') this.#saveBases();
+        if (phase === 'flip' && !failed) this.#flipped(steps, before);
+      },
+      drain: () => sleep(drainMs ?? 0),
+    };
+    const endpoints = new Map<string, Endpoint>([...this.tasks, ...this.workers].map((e) => [e.name, e]));
     try {
-      await task.refresh();
-      await work(task);
-      this.#tell(task, step, 'undone', detail);
+      await run(steps, phases, endpoints, host);
     } catch (error) {
-      const reasons = task.fault(step, error).map((d) => d.message);
-      this.#tell(task, step, 'left', `could not be taken back: ${reasons.join('; ')}`);
+      if (error instanceof DiagnosticError) throw this.#error(error.diagnostics);
+      throw error;
     }
   }
 
-  /** Runs a step on devices or workers at once, and notes what became of it. @throws DeployError with every failure */
-  async #each<T extends Endpoint>(
-    step: DeployStep,
-    work: (task: T) => Promise<Done>,
-    tasks: readonly T[],
-  ): Promise<void> {
-    const outcomes = await Promise.all(
-      tasks.map(async (task) => {
-        try {
-          const { outcome, detail } = await work(task);
-          this.#tell(task, step, outcome, detail);
-          return [];
-        } catch (error) {
-          const found = task.fault(step, error);
-          this.#tell(task, step, 'failed', found.map((d) => d.message).join('; '));
-          return found;
-        }
-      }),
-    );
-    const failures = outcomes.flat();
-    if (failures.length > 0) throw this.#error(failures);
+  /** Before a version is anywhere: a run that is broken off is finished, or taken back, by the next. */
+  #remember({ model, version, source }: ModelVersion): void {
+    const digest = this.state.saveModel(model);
+    if (source !== undefined && this.workers.length > 0) this.state.saveSource(digest, source);
+    const known = this.state.state?.versions ?? {};
+    this.state.update({ modelId: this.#modelId, versions: { ...known, [version]: digest } });
   }
 
-  #tell(task: Endpoint, step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
-    task.note(step, outcome, detail);
-    this.#options.onProgress?.({ device: task.spec.name, step, outcome, detail });
+  /** All are compiled before the first is pushed: what cannot be compiled changes nothing. */
+  async #compile(steps: readonly Step[]): Promise<void> {
+    await this.state.programs(
+      steps.flatMap(({ effect }) => (effect.do === 'push' ? [effect.known.program] : [])),
+    );
+  }
+
+  /** Of those that took a program, though others failed. */
+  #saveBases(): void {
+    const saved = { ...this.state.state?.bases };
+    for (const { name, known } of this.computing)
+      if (known !== undefined) saved[name] = this.state.saveModel(known.base);
+    this.state.update({ modelId: this.#modelId, bases: saved });
+  }
+
+  #flipped(steps: readonly Step[], old: number | undefined): void {
+    const version = steps.flatMap(({ effect }) => (effect.do === 'point' ? (effect.version ?? []) : []))[0];
+    if (version === undefined) return;
+    const previous = old === version ? this.state.state?.previous : old;
+    this.flipped = version;
+    this.state.update({
+      modelId: this.#modelId,
+      current: version,
+      ...(previous !== undefined && { previous }),
+    });
+  }
+
+  #tell(name: string, step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
+    const task = [...this.tasks, ...this.workers].find((t) => t.name === name);
+    task?.note(step, outcome, detail);
+    this.#options.onProgress?.({ device: name, step, outcome, detail });
   }
 
   #error(diagnostics: readonly Diagnostic[]): DeployError {
@@ -469,19 +356,4 @@ export class Rollout {
     for (const { session } of this.tasks) session.close();
     this.state.unlock();
   }
-}
-
-/** Waits for all, then fails with what any of them found. */
-async function allOf(
-  work: readonly Promise<void>[],
-  failure: (found: readonly Diagnostic[]) => DeployError,
-): Promise<void> {
-  const outcomes = await Promise.allSettled(work);
-  const found = outcomes.flatMap((o) => (o.status === 'rejected' ? diagnosticsOf(o.reason) : []));
-  if (found.length > 0) throw failure(found);
-}
-
-function diagnosticsOf(error: unknown): readonly Diagnostic[] {
-  if (error instanceof DiagnosticError) return error.diagnostics;
-  throw error;
 }

@@ -76,6 +76,10 @@ export const versionKey = (entity: Entity): readonly [modelId: number, version: 
   return [modelId!, version!];
 };
 
+/** The slot that an entry of `models` names. */
+export const holdSlot = ({ tableEntry }: Entity): number =>
+  number(tableEntry?.action?.action?.params?.find((p) => p.paramId === 1)?.value);
+
 /** Versions of a model by what packets name, as the device has them. */
 export function heldVersions(entities: readonly Entity[], modelId: number): ReadonlyMap<number, HeldVersion> {
   const found = new Map<number, HeldVersion>();

@@ -5,7 +5,13 @@ import { socketPath } from '../doors/rules.ts';
 import { faultSchema, type HeldDocument, heldSchema, type SourceOptions } from '../doors/worker-protocol.ts';
 import { formatRealRange } from '../model/real-range.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
-import type { WorkerSpec } from './deployment-schema.ts';
+
+/** How the control door of a worker is found. */
+export interface WorkerDoor {
+  readonly name: string;
+  /** unix:/path, or host:port. */
+  readonly address: string;
+}
 
 /** A model file as a worker is to read it. */
 export interface ModelSource {
@@ -27,11 +33,11 @@ type Method = 'GET' | 'PUT' | 'DELETE';
 
 /** The control door of one worker, from outside. Every call answers what the worker holds then. @throws DiagnosticError */
 export class WorkerClient {
-  readonly #spec: WorkerSpec;
+  readonly #spec: WorkerDoor;
   readonly #tls: TlsOptions | undefined;
   readonly #timeoutMs: number;
 
-  constructor(spec: WorkerSpec, tls: TlsOptions | undefined, timeoutMs = TIMEOUT_MS) {
+  constructor(spec: WorkerDoor, tls: TlsOptions | undefined, timeoutMs = TIMEOUT_MS) {
     this.#spec = spec;
     this.#tls = tls;
     this.#timeoutMs = timeoutMs;

@@ -1,7 +1,6 @@
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
-import type { WorkerSpec } from './deployment-schema.ts';
-import { WorkerClient } from './worker-client.ts';
+import { WorkerClient, type WorkerDoor } from './worker-client.ts';
 
 /** How often a worker is asked whether it is there, and which start of it, ms. */
 const PROBE_MS = 500;
@@ -22,7 +21,7 @@ export class WorkerLink {
 
   /** @param tell hears of each state that differs from the one before */
   constructor(
-    spec: WorkerSpec,
+    spec: WorkerDoor,
     tls: TlsOptions | undefined,
     tell: (state: WorkerLinkState) => void,
     timeoutMs?: number,

@@ -2,24 +2,106 @@ import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/ind
 import type { HeldDocument } from '../doors/worker-protocol.ts';
 import { canonicalText, modelDigest } from '../import/json/digest.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
-import type { WorkerSpec } from './deployment-schema.ts';
-import type { Done } from './device-steps.ts';
-import type { ModelVersion } from './device-task.ts';
+import type { ModelVersion } from './core/desired.ts';
+import { type Effect, goneFromWorker } from './core/effects.ts';
+import { modelOn, type ObservedModel, type ObservedWorker } from './core/observed.ts';
+import type { Done, Endpoint } from './core/run.ts';
 import type { DeployStep, StepReport, WorkerReport } from './report.ts';
-import { type ModelSource, WorkerClient } from './worker-client.ts';
+import { type ModelSource, WorkerClient, type WorkerDoor } from './worker-client.ts';
 
-/** A worker of a deployment: what it holds, what it should hold, and what was done to it. */
-export class WorkerTask {
-  readonly spec: WorkerSpec;
-  readonly modelId: number;
-  readonly steps: StepReport[] = [];
+/** A worker through its control door: what it holds, and the effects of steps. */
+export class WorkerEndpoint implements Endpoint {
+  readonly name: string;
   readonly #client: WorkerClient;
   #held: HeldDocument | undefined;
 
-  constructor(spec: WorkerSpec, tls: TlsOptions | undefined, modelId: number, timeoutMs?: number) {
+  constructor(spec: WorkerDoor, tls: TlsOptions | undefined, timeoutMs?: number) {
+    this.name = spec.name;
+    this.#client = new WorkerClient(spec, tls, timeoutMs);
+  }
+
+  /** @throws DiagnosticError */
+  async refresh(): Promise<void> {
+    this.#held = await this.#client.held();
+  }
+
+  /** What it said last; undefined before it was asked. */
+  get held(): HeldDocument | undefined {
+    return this.#held;
+  }
+
+  get observed(): ObservedWorker {
+    const models = (this.#held?.models ?? []).map(({ modelId, current, versions }) => {
+      const digests = new Map(versions.map((v) => [v.version, v.digest]));
+      return [modelId, { current: current ?? undefined, versions: digests }] as const;
+    });
+    return { on: 'worker', name: this.name, models: new Map(models) };
+  }
+
+  /** @throws DiagnosticError */
+  async perform(effect: Effect): Promise<Done> {
+    switch (effect.do) {
+      case 'load':
+        return await this.#load(effect.modelId, effect.version);
+      case 'point':
+        return await this.#pointTo(effect.modelId, effect.version);
+      case 'withdraw': {
+        const gone: number[] = [];
+        for (const modelId of this.observed.models.keys())
+          for (const version of goneFromWorker(effect.gone, modelId, this.observed)) {
+            this.#held = await this.#client.unload(modelId, version);
+            gone.push(version);
+          }
+        if (gone.length === 0) return { outcome: 'unchanged', detail: 'nothing to remove' };
+        return { outcome: 'done', detail: `version ${gone.join(', ')}` };
+      }
+      case 'push':
+      case 'know':
+      case 'forward':
+        throw new Error(`a worker has no "${effect.do}"`);
+    }
+  }
+
+  /** Takes the version on beside those that are there, and compares what it computes. */
+  async #load(modelId: number, v: ModelVersion): Promise<Done> {
+    const digest = modelDigest(v.model);
+    const held = () => modelOn(this.observed, modelId).versions.get(v.version);
+    if (held() === digest) return { outcome: 'unchanged', detail: `version ${v.version}` };
+    this.#held = await this.#client.load(modelId, v.version, sourceOf(v));
+    const kept = held();
+    if (kept !== digest) {
+      const what = `digest ${kept?.slice(0, 12) ?? 'none'} instead of ${digest.slice(0, 12)}`;
+      throw new DiagnosticError([
+        diagnostic('device-kept-other', { device: this.name, step: 'weights', what }),
+      ]);
+    }
+    return { outcome: 'done', detail: `version ${v.version}, digest ${digest.slice(0, 12)}` };
+  }
+
+  /** Requests that name no version are computed by this one from now on, or by none. */
+  async #pointTo(modelId: number, version: number | undefined): Promise<Done> {
+    const unchanged = modelOn(this.observed, modelId).current === version;
+    // A worker that was just started hears of the first flip that it need not wait for more.
+    this.#held = await this.#client.makeCurrent(modelId, version);
+    return { outcome: unchanged ? 'unchanged' : 'done', detail: `version ${version ?? 'none'}` };
+  }
+
+  fault(_step: DeployStep, error: unknown): readonly Diagnostic[] {
+    if (error instanceof DiagnosticError) return error.diagnostics;
+    throw error;
+  }
+}
+
+/** A worker of a deployment, and what was done to it. */
+export class WorkerTask extends WorkerEndpoint {
+  readonly spec: WorkerDoor;
+  readonly modelId: number;
+  readonly steps: StepReport[] = [];
+
+  constructor(spec: WorkerDoor, tls: TlsOptions | undefined, modelId: number, timeoutMs?: number) {
+    super(spec, tls, timeoutMs);
     this.spec = spec;
     this.modelId = modelId;
-    this.#client = new WorkerClient(spec, tls, timeoutMs);
   }
 
   /** Reads what it holds, anew each time. @throws DiagnosticError */
@@ -28,69 +110,17 @@ export class WorkerTask {
     await this.refresh();
   }
 
-  /** @throws DiagnosticError */
-  async refresh(): Promise<void> {
-    this.#held = await this.#client.held();
-  }
-
-  get #model(): HeldDocument['models'][number] | undefined {
-    return this.#held?.models.find((m) => m.modelId === this.modelId);
+  get #model(): ObservedModel {
+    return modelOn(this.observed, this.modelId);
   }
 
   /** Digest of each version of this deployment's model that it holds, by number. */
   versions(): ReadonlyMap<number, string> {
-    return new Map(this.#model?.versions.map((v) => [v.version, v.digest]));
+    return this.#model.versions;
   }
 
   get current(): number | undefined {
-    return this.#model?.current ?? undefined;
-  }
-
-  holds({ model, version }: ModelVersion): boolean {
-    return this.versions().get(version) === modelDigest(model);
-  }
-
-  /** What keeps the version from being taken on; undefined where nothing does. */
-  obstacle(v: ModelVersion): Diagnostic | undefined {
-    const held = this.versions().get(v.version);
-    if (held === undefined || this.holds(v)) return undefined;
-    return diagnostic('version-taken', { device: this.spec.name, version: v.version });
-  }
-
-  /** Takes the version on beside those that are there, and compares what it computes. @throws DiagnosticError */
-  async install(v: ModelVersion): Promise<Done> {
-    const digest = modelDigest(v.model);
-    if (this.holds(v)) return { outcome: 'unchanged', detail: `version ${v.version}` };
-    this.#held = await this.#client.load(this.modelId, v.version, sourceOf(v));
-    const kept = this.versions().get(v.version);
-    if (kept !== digest) {
-      const what = `digest ${kept?.slice(0, 12) ?? 'none'} instead of ${digest.slice(0, 12)}`;
-      throw new DiagnosticError([
-        diagnostic('device-kept-other', { device: this.spec.name, step: 'weights', what }),
-      ]);
-    }
-    return { outcome: 'done', detail: `version ${v.version}, digest ${digest.slice(0, 12)}` };
-  }
-
-  /** Requests that name no version are computed by this one from now on, or by none. @throws DiagnosticError */
-  async pointTo(version: number | undefined): Promise<Done> {
-    const unchanged = this.current === version;
-    // A worker that was just started hears of the first flip that it need not wait for more.
-    this.#held = await this.#client.makeCurrent(this.modelId, version);
-    return { outcome: unchanged ? 'unchanged' : 'done', detail: `version ${version ?? 'none'}` };
-  }
-
-  /** @returns how many versions went @throws DiagnosticError */
-  async remove(doomed: (version: number) => boolean): Promise<Done> {
-    const gone = [...this.versions().keys()].filter(doomed);
-    for (const version of gone) this.#held = await this.#client.unload(this.modelId, version);
-    const detail = gone.length === 0 ? 'nothing to remove' : `version ${gone.join(', ')}`;
-    return { outcome: gone.length === 0 ? 'unchanged' : 'done', detail };
-  }
-
-  fault(_step: DeployStep, error: unknown): readonly Diagnostic[] {
-    if (error instanceof DiagnosticError) return error.diagnostics;
-    throw error;
+    return this.#model.current;
   }
 
   note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
@@ -101,14 +131,11 @@ export class WorkerTask {
     const { name, address } = this.spec;
     const { current } = this;
     const engines = (of: readonly (string | null)[]) => [...new Set(of.filter((e) => e !== null))];
+    const versions = this.held?.models.find((m) => m.modelId === this.modelId)?.versions ?? [];
     return {
       name,
       address,
-      versions: (this.#model?.versions ?? []).map((v) => ({
-        version: v.version,
-        digest: v.digest,
-        engines: engines(v.engines),
-      })),
+      versions: versions.map((v) => ({ version: v.version, digest: v.digest, engines: engines(v.engines) })),
       ...(current !== undefined && { current }),
       steps: [...this.steps],
     };

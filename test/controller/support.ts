@@ -10,8 +10,9 @@ import { exportJson } from '../../src/import/json/export.ts';
 import { importJson } from '../../src/import/json/index.ts';
 import type { Model } from '../../src/model/model.ts';
 import { type Change, Fault, MemoryDevice, P4RuntimeServer } from '../../src/p4runtime/index.ts';
-import { modelOf } from '../support/models.ts';
 import { random } from '../support/random.ts';
+
+export { smallModel } from './small-model.ts';
 
 export const example = (name: string): string => resolve(import.meta.dirname, '../../examples', name);
 
@@ -86,34 +87,6 @@ export async function testSwitch(): Promise<TestSwitch> {
     },
   };
 }
-
-/** Two dense layers, small enough that p4c takes a second. */
-export const smallModel = (middle = 3): Model =>
-  modelOf({ element: 'uint8', scale: 0.05, zeroPoint: 0, shape: [4] }, [
-    {
-      kind: 'dense',
-      name: 'first',
-      weights: [
-        [90, -40, 70, 20],
-        [-100, 60, 30, 80],
-        [50, 50, -90, 40],
-        [20, -60, 10, 30],
-        [-70, 0, 40, 110],
-      ].slice(0, middle),
-      weightScale: 0.01,
-      output: { element: 'uint8', scale: 0.1, zeroPoint: 0 },
-    },
-    {
-      kind: 'dense',
-      name: 'second',
-      weights: [
-        [100, -70, 60, 20, -30],
-        [-80, 90, 50, -10, 60],
-      ].map((row) => row.slice(0, middle)),
-      weightScale: 0.01,
-      output: { element: 'int8', scale: 0.2, zeroPoint: 0 },
-    },
-  ]);
 
 /** A device without a data plane that refuses what it is told to. */
 export class FaultyDevice extends MemoryDevice {

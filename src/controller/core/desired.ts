@@ -1,0 +1,60 @@
+import type { Model } from '../../model/model.ts';
+import type { HeldVersion } from '../versions.ts';
+import type { ModelSource } from '../worker-client.ts';
+import type { Entity, KnownProgram } from './observed.ts';
+
+/** A model as packets name it. */
+export interface ModelVersion {
+  readonly model: Model;
+  readonly version: number;
+  /** The file that it came from, for workers; absent where it came from the state. */
+  readonly source?: ModelSource;
+}
+
+/** A version that is to be there. */
+export interface DesiredVersion extends ModelVersion {
+  /** Whether these numbers were deployed from here before: then what differs on a device is damage, not another model. */
+  readonly ours: boolean;
+}
+
+/** What is to be of one model on a device or worker. */
+export interface DesiredModel {
+  readonly modelId: number;
+  readonly versions: readonly DesiredVersion[];
+  /** The version of requests that name none. */
+  readonly current: number | 'as-is';
+  /** Versions besides those wanted that stay, if they are there; the current one always does. */
+  readonly keep: 'all' | readonly number[];
+}
+
+export interface DesiredDevice {
+  readonly on: 'device';
+  readonly name: string;
+  /** Models whose layers it computes; none where it only forwards. */
+  readonly models: readonly (DesiredModel & {
+    /** What the entries of a version say besides version and slot. */
+    readonly held: (version: ModelVersion) => Omit<HeldVersion, 'version' | 'slot'>;
+  })[];
+  /** The program that it gets where none runs, or one that does not do; planned when it is asked for. @throws DiagnosticError */
+  readonly program: () => KnownProgram;
+  /** The one that it had: it gets the same again where it has lost it, as far as the versions fit. */
+  readonly earlier: (() => KnownProgram) | undefined;
+  /** Push another program where the one that runs does not do. */
+  readonly replaceProgram: boolean;
+  /** Zones, ports, routes and steering. */
+  readonly forwarding: readonly Entity[] | 'as-is';
+  /** Whether versions and models go that nobody asked for. */
+  readonly others: 'go' | 'stay';
+}
+
+export interface DesiredWorker {
+  readonly on: 'worker';
+  readonly name: string;
+  readonly models: readonly DesiredModel[];
+}
+
+/** Devices in the order of the path, then what finishes the layers that they leave. */
+export interface Desired {
+  readonly devices: readonly DesiredDevice[];
+  readonly workers: readonly DesiredWorker[];
+}

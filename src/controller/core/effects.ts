@@ -1,0 +1,233 @@
+import { modelIds, models } from '../../backends/common/table-model.ts';
+import { modelDigest } from '../../import/json/digest.ts';
+import { difference, type Init } from '../../p4runtime/index.ts';
+import { forwardingTables } from '../forwarding.ts';
+import {
+  CURRENT,
+  type HeldVersion,
+  inSlot,
+  isOf,
+  isWeights,
+  keyOf,
+  modelIdEntity,
+  SLOTS,
+  slotOf,
+  versionEntity,
+  versionKey,
+} from '../versions.ts';
+import type { ModelVersion } from './desired.ts';
+import {
+  type Entity,
+  heldOn,
+  type KnownProgram,
+  modelOn,
+  type ObservedDevice,
+  type ObservedWorker,
+  roomyVersion,
+  slotFor,
+  slotsInUse,
+} from './observed.ts';
+
+/** What a step does to a device or worker. Each may be done twice: what is so already is not written. */
+export type Effect =
+  /** Another program; all entries go. */
+  | { readonly do: 'push'; readonly known: KnownProgram }
+  /** Weights in a slot that no version uses; where all are used, one that is not current makes room. */
+  | { readonly do: 'load'; readonly modelId: number; readonly version: ModelVersion }
+  /** Packets that name the version find it. */
+  | {
+      readonly do: 'know';
+      readonly modelId: number;
+      readonly version: number;
+      readonly held: Omit<HeldVersion, 'version' | 'slot'>;
+    }
+  /** One write: requests that name no version are computed by this one from now on, or by none. */
+  | {
+      readonly do: 'point';
+      readonly modelId: number;
+      readonly version: number | undefined;
+      /** How a device knew it, for going back; absent: as it knows the version by its number. */
+      readonly held?: HeldVersion;
+    }
+  /** Zones, ports, routes and steering. */
+  | { readonly do: 'forward'; readonly entities: readonly Entity[] }
+  /** Versions go, and weights that no version uses. */
+  | { readonly do: 'withdraw'; readonly gone: Gone };
+
+/** Which versions go. */
+export type Gone =
+  /** One, unless it is current. */
+  | { readonly what: 'version'; readonly modelId: number; readonly version: number }
+  /** All but the current ones of these models and those that stay; of devices whole other models too. */
+  | { readonly what: 'others'; readonly stay: ReadonlyMap<number, 'all' | readonly number[]> };
+
+/** Entities that become what is wanted of them; all others are left alone. */
+export interface Write {
+  readonly part: (entity: Entity) => boolean;
+  readonly wanted: readonly Entity[];
+}
+
+/** No table of ours is constant. */
+const NONE: ReadonlySet<number> = new Set();
+
+/** Updates that make the entities of a part what is wanted. */
+export const updatesOf = (entities: readonly Entity[], { part, wanted }: Write): readonly Init<'Update'>[] =>
+  difference(entities.filter(part), wanted.filter(part), NONE);
+
+/**
+ * What an effect writes to a device as it was observed, in this order; a packet that is between two tables of the device must
+ * have left it between two writes. A push is none: it is a call of its own.
+ * @throws DiagnosticError `envelope-exceeded` where weights do not fit the program
+ */
+export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: ObservedDevice): readonly Write[] {
+  switch (effect.do) {
+    case 'load':
+      return loadWrites(effect, device);
+    case 'know': {
+      const { modelId, version, held } = effect;
+      // Weights alone do not take a slot: it is still the one that was chosen for them.
+      const slot = slotFor(device, modelId, version);
+      if (slot === undefined) throw new Error(`${device.name} has no slot for version ${version}`);
+      const wanted = [versionEntity(modelId, version, { ...held, version, slot }), modelIdEntity(modelId)];
+      const keys = new Set(wanted.map(keyOf));
+      return [{ part: (e) => keys.has(keyOf(e)), wanted }];
+    }
+    case 'point': {
+      const { modelId, version } = effect;
+      const known = version === undefined ? undefined : (effect.held ?? heldOn(device, modelId, version));
+      if (version !== undefined && known === undefined)
+        throw new Error(`${device.name} does not hold version ${version}: install it first`);
+      const wanted = known === undefined ? [] : [versionEntity(modelId, CURRENT, known)];
+      return [{ part: (e) => isOf(models, e) && isVersion(e, modelId, CURRENT), wanted }];
+    }
+    case 'forward':
+      return [{ part: (e) => forwardingTables.some((table) => isOf(table, e)), wanted: effect.entities }];
+    case 'withdraw':
+      return forgetWrites(device, goneFrom(effect.gone, device));
+  }
+}
+
+function loadWrites(
+  { modelId, version: v }: Extract<Effect, { do: 'load' }>,
+  device: ObservedDevice,
+): readonly Write[] {
+  const { known } = device;
+  if (known === undefined) throw new Error(`the program of ${device.name} is not known`);
+  const free = slotFor(device, modelId, v.version);
+  const room = free === undefined ? roomyVersion(device) : undefined;
+  const slot = free ?? room?.slot;
+  if (slot === undefined) throw new Error(`every slot of ${device.name} holds a current version`);
+  const wanted = known.program.weights(v.model, SLOTS[0]).map((e) => inSlot(e, slot));
+  const load = { part: (e: Entity) => isWeights(e) && slotOf(e) === slot, wanted };
+  if (room === undefined) return [load];
+  const keys = new Set(room.entities.map(keyOf));
+  return [...forgetWrites(device, (e) => keys.has(keyOf(e))), load];
+}
+
+/** Names go first; what they referred to when no packet can be between the two tables any more. */
+function forgetWrites(device: ObservedDevice, doomed: (entity: Entity) => boolean): readonly Write[] {
+  const named = device.entities.filter((e) => isOf(models, e) && !doomed(e));
+  const ids = new Set(named.map((e) => versionKey(e)[0]));
+  const there = new Set(device.entities.map(keyOf));
+  const own = [...ids].map(modelIdEntity).filter((e) => there.has(keyOf(e)));
+  const used = new Set(slotsInUse({ ...device, entities: named }).keys());
+  return [
+    { part: (e) => isOf(models, e) || isOf(modelIds, e), wanted: [...named, ...own] },
+    { part: (e) => isWeights(e) && !used.has(slotOf(e)), wanted: [] },
+  ];
+}
+
+function goneFrom(gone: Gone, device: ObservedDevice): (entity: Entity) => boolean {
+  if (gone.what === 'version') {
+    const { modelId, version } = gone;
+    const isCurrent = heldOn(device, modelId, CURRENT)?.version === version;
+    return (e) => !isCurrent && isVersion(e, modelId, version);
+  }
+  return (e) => {
+    const [id, key] = versionKey(e);
+    const stay = gone.stay.get(id);
+    if (stay === undefined) return true;
+    return key !== CURRENT && stay !== 'all' && !stay.includes(key);
+  };
+}
+
+/** Whether the entry of `models` is that of a version of a model. */
+export function isVersion(entity: Entity, modelId: number, version: number): boolean {
+  const [id, key] = versionKey(entity);
+  return id === modelId && key === version;
+}
+
+/** The device once the effect is done. @throws as `writesOf` */
+export function deviceAfter(device: ObservedDevice, effect: Effect): ObservedDevice {
+  if (effect.do === 'push')
+    return { ...device, cookie: effect.known.program.cookie, known: effect.known, entities: [] };
+  let { entities } = device;
+  for (const { part, wanted } of writesOf(effect, device))
+    entities = [...entities.filter((e) => !part(e)), ...wanted.filter(part)];
+  return { ...device, entities };
+}
+
+/** Versions that an effect takes off a worker. */
+export function goneFromWorker(gone: Gone, modelId: number, worker: ObservedWorker): readonly number[] {
+  const { current, versions } = modelOn(worker, modelId);
+  const doomed = (version: number): boolean => {
+    if (gone.what === 'version') return gone.modelId === modelId && gone.version === version;
+    const stay = gone.stay.get(modelId);
+    // Other models on a worker are other deployments'.
+    return stay !== undefined && stay !== 'all' && !stay.includes(version);
+  };
+  return [...versions.keys()].filter((version) => version !== current && doomed(version));
+}
+
+/** The worker once the effect is done. */
+export function workerAfter(worker: ObservedWorker, effect: Effect): ObservedWorker {
+  const change = (modelId: number, model: Partial<ReturnType<typeof modelOn>>): ObservedWorker => ({
+    ...worker,
+    models: new Map([...worker.models, [modelId, { ...modelOn(worker, modelId), ...model }]]),
+  });
+  switch (effect.do) {
+    case 'load': {
+      const { modelId, version: v } = effect;
+      const { versions } = modelOn(worker, modelId);
+      return change(modelId, { versions: new Map([...versions, [v.version, modelDigest(v.model)]]) });
+    }
+    case 'point':
+      return change(effect.modelId, { current: effect.version });
+    case 'withdraw': {
+      const models = [...worker.models].map(([id, model]) => {
+        const gone = goneFromWorker(effect.gone, id, worker);
+        const versions = new Map([...model.versions].filter(([version]) => !gone.includes(version)));
+        return [id, { ...model, versions }] as const;
+      });
+      return { ...worker, models: new Map(models) };
+    }
+    case 'push':
+    case 'know':
+    case 'forward':
+      return worker;
+  }
+}
+
+/** Whether an effect would change anything. @throws as `writesOf` */
+export function changes(observed: ObservedDevice | ObservedWorker, effect: Effect): boolean {
+  if (observed.on === 'device') return effect.do === 'push' || deviceUpdates(observed, effect) > 0;
+  switch (effect.do) {
+    case 'load': {
+      const held = modelOn(observed, effect.modelId).versions.get(effect.version.version);
+      return held !== modelDigest(effect.version.model);
+    }
+    case 'point':
+      return modelOn(observed, effect.modelId).current !== effect.version;
+    case 'withdraw':
+      return [...observed.models.keys()].some((id) => goneFromWorker(effect.gone, id, observed).length > 0);
+    case 'push':
+    case 'know':
+    case 'forward':
+      return false;
+  }
+}
+
+/** How many updates an effect makes on a device. */
+function deviceUpdates(device: ObservedDevice, effect: Exclude<Effect, { do: 'push' }>): number {
+  return writesOf(effect, device).reduce((sum, write) => sum + updatesOf(device.entities, write).length, 0);
+}

@@ -1,0 +1,114 @@
+import { models } from '../../backends/common/table-model.ts';
+import type { Model } from '../../model/model.ts';
+import type { Init } from '../../p4runtime/index.ts';
+import type { DeviceProgram } from '../program.ts';
+import {
+  CURRENT,
+  type HeldVersion,
+  heldVersions,
+  holdSlot,
+  isOf,
+  isWeights,
+  SLOTS,
+  slotOf,
+  versionKey,
+} from '../versions.ts';
+
+export type Entity = Init<'Entity'>;
+
+/** A program, and the model for whose shapes and lane widths it was made. */
+export interface KnownProgram {
+  readonly base: Model;
+  readonly program: DeviceProgram;
+}
+
+/** A device as it was read. */
+export interface ObservedDevice {
+  readonly on: 'device';
+  readonly name: string;
+  /** Of the program that runs: `none` before the first, `other` for one without. */
+  readonly cookie: bigint | 'none' | 'other';
+  /** What runs, where it is one of those that were looked for. */
+  readonly known: KnownProgram | undefined;
+  /** Table entries, and default actions that hold weights; none where the program is unknown. */
+  readonly entities: readonly Entity[];
+}
+
+/** A worker as its control door tells of it. */
+export interface ObservedWorker {
+  readonly on: 'worker';
+  readonly name: string;
+  /** By model id. */
+  readonly models: ReadonlyMap<number, ObservedModel>;
+}
+
+export interface ObservedModel {
+  readonly current: number | undefined;
+  /** Digest of each version. */
+  readonly versions: ReadonlyMap<number, string>;
+}
+
+export type Observed = ObservedDevice | ObservedWorker;
+
+const NOTHING: ObservedModel = { current: undefined, versions: new Map() };
+
+/** What a worker holds of a model. */
+export const modelOn = (worker: ObservedWorker, modelId: number): ObservedModel =>
+  worker.models.get(modelId) ?? NOTHING;
+
+/** Versions of a model that a device or worker holds, without the one that requests find that name none. */
+export function versionsOn(observed: Observed, modelId: number): readonly number[] {
+  if (observed.on === 'worker') return [...modelOn(observed, modelId).versions.keys()];
+  return [...heldVersions(observed.entities, modelId).keys()].filter((key) => key !== CURRENT);
+}
+
+/** The version of requests that name none. */
+export const currentOn = (observed: Observed, modelId: number): number | undefined =>
+  observed.on === 'worker'
+    ? modelOn(observed, modelId).current
+    : heldVersions(observed.entities, modelId).get(CURRENT)?.version;
+
+/** How the device knows a version. */
+export const heldOn = (
+  { entities }: ObservedDevice,
+  modelId: number,
+  version: number,
+): HeldVersion | undefined => heldVersions(entities, modelId).get(version);
+
+/** Weights that a slot of the device holds. */
+export const weightsIn = ({ entities }: ObservedDevice, slot: number): Entity[] =>
+  entities.filter((e) => isWeights(e) && slotOf(e) === slot);
+
+/** Slots by what names them; a slot that is named by no entry is free, whatever it holds. */
+export function slotsInUse({ entities }: ObservedDevice): ReadonlyMap<number, readonly Entity[]> {
+  const used = new Map<number, Entity[]>();
+  for (const entity of entities) {
+    if (!isOf(models, entity)) continue;
+    const slot = holdSlot(entity);
+    used.set(slot, [...(used.get(slot) ?? []), entity]);
+  }
+  return used;
+}
+
+/** Where the version is, or goes; undefined where all slots are taken by others. */
+export function slotFor(device: ObservedDevice, modelId: number, version: number): number | undefined {
+  const held = heldOn(device, modelId, version);
+  if (held !== undefined) return held.slot;
+  const used = slotsInUse(device);
+  return SLOTS.find((slot) => !used.has(slot));
+}
+
+/** A slot that may be cleared for another version: one whose version is not current, of whatever model. */
+export function roomyVersion(
+  device: ObservedDevice,
+): { readonly slot: number; readonly entities: readonly Entity[] } | undefined {
+  for (const [slot, entities] of slotsInUse(device))
+    if (entities.every((e) => versionKey(e)[1] !== CURRENT)) return { slot, entities };
+  return undefined;
+}
+
+/** A model that is current on the device and is none of these. */
+export function otherModel({ entities }: ObservedDevice, own: readonly number[]): number | undefined {
+  const keys = entities.filter((e) => isOf(models, e)).map(versionKey);
+  return keys.find(([id, version]) => !own.includes(id) && version === CURRENT)?.[0];
+}

@@ -1,0 +1,112 @@
+import { type Diagnostic, DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
+import { modelDigest } from '../../import/json/digest.ts';
+import { inSlot, SLOTS, weightsDigest } from '../versions.ts';
+import type { Desired, DesiredDevice, DesiredModel, DesiredVersion, DesiredWorker } from './desired.ts';
+import {
+  type Entity,
+  heldOn,
+  type KnownProgram,
+  modelOn,
+  type Observed,
+  type ObservedDevice,
+  type ObservedWorker,
+  otherModel,
+  weightsIn,
+} from './observed.ts';
+
+/** What is in the way of what is desired; found once, before anything is written. */
+export interface Obstacles {
+  /** Devices that get a program before: they run none, or with `replaceProgram` one that does not do. */
+  readonly programs: ReadonlyMap<string, KnownProgram>;
+  /** All that forbids it. */
+  readonly refusals: readonly Diagnostic[];
+}
+
+/** @throws DiagnosticError where layers do not fit a device that needs a program */
+export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Observed>): Obstacles {
+  const programs = new Map<string, KnownProgram>();
+  const refusals: Diagnostic[] = [];
+  for (const device of desired.devices) {
+    const there = observed.get(device.name);
+    if (there?.on !== 'device') continue;
+    const obstacle = deviceObstacle(device, there);
+    if (obstacle === undefined) continue;
+    if (obstacle !== 'none' && !device.replaceProgram) refusals.push(obstacle);
+    else programs.set(device.name, programFor(device, there));
+  }
+  for (const worker of desired.workers) {
+    const there = observed.get(worker.name);
+    if (there?.on === 'worker') refusals.push(...workerObstacles(worker, there));
+  }
+  return { programs, refusals };
+}
+
+/** `none` where the device runs nothing yet; undefined where nothing is in the way. */
+function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' | Diagnostic | undefined {
+  const device = desired.name;
+  const { cookie, known } = there;
+  if (known === undefined) {
+    const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;
+    return cookie === 'none' ? 'none' : diagnostic('device-program', { device, cookie: shown });
+  }
+  const own = desired.models.map((m) => m.modelId);
+  const other = desired.others === 'go' && own.length > 0 ? otherModel(there, own) : undefined;
+  if (other !== undefined) return diagnostic('model-other', { device, other, own: own[0] ?? 0 });
+  for (const model of desired.models)
+    for (const v of model.versions) {
+      const { version } = v;
+      const what = misfit(() => known.program.weights(v.model, SLOTS[0]));
+      if (what !== undefined) return diagnostic('version-misfit', { device, version, what });
+      if (isTaken(there, known, model, v)) return diagnostic('version-taken', { device, version });
+    }
+  return undefined;
+}
+
+/** Whether the device has the version with weights of another model, rather than damaged ones of this. */
+function isTaken(
+  there: ObservedDevice,
+  { program }: KnownProgram,
+  { modelId }: DesiredModel,
+  { version, model, ours }: DesiredVersion,
+): boolean {
+  const held = heldOn(there, modelId, version);
+  if (held === undefined || ours) return false;
+  const own: Entity[] = program.weights(model, SLOTS[0]).map((e) => inSlot(e, held.slot));
+  return weightsDigest(weightsIn(there, held.slot)) !== weightsDigest(own);
+}
+
+function workerObstacles(desired: DesiredWorker, there: ObservedWorker): Diagnostic[] {
+  return desired.models.flatMap(({ modelId, versions }) =>
+    versions.flatMap(({ version, model }) => {
+      const held = modelOn(there, modelId).versions.get(version);
+      if (held === undefined || held === modelDigest(model)) return [];
+      return [diagnostic('version-taken', { device: desired.name, version })];
+    }),
+  );
+}
+
+/** For which model a device gets a program: that which it had, if it was only lost and still does, else its own. */
+function programFor({ earlier, models, program }: DesiredDevice, there: ObservedDevice): KnownProgram {
+  if (earlier === undefined || there.cookie !== 'none') return program();
+  try {
+    const known = earlier();
+    for (const { versions } of models)
+      for (const { model } of versions) known.program.weights(model, SLOTS[0]);
+    return known;
+  } catch (error) {
+    if (error instanceof DiagnosticError) return program();
+    throw error;
+  }
+}
+
+/** What a program cannot take of a model; undefined where all fits. */
+function misfit(work: () => unknown): string | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof DiagnosticError && error.diagnostics.every((d) => d.code === 'envelope-exceeded'))
+      return error.diagnostics.map((d) => d.message.replace(/^.*?: /, '')).join('; ');
+    throw error;
+  }
+}

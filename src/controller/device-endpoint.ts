@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Diagnostic } from '../diagnostics/index.ts';
+import { type Effect, updatesOf, type Write, writesOf } from './core/effects.ts';
+import { type KnownProgram, type ObservedDevice, slotFor, weightsIn } from './core/observed.ts';
+import type { Done, Endpoint } from './core/run.ts';
+import { deviceDiagnostics } from './device-errors.ts';
+import {
+  type ClientHolder,
+  type DeviceAddress,
+  DeviceSession,
+  type SessionOptions,
+} from './device-session.ts';
+import type { DeviceProgram } from './program.ts';
+import type { DeployStep } from './report.ts';
+import { weightsDigest } from './versions.ts';
+
+/** How long a packet may be between two tables of one device. */
+const INSIDE_MS = 100;
+
+/** What a device loads for a program: compiled now, or kept from before. @throws DiagnosticError */
+export type CompileProgram = (program: DeviceProgram) => Promise<Uint8Array>;
+
+/** A device over P4Runtime: what runs on it, what it holds, and the effects of steps. */
+export class DeviceEndpoint implements Endpoint {
+  readonly session: DeviceSession;
+  readonly #spec: DeviceAddress;
+  readonly #compile: CompileProgram;
+  #known: KnownProgram | undefined;
+
+  constructor(spec: DeviceAddress, holder: ClientHolder, compile: CompileProgram, options: SessionOptions) {
+    this.#spec = spec;
+    this.#compile = compile;
+    this.session = new DeviceSession(spec, holder, options);
+  }
+
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  /**
+   * Connects and reads, anew each time.
+   * @param candidates programs that may be the one that runs; each is planned only if none before it is
+   * @throws P4RuntimeError
+   */
+  async open(candidates: Iterable<() => KnownProgram>): Promise<void> {
+    this.#known = undefined;
+    await this.session.connect();
+    await this.session.readCookie();
+    for (const candidate of candidates) {
+      const known = candidate();
+      if (this.session.cookie !== known.program.cookie) continue;
+      this.#known = known;
+      await this.session.readEntities();
+      return;
+    }
+  }
+
+  /** What runs, as far as it is known. */
+  get known(): KnownProgram | undefined {
+    return this.#known;
+  }
+
+  get observed(): ObservedDevice {
+    const { cookie, entities } = this.session;
+    return { on: 'device', name: this.name, cookie, known: this.#known, entities };
+  }
+
+  /** Reads again what it holds. @throws P4RuntimeError */
+  refresh(): Promise<void> {
+    return this.session.readEntities();
+  }
+
+  /** @throws P4RuntimeError, DiagnosticError */
+  async perform(effect: Effect): Promise<Done> {
+    if (effect.do === 'push') return await this.push(effect.known);
+    const writes = writesOf(effect, this.observed);
+    const step = stepNames[effect.do];
+    let updates = 0;
+    for (const [i, write] of writes.entries()) {
+      if (updates > 0 && this.#differs(write)) await sleep(INSIDE_MS);
+      updates += (await this.session.make(i < writes.length - 1 ? 'remove' : step, write.wanted, write.part))
+        .length;
+    }
+    return { outcome: updates > 0 ? 'done' : 'unchanged', detail: this.#detail(effect, updates) };
+  }
+
+  async push(known: KnownProgram): Promise<Done> {
+    await this.session.push(known.program, await this.#compile(known.program));
+    this.#known = known;
+    return { outcome: 'done', detail: `pushed, cookie ${known.program.cookie.toString(16)}` };
+  }
+
+  #differs(write: Write): boolean {
+    return updatesOf(this.session.entities, write).length > 0;
+  }
+
+  #detail(effect: Exclude<Effect, { do: 'push' }>, updates: number): string {
+    switch (effect.do) {
+      case 'load': {
+        const { version } = effect.version;
+        const slot = slotFor(this.observed, effect.modelId, version);
+        const digest =
+          slot === undefined ? 'none' : weightsDigest(weightsIn(this.observed, slot)).slice(0, 12);
+        return `version ${version} in slot ${slot}, read back, digest ${digest}`;
+      }
+      case 'know':
+        return `version ${effect.version}`;
+      case 'point':
+        return `version ${effect.version ?? 'none'}`;
+      case 'forward':
+        return `${effect.entities.length} entries, ${updates} changed`;
+      case 'withdraw':
+        return updates === 0 ? 'nothing to remove' : `${updates} entries`;
+    }
+  }
+
+  /** What a failure of a step means for whoever deploys. */
+  fault(step: DeployStep, error: unknown): readonly Diagnostic[] {
+    return deviceDiagnostics(this.#spec, step, this.session.client.session.electionId, error);
+  }
+}
+
+/** The step that an effect is part of, as messages name it. */
+const stepNames = {
+  load: 'weights',
+  know: 'version',
+  point: 'current',
+  forward: 'forwarding',
+  withdraw: 'remove',
+} as const satisfies Record<Exclude<Effect['do'], 'push'>, DeployStep>;
