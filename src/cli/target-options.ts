@@ -21,6 +21,19 @@ export function ownOptions<T>(y: Argv<T>): Argv<T> {
   return options;
 }
 
+/**
+ * What of the arguments is the own of each engine's target.
+ * @throws UsageError where one is of no target whose engine is asked for
+ */
+export function engineOptionsOf(engines: readonly string[], given: object): (target: Target) => OwnOptions {
+  const asked = targets().filter((t) => t.engine !== undefined && engines.includes(t.engine.name));
+  for (const target of targets())
+    for (const name of Object.keys(target.own.shape))
+      if (given[name as keyof typeof given] !== undefined && !asked.some((t) => name in t.own.shape))
+        throw new UsageError(`--${name}: an option of --target ${target.name}, on which nothing runs here`);
+  return (target) => Object.fromEntries(Object.entries(given).filter(([name]) => name in target.own.shape));
+}
+
 /** What of the arguments is the target's own. @throws UsageError where one is another target's, or wrong */
 export function ownOptionsOf(target: Target, given: object): OwnOptions {
   const values = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { insertion } from '../backends/common/entries.ts';
 import { cross, ports } from '../backends/common/table-model.ts';
-import { emitV1model, PROGRAM_FILE, v1modelEntries, v1modelP4Info } from '../backends/v1model/emit.ts';
+import { emitSource, PROGRAM_FILE, v1modelEntries, v1modelP4Info } from '../backends/v1model/emit.ts';
 import type { V1modelPlan } from '../backends/v1model/plan.ts';
 import { refuse } from '../diagnostics/index.ts';
 import type { Update } from '../p4runtime/index.ts';
@@ -22,9 +22,9 @@ export interface Bmv2Session {
 export const PORT_IN = 1;
 export const PORT_OUT = 2;
 
-/** All files of the plan in a directory, compiled; the bytes of BMv2's JSON. @throws DiagnosticError */
+/** The program of the plan in a directory, compiled; the bytes of BMv2's JSON. @throws DiagnosticError */
 export async function compilePlan(plan: V1modelPlan, directory: string): Promise<Uint8Array> {
-  for (const [name, content] of emitV1model(plan)) await writeFile(join(directory, name), content);
+  for (const [name, content] of emitSource(plan)) await writeFile(join(directory, name), content);
   const json = join(directory, 'program.json');
   await compileP4Program(join(directory, PROGRAM_FILE), json, plan.model.file);
   return readFile(json);

@@ -51,8 +51,11 @@ export interface Planned {
 export interface TargetEngine {
   /** Its name for `--on`. */
   readonly name: string;
-  /** @throws DiagnosticError where the model does not fit, or this machine cannot run it */
-  open(model: Model, options: ProgramOptions): Promise<Engine>;
+  /**
+   * @param own options of the target, as `plan` takes them
+   * @throws DiagnosticError where the model does not fit, or this machine cannot run it
+   */
+  open(model: Model, options: ProgramOptions, own?: OwnOptions): Promise<Engine>;
   /**
    * Times an inference beside plain forms of the same layers; absent where nothing here can be timed so.
    * @param onRound hears of each round that is done
@@ -102,15 +105,24 @@ export interface Target {
   readonly device?: TargetDevice;
 }
 
-type Specified<Own extends z.ZodObject> = Omit<Target, 'own' | 'plan'> & {
+type Specified<Own extends z.ZodObject> = Omit<Target, 'own' | 'plan' | 'engine'> & {
   readonly own: Own;
   plan(model: Model, options: ProgramOptions, own: z.output<Own>): Planned;
+  readonly engine?: Omit<TargetEngine, 'open'> & {
+    open(model: Model, options: ProgramOptions, own: z.output<Own>): Promise<Engine>;
+  };
 };
 
-/** A target whose `plan` is given its own options as its schema types them. */
-export const defineTarget = <Own extends z.ZodObject>(target: Specified<Own>): Target => ({
+/** A target whose `plan` and engine are given its own options as its schema types them. */
+export const defineTarget = <Own extends z.ZodObject>({ engine, ...target }: Specified<Own>): Target => ({
   ...target,
   plan: (model, options, own = {}) => target.plan(model, options, target.own.parse(own)),
+  ...(engine && {
+    engine: {
+      ...engine,
+      open: (model, options, own = {}) => engine.open(model, options, target.own.parse(own)),
+    },
+  }),
 });
 
 /** Of targets that have none. */

@@ -200,17 +200,46 @@ const CONSTANT_SIZE = 1024;
  * The rows of an embedding for one of its keys, in the words that they are added to. Entries that are part of the program
  * have no slot.
  */
-export function embeddingTable(
+export const embeddingTable = (
   layer: number,
   index: number,
-  key: { readonly bits: number; readonly rows: number; readonly slots: boolean },
+  key: LookupKey,
+  parameters: ActionModel['parameters'],
+): TableModel => lookupTableOf('embedding', layer, index, key, parameters);
+
+/**
+ * What one activation adds to the sums of a layer, or what stands at its end: a layer that is looked up has such tables alone.
+ * They share the ids of embeddings, for a layer is one or the other.
+ */
+export const sumsTable = (
+  layer: number,
+  index: number,
+  key: LookupKey,
+  parameters: ActionModel['parameters'],
+): TableModel => lookupTableOf('sums', layer, index, key, parameters);
+
+interface LookupKey {
+  readonly bits: number;
+  /** Entries of one version. */
+  readonly rows: number;
+  /** Whether the entries belong to a slot. */
+  readonly slots: boolean;
+  readonly match?: TableKey['match'];
+}
+
+function lookupTableOf(
+  family: string,
+  layer: number,
+  index: number,
+  key: LookupKey,
   parameters: ActionModel['parameters'],
 ): TableModel {
   if (index >= MAX_KEYS) throw new Error(`key ${index} of layer ${layer} has no id`);
   const id = FIRST_EMBEDDING_ID + layer * MAX_KEYS + index;
+  const value: TableKey = { name: 'key', bits: key.bits, match: key.match ?? 'EXACT' };
   return table(id, {
-    name: `embedding_${layer}_${index}`,
-    keys: [...(key.slots ? [exact('slot', 16)] : []), exact('key', key.bits)],
+    name: `${family}_${layer}_${index}`,
+    keys: [...(key.slots ? [exact('slot', 16)] : []), value],
     actions: [action(id, `row_${layer}_${index}`, parameters)],
     defaultAction: noWeights,
     size: key.slots ? key.rows * EMBEDDING_VERSIONS : CONSTANT_SIZE,

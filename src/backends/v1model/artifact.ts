@@ -18,6 +18,7 @@ export function v1modelFiles(plan: V1modelPlan): Map<string, string | Uint8Array
     port: o.port,
     program: { source: PROGRAM_FILE, json: JSON_FILE, p4info: 'p4info.txt' },
     weights: { mode: o.weights, entries: 'entries.txt' },
+    ...(o.lowering === 'tables' && { lowering: o.lowering }),
   };
   files.set('manifest.json', `${JSON.stringify(manifest, undefined, 2)}\n`);
   return files;

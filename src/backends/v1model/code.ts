@@ -15,18 +15,28 @@ export interface ScratchField {
 
 /** A table by a key of the packet: what its entry holds is added to fields. A key without an entry adds nothing. */
 export interface Lookup {
+  /** `sums` of tables that stand for a whole layer; their entries are numbers of its neurons. Default `embedding`. */
+  readonly family?: LookupFamily;
   readonly layer: number;
   /** Which of the layer's keys. */
   readonly index: number;
   readonly key: Expression;
   /** The value that the field of the key has, by entry. */
   readonly keys: readonly number[];
+  /** Leading bits of the key that an entry asks for, by entry; absent where all of them. */
+  readonly prefixes?: readonly number[];
+  /** Entries of one version that there is room for, if more than there are. */
+  readonly room?: number;
+  /** What the entry holds takes the place of what is in the fields. */
+  readonly sets?: true;
   readonly targets: readonly Expression[];
   /** What is added to each target, by entry. */
   readonly values: readonly (readonly bigint[])[];
   /** Whether the entries are part of the program. */
   readonly constant: boolean;
 }
+
+export type LookupFamily = 'embedding' | 'sums';
 
 /**
  * Lookups, and then what a table's action does for one layer, or several: parameters out of the entry, assignments in
@@ -55,8 +65,14 @@ const bytesOf = ({ parameters }: Stage): number => parameters.reduce((sum, { wid
 export class Code {
   readonly scratch: ScratchField[] = [];
   readonly stages: Stage[] = [{ layer: undefined, lookups: [], parameters: [], body: [] }];
+  /** Every look-up has an entry for each key, so one that misses has no weights: nothing is computed then. */
+  readonly complete: boolean;
   readonly #dispensable = new Set<string>();
   #layer: number | undefined;
+
+  constructor(o: { readonly complete?: boolean } = {}) {
+    this.complete = o.complete ?? false;
+  }
 
   /**
    * Statements and parameters from here on are this layer's. They go on in the stage that is there, for each table costs a

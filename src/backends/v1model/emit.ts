@@ -39,11 +39,17 @@ export const v1modelEntries = (plan: V1modelPlan, slot = FIRST_SLOT): Update[] =
     layerCount: plan.model.layers.length,
   });
 
+/** What p4c reads. */
+export const emitSource = (plan: V1modelPlan): Map<string, string> =>
+  new Map([
+    [PROGRAM_FILE, printProgram(plan)],
+    ...FIXED.map((name) => [name, readFileSync(join(P4_DIR, name), 'utf8')] as const),
+  ]);
+
 /** All files of the plan by name; the same plan gives the same bytes. */
 export function emitV1model(plan: V1modelPlan): Map<string, string | Uint8Array> {
   return new Map<string, string | Uint8Array>([
-    [PROGRAM_FILE, printProgram(plan)],
-    ...FIXED.map((name) => [name, readFileSync(join(P4_DIR, name), 'utf8')] as const),
+    ...emitSource(plan),
     ['p4info.txt', p4InfoText(v1modelP4Info(plan))],
     ['entries.txt', writeRequestText(v1modelEntries(plan))],
   ]);

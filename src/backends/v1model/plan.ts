@@ -8,11 +8,17 @@ import type { ProgramOptions } from '../common/program-options.ts';
 import { WEIGHT_SLOTS } from '../common/table-model.ts';
 import { v1model } from './limits.ts';
 import { type Lowered, type LowerOptions, lower, MAX_LOOKUP_ENTRIES, MAX_LOOKUP_TABLES } from './lower.ts';
+import { lowerTables } from './lower-tables.ts';
 import { widestEntry } from './tables.ts';
 
 export interface V1modelOptions extends ProgramOptions {
   /** Versions of the weights that the program holds side by side; default 16. */
   readonly slots?: number;
+  /**
+   * `tables`: each activation is the key of a table that adds to the sums of the next layer, as hardware without a multiplier
+   * has it. Default `lanes`.
+   */
+  readonly lowering?: 'lanes' | 'tables';
 }
 
 /** A program for v1model, decided on to the last bit but not yet written. */
@@ -46,6 +52,7 @@ export function planV1model(
     mtu: given.mtu ?? v1model.defaultMtu,
     port: given.port ?? DEFAULT_PORT,
     slots: given.slots ?? WEIGHT_SLOTS,
+    lowering: given.lowering ?? 'lanes',
   };
   const { from, to } = options;
   const place = { file: model.file };
@@ -55,7 +62,8 @@ export function planV1model(
   }
   const tooMany = layerCountRefusals(model, MOST_LAYERS, v1model.name);
   if (tooMany.length > 0) return { diagnostics: tooMany };
-  const { lowered, diagnostics: refusals } = lowerCheapest(model, options);
+  const { lowered, diagnostics: refusals } =
+    options.lowering === 'tables' ? lowerTables(model, options) : lowerCheapest(model, options);
   if (lowered === undefined) return { diagnostics: refusals };
   const input = valueType(model, from);
   const output = valueType(model, to);
@@ -109,12 +117,14 @@ const CONSTANTS_HELP =
 function needsOf(model: Model, lowered: Lowered, options: Required<V1modelOptions>): Need[] {
   const needs: Need[] = [];
   for (const { layer, words, products, lookups } of lowered.layouts) {
-    if (words.length === 0) continue;
+    if (words.length === 0 && lookups === undefined) continue;
     const of = { layer: model.layers[layer]!.name, help: HELP };
     const width = { limit: v1model.maxWidthBits, unit: 'bits' };
-    needs.push({ ...of, resource: 'lane', need: Math.max(...words.map((l) => l.needBits)), ...width });
-    const widest = Math.max(...words.flatMap((l) => l.words.map((w) => w.width)));
-    needs.push({ ...of, resource: 'word', need: widest, ...width });
+    if (words.length > 0) {
+      needs.push({ ...of, resource: 'lane', need: Math.max(...words.map((l) => l.needBits)), ...width });
+      const widest = Math.max(...words.flatMap((l) => l.words.map((w) => w.width)));
+      needs.push({ ...of, resource: 'word', need: widest, ...width });
+    }
     if (lookups !== undefined) {
       const { tables, rows } = lookups;
       const keyed = { layer: model.layers[layer]!.name, help: KEYS_HELP };

@@ -8,7 +8,7 @@ import { v1model } from './limits.ts';
 import type { V1modelPlan } from './plan.ts';
 import { printExpression, printLiteral } from './print-expression.ts';
 import { SHARED_BODIES } from './shared-bodies.ts';
-import { layerTable, lookupKeys, lookupTable } from './tables.ts';
+import { layerTable, lookupTable } from './tables.ts';
 
 /** The program: its shapes, its layers, and the hand-written parts around them. */
 export function printProgram(plan: V1modelPlan): string {
@@ -162,7 +162,9 @@ export function printLayers(p: Printer, plan: V1modelPlan): void {
   p.block('control IntransitLayers(inout headers_t hdr)', () => {
     if (weighted.length > 0 || stages.some((s) => s.lookups.length > 0)) {
       p.line('@id(INTRANSIT_ID_NO_WEIGHTS)').line('@name(".no_weights")');
-      p.block('action no_weights()', () => {}).line();
+      p.block('action no_weights()', () => {
+        if (plan.lowered.code.complete) p.line(`${SCRATCH}.slot = ${NO_SLOT};`);
+      }).line();
     }
     if (weighted.length > 1)
       p.comment('Actions of layers that are done.').line(`bit<8> ${REACHED} = 0;`).line();
@@ -176,6 +178,9 @@ export function printLayers(p: Printer, plan: V1modelPlan): void {
     p.block('apply', () => printApply(p, plan));
   });
 }
+
+/** What the slot becomes where a look-up of it has no entry: no table has entries of it. */
+const NO_SLOT = 0xffff;
 
 const hasWeights = (stage: Stage): boolean => stage.parameters.length > 0;
 
@@ -219,7 +224,9 @@ function printApply(p: Printer, plan: V1modelPlan, from = 0, reached = 0): void 
     const stage = stages[i]!;
     for (const lookup of stage.lookups) p.line(`${lookupTable(lookup).name}.apply();`);
     if (!hasWeights(stage)) {
-      p.line(`stage_${i}();`);
+      const isLast = plan.lowered.code.complete && i === stages.length - 1;
+      if (isLast) p.block(`if (${SCRATCH}.slot != ${NO_SLOT})`, () => p.line(`stage_${i}();`));
+      else if (stage.body.length > 0 || i === stages.length - 1) p.line(`stage_${i}();`);
       continue;
     }
     p.block(`if (${SCRATCH}.slot < ${slots})`, () => printSlots(p, stage, 0, slots));
@@ -252,17 +259,24 @@ function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup): void {
   p.block(`action ${name}(${parameters.map((q) => `bit<${q.bits}> ${q.name}`).join(', ')})`, () => {
     for (const [i, target] of lookup.targets.entries()) {
       const field = printExpression(target);
-      p.line(`${field} = ${field} + ${parameters[i]!.name};`);
+      p.line(`${field} = ${lookup.sets ? '' : `${field} + `}${parameters[i]!.name};`);
     }
   }).line();
   const key = printExpression(lookup.key);
   const entries = lookup.constant
     ? lookup.values.map((values, i) => {
         const numbers = values.map((value, w) => printLiteral(value, parameters[w]!.bits));
-        return `${lookupKeys(lookup, 0, i).join()}: ${name}(${numbers.join(', ')});`;
+        return `${constantKey(lookup, i)}: ${name}(${numbers.join(', ')});`;
       })
     : undefined;
   printTable(p, table, lookup.constant ? [key] : [`${SCRATCH}.slot`, key], entries);
+}
+
+/** What an entry of the program matches. */
+function constantKey({ key, keys, prefixes }: Lookup, i: number): string {
+  if (prefixes === undefined) return `${keys[i]!}`;
+  const mask = ((1n << BigInt(prefixes[i]!)) - 1n) << BigInt(key.width - prefixes[i]!);
+  return `${keys[i]!} &&& ${printLiteral(mask, key.width)}`;
 }
 
 /** @param end statements behind those of the stage */
@@ -337,7 +351,10 @@ function printTable(
   p.line(`@id(${hexId(table.id)})`).line(`@name(".${table.name}")`);
   p.block(`table ${table.name}`, () => {
     p.block('key =', () => {
-      for (const [i, key] of keys.entries()) p.line(`${key}: exact @name("${table.keys[i]!.name}");`);
+      for (const [i, key] of keys.entries()) {
+        const { name, match } = table.keys[i]!;
+        p.line(`${key}: ${match.toLowerCase()} @name("${name}");`);
+      }
     });
     p.block('actions =', () => p.line(`${table.actions[0]!.name};`).line('@defaultonly no_weights;'));
     p.line('const default_action = no_weights();');

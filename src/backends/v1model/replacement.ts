@@ -3,6 +3,7 @@ import type { Model } from '../../model/model.ts';
 import type { Update } from '../../p4runtime/types.ts';
 import { insertion, modification } from '../common/entries.ts';
 import { lower } from './lower.ts';
+import { lowerTables } from './lower-tables.ts';
 import type { V1modelPlan } from './plan.ts';
 import { printProgram } from './print-program.ts';
 import { currentEntry, versionEntries, weightEntries } from './tables.ts';
@@ -34,7 +35,10 @@ export function v1modelReplacement(plan: V1modelPlan, model: Model, version: Ver
   if (shapesOf(model) !== shapesOf(plan.model))
     refuse('envelope-exceeded', { what: 'its layers are not those of the model in the program' }, place);
   const envelope = plan.lowered.layouts;
-  const { lowered } = lower(model, { ...plan.options, laneFloors: new Map(), envelope });
+  const { lowered } =
+    plan.options.lowering === 'tables'
+      ? lowerTables(model, plan.options)
+      : lower(model, { ...plan.options, laneFloors: new Map(), envelope });
   // Everything that is not an entry must be the same; two programs that print alike are the same program.
   if (lowered === undefined || printProgram({ ...plan, lowered }) !== printProgram(plan))
     return refuse(

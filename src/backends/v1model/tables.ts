@@ -1,6 +1,6 @@
 import type { Update } from '../../p4runtime/types.ts';
 import { HEADER_BYTES } from '../../wire/header.ts';
-import { type Entry, insertion } from '../common/entries.ts';
+import { type Entry, insertion, type KeyValue } from '../common/entries.ts';
 import {
   absent,
   actionsOf,
@@ -12,12 +12,13 @@ import {
   models,
   noWeights,
   refusedRequests,
+  sumsTable,
   type TableModel,
   type TableSet,
   verdictCounter,
   weightsTable,
 } from '../common/table-model.ts';
-import type { Lookup, Stage } from './code.ts';
+import type { Lookup, LookupFamily, Stage } from './code.ts';
 import type { Lowered } from './lower.ts';
 
 /** The table of a stage with weights in one slot. */
@@ -28,18 +29,24 @@ export const layerTable = (stage: Stage, slot: number): TableModel =>
     stage.parameters.map((p) => ({ name: p.name, bits: p.width })),
   );
 
-/** The table of one key of an embedding. */
-export const lookupTable = ({ layer, index, key, keys, targets, constant }: Lookup): TableModel =>
-  embeddingTable(
+/** The table of one key of an embedding, or of one activation of a layer of sums. */
+export const lookupTable = (lookup: Lookup): TableModel => {
+  const { layer, index, key, keys, targets, constant, prefixes, room = keys.length } = lookup;
+  return tableOf[lookup.family ?? 'embedding'](
     layer,
     index,
-    { bits: key.width, rows: keys.length, slots: !constant },
+    { bits: key.width, rows: room, slots: !constant, match: prefixes === undefined ? 'EXACT' : 'LPM' },
     targets.map((t, w) => ({ name: `row_${w}`, bits: t.width })),
   );
+};
+
+const tableOf = { embedding: embeddingTable, sums: sumsTable } satisfies Record<LookupFamily, unknown>;
 
 /** What the table's i-th entry matches. */
-export const lookupKeys = ({ keys, constant }: Lookup, slot: number, i: number): number[] =>
-  constant ? [keys[i]!] : [slot, keys[i]!];
+export const lookupKeys = ({ keys, prefixes, constant }: Lookup, slot: number, i: number): KeyValue[] => {
+  const key = prefixes === undefined ? keys[i]! : { value: keys[i]!, prefix: prefixes[i]! };
+  return constant ? [key] : [slot, key];
+};
 
 /** Tables of the layers of a program with so many slots. */
 export function layerTables({ code }: Lowered, slots: number): TableModel[] {

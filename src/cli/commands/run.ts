@@ -23,6 +23,7 @@ import {
   namesOf,
   ROWS,
 } from '../rows.ts';
+import { engineOptionsOf, ownOptions } from '../target-options.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments, ClassArguments {
@@ -39,7 +40,7 @@ export const runCommand = (io: Io) =>
     command: 'run <model>',
     describe: 'Run rows through an engine; write the outputs, or show them',
     builder: (y) =>
-      jsonOption(classOptions(programOptions(modelArgument(y))))
+      jsonOption(classOptions(ownOptions(programOptions(modelArgument(y)))))
         .option('on', {
           choices: engineNames(),
           demandOption: true,
@@ -66,7 +67,7 @@ export const runCommand = (io: Io) =>
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
       const names = namesOf(model, a);
       const rows = inputRows(io, model, a.input, { limit: a.rows, from: options.from });
-      const engine = await createEngine(a.on, model, options);
+      const engine = await createEngine(a.on, model, options, engineOptionsOf([a.on], a));
       try {
         const bar = progress(io, `${a.on}: rows`, rows.length / elementCount(rowType.shape));
         const bytes = await engine.run(rows, bar.update);

@@ -14,6 +14,7 @@ import {
   rowsOption,
 } from '../options.ts';
 import { inputRows, ROWS } from '../rows.ts';
+import { engineOptionsOf, ownOptions } from '../target-options.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ProgramArguments, ModelArguments {
@@ -35,7 +36,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
     command: 'verify <model>',
     describe: 'Compare engines with the reference interpreter, byte for byte',
     builder: (y) =>
-      jsonOption(programOptions(modelArgument(y)))
+      jsonOption(ownOptions(programOptions(modelArgument(y))))
         .option('on', {
           type: 'string',
           default: targetEngines()[0]!,
@@ -51,6 +52,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
         .option('rows', rowsOption()),
     async handler(a) {
       const engines = a.on.split(',').map(engineName);
+      const own = engineOptionsOf(engines, a);
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const options = programOf(model, a);
@@ -59,7 +61,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
       const count = rows.length / elementCount(rowType.shape);
 
       const runOn = async (name: string) => {
-        const engine = await createEngine(name, model, options);
+        const engine = await createEngine(name, model, options, own);
         try {
           const bar = progress(io, `${name}: rows`, count);
           const outputs = await engine.run(rows, bar.update);

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { deviceTables } from '../../backends/common/table-model.ts';
 import { JSON_FILE, v1modelFiles } from '../../backends/v1model/artifact.ts';
 import { PROGRAM_FILE, v1modelP4Info } from '../../backends/v1model/emit.ts';
 import { planV1model, type V1modelPlan } from '../../backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../backends/v1model/replacement.ts';
 import { compileP4Program } from '../../toolchain/p4c.ts';
-import { defineTarget, noOwnOptions, type TargetProgram } from '../target.ts';
+import { defineTarget, type TargetProgram } from '../target.ts';
 import { v1modelCost } from './cost.ts';
 import { v1modelProfiles } from './profile.ts';
 
@@ -15,9 +16,14 @@ export const v1modelTarget = defineTarget({
   name: 'v1model',
   describe: 'P4_16 for BMv2',
   compiler: 'p4c',
-  own: noOwnOptions,
-  plan(model, options) {
-    const { plan, diagnostics } = planV1model(model, options);
+  own: z.strictObject({
+    lowering: z
+      .enum(['lanes', 'tables'])
+      .default('lanes')
+      .describe('Multiply wide words, or look activations up as hardware without a multiplier does'),
+  }),
+  plan(model, options, { lowering }) {
+    const { plan, diagnostics } = planV1model(model, { ...options, lowering });
     return { program: plan && programOf(plan), diagnostics };
   },
   profiles: v1modelProfiles,
@@ -26,7 +32,8 @@ export const v1modelTarget = defineTarget({
   engine: {
     name: 'bmv2',
     // The libraries of an engine are loaded only when it is asked for.
-    open: async (model, options) => (await import('../../engines/bmv2.ts')).createBmv2Engine(model, options),
+    open: async (model, options, { lowering }) =>
+      (await import('../../engines/bmv2.ts')).createBmv2Engine(model, { ...options, lowering }),
   },
   // Its server takes many pings for an attack; calls find out what has become of it.
   device: {},
@@ -39,6 +46,8 @@ const programOf = (plan: V1modelPlan): TargetProgram => ({
   needs: plan.needs,
   describeLayer(index) {
     const layout = plan.lowered.layouts.find((l) => l.layer === index);
+    if (layout?.lookups !== undefined && layout.words.length === 0)
+      return `${layout.lookups.tables} tables of up to ${layout.lookups.rows} entries`;
     if (layout !== undefined) return `${layout.products} multiply-adds`;
     return index < plan.options.from || index >= plan.options.to ? undefined : 'lane by lane';
   },

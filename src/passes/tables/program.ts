@@ -1,0 +1,52 @@
+import type { Activation } from './activation.ts';
+
+/**
+ * Layers as look-ups and adds, before any target. A table knows the levels of the activations that it matches, and holds for
+ * each combination of them what it adds to the sums of its layer.
+ */
+export interface TableProgram {
+  readonly from: number;
+  readonly to: number;
+  readonly layers: readonly SumLayer[];
+  /** What stands at the end: levels whose q-values are the output, or what the verdict compares. */
+  readonly outputs: readonly Activation[];
+  /** Index of the `argmax` layer that ends the program. */
+  readonly verdict?: number;
+}
+
+/** One layer of sums. */
+export interface SumLayer {
+  /** Index in the model. */
+  readonly layer: number;
+  readonly tables: readonly SumTable[];
+  /** One an output. */
+  readonly sums: readonly Sum[];
+  /** Bits of each sum in its word; none overflows them. */
+  readonly bits: number;
+}
+
+/** `number = base + scale * (acc - least)`, never negative. */
+export interface Sum {
+  readonly base: number;
+  readonly scale: number;
+  /** The least accumulator that the inputs can give. */
+  readonly least: number;
+  /** The largest number that the sum can be. */
+  readonly most: number;
+}
+
+export interface SumTable {
+  /** Place among the tables of its layer. */
+  readonly index: number;
+  /** What it matches: one activation, or several. */
+  readonly keys: readonly Activation[];
+  /**
+   * For each combination of levels, the last key's level running fastest: what is added to each sum. The first table of a layer
+   * holds the bases of the sums, too.
+   */
+  readonly values: readonly (readonly number[])[];
+}
+
+/** Combinations of levels of the keys. */
+export const combinations = (keys: readonly Activation[]): number =>
+  keys.reduce((product, { levels }) => product * levels.length, 1);

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { V1modelPlan } from '../../src/backends/v1model/plan.ts';
+import { v1modelReplacement } from '../../src/backends/v1model/replacement.ts';
+import { planV1modelOrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
+import { exchange } from '../../src/engines/bmv2-exchange.ts';
+import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
+import type { Model } from '../../src/model/model.ts';
+import { elementCount } from '../../src/model/tensor.ts';
+import { withVerdict } from '../../src/model/verdict.ts';
+import { interpret } from '../../src/reference/interpreter.ts';
+import { decodePacket, framePayload } from '../../src/wire/index.ts';
+import { exampleModel, exampleRows } from '../backends/v1model/examples.ts';
+import { randomModels } from '../backends/v1model/random-models.ts';
+import { bmv2Mismatches, describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
+import { intransit } from '../support/io.ts';
+import { rowsOf } from '../support/models.ts';
+import { random, randomRows } from '../support/random.ts';
+import { perceptron, smallMlp } from '../support/small-models.ts';
+
+const tables = { lowering: 'tables' } as const;
+
+describeWith([P4C, SWITCH], 'layers as look-ups on BMv2', () => {
+  test.each([
+    ['digits-mlp', 200],
+    ['traffic-mlp', 500],
+  ] as const)('%s: %d rows without a mismatch', async (name, count) => {
+    const model = await exampleModel(name);
+    expect(await bmv2Mismatches(model, exampleRows(name, model, count), tables)).toBe(0);
+  });
+
+  test('a network of 10-32-16-3 with a verdict', async () => {
+    const model = withVerdict(perceptron([10, 32, 16, 3], 7));
+    expect(await bmv2Mismatches(model, randomRows(random(1), 200, 10), tables)).toBe(0);
+  });
+
+  test('random small networks, with lanes and without, and some as constants', async () => {
+    const options = [tables, { ...tables, lanes: 'off' }, { ...tables, weights: 'static' }] as const;
+    let done = 0;
+    for (const { seed, model } of randomModels(smallMlp, 40)) {
+      const option = options[done % options.length]!;
+      const entries =
+        256 * model.layers.reduce((n, l) => n + ('weights' in l ? l.weights.length / l.bias.length : 0), 0);
+      if (entries > 1800 || ('weights' in option && entries > 900)) continue;
+      expect(await bmv2Mismatches(model, rowsOf(random(seed), model, 60), option), `seed ${seed}`).toBe(0);
+      if (++done === 6) break;
+    }
+    expect(done).toBe(6);
+  });
+
+  test('verified and refused through the command line', async () => {
+    const rows = ['--input', 'examples/traffic-mlp.x.bin', '--rows', '20'];
+    const verify = [
+      'verify',
+      'examples/traffic-mlp.onnx',
+      ...rows,
+      '--lowering',
+      'tables',
+      '--layers',
+      '2..',
+    ];
+    const wrong = await intransit(...verify, '--on', 'xdp');
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('--lowering') });
+    const image = await intransit(
+      'inspect',
+      'examples/digits-cnn.onnx',
+      '--target',
+      'v1model',
+      '--lowering',
+      'tables',
+    );
+    expect(image).toMatchObject({ code: 1, err: expect.stringContaining('maxPool') });
+  });
+});
+
+describeWith([P4C, SWITCH], 'versions of look-ups', () => {
+  let session: Bmv2Session;
+  let plan: V1modelPlan;
+  const model = perceptron([4, 6, 3], 3);
+  const row = Uint8Array.of(1, 100, 200, 255);
+
+  beforeAll(async () => {
+    plan = planV1modelOrRefuse(model, tables);
+    session = await openBmv2(plan);
+  });
+  afterAll(() => session?.close());
+
+  const answerOf = async (version: number): Promise<Uint8Array> => {
+    let answer: Uint8Array | undefined;
+    const asked = { ...plan, options: { ...plan.options, modelVersion: version } };
+    await exchange(session, {
+      count: 1,
+      file: model.file,
+      frame: () => requestFrame(asked, row, 0),
+      receive({ packet }) {
+        answer = decodePacket(framePayload(packet)!)!.activations;
+      },
+    });
+    return Uint8Array.from(answer!);
+  };
+
+  test('stand side by side, and one write flips the current one', async () => {
+    const other: Model = { ...perceptron([4, 6, 3], 4), file: 'other.json' };
+    const { install, makeCurrent } = v1modelReplacement(plan, other, { modelVersion: 2, slot: 1 });
+    await session.device.client.write(install);
+    const [first, second] = [interpret(model, row), interpret(other, row)];
+    expect(first).not.toEqual(second);
+    expect([await answerOf(1), await answerOf(2), await answerOf(0)]).toEqual([first, second, first]);
+    await session.device.client.write([makeCurrent]);
+    expect([await answerOf(1), await answerOf(2), await answerOf(0)]).toEqual([first, second, second]);
+  });
+
+  test('a version without its entries computes nothing', async () => {
+    const third = v1modelReplacement(plan, model, { modelVersion: 3, slot: 7 });
+    await session.device.client.write(third.install.slice(-1));
+    expect(await answerOf(3)).toEqual(row);
+    expect(elementCount(model.input.shape)).toBe(row.length);
+  });
+
+  test('another network is refused', () => {
+    const other = perceptron([4, 7, 3], 4);
+    expect(() => v1modelReplacement(plan, other, { modelVersion: 2, slot: 1 })).toThrow(
+      'layers are not those',
+    );
+  });
+});

@@ -1,0 +1,39 @@
+import type { JsonLayerInput } from '../../src/import/json/schema.ts';
+import type { Model } from '../../src/model/model.ts';
+import { base64, modelOf, randomGrid, randomLinear } from './models.ts';
+import { random } from './random.ts';
+
+/** 1 to 3 dense layers of 1 to 12 neurons on random grids, some with ReLU, some ending in a verdict. */
+export function smallMlp(seed: number): Model {
+  const r = random(seed);
+  const input = randomGrid(r, 0.05);
+  const shape = [r.int(1, 12)];
+  const layers: JsonLayerInput[] = [];
+  let [grid, width] = [input, shape[0]!];
+  for (let i = r.int(1, 3); i > 0; i--) {
+    const outs = r.int(1, 12);
+    const linear = randomLinear(r, width, outs, grid);
+    layers.push({ kind: 'dense', ...linear });
+    if (r.chance(0.5)) layers.push({ kind: 'relu' });
+    [grid, width] = [linear.output, outs];
+  }
+  if (r.chance(0.3)) layers.push({ kind: 'argmax' });
+  return modelOf({ ...input, shape }, layers, `small-${seed}`);
+}
+
+/** Dense layers of these widths with any weights, on grids of uint8 that their sums fill. */
+export function perceptron(widths: readonly number[], seed: number): Model {
+  const r = random(seed);
+  const grid = { element: 'uint8', scale: 0.1, zeroPoint: 0 } as const;
+  const layers = widths.slice(1).map((outs, i): JsonLayerInput => {
+    const weights = Int8Array.from({ length: outs * widths[i]! }, () => r.int(-128, 127));
+    return {
+      kind: 'dense',
+      weights: base64(weights),
+      weightScale: 1 / (80 * Math.sqrt(widths[i]!)),
+      bias: Array.from({ length: outs }, () => r.int(0, 8000)),
+      output: { ...grid, zeroPoint: i === widths.length - 2 ? 128 : 0 },
+    };
+  });
+  return modelOf({ ...grid, shape: [widths[0]!] }, layers, widths.join('-'));
+}
