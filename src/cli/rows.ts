@@ -22,8 +22,8 @@ export function inputRows(
   o: { limit?: number | undefined; from?: number } = {},
 ): Uint8Array {
   const from = Math.min(o.from ?? 0, model.layers.length);
-  const affine = from === 0 ? model.inputAffine : undefined;
-  const { bytes, diagnostics } = readRows(valueType(model, from), file, { limit: o.limit, affine });
+  const own = from === 0 ? { affine: model.inputAffine, reals: model.readsReals } : {};
+  const { bytes, diagnostics } = readRows(valueType(model, from), file, { limit: o.limit, ...own });
   printDiagnostics(io, diagnostics);
   return bytes;
 }

@@ -44,6 +44,8 @@ export class ModelBuilder {
   readonly diagnostics: Diagnostic[] = [];
   /** Whether anything in the source quantises: a network in float32 is told so at its first operator. */
   quantises = true;
+  /** The source's input is float. */
+  readsReals = false;
   readonly #name: string;
   readonly #file: string;
   readonly #options: ImportOptions;
@@ -183,6 +185,7 @@ export class ModelBuilder {
       file: this.#file,
       input: this.#input!,
       ...(this.#inputAffine && { inputAffine: this.#inputAffine }),
+      ...(this.readsReals && { readsReals: true as const }),
       layers: this.#layers,
     };
     const { model: simplified, values, folded } = simplify(model, output.value);

@@ -18,6 +18,8 @@ export interface Model {
   readonly input: TensorType;
   /** What real rows go through before the grid of the input, if the source has such: the scaler of a pipeline. */
   readonly inputAffine?: InputAffine;
+  /** The source's own input is of reals: numbers in files of rows are, too, whatever type the file keeps them in. */
+  readonly readsReals?: true;
   /** In order of execution; the last one's output is the model's. */
   readonly layers: readonly Layer[];
   /** Names of the classes that it tells apart, if the source has them. */

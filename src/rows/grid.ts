@@ -22,13 +22,12 @@ export function toElements(
   file: string,
   affine?: InputAffine | undefined,
 ): Elements {
-  const { values } = numbers;
+  const { values, whole } = numbers;
+  if (!whole) return quantised(affine === undefined ? numbers : scaled(numbers, affine), type, file);
   const asIs = type.element === 'uint8' ? values instanceof Uint8Array : values instanceof Int8Array;
   if (asIs && ArrayBuffer.isView(values))
     return { bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), diagnostics: [] };
-  return numbers.whole
-    ? { bytes: encodeElements(integers(numbers, type, file)), diagnostics: [] }
-    : quantised(affine === undefined ? numbers : scaled(numbers, affine), type, file);
+  return { bytes: encodeElements(integers(numbers, type, file)), diagnostics: [] };
 }
 
 /** In float32, as the network's own multiplication and addition. */

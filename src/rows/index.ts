@@ -16,11 +16,19 @@ export interface ReadOptions {
   readonly limit?: number | undefined;
   /** What reals go through before the grid. */
   readonly affine?: InputAffine | undefined;
+  /** Numbers of any type are reals, but those of raw files, which are elements. */
+  readonly reals?: boolean | undefined;
 }
 
 /** Reads rows of a tensor, by the file's name. @throws DiagnosticError */
-export function readRows(type: TensorType, file: string, { limit, affine }: ReadOptions = {}): Elements {
-  return toElements(readNumbers(file, type.shape, type.element, limit), type, file, affine);
+export function readRows(
+  type: TensorType,
+  file: string,
+  { limit, affine, reals }: ReadOptions = {},
+): Elements {
+  const numbers = readNumbers(file, type.shape, type.element, limit);
+  const whole = numbers.whole && !(reals && formatOf(file) !== 'raw');
+  return toElements({ ...numbers, whole }, type, file, affine);
 }
 
 /** The text or bytes of a file with rows of a tensor: `.npy` in the element's own type, `.csv` one row a line, else raw. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import type { TensorType } from '../../src/model/tensor.ts';
-import { readRows } from '../../src/rows/index.ts';
+import { formatRows, readRows } from '../../src/rows/index.ts';
 import { scalar, writeOnnx } from '../import/onnx-writer.ts';
 import { testFolder } from '../support/io.ts';
 import { random } from '../support/random.ts';
@@ -60,6 +60,20 @@ describe('reals on the grid of the input', () => {
       expect(Array.from(readRows(type, text).bytes)).toEqual(expected);
     },
   );
+
+  it('take whole numbers too, where the network reads reals, but for raw elements', () => {
+    const type: TensorType = { element: 'uint8', shape: [2], scale: 0.5, zeroPoint: 3 };
+    const [array, text, raw] = ['w.npy', 'w.csv', 'w.bin'].map((name) => join(folder, name));
+    writeFileSync(array!, formatRows({ ...type }, array!, Uint8Array.of(1, 2, 3, 4)));
+    writeFileSync(text!, '1,2\n3,4\n');
+    writeFileSync(raw!, Uint8Array.of(1, 2, 3, 4));
+    const read = (file: string, reals: boolean) => Array.from(readRows(type, file, { reals }).bytes);
+    for (const file of [array!, text!]) {
+      expect(read(file, true)).toEqual([5, 7, 9, 11]);
+      expect(read(file, false)).toEqual([1, 2, 3, 4]);
+    }
+    expect(read(raw!, true)).toEqual([1, 2, 3, 4]);
+  });
 
   it('says how many numbers were clamped, and refuses NaN by its place', () => {
     const type: TensorType = { element: 'uint8', shape: [2], scale: 0.5, zeroPoint: 0 };

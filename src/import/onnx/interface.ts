@@ -88,6 +88,7 @@ export function readInput(builder: ModelBuilder, info: OnnxValueInfo): Value {
 
 /** Reals until a QuantizeLinear brings them to a grid; those of a range that is named are on one from the start. */
 function floatInput(builder: ModelBuilder, name: string, shape: readonly number[]): Value {
+  builder.readsReals = true;
   const { inputRange } = builder.options;
   if (inputRange === undefined) return { kind: 'floatInput', shape };
   const own = { ...gridOver(inputRange), shape };

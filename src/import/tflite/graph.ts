@@ -63,6 +63,7 @@ function readInput(source: TfliteModel, builder: ModelBuilder, values: Map<numbe
   if (shape.length === 0 || shape.some((size) => size < 1))
     refuse('shape-mismatch', { expected: '[1, ...]', actual: `[${tensor.shape.join(', ')}]` }, place);
   if (tensor.kind === TensorKind.float32) {
+    builder.readsReals = true;
     values.set(number, { kind: 'floatInput', shape });
     return;
   }
