@@ -8,3 +8,6 @@ export const P4_DIR = fileURLToPath(new URL('../p4', import.meta.url));
 
 /** Folder of the ready-made feature definitions. */
 export const GALLERY_DIR = fileURLToPath(new URL('../gallery', import.meta.url));
+
+/** Folder of the controller's page. */
+export const PAGE_DIR = fileURLToPath(new URL('../page', import.meta.url));

@@ -5,10 +5,16 @@ import { agentCommand, gatherLists } from './commands/agent.ts';
 import { benchCommand } from './commands/bench.ts';
 import { classifyCommand } from './commands/classify.ts';
 import { compileCommand } from './commands/compile.ts';
+import { controllerCommand } from './commands/controller.ts';
 import { demoCommand } from './commands/demo.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { featuresCommand } from './commands/features.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { applyCommand, diffCommand } from './commands/objects/apply.ts';
+import { deleteCommand } from './commands/objects/delete.ts';
+import { eventsCommand } from './commands/objects/events.ts';
+import { describeCommand, getCommand } from './commands/objects/get.ts';
+import { watchCommand } from './commands/objects/watch.ts';
 import { p4infoCommand } from './commands/p4info.ts';
 import { planCommand } from './commands/plan.ts';
 import { quantiseCommand } from './commands/quantise.ts';
@@ -41,6 +47,14 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     .command(inspectCommand(io))
     .command(planCommand(io))
     .command(deployCommand(io))
+    .command(controllerCommand(io, version))
+    .command(applyCommand(io))
+    .command(getCommand(io))
+    .command(describeCommand(io))
+    .command(diffCommand(io))
+    .command(deleteCommand(io))
+    .command(watchCommand(io))
+    .command(eventsCommand(io))
     .command(runCommand(io))
     .command(
       verifyCommand(io, (failed) => {
@@ -72,18 +86,32 @@ export async function run(argv: readonly string[], given: Io, version: string): 
         : error;
     });
   try {
-    await parser.parseAsync(
-      argv[0] === 'agent' || argv[0] === 'worker' ? gatherLists(argv) : [...argv],
-      {},
-      (_error, _argv, output) => {
-        if (output) io.out(`${output}\n`);
-      },
-    );
+    await parser.parseAsync(gathered(argv), {}, (_error, _argv, output) => {
+      if (output) io.out(`${output}\n`);
+    });
     return code;
   } catch (error) {
     return report(error, io, verbose);
   }
 }
+
+/** Lists of options that may be given again; of others the command line's parser keeps the last. */
+const lists: Readonly<Record<string, readonly string[]>> = {
+  agent: ['interface', 'allow'],
+  worker: ['interface', 'allow'],
+  controller: ['allow'],
+  apply: ['file'],
+  diff: ['file'],
+  delete: ['file'],
+};
+
+const gathered = (argv: readonly string[]): string[] => {
+  const options = lists[argv[0] ?? ''];
+  if (options === undefined) return [...argv];
+  const isFile = options.includes('file');
+  const words = isFile ? argv.map((word) => word.replace(/^-f(?==|$)/, '--file')) : argv;
+  return gatherLists(words, options);
+};
 
 function report(error: unknown, io: Io, verbose: boolean): ExitCode {
   if (error instanceof DiagnosticError) {

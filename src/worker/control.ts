@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { TLSSocket } from 'node:tls';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { DiagnosticError } from '../diagnostics/index.ts';
-import { type DoorListen, socketPath } from '../doors/rules.ts';
-import { cannotListen, groupId, socketMode, takePath } from '../doors/socket.ts';
+import { type HttpDoor, openHttpDoor, peerOfRequest } from '../doors/http.ts';
+import type { DoorListen } from '../doors/rules.ts';
 import {
   CONTROL_FORMAT,
   currentSchema,
@@ -15,8 +14,6 @@ import {
 } from '../doors/worker-protocol.ts';
 import { importBytes } from '../import/index.ts';
 import { withVerdict } from '../model/verdict.ts';
-import { Door, placeOf } from '../p4runtime/server/door.ts';
-import { peerOf } from '../p4runtime/server/peer.ts';
 import type { VersionOptions } from './loaded-version.ts';
 import type { Worker } from './worker.ts';
 
@@ -33,11 +30,6 @@ class Refusal extends Error {
   }
 }
 
-export interface ControlDoor {
-  readonly address: string;
-  close(): void;
-}
-
 /**
  * Opens the door by which a worker is given versions while it runs.
  * @param on what computes the models that come in
@@ -47,11 +39,7 @@ export async function openControl(
   worker: Worker,
   listen: DoorListen,
   on: VersionOptions['on'],
-): Promise<ControlDoor> {
-  const path = socketPath(listen.address);
-  const release = path === undefined ? () => {} : await takePath(path, 'worker');
-  const http = createServer((request, response) => void answer(request, response));
-  const door = new Door(listen.tls, (connection) => http.emit('connection', connection), 'http/1.1');
+): Promise<HttpDoor> {
   const instance = randomUUID();
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     try {
@@ -64,31 +52,12 @@ export async function openControl(
       replyFault(response, error);
     }
   };
-  try {
-    const socket = {
-      mode: socketMode(listen.group),
-      ...(listen.group !== undefined && { gid: groupId(listen.group) }),
-    };
-    const port = await door.open(placeOf(listen.address), socket);
-    const address = path === undefined ? listen.address.replace(/:\d+$/, `:${port}`) : listen.address;
-    return { address, close: () => closeAll(http, door, release) };
-  } catch (error) {
-    closeAll(http, door, release);
-    return cannotListen(listen.address, error instanceof Error ? error.message : String(error));
-  }
-}
-
-function closeAll(http: Server, door: Door, release: () => void): void {
-  http.close();
-  door.close();
-  release();
+  return openHttpDoor(listen, 'worker', (request, response) => void answer(request, response));
 }
 
 /** Those whom TLS let in must have one of the names as well, if there are any. @throws Refusal */
-function admit({ socket }: IncomingMessage, { allow }: DoorListen): void {
-  if (allow === undefined || !(socket instanceof TLSSocket)) return;
-  const certificate = socket.getPeerCertificate(true).raw;
-  if (certificate === undefined || peerOf(certificate, allow) === undefined)
+function admit(request: IncomingMessage, listen: DoorListen): void {
+  if (peerOfRequest(request, listen) === undefined)
     throw new Refusal(403, 'no name of the certificate is among those that may drive this worker');
 }
 

@@ -1,4 +1,4 @@
-export { type ControlDoor, openControl } from './control.ts';
+export { openControl } from './control.ts';
 export type { OnnxSource, WorkerEngine } from './finisher.ts';
 export { type LoadedModel, loadWorkerModel } from './load.ts';
 export type { VersionOptions } from './loaded-version.ts';

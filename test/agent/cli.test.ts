@@ -11,14 +11,14 @@ import { killAgents, spawnAgent } from './process.ts';
 const folder = testFolder();
 
 it('takes an option that is given again', () => {
-  expect(gatherLists(['agent', '--interface', 'a=1', '--fresh', '--interface=b=2'])).toEqual([
+  expect(gatherLists(['agent', '--interface', 'a=1', '--fresh', '--interface=b=2'], ['interface'])).toEqual([
     'agent',
     '--fresh',
     '--interface',
     'a=1',
     'b=2',
   ]);
-  expect(gatherLists(['agent', '--fresh'])).toEqual(['agent', '--fresh']);
+  expect(gatherLists(['agent', '--fresh'], ['interface'])).toEqual(['agent', '--fresh']);
 });
 
 it.each([

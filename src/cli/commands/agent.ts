@@ -148,10 +148,7 @@ function printReady(io: Io, { json, deviceId }: Arguments, name: string, agent: 
 /**
  * `--interface a=1 --interface b=2` as one list: of an option that is given again, the command line's parser keeps the last.
  */
-export function gatherLists(
-  argv: readonly string[],
-  options: readonly string[] = ['interface', 'allow'],
-): string[] {
+export function gatherLists(argv: readonly string[], options: readonly string[]): string[] {
   let rest = [...argv];
   const lists: string[] = [];
   for (const option of options) {

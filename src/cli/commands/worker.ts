@@ -1,6 +1,7 @@
 import type { Diagnostic } from '../../diagnostics/index.ts';
+import type { HttpDoor } from '../../doors/http.ts';
 import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
-import type { ControlDoor, Worker } from '../../worker/index.ts';
+import type { Worker } from '../../worker/index.ts';
 import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { untilInterrupted } from '../interrupted.ts';
@@ -196,8 +197,8 @@ function warnOf(io: Io, control: DoorListen): void {
 /** A worker whose door cannot be opened does not stay. */
 async function opened(
   worker: Worker,
-  open: (() => Promise<ControlDoor>) | undefined,
-): Promise<ControlDoor | undefined> {
+  open: (() => Promise<HttpDoor>) | undefined,
+): Promise<HttpDoor | undefined> {
   try {
     return await open?.();
   } catch (error) {

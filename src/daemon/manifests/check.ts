@@ -1,7 +1,8 @@
 import { plainAddress } from '../../controller/deployment.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import { type Fault, fault } from './fault.ts';
-import { type Kind, kinds, type SpecOf } from './kinds.ts';
+import type { Kind } from './kind-names.ts';
+import type { SpecOf } from './kinds.ts';
 import { keyOf, type Manifest, referencesOf } from './manifest.ts';
 import { modelsOf } from './service.ts';
 
@@ -208,6 +209,3 @@ function linkEnds(universe: Universe, indexOf: IndexOf): Fault[] {
 /** A universe of objects. */
 export const universeOf = (objects: Iterable<Checked>): Map<string, Checked> =>
   new Map([...objects].map((object) => [keyOf(object), object]));
-
-/** Kinds whose objects may be deleted though others mention them: none of what was applied. */
-export const isDerived = (kind: Kind): boolean => 'isDerived' in kinds[kind];

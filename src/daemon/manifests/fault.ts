@@ -53,10 +53,13 @@ export class Refused extends Error {
 }
 
 export type RefusalReason =
-  | 'Invalid'
-  | 'Conflict'
-  | 'NotFound'
   | 'BadRequest'
+  | 'Unauthorized'
   | 'Forbidden'
+  | 'NotFound'
+  | 'MethodNotAllowed'
+  | 'Conflict'
+  | 'Gone'
   | 'TooLarge'
+  | 'Invalid'
   | 'Unavailable';

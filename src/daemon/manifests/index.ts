@@ -1,17 +1,10 @@
 /** Manifests: what the controller is told, and what it tells of itself. One definition by zod; schemas and docs follow from it. */
-export { checkTogether, type IndexOf, isDerived, referrers, type Universe, universeOf } from './check.ts';
+export { checkTogether, type IndexOf, referrers, type Universe, universeOf } from './check.ts';
 export { type Condition, type ConditionInput, conditionSchema, withCondition } from './conditions.ts';
 export { type EndpointState, endpointStates } from './device.ts';
 export { type Fault, fault, faultSchema, type RefusalReason, Refused } from './fault.ts';
-export {
-  type Kind,
-  kindNamed,
-  kindNames,
-  kinds,
-  type Reference,
-  type SpecOf,
-  type StatusOf,
-} from './kinds.ts';
+export { appliedKinds, type Kind, kindNamed, kindNames, namesOf } from './kind-names.ts';
+export { kinds, type Reference, type SpecOf, type StatusOf } from './kinds.ts';
 export {
   isKind,
   keyOf,

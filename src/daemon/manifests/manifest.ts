@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type Kind, kindNames, kinds, type Reference, type SpecOf, type StatusOf } from './kinds.ts';
+import { appliedKinds, type Kind, namesOf } from './kind-names.ts';
+import { kinds, type Reference, type SpecOf, type StatusOf } from './kinds.ts';
 import { API_VERSION, type Metadata, metadataSchema, type StoredMetadata } from './metadata.ts';
 
 /** An object as it is applied: the status in it, if any, is not looked at. */
@@ -51,13 +52,13 @@ export const manifestSchema = (kind: Kind) =>
         .optional()
         .describe('Written by the daemon; of what is applied it is not looked at'),
     })
-    .meta({ title: kind, description: kinds[kind].summary });
+    .meta({ title: kind, description: namesOf[kind].summary });
 
 /** The text of `schema/manifests.schema.json`: what may be applied. */
 export function manifestsSchemaText(): string {
-  const schemas = kindNames
-    .filter((kind) => !('isDerived' in kinds[kind]))
-    .map((kind) => z.toJSONSchema(manifestSchema(kind), { io: 'input', target: 'draft-2020-12' }));
+  const schemas = appliedKinds.map((kind) =>
+    z.toJSONSchema(manifestSchema(kind), { io: 'input', target: 'draft-2020-12' }),
+  );
   const document = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'intransit manifests',

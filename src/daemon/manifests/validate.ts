@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { expectation, MOST_FAULTS } from '../../import/json/parse.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import { type Fault, fault } from './fault.ts';
-import { type Kind, kindNames, kinds } from './kinds.ts';
+import { appliedKinds, type Kind, kindNames, namesOf } from './kind-names.ts';
 import { type Manifest, manifestSchema } from './manifest.ts';
 import { API_VERSION } from './metadata.ts';
 
@@ -19,7 +19,7 @@ export function validate(document: unknown, index?: number): Validated {
   const kind = property(document, 'kind');
   if (!isKnown(kind)) return { faults: [kindFault(kind, index)] };
   const object = objectOf(kind, document);
-  if ('isDerived' in kinds[kind])
+  if (namesOf[kind].isDerived)
     return { faults: [fault('manifest-derived', { object, kind }, { index, object, path: ['kind'] })] };
   const result = manifestSchema(kind).safeParse(document);
   if (!result.success)
@@ -44,7 +44,7 @@ function objectOf(kind: string, document: object): string {
 }
 
 function kindFault(kind: unknown, index: number | undefined): Fault {
-  const known = kindNames.filter((name) => !('isDerived' in kinds[name]));
+  const known = appliedKinds;
   if (typeof kind !== 'string')
     return fieldFault(undefined, ['kind'], `expected one of ${known.join(', ')}`, index);
   const near = suggestions(kind, known);

@@ -1,3 +1,5 @@
-/** What the daemon remembers: one interface, SQLite and etcd behind it. */
+/** What the daemon remembers: one interface, and what stands behind it. */
+export { type CopyReport, copyStore } from './copy.ts';
+export { openStore } from './open.ts';
 export { openSqlite, type SqliteOptions } from './sqlite.ts';
 export * from './store.ts';

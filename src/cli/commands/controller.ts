@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import { defaultSocket, stateFolder } from '../../daemon/places.ts';
+import { insecureWarning } from '../../doors/rules.ts';
+import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
+import { untilInterrupted } from '../interrupted.ts';
+import { type Io, printJson, printJsonLine, printLine } from '../io.ts';
+import { defineCommand, jsonOption } from '../options.ts';
+import { UsageError } from '../usage.ts';
+
+interface Arguments extends DoorArguments {
+  readonly store?: string;
+  readonly listen?: string;
+  readonly tokenFile?: string;
+  readonly json: boolean;
+}
+
+/** `controller [--store STORE] [--listen ADDRESS]` */
+export const controllerCommand = (io: Io, version: string) =>
+  defineCommand<Arguments>({
+    command: 'controller',
+    describe: 'Run the network of manifests: keeps devices, workers and services as they say, and tells why',
+    builder: (y) =>
+      doorOptions(jsonOption(y), 'network')
+        .command(copyCommand(io))
+        .option('store', {
+          type: 'string',
+          describe:
+            'sqlite:FILE, or etcd:HOST:PORT,... for several controllers; default a file of this machine',
+          requiresArg: true,
+        })
+        .option('listen', {
+          type: 'string',
+          describe:
+            'unix:PATH; HOST:PORT on loopback with a token, elsewhere with TLS (port 0 takes a free one); default its usual socket',
+          requiresArg: true,
+        })
+        .option('token-file', {
+          type: 'string',
+          describe:
+            'On loopback: where the token is written that clients must show; default beside the sockets',
+          requiresArg: true,
+        }),
+    async handler(a) {
+      const listen = doorOf(a, a.listen ?? `unix:${defaultSocket()}`);
+      // Other commands start faster without it.
+      const { apiListenFault, openStore, startDaemon } = await import('../../daemon/index.ts');
+      const fault = apiListenFault(listen);
+      if (fault !== undefined) throw new UsageError(fault);
+      const store = await openStore(a.store ?? `sqlite:${join(stateFolder(), 'store.db')}`);
+      const daemon = await startDaemon({ store, listen, tokenFile: a.tokenFile, version });
+      const warning = insecureWarning(listen, 'the network');
+      if (warning !== undefined) io.err(`intransit controller: ${warning}\n`);
+      const interrupted = untilInterrupted();
+      const { address, tokenFile } = daemon;
+      const url = address.startsWith('unix:')
+        ? address
+        : `${listen.tls === undefined ? 'http' : 'https'}://${address}`;
+      if (a.json)
+        printJsonLine(io, {
+          event: 'listening',
+          url,
+          store: store.name,
+          pid: process.pid,
+          ...(tokenFile && { tokenFile }),
+        });
+      else
+        printLine(
+          io,
+          `listening at ${url}, store ${store.name}${tokenFile === undefined ? '' : `; token in ${tokenFile}`}`,
+        );
+      const signal = await interrupted;
+      await daemon.close();
+      io.err(`intransit controller: ${signal}: ended; the network goes on as it is\n`);
+    },
+  });
+
+interface CopyArguments {
+  readonly from: string;
+  readonly to: string;
+  readonly json: boolean;
+}
+
+/** `controller copy-store FROM TO` */
+const copyCommand = (io: Io) =>
+  defineCommand<CopyArguments>({
+    command: 'copy-store <from> <to>',
+    describe:
+      'Copy everything of one store into another, which is empty; no controller may be at work on either',
+    builder: (y) =>
+      jsonOption(y)
+        .positional('from', {
+          type: 'string',
+          demandOption: true,
+          describe: 'sqlite:FILE or etcd:HOST:PORT,...',
+        })
+        .positional('to', { type: 'string', demandOption: true, describe: 'The same, of the other' }),
+    async handler({ from, to, json }) {
+      const { copyStore, openStore } = await import('../../daemon/index.ts');
+      const source = await openStore(from);
+      try {
+        const target = await openStore(to);
+        try {
+          const report = await copyStore(source, target);
+          if (json) return printJson(io, report);
+          printLine(io, `${to}: ${report.objects} objects, ${report.events} events, ${report.files} files`);
+        } finally {
+          await target.close();
+        }
+      } finally {
+        await source.close();
+      }
+    },
+  });

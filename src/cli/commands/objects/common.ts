@@ -1,0 +1,181 @@
+import type { Argv } from 'yargs';
+import type {
+  ControllerAddress,
+  ControllerClient,
+  ShownObject,
+  SourceDocument,
+} from '../../../daemon/client/index.ts';
+import { type Kind, kindNamed, kindNames, namesOf } from '../../../daemon/manifests/kind-names.ts';
+import { DiagnosticError, printableLines } from '../../../diagnostics/index.ts';
+import { suggestions } from '../../../p4runtime/suggestions.ts';
+import { type Io, printJson } from '../../io.ts';
+import { UsageError } from '../../usage.ts';
+
+/** What commands that ask a controller have in common. */
+
+export interface ControllerArguments {
+  readonly controller?: string;
+  readonly tokenFile?: string;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+}
+
+/** Of an option that is given again the last counts. */
+export const lastOf = (value: unknown): unknown => (Array.isArray(value) ? value.at(-1) : value);
+
+export const controllerOptions = <T>(y: Argv<T>) =>
+  y
+    // The parser takes words of a list for one word again and again, and would keep the last.
+    .parserConfiguration({ 'duplicate-arguments-array': true })
+    .option('controller', {
+      type: 'string',
+      describe:
+        'Where it is: unix:/path, http://HOST:PORT or https://HOST:PORT; default INTRANSIT_CONTROLLER, or its usual socket',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('token-file', {
+      type: 'string',
+      describe:
+        'File with its token; default INTRANSIT_TOKEN_FILE, or what a controller of this machine wrote',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('tls-ca', {
+      type: 'string',
+      describe: 'Who signed its certificate, PEM',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('tls-cert', {
+      type: 'string',
+      describe: 'Our certificate, PEM',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true, coerce: lastOf });
+
+export const OUTPUTS = ['table', 'wide', 'yaml', 'json', 'name'] as const;
+export type Output = (typeof OUTPUTS)[number];
+
+export const outputOption = <T>(y: Argv<T>) =>
+  y
+    .option('output', {
+      alias: 'o',
+      choices: OUTPUTS,
+      default: 'table' as const,
+      describe: 'How it is printed',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('json', { type: 'boolean', default: false, describe: 'As -o json' });
+
+export interface OutputArguments {
+  readonly output: Output;
+  readonly json: boolean;
+}
+
+export const outputOf = ({ output, json }: OutputArguments): Output => (json ? 'json' : output);
+
+/** Documents of a command that reads files. */
+export interface FileArguments {
+  readonly file?: readonly string[];
+}
+
+export const fileOption = <T>(y: Argv<T>) =>
+  y.option('file', {
+    alias: 'f',
+    type: 'string',
+    array: true,
+    describe: 'File or folder of manifests, YAML or JSON; - is standard input; once for each',
+    requiresArg: true,
+  });
+
+/** @throws UsageError */
+export function filesOf({ file }: FileArguments): readonly string[] {
+  if (file === undefined || file.length === 0) throw new UsageError('name what to read: -f FILE');
+  return file;
+}
+
+/**
+ * Does what a command does with a controller; what that refuses becomes diagnostics at the places of the documents.
+ * @throws DiagnosticError
+ */
+export async function withController<T>(
+  a: ControllerArguments,
+  work: (client: ControllerClient) => Promise<T>,
+  documents: readonly SourceDocument[] = [],
+): Promise<T> {
+  // Other commands start faster without it.
+  const { ControllerClient, ControllerRefused, defaultController, faultDiagnostics } = await import(
+    '../../../daemon/client/index.ts'
+  );
+  const { tokenFile, tlsCa, tlsCert, tlsKey } = a;
+  const address: ControllerAddress = {
+    url: a.controller ?? defaultController(),
+    tokenFile,
+    tlsCa,
+    tlsCert,
+    tlsKey,
+  };
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new UsageError('a certificate needs both --tls-cert and --tls-key');
+  try {
+    return await work(new ControllerClient(address));
+  } catch (error) {
+    if (error instanceof ControllerRefused)
+      throw new DiagnosticError(faultDiagnostics(error.faults, documents));
+    throw error;
+  }
+}
+
+/** @throws UsageError */
+export function kindOf(word: string): Kind {
+  const kind = kindNamed(word);
+  if (kind !== undefined) return kind;
+  const near = suggestions(
+    word,
+    kindNames.flatMap((k) => [k, namesOf[k].plural]),
+  );
+  const known = kindNames.map((k) => namesOf[k].plural).join(', ');
+  throw new UsageError(
+    `there is no kind ${word}${near.length > 0 ? `; is ${near[0]} meant?` : `: kinds are ${known}`}`,
+  );
+}
+
+export interface Target {
+  readonly kind: Kind;
+  readonly name?: string;
+}
+
+/** `devices`, `device s1 s2`, `device/s1 worker/w1`. @throws UsageError */
+export function targetsOf(words: readonly string[]): readonly Target[] {
+  const [first, ...rest] = words;
+  if (first === undefined)
+    throw new UsageError(`name a kind: ${kindNames.map((k) => namesOf[k].plural).join(', ')}`);
+  if (first.includes('/'))
+    return words.map((word) => {
+      const [, kind, name] = /^([^/]+)\/([^/]+)$/.exec(word) ?? [];
+      if (kind === undefined || name === undefined) throw new UsageError(`${word}: must be KIND/NAME`);
+      return { kind: kindOf(kind), name };
+    });
+  const kind = kindOf(first);
+  return rest.length === 0 ? [{ kind }] : rest.map((name) => ({ kind, name }));
+}
+
+export const pathOf = ({ kind, name }: Target): string =>
+  `/api/v1alpha1/${namesOf[kind].plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
+
+export async function yamlOf(value: unknown): Promise<string> {
+  const { stringify } = await import('yaml');
+  return printableLines(stringify(value, { lineWidth: 0 }));
+}
+
+/** One document, or with several ones a list of them. */
+export async function printDocument(io: Io, output: 'json' | 'yaml', value: unknown): Promise<void> {
+  if (output === 'json') printJson(io, value);
+  else io.out(await yamlOf(value));
+}
+
+export const objectName = ({ kind, metadata }: ShownObject): string => `${kind}/${metadata.name}`;

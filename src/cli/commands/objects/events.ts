@@ -1,0 +1,104 @@
+import { type Io, table } from '../../io.ts';
+import { defineCommand, wholeNumber } from '../../options.ts';
+import { UsageError } from '../../usage.ts';
+import {
+  type ControllerArguments,
+  controllerOptions,
+  lastOf,
+  type OutputArguments,
+  outputOf,
+  outputOption,
+  printDocument,
+  targetsOf,
+  withController,
+} from './common.ts';
+
+export interface ShownEvent {
+  readonly id: string;
+  readonly time: string;
+  readonly type: string;
+  readonly reason: string;
+  readonly actor: string;
+  readonly message: string;
+  readonly object: { readonly kind: string; readonly name: string };
+}
+
+interface Arguments extends ControllerArguments, OutputArguments {
+  readonly what?: readonly string[];
+  readonly since?: string;
+  readonly until?: string;
+  readonly actor?: string;
+  readonly limit: number;
+}
+
+/** `events [KIND [NAME]]` */
+export const eventsCommand = (io: Io) =>
+  defineCommand<Arguments>({
+    command: 'events [what..]',
+    describe:
+      "The controller's log: what was decided and done, by whom and why; of KIND, KIND NAME or KIND/NAME",
+    builder: (y) =>
+      controllerOptions(outputOption(y))
+        .positional('what', { type: 'string', array: true, describe: 'KIND [NAME], or KIND/NAME' })
+        .option('since', {
+          type: 'string',
+          describe: 'From then on: a time as 2030-01-31T12:00:00Z, or so long ago: 90s, 10m, 2h, 3d',
+          requiresArg: true,
+          coerce: lastOf,
+        })
+        .option('until', { type: 'string', describe: 'Before then', requiresArg: true, coerce: lastOf })
+        .option('actor', {
+          type: 'string',
+          describe: 'Of whom: a client, or a part of the controller',
+          requiresArg: true,
+          coerce: lastOf,
+        })
+        .option('limit', wholeNumber('limit', 1, 10_000, { default: 1000, describe: 'The newest of them' })),
+    async handler(a) {
+      const words = (a.what ?? []).map(String);
+      const targets = words.length === 0 ? [{}] : targetsOf(words);
+      if (targets.length > 1) throw new UsageError('events are of one object, or of one kind');
+      const [{ kind, name }] = targets as [{ readonly kind?: string; readonly name?: string }];
+      const query = new URLSearchParams({
+        ...(kind !== undefined && { kind }),
+        ...(name !== undefined && { name }),
+        ...(a.actor !== undefined && { actor: a.actor }),
+        ...(a.since !== undefined && { since: timeOf('since', a.since) }),
+        ...(a.until !== undefined && { until: timeOf('until', a.until) }),
+        limit: `${a.limit}`,
+      });
+      const { items } = await withController(a, (client) =>
+        client.get<{ readonly items: readonly ShownEvent[] }>(`/api/v1alpha1/events?${query}`),
+      );
+      const output = outputOf(a);
+      if (output === 'json' || output === 'yaml')
+        return printDocument(io, output, { kind: 'EventList', items });
+      if (items.length === 0) io.err('intransit: there are none\n');
+      else io.out(table(eventRows(items, output === 'wide')));
+    },
+  });
+
+export const eventRows = (events: readonly ShownEvent[], isWide: boolean): readonly (readonly string[])[] => [
+  [...(isWide ? ['ID'] : []), 'TIME', 'TYPE', 'OBJECT', 'REASON', 'ACTOR', 'MESSAGE'],
+  ...events.map((e) => [
+    ...(isWide ? [e.id] : []),
+    e.time,
+    e.type,
+    `${e.object.kind}/${e.object.name}`,
+    e.reason,
+    e.actor,
+    e.message,
+  ]),
+];
+
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** @throws UsageError */
+function timeOf(option: string, text: string): string {
+  const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const at = unit === undefined ? Date.parse(text) : Date.now() - Number(count) * UNITS[unit]! * 1000;
+  const isTime = unit !== undefined || /^\d{4}-\d{2}-\d{2}/.test(text);
+  if (!isTime || Number.isNaN(at) || Math.abs(at) > 8.64e15)
+    throw new UsageError(`--${option} ${text}: must be a time as 2030-01-31T12:00:00Z, or 90s, 10m, 2h, 3d`);
+  return new Date(at).toISOString();
+}

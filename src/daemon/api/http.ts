@@ -1,0 +1,116 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { DiagnosticError } from '../../diagnostics/index.ts';
+import { type Fault, fault, type RefusalReason, Refused } from '../manifests/index.ts';
+import { StoreConflict, StoreFenced, StoreUnavailable } from '../store/index.ts';
+
+/** The body of every answer that is no success; the words are those of the field (Kubernetes' Status). */
+export interface StatusDocument {
+  readonly kind: 'Status';
+  readonly status: 'Failure';
+  readonly code: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly details: readonly Fault[];
+}
+
+const codes: Readonly<Record<RefusalReason, number>> = {
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  MethodNotAllowed: 405,
+  Conflict: 409,
+  Gone: 410,
+  TooLarge: 413,
+  Invalid: 422,
+  Unavailable: 503,
+};
+
+export const refuseRequest = (reason: RefusalReason, what: string, remedy: string): never => {
+  throw new Refused(reason, [fault('controller', { reason: what, remedy })]);
+};
+
+/** @throws Refused `TooLarge` */
+export async function bodyOf(request: IncomingMessage, most: number): Promise<Buffer> {
+  const tooLarge = () =>
+    refuseRequest('TooLarge', `the body has more than ${most} bytes`, 'send it in several parts');
+  if (Number(request.headers['content-length'] ?? 0) > most) tooLarge();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > most) tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** @throws Refused `BadRequest` */
+export function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return refuseRequest('BadRequest', 'the body is no JSON', 'send one document of JSON');
+  }
+}
+
+export function reply(response: ServerResponse, code: number, document: unknown): void {
+  const body = JSON.stringify(document);
+  response.writeHead(code, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+export function replyFault(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { reason, details } = describe(error);
+  const code = codes[reason];
+  const message = details.map((d) => d.message).join('; ');
+  // What was not read of a body that is refused would be taken for the next request.
+  response.setHeader('connection', 'close');
+  if (reason === 'Unauthorized') response.setHeader('www-authenticate', 'Bearer realm="intransit"');
+  const document: StatusDocument = { kind: 'Status', status: 'Failure', code, reason, message, details };
+  reply(response, code, document);
+}
+
+function describe(error: unknown): { readonly reason: RefusalReason; readonly details: readonly Fault[] } {
+  if (error instanceof Refused) return { reason: error.reason, details: error.faults };
+  if (error instanceof StoreConflict)
+    return conflict('others changed what is referred to again and again', 'try it once more');
+  if (error instanceof StoreFenced) return conflict(error.message, 'ask the controller that leads now');
+  if (error instanceof StoreUnavailable)
+    return {
+      reason: 'Unavailable',
+      details: [
+        fault('controller', {
+          reason: `the store cannot be used: ${error.message}`,
+          remedy: 'see to the store; nothing was changed, and the network goes on as it is',
+        }),
+      ],
+    };
+  if (error instanceof DiagnosticError)
+    return {
+      reason: 'Invalid',
+      details: error.diagnostics.map(({ code, message, remedy }) => ({
+        path: [],
+        code,
+        message,
+        ...(remedy !== undefined && { remedy }),
+      })),
+    };
+  const reason = error instanceof Error ? error.message : String(error);
+  return {
+    reason: 'Unavailable',
+    details: [fault('controller', { reason: `internal error: ${reason}`, remedy: 'please report it' })],
+  };
+}
+
+const conflict = (reason: string, remedy: string) => ({
+  reason: 'Conflict' as const,
+  details: [fault('controller', { reason, remedy })],
+});

@@ -1,0 +1,5 @@
+/** The controller as a service. */
+export { apiListenFault } from './api/access.ts';
+export { type Daemon, type DaemonOptions, type Part, startDaemon } from './daemon.ts';
+export { type Admission, Objects } from './objects/index.ts';
+export { copyStore, openStore, type Store } from './store/index.ts';

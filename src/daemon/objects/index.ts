@@ -1,0 +1,4 @@
+/** The objects of the controller: applied, deleted, and written of by the daemon. */
+export { type Admission, type Applied, type ApplyOptions, changedFields, importOptionsOf } from './apply.ts';
+export { type DeleteOptions, Objects, type StatusChange } from './objects.ts';
+export { type ObjectName, objectOf, sameJson } from './stored.ts';
