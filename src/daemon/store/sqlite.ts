@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import Database from 'libsql';
 import { refuse } from '../../diagnostics/index.ts';
 import { ensureFolder, type Lock, lockFile, messageOf } from '../../durable/index.ts';
+import { digestOf } from './digest.ts';
 import { prepareSchema } from './sqlite-schema.ts';
 import {
   type Batch,
@@ -205,7 +205,7 @@ class SqliteStore implements Store {
   }
 
   #since(after: number): readonly WatchBatch[] {
-    if (after < this.#meta('compacted'))
+    if (after < this.#meta('compacted') || after > this.#meta('revision'))
       throw new StoreCompacted(`revisions up to ${after} are not remembered`);
     const changes = this.#db
       .prepare('select * from changes where revision > ? order by revision, ordinal')
@@ -349,9 +349,6 @@ class SqliteBlobs implements Blobs {
     guarded(() => this.#db.prepare('delete from blobs where digest = ?').run(digest));
   }
 }
-
-export const digestOf = (bytes: Uint8Array): string =>
-  `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 const recordOf = ({ kind, name, revision, value }: ObjectRow): StoreRecord => ({
   kind,

@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { copyStore, openSqlite, openStore, type Store } from '../../../src/daemon/store/index.ts';
+import { testFolder } from '../../support/io.ts';
+import { describeWithTools } from '../../support/machine.ts';
+import { describeStore, sleep } from './suite.ts';
+
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+
+describeWithTools(['etcd'], 'etcd', () => {
+  const folder = testFolder();
+  let place = '';
+  let etcd: ChildProcess;
+  let count = 0;
+
+  beforeAll(async () => {
+    const [client, peer] = [await freePort(), await freePort()];
+    place = `127.0.0.1:${client}`;
+    const [clients, peers] = [`http://${place}`, `http://127.0.0.1:${peer}`];
+    etcd = spawn(
+      'etcd',
+      [
+        ...[
+          '--data-dir',
+          join(folder, 'etcd'),
+          '--log-level',
+          'error',
+          '--initial-cluster',
+          `default=${peers}`,
+        ],
+        ...['--listen-client-urls', clients, '--advertise-client-urls', clients],
+        ...['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
+      ],
+      { stdio: 'ignore' },
+    );
+    for (let i = 0; ; i++) {
+      try {
+        return await (await openStore(`etcd:${place}`)).close();
+      } catch (error) {
+        if (i === 100) throw error;
+        await sleep(200);
+      }
+    }
+  });
+  afterAll(() => void etcd.kill('SIGKILL'));
+
+  const names = new WeakMap<Store, string>();
+  const openAt = async (name: string) => {
+    const store = await openStore(name);
+    names.set(store, name);
+    return store;
+  };
+  const fresh = () => openAt(`etcd:${place}/test-${process.pid}-${count++}`);
+
+  describeStore('store', fresh, async (store) => {
+    const name = names.get(store)!;
+    await store.close();
+    return openAt(name);
+  });
+
+  it('is shared: one process sees what another writes, and one of two leads', async () => {
+    const one = await fresh();
+    const other = await openStore(names.get(one)!);
+    const seen: string[] = [];
+    const abort = new AbortController();
+    const { revision } = await one.read();
+    await other.watch(
+      revision,
+      {
+        onBatch: (batch) => {
+          for (const c of batch.changes) if (c.type === 'put') seen.push(c.record.name);
+        },
+        onLost: () => {},
+      },
+      abort.signal,
+    );
+    const terms = await Promise.all([one, other].map((s) => s.leases.acquire('leader', 'x', 5000)));
+    expect(terms.filter((t) => t !== undefined)).toHaveLength(1);
+    await one.commit({ changes: [{ op: 'put', kind: 'A', name: 'a', value: 1, expect: 'absent' }] });
+    for (let i = 0; i < 200 && seen.length === 0; i++) await sleep(20);
+    expect(seen).toEqual(['a']);
+    abort.abort();
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  it('refuses more than it takes at once, and writes nothing of it', async () => {
+    const store = await fresh();
+    const changes = Array.from({ length: 300 }, (_, i) => ({
+      ...{ op: 'put' as const, kind: 'A', name: `a${i}`, value: i, expect: 'any' as const },
+    }));
+    await expect(store.commit({ changes })).rejects.toThrow(/more than etcd takes at once/);
+    expect((await store.read()).records).toEqual([]);
+    await store.close();
+  });
+
+  describe('a store is moved', () => {
+    it('from SQLite to etcd and back, with log, files and terms', async () => {
+      const from = openSqlite(join(folder, 'from.db'));
+      for (let i = 0; i < 3; i++)
+        await from.commit({
+          changes: Array.from({ length: 80 }, (_, j) => ({
+            ...{
+              op: 'put' as const,
+              kind: 'A',
+              name: `a${i}-${j}`,
+              value: { i, j },
+              expect: 'absent' as const,
+            },
+          })),
+          events: ['x', 'y'].map((reason) => ({
+            ...{
+              actor: 'me',
+              type: 'Normal' as const,
+              reason,
+              message: `${i}`,
+              object: { kind: 'A', name: 'a' },
+            },
+          })),
+        });
+      const digest = await from.blobs.put(Buffer.alloc(2_500_000, 7));
+      const term = (await from.leases.acquire('leader', 'a', 1000))!.term;
+      const middle = await fresh();
+      expect(await copyStore(from, middle)).toEqual({ objects: 240, events: 6, files: 1 });
+      await expect(copyStore(from, middle)).rejects.toThrow(/not empty/);
+      const back = openSqlite(join(folder, 'back.db'));
+      await copyStore(middle, back);
+      const contents = async (store: Store) => ({
+        records: (await store.read()).records.map(({ revision: _, ...rest }) => rest),
+        events: (await store.events({ limit: 100 })).map(({ id: _, ...rest }) => rest),
+      });
+      expect(await contents(middle)).toEqual(await contents(from));
+      expect(await contents(back)).toEqual(await contents(from));
+      expect((await back.blobs.get(digest))?.length).toBe(2_500_000);
+      expect((await back.leases.acquire('leader', 'b', 1000))!.term).toBeGreaterThan(term);
+      await Promise.all([from, middle, back].map((s) => s.close()));
+    });
+  });
+});
+
+it('nobody at an address is told', async () => {
+  await expect(openStore('etcd:127.0.0.1:1')).rejects.toThrow(/store etcd:127\.0\.0\.1:1: .*etcd/);
+  await expect(openStore('etcd:nonsense')).rejects.toThrow(/no address/);
+  await expect(openStore('redis:x')).rejects.toThrow(/no known kind/);
+});
