@@ -112,7 +112,7 @@ struct {
 	__type(value, struct intransit_flow_counts);
 } flow_counts SEC(".maps");
 
-/* The slot of the weights: one word, so that a change is seen whole. */
+/* The slot of the weights: one word, so that a change is seen whole. One that there is not: no weights are ready. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -29,10 +29,10 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "intransit_ways.h"
 #include "intransit_wire.h"
 
 #define INTRANSIT_SLOTS 2
-#define INTRANSIT_PORTS 512
 #define INTRANSIT_OUTER_BYTES (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr))
 #define INTRANSIT_PAYLOAD_AT (INTRANSIT_OUTER_BYTES + INTRANSIT_HEADER_BYTES)
 
@@ -58,22 +58,6 @@ enum intransit_state {
 	INTRANSIT_READY = 1,
 	INTRANSIT_OTHER_LAYERS = 2, /* the entry was made for another program */
 	INTRANSIT_NO_WEIGHTS = 3, /* the slot lacks some layer's, or they are being written */
-};
-
-/* What becomes of a packet that is forwarded: an entry of a table. */
-enum intransit_way_kind {
-	INTRANSIT_NO_WAY = 0,
-	INTRANSIT_CROSS = 1,
-	INTRANSIT_ROUTE = 2,
-	INTRANSIT_DROP = 3,
-};
-
-struct intransit_way {
-	__u8 kind;
-	__u8 unused;
-	__u16 port;
-	__u8 source_mac[ETH_ALEN];
-	__u8 destination_mac[ETH_ALEN];
 };
 
 struct intransit_steer_key {
@@ -133,14 +117,6 @@ struct {
 	__type(value, __u32);
 } zones SEC(".maps");
 
-/* Interface -> where its packets go if nothing else says so. An interface that is not here is no port. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, INTRANSIT_PORTS);
-	__type(key, __u32);
-	__type(value, struct intransit_way);
-} ports SEC(".maps");
-
 /* Next layer of a model -> the way to a device that computes it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -156,14 +132,6 @@ struct {
 	__type(key, struct intransit_lpm_key);
 	__type(value, struct intransit_way);
 } ipv4_lpm SEC(".maps");
-
-/* Port -> interface. */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, INTRANSIT_PORTS);
-	__type(key, __u32);
-	__type(value, __u32);
-} tx SEC(".maps");
 
 /* Whether anybody wants to hear of refused requests, and what there is to tell. Full, it takes no more. */
 struct {
@@ -443,8 +411,7 @@ __attribute__((noinline)) int intransit_forward(struct xdp_md *ctx)
 	default:
 		return XDP_DROP;
 	}
-	/* A port without an interface loses the packet, as a switch does. */
-	return bpf_redirect_map(&tx, way->port, XDP_DROP);
+	return intransit_to_port(way->port);
 }
 
 /* Tells the controller of a refused request, if it wants to hear of it. */

@@ -26,17 +26,23 @@ type Image = Map<string, Element>;
 export class ForwardingTables {
   readonly #program: LoadedProgram;
   readonly #inside: <T>(run: () => T) => T;
-  readonly #images: ReadonlyMap<MapName, Image> = new Map(
-    (['model_ids', 'zones', 'steer', 'ipv4_lpm'] as const).map((name) => [name, new Map()]),
-  );
+  readonly #images: ReadonlyMap<MapName, Image>;
   /** What the table `ports` says, by ingress port. */
   readonly #ports = new Map<number, Buffer>();
   #interfaces: readonly PortState[] = [];
 
-  /** @param inside runs a function where the interfaces are */
-  constructor(program: LoadedProgram, inside: <T>(run: () => T) => T) {
+  /**
+   * @param inside runs a function where the interfaces are
+   * @param maps that the program has beside `ports` and `tx`
+   */
+  constructor(
+    program: LoadedProgram,
+    inside: <T>(run: () => T) => T,
+    maps: readonly MapName[] = ['model_ids', 'zones', 'steer', 'ipv4_lpm'],
+  ) {
     this.#program = program;
     this.#inside = inside;
+    this.#images = new Map(maps.map((name) => [name, new Map()]));
   }
 
   static has(tableId: number): boolean {

@@ -1,5 +1,5 @@
 import { noWeights } from '../backends/common/table-model.ts';
-import type { DeviceConfig } from '../backends/xdp/device-config.ts';
+import type { RequestConfig } from '../backends/xdp/device-config.ts';
 import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
 import { type BpfMap, type MappedWords, programsEnded } from '../bpf/index.ts';
 import { CURRENT, decodeWord, encodeWord, NAMED, NO_WORD, WORDS } from '../devices/versions.ts';
@@ -26,7 +26,7 @@ export interface SlotWeights {
 }
 
 /** Whether it holds weights: a table that was reset has the action of its program. */
-const holdsWeights = ({ entry }: SlotWeights): boolean =>
+export const holdsWeights = ({ entry }: SlotWeights): boolean =>
   entry.actionId !== 0 && entry.actionId !== noWeights.id;
 
 interface SlotState {
@@ -42,7 +42,7 @@ interface SlotState {
  * say so first, and programs that saw a word from before have ended.
  */
 export class HeldVersions {
-  readonly #config: DeviceConfig;
+  readonly #config: RequestConfig;
   readonly #words: MappedWords;
   readonly #weights: BpfMap | undefined;
   readonly #slots: readonly SlotState[];
@@ -52,7 +52,7 @@ export class HeldVersions {
    * @param weights undefined where they are constants of the program
    * @param running whether packets may have met the program already
    */
-  constructor(config: DeviceConfig, words: MappedWords, weights: BpfMap | undefined, running: boolean) {
+  constructor(config: RequestConfig, words: MappedWords, weights: BpfMap | undefined, running: boolean) {
     this.#config = config;
     this.#words = words;
     this.#weights = weights;

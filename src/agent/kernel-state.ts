@@ -15,7 +15,7 @@ import {
   weightsTable,
   zones,
 } from '../backends/common/table-model.ts';
-import type { DeviceConfig, PlacedWeights } from '../backends/xdp/device-config.ts';
+import type { PlacedWeights, RequestConfig } from '../backends/xdp/device-config.ts';
 import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
 import type { BpfMap } from '../bpf/index.ts';
 import { CURRENT, decodeWord, WORDS } from '../devices/versions.ts';
@@ -34,7 +34,7 @@ type Entity = Init<'Entity'>;
  */
 export function kernelState(
   program: LoadedProgram,
-  config: DeviceConfig,
+  config: RequestConfig,
   interfaces: readonly PortState[],
   known: readonly Change[],
 ): Change[] {
@@ -59,7 +59,7 @@ export function kernelState(
 }
 
 /** What stands after some writes, by key. */
-function entitiesOf(changes: readonly Change[]): ReadonlyMap<string, Entity> {
+export function entitiesOf(changes: readonly Change[]): ReadonlyMap<string, Entity> {
   const entities = new Map<string, Entity>();
   for (const { type, entity } of changes)
     if (type === 'DELETE') entities.delete(entityKey(entity));
@@ -78,7 +78,7 @@ function actionOf(entity: Entity | undefined) {
 
 /** Of versions whose layers are those of the program; of others the words do not tell which they are. */
 function versionEntries(
-  { manifest }: DeviceConfig,
+  { manifest }: RequestConfig,
   wordAt: (index: number) => ReturnType<typeof decodeWord>,
 ): readonly (Entry & { readonly slot: number; readonly isReady: boolean })[] {
   const { layers, model } = manifest;
@@ -100,7 +100,7 @@ function versionEntries(
 /** All layers of a slot whose version is computed; of another slot those that are known to be what is there. */
 function weightsOf(
   map: BpfMap,
-  { weights }: DeviceConfig,
+  { weights }: RequestConfig,
   before: ReadonlyMap<string, Entity>,
   versions: ReturnType<typeof versionEntries>,
 ): Entity[] {
@@ -126,7 +126,7 @@ function weightsOf(
 const offsetOf = ({ offset, arrays }: PlacedWeights, index: number): number =>
   arrays.slice(0, index).reduce((at, a) => at + a.bytes, offset);
 
-function weightsEntry(placed: PlacedWeights, slot: number, struct: Buffer): Entry {
+export function weightsEntry(placed: PlacedWeights, slot: number, struct: Buffer): Entry {
   const parameters = placed.arrays.map(({ name, bytes }) => ({ name, bits: 8 * bytes }));
   const table = weightsTable(placed.layer, slot, parameters);
   const values = placed.arrays.map(({ bytes }, i) => {
@@ -143,11 +143,6 @@ function tableEntries(program: LoadedProgram, interfaces: readonly PortState[]):
         ? []
         : [{ table, keys: [key.readUInt32LE(0)], action, parameters: [] }],
     );
-  const ways = (map: BpfMap, table: TableModel, keysOf: (key: Buffer) => readonly KeyValue[] | undefined) =>
-    elements(map).flatMap(([key, value]): Entry[] => {
-      const [way, keys] = [decodeWay(value), keysOf(key)];
-      return way === undefined || keys === undefined ? [] : [{ table, keys, ...way }];
-    });
   return [
     ...ids(program.map('model_ids'), modelIds, held),
     ...ids(program.map('zones'), zones, permit),
@@ -155,12 +150,26 @@ function tableEntries(program: LoadedProgram, interfaces: readonly PortState[]):
     ...ways(program.map('ipv4_lpm'), ipv4Lpm, (key) => [
       { value: key.readUInt32BE(4), prefix: key.readUInt32LE(0) },
     ]),
-    ...ways(program.map('ports'), ports, (key) => {
-      const port = interfaces.find((i) => i.ifindex === key.readUInt32LE(0))?.port;
-      return port === undefined ? undefined : [port];
-    }),
+    ...portEntries(program, interfaces),
   ];
 }
+
+const ways = (
+  map: BpfMap,
+  table: TableModel,
+  keysOf: (key: Buffer) => readonly KeyValue[] | undefined,
+): Entry[] =>
+  elements(map).flatMap(([key, value]): Entry[] => {
+    const [way, keys] = [decodeWay(value), keysOf(key)];
+    return way === undefined || keys === undefined ? [] : [{ table, keys, ...way }];
+  });
+
+/** Where the packets of each port go. */
+export const portEntries = (program: LoadedProgram, interfaces: readonly PortState[]): Entry[] =>
+  ways(program.map('ports'), ports, (key) => {
+    const port = interfaces.find((i) => i.ifindex === key.readUInt32LE(0))?.port;
+    return port === undefined ? undefined : [port];
+  });
 
 const elements = (map: BpfMap): [Buffer, Buffer][] =>
   [...map.keys()].flatMap((key) => {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../p4runtime/index.ts';
 
-const KINDS = ['tables', 'actions', 'counters', 'digests'] as const;
+const KINDS = ['tables', 'actions', 'counters', 'meters', 'digests'] as const;
 
 interface Named {
   readonly preamble?: { readonly name: string };

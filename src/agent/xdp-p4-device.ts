@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { models, refusedRequests, verdictCounter, weightsPlace } from '../backends/common/table-model.ts';
 import { type DeviceConfig, decodeDeviceConfig } from '../backends/xdp/device-config.ts';
+import { xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
 import { xdpP4InfoOf } from '../backends/xdp/p4info.ts';
 import {
   BpfError,
@@ -25,15 +25,13 @@ import {
 } from '../p4runtime/index.ts';
 import { exhausted, invalid, precondition } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
-import { ForwardingTables } from './forwarding-tables.ts';
-import { HeldVersions, type SlotWeights } from './held-versions.ts';
+import { FlowTables } from './flow-tables.ts';
 import { detachPinned, Interfaces, type PortInterface, type PortState } from './interfaces.ts';
-import { kernelState } from './kernel-state.ts';
 import { type LoadedProgram, loadProgram, openProgram, pinProgram, removePins } from './loaded-program.ts';
 import { p4infoDifference } from './p4info-difference.ts';
-import { RefusedRequests } from './refused-requests.ts';
+import { NO_COUNT, type ProgramTables } from './program-tables.ts';
+import { RequestTables } from './request-tables.ts';
 import { type Kept, PIPELINE_FILES, type Staged, StateFolder } from './state-folder.ts';
-import { type PlainEntry, plainEntry } from './table-entry.ts';
 
 const BPFFS = '/sys/fs/bpf';
 const LINKS = 'links';
@@ -60,8 +58,7 @@ interface Running {
   readonly config: DeviceConfig;
   readonly generation: string;
   readonly program: LoadedProgram;
-  readonly versions: HeldVersions;
-  readonly tables: ForwardingTables;
+  readonly tables: ProgramTables;
 }
 
 export const pinsOf = (name: string): string => `${BPFFS}/intransit/${name}`;
@@ -83,7 +80,6 @@ export class XdpP4Device implements P4Device {
   #verified:
     | { readonly config: object; readonly loaded: LoadedProgram; readonly timer: NodeJS.Timeout }
     | undefined;
-  #digests: RefusedRequests | undefined;
   /** Whether a change is under way, which the watch must not meet. */
   #busy = 0;
 
@@ -147,7 +143,7 @@ export class XdpP4Device implements P4Device {
         staged = this.#onDisk(() =>
           this.#state.stage(next.generation, { config: pipeline.config, changes: state }, tag),
         );
-        await this.#fill(next, state);
+        await next.tables.fill(state, this.ports());
         pinProgram(program, config, folder);
         this.#replaceProgram(program.program, old?.program.program, staged);
       } catch (error) {
@@ -157,7 +153,7 @@ export class XdpP4Device implements P4Device {
         throw error;
       }
       this.#running = next;
-      this.#setDigests(state.some((c) => c.entity.digestEntry !== undefined));
+      next.tables.listen(state.some((c) => c.entity.digestEntry !== undefined));
       if (old !== undefined) this.#end(old);
       this.#sweepPins(next.generation);
     });
@@ -204,14 +200,12 @@ export class XdpP4Device implements P4Device {
     return this.#alone(async () => {
       const running = this.#running;
       if (running === undefined) throw precondition('no program runs');
-      await this.#set(running, change, true);
+      await running.tables.set(change);
     });
   }
 
   readCounter(counterId: number, index: number): Init<'CounterData'> {
-    const sums =
-      counterId === verdictCounter.id ? this.#running?.program.map('verdicts').sumPerCpu(index) : undefined;
-    return { byteCount: 0n, packetCount: sums?.[0] ?? 0n };
+    return this.#running?.tables.readCounter(counterId, index) ?? NO_COUNT;
   }
 
   /** What is on disk, or in the kernel where the disk has lost it; nothing that runs is touched. */
@@ -259,7 +253,7 @@ export class XdpP4Device implements P4Device {
       const next = this.#begin(config, generation, program, pinned !== undefined);
       let changed: string;
       try {
-        changed = await this.#fill(next, state);
+        changed = await next.tables.fill(state, this.ports());
         if (pinned === undefined) pinProgram(program, config, folder);
         this.#interfaces.attach(program.program);
       } catch (error) {
@@ -268,7 +262,7 @@ export class XdpP4Device implements P4Device {
       }
       this.#running = next;
       this.#sweepPins(generation);
-      this.#setDigests(state.some((c) => c.entity.digestEntry !== undefined));
+      next.tables.listen(state.some((c) => c.entity.digestEntry !== undefined));
       this.#mendDisk({ ...kept, tag: program.program.info().tag }, pipeline, state);
       if (pinned === undefined) this.#log('program loaded again from the kept state');
       else this.#log(`data plane found running${changed === '' ? '' : `; mended ${changed}`}`);
@@ -293,9 +287,11 @@ export class XdpP4Device implements P4Device {
       const decoded = decodeDeviceConfig(config.p4DeviceConfig);
       const program = openProgram(decoded, join(this.#pins, generation), tag);
       if (program === undefined) return undefined;
+      const tables = this.#tablesOf(program, decoded, true);
       try {
-        return kernelState(program, decoded, this.ports(), known);
+        return tables.state(this.ports(), known);
       } finally {
+        tables.close();
         program.close();
       }
     } catch (error) {
@@ -348,7 +344,6 @@ export class XdpP4Device implements P4Device {
   async close(): Promise<void> {
     clearInterval(this.#watch);
     await this.#state.close();
-    this.#setDigests(false, false);
     this.#forgetVerified();
     if (this.#running !== undefined) this.#end(this.#running);
     this.#running = undefined;
@@ -363,76 +358,21 @@ export class XdpP4Device implements P4Device {
   }
 
   #begin(config: DeviceConfig, generation: string, program: LoadedProgram, running: boolean): Running {
-    const weights = config.weights.length > 0 ? program.map('weights') : undefined;
-    const versions = new HeldVersions(config, program.map('models').words(), weights, running);
-    const tables = new ForwardingTables(program, (run) => this.#interfaces.inside(run));
-    return { config, generation, program, versions, tables };
+    return { config, generation, program, tables: this.#tablesOf(program, config, running) };
   }
 
-  #end({ versions, program }: Running): void {
-    versions.close();
+  /** @param running whether packets may have met the program already */
+  #tablesOf(program: LoadedProgram, config: DeviceConfig, running: boolean): ProgramTables {
+    const inside = <T>(run: () => T): T => this.#interfaces.inside(run);
+    const tell = (id: number, data: Init<'P4Data'>): void => this.#sink?.digest(id, data);
+    return config.kind === 'requests'
+      ? new RequestTables(program, config, running, inside, tell)
+      : new FlowTables(program, config, running, { inside, tell, ports: () => this.ports() });
+  }
+
+  #end({ tables, program }: Running): void {
+    tables.close();
     program.close();
-  }
-
-  /** Brings the maps of a program in line with a state. @returns what was not, in words */
-  async #fill(running: Running, state: readonly Change[]): Promise<string> {
-    const versions: PlainEntry[] = [];
-    const weights: SlotWeights[] = [];
-    for (const { entity } of state) {
-      if (entity.tableEntry === undefined) continue;
-      const entry = plainEntry(entity.tableEntry);
-      const place = weightsPlace(entry.tableId);
-      if (place !== undefined) weights.push({ ...place, entry });
-      else if (entry.tableId === models.id) versions.push(entry);
-      else running.tables.set(entry, true, false);
-    }
-    const elements = running.tables.fill(this.#interfaces.state());
-    const slots = await running.versions.takeOver(versions, weights);
-    const parts = [
-      ...(elements > 0 ? [`${elements} elements of tables`] : []),
-      ...slots.map((slot) => `the weights of slot ${slot}`),
-    ];
-    return parts.join(', ');
-  }
-
-  async #set(running: Running, { type, entity }: Change, live: boolean): Promise<void> {
-    const present = type !== 'DELETE';
-    if (entity.digestEntry !== undefined) return this.#setDigests(present);
-    if (entity.counterEntry !== undefined) return this.#setCounter(running, entity.counterEntry);
-    if (entity.tableEntry === undefined) throw invalid('an XDP host has no such entity');
-    const entry = plainEntry(entity.tableEntry);
-    const place = weightsPlace(entry.tableId);
-    if (place !== undefined) return running.versions.setWeights({ ...place, entry });
-    if (entry.tableId === models.id) return running.versions.setVersion(entry, present);
-    if (ForwardingTables.has(entry.tableId)) return running.tables.set(entry, present, live);
-    throw invalid(`an XDP host has no table ${entry.tableId}`);
-  }
-
-  /** One CPU is given the whole count. */
-  #setCounter({ program }: Running, { index, data }: Init<'CounterEntry'>): void {
-    if (data === undefined) return;
-    const map = program.map('verdicts');
-    const cells =
-      index === undefined
-        ? Array.from({ length: verdictCounter.size }, (_, i) => i)
-        : [Number(index.index ?? 0)];
-    for (const cell of cells) {
-      const all = Buffer.alloc(map.lookup(cell)!.length);
-      all.writeBigUInt64LE(BigInt.asUintN(64, BigInt(data.packetCount ?? 0)));
-      map.update(cell, all);
-    }
-  }
-
-  /** @param tell whether the program is told too */
-  #setDigests(on: boolean, tell = true): void {
-    const program = this.#running?.program;
-    this.#digests?.close();
-    this.#digests = undefined;
-    if (tell) program?.map('telling').update(0, on ? 1 : 0);
-    if (on && program !== undefined)
-      this.#digests = new RefusedRequests(program.map('refused'), (data) =>
-        this.#sink?.digest(refusedRequests.id, data),
-      );
   }
 
   /** The program of a pipeline: the one that was just verified, if it is that. */
@@ -452,7 +392,7 @@ export class XdpP4Device implements P4Device {
 
   async #load(config: DeviceConfig, before?: LoadedProgram): Promise<LoadedProgram> {
     try {
-      return await loadProgram(config, before?.map('verdicts'));
+      return await loadProgram(config, before);
     } catch (error) {
       if (error instanceof BpfError && error.code === 'bpf-permission') throw error;
       throw invalid(error instanceof Error ? error.message : String(error));
@@ -531,8 +471,13 @@ function configOf({ config, index }: DevicePipeline): DeviceConfig {
   } catch (error) {
     throw invalid(error instanceof Error ? error.message : String(error));
   }
-  const own = new P4InfoIndex(xdpP4InfoOf(decoded.weights)).p4info;
+  const own = new P4InfoIndex(p4infoOfConfig(decoded)).p4info;
   const difference = p4infoDifference(own, index.p4info);
   if (difference !== undefined) throw invalid(`the P4Info is not that of the program: ${difference}`);
   return decoded;
 }
+
+const p4infoOfConfig = (config: DeviceConfig) =>
+  config.kind === 'requests'
+    ? xdpP4InfoOf(config.weights)
+    : xdpFlowP4InfoOf(config.weights, config.manifest.features.names.length);

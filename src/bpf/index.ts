@@ -13,6 +13,7 @@ export {
   KernelCallError,
   VerifierError,
 } from './errors.ts';
+export { FrameSender } from './frame-sender.ts';
 export type { GlobalValue } from './globals.ts';
 export { programsEnded, waitForPrograms } from './grace.ts';
 export { BpfMap, type MapBytes, type MapInfo, openPinnedMap, PinnedMap } from './map.ts';

@@ -159,6 +159,9 @@ export function bindLibbpf(path: string) {
       'long syscall(long number, long a, long b, long c)',
     ),
     socket: fn<[number, number, number], number>('int socket(int domain, int type, int protocol)'),
+    sendTo: fn<[number, Uint8Array, number, number, Uint8Array, number], number>(
+      'long sendto(int fd, const void *bytes, size_t size, int flags, const void *address, uint32_t length)',
+    ),
     ioctl: fn<[number, number, Uint8Array], number>(
       'int ioctl(int fd, unsigned long request, void *argument)',
     ),

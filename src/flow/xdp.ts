@@ -128,4 +128,9 @@ export async function writeXdpFlow(
   return [...names, OBJECT_FILE];
 }
 
-const HEADERS = ['intransit_flow.h', 'intransit_lanes.h'] as const;
+const HEADERS = [
+  'intransit_flow.h',
+  'intransit_flow_act.h',
+  'intransit_lanes.h',
+  'intransit_ways.h',
+] as const;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { programPolicy } from '../../src/agent/program-policy.ts';
 import { xdpManifest } from '../../src/backends/xdp/artifact.ts';
+import type { RequestConfig } from '../../src/backends/xdp/device-config.ts';
 import { emitXdp } from '../../src/backends/xdp/emit.ts';
 import { planXdp } from '../../src/backends/xdp/plan.ts';
 import { checkObject, compileBpf, type Loader, openObjectApart, startLoader } from '../../src/bpf/index.ts';
@@ -15,7 +16,8 @@ import { random } from '../support/random.ts';
 const folder = testFolder();
 const { plan } = planXdp(smallModel(), { weights: 'runtime' });
 const policy = programPolicy({
-  manifest: xdpManifest(plan!) as Parameters<typeof programPolicy>[0]['manifest'],
+  kind: 'requests',
+  manifest: xdpManifest(plan!) as RequestConfig['manifest'],
 });
 const options = { name: 'intransit', policy, globals: { intransit_agent: 1 } };
 

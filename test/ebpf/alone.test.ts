@@ -30,9 +30,12 @@ const SHAPES = [
   'FLOW_KEPT=1',
 ].map((define) => `-DINTRANSIT_${define}`);
 
+const FLOW_STATE = 'struct intransit_flow_state { unsigned long long key[2], verdict; };\n';
+
 /** What a program declares before it includes a header. */
 const DECLARATIONS: Readonly<Record<string, string>> = {
-  'intransit_flow.h': 'struct intransit_flow_state { unsigned long long key[2], verdict; };\n',
+  'intransit_flow.h': FLOW_STATE,
+  'intransit_flow_act.h': FLOW_STATE,
 };
 
 describe.skipIf(missing !== undefined)(

@@ -10,16 +10,23 @@ import {
 const preamble = (id: number, name: string): Preamble => ({ id, name, alias: name });
 
 /** The P4Info of a device with these tables; in order of ids. */
-export function p4infoOf({ tables, counters, digests }: TableSet, arch = 'v1model'): P4Info {
+export function p4infoOf({ tables, counters, digests, meters = [] }: TableSet, arch = 'v1model'): P4Info {
   return {
     pkgInfo: { arch },
     tables: [...tables].sort((a, b) => a.id - b.id).map(tableInfo),
     actions: actionsOf(tables).map(actionInfo),
     counters: counters.map((c) => ({
       preamble: preamble(c.id, c.name),
-      spec: { unit: 'PACKETS' },
+      spec: { unit: c.unit ?? 'PACKETS' },
       size: c.size,
     })),
+    ...(meters.length > 0 && {
+      meters: meters.map((m) => ({
+        preamble: preamble(m.id, m.name),
+        spec: { unit: 'BYTES' as const },
+        size: m.size,
+      })),
+    }),
     digests: digests.map((d) => ({
       preamble: preamble(d.id, d.name),
       typeSpec: { struct: { name: d.name } },

@@ -33,6 +33,15 @@ export interface CounterModel {
   readonly name: string;
   readonly id: number;
   readonly size: number;
+  /** Packets if absent. */
+  readonly unit?: 'PACKETS' | 'BOTH';
+}
+
+/** A meter of bytes, a cell an index. */
+export interface MeterModel {
+  readonly name: string;
+  readonly id: number;
+  readonly size: number;
 }
 
 /** What a device tells its controller of its own accord, if the controller asked for it. */
@@ -46,6 +55,7 @@ export interface TableSet {
   readonly tables: readonly TableModel[];
   readonly counters: readonly CounterModel[];
   readonly digests: readonly DigestModel[];
+  readonly meters?: readonly MeterModel[];
 }
 
 /** P4Runtime's ids carry their kind in the first byte. */

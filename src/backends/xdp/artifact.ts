@@ -53,12 +53,14 @@ export function xdpManifest(plan: XdpPlan): Manifest {
     output: plan.output,
     port: o.port,
     program: { source: PROGRAM_FILE, object: OBJECT_FILE, section: 'xdp' },
-    weights: o.weights === 'static' ? { mode: 'static' } : weightsEntry(plan),
+    weights: weightsEntry(plan),
     plan: plan.layers.map(describeLayer),
   };
 }
 
-function weightsEntry(plan: XdpPlan): Manifest['weights'] {
+/** The weights of a plan, as manifests tell of them. */
+export function weightsEntry(plan: XdpPlan): Manifest['weights'] {
+  if (plan.options.weights === 'static') return { mode: 'static' };
   const bytes = encodeWeights(plan);
   let offset = 0;
   const arrays = weightArrays(plan).map((a) => {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { type Manifest, xdpManifest } from './artifact.ts';
+import { type FlowManifest, xdpFlowManifest } from './flow/artifact.ts';
+import { FLOW_PLACES, type XdpFlowPlan } from './flow/plan.ts';
 import type { LayerWeights } from './p4info.ts';
 import type { XdpPlan } from './plan.ts';
 
@@ -9,8 +11,11 @@ export const DEVICE_CONFIG_FORMAT = 'intransit-device-config/1';
  * What a controller pushes to an XDP host as the device's part of a pipeline config: the manifest, and the compiled
  * program. JSON, so that whoever wonders what a host runs can read it.
  */
-export function encodeDeviceConfig(what: XdpPlan | Manifest, elf: Uint8Array): Uint8Array {
-  const manifest = 'format' in what ? what : xdpManifest(what);
+export function encodeDeviceConfig(
+  what: XdpPlan | XdpFlowPlan | Manifest | FlowManifest,
+  elf: Uint8Array,
+): Uint8Array {
+  const manifest = 'format' in what ? what : 'definition' in what ? xdpFlowManifest(what) : xdpManifest(what);
   const program = Buffer.from(elf).toString('base64');
   return Buffer.from(JSON.stringify({ format: DEVICE_CONFIG_FORMAT, manifest, program }));
 }
@@ -25,48 +30,88 @@ const MOST_WEIGHT_BYTES = 2 ** 31;
 const MOST_CONFIG_BYTES = 64 * 2 ** 20;
 const MOST_NAME = 200;
 
+const weightsSchema = z.discriminatedUnion('mode', [
+  z.object({ mode: z.literal('static') }),
+  z.object({
+    mode: z.literal('runtime'),
+    bytes: z.int().min(0).max(MOST_WEIGHT_BYTES),
+    // Counted before any of them is looked at.
+    arrays: z
+      .custom<unknown[]>((value) => Array.isArray(value) && value.length <= MOST_ARRAYS, {
+        error: `expected at most ${MOST_ARRAYS} arrays`,
+      })
+      .pipe(
+        z.array(
+          z.object({
+            name: z.string().max(MOST_NAME),
+            offset: z.int().min(0).max(MOST_WEIGHT_BYTES),
+          }),
+        ),
+      ),
+  }),
+]);
+
+const modelSchema = z.object({ name: z.string().max(MOST_NAME), layerCount: byte });
+
 /** As much of the manifest as a device needs. */
 const manifestSchema = z.object({
   format: z.literal('intransit-manifest/1'),
   target: z.literal('xdp'),
-  model: z.object({ name: z.string().max(MOST_NAME), layerCount: byte }),
+  model: modelSchema,
   layers: z.object({ from: byte, to: byte }),
   port: z.int().min(1).max(0xffff),
-  weights: z.discriminatedUnion('mode', [
-    z.object({ mode: z.literal('static') }),
-    z.object({
-      mode: z.literal('runtime'),
-      bytes: z.int().min(0).max(MOST_WEIGHT_BYTES),
-      // Counted before any of them is looked at.
-      arrays: z
-        .custom<unknown[]>((value) => Array.isArray(value) && value.length <= MOST_ARRAYS, {
-          error: `expected at most ${MOST_ARRAYS} arrays`,
-        })
-        .pipe(
-          z.array(
-            z.object({
-              name: z.string().max(MOST_NAME),
-              offset: z.int().min(0).max(MOST_WEIGHT_BYTES),
-            }),
-          ),
-        ),
+  weights: weightsSchema,
+});
+
+/** Of a program of flows: more than any definition has, and memory that a host can spare. */
+const [MOST_FEATURES, MOST_FLOWS, MOST_PLACE_BYTES, MOST_TABLE_BYTES] = [1024, 2 ** 22, 8192, 2 ** 30];
+
+const flowManifestSchema = z.object({
+  format: z.literal('intransit-flow-manifest/1'),
+  target: z.literal('xdp'),
+  model: modelSchema,
+  features: z.object({
+    definition: z.string().max(MOST_NAME),
+    names: z.array(z.string().max(MOST_NAME)).min(1).max(MOST_FEATURES),
+  }),
+  table: z
+    .object({
+      flows: z.int().min(64).max(MOST_FLOWS),
+      places: z.literal(FLOW_PLACES),
+      placeBytes: z.int().min(8).max(MOST_PLACE_BYTES).multipleOf(8),
+    })
+    .refine(({ flows, placeBytes }) => flows * placeBytes <= MOST_TABLE_BYTES, {
+      error: `the flows would take more than ${MOST_TABLE_BYTES} bytes: keep fewer (table.flows)`,
     }),
-  ]),
+  weights: weightsSchema,
 });
 
 const configSchema = z.object({
   format: z.literal(DEVICE_CONFIG_FORMAT),
-  manifest: manifestSchema,
+  manifest: z.discriminatedUnion('format', [manifestSchema, flowManifestSchema]),
   program: z.base64(),
 });
 
-export interface DeviceConfig {
-  readonly manifest: z.infer<typeof manifestSchema>;
+interface AnyConfig {
   /** The ELF object. */
   readonly program: Uint8Array;
   /** Where each layer's arrays lie in the struct of the weights; none where they are constants of the program. */
   readonly weights: readonly PlacedWeights[];
 }
+
+/** Of a program that computes requests. */
+export interface RequestConfig extends AnyConfig {
+  readonly kind: 'requests';
+  readonly manifest: z.infer<typeof manifestSchema>;
+}
+
+/** Of a program that classifies flows. */
+export interface FlowConfig extends AnyConfig {
+  readonly kind: 'flows';
+  readonly manifest: z.infer<typeof flowManifestSchema>;
+}
+
+export type DeviceConfig = RequestConfig | FlowConfig;
 
 export interface PlacedWeights extends LayerWeights {
   /** Of its first array; the others follow without a gap. */
@@ -89,7 +134,10 @@ export function decodeDeviceConfig(bytes: Uint8Array): DeviceConfig {
     throw new Error(`the device config is wrong at ${path.join('.') || 'its top'}: ${message}`);
   }
   const { manifest, program } = result.data;
-  return { manifest, program: Buffer.from(program, 'base64'), weights: placedWeights(manifest.weights) };
+  const rest = { program: Buffer.from(program, 'base64'), weights: placedWeights(manifest.weights) };
+  return manifest.format === 'intransit-manifest/1'
+    ? { kind: 'requests', manifest, ...rest }
+    : { kind: 'flows', manifest, ...rest };
 }
 
 function placedWeights(weights: DeviceConfig['manifest']['weights']): PlacedWeights[] {

@@ -48,16 +48,18 @@ export const weightsLayout = (plan: XdpPlan): LayerWeights[] =>
  * as one number.
  */
 export function xdpP4InfoOf(layers: readonly LayerWeights[]): P4Info {
-  const weights = layers.filter((l) => l.arrays.length > 0).flatMap(layerTables);
-  const tables = [xdpModels, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...weights];
+  const tables = [xdpModels, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...layerTables(layers)];
   return p4infoOf({ tables, counters: [verdictCounter], digests: [refusedRequests] }, 'xdp');
 }
 
 /** The same, as text. */
 export const xdpP4Info = (plan: XdpPlan): string => p4InfoText(xdpP4InfoOf(weightsLayout(plan)));
 
-/** A table for each slot. */
-function layerTables({ layer, arrays }: LayerWeights): TableModel[] {
-  const parameters = arrays.map(({ name, bytes }) => ({ name, bits: 8 * bytes }));
-  return Array.from({ length: XDP_SLOTS }, (_, slot) => weightsTable(layer, slot, parameters));
-}
+/** The tables of the weights: one for each layer that has any, and slot. */
+export const layerTables = (layers: readonly LayerWeights[]): TableModel[] =>
+  layers
+    .filter((l) => l.arrays.length > 0)
+    .flatMap(({ layer, arrays }) => {
+      const parameters = arrays.map(({ name, bytes }) => ({ name, bits: 8 * bytes }));
+      return Array.from({ length: XDP_SLOTS }, (_, slot) => weightsTable(layer, slot, parameters));
+    });

@@ -1,36 +1,71 @@
-import { createHash } from 'node:crypto';
+import { p4InfoText } from '../../../p4runtime/text.ts';
+import type { P4Info } from '../../../p4runtime/types.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
-import { MANIFEST_FILE, OBJECT_FILE, WEIGHTS_FILE } from '../artifact.ts';
+import { flowTables } from '../../common/flow/tables.ts';
+import { p4infoOf } from '../../common/p4info.ts';
+import { absent } from '../../common/table-model.ts';
+import { MANIFEST_FILE, type Manifest, OBJECT_FILE, WEIGHTS_FILE, weightsEntry } from '../artifact.ts';
 import { PROGRAM_FILE } from '../emit.ts';
+import { type LayerWeights, layerTables, P4INFO_FILE, weightsLayout } from '../p4info.ts';
 import { encodeWeights } from '../weights.ts';
 import { emitXdpFlow } from './emit.ts';
-import { FLOW_PLACES, type XdpFlowPlan } from './plan.ts';
+import { keyCode } from './key.ts';
+import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from './plan.ts';
 
-/** What `compile --features` writes, but for the compiled object: names to contents. */
-export function xdpFlowFiles(plan: XdpFlowPlan): Map<string, string | Uint8Array> {
+/** What a controller and a host need to know of a compiled program of flows. */
+export interface FlowManifest {
+  readonly format: 'intransit-flow-manifest/1';
+  readonly target: 'xdp';
+  readonly model: { readonly name: string; readonly layerCount: number };
+  readonly features: {
+    readonly definition: string;
+    readonly names: readonly string[];
+    readonly clockNs: number;
+  };
+  readonly table: {
+    readonly flows: number;
+    readonly places: number;
+    readonly keep: number;
+    /** Bytes that a flow takes. */
+    readonly placeBytes: number;
+  };
+  readonly outcomes: readonly string[];
+  readonly program: { readonly source: string; readonly object: string; readonly section: string };
+  readonly weights: Manifest['weights'];
+}
+
+export function xdpFlowManifest(plan: XdpFlowPlan): FlowManifest {
   const { definition: d, compute } = plan;
-  const weights = compute.options.weights === 'runtime' ? encodeWeights(compute) : undefined;
-  const manifest = {
+  return {
     format: 'intransit-flow-manifest/1',
     target: 'xdp',
     model: { name: compute.model.name, layerCount: compute.model.layers.length },
     features: { definition: d.name, names: d.features.map((f) => f.name), clockNs: d.clockNs },
-    table: { flows: d.table.flows, places: FLOW_PLACES, keep: d.table.keep },
+    table: {
+      flows: d.table.flows,
+      places: FLOW_PLACES,
+      keep: d.table.keep,
+      placeBytes: placeBytes(plan, keyCode(d).words),
+    },
     outcomes: flowOutcomes.map((o) => o.name),
     program: { source: PROGRAM_FILE, object: OBJECT_FILE, section: 'xdp' },
-    weights:
-      weights === undefined
-        ? { mode: 'static' }
-        : {
-            mode: 'runtime',
-            file: WEIGHTS_FILE,
-            bytes: weights.length,
-            sha256: createHash('sha256').update(weights).digest('hex'),
-          },
+    weights: weightsEntry(compute),
   };
+}
+
+/** The tables of a host that classifies flows. What no port has a way for is the host's own. */
+export function xdpFlowP4InfoOf(layers: readonly LayerWeights[], features: number): P4Info {
+  return p4infoOf(flowTables({ portDefault: absent, layers: layerTables(layers), features }), 'xdp');
+}
+
+/** What `compile --features` writes, but for the compiled object: names to contents. */
+export function xdpFlowFiles(plan: XdpFlowPlan): Map<string, string | Uint8Array> {
+  const { compute, definition } = plan;
+  const weights = compute.options.weights === 'runtime' ? encodeWeights(compute) : undefined;
   return new Map<string, string | Uint8Array>([
     [PROGRAM_FILE, emitXdpFlow(plan)],
     ...(weights === undefined ? [] : [[WEIGHTS_FILE, weights] as const]),
-    [MANIFEST_FILE, `${JSON.stringify(manifest, undefined, 2)}\n`],
+    [P4INFO_FILE, p4InfoText(xdpFlowP4InfoOf(weightsLayout(compute), definition.features.length))],
+    [MANIFEST_FILE, `${JSON.stringify(xdpFlowManifest(plan), undefined, 2)}\n`],
   ]);
 }

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is done with packets by the class of their flow: counted, held to a rate, copied, told, marked, sent to a port or dropped;
+ * then forwarded as their port says. The order is that of p4/intransit_flow.p4. Beyond intransit_flow.h a program defines
+ * nothing.
+ */
+#ifndef INTRANSIT_FLOW_ACT_H
+#define INTRANSIT_FLOW_ACT_H
+
+#include "intransit_flow.h"
+#include "intransit_ways.h"
+
+#define INTRANSIT_FLOW_CLASSES 256
+
+/* Bytes of a packet that a copy has. */
+#define INTRANSIT_FLOW_COPIED 2048
+
+/*
+ * Whether classes have actions and ports have ways. Set before loading; where it is 0 the verifier drops that code, and every
+ * packet goes up to the host.
+ */
+const volatile __u32 intransit_flow_acts = 0;
+
+/* What is done with packets of a class: an entry of the table `classes`. */
+struct intransit_flow_class {
+	__u8 present;
+	__u8 way; /* enum intransit_way_kind: none, cross or drop */
+	__u8 mark; /* 0x80 and the DSCP, or 0 */
+	__u8 tell; /* whether the controller hears of flows that become this class */
+	__u16 port; /* of cross */
+	__u16 session; /* of copies, 0 for none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, INTRANSIT_FLOW_CLASSES);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_class);
+} classes SEC(".maps");
+
+/*
+ * A bucket of credit, in bytes times 10^9, so that a nanosecond at a rate of bytes a second is a whole number of them. What the
+ * peak of a P4 meter is: a packet beyond it is red.
+ */
+struct intransit_flow_rate {
+	struct bpf_spin_lock lock;
+	__u32 unused;
+	__u64 rate; /* bytes a second, 0 for no limit */
+	__u64 burst; /* credit at most */
+	__u64 fill; /* nanoseconds from none to that */
+	__u64 credit;
+	__u64 seen; /* nanoseconds */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, INTRANSIT_FLOW_CLASSES);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_rate);
+} rates SEC(".maps");
+
+struct intransit_flow_class_counts {
+	__u64 packets, bytes;
+	__u64 limited_packets, limited_bytes; /* of those: beyond the rate, dropped */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, INTRANSIT_FLOW_CLASSES);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_class_counts);
+} class_counts SEC(".maps");
+
+enum intransit_flow_record_kind {
+	INTRANSIT_FLOW_TOLD = 1, /* a flow became a class; behind the record its features */
+	INTRANSIT_FLOW_COPY = 2, /* a packet for a session; behind the record its bytes */
+};
+
+/* What user space is told; numbers in the byte order of the host. Addresses of IPv4 are in the first words alone. */
+struct intransit_flow_record {
+	__u8 kind, class, margin, ip_version, ip_protocol, unused;
+	__u16 session;
+	__u16 client_port, server_port;
+	__u32 length; /* bytes of the frame */
+	__u64 client[2], server[2];
+	__u64 place; /* of the flow: bucket << 8 and the place in it */
+	__u64 verdict; /* as the place keeps it */
+};
+
+struct intransit_flow_message {
+	struct intransit_flow_record record;
+	__u8 bytes[INTRANSIT_FLOW_COPIED];
+};
+
+/* A message under way: the stack has 512 bytes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_message);
+} message SEC(".maps");
+
+/* What there is to tell. Full, it takes no more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} told SEC(".maps");
+
+/* Whether anybody wants to hear of verdicts; then how much could not be told, for want of room. */
+struct intransit_flow_telling {
+	__u64 wanted;
+	__u64 lost;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_telling);
+} telling SEC(".maps");
+
+static __always_inline void intransit_flow_output(const struct intransit_flow_message *m, __u32 size)
+{
+	__u32 zero = 0;
+	struct intransit_flow_telling *t;
+
+	if (!bpf_ringbuf_output(&told, (void *)m, size, BPF_RB_NO_WAKEUP))
+		return;
+	t = bpf_map_lookup_elem(&telling, &zero);
+	if (t)
+		__sync_fetch_and_add(&t->lost, 1);
+}
+
+/* Tells that a flow has become a class, if somebody wants to know of flows of that class. */
+static __noinline int intransit_flow_tell_class(__u64 place, __u64 verdict, __u32 reply)
+{
+	__u32 zero = 0, class = verdict & 0xff;
+	const struct intransit_flow_work *c = bpf_map_lookup_elem(&work, &zero);
+	const struct intransit_flow_class *k = bpf_map_lookup_elem(&classes, &class);
+	const struct intransit_flow_telling *t = bpf_map_lookup_elem(&telling, &zero);
+	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
+	const struct intransit_flow_packet *p;
+	struct intransit_flow_record *r;
+
+	if (!c || !k || !t || !m || !k->present || !k->tell || !t->wanted)
+		return 0;
+	p = &c->packet;
+	r = &m->record;
+	*r = (struct intransit_flow_record){
+		.kind = INTRANSIT_FLOW_TOLD,
+		.class = class,
+		.margin = (__u8)(verdict >> 8),
+		.ip_version = p->ip_version,
+		.ip_protocol = p->ip_protocol,
+		.client_port = reply ? p->port_destination : p->port_source,
+		.server_port = reply ? p->port_source : p->port_destination,
+		.length = p->frame_length,
+		.place = place,
+		.verdict = verdict,
+	};
+	for (int i = 0; i < 2; i++) {
+		r->client[i] = reply ? p->destination[i] : p->source[i];
+		r->server[i] = reply ? p->source[i] : p->destination[i];
+	}
+	__builtin_memcpy(m->bytes, c->features, sizeof(c->features));
+	intransit_flow_output(m, sizeof(*r) + INTRANSIT_FLOW_FEATURES);
+	return 0;
+}
+
+/* The packet as it is at this point, for whoever sends copies to the ports of a session. */
+static __noinline int intransit_flow_copy(struct xdp_md *ctx, __u32 session)
+{
+	__u32 zero = 0, length = ctx->data_end - ctx->data, kept;
+	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
+
+	if (!m)
+		return 0;
+	m->record = (struct intransit_flow_record){ .kind = INTRANSIT_FLOW_COPY,
+						    .session = session,
+						    .length = length };
+	kept = length < INTRANSIT_FLOW_COPIED ? length : INTRANSIT_FLOW_COPIED;
+	asm volatile("" : "+r"(kept));
+	if (kept < 1 || kept > INTRANSIT_FLOW_COPIED || bpf_xdp_load_bytes(ctx, 0, m->bytes, kept))
+		return 0;
+	intransit_flow_output(m, sizeof(m->record) + kept);
+	return 0;
+}
+
+/* Whether a packet is within the rate of its class; what is not costs no credit. */
+static __noinline int intransit_flow_within(__u32 class, __u32 bytes)
+{
+	struct intransit_flow_rate *r = bpf_map_lookup_elem(&rates, &class);
+	__u64 now, elapsed = 0, need = bytes * 1000000000ULL;
+	int within;
+
+	if (!r || !r->rate)
+		return 1;
+	now = bpf_ktime_get_ns();
+	bpf_spin_lock(&r->lock);
+	if (now > r->seen) {
+		elapsed = now - r->seen;
+		r->seen = now;
+	}
+	if (elapsed > r->fill)
+		elapsed = r->fill;
+	r->credit += elapsed * r->rate;
+	if (r->credit > r->burst)
+		r->credit = r->burst;
+	within = r->credit >= need;
+	if (within)
+		r->credit -= need;
+	bpf_spin_unlock(&r->lock);
+	return within;
+}
+
+/* Sets the DSCP; the checksum of IPv4 follows by RFC 1624, so that one that was wrong stays wrong. */
+static __noinline int intransit_flow_mark(struct xdp_md *ctx, __u32 network, __u32 version, __u32 dscp)
+{
+	__u8 *h = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u16 *words, old, now;
+	__u32 sum;
+
+	if (network > 64)
+		return 0;
+	h += network;
+	if (h + 20 > end)
+		return 0;
+	if (version == 6) {
+		h[0] = (h[0] & 0xf0) | dscp >> 2;
+		h[1] = (h[1] & 0x3f) | dscp << 6;
+		return 0;
+	}
+	words = (__u16 *)h;
+	old = words[0];
+	h[1] = (h[1] & 3) | dscp << 2;
+	now = words[0];
+	if (now == old)
+		return 0;
+	sum = (__u16)~words[5] + (__u32)(__u16)~old + now;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	words[5] = ~sum;
+	return 0;
+}
+
+/* Where a packet's port sends it; up to the host where it says nothing. */
+static __noinline int intransit_flow_forward(struct xdp_md *ctx)
+{
+	__u32 interface = ctx->ingress_ifindex;
+	const struct intransit_way *way = bpf_map_lookup_elem(&ports, &interface);
+
+	if (!way || way->kind == INTRANSIT_NO_WAY)
+		return XDP_PASS;
+	return way->kind == INTRANSIT_CROSS ? intransit_to_port(way->port) : XDP_DROP;
+}
+
+/* @verdict: as a place keeps it; without INTRANSIT_FLOW_KNOWN the packet has none, and is forwarded only. */
+static __noinline int intransit_flow_act(struct xdp_md *ctx, __u32 verdict)
+{
+	__u32 zero = 0, class = verdict & 0xff, length;
+	const struct intransit_flow_work *c = bpf_map_lookup_elem(&work, &zero);
+	const struct intransit_flow_class *k = bpf_map_lookup_elem(&classes, &class);
+	struct intransit_flow_class_counts *counts = bpf_map_lookup_elem(&class_counts, &class);
+
+	if (!c || !k || !counts || !(verdict & INTRANSIT_FLOW_KNOWN))
+		return intransit_flow_forward(ctx);
+	length = c->packet.frame_length;
+	counts->packets += 1;
+	counts->bytes += length;
+	if (!k->present)
+		return intransit_flow_forward(ctx);
+	if (!intransit_flow_within(class, length)) {
+		counts->limited_packets += 1;
+		counts->limited_bytes += length;
+		return XDP_DROP;
+	}
+	if (k->session)
+		intransit_flow_copy(ctx, k->session);
+	if (k->mark)
+		intransit_flow_mark(ctx, c->packet.network, c->packet.ip_version, k->mark & 0x3f);
+	if (k->way == INTRANSIT_DROP)
+		return XDP_DROP;
+	if (k->way == INTRANSIT_CROSS)
+		return intransit_to_port(k->port);
+	return intransit_flow_forward(ctx);
+}
+
+#endif

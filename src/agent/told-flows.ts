@@ -1,0 +1,78 @@
+import { FLOW_DIGEST_ID, flowDigest } from '../backends/common/flow/tables.ts';
+import { type BpfMap, type FrameSender, RingBuffer } from '../bpf/index.ts';
+import { decodeRecord, type PacketCopy, type ToldVerdict } from '../devices/flow-actions.ts';
+import { canonicalBytes, type Init } from '../p4runtime/index.ts';
+import type { Tell } from './program-tables.ts';
+
+const POLL_MS = 20;
+
+/** Where copies of a session go; `length` cuts them, 0 does not. */
+export interface CopySession {
+  readonly ifindexes: readonly number[];
+  readonly length: number;
+}
+
+/** Reads what a program of flows tells: verdicts become digests, copies go out of the ports of their session. */
+export class ToldFlows {
+  readonly #ring: RingBuffer;
+  readonly #timer: NodeJS.Timeout;
+  readonly #sender: FrameSender;
+  #fresh = true;
+
+  /**
+   * @param sender is closed with it
+   * @param session of a number, undefined where there is none
+   */
+  constructor(
+    ring: BpfMap,
+    sender: FrameSender,
+    tell: Tell,
+    session: (number: number) => CopySession | undefined,
+  ) {
+    this.#sender = sender;
+    this.#ring = new RingBuffer(ring, (bytes) => {
+      const record = this.#fresh ? undefined : decodeRecord(bytes);
+      if (record?.kind === 'verdict') tell(FLOW_DIGEST_ID, verdictData(record));
+      else if (record?.kind === 'copy') this.#copy(record, session(record.session));
+    });
+    // What was left from before is nobody's news.
+    this.#ring.consume();
+    this.#fresh = false;
+    this.#timer = setInterval(() => this.#ring.consume(), POLL_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#ring.consume();
+    this.#ring.close();
+    this.#sender.close();
+  }
+
+  #copy({ frame }: PacketCopy, session: CopySession | undefined): void {
+    if (session === undefined) return;
+    const bytes = session.length === 0 ? frame : frame.subarray(0, session.length);
+    for (const ifindex of session.ifindexes) this.#sender.send(ifindex, bytes);
+  }
+}
+
+/** The digest's data, in the order of its fields. */
+function verdictData(v: ToldVerdict): Init<'P4Data'> {
+  const values: Readonly<Record<string, number | Uint8Array>> = {
+    class: v.class,
+    margin: v.margin,
+    ip_version: v.ipVersion,
+    ip_protocol: v.protocol,
+    client: v.client,
+    client_port: v.clientPort,
+    server: v.server,
+    server_port: v.serverPort,
+    features: v.features,
+  };
+  const members = flowDigest(v.features.length, FLOW_DIGEST_ID).fields.map(({ name }) => {
+    const value = values[name]!;
+    const number = typeof value === 'number' ? value : BigInt(`0x0${Buffer.from(value).toString('hex')}`);
+    return { bitstring: canonicalBytes(number) };
+  });
+  return { struct: { members } };
+}

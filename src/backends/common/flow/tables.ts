@@ -1,0 +1,136 @@
+/**
+ * The tables of a device that classifies flows, the same on every target: declared here once. Beside them stand `ports` of every
+ * device, and the weights of the layers.
+ */
+import {
+  type ActionModel,
+  type CounterModel,
+  type DigestModel,
+  type MeterModel,
+  ports,
+  type TableModel,
+  type TableSet,
+} from '../table-model.ts';
+import { flowOutcomes } from './outcomes.ts';
+
+/** Ids of flow mode's own, apart from those of requests. */
+const OWN = 0x80;
+
+/** Slots of weights that a device of flows has side by side. */
+export const FLOW_SLOTS = 2;
+
+/** Classes that a verdict can name. */
+export const FLOW_CLASSES = 256;
+
+/** Packets by outcome; then flows that began, and those that made room for them. */
+export const flowCounter: CounterModel = {
+  name: 'flow_counts',
+  id: 0x12_000000 + 2,
+  size: flowOutcomes.length + 2,
+};
+
+/** Packets and bytes of flows by class, from their verdict on. */
+export const classCounter: CounterModel = {
+  name: 'class_counts',
+  id: 0x12_000000 + 3,
+  size: FLOW_CLASSES,
+  unit: 'BOTH',
+};
+
+/** Of those, what was beyond the rate of its class, and was dropped. */
+export const limitedCounter: CounterModel = {
+  name: 'class_limited',
+  id: 0x12_000000 + 4,
+  size: FLOW_CLASSES,
+  unit: 'BOTH',
+};
+
+/** Rates of the classes that have an entry in `classes`: what is red is dropped. */
+export const classMeter: MeterModel = { name: 'class_rates', id: 0x14_000000 + 1, size: FLOW_CLASSES };
+
+/** Parameter `way` of `treat`. */
+export const treatWays = { port: 0, redirect: 1, drop: 2 } as const;
+
+/** Bit of parameter `mark` that says that packets are marked; below it the DSCP. */
+export const MARK = 0x80;
+
+export const untreated: ActionModel = { name: 'untreated', id: 0x01_000000 + OWN, parameters: [] };
+
+/** All that may be done with packets of a class beyond counting them. */
+export const treat: ActionModel = {
+  name: 'treat',
+  id: 0x01_000000 + OWN + 1,
+  parameters: [
+    { name: 'way', bits: 8 },
+    // Of `redirect`.
+    { name: 'port', bits: 9 },
+    // 0x80 and the DSCP; 0 leaves packets as they are.
+    { name: 'mark', bits: 8 },
+    // Clone session that gets copies; 0 for none.
+    { name: 'session', bits: 16 },
+    // Not 0: flows that become this class are told by digest.
+    { name: 'tell', bits: 8 },
+  ],
+};
+
+/** What is done with packets of flows of a class. */
+export const classes: TableModel = {
+  name: 'classes',
+  id: 0x02_000000 + OWN,
+  keys: [{ name: 'class', bits: 8, match: 'EXACT' }],
+  actions: [treat],
+  defaultAction: untreated,
+  size: FLOW_CLASSES,
+};
+
+export const decide: ActionModel = {
+  name: 'decide',
+  id: 0x01_000000 + OWN + 2,
+  parameters: [{ name: 'slot', bits: 16 }],
+};
+
+/** Which slot's weights classify: its default action, so that one write changes them all. Slot 0 before any. */
+export const flowModel: TableModel = {
+  name: 'flow_model',
+  id: 0x02_000000 + OWN + 1,
+  keys: [],
+  actions: [decide],
+  defaultAction: decide,
+  size: 1,
+};
+
+/** A flow that became a class that is told. */
+export const flowDigest = (features: number, id: number): DigestModel => ({
+  name: 'flow_verdict',
+  id,
+  fields: [
+    { name: 'class', bits: 8 },
+    { name: 'margin', bits: 8 },
+    { name: 'ip_version', bits: 8 },
+    { name: 'ip_protocol', bits: 8 },
+    { name: 'client', bits: 128 },
+    { name: 'client_port', bits: 16 },
+    { name: 'server', bits: 128 },
+    { name: 'server_port', bits: 16 },
+    { name: 'features', bits: 8 * features },
+  ],
+});
+
+/** What p4c makes of the digest's name: a digest takes no @id. */
+export const FLOW_DIGEST_ID = 0x17_000000;
+
+/**
+ * All tables of a device of flows.
+ * @param o.portDefault what becomes of packets of a port that has no entry
+ * @param o.layers tables of the weights
+ */
+export const flowTables = (o: {
+  readonly portDefault: ActionModel;
+  readonly layers: readonly TableModel[];
+  readonly features: number;
+}): TableSet => ({
+  tables: [{ ...ports, defaultAction: o.portDefault }, classes, flowModel, ...o.layers],
+  counters: [flowCounter, classCounter, limitedCounter],
+  digests: [flowDigest(o.features, FLOW_DIGEST_ID)],
+  meters: [classMeter],
+});
