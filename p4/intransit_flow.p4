@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every program of flow mode has in common on v1model: headers, parser, what a packet is, deparser. A generated program
-// defines flow_t, the state of flows and the layers around it; no byte of a packet is changed.
+// defines flow_t, the state of flows and the layers around it; no byte of a packet is changed but its DSCP, if its class says so.
 #ifndef INTRANSIT_FLOW_P4
 #define INTRANSIT_FLOW_P4
 
@@ -270,6 +270,26 @@ control FlowPacket(
         }
         hdr.flow.setValid();
         hdr.flow.payload_length = (bit<64>)(room - fixed);
+    }
+}
+
+// Sets the DSCP; the checksum of IPv4 follows by RFC 1624, so that one that was wrong stays wrong.
+control FlowMark(inout headers_t hdr, in bit<6> dscp) {
+    bit<16> old;
+    bit<32> sum;
+
+    apply {
+        if (hdr.ipv6.isValid()) {
+            hdr.ipv6.service = dscp ++ hdr.ipv6.service[1:0];
+        } else if (hdr.ipv4.service[7:2] != dscp) {
+            old = hdr.ipv4.version ++ hdr.ipv4.ihl ++ hdr.ipv4.service;
+            hdr.ipv4.service = dscp ++ hdr.ipv4.service[1:0];
+            sum = (bit<32>)(~hdr.ipv4.checksum) + (bit<32>)(~old)
+                + (bit<32>)(hdr.ipv4.version ++ hdr.ipv4.ihl ++ hdr.ipv4.service);
+            sum = (sum & 0xffff) + (sum >> 16);
+            sum = (sum & 0xffff) + (sum >> 16);
+            hdr.ipv4.checksum = ~sum[15:0];
+        }
     }
 }
 

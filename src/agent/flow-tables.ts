@@ -3,7 +3,6 @@ import { type Entry, tableEntry } from '../backends/common/entries.ts';
 import {
   classCounter,
   classes,
-  classMeter,
   decide,
   FLOW_CLASSES,
   FLOW_DIGEST_ID,
@@ -11,7 +10,6 @@ import {
   flowModel,
   limitedCounter,
   MARK,
-  treat,
   treatWays,
 } from '../backends/common/flow/tables.ts';
 import { ports, weightsPlace } from '../backends/common/table-model.ts';
@@ -22,12 +20,14 @@ import {
   type ClassAction,
   type ClassRate,
   classCounts,
+  classEntry,
   decodeClass,
   decodeRate,
   encodeClass,
   encodeRate,
   MOST_BURST,
   MOST_RATE,
+  rateEntity,
 } from '../devices/flow-actions.ts';
 import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
@@ -282,9 +282,7 @@ export class FlowTables implements ProgramTables {
     return Array.from({ length: FLOW_CLASSES }, (_, i) => i).flatMap((cell) => {
       const rate = decodeRate(map.lookup(cell)!);
       if (rate === undefined) return [];
-      const [cir, cburst] = [rate.bytesPerSecond, rate.burstBytes];
-      const config = { cir, cburst, pir: cir, pburst: cburst };
-      return [{ meterEntry: { meterId: classMeter.id, index: { index: BigInt(cell) }, config } }];
+      return [rateEntity(cell, rate)];
     });
   }
 }
@@ -308,18 +306,6 @@ function actionOf(entry: PlainEntry): ClassAction {
   if (mark !== 0 && (dscp < 0 || dscp > 0x3f))
     throw invalid(`mark ${mark} is neither 0 nor 128 and a DSCP of 0 to 63`);
   return { way: WAYS[way], port, dscp: mark === 0 ? undefined : dscp, session, tell: tell !== 0 };
-}
-
-/** The entry of `classes` for an action. */
-export function classEntry(cell: number, action: ClassAction): Entry {
-  const way = { none: treatWays.port, cross: treatWays.redirect, drop: treatWays.drop }[action.way];
-  const mark = action.dscp === undefined ? 0 : MARK | action.dscp;
-  return {
-    table: classes,
-    keys: [cell],
-    action: treat,
-    parameters: [way, action.port, mark, action.session, action.tell ? 1 : 0],
-  };
 }
 
 const slotOf = (entry: PlainEntry): number => (entry.actionId === decide.id ? entry.parameter(0) : 0);

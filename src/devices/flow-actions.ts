@@ -1,5 +1,9 @@
 /** What the maps of ebpf/intransit_flow_act.h hold: actions of classes, rates, counts, and what user space is told. */
 
+import type { Entry } from '../backends/common/entries.ts';
+import { classes, classMeter, MARK, treat, treatWays } from '../backends/common/flow/tables.ts';
+import type { Init } from '../p4runtime/index.ts';
+
 /** `enum intransit_way_kind`, as far as classes have ways. */
 const ways = { none: 0, cross: 1, drop: 3 } as const;
 
@@ -18,7 +22,6 @@ export interface ClassAction {
 }
 
 export const CLASS_BYTES = 8;
-export const MARKED = 0x80;
 
 /** `struct intransit_flow_class`; of undefined, one without an entry. */
 export function encodeClass(action: ClassAction | undefined): Buffer {
@@ -26,7 +29,7 @@ export function encodeClass(action: ClassAction | undefined): Buffer {
   if (action === undefined) return bytes;
   bytes.writeUInt8(1);
   bytes.writeUInt8(ways[action.way], 1);
-  bytes.writeUInt8(action.dscp === undefined ? 0 : MARKED | action.dscp, 2);
+  bytes.writeUInt8(action.dscp === undefined ? 0 : MARK | action.dscp, 2);
   bytes.writeUInt8(action.tell ? 1 : 0, 3);
   bytes.writeUInt16LE(action.port, 4);
   bytes.writeUInt16LE(action.session, 6);
@@ -44,6 +47,18 @@ export function decodeClass(bytes: Buffer): ClassAction | undefined {
     dscp: mark === 0 ? undefined : mark & 0x3f,
     session: bytes.readUInt16LE(6),
     tell: bytes.readUInt8(3) === 1,
+  };
+}
+
+/** The entry of `classes` for an action. */
+export function classEntry(cell: number, action: ClassAction): Entry {
+  const way = { none: treatWays.port, cross: treatWays.redirect, drop: treatWays.drop }[action.way];
+  const mark = action.dscp === undefined ? 0 : MARK | action.dscp;
+  return {
+    table: classes,
+    keys: [cell],
+    action: treat,
+    parameters: [way, action.port, mark, action.session, action.tell ? 1 : 0],
   };
 }
 
@@ -79,6 +94,13 @@ export function encodeRate(rate: ClassRate | undefined): Buffer {
 export function decodeRate(bytes: Buffer): ClassRate | undefined {
   const bytesPerSecond = bytes.readBigUInt64LE(8);
   return bytesPerSecond === 0n ? undefined : { bytesPerSecond, burstBytes: bytes.readBigUInt64LE(16) / NANO };
+}
+
+/** The cell of the meter for a rate. */
+export function rateEntity(cell: number, rate: ClassRate): Init<'Entity'> {
+  const [cir, cburst] = [rate.bytesPerSecond, rate.burstBytes];
+  const config = { cir, cburst, pir: cir, pburst: cburst };
+  return { meterEntry: { meterId: classMeter.id, index: { index: BigInt(cell) }, config } };
 }
 
 /** Packets and bytes of a class; of these, what was beyond its rate. */

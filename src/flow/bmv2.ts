@@ -2,11 +2,12 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { insertion } from '../backends/common/entries.ts';
 import { flowOutcomes } from '../backends/common/flow/outcomes.ts';
+import { cross, ports } from '../backends/common/table-model.ts';
 import { JSON_FILE } from '../backends/v1model/artifact.ts';
 import { PROGRAM_FILE } from '../backends/v1model/emit.ts';
 import { FLOW_HEADERS, printFlowProgram } from '../backends/v1model/flow/emit.ts';
 import { planV1modelFlow, type V1modelFlowPlan } from '../backends/v1model/flow/plan.ts';
-import { flowEntries, flowForward, flowP4Info, flowPorts } from '../backends/v1model/flow/tables.ts';
+import { flowEntries, flowP4Info } from '../backends/v1model/flow/tables.ts';
 import type { Frame } from '../capture/index.ts';
 import { refuse, throwErrors } from '../diagnostics/index.ts';
 import { Dataplane } from '../engines/bmv2-dataplane.ts';
@@ -20,10 +21,11 @@ import { FeatureExecutor } from '../features/executor.ts';
 import type { Model } from '../model/model.ts';
 import { p4InfoText, writeRequestText } from '../p4runtime/text.ts';
 import { P4_DIR } from '../paths.ts';
+import { temporaryFolder } from '../temporary.ts';
 import { compileP4Program } from '../toolchain/p4c.ts';
 import { Comparison, type DeviceResult } from './compare.ts';
 import { type FlowEngine, verdicts } from './engine.ts';
-import type { FlowProgramOptions } from './options.ts';
+import type { FlowPipeline, FlowProgramOptions } from './options.ts';
 
 /** Shorter ones are no Ethernet: they are not sent. */
 const LEAST_FRAME = 14;
@@ -47,6 +49,20 @@ async function build(plan: V1modelFlowPlan, folder: string, test: boolean): Prom
   const json = join(folder, JSON_FILE);
   await compileP4Program(join(folder, PROGRAM_FILE), json, plan.compute.model.file);
   return json;
+}
+
+/** What a controller pushes to a switch, and writes then: the weights. @throws DiagnosticError */
+export async function v1modelFlowPipeline(
+  definition: FeatureDefinition,
+  model: Model,
+): Promise<FlowPipeline> {
+  using folder = temporaryFolder();
+  const plan = planOrRefuse(definition, model, { lanes: 'on', weights: 'runtime' });
+  const json = await build(plan, folder.path, false);
+  return {
+    config: { p4info: flowP4Info(plan), deviceConfig: readFileSync(json) },
+    updates: flowEntries(plan).map(insertion),
+  };
 }
 
 /**
@@ -121,7 +137,7 @@ function whole(frame: Frame): Frame {
 }
 
 async function install(device: RunningSwitch, plan: V1modelFlowPlan, json: Uint8Array): Promise<void> {
-  const wire = { table: flowPorts, keys: [PORT_IN], action: flowForward, parameters: [PORT_OUT] };
+  const wire = { table: ports, keys: [PORT_IN], action: cross, parameters: [PORT_OUT] };
   const { file } = plan.compute.model;
   try {
     await device.client.pipeline.commit({ p4info: flowP4Info(plan), deviceConfig: json });

@@ -1,10 +1,10 @@
 import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
-import { createBmv2FlowEngine, writeV1modelFlow } from './bmv2.ts';
+import { createBmv2FlowEngine, v1modelFlowPipeline, writeV1modelFlow } from './bmv2.ts';
 import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
-import type { FlowProgramOptions } from './options.ts';
-import { createXdpFlowEngine, writeXdpFlow } from './xdp.ts';
+import type { FlowPipeline, FlowProgramOptions } from './options.ts';
+import { createXdpFlowEngine, writeXdpFlow, xdpFlowPipeline } from './xdp.ts';
 
 type CreateEngine = (definition: FeatureDefinition, model: Model) => Promise<FlowEngine>;
 type WriteProgram = (
@@ -21,6 +21,11 @@ export const flowEngines: Readonly<Record<string, CreateEngine>> = {
   xdp: createXdpFlowEngine,
   bmv2: createBmv2FlowEngine,
 };
+
+/** What devices of P4Runtime are pushed, by the name of their kind for `--on`. */
+export const flowPipelines: Readonly<
+  Record<string, (definition: FeatureDefinition, model: Model) => Promise<FlowPipeline>>
+> = { xdp: xdpFlowPipeline, bmv2: v1modelFlowPipeline };
 
 /** What programs of flows are written for, by the target's name. */
 const flowPrograms: Readonly<Record<string, WriteProgram>> = {

@@ -1,12 +1,17 @@
 import { cpSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { insertion } from '../backends/common/entries.ts';
 import { needDiagnostics } from '../backends/common/need.ts';
 import { OBJECT_FILE } from '../backends/xdp/artifact.ts';
+import { encodeDeviceConfig } from '../backends/xdp/device-config.ts';
 import { PROGRAM_FILE } from '../backends/xdp/emit.ts';
-import { xdpFlowFiles } from '../backends/xdp/flow/artifact.ts';
+import { weightEntries } from '../backends/xdp/entries.ts';
+import { xdpFlowFiles, xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
 import { emitXdpFlow } from '../backends/xdp/flow/emit.ts';
 import { planXdpFlow, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
 import { xdpNeeds } from '../backends/xdp/needs.ts';
+import { weightsLayout } from '../backends/xdp/p4info.ts';
 import type { XdpOptions } from '../backends/xdp/plan.ts';
 import { encodeWeights } from '../backends/xdp/weights.ts';
 import { BpfError, compileBpf } from '../bpf/index.ts';
@@ -22,6 +27,7 @@ import { EBPF_DIR } from '../paths.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { Comparison, type DeviceResult } from './compare.ts';
 import { type FlowEngine, verdicts } from './engine.ts';
+import type { FlowPipeline } from './options.ts';
 
 /** Plans the program, or throws what forbids it. @throws DiagnosticError */
 export function planFlowOrRefuse(
@@ -35,6 +41,20 @@ export function planFlowOrRefuse(
   if (plan === undefined) throw new Error('a refusal without a diagnostic');
   throwErrors(needDiagnostics(xdpNeeds(plan.compute), 'xdp', model.file));
   return plan;
+}
+
+/** What a controller pushes to a host with an agent, and writes then: the weights. @throws DiagnosticError */
+export async function xdpFlowPipeline(definition: FeatureDefinition, model: Model): Promise<FlowPipeline> {
+  using folder = temporaryFolder();
+  const plan = planFlowOrRefuse(definition, model, { weights: 'runtime' });
+  const elf = await readFile(await buildXdp(emitXdpFlow(plan), folder.path));
+  return {
+    config: {
+      p4info: xdpFlowP4InfoOf(weightsLayout(plan.compute), definition.features.length),
+      deviceConfig: encodeDeviceConfig(plan, elf),
+    },
+    updates: weightEntries(plan.compute, 0).map(insertion),
+  };
 }
 
 /** Compiles, loads and installs a plan. @param flags of the compiler, for benchmarks @throws DiagnosticError */

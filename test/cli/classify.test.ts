@@ -204,7 +204,10 @@ describe('classify', () => {
     const flow = await intransit(...argv, '--target', 'xdp', '--features', 'traffic-16', '--json');
     expect([flow.code, JSON.parse(flow.out).files]).toEqual([
       0,
-      ['intransit_flow.h', 'intransit_lanes.h', 'manifest.json', 'program.c', 'weights.bin'],
+      [
+        ...['intransit_flow.h', 'intransit_flow_act.h', 'intransit_lanes.h', 'intransit_ways.h'],
+        ...['manifest.json', 'p4info.txt', 'program.c', 'weights.bin'],
+      ],
     ]);
     const split = ['--target', 'xdp', '--features', 'traffic-16', '--layers', '0..1'];
     expect((await intransit(...argv, ...split)).code).toBe(2);

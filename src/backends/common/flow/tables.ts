@@ -117,7 +117,7 @@ export const flowDigest = (features: number, id: number): DigestModel => ({
 });
 
 /** What p4c makes of the digest's name: a digest takes no @id. */
-export const FLOW_DIGEST_ID = 0x17_000000;
+export const FLOW_DIGEST_ID = 0x17_8c030e;
 
 /**
  * All tables of a device of flows.

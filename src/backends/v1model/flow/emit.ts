@@ -1,9 +1,11 @@
 import type { FeatureDefinition, Occasion } from '../../../features/definition.ts';
 import type { KeyField } from '../../../features/definition-schema.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
+import { flowCounter, flowDigest, flowModel } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import { INPUT, SCRATCH } from '../code.ts';
 import { hexId, printLayers } from '../print-program.ts';
+import { printActions, printTreatment } from './emit-actions.ts';
 import { FLOW, type FlowField, type Names, P4Printer } from './p4-printer.ts';
 import {
   keyFieldBits,
@@ -13,7 +15,6 @@ import {
   VERDICT_BITS,
   widthOf,
 } from './plan.ts';
-import { flowCounter, flowForward, flowPorts } from './tables.ts';
 
 /** What the program includes. */
 export const FLOW_HEADERS = 'intransit_flow.p4';
@@ -85,6 +86,11 @@ function printHeaders(p: Printer, plan: V1modelFlowPlan, fields: readonly FlowFi
   ).line();
   p.block('header scratch_t', () => list([{ name: 'slot', width: 16 }, ...lowered.code.scratch])).line();
   p.block('header flow_t', () => list(fields)).line();
+  p.comment('What the controller is told of flows that become a class.');
+  p.block(`struct ${flowDigest(1, 0).name}`, () => {
+    for (const f of flowDigest(plan.definition.features.length, 0).fields)
+      p.line(`bit<${f.bits}> ${f.name};`);
+  }).line();
   if (!test) return;
   p.comment('What a test is told, in front of the frame.');
   p.block('header report_t', () =>
@@ -180,6 +186,13 @@ function flowCode(plan: V1modelFlowPlan): FlowCode {
       { name: 'index', width: 32 },
       { name: 'place', width: place.width },
       { name: 'bucket', width: 2 * place.width },
+      { name: 'class', width: 8 },
+      { name: 'told', width: 1 },
+      { name: 'way', width: 8 },
+      { name: 'port', width: 9 },
+      { name: 'mark', width: 8 },
+      { name: 'session', width: 16 },
+      { name: 'tell', width: 8 },
       ...d.state.flatMap((_, i) => [wide(`a${i}`), wide(`b${i}`)]),
       ...d.features.map((_, i) => wide(`x${i}`)),
       ...beginning.fields,
@@ -228,7 +241,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
       p.line(`counter(${flowCounter.size}, CounterType.packets) ${flowCounter.name};`);
       p.line(`register<bit<${2 * place.width}>>(${plan.buckets}) flows;`);
       p.line('FlowPacket() packet;').line('IntransitLayers() layers;').line('bit<8> outcome;').line();
-      printPorts(p);
+      printActions(p);
       action('fields', fieldLines());
       action('use_ipv4', ipLines('ipv4'));
       action('use_ipv6', ipLines('ipv6'));
@@ -260,7 +273,11 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
         ...code.update,
       ]);
       action('compute_features', code.features);
-      action('take_verdict', [`${FLOW}.verdict = 1w1 ++ ${verdictText(plan)};`]);
+      action('take_verdict', [
+        // A flow that becomes a class, or another than it had.
+        `${FLOW}.told = ((${FLOW}.verdict[16:16] == 0 || ${FLOW}.verdict[15:8] != ${classText(plan)}) ? 1w1 : 1w0);`,
+        `${FLOW}.verdict = 1w1 ++ ${verdictText(plan)};`,
+      ]);
       action('store', [
         `${FLOW}.place = ${placeText(plan)};`,
         `${FLOW}.setValid();`,
@@ -268,10 +285,11 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
       ]);
       p.block('apply', () => {
         p.line('packet.apply(hdr, meta, standard, outcome);').line(`${FLOW}.outcome = outcome;`);
+        p.line(`${FLOW}.verdict = 0;`).line(`${FLOW}.told = 0;`);
         p.block(`if (${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED)`, () => printFlow(p, plan, bucket));
         p.line(`${flowCounter.name}.count((bit<32>)${FLOW}.outcome);`);
         if (test) printReport(p, plan);
-        p.line(`${flowPorts.name}.apply();`);
+        printTreatment(p, featuresText(plan));
       });
     },
   );
@@ -339,7 +357,7 @@ function printFlow(
         p.block(
           `if (${dueText(d.occasion)})`,
           () => {
-            p.line('compute_features();').line(`${SCRATCH}.setValid();`).line(`${SCRATCH}.slot = 0;`);
+            p.line('compute_features();').line(`${SCRATCH}.setValid();`).line(`${flowModel.name}.apply();`);
             p.line('layers.apply(hdr);');
             p.block('if (hdr.result.isValid())', () => p.line('take_verdict();'), '} else {');
             p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FAILED;`)).line('}');
@@ -352,19 +370,6 @@ function printFlow(
       });
     });
   }).line('}');
-}
-
-function printPorts(p: Printer): void {
-  p.line(`@id(${hexId(flowForward.id)})`).line(`@name(".${flowForward.name}")`);
-  p.block(`action ${flowForward.name}(bit<9> port)`, () => p.line('standard.egress_spec = port;')).line();
-  p.line(`@id(${hexId(flowPorts.defaultAction.id)})`).line(`@name(".${flowPorts.defaultAction.name}")`);
-  p.block(`action ${flowPorts.defaultAction.name}()`, () => p.line('mark_to_drop(standard);')).line();
-  p.line(`@id(${hexId(flowPorts.id)})`).line(`@name(".${flowPorts.name}")`);
-  p.block(`table ${flowPorts.name}`, () => {
-    p.block('key =', () => p.line('standard.ingress_port: exact @name("ingress_port");'));
-    p.block('actions =', () => p.line(`${flowForward.name};`).line(`${flowPorts.defaultAction.name};`));
-    p.line(`const default_action = ${flowPorts.defaultAction.name}();`).line(`size = ${flowPorts.size};`);
-  }).line();
 }
 
 /** Tells the time, the outcome and the verdict; and the features where they were computed. */
@@ -457,6 +462,18 @@ function acceptance({ ipVersions, protocols }: FeatureDefinition): string {
 function verdictText({ compute }: V1modelFlowPlan): string {
   return compute.lowered.output.map((_, i) => `hdr.result.part${i}`).join(' ++ ');
 }
+
+/** The class of a result, which comes first. */
+function classText({ compute }: V1modelFlowPlan): string {
+  const [first] = compute.lowered.output;
+  return first!.width === 8
+    ? 'hdr.result.part0'
+    : `hdr.result.part0[${first!.width - 1}:${first!.width - 8}]`;
+}
+
+/** The features as one number, the first highest. */
+const featuresText = ({ definition }: V1modelFlowPlan): string =>
+  definition.features.map((_, i) => `${FLOW}.x${i}[7:0]`).join(' ++ ');
 
 /** A place from its parts, the highest first. */
 function placeText({ definition: d, place }: V1modelFlowPlan): string {

@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../../diagnostics/index.ts';
 import type { FeatureDefinition, Scalar } from '../../../features/definition.ts';
 import type { Model } from '../../../model/model.ts';
+import { FLOW_SLOTS } from '../../common/flow/tables.ts';
 import type { ProgramOptions } from '../../common/program-options.ts';
 import { v1model } from '../limits.ts';
 import { planV1model, type V1modelPlan } from '../plan.ts';
@@ -61,7 +62,7 @@ export function planV1modelFlow(
   model: Model,
   options: ProgramOptions = {},
 ): { readonly plan: V1modelFlowPlan | undefined; readonly diagnostics: readonly Diagnostic[] } {
-  const { plan: compute, diagnostics } = planV1model(model, { ...options, slots: 1 });
+  const { plan: compute, diagnostics } = planV1model(model, { ...options, slots: FLOW_SLOTS });
   const all = [...diagnostics.filter((d) => d.severity === 'error')];
   const refuse = (what: string, why: string) =>
     all.push(diagnostic('flow-target', { target: 'v1model', what, why }, { file: definition.file }));

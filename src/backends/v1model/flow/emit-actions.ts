@@ -1,0 +1,134 @@
+import {
+  classCounter,
+  classes,
+  classMeter,
+  decide,
+  flowDigest,
+  flowModel,
+  limitedCounter,
+  MARK,
+  treat,
+  treatWays,
+  untreated,
+} from '../../common/flow/tables.ts';
+import type { Printer } from '../../common/printer.ts';
+import { type ActionModel, cross, drop, ports, type TableModel } from '../../common/table-model.ts';
+import { SCRATCH } from '../code.ts';
+import { hexId } from '../print-program.ts';
+import { FLOW } from './p4-printer.ts';
+
+/** `MeterColor_t.RED` of v1model. */
+const RED = 2;
+
+/** Counters, meter and tables of what is done with packets by their class; of their ports; and which slot classifies. */
+export function printActions(p: Printer): void {
+  const named = (id: number, name: string) => p.line(`@id(${hexId(id)})`).line(`@name(".${name}")`);
+  for (const { id, name, size } of [classCounter, limitedCounter]) {
+    named(id, name);
+    p.line(`counter(${size}, CounterType.packets_and_bytes) ${name};`);
+  }
+  named(classMeter.id, classMeter.name);
+  p.line(`meter(${classMeter.size}, MeterType.bytes) ${classMeter.name};`)
+    .line('bit<32> color;')
+    .line('FlowMark() marker;')
+    .line();
+  const action = ({ id, name, parameters }: ActionModel, lines: readonly string[]) => {
+    named(id, name);
+    p.block(`action ${name}(${parameters.map((q) => `bit<${q.bits}> ${q.name}`).join(', ')})`, () => {
+      for (const line of lines) p.line(line);
+    }).line();
+  };
+  const table = (t: TableModel, key: string | undefined, initial: string) => {
+    named(t.id, t.name);
+    p.block(`table ${t.name}`, () => {
+      if (key !== undefined) p.block('key =', () => p.line(`${key}: exact @name("${t.keys[0]!.name}");`));
+      p.block('actions =', () => {
+        for (const a of t.actions) p.line(`${a.name};`);
+        if (!t.actions.includes(t.defaultAction)) p.line(`@defaultonly ${t.defaultAction.name};`);
+      });
+      p.line(`${initial};`).line(`size = ${t.size};`);
+    }).line();
+  };
+  action(cross, ['standard.egress_spec = port;']);
+  action(drop, ['mark_to_drop(standard);']);
+  table({ ...ports, defaultAction: drop }, 'standard.ingress_port', `const default_action = ${drop.name}()`);
+  action(untreated, []);
+  action(
+    treat,
+    treat.parameters.map(({ name }) => `${FLOW}.${name} = ${name};`),
+  );
+  table(classes, `${FLOW}.class`, `const default_action = ${untreated.name}()`);
+  action(decide, [`${SCRATCH}.slot = slot;`]);
+  table(flowModel, undefined, `default_action = ${decide.name}(0)`);
+}
+
+/**
+ * What is done with a packet that has a verdict; and where it goes, as all others. The order is that of ebpf/intransit_flow_act.h.
+ * @param features P4 of all of them as one number
+ */
+export function printTreatment(p: Printer, features: string): void {
+  const toPort = `${ports.name}.apply();`;
+  const index = `(bit<32>)${FLOW}.class`;
+  p.block(
+    `if (${FLOW}.verdict[16:16] == 1)`,
+    () => {
+      p.line(`${FLOW}.class = ${FLOW}.verdict[15:8];`).line(`${classCounter.name}.count(${index});`);
+      p.block(
+        `if (${classes.name}.apply().hit)`,
+        () => {
+          p.block(`if (${FLOW}.told == 1 && ${FLOW}.tell != 0)`, () => {
+            const { name } = flowDigest(1, 0);
+            p.line(`digest<${name}>(1, {`);
+            p.indent(() => {
+              for (const field of digestFields(features)) p.line(field);
+            }).line('});');
+          });
+          p.line(`${classMeter.name}.execute_meter(${index}, color);`);
+          p.block(
+            `if (color == ${RED})`,
+            () => p.line(`${limitedCounter.name}.count(${index});`).line('mark_to_drop(standard);'),
+            '} else {',
+          );
+          p.indent(() => printWays(p, toPort)).line('}');
+        },
+        '} else {',
+      );
+      p.indent(() => p.line(toPort)).line('}');
+    },
+    '} else {',
+  );
+  p.indent(() => p.line(toPort)).line('}');
+}
+
+function printWays(p: Printer, toPort: string): void {
+  p.block(`if (${FLOW}.session != 0)`, () => p.line(`clone(CloneType.I2E, (bit<32>)${FLOW}.session);`));
+  p.block(`if (${FLOW}.mark >= ${MARK})`, () => {
+    p.line(`marker.apply(hdr, ${FLOW}.mark[5:0]);`);
+  });
+  p.block(
+    `if (${FLOW}.way == ${treatWays.drop})`,
+    () => p.line('mark_to_drop(standard);'),
+    `} else if (${FLOW}.way == ${treatWays.redirect}) {`,
+  );
+  p.indent(() => p.line(`standard.egress_spec = ${FLOW}.port;`)).line('} else {');
+  p.indent(() => p.line(toPort)).line('}');
+}
+
+/** As the digest has them: the client is who sent the flow's first packet. */
+function digestFields(features: string): string[] {
+  const [source, destination] = ['source', 'destination'] as const;
+  const end = (own: string, other: string) => `(${FLOW}.reply == 0 ? ${own} : ${other})`;
+  const port = (name: string) => `${FLOW}.port_${name}[15:0]`;
+  const fields = [
+    `${FLOW}.class`,
+    `${FLOW}.verdict[7:0]`,
+    `${FLOW}.ip_version[7:0]`,
+    `${FLOW}.ip_protocol[7:0]`,
+    end(`${FLOW}.${source}`, `${FLOW}.${destination}`),
+    end(port(source), port(destination)),
+    end(`${FLOW}.${destination}`, `${FLOW}.${source}`),
+    end(port(destination), port(source)),
+    features,
+  ];
+  return fields.map((field, i) => (i < fields.length - 1 ? `${field},` : field));
+}
