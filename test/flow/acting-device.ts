@@ -22,6 +22,8 @@ export interface ActingDevice {
   close(): Promise<void>;
 }
 
+/** A push waits for the verifier, on a machine that may do other work. */
+const PUSH_MS = 60_000;
 const PATIENCE_MS = 5000;
 /** What is not expected would have come by then. */
 const SILENCE_MS = 60;
@@ -39,7 +41,7 @@ export async function agentDevice(): Promise<ActingDevice> {
     said.push(text);
   };
   let agent: Agent = await startOn(network, { log });
-  let client = await connect(agent.address);
+  let client = await connect(agent.address, { timeoutMs: PUSH_MS });
   return {
     get client() {
       return client;
@@ -66,7 +68,7 @@ export async function agentDevice(): Promise<ActingDevice> {
       await agent.close();
       said.length = 0;
       agent = await startOn(network, { log });
-      client = await connect(agent.address, { electionId: 2n });
+      client = await connect(agent.address, { electionId: 2n, timeoutMs: PUSH_MS });
       return said;
     },
     async close() {
