@@ -29,8 +29,16 @@ function hopAction({ port, sourceMac, destinationMac }: Hop): Pick<Entry, 'actio
   return { action: route, parameters: [mac(sourceMac), mac(destinationMac!), port] };
 }
 
+/** Where a device sends packets, and for whom it computes. */
+export type Forwarding = Pick<DeviceSpec, 'zones' | 'ports' | 'routes'> & {
+  readonly steering: readonly (DeviceSpec['steering'][number] & {
+    /** Default that of the deployment. */
+    readonly modelId?: number;
+  })[];
+};
+
 /** The entries of a device by name; a prefix of no bits matches all, which is the absence of a match in P4Runtime. */
-export function forwardingEntries(device: DeviceSpec, modelId: number): Entry[] {
+export function forwardingEntries(device: Forwarding, modelId: number): Entry[] {
   return [
     ...device.zones.map((zone) => ({ table: zones, keys: [zone], action: permit, parameters: [] })),
     ...device.ports.map(({ ingress, egress }) => ({
@@ -40,12 +48,16 @@ export function forwardingEntries(device: DeviceSpec, modelId: number): Entry[] 
       parameters: [egress],
     })),
     ...device.routes.map((r) => ({ table: ipv4Lpm, keys: [prefixOf(r.prefix)!], ...hopAction(r) })),
-    ...device.steering.map((s) => ({ table: steer, keys: [modelId, s.nextLayer], ...hopAction(s) })),
+    ...device.steering.map((s) => ({
+      table: steer,
+      keys: [s.modelId ?? modelId, s.nextLayer],
+      ...hopAction(s),
+    })),
   ];
 }
 
 /** The same as P4Runtime has them. */
-export const forwardingEntities = (device: DeviceSpec, modelId: number): Entity[] =>
+export const forwardingEntities = (device: Forwarding, modelId: number): Entity[] =>
   forwardingEntries(device, modelId).map(entityOf);
 
 export function entityOf(entry: Entry): Entity {

@@ -249,11 +249,12 @@ export class Rollout {
     }));
     const wanted = { ...model, modelId: this.#modelId, versions };
     const desired: Desired = {
-      devices: this.tasks.map((task) => {
+      devices: this.tasks.map((task, place) => {
         const base = this.#bases.get(task.name);
         return {
           on: 'device',
           name: task.name,
+          place,
           models: task.range === undefined ? [] : [{ ...wanted, held: (v) => task.heldAs(v) }],
           program: () => task.programOf(model.versions[0]?.model ?? this.#model),
           earlier: base && (() => task.programOf(base)),

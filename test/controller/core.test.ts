@@ -76,6 +76,7 @@ function desiredOf(
     devices: ranges.map((range, i) => ({
       on: 'device',
       name: deviceNames[i]!,
+      place: i,
       models: [{ ...model, held: () => ({ ...range, layerCount: LAYERS, threshold: 0 }) }],
       program: () => programOf(range),
       earlier: undefined,

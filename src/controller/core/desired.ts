@@ -30,6 +30,8 @@ export interface DesiredModel {
 export interface DesiredDevice {
   readonly on: 'device';
   readonly name: string;
+  /** Along the path, from its beginning; devices of one place are beside each other, and are flipped side by side. */
+  readonly place: number;
   /** Models whose layers it computes; none where it only forwards. */
   readonly models: readonly (DesiredModel & {
     /** What the entries of a version say besides version and slot. */

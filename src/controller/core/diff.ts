@@ -58,7 +58,7 @@ export function diff(desired: Desired, observed: ReadonlyMap<string, Observed>):
     ),
   );
   return {
-    steps: steps.map((s) => guarded(s, steps)),
+    steps: guarded(steps),
     obstacles,
     after,
     inSync: steps.every((s) => !s.changes),
@@ -66,17 +66,23 @@ export function diff(desired: Desired, observed: ReadonlyMap<string, Observed>):
 }
 
 const alongPath = ({ way }: Stage, steps: readonly Step[]): readonly Step[] =>
-  way === 'from-end' ? [...steps].reverse() : steps;
+  way === 'from-end'
+    ? [...steps].sort((a, b) => b.place - a.place)
+    : [...steps].sort((a, b) => a.place - b.place);
 
 /** A flip also requires that whoever is flipped with it holds the version: packets that it stamps go there. */
-function guarded(step: Step, all: readonly Step[]): Step {
-  if (step.stage.step !== 'current') return step;
-  const own = step.requires.filter((r) => r.must === 'hold');
-  const others = all.flatMap((s) => (s.stage.step === 'current' && s !== step ? s.requires : []));
-  const same = others.filter(
-    (r) => r.must === 'hold' && own.some((o) => o.modelId === r.modelId && o.version === r.version),
-  );
-  return { ...step, requires: [...step.requires, ...same] };
+function guarded(steps: readonly Step[]): readonly Step[] {
+  const together = new Map<string, Precondition[]>();
+  const keysOf = ({ stage, requires }: Step): readonly string[] =>
+    stage.step !== 'current'
+      ? []
+      : requires.flatMap((r) => (r.must === 'hold' ? [`${r.modelId}/${r.version}`] : []));
+  for (const step of steps)
+    for (const key of keysOf(step)) together.set(key, [...(together.get(key) ?? []), ...step.requires]);
+  return steps.map((step) => {
+    const [key] = keysOf(step);
+    return key === undefined ? step : { ...step, requires: together.get(key)! };
+  });
 }
 
 const stageOf = (step: DeployStep, on: 'device' | 'worker'): Stage => {
@@ -90,10 +96,12 @@ class Plan<T extends ObservedDevice | ObservedWorker> {
   readonly steps: Step[] = [];
   there: T;
   readonly #first: T;
+  readonly #place: number;
   readonly #after: (there: T, effect: Effect) => T;
 
-  constructor(there: T, after: (there: T, effect: Effect) => T) {
+  constructor(there: T, place: number, after: (there: T, effect: Effect) => T) {
     this.there = there;
+    this.#place = place;
     this.#first = there;
     this.#after = after;
   }
@@ -107,7 +115,7 @@ class Plan<T extends ObservedDevice | ObservedWorker> {
   ): void {
     const { on, name } = this.there;
     const changing = changes(this.there, effect);
-    const common = { object: name, stage: stageOf(step, on), requires, effect, would };
+    const common = { object: name, place: this.#place, stage: stageOf(step, on), requires, effect, would };
     this.steps.push({ ...common, changes: changing, undo: changing ? undo : undefined });
     if (changing) this.there = this.#after(this.there, effect);
   }
@@ -137,11 +145,11 @@ class Plan<T extends ObservedDevice | ObservedWorker> {
 }
 
 function devicePlan(
-  { models, forwarding, others }: DesiredDevice,
+  { place, models, forwarding, others }: DesiredDevice,
   there: ObservedDevice,
   pushed: KnownProgram | undefined,
 ): Plan<ObservedDevice> {
-  const plan = new Plan(there, deviceAfter);
+  const plan = new Plan(there, place, deviceAfter);
   if (pushed !== undefined) plan.add('program', { do: 'push', known: pushed }, 'would be pushed');
   for (const { modelId, versions, held } of models)
     for (const v of versions) {
@@ -166,7 +174,7 @@ function devicePlan(
 }
 
 function workerPlan({ models }: DesiredWorker, there: ObservedWorker): Plan<ObservedWorker> {
-  const plan = new Plan(there, workerAfter);
+  const plan = new Plan(there, 0, workerAfter);
   for (const { modelId, versions } of models)
     for (const v of versions)
       plan.install('weights', { do: 'load', modelId, version: v }, modelId, v.version);

@@ -79,8 +79,13 @@ async function runStage(
   endpoints: ReadonlyMap<string, Endpoint>,
   host: Host,
 ): Promise<void> {
-  const groups = way === 'together' ? [steps] : steps.map((s) => [s]);
+  const groups = way === 'together' ? [steps] : groupsBy(steps, (s) => s.place);
   for (const group of groups) {
+    // Steps that stand together share their conditions.
+    for (const requires of new Set(group.map((s) => s.requires))) {
+      const why = unmet({ requires }, (name) => endpoints.get(name)?.observed);
+      if (why !== undefined) throw new Error(why);
+    }
     begun.push(...group);
     const failures = (
       await Promise.all(byObject(group).map((own) => runInTurn(own, endpoints, host)))
@@ -90,9 +95,16 @@ async function runStage(
 }
 
 /** Steps of one object one by one, those of different ones side by side. */
-function byObject(steps: readonly Step[]): readonly (readonly Step[])[] {
-  const groups = new Map<string, Step[]>();
-  for (const step of steps) groups.set(step.object, [...(groups.get(step.object) ?? []), step]);
+const byObject = (steps: readonly Step[]): readonly (readonly Step[])[] => groupsBy(steps, (s) => s.object);
+
+/** In the order in which keys first come. */
+function groupsBy(steps: readonly Step[], key: (step: Step) => unknown): readonly (readonly Step[])[] {
+  const groups = new Map<unknown, Step[]>();
+  for (const step of steps) {
+    const group = groups.get(key(step));
+    if (group === undefined) groups.set(key(step), [step]);
+    else group.push(step);
+  }
   return [...groups.values()];
 }
 
@@ -105,8 +117,6 @@ async function runInTurn(
   for (const s of steps) {
     const { step } = s.stage;
     const endpoint = endpoints.get(s.object)!;
-    const why = unmet(s, (name) => endpoints.get(name)?.observed);
-    if (why !== undefined) throw new Error(why);
     try {
       const { outcome, detail } = await endpoint.perform(s.effect);
       host.tell(s.object, step, outcome, detail);

@@ -20,6 +20,8 @@ export type Precondition =
 export interface Step {
   readonly object: string;
   readonly stage: Stage;
+  /** Of the device along the path. */
+  readonly place: number;
   /** False where it is so already: doing it writes nothing. */
   readonly changes: boolean;
   readonly requires: readonly Precondition[];
@@ -31,8 +33,11 @@ export interface Step {
 }
 
 /** What keeps a step from being done; undefined where all holds. */
-export function unmet(step: Step, observed: (name: string) => Observed | undefined): string | undefined {
-  for (const condition of step.requires) {
+export function unmet(
+  { requires }: Pick<Step, 'requires'>,
+  observed: (name: string) => Observed | undefined,
+): string | undefined {
+  for (const condition of requires) {
     const there = observed(condition.object);
     const why = there === undefined ? undefined : unmetBy(condition, there);
     if (why !== undefined) return why;
