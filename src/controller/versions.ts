@@ -80,6 +80,11 @@ export const versionKey = (entity: Entity): readonly [modelId: number, version: 
 export const holdSlot = ({ tableEntry }: Entity): number =>
   number(tableEntry?.action?.action?.params?.find((p) => p.paramId === 1)?.value);
 
+/** Models of which a device holds versions. */
+export const heldModelIds = (entities: readonly Entity[]): readonly number[] => [
+  ...new Set(entities.filter((e) => isOf(models, e)).map((e) => versionKey(e)[0])),
+];
+
 /** Versions of a model by what packets name, as the device has them. */
 export function heldVersions(entities: readonly Entity[], modelId: number): ReadonlyMap<number, HeldVersion> {
   const found = new Map<number, HeldVersion>();

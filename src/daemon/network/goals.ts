@@ -1,0 +1,139 @@
+import type { Desired, DesiredDevice, DesiredWorker, ModelVersion } from '../../controller/core/desired.ts';
+import type { KnownProgram } from '../../controller/core/observed.ts';
+import { type Forwarding, forwardingEntities } from '../../controller/forwarding.ts';
+import type { LayerRange } from '../../controller/planned-layers.ts';
+import type { Named, Network } from './network.ts';
+import { type Steered, steeringOf } from './steering.ts';
+import { type PlacementSpec, rangeOf } from './topology.ts';
+import type { VersionsWanted } from './versions-wanted.ts';
+
+/** A service that has a place. */
+export interface PlacedService {
+  readonly service: Named<'Service'>;
+  readonly modelId: number;
+  readonly placement: PlacementSpec;
+  readonly wanted: VersionsWanted;
+  /** Of the versions that are held. */
+  readonly models: ReadonlyMap<number, ModelVersion>;
+  /** Versions that were current from here before. */
+  readonly deployed: ReadonlySet<number>;
+  /** That finish what devices leave. */
+  readonly workers: readonly string[];
+}
+
+/** What one node is to be, and a text that is another whenever that is. */
+export type Goal =
+  | { readonly on: 'device'; readonly key: string; readonly desired: DesiredDevice }
+  | { readonly on: 'worker'; readonly key: string; readonly desired: DesiredWorker };
+
+/** Programs of one kind of device, each planned once. */
+export interface Programs {
+  of(
+    kind: string,
+    base: ModelVersion | undefined,
+    options: LayerRange & { readonly modelId: number; readonly port: number; readonly mtu: number },
+  ): KnownProgram;
+}
+
+/** What every node is to be. @param up nodes that can be reached */
+export function goalsOf(
+  network: Network,
+  services: readonly PlacedService[],
+  programs: Programs,
+  up: (node: string) => boolean,
+): ReadonlyMap<string, Goal> {
+  const goals = new Map<string, Goal>();
+  const steered = services.map(
+    ({ modelId, placement, models, workers }): Steered => ({
+      modelId,
+      placement,
+      workers,
+      layerCount: [...models.values()][0]?.model.layers.length ?? 0,
+    }),
+  );
+  const steering = steeringOf(network, steered, up);
+  for (const device of network.devices.values())
+    goals.set(device.name, deviceGoal(device, services, programs, steering.get(device.name) ?? []));
+  for (const worker of network.workers.values()) goals.set(worker.name, workerGoal(worker, services));
+  return goals;
+}
+
+function deviceGoal(
+  { name, spec }: Named<'Device'>,
+  services: readonly PlacedService[],
+  programs: Programs,
+  steering: Forwarding['steering'],
+): Goal {
+  // A program serves one model: who places services gives a device to one of them.
+  const own = services.find((s) => s.placement.segments.some((segment) => segment.node === name));
+  const range = rangeOf(own?.placement.segments.find((s) => s.node === name)?.layers ?? '0..0');
+  const threshold = own?.service.spec.policy.threshold ?? 0;
+  const { ports, routes } = spec.forwarding;
+  const forwarding = forwardingEntities({ zones: spec.zones, ports, routes, steering }, 0);
+  const versions = own === undefined ? [] : versionsOf(own);
+  const common = { port: own?.service.spec.port ?? PORT, mtu: own?.service.spec.mtu ?? MTU };
+  const base = own?.models.get(own.wanted.current);
+  const desired: DesiredDevice = {
+    on: 'device',
+    name,
+    place: range.from,
+    models:
+      own === undefined
+        ? []
+        : [
+            {
+              modelId: own.modelId,
+              versions,
+              current: own.wanted.current,
+              keep: own.wanted.keep,
+              held: ({ model }) => {
+                const isVerdict = model.layers[range.to - 1]?.kind === 'argmax';
+                return { ...range, layerCount: model.layers.length, threshold: isVerdict ? threshold : 0 };
+              },
+            },
+          ],
+    program: () => programs.of(spec.target, base, { ...range, modelId: own?.modelId ?? 0, ...common }),
+    earlier: undefined,
+    replaceProgram: spec.replaceProgram,
+    forwarding,
+    others: 'go',
+  };
+  const key = JSON.stringify([spec, range, threshold, common, steering, own && wantedKey(own)]);
+  return { on: 'device', key, desired };
+}
+
+function workerGoal({ name, spec }: Named<'Worker'>, services: readonly PlacedService[]): Goal {
+  const own = services.filter((s) => s.workers.includes(name));
+  const models = own.map((s) => ({
+    modelId: s.modelId,
+    versions: versionsOf(s),
+    current: s.wanted.current,
+    keep: s.wanted.keep,
+  }));
+  return {
+    on: 'worker',
+    key: JSON.stringify([spec, own.map(wantedKey)]),
+    desired: { on: 'worker', name, models },
+  };
+}
+
+const wantedKey = ({ modelId, wanted }: PlacedService) => [modelId, wanted.current, wanted.held, wanted.keep];
+
+/** Versions that were brought to the nodes before: what differs from them is damage. */
+const versionsOf = ({ wanted, models, deployed }: PlacedService) =>
+  wanted.held.flatMap((version) => {
+    const known = models.get(version);
+    return known === undefined ? [] : [{ ...known, ours: deployed.has(version) }];
+  });
+
+/** Of a device that only forwards: what its program does not depend on. */
+const [PORT, MTU] = [18_858, 1500];
+
+/** What some of the nodes are to be, as the difference takes it. */
+export function desiredOf(goals: Iterable<Goal>): Desired {
+  const all = [...goals];
+  return {
+    devices: all.flatMap((g) => (g.on === 'device' ? [g.desired] : [])),
+    workers: all.flatMap((g) => (g.on === 'worker' ? [g.desired] : [])),
+  };
+}

@@ -1,0 +1,91 @@
+import type { ModelVersion } from '../../controller/core/desired.ts';
+import type { Entity, KnownProgram } from '../../controller/core/observed.ts';
+import { forwarder } from '../../controller/forwarder.ts';
+import { programFor } from '../../controller/program.ts';
+import { SLOTS } from '../../controller/versions.ts';
+import { DiagnosticError } from '../../diagnostics/index.ts';
+import { importBytes } from '../../import/index.ts';
+import { modelDigest } from '../../import/json/digest.ts';
+import type { Model } from '../../model/model.ts';
+import { withVerdict } from '../../model/verdict.ts';
+import { importOptionsOf } from '../objects/index.ts';
+import type { Blobs } from '../store/index.ts';
+import type { Programs } from './goals.ts';
+import type { Named } from './network.ts';
+
+/** Models of versions, each read once. */
+export class ModelLibrary {
+  readonly #blobs: Blobs;
+  readonly #known = new Map<string, ModelVersion | string>();
+
+  constructor(blobs: Blobs) {
+    this.#blobs = blobs;
+  }
+
+  /** @returns the version, or why it cannot be had */
+  async load({ spec, name }: Named<'ModelVersion'>, verdict: boolean): Promise<ModelVersion | string> {
+    const key = JSON.stringify([spec, verdict]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const { source } = spec;
+    const bytes = source && (await this.#blobs.get(source.digest));
+    if (source === undefined || bytes === undefined)
+      return `the file of ModelVersion/${name} is not in the store`;
+    const options = importOptionsOf(spec);
+    let found: ModelVersion | string;
+    try {
+      const { model } = await importBytes(bytes, source.name, options);
+      found = {
+        model: verdict ? withVerdict(model) : model,
+        version: spec.version,
+        source: { name: source.name, bytes, verdict, options },
+      };
+    } catch (error) {
+      if (!(error instanceof DiagnosticError)) throw error;
+      found = error.message;
+    }
+    this.#known.set(key, found);
+    return found;
+  }
+}
+
+/** Programs by what they are made of; those of equal devices are one. */
+export class ProgramLibrary implements Programs {
+  readonly #known = new Map<string, KnownProgram>();
+
+  of(...[kind, base, options]: Parameters<Programs['of']>): KnownProgram {
+    const made = base === undefined ? forwarder : plainly(base.model);
+    // What only forwards has nothing of a model.
+    const given =
+      base === undefined
+        ? { from: 0, to: forwarder.layers.length, modelId: 1, port: options.port, mtu: options.mtu }
+        : options;
+    const key = JSON.stringify([kind, modelDigest(made), given]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const program = programFor(kind, made, given);
+    const weights = new Map<string, readonly Entity[]>();
+    const found: KnownProgram = {
+      base: made,
+      program: {
+        ...program,
+        weights: (model) => {
+          const digest = modelDigest(model);
+          const entities = weights.get(digest) ?? program.weights(plainly(model), SLOTS[0]);
+          weights.set(digest, entities);
+          return entities;
+        },
+      },
+    };
+    this.#known.set(key, found);
+    return found;
+  }
+
+  /** All of a kind: one of them may be what a device runs. */
+  all(): readonly KnownProgram[] {
+    return [...this.#known.values()];
+  }
+}
+
+/** Names take no part in a program. */
+const plainly = (model: Model): Model => (model.name === 'model' ? model : { ...model, name: 'model' });

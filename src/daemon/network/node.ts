@@ -1,0 +1,187 @@
+import type { KnownProgram, Observed } from '../../controller/core/observed.ts';
+import type { Endpoint } from '../../controller/core/run.ts';
+import { type CompileProgram, DeviceEndpoint } from '../../controller/device-endpoint.ts';
+import { Backoff, DeviceLink } from '../../controller/device-link.ts';
+import { WorkerLink } from '../../controller/worker-link.ts';
+import { WorkerEndpoint } from '../../controller/worker-task.ts';
+import type { Diagnostic } from '../../diagnostics/index.ts';
+import { readBytes } from '../../files.ts';
+import type { TlsOptions } from '../../p4runtime/index.ts';
+import type { EndpointState } from '../manifests/index.ts';
+import type { Named } from './network.ts';
+
+/** Whether a node can be had, and why not. */
+export type Reach =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'here'; readonly electionId?: bigint }
+  /** Another controller has it. */
+  | { readonly kind: 'backup'; readonly why: string }
+  | { readonly kind: 'away'; readonly why: string };
+
+export interface NodeOptions {
+  readonly electionId: bigint;
+  readonly compile: CompileProgram;
+  readonly timeoutMs?: number;
+  /** How often a device is asked whether it is there, ms. */
+  readonly probeMs?: number;
+  /** Hears of each change of reach. */
+  readonly onReach: (node: ManagedNode) => void;
+}
+
+const RETRY_MS = [500, 30_000] as const;
+
+/**
+ * A device or worker that is looked after for as long as it is in the store: the connection, what was read of it last, and
+ * how far it is. Its states are those of docs/controller.md; whoever brings it somewhere holds it alone meanwhile.
+ */
+export class ManagedNode {
+  readonly kind: 'Device' | 'Worker';
+  readonly name: string;
+  /** Spec of the connection: another one is another node. */
+  readonly connection: string;
+  readonly endpoint: Endpoint;
+  readonly backoff = new Backoff(RETRY_MS);
+  reach: Reach = { kind: 'unknown' };
+  /** Key of the goal that it was brought to and found at; undefined while that is not known. */
+  settledAt: string | undefined;
+  /** Why it could not be brought there last. */
+  failure: { readonly diagnostics: readonly Diagnostic[]; readonly goal: string } | undefined;
+  /** Not before: of what failed, ms of the steady clock. */
+  notBefore = 0;
+  /** When it was read last, ms of the steady clock. */
+  readAt = 0;
+  /** When it was lost last. */
+  lostAt: number | undefined;
+  isBusy = false;
+  isDraining = false;
+  readonly #close: () => void;
+  readonly #read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
+
+  private constructor(
+    kind: ManagedNode['kind'],
+    name: string,
+    connection: string,
+    parts: {
+      readonly endpoint: Endpoint;
+      readonly close: () => void;
+      readonly read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
+    },
+  ) {
+    this.kind = kind;
+    this.name = name;
+    this.connection = connection;
+    this.endpoint = parts.endpoint;
+    this.#close = parts.close;
+    this.#read = parts.read;
+  }
+
+  /** @throws DiagnosticError where files of TLS cannot be read */
+  static device({ name, spec }: Named<'Device'>, options: NodeOptions): ManagedNode {
+    const { address, deviceId, target, tls } = spec;
+    const at = { name, kind: target, address, deviceId };
+    const { electionId, timeoutMs, probeMs } = options;
+    const session = {
+      electionId,
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      ...(probeMs !== undefined && { probeMs }),
+    };
+    const link = new DeviceLink(at, tls && tlsOf(tls), session, (state) => {
+      if (state.kind === 'primary') node.#reached({ kind: 'here', electionId: state.electionId }, options);
+      else if (state.kind === 'backup')
+        node.#reached({ kind: 'backup', why: textOf(state.diagnostics) }, options);
+      else if (state.kind === 'away')
+        node.#reached({ kind: 'away', why: textOf(state.diagnostics) }, options);
+    });
+    const endpoint = new DeviceEndpoint(at, link, options.compile, session);
+    const node = new ManagedNode('Device', name, connectionOf(spec), {
+      endpoint,
+      close: () => link.close(),
+      read: (candidates) => endpoint.open(candidates),
+    });
+    return node;
+  }
+
+  /** @throws DiagnosticError where files of TLS cannot be read */
+  static worker({ name, spec }: Named<'Worker'>, options: NodeOptions): ManagedNode {
+    const door = { name, address: spec.control };
+    const tls = spec.tls && tlsOf(spec.tls);
+    const link = new WorkerLink(
+      door,
+      tls,
+      (state) => {
+        if (state.kind === 'here') node.#reached({ kind: 'here' }, options);
+        else if (state.kind === 'away')
+          node.#reached({ kind: 'away', why: textOf(state.diagnostics) }, options);
+      },
+      options.timeoutMs,
+    );
+    const endpoint = new WorkerEndpoint(door, tls, options.timeoutMs);
+    const node = new ManagedNode('Worker', name, connectionOf(spec), {
+      endpoint,
+      close: () => link.close(),
+      read: () => endpoint.refresh(),
+    });
+    return node;
+  }
+
+  get isHere(): boolean {
+    return this.reach.kind === 'here';
+  }
+
+  get observed(): Observed {
+    return this.endpoint.observed;
+  }
+
+  /** @param goal key of what it is to be now */
+  stateAt(goal: string | undefined): EndpointState {
+    switch (this.reach.kind) {
+      case 'unknown':
+        return 'unknown';
+      case 'away':
+        return 'unreachable';
+      case 'backup':
+        return 'arbitrating';
+      case 'here':
+        if (this.isDraining) return 'draining';
+        return this.settledAt !== undefined && this.settledAt === goal ? 'in sync' : 'behind';
+    }
+  }
+
+  /** Reads what it holds. @param candidates programs that may be the one that runs */
+  async read(candidates: Iterable<() => KnownProgram>, now: number): Promise<void> {
+    await this.#read(candidates);
+    this.readAt = now;
+  }
+
+  close(): void {
+    this.#close();
+  }
+
+  #reached(reach: Reach, { onReach }: NodeOptions): void {
+    this.reach = reach;
+    // Whatever it was: it may be another behind the same name now.
+    this.settledAt = undefined;
+    this.notBefore = 0;
+    if (reach.kind === 'here') this.backoff.reset();
+    onReach(this);
+  }
+}
+
+/** What makes a connection what it is. */
+export const connectionOf = (spec: Named<'Device'>['spec'] | Named<'Worker'>['spec']): string =>
+  'control' in spec
+    ? JSON.stringify([spec.control, spec.tls])
+    : JSON.stringify([spec.target, spec.address, spec.deviceId, spec.tls]);
+
+const textOf = (diagnostics: readonly Diagnostic[]): string => diagnostics.map((d) => d.message).join('; ');
+
+function tlsOf(tls: NonNullable<Named<'Worker'>['spec']['tls']>): TlsOptions {
+  const pem = (path: string | undefined) => (path === undefined ? undefined : readBytes(path, 'pem'));
+  const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
+  return {
+    ...(ca && { ca }),
+    ...(cert && { cert }),
+    ...(key && { key }),
+    ...(tls.serverName !== undefined && { serverName: tls.serverName }),
+  };
+}

@@ -1,0 +1,117 @@
+import type { ModelVersion } from '../../controller/core/desired.ts';
+import { modelDigest } from '../../import/json/digest.ts';
+import type { PlacedService } from './goals.ts';
+import type { ModelLibrary } from './models.ts';
+import { modelOf, type Named, type Network, rolloutOf, versionOf } from './network.ts';
+import { type Placed, type PlacementSpec, place, type Unplaceable } from './topology.ts';
+import { type VersionsWanted, versionsWanted } from './versions-wanted.ts';
+
+/** What became of a service: a place, or why it has none. */
+export type Placing =
+  | {
+      readonly service: Named<'Service'>;
+      readonly placed: PlacedService;
+      readonly problem: string | undefined;
+    }
+  | { readonly service: Named<'Service'>; readonly placed: undefined; readonly problem: string };
+
+/** Places all services; what was found is kept as long as nothing changes that it was found for. */
+export class Placer {
+  readonly #library: ModelLibrary;
+  readonly #known = new Map<string, { readonly key: string; readonly found: Placed | Unplaceable }>();
+
+  constructor(library: ModelLibrary) {
+    this.#library = library;
+  }
+
+  /** @param usable nodes that work can be given to */
+  async place(network: Network, usable: ReadonlySet<string>): Promise<readonly Placing[]> {
+    const taken = new Map<string, string>();
+    const found: Placing[] = [];
+    const order = [...network.services.values()].sort(
+      (a, b) => (b.spec.class?.priority ?? 0) - (a.spec.class?.priority ?? 0) || (a.name < b.name ? -1 : 1),
+    );
+    for (const service of order) {
+      if (service.spec.suspended) continue;
+      const placing = await this.#placeOne(network, service, usable, taken);
+      found.push(placing);
+      for (const { kind, node } of placing.placed?.placement.segments ?? [])
+        if (kind === 'Device') taken.set(node, service.name);
+    }
+    return found;
+  }
+
+  async #placeOne(
+    network: Network,
+    service: Named<'Service'>,
+    usable: ReadonlySet<string>,
+    taken: ReadonlyMap<string, string>,
+  ): Promise<Placing> {
+    const none = (problem: string): Placing => ({ service, placed: undefined, problem });
+    const named = modelOf(network, service);
+    const wanted = versionsWanted(network, service);
+    if (named === undefined) return none('its model is not there');
+    if (wanted === undefined) return none(`Model/${named.name} has no version`);
+    const models = await this.#models(network, named, wanted);
+    if (typeof models === 'string') return none(models);
+    const { model } = models.get(wanted.current)!;
+    const before = network.placements.get(service.name)?.spec;
+    const health = { usable, taken, version: wanted.current };
+    const key = JSON.stringify([
+      ...[service.spec, modelDigest(model), wanted.current, before, [...usable].sort(), [...taken]],
+      [network.devices, network.workers, network.links].map((of) =>
+        [...of.values()].map((o) => [o.name, o.generation]),
+      ),
+    ]);
+    const known = this.#known.get(service.name);
+    const found =
+      known?.key === key ? known.found : place(network, service, model, named.name, health, before);
+    this.#known.set(service.name, { key, found });
+    const placement = 'spec' in found ? found.spec : before;
+    const problem = 'spec' in found ? undefined : found.reason;
+    if (placement === undefined) return none(problem ?? 'nowhere');
+    const workers = workersOf(network, service, placement);
+    const deployed = deployedVersions(network, service);
+    const placed = { service, modelId: named.spec.id, placement, wanted, models, deployed, workers };
+    return { service, placed, problem };
+  }
+
+  async #models(
+    network: Network,
+    model: Named<'Model'>,
+    { held, current }: VersionsWanted,
+  ): Promise<ReadonlyMap<number, ModelVersion> | string> {
+    const models = new Map<number, ModelVersion>();
+    for (const version of new Set([current, ...held])) {
+      const named = versionOf(network, model.name, version);
+      if (named === undefined) return `version ${version} of Model/${model.name} is not there`;
+      const found = await this.#library.load(named, model.spec.verdict);
+      if (typeof found === 'string') return found;
+      models.set(version, found);
+    }
+    return models;
+  }
+}
+
+/** All that the service may use: those of the placement first, then by weight. */
+function workersOf(
+  network: Network,
+  { spec }: Named<'Service'>,
+  placement: PlacementSpec,
+): readonly string[] {
+  const own = new Set(placement.segments.map((s) => s.node));
+  return [...network.workers.values()]
+    .filter((w) => own.has(w.name) || spec.nodes === undefined || spec.nodes.includes(w.name))
+    .sort((a, b) => Number(own.has(b.name)) - Number(own.has(a.name)) || b.spec.weight - a.spec.weight)
+    .map((w) => w.name);
+}
+
+function deployedVersions(network: Network, service: Named<'Service'>): ReadonlySet<number> {
+  const { version } = service.object.status;
+  const rollout = rolloutOf(network, service.name);
+  const { phase, previous } = rollout?.object.status ?? {};
+  const went = phase === 'flipping' || phase === 'draining' || phase === 'removing' || phase === 'complete';
+  return new Set(
+    [version, previous, went ? rollout?.spec.version : undefined].filter((v) => v !== undefined),
+  );
+}

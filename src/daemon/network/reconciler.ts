@@ -1,0 +1,383 @@
+import { hostname } from 'node:os';
+import type { KnownProgram } from '../../controller/core/observed.ts';
+import { StateFolder } from '../../controller/state.ts';
+import { type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
+import { type Objects, objectOf } from '../objects/index.ts';
+import type { EventInput, Term, WatchBatch } from '../store/index.ts';
+import { type Goal, goalsOf, type PlacedService } from './goals.ts';
+import { about, bring, type JobHost, type Task } from './job.ts';
+import { Leadership } from './leadership.ts';
+import { ModelLibrary, ProgramLibrary } from './models.ts';
+import { type Named, type Network, networkOf, rolloutOf } from './network.ts';
+import { connectionOf, ManagedNode } from './node.ts';
+import { Placer, type Placing } from './placing.ts';
+import { Recorder } from './recorder.ts';
+import { nextPhase, type RolloutSight } from './versions-wanted.ts';
+
+export interface ReconcilerOptions {
+  /** Where compiled programs are kept. */
+  readonly folder: string;
+  /** How long a leader that has gone silent stays one, ms; default 2,000. */
+  readonly ttlMs?: number;
+  /** How often a node that is in sync is read again, ms; default 60,000. */
+  readonly readbackMs?: number;
+  /** How long a node may be away before traffic is led around it, ms; default 200: a switch that restarts is back by then. */
+  readonly graceMs?: number;
+  /** How long before its layers move elsewhere, ms; default 5,000. Until then workers compute them. */
+  readonly moveMs?: number;
+  /** Deadline of each call, ms; default 10,000. */
+  readonly timeoutMs?: number;
+  /** How often a device is asked whether it is there, ms; default 5,000. */
+  readonly probeMs?: number;
+}
+
+const ACTOR = 'controller';
+const DEFAULTS = { ttlMs: 2_000, readbackMs: 60_000, graceMs: 200, moveMs: 5_000 } as const;
+/** How often times that pass are looked at, ms. */
+const TICK_MS = 100;
+
+/**
+ * Keeps devices and workers what the objects of the store say. Each turn is a function of the objects and of what is known of the
+ * nodes: placements, then what every node is to be, then jobs for those that are not so, each group alone and all side by side.
+ */
+export class Reconciler {
+  readonly #objects: Objects;
+  readonly #options: ReconcilerOptions & { readonly [K in keyof typeof DEFAULTS]: number };
+  readonly #records = new Map<string, StoredObject>();
+  readonly #nodes = new Map<string, ManagedNode>();
+  readonly #programs = new ProgramLibrary();
+  readonly #placer: Placer;
+  readonly #state: StateFolder;
+  readonly #recorder: Recorder;
+  readonly #leadership: Leadership;
+  readonly #jobs = new Set<Promise<void>>();
+  /** When the phase of a rollout was first seen here, and which it was. */
+  readonly #phases = new Map<string, { readonly phase: string; readonly since: number }>();
+  #goals: ReadonlyMap<string, Goal> = new Map();
+  #watching: AbortController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #turning: Promise<void> | undefined;
+  #isDue = false;
+  #term: Term | undefined;
+
+  constructor(objects: Objects, options: ReconcilerOptions) {
+    this.#objects = objects;
+    this.#options = { ...DEFAULTS, ...options };
+    this.#placer = new Placer(new ModelLibrary(objects.store.blobs));
+    this.#state = new StateFolder(options.folder, 'programs');
+    this.#recorder = new Recorder(objects, ACTOR);
+    this.#leadership = new Leadership({
+      leases: objects.store.leases,
+      holder: `${hostname()}/${process.pid}`,
+      ttlMs: this.#options.ttlMs,
+      onLead: (term) => this.#lead(term),
+      onLost: () => this.#standBy(),
+    });
+  }
+
+  /** Whether this one leads. */
+  get isLeading(): boolean {
+    return this.#term !== undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#leadership.close();
+  }
+
+  async #lead(term: Term): Promise<void> {
+    await this.#watch();
+    this.#term = term;
+    this.#recorder.begin(term);
+    this.#log({ ...ABOUT_SELF, type: 'Normal', reason: 'Leading', message: `term ${term.term}` });
+    this.#timer = setInterval(() => this.#wake(), TICK_MS);
+    this.#wake();
+  }
+
+  async #standBy(): Promise<void> {
+    this.#term = undefined;
+    this.#watching?.abort();
+    clearInterval(this.#timer);
+    await this.#turning;
+    await Promise.all(this.#jobs);
+    for (const node of this.#nodes.values()) node.close();
+    this.#nodes.clear();
+    this.#goals = new Map();
+    await this.#recorder.end();
+  }
+
+  /** All objects, and every change of them from then on. */
+  async #watch(): Promise<void> {
+    this.#watching?.abort();
+    const watching = new AbortController();
+    this.#watching = watching;
+    const { revision, objects } = await this.#objects.list();
+    this.#records.clear();
+    for (const object of objects) this.#records.set(keyOf(object), object);
+    const onBatch = (batch: WatchBatch) => this.#changed(batch);
+    const onLost = () => {
+      if (!watching.signal.aborted) void this.#watchAgain();
+    };
+    await this.#objects.store.watch(revision, { onBatch, onLost }, watching.signal);
+  }
+
+  async #watchAgain(): Promise<void> {
+    while (this.#term !== undefined) {
+      try {
+        await this.#watch();
+        this.#wake();
+        return;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    }
+  }
+
+  #changed({ changes }: WatchBatch): void {
+    let mine = false;
+    for (const change of changes) {
+      const { kind, name } = change.type === 'put' ? change.record : change;
+      if (!isKindName(kind)) continue;
+      mine = true;
+      if (change.type === 'put') this.#records.set(`${kind}/${name}`, objectOf(change.record));
+      else this.#records.delete(`${kind}/${name}`);
+    }
+    if (mine) this.#wake();
+  }
+
+  #wake(): void {
+    this.#isDue = true;
+    if (this.#turning !== undefined || this.#term === undefined) return;
+    this.#turning = this.#turns().finally(() => {
+      this.#turning = undefined;
+    });
+  }
+
+  async #turns(): Promise<void> {
+    while (this.#isDue && this.#term !== undefined) {
+      this.#isDue = false;
+      await this.#turn();
+    }
+  }
+
+  async #turn(): Promise<void> {
+    const network = networkOf(this.#records.values());
+    this.#lookAfter(network);
+    const now = performance.now();
+    const usable = new Set(this.#reachable(now, this.#options.moveMs));
+    const placings = await this.#placer.place(network, usable);
+    const placed = placings.flatMap((p) => p.placed ?? []);
+    const up = new Set(this.#reachable(now, this.#options.graceMs));
+    this.#goals = goalsOf(network, placed, this.#programs, (node) => up.has(node));
+    await this.#recordPlacements(network, placings);
+    await this.#advance(network, placed, now);
+    this.#begin(placed, now);
+    this.#recordStatuses(network, placings);
+  }
+
+  /** Nodes that are there, or were a moment ago; of those that nobody has heard of yet nothing bad is thought. */
+  #reachable(now: number, patienceMs: number): string[] {
+    return [...this.#nodes.values()].flatMap(({ name, reach, lostAt }) =>
+      reach.kind !== 'away' || (lostAt !== undefined && now - lostAt < patienceMs) ? [name] : [],
+    );
+  }
+
+  /** A connection for each device and worker, and none for those that are gone. */
+  #lookAfter(network: Network): void {
+    for (const [name, node] of this.#nodes) {
+      const spec = network.devices.get(name)?.spec ?? network.workers.get(name)?.spec;
+      if (spec !== undefined && connectionOf(spec) === node.connection) continue;
+      if (node.isBusy) continue;
+      node.close();
+      this.#nodes.delete(name);
+    }
+    const options = {
+      electionId: (BigInt(this.#term?.term ?? 0) << 64n) | 1n,
+      compile: async ({ cookie, build }: { cookie: bigint; build: () => Promise<Uint8Array> }) =>
+        (await this.#state.programs([{ cookie, build }])).get(cookie)!,
+      ...(this.#options.timeoutMs !== undefined && { timeoutMs: this.#options.timeoutMs }),
+      ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
+      onReach: (node: ManagedNode) => this.#reached(node),
+    };
+    const add = (name: string, make: () => ManagedNode) => {
+      if (!this.#nodes.has(name)) this.#nodes.set(name, make());
+    };
+    for (const device of network.devices.values())
+      add(device.name, () => ManagedNode.device(device, options));
+    for (const worker of network.workers.values())
+      add(worker.name, () => ManagedNode.worker(worker, options));
+  }
+
+  #reached(node: ManagedNode): void {
+    const { reach } = node;
+    if (reach.kind === 'away') node.lostAt = performance.now();
+    if (reach.kind === 'here') this.#log(about(node, 'Normal', 'Reached', whatOf(node)));
+    if (reach.kind === 'away') this.#log(about(node, 'Warning', 'Lost', reach.why));
+    if (reach.kind === 'backup') this.#log(about(node, 'Warning', 'TakenOver', reach.why));
+    this.#wake();
+  }
+
+  async #recordPlacements(network: Network, placings: readonly Placing[]): Promise<void> {
+    for (const { service, placed } of placings) {
+      const before = network.placements.get(service.name);
+      if (placed === undefined || JSON.stringify(before?.spec) === JSON.stringify(placed.placement)) continue;
+      const moved = JSON.stringify(before?.spec.segments) !== JSON.stringify(placed.placement.segments);
+      const why = placed.placement.reason ?? '';
+      const reason = before === undefined ? 'Placed' : 'Moved';
+      const event = {
+        type: 'Normal',
+        reason,
+        message: why,
+        object: objectNamed('Service', service.name),
+      } as const;
+      await this.#recorder.placement(service.name, placed.placement, moved ? [event] : []);
+    }
+  }
+
+  /** Rollouts go to their next phase once it is written down. */
+  async #advance(network: Network, placed: readonly PlacedService[], now: number): Promise<void> {
+    for (const service of network.services.values()) {
+      const rollout = rolloutOf(network, service.name);
+      if (rollout === undefined) continue;
+      const own = placed.find((p) => p.service.name === service.name);
+      const next = nextPhase(rollout, this.#sight(network, rollout, own, now));
+      if (next === undefined) continue;
+      const { phase, why } = next;
+      const { status } = rollout.object;
+      const previous = status.previous ?? service.object.status.version ?? own?.wanted.current;
+      const written = { ...status, phase, ...(previous !== undefined && { previous }) };
+      const bad = phase === 'failed' || phase === 'rolling back';
+      const kept = await this.#recorder.now('Rollout', rollout.name, written, {
+        type: bad ? 'Warning' : 'Normal',
+        reason: phase.replace(/(^| )(\w)/g, (_, __, letter: string) => letter.toUpperCase()),
+        message: why,
+        object: objectNamed('Rollout', rollout.name),
+      });
+      if (!kept) continue;
+      this.#records.set(`Rollout/${rollout.name}`, { ...rollout.object, status: written });
+      this.#isDue = true;
+    }
+  }
+
+  #sight(
+    network: Network,
+    { name, spec, object }: Named<'Rollout'>,
+    own: PlacedService | undefined,
+    now: number,
+  ): RolloutSight {
+    const phase = object.status.phase ?? 'pending';
+    const known = this.#phases.get(name);
+    const since = known?.phase === phase ? known.since : now;
+    if (known?.phase !== phase) this.#phases.set(name, { phase, since });
+    const nodes = own === undefined ? [] : this.#nodesOf(own);
+    const here = nodes.filter((n) => n.isHere);
+    const failed = here.find(
+      (n) => n.failure !== undefined && n.failure.goal === this.#goals.get(n.name)?.key,
+    );
+    const settled =
+      here.length > 0 &&
+      nodes.every((n) => n.reach.kind !== 'unknown') &&
+      here.every((n) => !n.isBusy && n.settledAt === this.#goals.get(n.name)?.key);
+    return {
+      settled,
+      failure:
+        failed?.failure && `${failed.name}: ${failed.failure.diagnostics.map((d) => d.message).join('; ')}`,
+      worse: undefined,
+      sinceMs: now - since,
+      mayBegin: spec.after.every((other) => network.rollouts.get(other)?.object.status.phase === 'complete'),
+    };
+  }
+
+  #nodesOf({ placement, workers }: PlacedService): readonly ManagedNode[] {
+    const names = new Set([...placement.segments.map((s) => s.node), ...workers]);
+    return [...names].flatMap((name) => this.#nodes.get(name) ?? []);
+  }
+
+  /** Jobs for nodes that are not what they should be; those that a service joins go together. */
+  #begin(placed: readonly PlacedService[], now: number): void {
+    const due = (node: ManagedNode): boolean => {
+      const goal = this.#goals.get(node.name);
+      if (goal === undefined || !node.isHere || node.isBusy || now < node.notBefore) return false;
+      return node.settledAt !== goal.key || now - node.readAt > this.#options.readbackMs;
+    };
+    const begun = new Set<ManagedNode>();
+    for (const { nodes, drainMs } of groupsOf(placed, (p) => this.#nodesOf(p))) {
+      // Until all have been heard of, and while some are at work, none begins without the others.
+      if (nodes.some((n) => n.isBusy || n.reach.kind === 'unknown')) {
+        for (const node of nodes) begun.add(node);
+        continue;
+      }
+      const own = nodes.filter(due);
+      for (const node of nodes) begun.add(node);
+      this.#job(own, drainMs);
+    }
+    for (const node of this.#nodes.values()) if (!begun.has(node) && due(node)) this.#job([node], 0);
+  }
+
+  #job(nodes: readonly ManagedNode[], drainMs: number): void {
+    if (nodes.length === 0) return;
+    const tasks: Task[] = nodes.map((node) => ({ node, goal: this.#goals.get(node.name)! }));
+    const host: JobHost = {
+      now: () => performance.now(),
+      candidates: () => this.#programs.all(),
+      compile: (programs) => this.#compile(programs),
+      log: (event) => this.#log(event),
+      changed: () => this.#wake(),
+    };
+    const job = bring(tasks, drainMs, host)
+      .catch((error: unknown) => {
+        // A fault of ours; the network is looked after all the same.
+        const message = error instanceof Error ? error.message : String(error);
+        for (const node of nodes) {
+          node.notBefore = performance.now() + node.backoff.next();
+          this.#log(about(node, 'Warning', 'Fault', message));
+        }
+      })
+      .finally(() => this.#jobs.delete(job));
+    this.#jobs.add(job);
+  }
+
+  /** @throws DiagnosticError */
+  async #compile(programs: readonly KnownProgram[]): Promise<void> {
+    await this.#state.programs(programs.map((p) => p.program));
+  }
+
+  #recordStatuses(network: Network, placings: readonly Placing[]): void {
+    const goalKey = (name: string) => this.#goals.get(name)?.key;
+    for (const node of this.#nodes.values()) this.#recorder.node(network, node, goalKey(node.name));
+    for (const placing of placings) {
+      const nodes = placing.placed === undefined ? [] : this.#nodesOf(placing.placed);
+      const isSettled = nodes.filter((n) => n.isHere).every((n) => n.settledAt === goalKey(n.name));
+      this.#recorder.service(placing, nodes, isSettled);
+    }
+    this.#recorder.flush();
+  }
+
+  #log(event: Omit<EventInput, 'actor'>): void {
+    this.#recorder.event(event);
+  }
+}
+
+const ABOUT_SELF = { object: { kind: 'Controller', name: ACTOR } } as const;
+const objectNamed = (kind: Kind, name: string) => ({ kind, name });
+const isKindName = (kind: string): kind is Kind => (kindNames as readonly string[]).includes(kind);
+
+const whatOf = ({ reach }: ManagedNode): string =>
+  reach.kind === 'here' && reach.electionId !== undefined
+    ? `primary by election id ${reach.electionId}`
+    : 'answers';
+
+/** Services that share nodes are brought on together. */
+function groupsOf(
+  placed: readonly PlacedService[],
+  nodesOf: (service: PlacedService) => readonly ManagedNode[],
+): readonly { readonly nodes: readonly ManagedNode[]; readonly drainMs: number }[] {
+  let groups: { readonly nodes: readonly ManagedNode[]; readonly drainMs: number }[] = [];
+  for (const service of placed) {
+    const own = new Set(nodesOf(service));
+    const touched = groups.filter((g) => g.nodes.some((n) => own.has(n)));
+    for (const { nodes } of touched) for (const node of nodes) own.add(node);
+    const drainMs = Math.max(service.wanted.drainMs, ...touched.map((g) => g.drainMs));
+    groups = [...groups.filter((g) => !touched.includes(g)), { nodes: [...own], drainMs }];
+  }
+  return groups;
+}

@@ -1,0 +1,278 @@
+import { versionsOn, weightsIn } from '../../controller/core/observed.ts';
+import { CURRENT, heldModelIds, heldVersions, weightsDigest } from '../../controller/versions.ts';
+import {
+  type ConditionInput,
+  type Kind,
+  type StatusOf,
+  type StoredObject,
+  withCondition,
+} from '../manifests/index.ts';
+import type { Objects, StatusChange } from '../objects/index.ts';
+import { type EventInput, StoreFenced, StoreUnavailable, type Term } from '../store/index.ts';
+import type { Network } from './network.ts';
+import type { ManagedNode } from './node.ts';
+import type { Placing } from './placing.ts';
+import type { PlacementSpec } from './topology.ts';
+
+/** Statuses are gathered for so long, ms. */
+const FLUSH_MS = 100;
+/** Events that wait for a store that does not answer; the oldest go. */
+const MOST_WAITING = 10_000;
+
+/** Writes into the store what the reconciler finds and does, in few commits. What the store does not take now is kept. */
+export class Recorder {
+  readonly #objects: Objects;
+  readonly #actor: string;
+  readonly #changes = new Map<string, StatusChange>();
+  /** What was recorded last, by object: the same is not written again. */
+  readonly #last = new Map<string, string>();
+  #events: EventInput[] = [];
+  #term: Term | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(objects: Objects, actor: string) {
+    this.#objects = objects;
+    this.#actor = actor;
+  }
+
+  begin(term: Term): void {
+    this.#term = term;
+    this.#last.clear();
+    this.#changes.clear();
+  }
+
+  async end(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#write());
+    await this.#writing;
+    this.#term = undefined;
+  }
+
+  event(event: Omit<EventInput, 'actor'>): void {
+    this.#events.push({ time: new Date().toISOString(), ...event, actor: this.#actor });
+    if (this.#events.length > MOST_WAITING) this.#events.shift();
+    this.flush();
+  }
+
+  /** Writes what has gathered, soon. */
+  flush(): void {
+    if (this.#changes.size === 0 && this.#events.length === 0) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#writing = this.#writing.then(() => this.#write());
+    }, FLUSH_MS);
+  }
+
+  async #write(): Promise<void> {
+    const fence = this.#term;
+    if (fence === undefined) return;
+    const [changes, events] = [new Map(this.#changes), this.#events];
+    if (changes.size === 0 && events.length === 0) return;
+    this.#changes.clear();
+    this.#events = [];
+    try {
+      await this.#objects.setStatus([...changes.values()], { events, fence });
+    } catch (error) {
+      if (error instanceof StoreFenced) {
+        // Whoever leads now finds the states himself, but what was done here stays told.
+        this.#events = [...events, ...this.#events];
+        await this.#logUnfenced();
+        return;
+      }
+      if (!(error instanceof StoreUnavailable)) throw error;
+      for (const [key, change] of changes) if (!this.#changes.has(key)) this.#changes.set(key, change);
+      this.#events = [...events, ...this.#events];
+      this.flush();
+    }
+  }
+
+  async #logUnfenced(): Promise<void> {
+    const events = this.#events;
+    this.#events = [];
+    try {
+      await this.#objects.log(events);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.#events = [...events, ...this.#events];
+    }
+  }
+
+  /** Written before it is gone on by. @returns whether it was */
+  async now<K extends Kind>(
+    kind: K,
+    name: string,
+    status: StatusOf<K>,
+    event: Omit<EventInput, 'actor'>,
+  ): Promise<boolean> {
+    return await this.#attempt((fence) =>
+      this.#objects.setStatus([{ kind, name, change: () => status } as StatusChange], {
+        events: [{ ...event, actor: this.#actor }],
+        fence,
+      }),
+    );
+  }
+
+  async placement(
+    name: string,
+    spec: PlacementSpec,
+    events: readonly Omit<EventInput, 'actor'>[],
+  ): Promise<boolean> {
+    return await this.#attempt((fence) =>
+      this.#objects.setPlacement(name, spec, {
+        events: events.map((e) => ({ ...e, actor: this.#actor })),
+        fence,
+      }),
+    );
+  }
+
+  async #attempt(write: (fence: Term) => Promise<void>): Promise<boolean> {
+    if (this.#term === undefined) return false;
+    try {
+      await write(this.#term);
+      return true;
+    } catch (error) {
+      if (error instanceof StoreFenced || error instanceof StoreUnavailable) return false;
+      throw error;
+    }
+  }
+
+  /** What is known of a device or worker. */
+  node(network: Network, node: ManagedNode, goal: string | undefined): void {
+    const object = (node.kind === 'Device' ? network.devices : network.workers).get(node.name);
+    if (object === undefined) return;
+    const state = node.stateAt(goal);
+    const { reach } = node;
+    const conditions = nodeConditions(node, state);
+    const key = `${node.kind}/${node.name}`;
+    const text = JSON.stringify([state, conditions, object.generation, node.readAt]);
+    if (this.#last.get(key) === text) return;
+    this.#last.set(key, text);
+    const observedGeneration = object.generation;
+    const models = modelsOn(node);
+    const electionId =
+      reach.kind === 'here' && reach.electionId !== undefined ? `${reach.electionId}` : undefined;
+    const seen = new Date().toISOString();
+    this.#set({
+      kind: node.kind,
+      name: node.name,
+      change: ({ status }: StoredObject<'Device' | 'Worker'>) => ({
+        ...status,
+        state,
+        models,
+        ...(electionId !== undefined && { electionId }),
+        ...(reach.kind === 'here' && { lastSeen: seen }),
+        conditions: withAll(status.conditions, conditions, observedGeneration, seen),
+      }),
+    } as StatusChange);
+  }
+
+  /** What is known of a service. */
+  service({ service, placed, problem }: Placing, nodes: readonly ManagedNode[], isSettled: boolean): void {
+    const ready = placed !== undefined && isSettled && problem === undefined;
+    const failure = nodes.find((n) => n.failure !== undefined);
+    const [reason, message] = ready
+      ? ['InSync', 'every node that can be had is as it should be']
+      : problem !== undefined
+        ? ['Unplaceable', problem]
+        : failure === undefined
+          ? ['Progressing', 'nodes are being brought there']
+          : [
+              'NotReconciled',
+              `${failure.name}: ${failure.failure?.diagnostics.map((d) => d.message).join('; ')}`,
+            ];
+    const version = isSettled ? placed?.wanted.current : undefined;
+    const key = `Service/${service.name}`;
+    const text = JSON.stringify([reason, message, version, service.generation]);
+    if (this.#last.get(key) === text) return;
+    this.#last.set(key, text);
+    const now = new Date().toISOString();
+    const condition = {
+      type: 'Ready',
+      status: ready ? ('True' as const) : ('False' as const),
+      reason,
+      message,
+    };
+    this.#set({
+      kind: 'Service',
+      name: service.name,
+      change: ({ status }: StoredObject<'Service'>) => ({
+        ...status,
+        ...(placed !== undefined && { model: placed.placement.model, placement: service.name }),
+        ...(version !== undefined && { version }),
+        conditions: withAll(status.conditions, [condition], service.generation, now),
+      }),
+    } as StatusChange);
+  }
+
+  #set(change: StatusChange): void {
+    this.#changes.set(`${change.kind}/${change.name}`, change);
+  }
+}
+
+type Plain = Omit<ConditionInput, 'observedGeneration'>;
+
+function nodeConditions(node: ManagedNode, state: string): readonly Plain[] {
+  const { reach, failure } = node;
+  const reachable: Plain =
+    reach.kind === 'here'
+      ? {
+          type: 'Reachable',
+          status: 'True',
+          reason: 'Answers',
+          message: 'it answers, and is ours to write to',
+        }
+      : reach.kind === 'unknown'
+        ? {
+            type: 'Reachable',
+            status: 'Unknown',
+            reason: 'NotHeardOf',
+            message: 'nothing was heard of it yet',
+          }
+        : reach.kind === 'backup'
+          ? { type: 'Reachable', status: 'True', reason: 'TakenOver', message: reach.why }
+          : { type: 'Reachable', status: 'False', reason: 'Lost', message: reach.why };
+  const why = failure?.diagnostics.map((d) => d.message).join('; ');
+  const ready: Plain =
+    state === 'in sync'
+      ? {
+          type: 'Ready',
+          status: 'True',
+          reason: 'InSync',
+          message: 'it holds what it should, read back and equal',
+        }
+      : why !== undefined
+        ? { type: 'Ready', status: 'False', reason: 'NotReconciled', message: `${why}; it keeps what it had` }
+        : { type: 'Ready', status: 'False', reason: 'Behind', message: `it is ${state}` };
+  return [reachable, ready];
+}
+
+const withAll = (
+  conditions: StatusOf<'Device'>['conditions'],
+  found: readonly Plain[],
+  observedGeneration: number,
+  now: string,
+): StatusOf<'Device'>['conditions'] =>
+  found.reduce<StatusOf<'Device'>['conditions']>(
+    (all, condition) => [...withCondition(all, { ...condition, observedGeneration }, now)],
+    conditions,
+  );
+
+function modelsOn({ observed }: ManagedNode): NonNullable<StatusOf<'Device'>['models']> {
+  if (observed.on === 'worker')
+    return [...observed.models].map(([modelId, { current, versions }]) => ({
+      modelId,
+      ...(current !== undefined && { current }),
+      versions: [...versions].map(([version, digest]) => ({ version, digest, layers: '..' })),
+    }));
+  return heldModelIds(observed.entities).map((modelId) => {
+    const held = heldVersions(observed.entities, modelId);
+    const current = held.get(CURRENT)?.version;
+    const versions = versionsOn(observed, modelId).map((version) => {
+      const { slot, from, to } = held.get(version)!;
+      return { version, digest: weightsDigest(weightsIn(observed, slot)), layers: `${from}..${to}` };
+    });
+    return { modelId, ...(current !== undefined && { current }), versions };
+  });
+}

@@ -1,0 +1,105 @@
+import type { Forwarding } from '../../controller/forwarding.ts';
+import type { Network } from './network.ts';
+import { type PlacementSpec, rangeOf } from './topology.ts';
+
+type Steering = Forwarding['steering'][number];
+
+/** One direction of a link. */
+interface Way {
+  readonly to: string;
+  readonly latencyUs: number;
+  readonly port: number | undefined;
+  readonly macs: { readonly sourceMac: string; readonly destinationMac: string } | undefined;
+}
+
+/** Ways out of each node to those that are up. */
+export function waysOf(network: Network, up: (node: string) => boolean): ReadonlyMap<string, readonly Way[]> {
+  const ways = new Map<string, Way[]>();
+  const add = (from: string, way: Way) => {
+    if (!up(from) || !up(way.to)) return;
+    const own = ways.get(from);
+    if (own === undefined) ways.set(from, [way]);
+    else own.push(way);
+  };
+  for (const { spec } of network.links.values()) {
+    const { from, to, latencyUs, oneWay } = spec;
+    const macs = (source: typeof from, destination: typeof to) =>
+      source.mac === undefined || destination.mac === undefined
+        ? undefined
+        : { sourceMac: source.mac, destinationMac: destination.mac };
+    add(from.node, { to: to.node, latencyUs, port: from.port, macs: macs(from, to) });
+    if (!oneWay) add(to.node, { to: from.node, latencyUs, port: to.port, macs: macs(to, from) });
+  }
+  return ways;
+}
+
+/** For each node from which the goal can be reached, the first link of the shortest way; ties go by name. */
+function towards(goal: string, ways: ReadonlyMap<string, readonly Way[]>): ReadonlyMap<string, Way> {
+  const back = new Map<string, { readonly from: string; readonly way: Way }[]>();
+  for (const [from, own] of ways)
+    for (const way of own) back.set(way.to, [...(back.get(way.to) ?? []), { from, way }]);
+  const first = new Map<string, Way>();
+  const distance = new Map([[goal, 0]]);
+  const open = new Set([goal]);
+  while (open.size > 0) {
+    const nearest = [...open].reduce((a, b) => (distance.get(b)! < distance.get(a)! ? b : a));
+    open.delete(nearest);
+    for (const { from, way } of back.get(nearest) ?? []) {
+      // A hop costs something even where nobody said what.
+      const us = distance.get(nearest)! + way.latencyUs + 1;
+      if (us >= (distance.get(from) ?? Number.POSITIVE_INFINITY)) continue;
+      distance.set(from, us);
+      first.set(from, way);
+      open.add(from);
+    }
+  }
+  return first;
+}
+
+/** A service as steering sees it. */
+export interface Steered {
+  readonly modelId: number;
+  readonly layerCount: number;
+  readonly placement: PlacementSpec;
+  /** Workers that finish whatever is left, the preferred first. */
+  readonly workers: readonly string[];
+}
+
+/**
+ * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot
+ * be, or is the device itself, to a worker, which finishes anything. Answers go by ordinary forwarding.
+ * @param up nodes that can be reached
+ */
+export function steeringOf(
+  network: Network,
+  services: readonly Steered[],
+  up: (node: string) => boolean,
+): ReadonlyMap<string, readonly Steering[]> {
+  const ways = waysOf(network, up);
+  const known = new Map<string, ReadonlyMap<string, Way>>();
+  const firstHops = (goal: string) => {
+    const found = known.get(goal) ?? towards(goal, ways);
+    known.set(goal, found);
+    return found;
+  };
+  const steering = new Map<string, Steering[]>();
+  for (const { modelId, layerCount, placement, workers } of services) {
+    const finishers = workers.filter(up);
+    for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
+      const computes = placement.segments
+        .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
+        .map((s) => s.node);
+      for (const device of network.devices.keys()) {
+        if (!up(device)) continue;
+        const goals = [...computes.filter((n) => n !== device), ...finishers];
+        const own = computes.includes(device) ? finishers : goals;
+        const goal = own.find((n) => firstHops(n).has(device));
+        const way = goal === undefined ? undefined : firstHops(goal).get(device);
+        if (way?.port === undefined) continue;
+        const entry = { modelId, nextLayer, port: way.port, ...way.macs };
+        steering.set(device, [...(steering.get(device) ?? []), entry]);
+      }
+    }
+  }
+  return steering;
+}

@@ -1,0 +1,167 @@
+import type { Model } from '../../model/model.ts';
+import { type PlanReport, planModel, type Topology } from '../../planner/index.ts';
+import type { SpecOf } from '../manifests/index.ts';
+import type { Named, Network } from './network.ts';
+
+/** A placement must be better by this share, and by as many microseconds, before work moves for it alone. */
+const BETTER_SHARE = 0.1;
+const BETTER_US = 10;
+
+export type PlacementSpec = SpecOf<'Placement'>;
+
+export interface Placed {
+  readonly spec: PlacementSpec;
+  readonly moved: boolean;
+}
+
+/** What keeps a service from being placed, in words. */
+export interface Unplaceable {
+  readonly reason: string;
+}
+
+/** What placing goes by, beside the objects. */
+export interface Health {
+  /** Nodes that work can be given to. */
+  readonly usable: ReadonlySet<string>;
+  /** Nodes that serve another model. */
+  readonly taken: ReadonlyMap<string, string>;
+  /** Version that is current. */
+  readonly version: number;
+}
+
+/**
+ * Where the layers of a service run: the placement that it has as long as all its nodes are usable and none is clearly better,
+ * else the best that the planner finds.
+ */
+export function place(
+  network: Network,
+  service: Named<'Service'>,
+  model: Model,
+  modelName: string,
+  health: Health,
+  before: PlacementSpec | undefined,
+): Placed | Unplaceable {
+  const topology = topologyOf(network, service, health);
+  if (typeof topology === 'string') return { reason: topology };
+  const file = `Service/${service.name}`;
+  const report = planModel(model, topology, file);
+  if (!report.feasible) return { reason: refusalText(report) };
+  const best = placementOf(network, service, modelName, health.version, report);
+  const kept = before?.model === modelName ? latencyOf(before, model, topology, file) : undefined;
+  const foreseen = best.foreseenLatencyUs ?? 0;
+  if (before !== undefined && kept !== undefined && !isBetter(foreseen, kept)) {
+    const { version: _, ...rest } = before;
+    return { spec: { ...rest, version: health.version, foreseenLatencyUs: kept }, moved: false };
+  }
+  return { spec: best, moved: before !== undefined };
+}
+
+const isBetter = (us: number, than: number): boolean =>
+  us < than * (1 - BETTER_SHARE) && us < than - BETTER_US;
+
+/** Nodes and links that a service may use, as the planner takes them; or what is missing. */
+function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: Health): Topology | string {
+  const allowed = (node: string) => spec.nodes === undefined || spec.nodes.includes(node);
+  const isUsable = (node: string) => allowed(node) && health.usable.has(node);
+  const free = (node: string) => !health.taken.has(node);
+  const devices = [...network.devices.values()].filter((d) => isUsable(d.name));
+  const workers = [...network.workers.values()].filter((w) => isUsable(w.name));
+  const ingress = spec.ingress ?? spec.nodes?.find((n) => network.devices.has(n)) ?? devices[0]?.name;
+  if (ingress === undefined) return 'there is no device that could be had';
+  if (!devices.some((d) => d.name === ingress)) return `the ingress ${ingress} cannot be had`;
+  const egress = spec.egress !== undefined && isUsable(spec.egress) ? spec.egress : ingress;
+  const common = { headers: [], limits: {} };
+  const nodeOf = (kind: string, { name: node, spec: own }: Named<'Device'> | Named<'Worker'>) => {
+    const { memoryBytes, maxLayers, load = 0, price = 0 } = own.capacity ?? {};
+    return {
+      ...{ ...common, name: node, kind, zone: own.zone, load, price },
+      ...(memoryBytes !== undefined && { memory: memoryBytes }),
+      // What serves another model only forwards.
+      ...(free(node) ? maxLayers !== undefined && { maxLayers } : { maxLayers: 0 }),
+    };
+  };
+  const nodes = [...devices.map((d) => nodeOf(d.spec.target, d)), ...workers.map((w) => nodeOf('worker', w))];
+  const there = new Set(nodes.map((n) => n.name));
+  const links = [...network.links.values()].flatMap(({ spec: link }) => {
+    const [from, to] = [link.from.node, link.to.node];
+    if (!there.has(from) || !there.has(to)) return [];
+    const { oneWay, latencyUs, bandwidthMbps, mtu } = link;
+    return [{ from, to, oneWay, latencyUs, bandwidthMbps, mtu }];
+  });
+  const { minimise, layers, maxLayers, rawInputZones } = spec.policy;
+  const zones = new Set(nodes.map((n) => n.zone));
+  const rawInput = rawInputZones?.filter((z) => zones.has(z));
+  return {
+    format: 'intransit-topology',
+    version: 1,
+    name,
+    nodes,
+    links,
+    ingress,
+    egress,
+    objective:
+      minimise === 'cost' && spec.objective !== undefined
+        ? { minimise, latencyUs: spec.objective.latencyUs }
+        : { minimise: 'latency' },
+    constraints: {
+      headers: [],
+      ...(maxLayers !== undefined && { maxLayers }),
+      ...(rawInput !== undefined && rawInput.length > 0 && { rawInput }),
+      layers: layers.map((rule) => ({
+        layers: rule.layers,
+        ...(rule.zones && { zones: [...rule.zones] }),
+        ...(rule.nodes && { nodes: [...rule.nodes] }),
+      })),
+    },
+  };
+}
+
+function placementOf(
+  network: Network,
+  service: Named<'Service'>,
+  model: string,
+  version: number,
+  report: PlanReport,
+): PlacementSpec {
+  const segments = report.steps.flatMap((s) =>
+    s.step === 'compute'
+      ? [
+          {
+            kind: network.workers.has(s.node) ? ('Worker' as const) : ('Device' as const),
+            node: s.node,
+            layers: `${s.layers.from}..${s.layers.to}`,
+            weight: network.workers.get(s.node)?.spec.weight ?? 1,
+          },
+        ]
+      : [],
+  );
+  const latency = report.totals?.latencyUs ?? 0;
+  const where = segments.map((s) => `${s.layers} on ${s.node}`).join(', ');
+  const reason = `layers ${where}: ${Math.round(latency)} us foreseen`;
+  return { service: service.name, model, version, segments, foreseenLatencyUs: latency, reason };
+}
+
+/** What the planner foresees of a placement; undefined where it is not possible any more. */
+function latencyOf(
+  { segments }: PlacementSpec,
+  model: Model,
+  topology: Topology,
+  file: string,
+): number | undefined {
+  if (segments.some((s) => !topology.nodes.some((n) => n.name === s.node))) return undefined;
+  if (rangeOf(segments.at(-1)?.layers ?? '0..0').to !== model.layers.length) return undefined;
+  const layers = segments.map((s) => ({ layers: s.layers, nodes: [s.node] }));
+  const { constraints } = topology;
+  const pinned = { ...topology, constraints: { ...constraints, layers: [...constraints.layers, ...layers] } };
+  return planModel(model, pinned, file).totals?.latencyUs;
+}
+
+export function rangeOf(layers: string): { readonly from: number; readonly to: number } {
+  const [from, to] = layers.split('..');
+  return { from: Number(from), to: Number(to) };
+}
+
+const refusalText = ({ refusals }: PlanReport): string => {
+  const shown = refusals.slice(0, 3).map((r) => r.message);
+  return shown.length === 0 ? 'no way from ingress to egress computes all layers' : shown.join('; ');
+};

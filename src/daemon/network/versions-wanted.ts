@@ -1,0 +1,117 @@
+import type { RolloutPhase } from '../manifests/index.ts';
+import { type Named, type Network, rolloutOf, specVersion } from './network.ts';
+
+/** Which versions of a service's model are to be on its nodes. */
+export interface VersionsWanted {
+  /** Of requests that name none. */
+  readonly current: number;
+  /** That must be there, the current one among them. */
+  readonly held: readonly number[];
+  /** That may stay. */
+  readonly keep: readonly number[];
+  readonly drainMs: number;
+}
+
+const DRAIN_MS = 1000;
+
+/**
+ * A rollout is a row of states that the nodes are brought to, each written down before it is gone to; so whoever takes over
+ * goes on from there. Without a rollout it is the version that the service names.
+ */
+export function versionsWanted(network: Network, service: Named<'Service'>): VersionsWanted | undefined {
+  const rollout = rolloutOf(network, service.name);
+  const { version: committed } = service.object.status;
+  const own = specVersion(network, service);
+  if (rollout === undefined)
+    return own === undefined ? undefined : { current: own, held: [own], keep: [], drainMs: DRAIN_MS };
+  const { version: next, drainMs, keep } = rollout.spec;
+  const { phase, previous } = rollout.object.status;
+  const before = previous ?? committed ?? own;
+  const only = (version: number, stay: readonly number[] = []): VersionsWanted => ({
+    current: version,
+    held: [version],
+    keep: stay.filter((v) => v !== version),
+    drainMs,
+  });
+  if (before === undefined || before === next) return only(next);
+  switch (effectivePhase(phase, previous)) {
+    case 'pending':
+    case 'failed':
+    case 'rolled back':
+      return only(before);
+    case 'rolling back':
+      return only(before, [next]);
+    case 'installing':
+    case 'canary':
+      return { current: before, held: [before, next], keep: [], drainMs };
+    case 'flipping':
+    case 'draining':
+      return { current: next, held: [next], keep: [before], drainMs };
+    case 'removing':
+    case 'complete':
+      // The phase before was the drain.
+      return { ...only(next, keep ? [before] : []), drainMs: 0 };
+  }
+}
+
+/** One that is paused is paused in what it had begun: nothing but its version beside the other. */
+const effectivePhase = (
+  phase: RolloutPhase | undefined,
+  previous: number | undefined,
+): Exclude<RolloutPhase, 'paused'> =>
+  phase === 'paused' ? (previous === undefined ? 'pending' : 'installing') : (phase ?? 'pending');
+
+/** What is known of how a rollout goes. */
+export interface RolloutSight {
+  /** Whether every node that can be had is what the phase wants. */
+  readonly settled: boolean;
+  /** Why nodes could not be brought there. */
+  readonly failure: string | undefined;
+  /** Why it should go back: worse answers than its spec allows. */
+  readonly worse: string | undefined;
+  /** Since the phase began, ms. */
+  readonly sinceMs: number;
+  /** Whether those that come before are complete. */
+  readonly mayBegin: boolean;
+}
+
+/** The phase that follows, with the reason; undefined where it stays. */
+export function nextPhase(
+  { spec, object }: Named<'Rollout'>,
+  sight: RolloutSight,
+): { readonly phase: RolloutPhase; readonly why: string } | undefined {
+  const phase = object.status.phase ?? 'pending';
+  const to = (next: RolloutPhase, why: string) => ({ phase: next, why });
+  switch (phase) {
+    case 'complete':
+      return spec.rollback ? to('rolling back', 'asked for') : undefined;
+    case 'rolled back':
+    case 'failed':
+      return undefined;
+    case 'rolling back':
+      return sight.settled ? to('rolled back', 'the version before is current everywhere') : undefined;
+    case 'pending':
+      if (spec.rollback || !sight.mayBegin) return undefined;
+      return spec.paused ? undefined : to('installing', 'the version goes beside the current one');
+    case 'paused':
+      if (spec.rollback) return to('rolling back', 'asked for');
+      return spec.paused ? undefined : to('installing', 'resumed');
+  }
+  if (sight.failure !== undefined && (phase === 'installing' || phase === 'canary' || phase === 'flipping'))
+    return to('failed', sight.failure);
+  if (spec.rollback) return to('rolling back', 'asked for');
+  if (sight.worse !== undefined && phase !== 'removing') return to('rolling back', sight.worse);
+  switch (phase) {
+    case 'installing':
+    case 'canary':
+      if (spec.paused) return to('paused', 'asked for');
+      return sight.settled ? to('flipping', 'every node holds the version') : undefined;
+    case 'flipping':
+      return sight.settled ? to('draining', 'the version is current everywhere') : undefined;
+    case 'draining':
+      if (spec.paused || sight.sinceMs < spec.drainMs) return undefined;
+      return to('removing', 'packets of the version before have left');
+    case 'removing':
+      return sight.settled ? to('complete', 'nothing is left to do') : undefined;
+  }
+}

@@ -1,0 +1,285 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { models, steer } from '../../src/backends/common/table-model.ts';
+import { P4Client } from '../../src/p4runtime/index.ts';
+import { registerTarget } from '../../src/targets/registry.ts';
+import { createWorker, openControl, type Worker } from '../../src/worker/index.ts';
+import { type MemoryNode, memoryNode, retrained, smallModel, writeModel } from '../controller/support.ts';
+import { testFolder } from '../support/io.ts';
+import { psaTarget } from '../targets/psa/target.ts';
+import { psaDevice, TestNetwork } from './network-support.ts';
+
+const folder = testFolder();
+const v1 = smallModel();
+const files = [v1, retrained(v1, 7), retrained(v1, 8)].map((m, i) => writeModel(folder, `v${i + 1}.json`, m));
+
+beforeAll(() => registerTarget(psaTarget));
+
+const open: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+let count = 0;
+async function device(): Promise<MemoryNode> {
+  const node = await memoryNode();
+  open.push({ close: () => node.server.close() });
+  return node;
+}
+
+async function worker(): Promise<{
+  readonly worker: Worker;
+  readonly control: string;
+  close(): Promise<void>;
+}> {
+  const listening = await createWorker({ listen: { host: '127.0.0.1', port: 0 }, awaitsController: true });
+  const control = `unix:${join(folder, `w${count++}.sock`)}`;
+  const door = await openControl(listening, { address: control }, 'auto');
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    door.close();
+    closed ??= listening.close();
+    return closed;
+  };
+  open.push({ close });
+  return { worker: listening, control, close };
+}
+
+function network(options = {}): TestNetwork {
+  const own = join(folder, `n${count++}`);
+  mkdirSync(own);
+  const made = new TestNetwork(own, options);
+  open.push(made);
+  return made;
+}
+
+/** Two devices with a layer each, and a worker behind them. */
+async function scene(options = {}) {
+  const [d1, d2, w, net] = [await device(), await device(), await worker(), network(options)];
+  await net.apply(
+    psaDevice('d1', d1, { forwarding: { ports: [{ ingress: 1, egress: 2 }], routes: [] } }),
+    psaDevice('d2', d2),
+    ['Worker', 'w', { control: w.control }],
+    ['Link', 'd1-d2', { from: { node: 'd1', port: 2 }, to: { node: 'd2', port: 1 } }],
+    ['Link', 'd1-w', { from: { node: 'd1', port: 3 }, to: { node: 'w' }, latencyUs: 50 }],
+    ['Link', 'd2-w', { from: { node: 'd2', port: 2 }, to: { node: 'w' } }],
+    ['Model', 'small', { id: 7 }],
+    await net.version('small', 1, files[0]!),
+    [
+      'Service',
+      's',
+      {
+        model: 'small',
+        ingress: 'd1',
+        policy: {
+          layers: [
+            { layers: '0..1', nodes: ['d1'] },
+            { layers: '1..2', nodes: ['d2', 'w'] },
+          ],
+        },
+      },
+    ],
+  );
+  net.start();
+  await net.inSync('d1', 'd2');
+  await net.condition('Service', 's', 'Ready', 'InSync');
+  return { d1, d2, w, net, writes: () => [d1.writes(), d2.writes()] };
+}
+
+/** A client that is above any controller, for a while. */
+async function intruder(node: MemoryNode, work: (client: P4Client) => Promise<void>): Promise<void> {
+  const client = new P4Client({
+    address: node.address,
+    deviceId: 1n,
+    electionId: 1n << 100n,
+    ...psaTarget.device,
+  });
+  try {
+    await client.connect();
+    await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+describe('the network', () => {
+  test('a service is placed, installed from the end of its path, and told of', async () => {
+    const { net, w, d1 } = await scene();
+    const placement = await net.spec('Placement', 's');
+    expect(placement.segments.map((s) => [s.node, s.layers])).toEqual([
+      ['d1', '0..1'],
+      ['d2', '1..2'],
+    ]);
+    const status = await net.status('Device', 'd1');
+    expect(status.models).toMatchObject([
+      { modelId: 7, current: 1, versions: [{ version: 1, layers: '0..1' }] },
+    ]);
+    expect(status.conditions.map((c) => [c.type, c.status])).toEqual([
+      ['Reachable', 'True'],
+      ['Ready', 'True'],
+    ]);
+    // A worker finishes whatever the devices leave.
+    expect(w.worker.held()).toMatchObject([{ modelId: 7, current: 1 }]);
+    const steered = d1.device.applied.filter((c) => c.entity.tableEntry?.tableId === steer.id);
+    expect(steered).toHaveLength(2);
+    const reasons = (await net.events({ kind: 'Device', name: 'd1' })).map((e) => e.reason);
+    expect(reasons).toEqual([
+      ...['Created', 'Reached', 'ProgramDone', 'WeightsDone', 'VersionDone', 'CurrentDone', 'ForwardingDone'],
+    ]);
+    expect((await net.status('Service', 's')).version).toBe(1);
+  });
+
+  test('one that is started anew finds everything, and writes nothing', async () => {
+    const { net, writes } = await scene();
+    await net.stop();
+    writes();
+    const before = (await net.events()).length;
+    net.start();
+    await sleep(1000);
+    await net.inSync('d1', 'd2');
+    expect(writes()).toEqual([0, 0]);
+    const since = (await net.events()).slice(before).map((e) => e.reason);
+    expect(new Set(since)).toEqual(new Set(['Leading', 'Reached']));
+  });
+
+  test('what is not as it was left is found by reading back, and mended', async () => {
+    const { net, d2 } = await scene({ readbackMs: 300 });
+    // Without a primary of its own above the daemon's: as a fault of the device's own would.
+    await intruder(d2, async (client) => {
+      const all = await client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
+      await client.delete(
+        all.filter((e) => e.tableEntry?.tableId === models.id && !e.tableEntry.isDefaultAction),
+      );
+      // A changed default action too.
+      const weights = all.filter(
+        (e) => e.tableEntry?.isDefaultAction && e.tableEntry.action?.action?.params?.length,
+      );
+      await client.modify(weights.map((e) => ({ tableEntry: { ...e.tableEntry!, action: undefined! } })));
+    });
+    await net.until(
+      'Device',
+      'd2',
+      ({ status }) => status.models?.some((m) => m.current === 1) === true && status.state === 'in sync',
+    );
+    await expect
+      .poll(async () => (await net.events({ kind: 'Device', name: 'd2' })).map((e) => e.reason), {
+        timeout: 10_000,
+      })
+      .toContain('TakenOver');
+    await expect
+      .poll(
+        async () =>
+          (await net.events({ kind: 'Device', name: 'd2' })).filter((e) => e.reason === 'WeightsDone'),
+        {
+          timeout: 10_000,
+        },
+      )
+      .toHaveLength(2);
+  });
+
+  test('a device that refuses keeps its last good version, and says so', async () => {
+    const { net, d2 } = await scene();
+    d2.device.refuses = ({ entity }) => entity.tableEntry?.isDefaultAction === true;
+    await net.apply(await net.version('small', 2, files[1]!));
+    const { status } = await net.condition('Device', 'd2', 'Ready', 'NotReconciled');
+    expect(status.conditions.find((c) => c.type === 'Ready')?.message).toContain('refused by the test');
+    for (const name of ['d1', 'd2'] as const)
+      await net.until('Device', name, (d) => d.status.models?.[0]?.current === 1);
+    expect((await net.status('Service', 's')).version).toBe(1);
+    d2.device.refuses = () => false;
+    await net.until('Service', 's', (s) => s.status.version === 2);
+  });
+
+  test('a device that is lost is led around, and brought back alone', async () => {
+    const { net, d1, d2, w } = await scene();
+    const lost = performance.now();
+    await d2.server.close();
+    await net.condition('Device', 'd2', 'Reachable', 'Lost');
+    // Layers that it had are left to the worker.
+    await expect
+      .poll(() => d1.device.applied.filter((c) => c.entity.tableEntry?.tableId === steer.id).length, {
+        timeout: 5000,
+      })
+      .toBeGreaterThan(2);
+    expect(performance.now() - lost).toBeLessThan(5000);
+    await net.until('Placement', 's', (p) => p.spec.segments.some((s) => s.node === 'w'));
+    expect(w.worker.held()[0]!.current).toBe(1);
+    expect((await net.events({ kind: 'Service', name: 's' })).map((e) => e.reason)).toContain('Moved');
+  });
+
+  test('another device under the same name gets what the first one had', async () => {
+    const { net } = await scene();
+    const other = await device();
+    await net.apply(psaDevice('d2', other));
+    await expect.poll(() => other.device.commits, { timeout: 10_000 }).toBe(1);
+    await net.until(
+      'Device',
+      'd2',
+      ({ status }) => status.state === 'in sync' && status.models?.[0]?.current === 1,
+    );
+  });
+});
+
+describe('a rollout', () => {
+  test('goes by steps that are written down, and is complete', async () => {
+    const { net, w } = await scene();
+    // The service names the version that it has: a rollout moves it.
+    await net.apply(await net.version('small', 2, files[1]!), [
+      'Rollout',
+      'r',
+      { service: 's', version: 2, drainMs: 50 },
+    ]);
+    await net.until('Rollout', 'r', ({ status }) => status.phase === 'complete');
+    const reasons = (await net.events({ kind: 'Rollout', name: 'r' })).map((e) => e.reason);
+    expect(reasons).toEqual(['Created', 'Installing', 'Flipping', 'Draining', 'Removing', 'Complete']);
+    const { status } = await net.until('Device', 'd1', (d) => d.status.models?.[0]?.versions.length === 1);
+    expect(status.models?.[0]).toMatchObject({ current: 2, versions: [{ version: 2 }] });
+    await expect
+      .poll(() => w.worker.held()[0]!.versions.map((v) => v.version), { timeout: 5000 })
+      .toEqual([2]);
+    expect((await net.status('Service', 's')).version).toBe(2);
+  });
+
+  test('is paused beside the current version, resumed after a restart, and taken back', async () => {
+    const { net } = await scene();
+    const both = ({
+      status,
+    }: {
+      status: { models?: { current?: number | undefined; versions: unknown[] }[] | undefined };
+    }) => status.models?.[0]?.versions.length === 2 && status.models[0].current === 1;
+    await net.apply(await net.version('small', 2, files[1]!), [
+      'Rollout',
+      'r',
+      { service: 's', version: 2, drainMs: 50, paused: true },
+    ]);
+    await sleep(300);
+    expect((await net.status('Rollout', 'r')).phase).toBeUndefined();
+    // In the middle of it the daemon ends.
+    await net.apply(['Rollout', 'r', { service: 's', version: 2, drainMs: 50 }]);
+    await net.until('Rollout', 'r', ({ status }) => status.phase !== undefined);
+    await net.stop();
+    net.start();
+    await net.until('Rollout', 'r', ({ status }) => status.phase === 'complete');
+    await net.apply(['Rollout', 'r', { service: 's', version: 2, drainMs: 50, rollback: true }]);
+    await net.until('Rollout', 'r', ({ status }) => status.phase === 'rolled back');
+    await net.until('Device', 'd1', ({ status }) => status.models?.[0]?.current === 1 && !both({ status }));
+    expect((await net.status('Service', 's')).version).toBe(1);
+  });
+
+  test('that a device refuses fails, and the version before goes on', async () => {
+    const { net, d2 } = await scene();
+    d2.device.refuses = ({ type, entity }) => type === 'MODIFY' && entity.tableEntry?.tableId === models.id;
+    await net.apply(await net.version('small', 2, files[1]!), [
+      'Rollout',
+      'r',
+      { service: 's', version: 2, drainMs: 50 },
+    ]);
+    const failed = await net.until('Rollout', 'r', ({ status }) => status.phase === 'failed');
+    expect(failed.status.previous).toBe(1);
+    d2.device.refuses = () => false;
+    await net.inSync('d1', 'd2');
+    expect((await net.status('Device', 'd1')).models?.[0]).toMatchObject({ current: 1 });
+  });
+});
