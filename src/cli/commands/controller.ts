@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import type { Objects } from '../../daemon/index.ts';
 import { defaultSocket, stateFolder } from '../../daemon/places.ts';
 import { insecureWarning } from '../../doors/rules.ts';
 import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
@@ -43,11 +44,16 @@ export const controllerCommand = (io: Io, version: string) =>
     async handler(a) {
       const listen = doorOf(a, a.listen ?? `unix:${defaultSocket()}`);
       // Other commands start faster without it.
-      const { apiListenFault, openStore, startDaemon } = await import('../../daemon/index.ts');
+      const { apiListenFault, openStore, Reconciler, startDaemon } = await import('../../daemon/index.ts');
       const fault = apiListenFault(listen);
       if (fault !== undefined) throw new UsageError(fault);
-      const store = await openStore(a.store ?? `sqlite:${join(stateFolder(), 'store.db')}`);
-      const daemon = await startDaemon({ store, listen, tokenFile: a.tokenFile, version });
+      const place = a.store ?? `sqlite:${join(stateFolder(), 'store.db')}`;
+      const store = await openStore(place);
+      const reconciler = async (objects: Objects) => new Reconciler(objects, { folder: programsOf(place) });
+      const daemon = await startDaemon({
+        ...{ store, listen, tokenFile: a.tokenFile, version },
+        parts: [reconciler],
+      });
       const warning = insecureWarning(listen, 'the network');
       if (warning !== undefined) io.err(`intransit controller: ${warning}\n`);
       const interrupted = untilInterrupted();
@@ -73,6 +79,13 @@ export const controllerCommand = (io: Io, version: string) =>
       io.err(`intransit controller: ${signal}: ended; the network goes on as it is\n`);
     },
   });
+
+/** Compiled programs are kept beside a store that is a file. */
+const programsOf = (store: string): string =>
+  join(
+    store.startsWith('sqlite:') ? dirname(resolve(store.slice('sqlite:'.length))) : stateFolder(),
+    'programs',
+  );
 
 interface CopyArguments {
   readonly from: string;
