@@ -3,7 +3,6 @@ import { onnxAddRounding, qdqAddRounding } from '../../model/add-fit.ts';
 import {
   affineRounding,
   float32Rounding,
-  idealRounding,
   roundHalfEven,
   type SourceRounding,
 } from '../../model/requantiser.ts';
@@ -15,19 +14,18 @@ import { lowerGather } from '../lower/gather.ts';
 import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
 import { lowerFunctions, lowerTranspose } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerExtreme } from '../lower/pooling.ts';
-import { lowerMul } from '../lower/product.ts';
 import { lowerSoftmax, softmaxTables } from '../lower/softmax.ts';
 import { averageShare, linearShare } from './float-noise.ts';
 import { isSameGrid, movedOnGrid, onGridOf } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
+import { lowerProduct } from './product.ts';
 import { finestGrid, realRange } from './real-ranges.ts';
 import { singleTaps } from './single-taps.ts';
 import {
   type FunctionTerm,
   isFree,
   type LinearTerm,
-  type ProductTerm,
   type Real,
   type RealClamp,
   realActivation,
@@ -138,7 +136,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       return lowerAdd(builder, { ...term, output: to, rounding });
     }
     case 'product':
-      return lowerMul(builder, { ...term, output: to, rounding: productRounding(term, to) });
+      return lowerProduct(builder, term, to);
     case 'softmax': {
       if (term.log)
         return refuse(
@@ -223,13 +221,6 @@ function partOnGrid(c: NodeReader, of: Real, to: Quantisation & Clamp): Activati
   }
   const part = viewed(term.activation, of.shape);
   return to.min > lo || to.max < hi ? c.builder.clamped(c.name, part, to.min, to.max) : part;
-}
-
-/** In float32: one product of the scales by the kernel of integers, each value by itself else. */
-function productRounding({ a, b, fused }: ProductTerm, to: Quantisation): SourceRounding {
-  const scale = Math.fround(a.type.scale * b.type.scale);
-  if (fused) return float32Rounding(Math.fround(scale / to.scale), to.zeroPoint);
-  return idealRounding((a.type.scale * b.type.scale) / to.scale, to.zeroPoint);
 }
 
 /** But for what float32 makes of it. */
