@@ -6,6 +6,7 @@ import { tablesP4 } from '../src/backends/v1model/tables.ts';
 import { deploymentSchemaText } from '../src/controller/deployment-schema.ts';
 import { manifestsSchemaText } from '../src/daemon/manifests/index.ts';
 import { featuresSchemaText, fieldsDocs } from '../src/features/docs.ts';
+import { actionsSchemaText } from '../src/flow/actions.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../src/wire/generate.ts';
 import { generatedFolder, generatedProto } from './generate-proto.ts';
 
@@ -17,6 +18,7 @@ const files: Readonly<Record<string, string>> = {
   'p4/intransit_wire.p4': wireHeaderP4(),
   'docs/feature-fields.md': fieldsDocs(),
   'docs/wire.md': wireHeaderDocs(),
+  'schema/actions.schema.json': actionsSchemaText(),
   'schema/features.schema.json': featuresSchemaText(),
   'schema/deployment.schema.json': deploymentSchemaText(),
   'schema/manifests.schema.json': manifestsSchemaText(),

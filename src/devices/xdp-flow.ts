@@ -51,15 +51,20 @@ export class XdpFlowDevice implements Disposable {
    * Loads the object.
    * @param features inputs of the model
    * @param o.test whether it is for test runs, which give arrivals and tell features
+   * @param o.acts whether classes have actions; without, every packet goes up to the host
    * @throws BpfError, VerifierError
    */
   static async load(
     elf: string | Uint8Array,
     features: number,
-    o: { readonly test: boolean; readonly seed?: bigint },
+    o: { readonly test: boolean; readonly acts?: boolean; readonly seed?: bigint },
   ): Promise<XdpFlowDevice> {
     const seed = o.seed ?? randomBytes(8).readBigUInt64LE();
-    const globals = { intransit_flow_test: o.test ? 1 : 0, intransit_flow_seed: seed };
+    const globals = {
+      intransit_flow_test: o.test ? 1 : 0,
+      intransit_flow_acts: o.acts ? 1 : 0,
+      intransit_flow_seed: seed,
+    };
     return new XdpFlowDevice(await openObject(elf, { name: 'intransit_flow', globals }), features, o.test);
   }
 

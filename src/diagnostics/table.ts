@@ -49,7 +49,11 @@ export const diagnosticTable = {
     'error',
     (a) => `cannot be read as ${a.format}: ${a.reason}`,
   ),
-  'rows-none': entry('error', () => 'holds no rows'),
+  'rows-none': entry(
+    'error',
+    () => 'holds no rows',
+    () => 'give one at least, of as many numbers as the model reads',
+  ),
   'rows-shape': entry<{ actual: string; expected: string; width: number }>(
     'error',
     (a) => `has shape (${a.actual}), the model reads rows of (${a.expected})`,
@@ -216,11 +220,20 @@ export const diagnosticTable = {
   'quantise-labels': entry<{ labels: number; rows: number }>(
     'error',
     (a) => `holds ${a.labels} labels, but there are ${a.rows} rows`,
+    () => 'give one label a row, in the same order',
   ),
-  'quantise-label': entry<{ where: string; value: string; classes: number | undefined }>('error', (a) =>
-    a.classes === undefined
-      ? `${a.where}: ${a.value} is no class: those are whole numbers from 0 on`
-      : `${a.where}: ${a.value} is no class; the network tells 0..${a.classes - 1} apart`,
+  'quantise-label': entry<{ where: string; value: string; classes: number | undefined }>(
+    'error',
+    (a) =>
+      a.classes === undefined
+        ? `${a.where}: ${a.value} is no class: those are whole numbers from 0 on`
+        : `${a.where}: ${a.value} is no class; the network tells 0..${a.classes - 1} apart`,
+    () => 'number classes as the outputs of the network are, from 0 on',
+  ),
+  'quantise-one-class': entry<{ class: number; rows: number; classes: number }>(
+    'error',
+    (a) => `all ${a.rows} rows are of class ${a.class}; expected rows of several of the ${a.classes} classes`,
+    () => 'calibrate on rows of all classes, as they come in use',
   ),
   'quantise-cut': entry<{ operators: readonly string[]; output: string }>(
     'note',
@@ -268,11 +281,36 @@ export const diagnosticTable = {
     (a) => `there is no file and no ready-made definition ${a.name}`,
     (a) => `ready-made are ${list(a.known)}; docs/features.md tells how to write one`,
   ),
-  'features-syntax': entry<{ reason: string }>('error', (a) => `is neither YAML nor JSON: ${a.reason}`),
+  'features-syntax': entry<{ reason: string }>(
+    'error',
+    (a) => `is neither YAML nor JSON: ${a.reason}`,
+    () => 'in a line with braces an expression with a comma or a colon wants quotes',
+  ),
+  'features-twice': entry<{ name: string; line: number; column: number }>(
+    'error',
+    (a) => `line ${a.line}, column ${a.column}: ${a.name} is there twice; a name stands for one thing`,
+    () => 'leave one out, or give it another name',
+  ),
   'features-field': entry<{ path: string; what: string }>(
     'error',
     (a) => `${a.path}: ${a.what}`,
     () => 'see docs/features.md, or let your editor check the file against schema/features.schema.json',
+  ),
+
+  'actions-field': entry<{ path: string; what: string }>(
+    'error',
+    (a) => `${a.path}: ${a.what}`,
+    () => 'see docs/classify.md, or let your editor check the file against schema/actions.schema.json',
+  ),
+  'actions-target': entry<{ target: string | number; what: string }>(
+    'error',
+    (a) => `${a.target} is ${a.what}`,
+    () => '--live sends to interfaces, named as `ip link` does; --device to ports, by their numbers',
+  ),
+  'flow-device': entry<{ address: string; reason: string }>(
+    'error',
+    (a) => `the device at ${a.address} does not do it: ${a.reason}`,
+    () => 'see that it runs, that --on says what it is, and that nobody else is its primary',
   ),
 
   'labels-malformed': entry<{ what: string }>(
@@ -331,6 +369,11 @@ export const diagnosticTable = {
     'error',
     (a) => `${a.frames} frames are of link type ${list(a.links)}, which is not understood`,
     () => 'understood are Ethernet, raw IP, BSD loopback and Linux cooked captures',
+  ),
+  'capture-empty': entry<Record<string, never>>(
+    'error',
+    () => 'has no whole frame: expected at least one',
+    () => 'capture longer, and see that the file was closed before it was copied',
   ),
   'capture-no-rows': entry<{ frames: number; outcomes: string }>(
     'error',

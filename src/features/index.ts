@@ -4,4 +4,4 @@ export { FeatureExecutor, type FeatureRow, type Flow, type FlowEnds, type Outcom
 export { fields } from './fields.ts';
 export { floorLog2, log8 } from './log8.ts';
 export { type ParsedPacket, parsePacket } from './packet.ts';
-export { galleryNames, parseFeatures, readFeatures } from './read.ts';
+export { galleryNames, parseFeatures, parseYamlDocument, readFeatures } from './read.ts';

@@ -39,7 +39,7 @@ export interface FeatureMatrix {
  * The matrix of several captures, each with flows of its own, in the order that they are given.
  *
  * @param onCapture is told how many captures are done
- * @throws DiagnosticError `file-unreadable`, `capture-malformed`, `capture-link`, `capture-no-rows`, `labels-none`
+ * @throws DiagnosticError `file-unreadable`, `capture-malformed`, `capture-link`, `capture-empty`, `capture-no-rows`, `labels-none`
  */
 export function extractMatrix(
   definition: FeatureDefinition,
@@ -65,6 +65,7 @@ export function extractMatrix(
     for (const [name, count] of Object.entries(result.summary.outcomes)) outcomes[name as Outcome] += count;
     onCapture(i + 1);
   });
+  if (frames === 0) refuse('capture-empty', {}, { file: captures[0]! });
   if (rows.length === 0)
     refuse('capture-no-rows', { frames, outcomes: outcomesText(outcomes) }, { file: captures[0]! });
   if (labels !== undefined) diagnostics.push(...labelDiagnostics(labels.of, labels.file));

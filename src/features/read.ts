@@ -33,9 +33,7 @@ export function readFeatures(nameOrFile: string): FeatureDefinition {
 
 /** YAML or JSON text to a checked definition. @throws DiagnosticError with every fault */
 export function parseFeatures(text: string, file: string): FeatureDefinition {
-  if (text.length > MOST_BYTES)
-    refuse('features-syntax', { reason: `is larger than ${MOST_BYTES} bytes` }, { file });
-  const result = featuresSchema.safeParse(parseDocument(text, file));
+  const result = featuresSchema.safeParse(parseYamlDocument(text, file));
   if (!result.success)
     throw new DiagnosticError(
       result.error.issues
@@ -63,10 +61,18 @@ function closest(issue: z.core.$ZodIssue): readonly z.core.$ZodIssue[] {
   return meant.flatMap((inner) => closest({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-function parseDocument(text: string, file: string): unknown {
+/** YAML or JSON text to what it says. @throws DiagnosticError `features-syntax` */
+export function parseYamlDocument(text: string, file: string): unknown {
+  if (text.length > MOST_BYTES)
+    refuse('features-syntax', { reason: `is larger than ${MOST_BYTES} bytes` }, { file });
   try {
     return parseYaml(text, { maxAliasCount: MOST_ALIASES, uniqueKeys: true, logLevel: 'error' });
   } catch (error) {
+    if (error instanceof YAMLParseError && error.code === 'DUPLICATE_KEY') {
+      const [{ line, col }] = error.linePos!;
+      const name = /^["']?([^\s:"'{},]*)/.exec(text.slice(error.pos[0]))?.[1] ?? '';
+      refuse('features-twice', { name, line, column: col }, { file });
+    }
     const reason = error instanceof YAMLParseError ? error.message.split('\n')[0]! : (error as Error).message;
     return refuse('features-syntax', { reason }, { file });
   }

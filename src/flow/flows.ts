@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { CaptureError, type CaptureNotes, type Frame, newNotes, readCapture } from '../capture/index.ts';
+import type { ClassCounts } from '../devices/flow-actions.ts';
 import { type Diagnostic, refuse } from '../diagnostics/index.ts';
 import type { FlowEnds } from '../features/executor.ts';
 import { captureDiagnostics, noOutcomes, outcomesText } from '../features/extract.ts';
@@ -42,6 +43,8 @@ export interface Classification {
   readonly frames: number;
   readonly outcomes: Readonly<Record<FlowOutcome, number>>;
   readonly diagnostics: readonly Diagnostic[];
+  /** Of classes with actions: what was counted of each. */
+  readonly classes?: readonly ClassCounts[];
 }
 
 type OpenRecord = { -readonly [K in keyof FlowRecord]: FlowRecord[K] };
@@ -50,7 +53,7 @@ type OpenRecord = { -readonly [K in keyof FlowRecord]: FlowRecord[K] };
  * Classifies the flows of captures, in the order given.
  *
  * @param onCapture is told how many captures are done
- * @throws DiagnosticError `file-unreadable`, `capture-malformed`, `capture-link`, `capture-no-rows`, `labels-none`
+ * @throws DiagnosticError `file-unreadable`, `capture-malformed`, `capture-link`, `capture-empty`, `capture-no-rows`, `labels-none`
  */
 export async function classifyCaptures(
   engine: FlowEngine,
@@ -98,6 +101,7 @@ export async function classifyCaptures(
     diagnostics.push(...captureDiagnostics(notes, frames - before, file));
     onCapture(++done);
   }
+  if (frames === 0) refuse('capture-empty', {}, { file: captures[0]! });
   if (verdictCount === 0)
     refuse('capture-no-rows', { frames, outcomes: outcomesText(outcomes) }, { file: captures[0]! });
   if (labels !== undefined) diagnostics.push(...labelDiagnostics(labels.of, labels.file));

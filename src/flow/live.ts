@@ -1,22 +1,34 @@
 import { keyCode } from '../backends/xdp/flow/key.ts';
 import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
-import { attachXdp } from '../bpf/index.ts';
+import { attachXdp, interfaceDriver } from '../bpf/index.ts';
+import type { ToldVerdict } from '../devices/flow-actions.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import { noOutcomes } from '../features/extract.ts';
 import { endText } from '../features/labels.ts';
+import { classCount } from '../model/classes.ts';
 import type { Model } from '../model/model.ts';
+import type { NamedAction } from './actions.ts';
 import type { Classification, FlowRecord } from './flows.ts';
+import { LiveActions } from './live-actions.ts';
 import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
 
 /** Bytes of a bucket before its places: lock, generation, tags, times. */
 const BUCKET = { tags: 8, seen: 24, places: 64 } as const;
 const [KNOWN, SWAPPED] = [16n, 17n];
 
+/** What is done with packets of classes, and who hears of flows that become one. */
+export interface Acting {
+  readonly actions: readonly NamedAction[];
+  readonly told: (verdict: ToldVerdict) => void;
+}
+
 /**
- * Classifies what an interface receives, in the kernel, until told to stop; all packets go on to the host as they came.
+ * Classifies what an interface receives, in the kernel, until told to stop; packets go on to the host as they came, unless their
+ * class has an action.
  * @param until is asked once the program is attached
  * @param attached is told once packets are counted, of the mode
+ * @param acting what is done with packets by the class of their flow; without, nothing
  * @throws DiagnosticError, BpfError where the program does not fit or the interface is not there
  */
 export async function classifyLive(
@@ -25,16 +37,21 @@ export async function classifyLive(
   name: string,
   until: () => Promise<unknown>,
   attached: (mode: string) => void,
+  acting?: Acting,
 ): Promise<Classification> {
   const plan = planFlowOrRefuse(definition, model, {}, true);
-  using device = await loadXdpFlow(plan, { test: false });
-  const link = attachXdp(device.program, { interface: name });
+  using device = await loadXdpFlow(plan, { test: false, acts: acting !== undefined });
+  using done = acting && new LiveActions(device, acting.actions, acting.told);
+  // What a native program of a veth redirects is dropped without a word, unless its peer has a program too.
+  const mode = acting !== undefined && interfaceDriver(name) === 'veth' ? 'generic' : 'auto';
+  const link = attachXdp(device.program, { interface: name, mode });
   try {
     attached(link.mode ?? 'native');
     await until();
   } finally {
     link.detach();
   }
+  const classes = done?.counts(classCount(model));
   const { begun, evicted, ...outcomes } = device.counts();
   const flows = recordsOf(plan, device, name);
   const numbers = Object.fromEntries(
@@ -54,6 +71,7 @@ export async function classifyLive(
     frames: Object.values(all).reduce((a, b) => a + b, 0),
     outcomes: all,
     diagnostics: [],
+    ...(classes && { classes }),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { ClassCounts } from '../devices/flow-actions.ts';
 import type { Equality, FlowOutcome } from './engine.ts';
 import type { Classification, FlowRecord } from './flows.ts';
 import { type Score, score } from './score.ts';
@@ -24,11 +25,13 @@ export interface FlowReport extends Subject {
     | { readonly unlabelled: number; readonly flows: Score; readonly verdicts: Score }
     | undefined;
   readonly equality: Equality | undefined;
+  /** Of classes with actions, by class: what they were counted. */
+  readonly actions?: readonly ClassCounts[];
 }
 
 export function reportOf(
   subject: Subject,
-  { flows, verdicts, verdictCount, frames, outcomes }: Classification,
+  { flows, verdicts, verdictCount, frames, outcomes, classes }: Classification,
   hasLabels: boolean,
   equality: Equality | undefined,
 ): FlowReport {
@@ -49,6 +52,7 @@ export function reportOf(
         }
       : undefined,
     equality,
+    ...(classes && { actions: classes }),
   };
 }
 
@@ -86,9 +90,21 @@ export function reportJson(r: FlowReport) {
       confusion: r.labels.flows.confusion,
     }),
     ...(r.equality && { equality: r.equality }),
+    ...(r.actions && { actions: actionsJson(r.actions, names) }),
     flows: r.flows.map((f) => flowJson(f, names)),
   };
 }
+
+/** What was counted of each class. */
+export const actionsJson = (all: readonly ClassCounts[], names: readonly string[] | undefined) =>
+  all.map((c, i) => ({
+    class: i,
+    ...(names && { name: names[i] }),
+    packets: Number(c.packets),
+    bytes: Number(c.bytes),
+    limitedPackets: Number(c.limitedPackets),
+    limitedBytes: Number(c.limitedBytes),
+  }));
 
 function scoreJson(s: Score, names: readonly string[] | undefined) {
   return {

@@ -60,7 +60,7 @@ export async function xdpFlowPipeline(definition: FeatureDefinition, model: Mode
 /** Compiles, loads and installs a plan. @param flags of the compiler, for benchmarks @throws DiagnosticError */
 export async function loadXdpFlow(
   plan: XdpFlowPlan,
-  o: { readonly test: boolean },
+  o: { readonly test: boolean; readonly acts?: boolean },
   flags: readonly string[] = [],
 ): Promise<XdpFlowDevice> {
   using folder = temporaryFolder();

@@ -100,15 +100,22 @@ export async function quantise(spec: QuantiseSpec): Promise<Quantised> {
 
 function refuseNaN({ rows, rowsFile }: QuantiseSpec): void {
   for (let i = 0; i < rows.values.length; i++)
-    if (Number.isNaN(rows.values[i]))
+    if (!Number.isFinite(rows.values[i]))
       refuse(
         'rows-value',
-        { where: rows.place(i), what: 'NaN is no number', whole: false },
+        {
+          where: rows.place(i),
+          what: Number.isNaN(rows.values[i]) ? 'NaN is no number' : `${rows.values[i]} is not finite`,
+          whole: false,
+        },
         { file: rowsFile },
       );
 }
 
-/** @throws DiagnosticError `quantise-label` for what is none of the network's classes */
+/**
+ * @throws DiagnosticError `quantise-label` for what is none of the network's classes, `quantise-one-class` for rows of one: they show
+ *   neither the ranges of the others, nor how well any is told apart
+ */
 function refuseLabels(network: Network, { labels = [], labelsFile = '' }: QuantiseSpec): void {
   const outputs = elementCount(network.nodes.at(-1)!.shape);
   const classes = Math.max(2, outputs);
@@ -119,6 +126,8 @@ function refuseLabels(network: Network, { labels = [], labelsFile = '' }: Quanti
       { where: `row ${wrong + 1}`, value: String(labels[wrong]), classes },
       { file: labelsFile },
     );
+  if (labels.length > 0 && labels.every((label) => label === labels[0]))
+    refuse('quantise-one-class', { class: labels[0]!, rows: labels.length, classes }, { file: labelsFile });
 }
 
 /** Of folding, which is exact but for float32: more than this is a fault of this program. */

@@ -80,7 +80,7 @@ describe('features', () => {
       ['cut.pcap', 'ends within its header'],
       ['empty.pcap', 'is empty'],
       ['link.pcap', '1 frames are of link type 105'],
-      ['none.pcap', 'classifies none of the 0 frames'],
+      ['none.pcap', 'has no whole frame'],
       ['absent.pcap', 'cannot be read'],
     ] as const) {
       const { code, err } = await intransit(

@@ -69,6 +69,9 @@ describe('a definition is refused with place, expectation and remedy', () => {
       messageOf(() => parseFeatures(text(`{ state: { ${many} }, features: { a: ip.ttl } }`), 'f')),
     ).toContain('at most 256 fit a flow slot');
     expect(messageOf(() => parseFeatures('a: [', 'f'))).toContain('is neither YAML nor JSON');
+    const twice = 'spec:\n  features:\n    n: "1"\n    n: "2"\n';
+    expect(messageOf(() => parseFeatures(twice, 'f'))).toContain('line 4, column 5: n is there twice');
+    expect(messageOf(() => parseFeatures('{"a": 1, "a": 2}', 'f'))).toContain('a is there twice');
     const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
       .split('')
       .map((c, i) => `${c}: &${c} [${new Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)

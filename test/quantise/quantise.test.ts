@@ -204,11 +204,16 @@ describe('quantise', () => {
     ['labels of another count', 'pipe.csv', ['--labels', 'y.csv'], '3 labels, but there are 200 rows'],
     ['rows of another width', 'wide.csv', [], 'has 4 cells, the model reads 3'],
     ['rows that are no numbers', 'nan.csv', [], 'row 2, column 1: NaN is no number'],
+    ['rows that are not finite', 'infinite.csv', [], 'row 2, column 3: Infinity is not finite'],
     ['rows that are all the same', 'same.csv', [], 'they are all the same'],
+    ['rows of one class', 'two.csv', ['--labels', 'one.csv'], 'all 2 rows are of class 1'],
   ])('refuses %s', async (_name, name, more, message) => {
     writeFileSync(file('y.csv'), '1\n2\n3\n');
     writeFileSync(file('wide.csv'), '1,2,3,4\n');
     writeFileSync(file('nan.csv'), '1,2,3\nnan,2,3\n');
+    writeFileSync(file('infinite.csv'), '1,2,3\n1,2,inf\n');
+    writeFileSync(file('two.csv'), '1,2,3\n3,2,1\n');
+    writeFileSync(file('one.csv'), '1\n1\n');
     writeFileSync(file('same.csv'), '1,2,3\n1,2,3\n');
     const argv = ['quantise', file('pipe.onnx'), '--calibrate', file(name), '-o', file('none.onnx')];
     const { code, err } = await intransit(

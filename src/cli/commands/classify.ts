@@ -1,14 +1,18 @@
 import { setTimeout } from 'node:timers/promises';
+import type { ToldVerdict } from '../../devices/flow-actions.ts';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
-import { type Labels, parseLabels } from '../../features/labels.ts';
+import { endText, type Labels, parseLabels } from '../../features/labels.ts';
 import { readText, writeWhole } from '../../files.ts';
+import { type NamedAction, readActions } from '../../flow/actions.ts';
+import { classifyOnDevice } from '../../flow/device.ts';
 import type { Equality } from '../../flow/engine.ts';
 import { type Classification, classifyCaptures } from '../../flow/flows.ts';
 import { reportHtml } from '../../flow/html.ts';
-import { classifyLive } from '../../flow/live.ts';
+import { type Acting, classifyLive } from '../../flow/live.ts';
 import { modelOfFeatures } from '../../flow/model.ts';
 import {
+  actionsJson,
   className,
   type FlowReport,
   flowsCsv,
@@ -41,6 +45,10 @@ interface Arguments extends ModelArguments, ClassArguments {
   readonly labels?: string | undefined;
   readonly html?: string | undefined;
   readonly csv?: string | undefined;
+  readonly actions?: string | undefined;
+  readonly device?: string | undefined;
+  readonly deviceId: string;
+  readonly ports?: readonly string[] | undefined;
   readonly json: boolean;
 }
 
@@ -68,9 +76,34 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
           describe: 'Interface whose packets are classified as they come, in the kernel (XDP)',
           requiresArg: true,
         })
+        .option('device', {
+          type: 'string',
+          describe:
+            'P4Runtime device (unix:PATH or HOST:PORT) that is to classify; --on says its kind: xdp or bmv2',
+          requiresArg: true,
+        })
+        .option('device-id', {
+          type: 'string',
+          default: '1',
+          describe: 'Of --device: its id',
+          requiresArg: true,
+        })
+        .option('ports', {
+          type: 'string',
+          array: true,
+          describe: 'Of --device: FROM=TO, packets of a port go to another; once for each',
+          requiresArg: true,
+        })
+        .option('actions', {
+          type: 'string',
+          describe: 'Of --live and --device: what is done with flows by their class (YAML or JSON)',
+          requiresArg: true,
+        })
         .option(
           'seconds',
-          realNumber('seconds', 0.1, 1e9, { describe: 'Of --live: how long; until interrupted if absent' }),
+          realNumber('seconds', 0.1, 1e9, {
+            describe: 'Of --live and --device: how long; until interrupted if absent',
+          }),
         )
         .option('on', {
           choices: Object.keys(flowEngines),
@@ -91,19 +124,21 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
         }),
     async handler(a) {
       const { pcap, live } = a;
-      if ((pcap === undefined) === (live === undefined)) throw new UsageError('give either --pcap or --live');
-      if (live !== undefined && (a.labels !== undefined || a.on !== 'reference'))
-        throw new UsageError('--live runs in the kernel and has no labels: leave out --on and --labels');
-      if (live === undefined && a.seconds !== undefined) throw new UsageError('--seconds goes with --live');
+      checkUsage(a);
       const definition = readFeatures(a.features);
       const imported = await importArgument(a);
       printDiagnostics(io, imported.diagnostics);
       const model = modelOfFeatures(imported, definition);
       const { labels, names } = naming(io, model, definition, a);
+      const actions = a.actions === undefined ? undefined : readActions(a.actions, names, classCount(model));
+      if (a.device !== undefined) return overDevice(io, a, definition, model, actions ?? [], names);
       const { found, equality } =
         live === undefined
           ? await overCaptures(io, a, pcap!, definition, model, labels)
-          : { found: await overInterface(io, live, a.seconds, definition, model), equality: undefined };
+          : {
+              found: await overInterface(io, live, a.seconds, definition, model, acting(io, actions, names)),
+              equality: undefined,
+            };
       printDiagnostics(io, found.diagnostics);
       const subject = {
         on: live === undefined ? a.on : 'xdp',
@@ -141,14 +176,122 @@ async function overCaptures(
   }
 }
 
-/** Until the seconds are over, or a signal says so. */
-async function overInterface(
+/** Which options go together. @throws UsageError */
+function checkUsage(a: Arguments): void {
+  const { pcap, live, device } = a;
+  if ([pcap, live, device].filter((x) => x !== undefined).length !== 1)
+    throw new UsageError('give either --pcap, --live or --device');
+  if (live !== undefined && (a.labels !== undefined || a.on !== 'reference'))
+    throw new UsageError('--live runs in the kernel and has no labels: leave out --on and --labels');
+  if (pcap !== undefined && (a.seconds !== undefined || a.actions !== undefined))
+    throw new UsageError('--seconds and --actions go with --live and --device');
+  if (device === undefined) {
+    if (a.ports !== undefined) throw new UsageError('--ports goes with --device');
+    return;
+  }
+  if (a.on !== 'xdp' && a.on !== 'bmv2')
+    throw new UsageError('--device wants --on xdp or --on bmv2: its kind');
+  if (a.labels !== undefined || a.csv !== undefined || a.html !== undefined)
+    throw new UsageError('a device tells counts, not flows: leave out --labels, --csv and --html');
+}
+
+/** Actions, and a line for each flow that is told. */
+function acting(io: Io, actions: readonly NamedAction[] | undefined, names: readonly string[] | undefined) {
+  return actions && { actions, told: toldLine(io, names) };
+}
+
+const toldLine =
+  (io: Io, names: readonly string[] | undefined) =>
+  (v: ToldVerdict): void => {
+    const end = (address: Buffer, port: number) =>
+      endText(v.ipVersion === 4 ? address.subarray(12) : address, port);
+    const ends = `${end(v.client, v.clientPort)} to ${end(v.server, v.serverPort)}`;
+    io.err(`${transportName(v.protocol)} ${ends}: ${className(names, v.class)}, margin ${v.margin}\n`);
+  };
+
+/** A device of P4Runtime: the program goes there, and its counts are told at the end. */
+async function overDevice(
+  io: Io,
+  a: Arguments,
+  definition: FeatureDefinition,
+  model: Model,
+  actions: readonly NamedAction[],
+  names: readonly string[] | undefined,
+): Promise<void> {
+  const device = {
+    address: a.device!,
+    deviceId: deviceIdOf(a.deviceId),
+    kind: a.on as 'xdp' | 'bmv2',
+    ports: (a.ports ?? []).map(crossingOf),
+  };
+  const found = await untilOver(a.seconds, (until) =>
+    classifyOnDevice(definition, model, device, actions, classCount(model), {
+      until,
+      ready: () => io.err(`${a.device}: classifying${a.seconds === undefined ? '; end with Ctrl-C' : ''}\n`),
+      told: toldLine(io, names),
+    }),
+  );
+  const classes = actionsJson(found.classes, names);
+  if (a.json) {
+    printJson(io, {
+      device: a.device,
+      on: a.on,
+      model: model.name,
+      features: definition.name,
+      outcomes: found.outcomes,
+      classes,
+    });
+    return;
+  }
+  const happened = Object.entries(found.outcomes).filter(([, count]) => count > 0);
+  io.out(`${happened.map(([name, count]) => `${count} ${name}`).join(', ') || 'no packet'}\n\n`);
+  io.out(classTable(classes));
+}
+
+const classTable = (classes: ReturnType<typeof actionsJson>): string =>
+  table([
+    ['class', 'packets', 'bytes', 'beyond the rate'],
+    ...classes.map((c) => [c.name ?? `class ${c.class}`, c.packets, c.bytes, c.limitedPackets]),
+  ]);
+
+function deviceIdOf(text: string): bigint {
+  if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n)
+    throw new UsageError(`--device-id ${text} is no number below 2^64`);
+  return BigInt(text);
+}
+
+function crossingOf(text: string): { from: number; to: number } {
+  const [, from, to] = /^(\d{1,3})=(\d{1,3})$/.exec(text) ?? [];
+  if (from === undefined || Number(from) > 510 || Number(to) > 510)
+    throw new UsageError(`--ports ${text} is not FROM=TO, two numbers of ports up to 510`);
+  return { from: Number(from), to: Number(to) };
+}
+
+const overInterface = (
   io: Io,
   live: string,
   seconds: number | undefined,
   definition: FeatureDefinition,
   model: Model,
-): Promise<Classification> {
+  acts: Acting | undefined,
+): Promise<Classification> =>
+  untilOver(seconds, (until) =>
+    classifyLive(
+      definition,
+      model,
+      live,
+      until,
+      (mode) =>
+        io.err(`${live}: classifying (${mode} mode)${seconds === undefined ? '; end with Ctrl-C' : ''}\n`),
+      acts,
+    ),
+  );
+
+/** Gives work a promise that ends when the seconds are over, or a signal says so. */
+async function untilOver<T>(
+  seconds: number | undefined,
+  work: (until: () => Promise<unknown>) => Promise<T>,
+): Promise<T> {
   const over = new AbortController();
   // Waiting for a signal alone keeps no process running.
   const alive = setInterval(() => {}, 60_000);
@@ -159,9 +302,7 @@ async function overInterface(
       ...(seconds === undefined ? [] : [setTimeout(seconds * 1000, undefined, { signal: over.signal })]),
     ]);
   try {
-    return await classifyLive(definition, model, live, until, (mode) =>
-      io.err(`${live}: classifying (${mode} mode)${seconds === undefined ? '; end with Ctrl-C' : ''}\n`),
-    );
+    return await work(until);
   } finally {
     over.abort();
     clearInterval(alive);
@@ -226,6 +367,7 @@ function reportText(r: FlowReport): string {
     `\n${r.flows.length} flows, ${r.verdicts} verdicts; ${r.frames} frames: `,
     `${happened.map(([name, count]) => `${count} ${name}`).join(', ')}\n`,
     ...(r.labels ? [labelsText(r, r.labels)] : []),
+    ...(r.actions ? [`\n${classTable(actionsJson(r.actions, r.names))}`] : []),
     ...(r.equality
       ? [
           `${r.on} against the reference: ${r.equality.packets} packets, ${r.equality.mismatches} mismatches\n`,

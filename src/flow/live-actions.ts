@@ -1,0 +1,75 @@
+import { FrameSender, interfaceIndex, RingBuffer } from '../bpf/index.ts';
+import {
+  type ClassCounts,
+  classCounts,
+  decodeRecord,
+  encodeClass,
+  encodeRate,
+  type ToldVerdict,
+} from '../devices/flow-actions.ts';
+import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
+import { refuse } from '../diagnostics/index.ts';
+import { deviceAction, type NamedAction, sessionOf, type Target } from './actions.ts';
+
+const POLL_MS = 20;
+
+/** Actions on what one interface receives; ports are other interfaces of this host. */
+export class LiveActions implements Disposable {
+  readonly #device: XdpFlowDevice;
+  readonly #ring: RingBuffer;
+  readonly #sender: FrameSender;
+  readonly #timer: NodeJS.Timeout;
+  readonly #copies = new Map<number, readonly number[]>();
+
+  /**
+   * Writes the actions into the maps of a device that was loaded to act.
+   * @param told hears of flows that become a class whose action says so
+   * @throws BpfError `bpf-interface` where there is no such interface
+   */
+  constructor(device: XdpFlowDevice, actions: readonly NamedAction[], told: (verdict: ToldVerdict) => void) {
+    this.#device = device;
+    const ports: number[] = [];
+    const indexOf = (target: Target): number => {
+      if (typeof target === 'number') refuse('actions-target', { target, what: 'no interface' });
+      return interfaceIndex(target);
+    };
+    const portOf = (target: Target): number => {
+      const ifindex = indexOf(target);
+      const known = ports.indexOf(ifindex);
+      if (known >= 0) return known;
+      const port = ports.push(ifindex) - 1;
+      device.map('tx').update(port, ifindex);
+      return port;
+    };
+    for (const a of actions) {
+      this.#copies.set(sessionOf(a), a.copy.map(indexOf));
+      device.map('rates').update(a.class, encodeRate(a.rate));
+      device.map('classes').update(a.class, encodeClass(deviceAction(a, portOf, sessionOf(a))));
+    }
+    const telling = Buffer.alloc(16);
+    telling.writeBigUInt64LE(1n);
+    device.map('telling').update(0, telling);
+    this.#sender = new FrameSender();
+    this.#ring = new RingBuffer(device.map('told'), (bytes) => {
+      const record = decodeRecord(bytes);
+      if (record?.kind === 'verdict') told(record);
+      if (record?.kind === 'copy')
+        for (const ifindex of this.#copies.get(record.session) ?? [])
+          this.#sender.send(ifindex, record.frame);
+    });
+    this.#timer = setInterval(() => this.#ring.consume(), POLL_MS);
+  }
+
+  /** By class; what came to pass of each. @param count of the classes */
+  counts(count: number): readonly ClassCounts[] {
+    const map = this.#device.map('class_counts');
+    return Array.from({ length: count }, (_, c) => classCounts(map.sumPerCpu(c) ?? []));
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#ring.consume();
+    this.#ring.close();
+    this.#sender.close();
+  }
+}
