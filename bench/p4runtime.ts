@@ -30,16 +30,18 @@ const python = process.env.PYTHON ?? 'python3';
 const script = fileURLToPath(new URL('./p4runtime_grpcio.py', import.meta.url));
 const program = new P4Program(conformanceP4Info);
 
-/** The updates of both clients. */
-const updates = (count: number): readonly Init<'Update'>[] =>
-  Array.from({ length: count }, (_, i) => ({
-    type: 'INSERT' as const,
-    entity: program.tableEntry({
-      table: 'exact16',
-      match: { 'h.ethernet.ethertype': i },
-      action: { name: 'forward', params: { port: i % 500 } },
-    }),
-  }));
+/** The updates of both clients, made as they are taken: Python makes its messages Write by Write too. */
+function* updates(count: number): Generator<Init<'Update'>, void, void> {
+  for (let i = 0; i < count; i++)
+    yield {
+      type: 'INSERT' as const,
+      entity: program.tableEntry({
+        table: 'exact16',
+        match: { 'h.ethernet.ethertype': i },
+        action: { name: 'forward', params: { port: i % 500 } },
+      }),
+    };
+}
 
 /** Of one round, in seconds: on the clock, and of the client's CPU (all its threads). */
 interface Cost {
@@ -105,7 +107,7 @@ function report(name: string, count: number, costs: readonly Cost[]): void {
 }
 
 async function benchWrites(file: string, hasPython: boolean): Promise<void> {
-  const given = updates(entries);
+  const given = [...updates(entries)];
   // A WriteRequest without header fields: Python parses it, and cuts it into batches.
   writeFileSync(file, v1Codec('WriteRequest').encode({ updates: given }));
   const fromNames = (client: P4Client, batch = BATCH) =>

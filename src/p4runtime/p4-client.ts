@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { settableDefaults } from './default-actions.ts';
 import { difference } from './difference.ts';
 import { entityKey } from './entity-key.ts';
 import { P4RuntimeError } from './errors.ts';
@@ -93,41 +94,33 @@ export class P4Client {
   }
 
   /**
-   * Writes in batches; every update is tried unless the options say otherwise.
+   * Writes in batches; every update is tried unless the options say otherwise. A generator is asked for the updates of a batch
+   * while those before it are on their way: of many thousand that is several times as fast as a list of all, which the garbage
+   * collector copies about. What it throws is thrown when those are answered; the batch that was being
+   * made is not sent.
    * @throws P4RuntimeError whose `updates` name each one that failed, by its index here; all others were done
    */
-  async write(updates: readonly Update[], options: WriteOptions = {}): Promise<void> {
-    const rollback = options.onError === 'rollback';
-    const before = rollback ? await this.#before(updates) : new Map<string, Entity>();
-    const outcome = await writeAll(this.session, updates, options);
-    const remark = rollback && outcome.errors.length > 0 ? ', the others were taken back' : '';
-    const error = outcomeError(outcome, updates.length, remark);
-    if (error === undefined) return;
-    if (rollback)
-      await this.#undo(
-        updates,
-        new Set([...outcome.errors.map((e) => e.index), ...outcome.unsent]),
-        before,
-        error,
-      );
-    throw error;
+  async write(updates: Iterable<Update>, options: WriteOptions = {}): Promise<void> {
+    if (options.onError === 'rollback') return this.#writeOrUndo([...updates], options);
+    const error = outcomeError(await writeAll(this.session, updates, options));
+    if (error !== undefined) throw error;
   }
 
   /** A default action is there always, and so is modified. */
-  insert(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
-    return this.write(entities.map(insertion), options);
+  insert(entities: Iterable<Entity>, options?: WriteOptions): Promise<void> {
+    return this.write(each(entities, insertion), options);
   }
 
-  modify(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
+  modify(entities: Iterable<Entity>, options?: WriteOptions): Promise<void> {
     return this.write(
-      entities.map((entity) => ({ type: 'MODIFY', entity })),
+      each(entities, (entity) => ({ type: 'MODIFY', entity })),
       options,
     );
   }
 
   /** A default action is put back to what the program says. */
-  delete(entities: readonly Entity[], options?: WriteOptions): Promise<void> {
-    return this.write(entities.map(removal), options);
+  delete(entities: Iterable<Entity>, options?: WriteOptions): Promise<void> {
+    return this.write(each(entities, removal), options);
   }
 
   /**
@@ -162,12 +155,12 @@ export class P4Client {
   /**
    * Deletes what the requests find, in an order in which it can be deleted; without requests all table entries, members,
    * groups, multicast groups and clone sessions. What the program brings along stays.
-   * @param options.defaults whether default actions become those of the program again
+   * @param options.defaults whether default actions become those of the program again; as a matter of course where all is to go
    * @returns how many entities were deleted
    */
   async deleteAll(
     requests?: readonly Entity[],
-    { defaults = false, ...options }: WriteOptions & { readonly defaults?: boolean } = {},
+    { defaults = requests === undefined, ...options }: WriteOptions & { readonly defaults?: boolean } = {},
   ): Promise<number> {
     const p4info = (await this.pipeline.get('P4INFO_AND_COOKIE', options))?.p4info;
     if (p4info === undefined) return 0;
@@ -175,7 +168,7 @@ export class P4Client {
     const constant = new Set(p4info.tables.filter((t) => t.isConstTable).map((t) => t.preamble?.id ?? 0));
     const updates = difference(found, [], constant);
     await this.write(updates, options);
-    if (defaults) await this.modify(defaultsOf(p4info), options);
+    if (defaults) await this.modify(settableDefaults(p4info), options);
     return updates.length;
   }
 
@@ -245,6 +238,17 @@ export class P4Client {
     return stream;
   }
 
+  async #writeOrUndo(updates: readonly Update[], options: WriteOptions): Promise<void> {
+    const before = await this.#before(updates);
+    const outcome = await writeAll(this.session, updates, options);
+    const remark = outcome.errors.length > 0 ? ', the others were taken back' : '';
+    const error = outcomeError(outcome, remark);
+    if (error === undefined) return;
+    const notDone = new Set([...outcome.errors.map((e) => e.index), ...outcome.unsent]);
+    await this.#undo(updates, notDone, before, error);
+    throw error;
+  }
+
   async #before(updates: readonly Update[]): Promise<ReadonlyMap<string, Entity>> {
     const requests = needsBefore(updates).map(readRequestOf);
     const before = new Map<string, Entity>();
@@ -278,8 +282,15 @@ export class P4Client {
   /** @returns why it did not work */
   async #takeBack(done: readonly Update[], before: ReadonlyMap<string, Entity>): Promise<string | undefined> {
     const undo = inverseOf(done, before);
-    return outcomeError(await writeAll(this.session, undo, {}), undo.length)?.message;
+    return outcomeError(await writeAll(this.session, undo, {}))?.message;
   }
+}
+
+function* each(
+  entities: Iterable<Entity>,
+  update: (entity: Entity) => Update,
+): Generator<Update, void, void> {
+  for (const entity of entities) yield update(entity);
 }
 
 /** Requests that find all that can be deleted under a P4Info. */
@@ -292,12 +303,6 @@ function everything({ actionProfiles }: Config<'P4Info'>): readonly Entity[] {
     { packetReplicationEngineEntry: { cloneSessionEntry: {} } },
   ];
 }
-
-/** The default actions that can be set: those of tables with actions of their own, where the program lets them. */
-const defaultsOf = ({ tables }: Config<'P4Info'>): readonly Entity[] =>
-  tables
-    .filter((t) => t.constDefaultActionId === 0 && t.implementationId === 0)
-    .map((t) => ({ tableEntry: { tableId: t.preamble?.id ?? 0, isDefaultAction: true } }));
 
 /** Codes behind which the device may or may not have done what was asked. */
 const UNKNOWN_OUTCOME: ReadonlySet<number> = new Set([

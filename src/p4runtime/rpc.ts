@@ -160,15 +160,31 @@ export class Rpc {
   ): Promise<O> {
     const { path, requestSerialize, responseDeserialize } = method<I, O>(name);
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        { deadline: Date.now() + timeoutMs },
-        (error, value) => (error === null ? resolve(value!) : reject(failure(error))),
+      withoutStack(() =>
+        this.#client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          request,
+          { deadline: Date.now() + timeoutMs },
+          (error, value) => (error === null ? resolve(value!) : reject(failure(error))),
+        ),
       );
     });
+  }
+}
+
+/**
+ * grpc-js notes down where each call was made, which costs as much as a dozen entries, for an error that becomes one of ours
+ * anyway.
+ */
+function withoutStack<T>(call: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return call();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

@@ -1,9 +1,14 @@
+import { settableDefaults } from './default-actions.ts';
 import { difference } from './difference.ts';
+import { contentsOf } from './normal-form.ts';
 import type { P4Client } from './p4-client.ts';
 import type { PipelineConfig } from './pipeline.ts';
 import type { Entity, Update } from './types.ts';
 
-/** What a device is to run and to hold. Entities of kinds that are not named here are left alone. */
+/**
+ * What a device is to run and to hold. Entities of kinds that are not named here are left alone, but for table entries and
+ * default actions, which decide of packets: what is not named is deleted, or becomes the program's own again.
+ */
 export interface Desired {
   readonly pipeline: PipelineConfig;
   /** Table entries, default actions, members, groups, multicast groups, clone sessions. */
@@ -53,8 +58,30 @@ export async function synchronise(client: P4Client, desired: Desired): Promise<S
         `the device confirmed ${updates.length} updates and kept ${updates.length - left.length}`,
       );
   }
+  // A pipeline that was just pushed has its own.
+  const reset = pushed ? 0 : await resetDefaults(client, unwantedDefaults(desired));
   const count = (type: Update['type']) => updates.filter((u) => u.type === type).length;
-  return { pushed, inserted: count('INSERT'), modified: count('MODIFY'), deleted: count('DELETE') };
+  return { pushed, inserted: count('INSERT'), modified: count('MODIFY') + reset, deleted: count('DELETE') };
+}
+
+/**
+ * Puts default actions back that nobody wants. What the program's own are a P4Info need not say, so all of them are put back,
+ * which changes nothing where they are still there, and read before and after.
+ * @returns how many were others
+ */
+async function resetDefaults(client: P4Client, defaults: readonly Entity[]): Promise<number> {
+  if (defaults.length === 0) return 0;
+  const before = contentsOf(await client.readAll(defaults));
+  await client.modify(defaults);
+  const after = contentsOf(await client.readAll(defaults));
+  return [...before].filter(([key, { contents }]) => after.get(key)?.contents !== contents).length;
+}
+
+function unwantedDefaults({ pipeline, entities }: Desired): readonly Entity[] {
+  const wanted = new Set(
+    entities.map(({ tableEntry }) => (tableEntry?.isDefaultAction ? tableEntry.tableId : undefined)),
+  );
+  return settableDefaults(pipeline.p4info).filter(({ tableEntry }) => !wanted.has(tableEntry?.tableId));
 }
 
 /**

@@ -43,6 +43,8 @@ type Atomicity = Exclude<Init<'WriteRequest'>['atomicity'], number | undefined>;
 
 /** What became of each update. */
 export interface WriteOutcome {
+  /** How many updates there were. */
+  readonly total: number;
   readonly errors: readonly UpdateError[];
   /** Indices of updates that were never sent. */
   readonly unsent: readonly number[];
@@ -50,10 +52,13 @@ export interface WriteOutcome {
   readonly fault?: P4RuntimeError;
 }
 
-/** Sends all updates and gathers what became of them; throws nothing that the device or the network causes. */
+/**
+ * Sends all updates and gathers what became of them; throws nothing that the device or the network causes, and what a generator
+ * of updates throws only when all that is on its way is answered.
+ */
 export async function writeAll(
   session: Session,
-  updates: readonly Update[],
+  updates: Iterable<Update>,
   options: WriteOptions,
 ): Promise<WriteOutcome> {
   const size = Math.min(MAX_BATCH, Math.max(1, options.batch ?? MAX_BATCH));
@@ -61,7 +66,9 @@ export async function writeAll(
   const unsent: number[] = [];
   let fault: P4RuntimeError | undefined;
   let stopped = false;
+  let total = 0;
   const one = async (batch: Batch): Promise<void> => {
+    total += batch.updates.length;
     if (stopped) {
       unsent.push(...batch.updates.map((_, i) => batch.offset + i));
       return;
@@ -77,7 +84,7 @@ export async function writeAll(
   };
   await inWindow(planBatches(updates, size), options.window ?? WINDOW, one);
   errors.sort((a, b) => a.index - b.index);
-  return { errors, unsent, ...(fault !== undefined && { fault }) };
+  return { total, errors, unsent, ...(fault !== undefined && { fault }) };
 }
 
 /** Sends batches as they come, at most `width` at a time, and none before what it has to wait for. */
@@ -87,13 +94,16 @@ async function inWindow(
   send: (batch: Batch) => Promise<void>,
 ): Promise<void> {
   const sending = new Set<Promise<void>>();
-  for (const batch of batches) {
-    if (batch.afterAll) await Promise.all(sending);
-    else if (sending.size >= Math.max(1, width)) await Promise.race(sending);
-    const sent = send(batch).finally(() => sending.delete(sent));
-    sending.add(sent);
+  try {
+    for (const batch of batches) {
+      if (batch.afterAll) await Promise.all(sending);
+      else if (sending.size >= Math.max(1, width)) await Promise.race(sending);
+      const sent = send(batch).finally(() => sending.delete(sent));
+      sending.add(sent);
+    }
+  } finally {
+    await Promise.all(sending);
   }
-  await Promise.all(sending);
 }
 
 async function writeBatch(
@@ -120,8 +130,8 @@ const errorsOf = (error: P4RuntimeError, { offset, updates }: Batch): readonly U
     : updates.map((update, i) => ({ index: offset + i, code: error.code, message: error.message, update }));
 
 /** The error for an outcome that is not wholly good. */
-export function outcomeError(outcome: WriteOutcome, total: number, remark = ''): P4RuntimeError | undefined {
-  const { errors, unsent, fault } = outcome;
+export function outcomeError(outcome: WriteOutcome, remark = ''): P4RuntimeError | undefined {
+  const { total, errors, unsent, fault } = outcome;
   if (errors.length === 0 && unsent.length === 0) return undefined;
   const rest = unsent.length === 0 ? '' : `, ${unsent.length} were not sent`;
   return new P4RuntimeError({

@@ -119,6 +119,32 @@ describe('writes', () => {
     ]);
   });
 
+  test('updates out of a generator are made as they are sent; what it throws comes when the rest is answered', () =>
+    withClient(async (client) => {
+      await client.connect();
+      await client.pipeline.commit(pipeline);
+      let made = 0;
+      function* entities(most: number) {
+        for (; made < 2_000; made++) {
+          if (made === most) throw new RangeError('no more');
+          yield exact(made);
+        }
+      }
+      await expect(client.insert(entities(1_500), { batch: 100 })).rejects.toThrow(RangeError);
+      expect(await client.readAll([program.allEntries('exact16')])).toHaveLength(1_400);
+      // The last hundred were in a batch that was still being made.
+      made = 1_400;
+      await client.insert(entities(2_000), { batch: 100 });
+      expect(await client.readAll([program.allEntries('exact16')])).toHaveLength(2_000);
+      made = 1_990;
+      const error = await failure(client.insert(entities(2_000), { onError: 'rollback' }));
+      expect(error.updates.map((u) => u.index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      // Of thousands in any order, one that comes twice waits for the first.
+      const many = Array.from({ length: 5_000 }, (_, i) => ({ type: 'MODIFY' as const, entity: exact(i) }));
+      const waits = (list: typeof many) => [...planBatches(list, 250)].filter((b) => b.afterAll).length;
+      expect(waits([...many, many[17]!]) - waits(many)).toBe(1);
+    }));
+
   test('one entity is one whatever its bytes and order; of many others hardly two are taken for one', () => {
     const entry = (fields: readonly Init<'FieldMatch'>[], priority: number) => ({
       tableEntry: { tableId: 7, match: fields, priority },

@@ -128,13 +128,21 @@ describe('synchronise', () => {
         deleted: 0,
       });
       const other = { pipeline, entities: [small(1), small(2, 7), small(4)] };
-      // The group and its members are of kinds that the second list does not name.
+      // The group and its members are of kinds that the second list does not name; the default action was set by the first.
+      const request = desired.entities.find((e) => e.tableEntry?.isDefaultAction)!.tableEntry!.tableId!;
+      const defaultAction = async () => {
+        const [found] = await client.readAll([{ tableEntry: { tableId: request, isDefaultAction: true } }]);
+        return found?.tableEntry?.action;
+      };
+      const set = await defaultAction();
       expect(await synchronise(client, other)).toEqual({
         pushed: false,
         inserted: 1,
-        modified: 1,
+        modified: 2,
         deleted: 2,
       });
+      expect(await defaultAction()).not.toEqual(set);
+      expect(await synchronise(client, other)).toMatchObject({ modified: 0 });
     } finally {
       client.close();
       await server.close();

@@ -194,7 +194,10 @@ describe('deleteAll', () => {
       const changed = await read();
       expect(changed).toMatchObject({ isDefault: true, action: { name: 'ConformanceIngress.drop' } });
       expect([changed.counter, changed.metadata?.[0]]).toEqual([whole.counter, 7]);
-      expect(await client.deleteAll(undefined, { defaults: true })).toBe(0);
+      // Only what is asked for, or all there is.
+      await client.deleteAll([program.allEntries('exact16')]);
+      expect(await read()).toEqual(changed);
+      expect(await client.deleteAll()).toBe(0);
       expect((await read()).metadata).toBeUndefined();
     }));
 });
