@@ -53,6 +53,11 @@ export const importOptionsOf = <T>(y: Argv<T>) =>
       'output-range',
       realRange('output-range', 'ONNX: least and greatest of a float output that no QuantizeLinear makes'),
     )
+    .option('missing', {
+      choices: ['never'] as const,
+      describe: 'ONNX trees: no feature is ever missing, so a split for missing values says nothing',
+      requiresArg: true,
+    })
     .option('tflite-rounding', {
       choices: ['double', 'single'] as const,
       describe:
@@ -68,6 +73,7 @@ export interface ModelArguments {
   readonly outputTensor?: string | undefined;
   readonly inputRange?: RealRange | undefined;
   readonly outputRange?: RealRange | undefined;
+  readonly missing?: 'never' | undefined;
   readonly tfliteRounding?: TfliteRounding | undefined;
 }
 
@@ -77,12 +83,14 @@ export const importOptions = ({
   outputTensor,
   inputRange,
   outputRange,
+  missing,
   tfliteRounding,
 }: Omit<ModelArguments, 'model'>): ImportOptions => ({
   ...(inputTensor !== undefined && { inputTensor }),
   ...(outputTensor !== undefined && { outputTensor }),
   ...(inputRange !== undefined && { inputRange }),
   ...(outputRange !== undefined && { outputRange }),
+  ...(missing !== undefined && { missing }),
   ...(tfliteRounding !== undefined && { tfliteRounding }),
 });
 

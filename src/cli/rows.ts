@@ -4,6 +4,7 @@ import { readText } from '../files.ts';
 import { classCount, largestAt } from '../model/classes.ts';
 import { type Model, valueType } from '../model/model.ts';
 import { decodeElements, elementCount } from '../model/tensor.ts';
+import { isVerdict } from '../model/verdict.ts';
 import { readRows } from '../rows/index.ts';
 import { type Io, printDiagnostics, table } from './io.ts';
 import { UsageError } from './usage.ts';
@@ -88,7 +89,7 @@ function answersOf({ model, to, bytes }: Answers): Answer[] {
   const width = elementCount(type.shape);
   const all = decodeElements(type.element, bytes);
   const isEnd = to === model.layers.length;
-  const verdict = model.layers[to - 1]?.kind === 'argmax';
+  const verdict = isVerdict(model.layers[to - 1]);
   const scores = isEnd && type.shape.length === 1 && width > 1 && width <= MOST_SCORES;
   return Array.from({ length: all.length / width }, (_, row) => {
     const values = Array.from(all.subarray(row * width, (row + 1) * width));

@@ -55,12 +55,13 @@ export async function deployedModel({ file, spec }: Deployment): Promise<{
   readonly source: ModelSource;
   readonly diagnostics: readonly Diagnostic[];
 }> {
-  const { inputTensor, outputTensor, inputRange, outputRange, tfliteRounding, verdict } = spec.model;
+  const { inputTensor, outputTensor, inputRange, outputRange, missing, tfliteRounding, verdict } = spec.model;
   const options = {
     ...(inputTensor !== undefined && { inputTensor }),
     ...(outputTensor !== undefined && { outputTensor }),
     ...(inputRange !== undefined && { inputRange }),
     ...(outputRange !== undefined && { outputRange }),
+    ...(missing !== undefined && { missing }),
     ...(tfliteRounding !== undefined && { tfliteRounding }),
   };
   const path = beside(file, spec.model.file);

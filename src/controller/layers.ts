@@ -1,6 +1,7 @@
 import { packetWarnings } from '../backends/common/packets.ts';
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
+import { isVerdict } from '../model/verdict.ts';
 import type { Deployment } from './deployment.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import { deploymentFault } from './faults.ts';
@@ -38,7 +39,7 @@ export function deviceLayers(
   });
   for (const [i, device] of spec.devices.entries()) {
     const last = model.layers[(ranges[i]?.to ?? 0) - 1];
-    if (device.threshold === 0 || last?.kind === 'argmax') continue;
+    if (device.threshold === 0 || isVerdict(last)) continue;
     const what = last === undefined ? 'it has no layers, and so' : `its last layer "${last.name}" is`;
     faults.push(
       deploymentFault(file, ['devices', i, 'threshold'], `0: ${what} no verdict, which alone has a margin`),

@@ -192,6 +192,47 @@ export const diagnosticTable = {
       `steps of ${a.scale}, so that answers may be some steps off`,
     () => 'quantise this operator as well: with quantize_static name its type in op_types_to_quantize',
   ),
+  'forest-verdict': entry<{ trees: number; step: number }>(
+    'note',
+    (a) => `${a.trees} trees give a verdict: the label, and the margin in steps of ${a.step} of a score`,
+  ),
+  'forest-two-scores': entry(
+    'warning',
+    () =>
+      'two classes with scores of their own: ONNX Runtime, and so this, answers the second wherever its score is above 0',
+    () => 'export the weights of the second class alone, as other programs do, to compare it with a half',
+  ),
+  'forest-rounded': entry<{ bits: number }>(
+    'warning',
+    (a) => `the weights of the leaves span more than ${a.bits} bits: the smallest are rounded`,
+  ),
+  'forest-no-split': entry<{ count: number }>(
+    'note',
+    (a) => `${a.count} splits of trees part no integers of the input's grid, and are left out`,
+  ),
+  'forest-unscored': entry<{ score: number }>(
+    'error',
+    (a) => `some leaves give score ${a.score} no weight, and which score is the largest hangs on that`,
+    () => 'export a weight of each class for every leaf, if it is 0',
+  ),
+  'forest-missing': entry<{ count: number }>(
+    'error',
+    (a) => `${a.count} splits have a side for missing values, and a packet's integers are never missing`,
+    () => 'say --missing never if no row of yours has a missing value',
+  ),
+  'forest-mode': entry<{ tree: number; node: number; mode: string }>(
+    'error',
+    (a) =>
+      `node ${a.node} of tree ${a.tree} splits by ${a.mode || 'nothing'}: thresholds alone are supported`,
+    () => 'train without categorical features (LightGBM: categorical_feature=[]), or encode them as numbers',
+  ),
+  'forest-threshold': entry<{ tree: number; node: number; feature: number; threshold: number }>(
+    'error',
+    (a) =>
+      `node ${a.node} of tree ${a.tree} compares feature ${a.feature} with ${a.threshold}, which parts no integers of uint8 or int8`,
+    () =>
+      'train on features of 8 bits (intransit features makes such), or say with --input-range LO..HI which reals 8 bits are to hold',
+  ),
   'softmax-left-out': entry<{ count: number; size: number }>(
     'note',
     (a) =>

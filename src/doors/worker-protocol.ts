@@ -53,6 +53,7 @@ export const importOptionsSchema = z.strictObject({
   outputTensor: z.string().optional(),
   inputRange: range.optional(),
   outputRange: range.optional(),
+  missing: z.literal('never').optional(),
   tfliteRounding: z.enum(['double', 'single']).optional(),
 });
 
@@ -64,6 +65,7 @@ export const importOptionsOf = (o: z.infer<typeof importOptionsSchema>): SourceO
   ...(o.outputTensor !== undefined && { outputTensor: o.outputTensor }),
   ...(o.inputRange !== undefined && { inputRange: o.inputRange }),
   ...(o.outputRange !== undefined && { outputRange: o.outputRange }),
+  ...(o.missing !== undefined && { missing: o.missing }),
   ...(o.tfliteRounding !== undefined && { tfliteRounding: o.tfliteRounding }),
 });
 

@@ -4,6 +4,7 @@ import type { RealRange } from '../model/real-range.ts';
 import { fitRequantiser, type Requantiser, type SourceRounding } from '../model/requantiser.ts';
 import { elementCount, elementRange, type Interval, type TensorType } from '../model/tensor.ts';
 import type { TfliteRounding } from '../model/tflite-rounding.ts';
+import { isVerdict } from '../model/verdict.ts';
 import type { SourceTensor } from './result.ts';
 import { simplify } from './simplify.ts';
 
@@ -35,6 +36,8 @@ export interface ImportOptions {
   readonly inputRange?: RealRange;
   /** The same of a float output; reals beyond it saturate. */
   readonly outputRange?: RealRange;
+  /** Of trees in ONNX: no feature is ever missing, so that splits for missing values may be passed over. */
+  readonly missing?: 'never';
   /** Of TFLite files: how the runtime rounds whose integers are wanted. By default what the file's converter suggests. */
   readonly tfliteRounding?: TfliteRounding;
 }
@@ -46,6 +49,10 @@ export class ModelBuilder {
   quantises = true;
   /** The source's input is float. */
   readsReals = false;
+  /** Whether the source has decision trees. */
+  hasTrees = false;
+  /** Names of the classes, where an operator has them. */
+  classes: readonly string[] | undefined;
   readonly #name: string;
   readonly #file: string;
   readonly #options: ImportOptions;
@@ -102,8 +109,7 @@ export class ModelBuilder {
   /** Says which tensor of the source holds a value; the first one is what all others are made of. */
   record(value: ValueId, source: SourceTensor): void {
     // A verdict's class and margin are no tensor of any source.
-    if (this.#layers[value - 1]?.kind !== 'argmax' && !this.#sources.has(value))
-      this.#sources.set(value, source);
+    if (!isVerdict(this.#layers[value - 1]) && !this.#sources.has(value)) this.#sources.set(value, source);
   }
 
   /** Tensors of the source by value; by that of the finished model once there is one. */

@@ -132,4 +132,5 @@ const narrowed = {
   gather: noClamp,
   softmax: noClamp,
   argmax: noClamp,
+  forest: noClamp,
 } satisfies ByKind<Layer | undefined, [min: number, max: number]>;

@@ -4,6 +4,7 @@ import { elementCount } from './tensor.ts';
 /** Classes that the model's answer tells apart: elements of the last tensor, of the one before a verdict. */
 export function classCount(model: Model): number {
   const last = model.layers.at(-1);
+  if (last?.kind === 'forest' && last.result === 'verdict') return last.base.length;
   const scores = last?.kind === 'argmax' ? valueType(model, last.inputs[0]!) : outputType(model);
   return elementCount(scores.shape);
 }

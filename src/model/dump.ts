@@ -80,6 +80,16 @@ function details(model: Model, layer: Layer): string[] {
       ];
     case 'argmax':
       return [];
+    case 'forest': {
+      const { feature, threshold, low, high } = layer.nodes;
+      return [
+        `${layer.result} of ${layer.roots.length} trees ${list(layer.roots)}, base ${list(layer.base)} shift ${layer.shift}`,
+        `features ${list(feature)}`,
+        `thresholds ${list(threshold)}`,
+        `low ${list(low)} high ${list(high)}`,
+        `scores ${list(layer.scores)}`,
+      ];
+    }
   }
 }
 

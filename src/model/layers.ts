@@ -180,6 +180,36 @@ export interface EmbeddingLayer extends LayerBase {
   readonly requantiser: Requantiser;
 }
 
+/**
+ * Nodes of decision trees, all trees in one numbering; children come later than their parent. At node n: `q[feature[n]] <=
+ * threshold[n]` goes to `low[n]`, everything else to `high[n]`. At a leaf `feature` is -1 and `low` its row of scores.
+ */
+export interface TreeNodes {
+  readonly feature: Int16Array;
+  /** q-values. */
+  readonly threshold: Int16Array;
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+}
+
+/**
+ * Trees whose leaves add up: `score[s] = base[s] + sum over the trees of scores[leaf of the tree][s]`, whole numbers. A `verdict` is
+ * that of `argmax` over the scores, its margin `min(255, (largest - second largest) >> shift)`; `sums` are
+ * `clamp(score >> shift)`, one a score, in the range of the output's type. Reads its input flat.
+ */
+export interface ForestLayer extends LayerBase {
+  readonly kind: 'forest';
+  /** The first node of each tree. */
+  readonly roots: Int32Array;
+  readonly nodes: TreeNodes;
+  /** Row-major `[leaf][score]`, none negative. */
+  readonly scores: Float64Array;
+  /** One a score; of a verdict none is negative. */
+  readonly base: readonly number[];
+  readonly shift: number;
+  readonly result: 'verdict' | 'sums';
+}
+
 export type Layer =
   | DenseLayer
   | Conv2dLayer
@@ -194,7 +224,8 @@ export type Layer =
   | TransposeLayer
   | LutLayer
   | EmbeddingLayer
-  | ArgmaxLayer;
+  | ArgmaxLayer
+  | ForestLayer;
 
 export type LayerKind = Layer['kind'];
 
@@ -214,6 +245,7 @@ export const inputCounts = {
   lut: 1,
   embedding: 1,
   argmax: 1,
+  forest: 1,
 } as const satisfies Record<LayerKind, number | 'any'>;
 
 /** Which of a `lut`'s tables element `i` of `count` goes by. */

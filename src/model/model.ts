@@ -57,4 +57,5 @@ const macsOf = {
   lut: none,
   embedding: none,
   argmax: none,
+  forest: none,
 } satisfies ByKind<number>;

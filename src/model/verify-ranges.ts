@@ -4,6 +4,7 @@ import { ACCUMULATOR_BITS, accumulatorRanges, embeddingRange, productRange, sign
 import { type Requantiser, requantise } from './requantiser.ts';
 import { elementRange, type Interval, type TensorType } from './tensor.ts';
 import type { Report } from './verify-report.ts';
+import { verifyScores } from './verify-trees.ts';
 
 /** Largest magnitude at which all integers are doubles. */
 const EXACT = 2 ** 53;
@@ -37,6 +38,7 @@ const rangesOf = {
   maxPool: nothing,
   transpose: nothing,
   argmax: nothing,
+  forest: verifyScores,
 } satisfies ByKind<void, [inputs: readonly TensorType[], report: Report]>;
 
 function verifyWeights(

@@ -13,6 +13,7 @@ import type {
 } from './model.ts';
 import { elementCount, formatTensorType, type TensorType } from './tensor.ts';
 import { type Report, verifyLength, verifySameCount } from './verify-report.ts';
+import { verifyTrees } from './verify-trees.ts';
 import { tapCounts, windowOutput } from './window.ts';
 
 /** Output shapes, lengths of weights, biases and requantisers against the input's shape. */
@@ -61,6 +62,7 @@ const shapesOf = {
       report(`the output is ${formatTensorType(output)}, not uint8[2]`);
     if (elementCount(input!.shape) > 256) report('more than 256 classes do not fit in a byte');
   },
+  forest: (layer, [input], report) => verifyTrees(layer, elementCount(input!.shape), report),
 } satisfies ByKind<void, [inputs: readonly TensorType[], report: Report]>;
 
 function verifyPair({ output }: Layer, inputs: readonly TensorType[], report: Report): void {

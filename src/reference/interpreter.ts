@@ -12,6 +12,7 @@ import type {
 import { outputType, valueType } from '../model/model.ts';
 import { requantise, shiftToEven } from '../model/requantiser.ts';
 import { decodeElements, elementCount, encodeElements, type TensorType } from '../model/tensor.ts';
+import { forest } from './forest.ts';
 import { embedding, gather, lut, pad, transpose } from './lookup.ts';
 import { softmax } from './softmax.ts';
 
@@ -80,6 +81,8 @@ function evaluate(layer: Layer, inputs: readonly Values[], types: readonly Tenso
       return embedding(layer, x);
     case 'argmax':
       return argmax(x);
+    case 'forest':
+      return forest(layer, x);
   }
 }
 

@@ -20,6 +20,7 @@ const isRequantised = {
   lut: true,
   embedding: true,
   argmax: false,
+  forest: false,
 } satisfies Record<LayerKind, boolean>;
 
 export const requantisedNeurons = (layer: Layer): number =>
@@ -59,4 +60,5 @@ const bytesOf = {
   lut: none,
   embedding: requantiserBytes,
   argmax: none,
+  forest: ({ nodes, scores }) => 8 * (nodes.feature.length + scores.length),
 } satisfies ByKind<number>;

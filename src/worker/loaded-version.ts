@@ -3,6 +3,7 @@ import { modelDigest } from '../import/json/digest.ts';
 import { layerCountRefusals } from '../model/layer-count.ts';
 import { inputType, type Model, outputType } from '../model/model.ts';
 import { type ElementType, elementCount } from '../model/tensor.ts';
+import { isVerdict } from '../model/verdict.ts';
 import { fragmentsFor, MAX_FRAGMENTS } from '../wire/fragments.ts';
 import { HEADER_BYTES, MOST_LAYERS } from '../wire/index.ts';
 import { createFinisher, type Finisher, type OnnxSource, type WorkerEngine } from './finisher.ts';
@@ -183,7 +184,7 @@ async function runtimeFor(
 
 async function largeModel(model: Model, file: string): Promise<LargeModel> {
   const last = model.layers.at(-1)!;
-  if (last.kind !== 'argmax')
+  if (!isVerdict(last))
     return refuse(
       'large-model',
       { what: `${model.file} ends in no verdict, which --verdict appends` },

@@ -3,7 +3,13 @@ import { DataType } from '../../src/import/onnx/tensor-data.ts';
 
 /** Writes small ONNX files for tests, with the descriptor that the importer reads them by. */
 
-export type AttributeValue = number | readonly number[] | string | { readonly float: number };
+export type AttributeValue =
+  | number
+  | readonly number[]
+  | string
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] };
 
 export interface NodeSpec {
   readonly op: string;
@@ -34,6 +40,8 @@ export interface GraphSpec {
   /** Name of the output, and its type. */
   readonly output?: string;
   readonly outputType?: TypeName;
+  /** A second output. */
+  readonly second?: string;
   readonly opset?: number;
 }
 
@@ -54,13 +62,17 @@ export function writeOnnx(graph: GraphSpec): Uint8Array {
     opsetImport: [
       { domain: '', version: graph.opset ?? 17 },
       { domain: 'com.microsoft', version: 1 },
+      { domain: 'ai.onnx.ml', version: 3 },
     ],
     graph: {
       name: 'test',
       node: nodes.map(encodeNode),
       initializer: Object.entries(constants).map(([name, spec]) => encodeTensor(name, spec)),
       input: [valueInfo('x', input.type, input.dims)],
-      output: [valueInfo(graph.output ?? nodes.at(-1)!.out, graph.outputType ?? 'int8')],
+      output: [
+        valueInfo(graph.output ?? nodes.at(-1)!.out, graph.outputType ?? 'int8'),
+        ...(graph.second === undefined ? [] : [valueInfo(graph.second, 'float')]),
+      ],
     },
   });
   return type.encode(message).finish();
@@ -82,6 +94,9 @@ function encodeAttribute(value: AttributeValue) {
   if (typeof value === 'number') return { i: value, type: 2 };
   if (typeof value === 'string') return { s: new TextEncoder().encode(value), type: 3 };
   if ('float' in value) return { f: value.float, type: 1 };
+  if ('floats' in value) return { floats: value.floats, type: 6 };
+  if ('strings' in value)
+    return { strings: value.strings.map((text) => new TextEncoder().encode(text)), type: 8 };
   return { ints: value, type: 7 };
 }
 

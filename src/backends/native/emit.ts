@@ -3,6 +3,7 @@ import { inputType, outputType, valueType } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
+import { forestBody } from './emit-forest.ts';
 import { embeddingBody, gatherBody, lutBody, padBody, softmaxBody, transposeBody } from './emit-lookup.ts';
 
 /**
@@ -63,6 +64,18 @@ function constants(layer: Layer, i: number): string[] {
       out.push(array('int64_t', `p${i}`, below.pivot), array('int64_t', `s${i}`, below.offset));
   }
   if (layer.kind === 'lut' || layer.kind === 'embedding') out.push(array('int16_t', `t${i}`, layer.table));
+  if (layer.kind === 'forest') {
+    const { feature, threshold, low, high } = layer.nodes;
+    out.push(
+      array('int32_t', `o${i}`, layer.roots),
+      array('int16_t', `f${i}`, feature),
+      array('int16_t', `t${i}`, threshold),
+      array('int32_t', `l${i}`, low),
+      array('int32_t', `h${i}`, high),
+      array('int64_t', `s${i}`, layer.scores),
+      array('int64_t', `b${i}`, layer.base),
+    );
+  }
   if (layer.kind === 'gather') out.push(array('int32_t', `g${i}`, layer.sources));
   if (layer.kind === 'softmax')
     out.push(array('int64_t', `e${i}`, layer.exponentials), array('int64_t', `n${i}`, layer.numerators));
@@ -187,6 +200,8 @@ function body(model: Model, layer: Layer, i: number): string[] {
       return lutBody(layer, i, input);
     case 'embedding':
       return embeddingBody(layer, i, scaled(layer.requantiser, i, '0', 'acc'));
+    case 'forest':
+      return forestBody(layer, i);
     case 'argmax':
       return [
         // Of one element alone the margin is the most there is.

@@ -242,6 +242,8 @@ function lowerLayer(l: Lowering, index: number, inputs: readonly Activations[]):
     case 'maxPool':
       l.layouts.push(withoutWords(index));
       return emitMaxPool(l.code, name, layer, input, type);
+    case 'forest':
+      throw new Error('not yet');
     case 'argmax':
       l.layouts.push(withoutWords(index));
       return emitArgmax(l.code, name, input);

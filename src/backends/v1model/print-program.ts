@@ -1,3 +1,4 @@
+import { isVerdict } from '../../model/verdict.ts';
 import type { elementTypes } from '../../wire/header.ts';
 import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
@@ -126,7 +127,7 @@ function sumOf(terms: readonly string[]): string {
 
 /** Only a verdict has a margin: its second byte, the last of the answer. */
 function printMargin(p: Printer, { model, options, lowered }: V1modelPlan): void {
-  if (options.to < model.layers.length || model.layers.at(-1)!.kind !== 'argmax') return;
+  if (options.to < model.layers.length || !isVerdict(model.layers.at(-1))) return;
   const last = lowered.output.length - 1;
   p.line(`#define INTRANSIT_MARGIN ${resultField(last)}[${ELEMENT_BITS - 1}:0]`).line();
 }

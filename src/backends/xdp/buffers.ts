@@ -2,6 +2,7 @@ import { isBroadcast } from '../../model/broadcast.ts';
 import type { Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
+import { featureBytes } from './forest-sizes.ts';
 import { xdpLimits } from './limits.ts';
 
 /**
@@ -20,6 +21,8 @@ export interface ValueBuffer {
   readonly border: readonly [number, number, number, number];
   /** Unsigned activation that the border holds. */
   readonly fill: number;
+  /** Bytes behind it that may be read, whatever they are; 0 if absent. */
+  readonly slack?: number;
 }
 
 export const rowBytes = (b: ValueBuffer): number => (b.width + b.border[1] + b.border[3]) * b.channels;
@@ -73,7 +76,7 @@ function borderFor(model: Model, layer: Layer): Border | undefined {
 
 /** Whether a layer wants the elements in a row: keys, rows of a softmax, an operand of one a channel. */
 function readsFlat(model: Model, { kind, output }: Layer, value: ValueId): boolean {
-  if (kind === 'embedding' || kind === 'softmax') return true;
+  if (kind === 'embedding' || kind === 'softmax' || kind === 'forest') return true;
   return (kind === 'add' || kind === 'mul') && isBroadcast(valueType(model, value).shape, output.shape);
 }
 
@@ -116,12 +119,20 @@ export function layOutBuffers(model: Model, from: number, to: number): Layout {
     );
     const { shape } = valueType(model, value);
     const [channels, height, width] = imageShape(shape);
-    const buffer = place(channels, height, width, first ?? widest([]));
+    // A feature is read wherever its index, cut to some bits, points to.
+    const slack = readers.some(({ kind }) => kind === 'forest')
+      ? { slack: featureBytes(elementCount(shape)) - elementCount(shape) }
+      : {};
+    const buffer = { ...place(channels, height, width, first ?? widest([])), ...slack };
     buffers.set(value, buffer);
     for (const border of others)
       copies.push({ value, kind: 'bordered', buffer: place(channels, height, width, border) });
     if (readers.some((layer) => readsFlat(model, layer, value)) && !isRowMajor(buffer))
-      copies.push({ value, kind: 'flat', buffer: place(elementCount(shape), 1, 1, widest([])) });
+      copies.push({
+        value,
+        kind: 'flat',
+        buffer: { ...place(elementCount(shape), 1, 1, widest([])), ...slack },
+      });
   }
   const result = buffers.get(to)!;
   const moved = movesChannels(result) ? elementCount(valueType(model, to).shape) : 0;
@@ -143,7 +154,7 @@ export const SUMS_BYTES = 8 * 512;
 export const movesChannels = (b: ValueBuffer): boolean => b.channels > 1 && b.height * b.width > 1;
 
 /** Bytes of a buffer and what fills it up to words. */
-export const paddedBytes = (b: ValueBuffer): number => Math.ceil(bufferBytes(b) / 8) * 8;
+export const paddedBytes = (b: ValueBuffer): number => Math.ceil((bufferBytes(b) + (b.slack ?? 0)) / 8) * 8;
 
 /** One page where they fit, in their order; else what goes out is in the first, and each other where there is room. */
 function placeAll(

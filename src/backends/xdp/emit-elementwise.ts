@@ -2,9 +2,10 @@ import { isBroadcast } from '../../model/broadcast.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
 import { imageShape, isRowMajor, liesAlike, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
+import { forestBody } from './emit-forest.ts';
 import { embeddingBody, gatherBody, padBody, softmaxBody, transposeBody } from './emit-lookup.ts';
 import { callPositions, pixelPlace, pixelPointer, positionCallback, rowPlace } from './emit-loop.ts';
-import type { ElementwisePlan } from './plan.ts';
+import { type ElementwisePlan, sumWords } from './plan.ts';
 
 /** C of a layer without weights. All values are unsigned activations in scratch memory. */
 export function emitElementwise(p: ElementwisePlan): string {
@@ -13,7 +14,7 @@ export function emitElementwise(p: ElementwisePlan): string {
   return [
     `/* ${commentText(p.layer.name)}: ${p.layer.kind} */`,
     ...(p.loop === 'plain' ? [] : positionCallback(p, lines)),
-    `static __always_inline void layer${p.index}(${parameters}, __u8 *to, const struct intransit_weights *w)`,
+    `static __always_inline void layer${p.index}(${parameters}, __u8 *to, const struct intransit_weights *w${sumWords(p) > 0 ? ', __u64 *sums' : ''})`,
     '{',
     ...(p.loop === 'plain' ? lines : callPositions(p)),
     '}',
@@ -55,6 +56,8 @@ function body(p: ElementwisePlan): string[] {
       return gatherBody({ ...p, layer });
     case 'argmax':
       return argmax(p);
+    case 'forest':
+      return forestBody({ ...p, layer });
     case 'lut': {
       const table = layer.table.length > 256 ? `TABLE * 256 + ` : '';
       return overElements(p, ([x], at) => `w->layer${p.index}_table[${table.replace('TABLE', at)}${x}]`);

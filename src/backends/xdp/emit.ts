@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import Handlebars from 'handlebars';
 import { valueType } from '../../model/model.ts';
 import { elementCount, formatTensorType } from '../../model/tensor.ts';
+import { isVerdict } from '../../model/verdict.ts';
 import { commentText } from '../common/comment.ts';
 import {
   type BufferCopy,
@@ -17,7 +18,7 @@ import {
 import { emitElementwise } from './emit-elementwise.ts';
 import { emitMatrix } from './emit-matrix.ts';
 import { emitRuns, findRuns, NO_IDIOM, placesOf, type Run } from './emit-moves.ts';
-import type { LayerPlan, XdpPlan } from './plan.ts';
+import { type LayerPlan, sumWords, type XdpPlan } from './plan.ts';
 import { type WeightArray, weightArrays } from './weights.ts';
 
 const skeleton = Handlebars.compile(
@@ -53,7 +54,7 @@ export function xdpView(plan: XdpPlan) {
       `SCRATCH_BYTES ${firstPageBytes(plan)}`,
       `RESULT_AT ${resultAt(plan)}`,
       // Class and margin of the whole model: what early exit looks at.
-      ...(o.to === model.layers.length && model.layers.at(-1)!.kind === 'argmax' ? ['VERDICT 1'] : []),
+      ...(o.to === model.layers.length && isVerdict(model.layers.at(-1)) ? ['VERDICT 1'] : []),
     ],
     weights: (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays) + pagesMap(plan),
     layers: plan.layers.map((p) =>
@@ -96,8 +97,7 @@ export function programScratchBytes(plan: XdpPlan): number {
 
 /** Of the first page, in which there is room for more than buffers. */
 export function firstPageBytes(plan: XdpPlan): number {
-  const sums = plan.layers.map((p) => (p.kind === 'matrix' && p.byInput ? 8 * p.lanes!.words : 0));
-  return sumsAt(plan) + Math.max(...sums);
+  return sumsAt(plan) + Math.max(...plan.layers.map((p) => 8 * sumWords(p)));
 }
 
 /** Where sums lie that are not in registers: in the first page, behind all else. Each layer's in turn. */
@@ -209,7 +209,7 @@ function inferBody(plan: XdpPlan): string[] {
   for (const p of plan.layers) {
     const buffers = p.kind === 'matrix' ? [p.from] : p.from;
     const inputs = buffers.map((b) => (readsPayload(plan, p) ? 'payload' : startOf(b)));
-    const sums = p.kind === 'matrix' && p.byInput ? [`(__u64 *)(bytes + ${sumsAt(plan)})`] : [];
+    const sums = sumWords(p) > 0 ? [`(__u64 *)(bytes + ${sumsAt(plan)})`] : [];
     out.push(`layer${p.index}(${[...inputs, startOf(p.to), 'w', ...sums].join(', ')});`);
     out.push(...copyAgain(plan, p.index + 1));
   }

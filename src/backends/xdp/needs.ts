@@ -13,6 +13,7 @@ import {
 } from './buffers.ts';
 import { copiedRows, copyRuns, programScratchBytes, readsBuffer } from './emit.ts';
 import { isFlatLoop, slowSides } from './emit-elementwise.ts';
+import { forestInstructions } from './emit-forest.ts';
 import { EMBEDDING_COLUMNS, filledStores, layerMoves } from './emit-lookup.ts';
 import { runInstructions } from './emit-moves.ts';
 import { pointerSteps, unrolledTaps } from './emit-taps.ts';
@@ -193,6 +194,8 @@ export function verifiedInstructions(p: LayerPlan): number {
       return movesOf(p).walked + 4 * filledStores({ ...p, layer });
     case 'argmax':
       return (40 + walked) * elementCount(p.inputs[0]!.shape);
+    case 'forest':
+      return forestInstructions(layer);
     case 'lut':
       return (7 + walked) * elements;
     case 'pad':
@@ -221,6 +224,7 @@ const movesElements = {
   lut: false,
   embedding: false,
   argmax: false,
+  forest: false,
 } satisfies Record<ElementwiseKind, boolean>;
 
 /** Of a layer that moves elements. */

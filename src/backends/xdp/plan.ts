@@ -6,6 +6,7 @@ import type {
   Conv2dLayer,
   DenseLayer,
   EmbeddingLayer,
+  ForestLayer,
   Layer,
   LayerKind,
   Model,
@@ -27,6 +28,7 @@ import {
   liesAlike,
   type ValueBuffer,
 } from './buffers.ts';
+import { forestSizes, MOST_FEATURES, MOST_NODES } from './forest-sizes.ts';
 import { hasReciprocal } from './reciprocal.ts';
 
 export type XdpOptions = ProgramOptions;
@@ -177,8 +179,20 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
         ),
       );
     if (layer.inputs.some((v) => v < o.from)) refuse('it reads a value from before the split');
+    if (layer.kind === 'forest') for (const reason of forestRefusals(model, layer)) refuse(reason);
   }
   return found;
+}
+
+function forestRefusals(model: Model, layer: ForestLayer): string[] {
+  const features = elementCount(valueType(model, layer.inputs[0]!).shape);
+  const { nodes, rows } = forestSizes(layer);
+  return [
+    ...(features > MOST_FEATURES ? [`it has ${features} features, of ${MOST_FEATURES} at most`] : []),
+    ...(Math.max(nodes, rows) > MOST_NODES
+      ? [`it has ${layer.nodes.feature.length} nodes, of some ${MOST_NODES} at most`]
+      : []),
+  ];
 }
 
 function planLayer(
@@ -327,6 +341,7 @@ const isElementLoop = {
   lut: true,
   embedding: false,
   argmax: false,
+  forest: false,
 } satisfies Record<ElementwiseKind, boolean>;
 
 const isNarrow = (weight: number): boolean => weight >= -128 && weight <= 127;
@@ -370,6 +385,12 @@ function fullBlocks(count: number, size: number): number[] {
 function evenBlocks(count: number, most: number): number[] {
   const blocks = Math.ceil(count / most);
   return Array.from({ length: blocks }, (_, i) => Math.floor((count + i) / blocks)).reverse();
+}
+
+/** Sums of a layer that are in memory, not in registers. */
+export function sumWords(p: LayerPlan): number {
+  if (p.kind === 'matrix') return p.byInput ? p.lanes!.words : 0;
+  return p.layer.kind === 'forest' ? p.layer.base.length : 0;
 }
 
 /** Accumulator bounds of a matrix layer's channels. */

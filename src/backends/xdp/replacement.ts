@@ -3,7 +3,9 @@ import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import type { Model } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
+import { forestDepth } from '../../model/trees.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
+import { forestSizes } from './forest-sizes.ts';
 import {
   type ElementwiseKind,
   type LayerPlan,
@@ -88,6 +90,10 @@ function elementwiseMisfit(held: LayerPlan, own: LayerPlan): string | undefined 
   if (!sameJson(inCode(held), inCode(own))) return 'the layer differs, and is part of the code';
   if (own.below && !held.below) return SECOND_LINE;
   if (own.odd !== undefined && own.odd !== held.odd) return TIES;
+  if (own.layer.kind === 'forest' && held.layer.kind === 'forest') {
+    const [need, room] = [forestDepth(own.layer), forestDepth(held.layer)];
+    return need > room ? `its trees are ${need} deep, those of the program ${room}` : undefined;
+  }
   if (own.layer.kind !== 'embedding') return undefined;
   if (held.narrow && !own.narrow) return 'its entries need more than 8 bits';
   return scalesTo(own.layer, held.shift)
@@ -120,6 +126,7 @@ const clampCode = (r: Requantiser, { grids, lo }: Ends): readonly unknown[] => [
 const ownCode = {
   // These move or compare unsigned activations, or look them up, whatever they stand for.
   argmax: () => [],
+  forest: (layer, { lo }) => [forestSizes(layer), layer.shift, layer.result, lo],
   lut: ({ table }) => [table.length],
   softmax: ({ size, output }, { lo }) => [size, lo, output.zeroPoint],
   gather: ({ sources, value }, { lo }) => [Array.from(sources), value - lo],

@@ -6,6 +6,7 @@ import { elementRange } from '../../model/tensor.ts';
 import { tapsInside, windowOutput } from '../../model/window.ts';
 import { inputBias, type LaneLayout } from '../../passes/lanes.ts';
 import { clampWindows } from '../../passes/windows.ts';
+import { nodeWords, scoreWords } from './emit-forest.ts';
 import { tableRows } from './emit-lookup.ts';
 import type { ElementwiseKind, ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
 
@@ -281,6 +282,15 @@ const arraysOf = {
   pad: none,
   transpose: none,
   argmax: none,
+  forest: (layer, p) => [
+    u64(nameIn(p, 'base'), layer.base.map(BigInt), 'what the scores begin with'),
+    u64(
+      nameIn(p, 'nodes'),
+      nodeWords(layer, elementRange(p.inputs[0]!.element).lo),
+      `${layer.nodes.feature.length} nodes of ${layer.roots.length} trees, roots first`,
+    ),
+    u64(nameIn(p, 'scores'), scoreWords(layer), `of the leaves, ${layer.base.length} each`),
+  ],
 } satisfies ByKind<WeightArray[], [p: ElementwisePlan], ElementwiseKind>;
 
 /** Where the divisor depends on the position, each position has its own numbers. */

@@ -2,6 +2,7 @@ import type {
   Conv2dLayer,
   DenseLayer,
   EmbeddingLayer,
+  ForestLayer,
   Layer,
   Model,
   ValueId,
@@ -10,6 +11,7 @@ import type {
 import { valueType } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
+import { treeNodes } from '../../model/trees.ts';
 import { sameShape } from '../builder.ts';
 import { JSON_VERSION, type JsonLayerInput, type JsonModelInput } from './schema.ts';
 
@@ -77,6 +79,8 @@ function naturalShape(model: Model, layer: Layer): readonly number[] {
     }
     case 'argmax':
       return [2];
+    case 'forest':
+      return layer.result === 'verdict' ? [2] : [layer.base.length];
     case 'conv2d':
     case 'maxPool':
     case 'averagePool':
@@ -152,6 +156,11 @@ function exportLayer(_model: Model, layer: Layer, nameOf: (value: ValueId) => st
       return { kind: layer.kind, ...head, ...embedding(layer), output };
     case 'argmax':
       return { kind: layer.kind, ...head };
+    case 'forest': {
+      const { base, shift, result } = layer;
+      const own = { trees: trees(layer), base: [...base], shift, ...(result === 'sums' && { output }) };
+      return { kind: layer.kind, ...head, ...own };
+    }
   }
 }
 
@@ -208,3 +217,22 @@ function linear({ weights, bias, weightBits, requantiser }: DenseLayer | Conv2dL
     requantiser: integers(requantiser),
   };
 }
+
+/** Each tree's nodes from its root on, with scores that are none below zero, as the layer has them. */
+const trees = (layer: ForestLayer) =>
+  Array.from(layer.roots, (root) => {
+    const { feature, threshold, low, high } = layer.nodes;
+    const order = treeNodes(layer, root);
+    const places = new Map(order.map((node, place) => [node, place]));
+    const width = layer.base.length;
+    return order.map((n) =>
+      feature[n]! < 0
+        ? { scores: Array.from(layer.scores.subarray(low[n]! * width, (low[n]! + 1) * width)) }
+        : {
+            feature: feature[n]!,
+            threshold: threshold[n]!,
+            low: places.get(low[n]!)!,
+            high: places.get(high[n]!)!,
+          },
+    );
+  });

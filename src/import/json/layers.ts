@@ -23,6 +23,7 @@ import {
 } from './lookup-layers.ts';
 import { namedAddRounding, namedRounding } from './roundings.ts';
 import type { JsonLayer } from './schema.ts';
+import { lowerJsonForest } from './tree-layers.ts';
 import { channelWeights } from './weights.ts';
 
 /** @throws DiagnosticError */
@@ -47,6 +48,8 @@ export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
       return lowerJsonTranspose(c, layer);
     case 'lut':
       return lowerLut(c, layer);
+    case 'forest':
+      return lowerJsonForest(c, layer);
     case 'embedding':
       return lowerJsonEmbedding(c, layer);
     case 'relu': {

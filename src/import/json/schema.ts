@@ -118,6 +118,19 @@ const stepTable = (what: string) =>
     .length(256, { error: 'expected 256 values' })
     .describe(`By the distance d from the largest element of the row. ${what}`);
 
+const treeNode = z.union(
+  [
+    z.strictObject({
+      feature: z.int().min(0).max(32_767).describe('Index of the element that is compared'),
+      threshold: integer(-32_768, 32_767, 'q-value: an element up to it goes low, one above it high'),
+      low: z.int().min(1).describe('Index of the node in the list'),
+      high: z.int().min(1).describe('Likewise'),
+    }),
+    z.strictObject({ scores: z.array(safe).min(1).describe('What the leaf adds to each score') }),
+  ],
+  { error: 'expected { feature, threshold, low, high } or { scores }' },
+);
+
 const layers = [
   z.strictObject({ kind: z.literal('dense'), ...linear }),
   z.strictObject({ kind: z.literal('conv2d'), ...linear, ...window, groups: size.default(1) }),
@@ -266,6 +279,19 @@ const layers = [
   z.strictObject({ kind: z.literal('flatten'), ...base }),
   z.strictObject({ kind: z.literal('reshape'), ...base, shape }),
   z.strictObject({ kind: z.literal('argmax'), ...base }),
+  z.strictObject({
+    kind: z.literal('forest'),
+    ...base,
+    trees: z
+      .array(z.array(treeNode).min(1))
+      .min(1)
+      .describe('Each a list of nodes: the root first, children after their parent'),
+    base: z.array(safe).optional().describe('What the scores begin with; zeros if absent'),
+    shift: integer(0, 51, 'Bits to the right, of the sums or of the margin').default(0),
+    output: quantisation
+      .optional()
+      .describe('The sums are the q-values of this grid; without it the largest score is a verdict'),
+  }),
 ] as const;
 
 export const layerKinds: readonly string[] = layers.map((layer) => layer.shape.kind.value);

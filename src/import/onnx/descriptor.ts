@@ -52,6 +52,7 @@ export const onnxDescriptor = {
       t: [5, 'TensorProto'],
       floats: [7, '*float'],
       ints: [8, '*int64'],
+      strings: [9, '*bytes'],
       type: [20, 'int32'],
       refAttrName: [21, 'string'],
     }),

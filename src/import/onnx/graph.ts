@@ -43,8 +43,9 @@ export function importGraph(
   const nodes = attempt(() => orderedNodes(graph, end, cut.input.name, file));
   if (nodes === undefined) return { builder };
   builder.quantises = nodes.some(({ opType }) =>
-    /^QuantizeLinear$|^QLinear|^QGemm$|Quant$/.test(opType ?? ''),
+    /^QuantizeLinear$|^QLinear|^QGemm$|Quant$|^TreeEnsemble/.test(opType ?? ''),
   );
+  builder.hasTrees = nodes.some(({ opType = '' }) => opType.startsWith('TreeEnsemble'));
   const read = new Set(nodes.flatMap((node) => node.input));
   attempt(() => readInitializers(graph, read, values, file));
   // Whatever is wrong with it, nodes that read it are to give no message of their own.

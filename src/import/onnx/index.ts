@@ -14,6 +14,6 @@ import { decodeOnnx } from './proto.ts';
 export function importOnnx(bytes: Uint8Array, file: string, options: ImportOptions = {}): ImportResult {
   const source = decodeOnnx(bytes, file);
   const { model, builder } = importGraph(source, modelName(file), file, options);
-  const named = model && withClasses(model, classesOf(source.metadataProps));
+  const named = model && withClasses(model, classesOf(source.metadataProps) ?? builder.classes);
   return { ...finishImport(named, builder.diagnostics), sources: builder.sources };
 }

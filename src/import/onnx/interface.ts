@@ -4,6 +4,7 @@ import type { ImportOptions, ModelBuilder } from '../builder.ts';
 import type { OnnxGraph, OnnxValueInfo } from './proto.ts';
 import { gridOver } from './ranges.ts';
 import { DataType, dataTypeName } from './tensor-data.ts';
+import { labelOf } from './tree-ensemble.ts';
 import { realActivation, type Value } from './values.ts';
 
 /** The tensors between which a graph is imported: its own input and output, or those that the user names. */
@@ -45,7 +46,8 @@ export function cutOf(
     return all[0]!;
   };
   const namesOf = (infos: readonly OnnxValueInfo[]) => infos.map(({ name = '' }) => name);
-  const output = outputTensor ?? one(graph.output, 'outputs', namesOf(graph.output)).name ?? '';
+  const output =
+    outputTensor ?? labelOf(graph.node) ?? one(graph.output, 'outputs', namesOf(graph.output)).name ?? '';
   const input =
     inputTensor === undefined
       ? one(inputs, 'inputs', namesOf(inputs))
@@ -71,6 +73,9 @@ export function readInput(builder: ModelBuilder, info: OnnxValueInfo): Value {
   const shape = inputShape(info, place);
   const dataType = type?.tensorType?.elemType ?? 0;
   if (dataType === DataType.float || dataType === DataType.float16 || dataType === DataType.double)
+    return floatInput(builder, name, shape);
+  // Trees compare numbers of any type; of those that are read as reals the grid is found by what they are compared with.
+  if (builder.hasTrees && (dataType === DataType.int64 || dataType === DataType.int32))
     return floatInput(builder, name, shape);
   const element = elementTypes.get(dataType);
   if (element === undefined)

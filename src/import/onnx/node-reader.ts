@@ -5,7 +5,7 @@ import type { Constant } from './tensor-data.ts';
 import type { Value } from './values.ts';
 
 /** `AttributeProto.AttributeType`: the numbers of the format. */
-const AttributeType = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
+const AttributeType = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
 
 /**
  * One node with its inputs resolved: what an operator's importer sees. Every fault names the node.
@@ -108,6 +108,11 @@ export class NodeReader {
   string(name: string, absent: string): string {
     const bytes = this.#attribute(name, 'string')?.s;
     return bytes === undefined ? absent : new TextDecoder().decode(bytes);
+  }
+
+  strings(name: string): readonly string[] | undefined {
+    const decoder = new TextDecoder();
+    return this.#attribute(name, 'strings')?.strings.map((bytes) => decoder.decode(bytes));
   }
 
   tensorAttribute(name: string): OnnxAttribute['t'] {

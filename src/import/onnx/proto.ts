@@ -37,6 +37,7 @@ export interface OnnxAttribute {
   readonly t?: OnnxTensor;
   readonly floats: readonly number[];
   readonly ints: readonly number[];
+  readonly strings: readonly Uint8Array[];
   /** Which of the fields holds the value. */
   readonly type?: number;
   /** In the body of a function: the attribute of the caller that it stands for. */

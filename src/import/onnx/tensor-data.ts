@@ -12,6 +12,7 @@ export const DataType = {
   int16: 5,
   int32: 6,
   int64: 7,
+  string: 8,
   bool: 9,
   float16: 10,
   double: 11,

@@ -34,6 +34,8 @@ export function cast(c: NodeReader): Value {
   if (x.kind === 'real' && to === DataType.float) return x;
   if (x.kind === 'constant' && (to === DataType.float || to === DataType.int64))
     return { ...x, dataType: to, values: Float64Array.from(x.values) };
+  // Whatever number a whole number is cast to, trees compare the same.
+  if (x.kind === 'floatInput' && c.builder.hasTrees && NUMBERS.has(to)) return x;
   // The integers of the input itself, taken for reals: a grid of whole steps, which a factor behind it makes finer.
   if (x.kind === 'quantised' && to === DataType.float && c.builder.quantises && isUngridded(c, x))
     return realActivation(readAs(c, x, { scales: [1], zeroPoints: [0] }, 0));
@@ -41,6 +43,13 @@ export function cast(c: NodeReader): Value {
     return c.refuseFloat(0, 'a Cast takes its integers for reals; the network behind it is not quantised');
   return c.refuseAttribute('to', to, 'float (1) of an integer product');
 }
+
+const NUMBERS: ReadonlySet<number> = new Set([
+  DataType.float,
+  DataType.double,
+  DataType.int32,
+  DataType.int64,
+]);
 
 const isUngridded = ({ builder }: NodeReader, { activation }: Quantised): boolean =>
   activation.value === 0 && (Number.isNaN(builder.input!.scale) || builder.input!.scale === 1);
