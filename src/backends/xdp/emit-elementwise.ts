@@ -57,7 +57,7 @@ function body(p: ElementwisePlan): string[] {
     case 'argmax':
       return argmax(p);
     case 'forest':
-      return forestBody({ ...p, layer });
+      return forestBody({ ...p, layer, forest: p.forest! });
     case 'lut': {
       const table = layer.table.length > 256 ? `TABLE * 256 + ` : '';
       return overElements(p, ([x], at) => `w->layer${p.index}_table[${table.replace('TABLE', at)}${x}]`);

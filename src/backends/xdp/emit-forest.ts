@@ -1,16 +1,17 @@
 import type { ForestLayer } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
-import { forestDepth } from '../../model/trees.ts';
-import { featureBytes, forestSizes, NODE } from './forest-sizes.ts';
+import { type ForestSizes, featureBytes, NODE } from './forest-sizes.ts';
 import type { ElementwisePlan } from './plan.ts';
+
+export type ForestPlan = ElementwisePlan & { readonly layer: ForestLayer; readonly forest: ForestSizes };
 
 /**
  * Steps of all trees, however early they reach a leaf: a leaf leads to itself. Without a branch the verifier walks each once, and
  * no processor guesses wrong.
  */
-export function forestBody(p: ElementwisePlan & { readonly layer: ForestLayer }): string[] {
+export function forestBody(p: ForestPlan): string[] {
   const { layer } = p;
-  const { abreast, trees, nodes, rows, scores } = forestSizes(layer);
+  const { abreast, trees, nodes, rows, scores, depth } = p.forest;
   const features = featureBytes(elementCount(p.inputs[0]!.shape));
   const each = Array.from({ length: abreast }, (_, k) => k);
   const field = (k: number, shift: number) => `(n${k} >> ${shift})`;
@@ -25,7 +26,7 @@ export function forestBody(p: ElementwisePlan & { readonly layer: ForestLayer })
     `\t\t__u64 ${each.map((k) => `n${k} = nodes[t + ${k}]`).join(', ')};`,
     '',
     '#pragma clang loop unroll(disable)',
-    `\t\tfor (int d = 0; d < ${forestDepth(layer)}; d++) {`,
+    `\t\tfor (int d = 0; d < ${depth}; d++) {`,
     ...each.flatMap((k) => [
       `\t\t\t__u64 beyond${k} = (n${k} & 0xff) - from0[${field(k, NODE.feature)} & ${features - 1}];`,
       '',
@@ -42,18 +43,18 @@ export function forestBody(p: ElementwisePlan & { readonly layer: ForestLayer })
     `\t\tfor (int s = 0; s < ${scores}; s++)`,
     `\t\t\tsums[s] += ${each.map((k) => `row${k}[s]`).join(' + ')};`,
     '\t}',
-    ...(layer.result === 'verdict' ? verdict(layer) : sums(layer)),
+    ...(layer.result === 'verdict' ? verdict(p) : sums(layer)),
   ];
 }
 
 /** As that of `argmax`, over numbers of more bits. */
-function verdict({ base, shift }: ForestLayer): string[] {
-  if (base.length === 1) return ['\tto[0] = 0;', '\tto[1] = 255;'];
+function verdict({ index, forest: { scores } }: ForestPlan): string[] {
+  if (scores === 1) return ['\tto[0] = 0;', '\tto[1] = 255;'];
   return [
     '\t__s64 best = 0, second = 0;',
     '',
     '#pragma clang loop unroll(disable)',
-    `\tfor (int s = 0; s < ${base.length}; s++) {`,
+    `\tfor (int s = 0; s < ${scores}; s++) {`,
     '\t\t__s64 key = (__s64)(sums[s] << 8) + (0xff - s);',
     '\t\t__s64 most = intransit_max(best, key);',
     '',
@@ -61,7 +62,7 @@ function verdict({ base, shift }: ForestLayer): string[] {
     '\t\tbest = most;',
     '\t}',
     '\tto[0] = 0xff - (best & 0xff);',
-    `\tto[1] = intransit_clamp(((best >> 8) - (second >> 8)) >> ${shift}, 0, 255);`,
+    `\tto[1] = intransit_clamp(((best >> 8) - (second >> 8)) >> (w->layer${index}_shift[0] & 63), 0, 255);`,
   ];
 }
 
@@ -75,16 +76,14 @@ function sums({ base, shift, output }: ForestLayer): string[] {
 }
 
 /** Instructions that the verifier walks. */
-export function forestInstructions(layer: ForestLayer): number {
-  const { abreast, trees, scores } = forestSizes(layer);
-  const steps = forestDepth(layer) * (12 * abreast + 6) + scores * (3 * abreast + 6) + 12 * abreast;
+export function forestInstructions({ abreast, trees, scores, depth }: ForestSizes): number {
+  const steps = depth * (12 * abreast + 6) + scores * (3 * abreast + 6) + 12 * abreast;
   return (trees / abreast) * steps + 40 * scores;
 }
 
 /** Words of the nodes: roots first, then each node's two children side by side; thresholds are of unsigned activations. */
-export function nodeWords(layer: ForestLayer, low: number): bigint[] {
+export function nodeWords(layer: ForestLayer, { trees, nodes: room }: ForestSizes, low: number): bigint[] {
   const { nodes } = layer;
-  const { trees, nodes: room } = forestSizes(layer);
   const order = [...layer.roots, ...new Array<number>(trees - layer.roots.length).fill(-1)];
   const children = new Map<number, number>();
   for (let i = 0; i < order.length; i++) {
@@ -115,8 +114,7 @@ const word = (threshold: number, feature: number, low: number, row: number): big
   (BigInt(row) << BigInt(NODE.row));
 
 /** Rows of scores, one more of zeros, and room up to a power of two. */
-export function scoreWords(layer: ForestLayer): bigint[] {
-  const { rows, scores } = forestSizes(layer);
+export function scoreWords(layer: ForestLayer, { rows, scores }: ForestSizes): bigint[] {
   const words = Array.from(layer.scores, BigInt);
   return [...words, ...new Array<bigint>(rows * scores - words.length).fill(0n)];
 }

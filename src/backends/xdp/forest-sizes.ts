@@ -1,4 +1,5 @@
 import type { ForestLayer } from '../../model/model.ts';
+import { forestDepth } from '../../model/trees.ts';
 
 /** Trees that are walked side by side: each step waits for memory, and four of them wait together. */
 const ABREAST = 4;
@@ -15,17 +16,29 @@ const powerOfTwo = (count: number): number => 2 ** Math.ceil(Math.log2(Math.max(
 /** Bytes that may be read from the first feature on: an index is cut to so many, which is the bound that the verifier sees. */
 export const featureBytes = (features: number): number => powerOfTwo(features);
 
-/** What of a forest is in the code, so that another one of the same sizes can take its place. */
-export function forestSizes(layer: ForestLayer) {
+/** What of a forest is in the code: another one takes its place that needs no more. */
+export interface ForestSizes {
+  /** Trees that are walked side by side. */
+  readonly abreast: number;
+  /** Trees with those that only fill up the last step, which are leaves of no score. */
+  readonly trees: number;
+  /** Room for nodes and for rows of scores: powers of two. */
+  readonly nodes: number;
+  readonly rows: number;
+  readonly scores: number;
+  readonly depth: number;
+}
+
+export function forestSizes(layer: ForestLayer): ForestSizes {
   const trees = layer.roots.length;
   const abreast = Math.min(ABREAST, trees);
   const walked = Math.ceil(trees / abreast) * abreast;
   return {
     abreast,
-    /** Trees with those that only fill up the last step, which are leaves of no score. */
     trees: walked,
     nodes: powerOfTwo(layer.nodes.feature.length + walked - trees),
     rows: powerOfTwo(layer.scores.length / layer.base.length + 1),
     scores: layer.base.length,
+    depth: forestDepth(layer),
   };
 }

@@ -195,7 +195,7 @@ export function verifiedInstructions(p: LayerPlan): number {
     case 'argmax':
       return (40 + walked) * elementCount(p.inputs[0]!.shape);
     case 'forest':
-      return forestInstructions(layer);
+      return forestInstructions(p.forest!);
     case 'lut':
       return (7 + walked) * elements;
     case 'pad':

@@ -28,7 +28,7 @@ import {
   liesAlike,
   type ValueBuffer,
 } from './buffers.ts';
-import { forestSizes, MOST_FEATURES, MOST_NODES } from './forest-sizes.ts';
+import { type ForestSizes, forestSizes, MOST_FEATURES, MOST_NODES } from './forest-sizes.ts';
 import { hasReciprocal } from './reciprocal.ts';
 
 export type XdpOptions = ProgramOptions;
@@ -86,6 +86,8 @@ export interface ElementwisePlan {
   readonly loop: PositionLoop | 'elements';
   /** Whether the entries of an embedding fit int8. */
   readonly narrow: boolean;
+  /** Of a forest. */
+  readonly forest?: ForestSizes;
   /** Shift of the program's requantisation, at least the model's; 0 without one. */
   readonly shift: number;
   /** Whether the program has a second line below a pivot. */
@@ -212,7 +214,21 @@ function planLayer(
     const own = 'requantiser' in layer ? layer.requantiser.shift : 0;
     const shift = layer.kind === 'embedding' && scalesTo(layer, RUNTIME_SHIFT) ? RUNTIME_SHIFT : own;
     const loop = elementwiseLoop(layer, inputs, from, to);
-    return { kind: 'elementwise', index, layer, inputs, from, to, loop, narrow, shift, below, odd };
+    const forest = layer.kind === 'forest' ? { forest: forestSizes(layer) } : {};
+    return {
+      kind: 'elementwise',
+      index,
+      layer,
+      inputs,
+      from,
+      to,
+      loop,
+      narrow,
+      ...forest,
+      shift,
+      below,
+      odd,
+    };
   }
 
   const input = inputs[0]!;

@@ -3,9 +3,8 @@ import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import type { Model } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
-import { forestDepth } from '../../model/trees.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
-import { forestSizes } from './forest-sizes.ts';
+import type { ForestSizes } from './forest-sizes.ts';
 import {
   type ElementwiseKind,
   type LayerPlan,
@@ -42,12 +41,15 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
     // What is the same for all weights is the program's.
     const { shift, narrow, below, odd } = held;
     if (own.kind !== 'matrix' || held.kind !== 'matrix')
-      return own.kind === 'matrix' ? own : { ...own, shift, narrow, below, odd };
+      return own.kind === 'matrix' ? own : { ...own, ...forestOf(held), shift, narrow, below, odd };
     const { lanes, blocks, looped, byInput, loop } = held;
     return { ...own, lanes, blocks, looped, byInput, loop, shift, narrow, below, odd };
   });
   return { ...plan, layers };
 }
+
+const forestOf = (p: LayerPlan) =>
+  p.kind === 'elementwise' && p.forest !== undefined ? { forest: p.forest } : {};
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
@@ -90,15 +92,22 @@ function elementwiseMisfit(held: LayerPlan, own: LayerPlan): string | undefined 
   if (!sameJson(inCode(held), inCode(own))) return 'the layer differs, and is part of the code';
   if (own.below && !held.below) return SECOND_LINE;
   if (own.odd !== undefined && own.odd !== held.odd) return TIES;
-  if (own.layer.kind === 'forest' && held.layer.kind === 'forest') {
-    const [need, room] = [forestDepth(own.layer), forestDepth(held.layer)];
-    return need > room ? `its trees are ${need} deep, those of the program ${room}` : undefined;
-  }
+  if (own.kind === 'elementwise' && held.kind === 'elementwise' && own.forest && held.forest)
+    return forestMisfit(held.forest, own.forest);
   if (own.layer.kind !== 'embedding') return undefined;
   if (held.narrow && !own.narrow) return 'its entries need more than 8 bits';
   return scalesTo(own.layer, held.shift)
     ? undefined
     : `its sums, scaled by 2^-${held.shift}, need more than 64 bits`;
+}
+
+const FOREST_ROOM = { nodes: 'nodes', rows: 'leaves', depth: 'levels' } as const;
+
+function forestMisfit(held: ForestSizes, own: ForestSizes): string | undefined {
+  for (const key of ['nodes', 'rows', 'depth'] as const)
+    if (own[key] > held[key])
+      return `its trees need room for ${own[key]} ${FOREST_ROOM[key]}, there is for ${held[key]}`;
+  return undefined;
 }
 
 /** What the code of a layer without weights holds: all but multipliers, offsets, tables and scales. */
@@ -126,7 +135,10 @@ const clampCode = (r: Requantiser, { grids, lo }: Ends): readonly unknown[] => [
 const ownCode = {
   // These move or compare unsigned activations, or look them up, whatever they stand for.
   argmax: () => [],
-  forest: (layer, { lo }) => [forestSizes(layer), layer.shift, layer.result, lo],
+  forest: ({ roots, base, shift, result }, { lo }) => [
+    ...[roots.length, base.length, result, lo],
+    ...(result === 'sums' ? [shift] : []),
+  ],
   lut: ({ table }) => [table.length],
   softmax: ({ size, output }, { lo }) => [size, lo, output.zeroPoint],
   gather: ({ sources, value }, { lo }) => [Array.from(sources), value - lo],

@@ -284,12 +284,13 @@ const arraysOf = {
   argmax: none,
   forest: (layer, p) => [
     u64(nameIn(p, 'base'), layer.base.map(BigInt), 'what the scores begin with'),
+    u64(nameIn(p, 'shift'), [BigInt(layer.shift)], 'of the margin'),
     u64(
       nameIn(p, 'nodes'),
-      nodeWords(layer, elementRange(p.inputs[0]!.element).lo),
+      nodeWords(layer, p.forest!, elementRange(p.inputs[0]!.element).lo),
       `${layer.nodes.feature.length} nodes of ${layer.roots.length} trees, roots first`,
     ),
-    u64(nameIn(p, 'scores'), scoreWords(layer), `of the leaves, ${layer.base.length} each`),
+    u64(nameIn(p, 'scores'), scoreWords(layer, p.forest!), `of the leaves, ${layer.base.length} each`),
   ],
 } satisfies ByKind<WeightArray[], [p: ElementwisePlan], ElementwiseKind>;
 

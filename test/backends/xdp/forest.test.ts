@@ -47,9 +47,10 @@ describeWith(loading, 'forests in the kernel give the verdicts of the reference'
 });
 
 it('another forest takes the place of one of its sizes, and is told where it does not fit', () => {
-  const held = planXdp(forest(1)).plan!;
-  const other = planReplacement(held, forest(21), 2);
+  const held = planXdp(forest(21)).plan!;
+  const other = planReplacement(held, forest(1, { depth: 7 }), 2);
   const lengths = (plan: typeof held) => weightArrays(plan).map(({ values }) => values.length);
   expect(lengths(other)).toEqual(lengths(held));
   expect(() => planReplacement(held, forest(1, { trees: 20 }), 2)).toThrow('part of the code');
+  expect(() => planReplacement(held, forest(1, { depth: 12 }), 2)).toThrow('its trees need room');
 });
