@@ -2,8 +2,12 @@ import type { FieldMatch, TableEntry, Update } from '../../p4runtime/types.ts';
 import { canonicalBytes } from '../../p4runtime/values.ts';
 import type { ActionModel, TableKey, TableModel } from './table-model.ts';
 
-/** A value to match; of an LPM key with the number of its leading bits. */
-export type KeyValue = number | bigint | { readonly value: number | bigint; readonly prefix: number };
+/** A value to match; of an LPM key with the number of its leading bits; the least and the greatest of a range. */
+export type KeyValue =
+  | number
+  | bigint
+  | { readonly value: number | bigint; readonly prefix: number }
+  | { readonly low: number; readonly high: number };
 
 /** One entry of a table by name, before any encoding; of a table without keys its default action. */
 export interface Entry {
@@ -13,8 +17,14 @@ export interface Entry {
   readonly parameters: readonly (number | bigint)[];
 }
 
-function matchOf(key: TableKey, fieldId: number, value: KeyValue): FieldMatch {
+/** @returns nothing for a range of all values, which P4Runtime leaves out */
+function matchOf(key: TableKey, fieldId: number, value: KeyValue): FieldMatch | undefined {
   if (typeof value !== 'object') return { fieldId, exact: { value: canonicalBytes(value) } };
+  if ('low' in value) {
+    if (key.match !== 'RANGE') throw new Error(`${key.name} is no range`);
+    if (value.low === 0 && value.high === 2 ** key.bits - 1) return undefined;
+    return { fieldId, range: { low: canonicalBytes(value.low), high: canonicalBytes(value.high) } };
+  }
   if (key.match !== 'LPM') throw new Error(`${key.name} is no prefix`);
   return { fieldId, lpm: { value: canonicalBytes(value.value), prefixLen: value.prefix } };
 }
@@ -25,7 +35,11 @@ export function tableEntry({ table, keys, action, parameters }: Entry): TableEnt
     tableId: table.id,
     ...(table.keys.length === 0
       ? { isDefaultAction: true }
-      : { match: table.keys.map((key, i) => matchOf(key, i + 1, keys[i]!)) }),
+      : {
+          match: table.keys.flatMap((key, i) => matchOf(key, i + 1, keys[i]!) ?? []),
+          // Ranges ask for one, and do not overlap.
+          ...(table.keys.some(({ match }) => match === 'RANGE') && { priority: 1 }),
+        }),
     action: {
       action: {
         actionId: action.id,

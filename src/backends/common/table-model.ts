@@ -8,7 +8,7 @@ import { verdicts } from '../../wire/header.ts';
 export interface TableKey {
   readonly name: string;
   readonly bits: number;
-  readonly match: 'EXACT' | 'LPM';
+  readonly match: 'EXACT' | 'LPM' | 'RANGE';
 }
 
 export interface ActionModel {
@@ -228,8 +228,17 @@ export const sumsTable = (
   parameters: ActionModel['parameters'],
 ): TableModel => lookupTableOf('sums', layer, index, key, parameters);
 
+/** The leaves of one tree by ranges of its features. It shares the ids of embeddings as well. */
+export const treeTable = (
+  layer: number,
+  index: number,
+  key: LookupKey,
+  parameters: ActionModel['parameters'],
+): TableModel => lookupTableOf('tree', layer, index, key, parameters);
+
 interface LookupKey {
-  readonly bits: number;
+  /** Of each field; most have but one. */
+  readonly bits: readonly number[];
   /** Entries of one version. */
   readonly rows: number;
   /** Whether the entries belong to a slot. */
@@ -246,10 +255,16 @@ function lookupTableOf(
 ): TableModel {
   if (index >= MAX_KEYS) throw new Error(`key ${index} of layer ${layer} has no id`);
   const id = FIRST_EMBEDDING_ID + layer * MAX_KEYS + index;
-  const value: TableKey = { name: 'key', bits: key.bits, match: key.match ?? 'EXACT' };
+  const values = key.bits.map(
+    (bits, i): TableKey => ({
+      name: key.bits.length === 1 ? 'key' : `key_${i}`,
+      bits,
+      match: key.match ?? 'EXACT',
+    }),
+  );
   return table(id, {
     name: `${family}_${layer}_${index}`,
-    keys: [...(key.slots ? [exact('slot', 16)] : []), value],
+    keys: [...(key.slots ? [exact('slot', 16)] : []), ...values],
     actions: [action(id, `row_${layer}_${index}`, parameters)],
     defaultAction: noWeights,
     size: key.slots ? key.rows * EMBEDDING_VERSIONS : CONSTANT_SIZE,

@@ -15,7 +15,7 @@ export interface ScratchField {
 
 /** A table by a key of the packet: what its entry holds is added to fields. A key without an entry adds nothing. */
 export interface Lookup {
-  /** `sums` of tables that stand for a whole layer; their entries are numbers of its neurons. Default `embedding`. */
+  /** `tree` of tables that stand for one, `sums` of tables that stand for a whole layer; their entries are numbers of its neurons. Default `embedding`. */
   readonly family?: LookupFamily;
   readonly layer: number;
   /** Which of the layer's keys. */
@@ -23,6 +23,11 @@ export interface Lookup {
   readonly key: Expression;
   /** The value that the field of the key has, by entry. */
   readonly keys: readonly number[];
+  /** Ranges of several fields, in place of one key: of each field the least and the greatest value, by entry. */
+  readonly boxes?: {
+    readonly fields: readonly Expression[];
+    readonly bounds: readonly (readonly (readonly [lo: number, hi: number])[])[];
+  };
   /** Leading bits of the key that an entry asks for, by entry; absent where all of them. */
   readonly prefixes?: readonly number[];
   /** Entries of one version that there is room for, if more than there are. */
@@ -36,7 +41,7 @@ export interface Lookup {
   readonly constant: boolean;
 }
 
-export type LookupFamily = 'embedding' | 'sums';
+export type LookupFamily = 'embedding' | 'sums' | 'tree';
 
 /**
  * Lookups, and then what a table's action does for one layer, or several: parameters out of the entry, assignments in
@@ -123,7 +128,7 @@ export class Code {
     const read = new Set<string>();
     const values = this.stages.flatMap((s) => [
       ...s.body.map((a) => a.value),
-      ...s.lookups.map((lookup) => lookup.key),
+      ...s.lookups.flatMap((lookup) => lookup.boxes?.fields ?? [lookup.key]),
     ]);
     for (const value of [...values, ...results]) eachReference(value, (name) => read.add(name));
     const unread = (name: string) => this.#dispensable.has(name) && !read.has(name);

@@ -1,51 +1,64 @@
 import { binary, cast, type Expression, literal, reference, shift, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
-import type { Code } from './code.ts';
+import { type Code, fieldName } from './code.ts';
 import { assignLarger } from './emit-pool.ts';
 
 /** Elements that an index of eight bits can tell apart. */
 export const MAX_ARGMAX = 256;
 
-const KEY_BITS = 16;
-/** A key and its guard, in whole bytes. */
-const WIDTH = 24;
+/** `[class, margin]` of elements. */
+export const emitArgmax = (code: Code, name: string, input: Activations): Activations =>
+  verdictOf(
+    code,
+    name,
+    input.placements.map((p) => slice(reference(p.field, p.width), p.offset, ELEMENT_BITS)),
+    (margin) => margin,
+  );
 
 /**
- * `[class, margin]`. Each element becomes a key, its value above the complement of its index, so the largest key is the
- * first of the largest elements; the runner-up is kept beside it: `second = max(second, min(best, key))`.
+ * `[class, margin]` of values of one width. Each becomes a key, its value above the complement of its index, so the largest key
+ * is the first of the largest values; the runner-up is kept beside it: `second = max(second, min(best, key))`.
+ * @param marginOf what becomes of the distance between the two
  */
-export function emitArgmax(code: Code, name: string, input: Activations): Activations {
-  const field = (part: string) => code.field(`${name}_${part}`, WIDTH);
+export function verdictOf(
+  code: Code,
+  name: string,
+  values: readonly Expression[],
+  marginOf: (distance: Expression) => Expression,
+): Activations {
+  const keyBits = values[0]!.width + ELEMENT_BITS;
+  // A key and its guard, in whole bytes.
+  const width = keyBits + ELEMENT_BITS;
+  const field = (part: string) => code.field(`${name}_${part}`, width);
   const [best, second, larger, smaller, difference] = ['best', 'second', 'larger', 'smaller', 'd'].map(
     field,
   ) as [Expression, Expression, Expression, Expression, Expression];
-  const keys = input.placements.map((p, i) => keyOf(p, i));
+  const keys = values.map((value, i) => keyOf(value, i, width));
   code.assign(best, keys[0]!);
-  code.assign(second, literal(0, WIDTH));
+  code.assign(second, literal(0, width));
   for (const key of keys.slice(1)) {
     code.assign(larger, best);
-    assignLarger(code, larger, difference, key, [0], KEY_BITS);
+    assignLarger(code, larger, difference, key, [0], keyBits);
     code.assign(smaller, binary(binary(best, '+', key), '-', larger));
     code.assign(best, larger);
-    assignLarger(code, second, difference, smaller, [0], KEY_BITS);
+    assignLarger(code, second, difference, smaller, [0], keyBits);
   }
-  const result = code.field(`${name}_class`, WIDTH);
-  const margin = code.field(`${name}_margin`, WIDTH);
-  const low = literal(0xff, WIDTH);
+  const result = code.field(`${name}_class`, width);
+  const margin = code.field(`${name}_margin`, width);
+  const low = literal(0xff, width);
   code.assign(result, binary(binary(best, '&', low), '^', low));
-  const alone = input.placements.length < 2;
   const value = (key: Expression) => shift(key, '>>', ELEMENT_BITS);
+  const alone = values.length < 2;
   code.assign(margin, alone ? low : binary(value(best), '-', value(second)));
   const place = (f: Expression): Placement => ({
-    field: f.kind === 'reference' ? f.name : '',
-    width: WIDTH,
+    field: fieldName(f),
+    width,
     offset: 0,
     pitch: ELEMENT_BITS,
   });
-  return { placements: [place(result), place(margin)], low: 0, high: 255 };
+  const placements = [place(result), place(alone ? margin : marginOf(margin))];
+  return { placements, low: 0, high: 255 };
 }
 
-function keyOf(p: Placement, index: number): Expression {
-  const value = cast(slice(reference(p.field, p.width), p.offset, ELEMENT_BITS), WIDTH);
-  return binary(shift(value, '<<', ELEMENT_BITS), '|', literal(0xff - index, WIDTH));
-}
+const keyOf = (value: Expression, index: number, width: number): Expression =>
+  binary(shift(cast(value, width), '<<', ELEMENT_BITS), '|', literal(0xff - index, width));

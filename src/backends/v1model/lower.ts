@@ -1,6 +1,7 @@
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
 import {
   type EmbeddingLayer,
+  type ForestLayer,
   type Layer,
   type LutLayer,
   type Model,
@@ -14,6 +15,7 @@ import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts
 import { Code, INPUT } from './code.ts';
 import { emitArgmax, MAX_ARGMAX } from './emit-argmax.ts';
 import { emitEmbedding } from './emit-embedding.ts';
+import { emitForest } from './emit-forest.ts';
 import { emitLut, lutCost } from './emit-lut.ts';
 import { emitMatrix } from './emit-matrix.ts';
 import { emitGather, emitPad, moveTransposed } from './emit-moves.ts';
@@ -243,7 +245,7 @@ function lowerLayer(l: Lowering, index: number, inputs: readonly Activations[]):
       l.layouts.push(withoutWords(index));
       return emitMaxPool(l.code, name, layer, input, type);
     case 'forest':
-      throw new Error('not yet');
+      return lowerForest(l, index, layer, input);
     case 'argmax':
       l.layouts.push(withoutWords(index));
       return emitArgmax(l.code, name, input);
@@ -319,6 +321,27 @@ function lowerEmbedding(l: Lowering, index: number, layer: EmbeddingLayer, input
       : emitEmbedding(l.code, index, layer, input, scaled, layout, runtime);
   return { placements, low: min, high: max };
 }
+
+function lowerForest(l: Lowering, index: number, layer: ForestLayer, input: Activations): Activations {
+  const runtime = l.options.weights === 'runtime';
+  const { roots, scores, base } = layer;
+  const tables = roots.length;
+  const rows = Math.ceil(scores.length / base.length / tables);
+  const entryBytes = runtime ? base.length * SCORE_BYTES : 0;
+  const cost = tables * (LOOKUP_NS + rows * RANGE_NS);
+  l.layouts.push({ layer: index, words: [], products: 0, entryBytes, cost, lookups: { tables, rows } });
+  if (tables <= MAX_LOOKUP_TABLES && tables * rows <= MAX_LOOKUP_ENTRIES[l.options.weights])
+    return emitForest(l.code, index, layer, input, runtime);
+  // Far too many entries are not even made.
+  const count = layer.result === 'verdict' ? 2 : base.length;
+  const { lo, hi } = elementRange(layer.output.element);
+  return { placements: Array.from({ length: count }, (_, i) => placeholder(i)), low: lo, high: hi };
+}
+
+/** Bytes of a score in an entry. */
+const SCORE_BYTES = 7;
+/** What an entry of ranges costs BMv2, which tries one after the other. */
+const RANGE_NS = 60;
 
 /** What a table costs BMv2. */
 const LOOKUP_NS = 1100;

@@ -270,11 +270,16 @@ function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup): void {
         return `${constantKey(lookup, i)}: ${name}(${numbers.join(', ')});`;
       })
     : undefined;
-  printTable(p, table, lookup.constant ? [key] : [`${SCRATCH}.slot`, key], entries);
+  const own = lookup.boxes?.fields.map(printExpression) ?? [key];
+  printTable(p, table, lookup.constant ? own : [`${SCRATCH}.slot`, ...own], entries);
 }
 
 /** What an entry of the program matches. */
-function constantKey({ key, keys, prefixes }: Lookup, i: number): string {
+function constantKey({ key, keys, prefixes, boxes }: Lookup, i: number): string {
+  if (boxes !== undefined) {
+    const ranges = boxes.bounds[i]!.map(([lo, hi]) => `${lo} .. ${hi}`);
+    return ranges.length === 1 ? ranges[0]! : `(${ranges.join(', ')})`;
+  }
   if (prefixes === undefined) return `${keys[i]!}`;
   const mask = ((1n << BigInt(prefixes[i]!)) - 1n) << BigInt(key.width - prefixes[i]!);
   return `${keys[i]!} &&& ${printLiteral(mask, key.width)}`;

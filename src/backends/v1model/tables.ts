@@ -15,6 +15,7 @@ import {
   sumsTable,
   type TableModel,
   type TableSet,
+  treeTable,
   verdictCounter,
   weightsTable,
 } from '../common/table-model.ts';
@@ -31,19 +32,35 @@ export const layerTable = (stage: Stage, slot: number): TableModel =>
 
 /** The table of one key of an embedding, or of one activation of a layer of sums. */
 export const lookupTable = (lookup: Lookup): TableModel => {
-  const { layer, index, key, keys, targets, constant, prefixes, room = keys.length } = lookup;
+  const { layer, index, key, keys, targets, constant, prefixes, boxes, room = keys.length } = lookup;
   return tableOf[lookup.family ?? 'embedding'](
     layer,
     index,
-    { bits: key.width, rows: room, slots: !constant, match: prefixes === undefined ? 'EXACT' : 'LPM' },
+    {
+      bits: (boxes?.fields ?? [key]).map(({ width }) => width),
+      rows: room,
+      slots: !constant,
+      match: boxes !== undefined ? 'RANGE' : prefixes === undefined ? 'EXACT' : 'LPM',
+    },
     targets.map((t, w) => ({ name: `row_${w}`, bits: t.width })),
   );
 };
 
-const tableOf = { embedding: embeddingTable, sums: sumsTable } satisfies Record<LookupFamily, unknown>;
+const tableOf = { embedding: embeddingTable, sums: sumsTable, tree: treeTable } satisfies Record<
+  LookupFamily,
+  unknown
+>;
 
 /** What the table's i-th entry matches. */
-export const lookupKeys = ({ keys, prefixes, constant }: Lookup, slot: number, i: number): KeyValue[] => {
+export const lookupKeys = (
+  { keys, prefixes, boxes, constant }: Lookup,
+  slot: number,
+  i: number,
+): KeyValue[] => {
+  if (boxes !== undefined) {
+    const ranges = boxes.bounds[i]!.map(([low, high]) => ({ low, high }));
+    return constant ? ranges : [slot, ...ranges];
+  }
   const key = prefixes === undefined ? keys[i]! : { value: keys[i]!, prefix: prefixes[i]! };
   return constant ? [key] : [slot, key];
 };

@@ -143,6 +143,10 @@ const formOf: ByKind<Form, [Model, Read]> = {
   add: ofTwo,
   mul: ofTwo,
   softmax: () => ({ kind: 'refused', reason: 'it divides by a sum of exponentials, which no table holds' }),
+  forest: () => ({
+    kind: 'refused',
+    reason: 'a tree is one table of ranges as it is (--lowering lanes)',
+  }),
   embedding: ({ rows, keyBytes }) => ({
     kind: 'refused',
     reason: `its keys of ${keyBytes} bytes choose one of ${rows} rows, which the lanes lowering looks up (--lowering lanes)`,
