@@ -151,7 +151,7 @@ function emitSums(
     code.assign(steps, binary(value, '-', floor));
     const shifted = code.field(`${own}_q`, width);
     code.assign(shifted, select(steps, literal(shift, ELEMENT_BITS)));
-    const q = atMost(code, own, shifted, hi - lo);
+    const q = atMost(code, `${own}_most`, shifted, hi - lo);
     return { field: fieldName(q), width, offset: 0, pitch: ELEMENT_BITS };
   });
   return { placements, low: lo, high: hi };
