@@ -54,6 +54,11 @@ export class Reconciler {
   /** When the phase of a rollout was first seen here, and which it was. */
   readonly #phases = new Map<string, { readonly phase: string; readonly since: number }>();
   #goals: ReadonlyMap<string, Goal> = new Map();
+  /** Counts changes of what turns go by; states of nodes that come back from the store are none. */
+  #revision = 0;
+  #network: { readonly revision: number; readonly network: Network } | undefined;
+  #goalsFor = '';
+  #tickedAt = 0;
   #watching: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> | undefined;
@@ -89,7 +94,7 @@ export class Reconciler {
     this.#term = term;
     this.#recorder.begin(term);
     this.#log({ ...ABOUT_SELF, type: 'Normal', reason: 'Leading', message: `term ${term.term}` });
-    this.#timer = setInterval(() => this.#wake(), TICK_MS);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#wake();
   }
 
@@ -102,6 +107,8 @@ export class Reconciler {
     for (const node of this.#nodes.values()) node.close();
     this.#nodes.clear();
     this.#goals = new Map();
+    this.#goalsFor = '';
+    this.#network = undefined;
     await this.#recorder.end();
   }
 
@@ -113,6 +120,7 @@ export class Reconciler {
     const { revision, objects } = await this.#objects.list();
     this.#records.clear();
     for (const object of objects) this.#records.set(keyOf(object), object);
+    this.#revision++;
     const onBatch = (batch: WatchBatch) => this.#changed(batch);
     const onLost = () => {
       if (!watching.signal.aborted) void this.#watchAgain();
@@ -133,15 +141,54 @@ export class Reconciler {
   }
 
   #changed({ changes }: WatchBatch): void {
-    let mine = false;
+    let counts = false;
     for (const change of changes) {
       const { kind, name } = change.type === 'put' ? change.record : change;
       if (!isKindName(kind)) continue;
-      mine = true;
-      if (change.type === 'put') this.#records.set(`${kind}/${name}`, objectOf(change.record));
-      else this.#records.delete(`${kind}/${name}`);
+      const key = `${kind}/${name}`;
+      const before = this.#records.get(key);
+      if (change.type === 'delete') {
+        this.#records.delete(key);
+        counts = true;
+        continue;
+      }
+      const object = objectOf(change.record);
+      this.#records.set(key, object);
+      const isNode = kind === 'Device' || kind === 'Worker';
+      const { generation, uid } = object.metadata;
+      const same = before?.metadata.generation === generation && before.metadata.uid === uid;
+      if (!isNode || !same) counts = true;
     }
-    if (mine) this.#wake();
+    if (!counts) return;
+    this.#revision++;
+    this.#wake();
+  }
+
+  /** Looks for what has become due by time alone. */
+  #tick(): void {
+    const now = performance.now();
+    const before = this.#tickedAt;
+    this.#tickedAt = now;
+    const { graceMs, moveMs } = this.#options;
+    const passed = (at: number) => before < at && at <= now;
+    const isDue = [...this.#nodes.values()].some(
+      (node) =>
+        this.#needsWork(node, now) ||
+        (node.reach.kind === 'away' &&
+          node.lostAt !== undefined &&
+          (passed(node.lostAt + graceMs) || passed(node.lostAt + moveMs))),
+    );
+    const drains = [...(this.#network?.network.rollouts.values() ?? [])].some(
+      (r) => r.object.status.phase === 'draining',
+    );
+    if (isDue || drains) this.#wake();
+  }
+
+  /** Whether it is not what it should be, or has to be read again. */
+  #needsWork(node: ManagedNode, now: number): boolean {
+    const goal = this.#goals.get(node.name);
+    if (goal === undefined || !node.isHere || node.isBusy || now < node.notBefore) return false;
+    return node.settledAt !== goal.key || now - node.readAt > this.#options.readbackMs;
   }
 
   #wake(): void {
@@ -160,14 +207,21 @@ export class Reconciler {
   }
 
   async #turn(): Promise<void> {
-    const network = networkOf(this.#records.values());
-    this.#lookAfter(network);
+    if (this.#network?.revision !== this.#revision) {
+      this.#network = { revision: this.#revision, network: networkOf(this.#records.values()) };
+      this.#lookAfter(this.#network.network);
+    }
+    const network = this.#network?.network ?? networkOf(this.#records.values());
     const now = performance.now();
     const usable = new Set(this.#reachable(now, this.#options.moveMs));
     const placings = await this.#placer.place(network, usable);
     const placed = placings.flatMap((p) => p.placed ?? []);
     const up = new Set(this.#reachable(now, this.#options.graceMs));
-    this.#goals = goalsOf(network, placed, this.#programs, (node) => up.has(node));
+    const goalsFor = JSON.stringify([this.#revision, [...up], placed.map((p) => [p.placement, p.wanted])]);
+    if (goalsFor !== this.#goalsFor) {
+      this.#goals = goalsOf(network, placed, this.#programs, (node) => up.has(node));
+      this.#goalsFor = goalsFor;
+    }
     await this.#recordPlacements(network, placings);
     await this.#advance(network, placed, now);
     this.#begin(placed, now);
@@ -186,7 +240,11 @@ export class Reconciler {
     for (const [name, node] of this.#nodes) {
       const spec = network.devices.get(name)?.spec ?? network.workers.get(name)?.spec;
       if (spec !== undefined && connectionOf(spec) === node.connection) continue;
-      if (node.isBusy) continue;
+      if (node.isBusy) {
+        // Its job ends first; the next turn looks again.
+        this.#network = undefined;
+        continue;
+      }
       node.close();
       this.#nodes.delete(name);
     }
@@ -254,6 +312,7 @@ export class Reconciler {
       });
       if (!kept) continue;
       this.#records.set(`Rollout/${rollout.name}`, { ...rollout.object, status: written });
+      this.#revision++;
       this.#isDue = true;
     }
   }
@@ -294,11 +353,7 @@ export class Reconciler {
 
   /** Jobs for nodes that are not what they should be; those that a service joins go together. */
   #begin(placed: readonly PlacedService[], now: number): void {
-    const due = (node: ManagedNode): boolean => {
-      const goal = this.#goals.get(node.name);
-      if (goal === undefined || !node.isHere || node.isBusy || now < node.notBefore) return false;
-      return node.settledAt !== goal.key || now - node.readAt > this.#options.readbackMs;
-    };
+    const due = (node: ManagedNode): boolean => this.#needsWork(node, now);
     const begun = new Set<ManagedNode>();
     for (const { nodes, drainMs } of groupsOf(placed, (p) => this.#nodesOf(p))) {
       // Until all have been heard of, and while some are at work, none begins without the others.
