@@ -82,7 +82,7 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     .fail((message, error) => {
       // What an option's own check throws comes as an error of the parser's.
       throw error === undefined || error.name === 'YError'
-        ? new UsageError(message ?? error?.message)
+        ? new UsageError(inOneLine(message ?? error?.message ?? ''))
         : error;
     });
   try {
@@ -94,6 +94,12 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     return report(error, io, verbose);
   }
 }
+
+/** The parser tells of a value that is none of the choices in a list of several lines. */
+const inOneLine = (message: string): string =>
+  message
+    .replace(/^Invalid values:\s*Argument: (\S+), Given: (.*), Choices: (.*)$/s, '--$1 $2: must be one of $3')
+    .replace(/\s*\n\s*/g, ' ');
 
 /** Lists of options that may be given again; of others the command line's parser keeps the last. */
 const lists: Readonly<Record<string, readonly string[]>> = {

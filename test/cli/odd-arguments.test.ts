@@ -260,3 +260,9 @@ describe('what a message repeats', () => {
     expect(JSON.parse(printableJson(JSON.stringify(value)))).toEqual(value);
   });
 });
+
+it('a value that is none of the choices is told in one line, with the choices', async () => {
+  const { code, err } = await intransit('inspect', MODEL, '--tflite-rounding', 'triple');
+  expect(code).toBe(2);
+  expect(err.split('\n')[0]).toBe('intransit: --tflite-rounding "triple": must be one of "double", "single"');
+});
