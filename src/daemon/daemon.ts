@@ -45,7 +45,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const parts: Part[] = [];
   const token = needsToken(listen) ? randomBytes(24).toString('base64url') : undefined;
   let api: Api | undefined;
+  let isClosed = false;
   const close = async () => {
+    if (isClosed) return;
+    isClosed = true;
     await api?.close(GRACE_MS);
     for (const part of parts.reverse()) await part.close();
     await store.close();

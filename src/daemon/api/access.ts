@@ -30,7 +30,7 @@ export function apiListenFault(
 }
 
 /** Paths that tell nothing of the network: whoever comes may have them. */
-const PUBLIC = /^\/(healthz|readyz|page\/[\w.-]+|favicon\.ico)?$/;
+const PUBLIC = /^\/(healthz|readyz|page\/[\w.-]+)?$/;
 
 /**
  * Who asks, for the log.

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { appliedKinds, type Kind, namesOf } from './kind-names.ts';
+import { appliedKinds, type Kind, kindNames, namesOf } from './kind-names.ts';
 import { kinds, type Reference, type SpecOf, type StatusOf } from './kinds.ts';
 import { API_VERSION, type Metadata, metadataSchema, type StoredMetadata } from './metadata.ts';
 
@@ -39,8 +39,7 @@ export function referencesOf(object: { readonly kind: Kind; readonly spec: unkno
   return references(object.spec);
 }
 
-/** The schema of a whole manifest of a kind. */
-export const manifestSchema = (kind: Kind) =>
+const makeSchema = (kind: Kind) =>
   z
     .strictObject({
       apiVersion: z.literal(API_VERSION, { error: `expected ${API_VERSION}` }),
@@ -54,16 +53,22 @@ export const manifestSchema = (kind: Kind) =>
     })
     .meta({ title: kind, description: namesOf[kind].summary });
 
+/** Made once: a new one costs more than a manifest that is checked by it. */
+const schemas = new Map(kindNames.map((kind) => [kind, makeSchema(kind)]));
+
+/** The schema of a whole manifest of a kind. */
+export const manifestSchema = (kind: Kind): ReturnType<typeof makeSchema> => schemas.get(kind)!;
+
 /** The text of `schema/manifests.schema.json`: what may be applied. */
 export function manifestsSchemaText(): string {
-  const schemas = appliedKinds.map((kind) =>
+  const parts = appliedKinds.map((kind) =>
     z.toJSONSchema(manifestSchema(kind), { io: 'input', target: 'draft-2020-12' }),
   );
   const document = {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'intransit manifests',
     description: `Objects of ${API_VERSION}: what the controller is told with apply`,
-    oneOf: schemas.map(({ $schema: _, ...rest }) => rest),
+    oneOf: parts.map(({ $schema: _, ...rest }) => rest),
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }

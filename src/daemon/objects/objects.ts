@@ -106,7 +106,8 @@ export class Objects {
         );
       const faults = names.flatMap((n) => deleteFaults(n, universe, wanted, options.resourceVersion));
       if (faults.length > 0) throw new Refused('Conflict', faults);
-      const gone = objects.filter((o) => wanted.has(keyOf(o)));
+      const byKey = new Map(objects.map((o) => [keyOf(o), o]));
+      const gone = [...wanted].map((key) => byKey.get(key)!);
       // What the daemon made of a service goes with it.
       const derived = objects.filter(
         (o) => o.kind === 'Placement' && wanted.has(`Service/${o.metadata.name}`),

@@ -93,6 +93,7 @@ class SqliteStore implements Store {
   readonly #history: number;
   readonly #listeners = new Set<WatchListener>();
   readonly #held: HeldLeases;
+  readonly #statements = new Map<string, Database.Statement>();
   #commits = 0;
 
   constructor(db: Database.Database, name: string, lock: Lock, history: number) {
@@ -149,7 +150,7 @@ class SqliteStore implements Store {
     const where = given.length === 0 ? '' : `where ${given.map(([test]) => `${test} ?`).join(' and ')}`;
     const values = given.map(([, value]) => value);
     const text = `select * from events ${where} order by revision desc, ordinal desc limit ?`;
-    return guarded(() => (this.#db.prepare(text).all(...values, limit) as EventRow[]).map(eventOf).reverse());
+    return guarded(() => (this.#statement(text).all(...values, limit) as EventRow[]).map(eventOf).reverse());
   }
 
   async close(): Promise<void> {
@@ -165,7 +166,7 @@ class SqliteStore implements Store {
       throw new StoreConflict(undefined, batch.basis, specRevision);
     const revision = this.#meta('revision') + 1;
     const changes = batch.changes.map((change, ordinal) => this.#change(change, revision, ordinal));
-    const insert = this.#db.prepare('insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    const insert = this.#statement('insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?)');
     for (const [ordinal, e] of events.entries())
       insert.run(
         revision,
@@ -178,7 +179,7 @@ class SqliteStore implements Store {
         e.object.kind,
         e.object.name,
       );
-    const set = this.#db.prepare('update meta set value = ? where name = ?');
+    const set = this.#statement('update meta set value = ? where name = ?');
     set.run(revision, 'revision');
     if (batch.basis !== undefined) set.run(revision, 'specRevision');
     return {
@@ -195,24 +196,24 @@ class SqliteStore implements Store {
       expect === 'any' || (expect === 'absent' ? row === undefined : row?.revision === expect);
     if (!isAsExpected) throw new StoreConflict(`${kind}/${name}`, expect, row?.revision);
     const value = op === 'put' ? JSON.stringify(change.value) : null;
-    this.#db.prepare('insert into changes values (?, ?, ?, ?, ?)').run(revision, ordinal, kind, name, value);
+    this.#statement('insert into changes values (?, ?, ?, ?, ?)').run(revision, ordinal, kind, name, value);
     if (op === 'delete') {
-      this.#db.prepare('delete from objects where kind = ? and name = ?').run(kind, name);
+      this.#statement('delete from objects where kind = ? and name = ?').run(kind, name);
       return { type: 'delete', kind, name };
     }
-    this.#db.prepare('insert or replace into objects values (?, ?, ?, ?)').run(kind, name, revision, value);
+    this.#statement('insert or replace into objects values (?, ?, ?, ?)').run(kind, name, revision, value);
     return { type: 'put', record: { kind, name, revision, value: change.value } };
   }
 
   #since(after: number): readonly WatchBatch[] {
     if (after < this.#meta('compacted') || after > this.#meta('revision'))
       throw new StoreCompacted(`revisions up to ${after} are not remembered`);
-    const changes = this.#db
-      .prepare('select * from changes where revision > ? order by revision, ordinal')
-      .all(after) as ChangeRow[];
-    const events = this.#db
-      .prepare('select * from events where revision > ? order by revision, ordinal')
-      .all(after) as EventRow[];
+    const changes = this.#statement(
+      'select * from changes where revision > ? order by revision, ordinal',
+    ).all(after) as ChangeRow[];
+    const events = this.#statement('select * from events where revision > ? order by revision, ordinal').all(
+      after,
+    ) as EventRow[];
     const batches = new Map<number, { changes: WatchChange[]; events: StoreEvent[] }>();
     const batch = (revision: number) => {
       const made = batches.get(revision) ?? { changes: [], events: [] };
@@ -228,17 +229,26 @@ class SqliteStore implements Store {
     const compacted = this.#meta('revision') - this.#history;
     if (compacted <= this.#meta('compacted')) return;
     this.#db.transaction(() => {
-      this.#db.prepare('delete from changes where revision <= ?').run(compacted);
-      this.#db.prepare("update meta set value = ? where name = 'compacted'").run(compacted);
+      this.#statement('delete from changes where revision <= ?').run(compacted);
+      this.#statement("update meta set value = ? where name = 'compacted'").run(compacted);
     })();
   }
 
+  /** Each is prepared once: that costs more than running it. */
+  #statement(text: string): Database.Statement {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const made = this.#db.prepare(text);
+    this.#statements.set(text, made);
+    return made;
+  }
+
   #meta(name: 'revision' | 'specRevision' | 'compacted'): number {
-    return (this.#db.prepare('select value from meta where name = ?').get(name) as { value: number }).value;
+    return (this.#statement('select value from meta where name = ?').get(name) as { value: number }).value;
   }
 
   #rows(text: string, ...values: string[]): ObjectRow[] {
-    return this.#db.prepare(text).all(...values) as ObjectRow[];
+    return this.#statement(text).all(...values) as ObjectRow[];
   }
 }
 

@@ -1,0 +1,42 @@
+/** Elements with text that is only ever text. */
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+const fill = (element, attributes, children) => {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+};
+
+export const html = (tag, attributes = {}, ...children) =>
+  fill(document.createElement(tag), attributes, children);
+export const svg = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS(SVG, tag), attributes, children);
+
+/** Rows that a table shows; more would only slow the page. */
+const MOST_ROWS = 200;
+
+/** A table; the first cell of each row is its heading. */
+export function table(caption, titles, rows) {
+  if (rows.length === 0) return html('p', { class: 'empty' }, 'none');
+  const body = rows
+    .slice(0, MOST_ROWS)
+    .map(([first, ...cells]) =>
+      html('tr', {}, html('th', { scope: 'row' }, first), ...cells.map((cell) => html('td', {}, cell))),
+    );
+  const made = html(
+    'table',
+    { 'aria-label': caption },
+    html('thead', {}, html('tr', {}, ...titles.map((title) => html('th', { scope: 'col' }, title)))),
+    html('tbody', {}, ...body),
+  );
+  const box = html(
+    'div',
+    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `${caption}, table` },
+    made,
+  );
+  if (rows.length <= MOST_ROWS) return box;
+  return html('div', {}, box, html('p', { class: 'more' }, `and ${rows.length - MOST_ROWS} more`));
+}
+
+export const objectLink = (key, text = key) => html('a', { href: `#${key}` }, text);

@@ -1,0 +1,108 @@
+import { keyOf } from './objects.js';
+import { ask, follow, keepToken, tokenOfAddress } from './stream.js';
+import { drawTopology } from './topology.js';
+import * as views from './views.js';
+
+/** Events of the log that the page keeps. */
+const MOST_EVENTS = 500;
+
+const objects = new Map();
+let events = [];
+let isWaiting = false;
+const at = (id) => document.getElementById(id);
+
+/** The focus stays where it was, though all is drawn anew. */
+function replace(id, ...made) {
+  const box = at(id);
+  const focused = box.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+  const text = made.map((m) => m.outerHTML).join('');
+  if (box.dataset.drawn === text) return;
+  box.dataset.drawn = text;
+  const scrolled = box.querySelector('.scroll')?.scrollLeft ?? 0;
+  box.replaceChildren(...made);
+  const scroll = box.querySelector('.scroll');
+  if (scroll !== null) scroll.scrollLeft = scrolled;
+  if (focused !== null)
+    [...box.querySelectorAll('a')].find((a) => a.getAttribute('href') === focused)?.focus();
+}
+
+function draw() {
+  isWaiting = false;
+  const all = [...objects.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  replace('topology', drawTopology(all));
+  replace('services', views.services(all));
+  replace('rollouts', views.rollouts(all));
+  replace('trouble', views.trouble(all));
+  replace('nodes', views.nodes(all, at('filter').value));
+  replace('log', views.log(events.slice(0, 100)));
+  const count = (...kinds) => all.filter((o) => kinds.includes(o.kind)).length;
+  at('summary').textContent =
+    `${count('Device')} devices, ${count('Worker')} workers, ${count('Service')} services, ${count('Rollout')} rollouts`;
+  drawSelected();
+}
+
+/** However many changes come at once, the page is drawn once. */
+function changed() {
+  if (isWaiting) return;
+  isWaiting = true;
+  setTimeout(draw, 100);
+}
+
+const selectedKey = () => decodeURIComponent(location.hash.slice(1));
+
+function drawSelected() {
+  const object = objects.get(selectedKey());
+  at('selected').hidden = object === undefined;
+  if (object === undefined) return;
+  at('selected-title').textContent = keyOf(object);
+  const own = events.filter((e) => `${e.object.kind}/${e.object.name}` === keyOf(object));
+  replace('selected-body', ...views.details(object, own.slice(0, 20)));
+}
+
+function take(event, data) {
+  if (event === 'reset') objects.clear();
+  else if (event === 'put') objects.set(keyOf(data), data);
+  else if (event === 'delete') objects.delete(`${data.kind}/${data.name}`);
+  else if (event === 'log') events = [data, ...events].slice(0, MOST_EVENTS);
+  if (event === 'sync') loadLog();
+  changed();
+}
+
+async function loadLog() {
+  const response = await ask(`/api/v1alpha1/events?limit=${MOST_EVENTS}`);
+  if (!response.ok) return;
+  const { items } = await response.json();
+  const known = new Set(items.map((e) => e.id));
+  events = [...events.filter((e) => !known.has(e.id)), ...items.reverse()].slice(0, MOST_EVENTS);
+  changed();
+}
+
+const states = {
+  connected: 'connected, live',
+  away: 'the controller does not answer; what is shown is what was',
+  token: 'the controller asks for its token',
+};
+
+function tell(state) {
+  at('connection').textContent = states[state];
+  at('connection').className = state === 'connected' ? 'good' : 'bad';
+  at('token-form').hidden = state !== 'token';
+}
+
+const untilToken = () =>
+  new Promise((resolve) => {
+    at('token-form').onsubmit = (event) => {
+      event.preventDefault();
+      keepToken(at('token').value.trim());
+      resolve();
+    };
+  });
+
+tokenOfAddress();
+addEventListener('hashchange', () => {
+  drawSelected();
+  if (objects.has(selectedKey())) at('selected-title').focus();
+});
+at('filter').addEventListener('input', changed);
+draw();
+follow(take, tell, untilToken);

@@ -1,0 +1,120 @@
+import { html, objectLink, table } from './elements.js';
+import { conditionsOf, healthOf, keyOf, layersOn, loadOf } from './objects.js';
+
+const ofKind = (objects, ...kinds) => objects.filter((o) => kinds.includes(o.kind));
+const shown = (value, unit = '') => (value === undefined || value === null ? '-' : `${value}${unit}`);
+
+function healthCell(object) {
+  const { name, sign, words } = healthOf(object);
+  return html('span', { class: name }, `${sign} ${words}`);
+}
+
+export function services(objects) {
+  return table(
+    'Services',
+    ['Name', 'Model', 'Version', 'Objective', 'Measured', 'State'],
+    ofKind(objects, 'Service').map((o) => {
+      const { objective } = o.spec;
+      const p99 = o.status?.latency?.p99Us;
+      const isMissed = objective !== undefined && p99 !== undefined && p99 > objective.latencyUs;
+      return [
+        objectLink(keyOf(o), o.metadata.name),
+        shown(o.status?.model ?? o.spec.model ?? o.spec.models?.join(', ')),
+        shown(o.status?.version ?? o.spec.version),
+        objective === undefined ? 'none' : `${objective.latencyUs} µs at ${objective.percentile} %`,
+        html(
+          'span',
+          isMissed ? { class: 'bad' } : {},
+          p99 === undefined ? '-' : `${p99} µs${isMissed ? ', missed' : ''}`,
+        ),
+        healthCell(o),
+      ];
+    }),
+  );
+}
+
+export function rollouts(objects) {
+  return table(
+    'Rollouts',
+    ['Name', 'Service', 'To version', 'Phase', 'Share', 'State'],
+    ofKind(objects, 'Rollout').map((o) => [
+      objectLink(keyOf(o), o.metadata.name),
+      o.spec.service,
+      shown(o.spec.version),
+      shown(o.status?.phase),
+      shown(o.status?.percent, ' %'),
+      healthCell(o),
+    ]),
+  );
+}
+
+export function trouble(objects) {
+  const rows = objects.flatMap((o) =>
+    conditionsOf(o)
+      .filter((c) => c.status !== 'True' && c.type === 'Ready')
+      .map((c) => [
+        objectLink(keyOf(o)),
+        html('span', { class: c.status === 'False' ? 'bad' : 'unknown' }, `${c.type} is ${c.status}`),
+        c.reason,
+        c.message,
+        c.lastTransitionTime,
+      ]),
+  );
+  return table('Conditions that are not met', ['Object', 'Condition', 'Reason', 'Message', 'Since'], rows);
+}
+
+export function nodes(objects, filter) {
+  return table(
+    'Devices and workers',
+    ['Name', 'Kind', 'State', 'Load', 'Models', 'Layers', 'Address'],
+    ofKind(objects, 'Device', 'Worker')
+      .filter((o) => o.metadata.name.includes(filter))
+      .map((o) => [
+        objectLink(keyOf(o), o.metadata.name),
+        o.kind === 'Device' ? `device, ${o.spec.target}` : 'worker',
+        healthCell(o),
+        `${Math.round(loadOf(o) * 100)} %`,
+        (o.status?.models ?? []).map((m) => `${m.modelId} version ${shown(m.current)}`).join(', ') || '-',
+        layersOn(objects, o.metadata.name).join(', ') || '-',
+        o.spec.address ?? o.spec.control,
+      ]),
+  );
+}
+
+export function log(events, caption = 'Log, the newest first') {
+  return table(
+    caption,
+    ['Time', 'Object', 'What', 'By', 'Message'],
+    events.map((e) => [
+      e.time,
+      `${e.object.kind}/${e.object.name}`,
+      html(
+        'span',
+        e.type === 'Warning' ? { class: 'bad' } : {},
+        e.type === 'Warning' ? `! ${e.reason}` : e.reason,
+      ),
+      e.actor,
+      e.message,
+    ]),
+  );
+}
+
+export function details(object, events) {
+  const { conditions = [], ...status } = object.status ?? {};
+  const code = (title, value) => [
+    html('h3', {}, title),
+    html('pre', { tabindex: '0', role: 'region', 'aria-label': title }, JSON.stringify(value, null, 2)),
+  ];
+  return [
+    html('h3', {}, 'Conditions'),
+    table(
+      `Conditions of ${object.metadata.name}`,
+      ['Type', 'Status', 'Reason', 'Message', 'Since'],
+      conditions.map((c) => [c.type, c.status, c.reason, c.message, c.lastTransitionTime]),
+    ),
+    ...code('Asked for', object.spec),
+    ...code('Found', status),
+    html('h3', {}, 'Log'),
+    log(events, `Log of ${object.metadata.name}`),
+  ];
+}
