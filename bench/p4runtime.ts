@@ -1,11 +1,12 @@
 /**
- * P4Runtime against BMv2 over loopback: `npx tsx bench/p4runtime.ts [ENTRIES] [ROUNDS]`. Entries a second written, from messages and
+ * P4Runtime against BMv2 over loopback: `npx tsx bench/p4runtime.ts [ENTRIES] [ROUNDS] [echo]`. With `echo` writes go to a server that
+ * takes all and keeps nothing (`p4runtime-echo.ts`) instead: what the clients cost by themselves. Entries a second written, from messages and
  * by names with all checks, and read, 10,000 at a time. A Python grpcio client (`p4runtime_grpcio.py`) does the same where
  * Python has grpcio; the clients take turns, round by round, each on a switch of its own for writes, on one switch for
  * reads. Prints a line each: median of the rounds, worst and best, and the client's own CPU time an entry, which other work on
  * the machine disturbs less.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,6 +69,27 @@ async function withSwitch<T>(work: (address: string, client: P4Client) => Promis
   }
 }
 
+/** The same with a server that keeps nothing. */
+async function withEcho<T>(work: (address: string, client: P4Client) => Promise<T>): Promise<T> {
+  const script = fileURLToPath(new URL('./p4runtime-echo.ts', import.meta.url));
+  const server = spawn(process.execPath, ['--import', 'tsx', script, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<string>((resolve) => server.stdout.once('data', (d) => resolve(`${d}`)));
+  const address = `127.0.0.1:${port.trim()}`;
+  const client = new P4Client({ address, deviceId: 1, electionId: 1n, timeoutMs: 60_000 });
+  try {
+    await client.connect();
+    return await work(address, client);
+  } finally {
+    await client.close();
+    server.stdin.end();
+  }
+}
+
+const echo = process.argv[4] === 'echo';
+const withServer = echo ? withEcho : withSwitch;
+
 async function measure(work: () => Promise<void>): Promise<Cost> {
   const [begun, cpu] = [performance.now(), process.cpuUsage()];
   await work();
@@ -115,17 +137,25 @@ async function benchWrites(file: string, hasPython: boolean): Promise<void> {
   const [messages, names, others]: [Cost[], Cost[], Cost[]] = [[], [], []];
   console.log(`writes: ${rounds} rounds of ${entries} entries, ${BATCH} a Write: median (worst..best)`);
   // A controller that runs for long is warm: the engine has compiled all of it. Small Writes make many calls.
-  for (let i = 0; i < 2; i++) await withSwitch((_, client) => fromNames(client, BATCH / 10));
+  for (let i = 0; i < 2; i++) await withServer((_, client) => fromNames(client, BATCH / 10));
   for (let i = 0; i < rounds; i++) {
     // From ids and byte strings, as Python has them; then from names and numbers, with all checks.
-    messages.push(await withSwitch((_, client) => measure(() => client.write(given, { batch: BATCH }))));
+    messages.push(await withServer((_, client) => measure(() => client.write(given, { batch: BATCH }))));
     if (hasPython)
-      others.push(...(await withSwitch(async (address) => askPython('write', address, file, `${BATCH}`))));
-    names.push(await withSwitch((_, client) => fromNames(client)));
+      others.push(...(await withServer(async (address) => askPython('write', address, file, `${BATCH}`))));
+    names.push(await withServer((_, client) => fromNames(client)));
   }
   report('p4runtime-js', entries, messages);
   report('p4runtime-js, by names', entries, names);
-  if (hasPython) report('Python grpcio', entries, others);
+  if (!hasPython) return;
+  report('Python grpcio', entries, others);
+  for (const [name, costs] of [
+    ['from messages', messages],
+    ['by names', names],
+  ] as const) {
+    const ratio = median(others.map((c) => c.wall)) / median(costs.map((c) => c.wall));
+    console.log(`writes ${name}: ${ratio.toFixed(2)} times the entries/s of grpcio`);
+  }
 }
 
 async function benchReads(hasPython: boolean): Promise<void> {
@@ -169,7 +199,7 @@ if (!haveBmv2) {
         `SKIPPED: Python grpcio: ${fault} (PYTHON names an interpreter; Debian: apt-get install python3-grpcio python3-protobuf)`,
       );
     await benchWrites(join(folder.path, 'updates.bin'), fault === undefined);
-    await benchReads(fault === undefined);
+    if (!echo) await benchReads(fault === undefined);
   } finally {
     folder.remove();
   }
