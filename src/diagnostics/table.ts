@@ -508,6 +508,35 @@ export const diagnosticTable = {
       `let the path carry jumbo frames (an MTU of ${a.bytes}), cut the model at a smaller tensor (--layers A..B), or leave ` +
       'the layers to the worker, which takes tensors in fragments',
   ),
+  'tna-option': entry<{ option: string; reason: string }>(
+    'error',
+    (a) => `${a.option} does not go with --target tna: ${a.reason}`,
+  ),
+  'tna-approximated': entry<{
+    rows: number;
+    agreement: number;
+    accuracy?: number;
+    exactAccuracy?: number;
+    entries: number;
+  }>(
+    'warning',
+    (a) =>
+      `the program computes an approximated network, of ${a.entries} entries: on ${(100 * a.agreement).toFixed(1)} % of ` +
+      `${a.rows} rows it has the class of the exact one` +
+      (a.accuracy === undefined || a.exactAccuracy === undefined
+        ? ''
+        : `, and is right on ${(100 * a.accuracy).toFixed(1)} % where that is on ${(100 * a.exactAccuracy).toFixed(1)} %`),
+  ),
+  'tna-unjudged': entry<{ tools: readonly string[] }>(
+    'note',
+    (a) => `the program is not compiled: ${a.tools.join(' and ')} are not on the PATH`,
+    () => 'its stages and blocks are those that are foretold; p4c builds both with -DENABLE_TOFINO=ON',
+  ),
+  'tna-refused': entry<{ tool: string; said: string }>(
+    'error',
+    (a) => `${a.tool} refuses the program: ${a.said}`,
+    () => 'fewer --levels or --entries, a larger --chip, or fewer layers with --layers A..B',
+  ),
   'envelope-exceeded': entry<{ what: string }>(
     'error',
     (a) => `these weights do not fit the program that is loaded: ${a.what}`,

@@ -8,6 +8,7 @@ import { formatOf, readNumbers } from './numbers.ts';
 import { STANDARD, writeStandard } from './read.ts';
 
 export { type Elements, toElements } from './grid.ts';
+export { readLabels } from './labels.ts';
 export { type Numbers, type RawElement, readNumbers } from './numbers.ts';
 export { readBounded, STANDARD } from './read.ts';
 

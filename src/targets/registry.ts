@@ -1,9 +1,10 @@
 import type { Target } from './target.ts';
+import { tnaTarget } from './tna/target.ts';
 import { v1modelTarget } from './v1model/target.ts';
 import { xdpTarget } from './xdp/target.ts';
 
 /** All targets by name, in the order of help texts. */
-const registered = new Map<string, Target>([xdpTarget, v1modelTarget].map((t) => [t.name, t]));
+const registered = new Map<string, Target>([xdpTarget, v1modelTarget, tnaTarget].map((t) => [t.name, t]));
 
 /** Adds a target: from then on commands, planner and controller know it. @throws Error where the name is taken */
 export function registerTarget(target: Target): void {

@@ -17,6 +17,12 @@ export interface TargetProgram {
   describeLayer(index: number): string | undefined;
   /** The same in full, for `inspect --json`: one object a layer of the program. */
   readonly layers: readonly object[];
+  /** What `inspect --json` says of the program as a whole, beside needs and layers. */
+  readonly summary?: object;
+  /** A drawing of its own for `inspect --svg`; without one layers and needs are drawn. */
+  readonly drawing?: () => string;
+  /** What is to be said of compiling it on this machine. */
+  readonly remarks?: () => readonly Diagnostic[];
   /** All files but those that a compiler makes: name to content, the same bytes for the same program. */
   files(): ReadonlyMap<string, string | Uint8Array>;
   /** All text that the compiler reads, in a fixed order: what two programs have in common that do the same. */
@@ -138,7 +144,11 @@ export function planOrRefuse(
   options: ProgramOptions,
   own?: OwnOptions,
 ): TargetProgram {
-  const { program, diagnostics } = target.plan(model, options, own);
+  return programOrRefuse(target.plan(model, options, own));
+}
+
+/** @throws DiagnosticError with all that forbids the program */
+export function programOrRefuse({ program, diagnostics }: Planned): TargetProgram {
   throwErrors(diagnostics);
   if (program === undefined) throw new Error('a refusal without a diagnostic');
   return program;

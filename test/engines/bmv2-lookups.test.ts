@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { V1modelPlan } from '../../src/backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../src/backends/v1model/replacement.ts';
-import { planV1modelOrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
+import { createBmv2Engine, planV1modelOrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
 import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
 import { type Model, outputType } from '../../src/model/model.ts';
 import { elementCount } from '../../src/model/tensor.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
+import { interpretTables } from '../../src/passes/tables/interpret.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
+import { Approximator } from '../../src/targets/tna/approximation.ts';
 import { decodePacket, framePayload } from '../../src/wire/index.ts';
 import { exampleModel, exampleRows } from '../backends/v1model/examples.ts';
 import { randomModels } from '../backends/v1model/random-models.ts';
@@ -47,6 +49,23 @@ describeWith([P4C, SWITCH], 'layers as look-ups on BMv2', () => {
       if (++done === networks) break;
     }
     expect(done).toBe(networks);
+  });
+
+  test('an approximated network: the integers of its own reference', async () => {
+    const model = await exampleModel('traffic-mlp');
+    const rows = exampleRows('traffic-mlp', model, 300);
+    const range = { from: 0, to: model.layers.length, target: 'test', bits: 32 };
+    const program = new Approximator(model, range, { rows }).uniform(16).program!;
+    const engine = await createBmv2Engine(model, { ...tables, tables: program });
+    try {
+      const out = await engine.run(rows);
+      const expected = Array.from({ length: 300 }, (_, r) =>
+        interpretTables(program, rows.subarray(r * 16, (r + 1) * 16)),
+      );
+      expect([...out]).toEqual(expected.flat().map((q) => q & 0xff));
+    } finally {
+      await engine.close();
+    }
   });
 
   test('verified and refused through the command line', async () => {

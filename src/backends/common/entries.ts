@@ -2,7 +2,7 @@ import type { FieldMatch, TableEntry, Update } from '../../p4runtime/types.ts';
 import { canonicalBytes } from '../../p4runtime/values.ts';
 import type { ActionModel, TableKey, TableModel } from './table-model.ts';
 
-/** A value to match; of an LPM key with the number of its leading bits; the least and the greatest of a range. */
+/** A value to match; of an LPM or ternary key with the number of its leading bits; the least and the greatest of a range. */
 export type KeyValue =
   | number
   | bigint
@@ -17,6 +17,14 @@ export interface Entry {
   readonly parameters: readonly (number | bigint)[];
 }
 
+/** Where prefixes of several keys overlap, the entry of the longest ones wins; ranges ask for a priority, and do not overlap. */
+function priorityOf({ table, keys }: Entry): number | undefined {
+  if (table.keys.some(({ match }) => match === 'RANGE')) return 1;
+  if (!table.keys.some(({ match }) => match === 'TERNARY')) return undefined;
+  const prefix = (key: KeyValue) => (typeof key === 'object' && 'prefix' in key ? key.prefix : 0);
+  return 1 + keys.reduce<number>((sum, key) => sum + prefix(key), 0);
+}
+
 /** @returns nothing for a range of all values, which P4Runtime leaves out */
 function matchOf(key: TableKey, fieldId: number, value: KeyValue): FieldMatch | undefined {
   if (typeof value !== 'object') return { fieldId, exact: { value: canonicalBytes(value) } };
@@ -25,20 +33,24 @@ function matchOf(key: TableKey, fieldId: number, value: KeyValue): FieldMatch | 
     if (value.low === 0 && value.high === 2 ** key.bits - 1) return undefined;
     return { fieldId, range: { low: canonicalBytes(value.low), high: canonicalBytes(value.high) } };
   }
-  if (key.match !== 'LPM') throw new Error(`${key.name} is no prefix`);
-  return { fieldId, lpm: { value: canonicalBytes(value.value), prefixLen: value.prefix } };
+  if (key.match === 'LPM')
+    return { fieldId, lpm: { value: canonicalBytes(value.value), prefixLen: value.prefix } };
+  if (key.match !== 'TERNARY') throw new Error(`${key.name} is no prefix`);
+  const mask = ((1n << BigInt(value.prefix)) - 1n) << BigInt(key.bits - value.prefix);
+  return { fieldId, ternary: { value: canonicalBytes(value.value), mask: canonicalBytes(mask) } };
 }
 
 /** The entry as P4Runtime has it. */
-export function tableEntry({ table, keys, action, parameters }: Entry): TableEntry {
+export function tableEntry(entry: Entry): TableEntry {
+  const { table, keys, action, parameters } = entry;
+  const priority = priorityOf(entry);
   return {
     tableId: table.id,
+    ...(priority !== undefined && { priority }),
     ...(table.keys.length === 0
       ? { isDefaultAction: true }
       : {
           match: table.keys.flatMap((key, i) => matchOf(key, i + 1, keys[i]!) ?? []),
-          // Ranges ask for one, and do not overlap.
-          ...(table.keys.some(({ match }) => match === 'RANGE') && { priority: 1 }),
         }),
     action: {
       action: {

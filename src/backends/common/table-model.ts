@@ -8,7 +8,7 @@ import { verdicts } from '../../wire/header.ts';
 export interface TableKey {
   readonly name: string;
   readonly bits: number;
-  readonly match: 'EXACT' | 'LPM' | 'RANGE';
+  readonly match: 'EXACT' | 'LPM' | 'RANGE' | 'TERNARY';
 }
 
 export interface ActionModel {

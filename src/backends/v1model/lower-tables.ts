@@ -3,7 +3,7 @@ import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { type Activation, prefixesOf } from '../../passes/tables/activation.ts';
 import { lowerToTables } from '../../passes/tables/lower.ts';
-import type { SumLayer, SumTable } from '../../passes/tables/program.ts';
+import type { SumLayer, SumTable, TableProgram } from '../../passes/tables/program.ts';
 import { type Expression, literal, reference, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import { Code, INPUT, type Lookup } from './code.ts';
@@ -27,15 +27,19 @@ const LEAST_ROOM = 512;
 /**
  * Layers `[from, to)` as look-ups: an activation of the packet, or a finished sum, is the key of a table whose entry is added to
  * all sums of the next layer. Nothing is multiplied, shifted or clamped: requantising is in the keys.
+ * @param options with `tables`, these and not the exact ones
  * @returns no code, but the reasons, where a layer cannot be looked up
  */
 export function lowerTables(
   model: Model,
-  options: Pick<LowerOptions, 'from' | 'to' | 'lanes' | 'weights'>,
+  options: Pick<LowerOptions, 'from' | 'to' | 'lanes' | 'weights'> & { readonly tables?: TableProgram },
 ): { lowered?: Lowered; diagnostics: Diagnostic[] } {
   const { from, to } = options;
   const target = `${v1model.name} by tables`;
-  const { program, diagnostics } = lowerToTables(model, { from, to, target, bits: SUM_BITS });
+  const { program, diagnostics } =
+    options.tables === undefined
+      ? lowerToTables(model, { from, to, target, bits: SUM_BITS })
+      : { program: options.tables, diagnostics: [] };
   if (program === undefined) return { diagnostics };
   const code = new Code({ complete: true });
   const lowering = new Lowering(code, options);

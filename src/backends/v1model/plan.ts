@@ -2,6 +2,7 @@ import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { layerCountRefusals } from '../../model/layer-count.ts';
 import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
+import type { TableProgram } from '../../passes/tables/program.ts';
 import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
 import type { ProgramOptions } from '../common/program-options.ts';
@@ -19,12 +20,16 @@ export interface V1modelOptions extends ProgramOptions {
    * has it. Default `lanes`.
    */
   readonly lowering?: 'lanes' | 'tables';
+  /** With `tables`: what is to be printed instead of the exact tables of the layers. */
+  readonly tables?: TableProgram;
 }
+
+type DecidedOptions = Required<Omit<V1modelOptions, 'tables'>> & Pick<V1modelOptions, 'tables'>;
 
 /** A program for v1model, decided on to the last bit but not yet written. */
 export interface V1modelPlan {
   readonly model: Model;
-  readonly options: Required<V1modelOptions>;
+  readonly options: DecidedOptions;
   readonly input: TensorType;
   readonly output: TensorType;
   /** Elements of input and output. */
@@ -42,7 +47,7 @@ export function planV1model(
   model: Model,
   given: V1modelOptions = {},
 ): { plan?: V1modelPlan; diagnostics: Diagnostic[] } {
-  const options: Required<V1modelOptions> = {
+  const options: DecidedOptions = {
     from: given.from ?? 0,
     to: given.to ?? model.layers.length,
     lanes: given.lanes ?? 'on',
@@ -53,6 +58,7 @@ export function planV1model(
     port: given.port ?? DEFAULT_PORT,
     slots: given.slots ?? WEIGHT_SLOTS,
     lowering: given.lowering ?? 'lanes',
+    ...(given.tables && { tables: given.tables }),
   };
   const { from, to } = options;
   const place = { file: model.file };
@@ -87,7 +93,7 @@ export function planV1model(
  */
 function lowerCheapest(
   model: Model,
-  options: Required<V1modelOptions>,
+  options: DecidedOptions,
 ): { lowered?: Lowered; diagnostics: Diagnostic[] } {
   const at = (laneFloors: LowerOptions['laneFloors']) => lower(model, { ...options, laneFloors });
   const narrow = at(new Map());
@@ -114,7 +120,7 @@ const KEYS_HELP =
 const CONSTANTS_HELP =
   'p4c takes minutes for more constants: --weights runtime keeps them out of the program';
 
-function needsOf(model: Model, lowered: Lowered, options: Required<V1modelOptions>): Need[] {
+function needsOf(model: Model, lowered: Lowered, options: DecidedOptions): Need[] {
   const needs: Need[] = [];
   for (const { layer, words, products, lookups } of lowered.layouts) {
     if (words.length === 0 && lookups === undefined) continue;

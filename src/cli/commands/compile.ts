@@ -2,7 +2,7 @@ import { packetWarnings } from '../../backends/common/packets.ts';
 import { readFeatures } from '../../features/index.ts';
 import { writeProgram } from '../../targets/build.ts';
 import { targetNamed, targetNames, targets } from '../../targets/registry.ts';
-import { planOrRefuse } from '../../targets/target.ts';
+import { programOrRefuse } from '../../targets/target.ts';
 import { writeDirectory } from '../directory.ts';
 import { type Io, printDiagnostics, printJson, printLine } from '../io.ts';
 import {
@@ -68,11 +68,17 @@ export const compileCommand = (io: Io) =>
       }
       const target = targetNamed(a.target);
       const options = programOf(model, a);
-      const program = planOrRefuse(target, model, options, ownOptionsOf(target, a));
+      const planned = target.plan(model, options, ownOptionsOf(target, a));
+      printDiagnostics(
+        io,
+        planned.diagnostics.filter((d) => d.severity !== 'error'),
+      );
+      const program = programOrRefuse(planned);
       let files: readonly string[] = [];
       await writeDirectory(a.output, async (folder) => {
         files = await writeProgram(program, folder, a.build);
       });
+      if (a.build) printDiagnostics(io, program.remarks?.() ?? []);
       printDiagnostics(io, packetWarnings(model, [options], options.mtu));
       if (a.json) printJson(io, { output: a.output, files });
       else printLine(io, `${a.output}: ${files.join(', ')}`);

@@ -55,6 +55,7 @@ export const inspectCommand = (io: Io) =>
           target: target.name,
           needs,
           plan: program?.layers ?? [],
+          ...(program?.summary && { program: program.summary }),
           ...(rounding && { rounding: { ...rounding, runtime: runtimeOf[rounding.kind] } }),
           diagnostics: all,
         });
@@ -75,7 +76,8 @@ export const inspectCommand = (io: Io) =>
           limit: n.limit,
           unit: n.unit,
         }));
-        writeWhole(a.svg, Buffer.from(inspectionSvg(model, a.target, how ?? [], bars)));
+        const drawing = program?.drawing?.() ?? inspectionSvg(model, a.target, how ?? [], bars);
+        writeWhole(a.svg, Buffer.from(drawing));
       }
       throwErrors(all);
     },

@@ -7,10 +7,9 @@ import {
   quantise,
   type RangeMethod,
   rangeMethods,
-  readLabels,
   type Score,
 } from '../../quantise/index.ts';
-import { readNumbers } from '../../rows/index.ts';
+import { readLabels, readNumbers } from '../../rows/index.ts';
 import { loadOnnxRuntime } from '../../worker/onnxruntime.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import { defineCommand, jsonOption, rowsOption } from '../options.ts';

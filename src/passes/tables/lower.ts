@@ -16,6 +16,16 @@ export interface TableOptions {
   readonly bits: number;
 }
 
+/** How layers of sums become tables. */
+export interface Lowering extends TableOptions {
+  /** @returns no layer where a sum needs more than `bits`, but how many */
+  sums(
+    linear: Linear,
+    layer: number,
+    inputs: readonly Activation[],
+  ): { readonly layer?: SumLayer; readonly activations: readonly Activation[]; readonly need: number };
+}
+
 /** What becomes of a layer: sums of its inputs, a new meaning of keys that are there, a verdict, or a refusal. */
 type Form =
   | { readonly kind: 'sums'; readonly linear: Linear }
@@ -27,9 +37,19 @@ type Form =
  * Lowers layers to exact tables: equal to the reference, bit for bit.
  * @returns no program, but the reasons, where a layer cannot be looked up
  */
-export function lowerToTables(
+export const lowerToTables = (
   model: Model,
-  { from, to, target, bits }: TableOptions,
+  options: TableOptions,
+): { program?: TableProgram; diagnostics: Diagnostic[] } =>
+  lowerWith(model, {
+    ...options,
+    sums: (linear, layer, inputs) => lowerSums(linear, layer, inputs, options.bits),
+  });
+
+/** The same by other sums than the exact ones. */
+export function lowerWith(
+  model: Model,
+  { from, to, target, bits, sums }: Lowering,
 ): { program?: TableProgram; diagnostics: Diagnostic[] } {
   const layers: SumLayer[] = [];
   const values = new Map<number, readonly Activation[]>([[from, inputActivations(model, from)]]);
@@ -54,7 +74,7 @@ export function lowerToTables(
         values.set(i + 1, form.activations);
         break;
       case 'sums': {
-        const lowered = lowerSums(form.linear, i, inputs[0]!, bits);
+        const lowered = sums(form.linear, i, inputs[0]!);
         if (lowered.layer === undefined)
           return refused(`its sums need ${lowered.need} bits, and have ${bits}`);
         if (lowered.layer.tables.length > 0) layers.push(lowered.layer);
@@ -69,7 +89,8 @@ export function lowerToTables(
   };
 }
 
-const inputActivations = (model: Model, value: number): Activation[] => {
+/** The elements of the packet. */
+export const inputActivations = (model: Model, value: number): Activation[] => {
   const { element, shape } = valueType(model, value);
   return Array.from({ length: elementCount(shape) }, (_, i) => byteActivation(element, i));
 };

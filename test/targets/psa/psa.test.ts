@@ -16,7 +16,7 @@ beforeAll(() => registerTarget(psaTarget));
 
 describe('a target that is registered by a test', () => {
   it('has a name of its own', () => {
-    expect(targetNames()).toEqual(['xdp', 'v1model', 'psa']);
+    expect(targetNames()).toEqual(['xdp', 'v1model', 'tna', 'psa']);
     expect(() => registerTarget(psaTarget)).toThrow('registered already');
   });
 

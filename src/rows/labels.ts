@@ -1,5 +1,5 @@
 import { refuse } from '../diagnostics/index.ts';
-import { readNumbers } from '../rows/index.ts';
+import { readNumbers } from './numbers.ts';
 
 /**
  * The class of each row: raw bytes, `.npy` or `.csv`, one a row.

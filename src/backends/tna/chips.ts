@@ -1,0 +1,54 @@
+/** What one pipe of a chip has; the numbers are those of the open compiler's sources. Ingress and egress share each stage. */
+export interface Chip {
+  readonly name: string;
+  readonly describe: string;
+  /** The architecture's include file. */
+  readonly include: string;
+  readonly stages: number;
+  /** Words of 32 bits for fields, of all kinds of containers together: bits. */
+  readonly phvBits: number;
+  /** Containers of 32 bits that arithmetic can write. */
+  readonly wideContainers: number;
+}
+
+export const chips = {
+  tofino: {
+    name: 'tofino',
+    describe: 'Tofino 1: 12 stages',
+    include: 'tna.p4',
+    stages: 12,
+    phvBits: 64 * 8 + 96 * 16 + 64 * 32,
+    wideContainers: 64,
+  },
+  tofino2: {
+    name: 'tofino2',
+    describe: 'Tofino 2: 20 stages',
+    include: 't2na.p4',
+    stages: 20,
+    phvBits: 48 * 8 + 72 * 16 + 48 * 32 + (16 * 8 + 24 * 16 + 16 * 32),
+    wideContainers: 48,
+  },
+} as const satisfies Record<string, Chip>;
+
+export type ChipName = keyof typeof chips;
+
+export const chipNames = Object.keys(chips) as readonly ChipName[];
+
+/** What a stage has, the same in both generations. */
+export const stageLimits = {
+  sram: 80,
+  tcam: 24,
+  tables: 16,
+  ternaryTables: 8,
+  hashBits: 8 * 52,
+  busBytes: 128,
+  instructions: 64,
+} as const;
+
+export type StageUse = Record<keyof typeof stageLimits, number>;
+
+/** Entries and bits of a block of SRAM, and of TCAM. */
+export const SRAM_ROWS = 1024;
+export const SRAM_BITS = 128;
+export const TCAM_ROWS = 512;
+export const TCAM_BITS = 44;

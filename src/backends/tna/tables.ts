@@ -1,0 +1,115 @@
+import type { P4Info, Update } from '../../p4runtime/types.ts';
+import { type Entry, insertion } from '../common/entries.ts';
+import { p4infoOf } from '../common/p4info.ts';
+import { type ActionModel, cross, sumsTable, type TableModel } from '../common/table-model.ts';
+import { type TnaLayer, type TnaPlan, type TnaTable, VERSIONS } from './plan.ts';
+
+/** Ids of what only this target has. */
+const id = (kind: number, n: number): number => kind * 2 ** 24 + 0x8000 + n;
+
+/** Which of the two versions of the entries answers a request. */
+export const choose: ActionModel = {
+  name: 'choose',
+  id: id(0x01, 1),
+  parameters: [
+    { name: 'version', bits: 1 },
+    { name: 'model_version', bits: 16 },
+  ],
+};
+const pass: ActionModel = { name: 'pass', id: id(0x01, 2), parameters: [] };
+
+const exact = (name: string, bits: number) => ({ name, bits, match: 'EXACT' }) as const;
+
+/** Model and version of a request, version 0 the current one: the entry that is rewritten to flip. */
+export const choices: TableModel = {
+  name: 'choices',
+  id: id(0x02, 1),
+  keys: [exact('model_id', 16), exact('model_version', 16)],
+  actions: [choose],
+  defaultAction: pass,
+  size: 64,
+};
+
+export const crossings: TableModel = {
+  name: 'crossings',
+  id: id(0x02, 2),
+  keys: [exact('ingress_port', 9)],
+  actions: [cross],
+  defaultAction: pass,
+  size: 512,
+};
+
+/** Words of sums, or one byte of the output. */
+const parametersOf = (table: TnaTable, layer: TnaLayer | undefined): ActionModel['parameters'] =>
+  table.result.kind === 'output' || layer === undefined
+    ? [{ name: 'value', bits: 8 }]
+    : Array.from({ length: layer.words }, (_, w) => ({ name: `w${w}`, bits: 32 }));
+
+/** The table as a controller sees it: a bit for the version, and a key for each activation. */
+export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
+  const layer = plan.layers.find((l) => l.layer === table.layer);
+  const base = sumsTable(
+    table.layer,
+    table.index,
+    { bits: table.keys[0]!.bits, rows: table.rows.length, slots: false },
+    parametersOf(table, layer),
+  );
+  const match = table.isTernary ? 'TERNARY' : 'EXACT';
+  const keys = table.keys.map(({ bits }, k) => ({ name: `key${k}`, bits, match }) as const);
+  return {
+    ...base,
+    keys: [exact('version', 1), ...keys],
+    defaultAction: pass,
+    size: table.rows.length * VERSIONS,
+  };
+}
+
+export const allTables = (plan: TnaPlan): readonly TnaTable[] => [
+  ...plan.layers.flatMap((l) => l.tables),
+  ...plan.outputs.filter((t) => t.keys[0]!.source !== undefined),
+];
+
+export const tnaP4Info = (plan: TnaPlan): P4Info =>
+  p4infoOf(
+    {
+      tables: [choices, crossings, ...allTables(plan).map((t) => tableModel(plan, t))],
+      counters: [],
+      digests: [],
+    },
+    'tna',
+  );
+
+/** Sums side by side in words, the first lowest. */
+function wordsOf(values: readonly number[], layer: TnaLayer): bigint[] {
+  return Array.from({ length: layer.words }, (_, w) =>
+    values
+      .slice(w * layer.lanes, (w + 1) * layer.lanes)
+      .reduce((word, v, lane) => word + (BigInt(v) << BigInt(lane * layer.bits)), 0n),
+  );
+}
+
+/** The entries of the plan's version under one value of the version bit. */
+export function versionEntries(plan: TnaPlan, version: 0 | 1): Entry[] {
+  return allTables(plan).flatMap((table) => {
+    const model = tableModel(plan, table);
+    const layer = plan.layers.find((l) => l.layer === table.layer);
+    return table.rows.map(({ keys, values }): Entry => {
+      const parameters = table.result.kind === 'sums' ? wordsOf(values, layer!) : values;
+      const matches = keys.map(({ value, length }) => (table.isTernary ? { value, prefix: length } : value));
+      return { table: model, keys: [version, ...matches], action: model.actions[0]!, parameters };
+    });
+  });
+}
+
+export const currentEntry = (plan: TnaPlan, version: 0 | 1): Entry => ({
+  table: choices,
+  keys: [plan.options.modelId, 0],
+  action: choose,
+  parameters: [version, plan.options.modelVersion],
+});
+
+/** What a fresh device is given: the entries first, then the version that answers. */
+export const tnaEntries = (plan: TnaPlan): Update[] => {
+  const known = { ...currentEntry(plan, 0), keys: [plan.options.modelId, plan.options.modelVersion] };
+  return [...versionEntries(plan, 0), known, currentEntry(plan, 0)].map(insertion);
+};

@@ -1,0 +1,245 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { chips } from '../../../src/backends/tna/chips.ts';
+import { planTna, type TnaPlan, type TnaTable } from '../../../src/backends/tna/plan.ts';
+import { printTna } from '../../../src/backends/tna/print-program.ts';
+import { versionEntries } from '../../../src/backends/tna/tables.ts';
+import type { Model } from '../../../src/model/model.ts';
+import type { Activation } from '../../../src/passes/tables/activation.ts';
+import { interpretTables, levelOf, runLayer } from '../../../src/passes/tables/interpret.ts';
+import { lowerToTables } from '../../../src/passes/tables/lower.ts';
+import { type Agreement, Approximator } from '../../../src/targets/tna/approximation.ts';
+import { BAREFOOT, BFAS } from '../../../src/toolchain/tofino.ts';
+import { intransit, testFolder } from '../../support/io.ts';
+import { random, randomRows } from '../../support/random.ts';
+import { perceptron } from '../../support/small-models.ts';
+import { exampleModel, exampleRows } from '../v1model/examples.ts';
+import { describeWith } from '../v1model/tools.ts';
+
+const options = (model: Model) => ({
+  from: 0,
+  to: model.layers.length,
+  modelId: 1,
+  modelVersion: 1,
+  port: 18858,
+});
+
+/** The entry that a switch takes: of all that match, the one of the longest prefixes. */
+function matched(table: TnaTable, numbers: readonly number[]): readonly number[] {
+  const matching = table.rows.filter((row) =>
+    row.keys.every(({ value, length }, k) => {
+      const size = 2 ** (table.keys[k]!.bits - length);
+      return Math.floor(numbers[k]! / size) === Math.floor(value / size);
+    }),
+  );
+  const priority = (row: (typeof matching)[number]) => row.keys.reduce((sum, k) => sum + k.length, 0);
+  const [best, next] = matching.sort((a, b) => priority(b) - priority(a));
+  expect(next === undefined || priority(next) < priority(best!)).toBe(true);
+  return best!.values;
+}
+
+/** The tables of a plan as a switch has them, entry by entry. */
+function simulate(plan: TnaPlan, row: Uint8Array): number[] {
+  const sums = new Map<number, number[]>();
+  const numberOf = ({ source }: Activation) =>
+    source!.kind === 'byte' ? row[source!.element]! : sums.get(source!.layer)![source!.output]!;
+  for (const { layer, tables, outputs, bits } of plan.layers) {
+    const out = Array.from({ length: outputs }, () => 0);
+    for (const table of tables)
+      for (const [o, value] of matched(table, table.keys.map(numberOf)).entries()) out[o]! += value;
+    for (const sum of out) expect(sum).toBeLessThan(2 ** bits);
+    sums.set(layer, out);
+  }
+  return plan.outputs.map((t) => matched(t, t.keys.map(numberOf))[0]!);
+}
+
+describe('traffic-mlp on Tofino', () => {
+  let model: Model;
+  let approximator: Approximator;
+  const programAt = (levels: number) => approximator.uniform(levels).program!;
+
+  beforeAll(async () => {
+    model = await exampleModel('traffic-mlp');
+    const labels = [...readFileSync('examples/traffic-mlp.y.bin')];
+    const rows = exampleRows('traffic-mlp', model, labels.length);
+    approximator = new Approximator(
+      model,
+      { ...options(model), target: 'tofino2', bits: 32 },
+      { rows, labels },
+    );
+  });
+
+  it.each([
+    [32, 0.95],
+    [64, 0.97],
+  ])('%d levels keep the class of %d of the rows, and the accuracy', (levels, least) => {
+    const agreement: Agreement = approximator.agreementOf(programAt(levels));
+    expect(agreement.rows).toBe(6003);
+    expect(agreement.agreement).toBeGreaterThan(least);
+    expect(agreement.accuracy!).toBeGreaterThan(agreement.exactAccuracy! - 0.01);
+  });
+
+  it('levels by sensitivity keep more than as many entries of equal levels', () => {
+    const equal = approximator.agreementOf(programAt(8)).agreement;
+    const chosen = approximator.bySensitivity(24 * 64).program!;
+    const { plan } = planTna(model, chips.tofino2, chosen, options(model));
+    const behind = plan.layers
+      .slice(1)
+      .reduce((n, l) => n + l.tables.reduce((m, t) => m + t.rows.length, 0), 0);
+    expect(behind).toBeLessThanOrEqual(24 * 64);
+    expect(approximator.agreementOf(chosen).agreement).toBeGreaterThan(equal);
+  });
+
+  it('is laid out over the stages of Tofino 2, and its entries give the network that it is a model of', () => {
+    const program = programAt(16);
+    const { plan, diagnostics } = planTna(model, chips.tofino2, program, options(model));
+    expect(diagnostics).toEqual([]);
+    const rows = exampleRows('traffic-mlp', model, 40);
+    for (let r = 0; r < 40; r++) {
+      const row = rows.subarray(r * 16, (r + 1) * 16);
+      expect(simulate(plan, row)).toEqual(interpretTables(program, row).map((q) => q & 0xff));
+    }
+    expect(printTna(plan)).toBe(printTna(planTna(model, chips.tofino2, program, options(model)).plan));
+    expect(versionEntries(plan, 1)).toHaveLength(plan.entries);
+  });
+
+  it('no sum leaves its bits, whatever a packet brings', () => {
+    const program = programAt(16);
+    const rows = randomRows(random(3), 200, 16);
+    for (let r = 0; r < 200; r++) {
+      const row = rows.subarray(r * 16, (r + 1) * 16);
+      const sums = new Map<number, readonly number[]>();
+      for (const layer of program.layers) {
+        const numbers = runLayer(layer, (a) => levelOf(a, row, sums));
+        for (const [o, n] of numbers.entries()) {
+          expect(n).toBeGreaterThanOrEqual(0);
+          expect(n).toBeLessThanOrEqual(layer.sums[o]!.most);
+          expect(layer.sums[o]!.most).toBeLessThan(2 ** 16);
+        }
+        sums.set(layer.layer, numbers);
+      }
+    }
+  });
+
+  it('no stage is used beyond what it has, and a word is written once in it', () => {
+    const { plan } = planTna(model, chips.tofino2, programAt(16), options(model));
+    for (const [i, layer] of plan.layers.entries()) {
+      const block = plan.schedule.blocks[i]!;
+      const places = layer.tables.map((t, k) => {
+        const placed = plan.schedule.placed.find((s) => s.name === `sums_${t.layer}_${t.index}`)!;
+        return `${placed.stage} ${block.setOf[k]}`;
+      });
+      expect(new Set(places).size).toBe(places.length);
+    }
+    for (const use of plan.schedule.uses) {
+      expect(use.busBytes).toBeLessThanOrEqual(128);
+      expect(use.tcam).toBeLessThanOrEqual(24);
+      expect(use.sram).toBeLessThanOrEqual(80);
+      expect(use.tables).toBeLessThanOrEqual(16);
+    }
+  });
+
+  it('does not fit Tofino 1, which is told by resource', () => {
+    const { diagnostics } = planTna(model, chips.tofino, programAt(16), options(model));
+    const told = diagnostics.map((d) => d.message).join('\n');
+    expect(told).toContain('stages of ingress, tofino has 12');
+    expect(told).toContain('bytes of action data bus, tofino has 1536');
+  });
+});
+
+describe('an exact network that fits', () => {
+  const model = perceptron([4, 4, 2], 5);
+
+  it('has the integers of the reference in its entries', () => {
+    const { program } = lowerToTables(model, { ...options(model), target: 'tofino2', bits: 32 });
+    const { plan, diagnostics } = planTna(model, chips.tofino2, program!, options(model));
+    expect(diagnostics).toEqual([]);
+    const rows = randomRows(random(1), 20, 4);
+    for (let r = 0; r < 20; r++) {
+      const row = rows.subarray(r * 4, r * 4 + 4);
+      expect(simulate(plan, row)).toEqual(interpretTables(program!, row));
+    }
+  });
+});
+
+describe('the command line', () => {
+  const traffic = 'examples/traffic-mlp.onnx';
+  const folder = testFolder();
+
+  it('tells the loss, and writes all files', async () => {
+    const out = join(folder, 'out');
+    const rows = ['--calibrate', 'examples/traffic-mlp.x.bin', '--labels', 'examples/traffic-mlp.y.bin'];
+    const command = [
+      'compile',
+      traffic,
+      '-o',
+      out,
+      '--target',
+      'tna',
+      '--chip',
+      'tofino2',
+      '--levels',
+      '8',
+      ...rows,
+    ];
+    const { code, err } = await intransit(...command, '--no-build');
+    expect(err).toMatch(/an approximated network, of 6786 entries: on 8\d\.\d % of 6003 rows/);
+    expect(code).toBe(0);
+    const names = [
+      'entries.txt',
+      'intransit_tna.p4',
+      'intransit_wire.p4',
+      'manifest.json',
+      'p4info.txt',
+      'program.p4',
+    ];
+    expect(readdirSync(out).sort()).toEqual(expect.arrayContaining(names));
+    const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8'));
+    expect(manifest).toMatchObject({ target: 'tna', chip: 'tofino2', approximation: { rows: 6003 } });
+    expect(manifest.bfrt.sums_0_0).toBe('pipe.IntransitIngress.sums_0_0');
+  });
+
+  it.each([
+    ['a chip that is unknown', ['--chip', 'tofino9'], 2, 'tofino9'],
+    ['levels without rows', ['--levels', '8'], 1, '--calibrate ROWS'],
+    ['levels that are none', ['--levels', 'many'], 2, 'levels'],
+    ['rows that are not there', ['--calibrate', 'none.bin'], 1, 'none.bin'],
+    ['constant entries', ['--weights', 'static'], 1, '--weights static'],
+    ['an exact network that fits no chip', [], 1, 'stages of ingress, tofino2 has 20'],
+  ])('refuses %s', async (_, given, code, text) => {
+    const out = join(folder, 'refused');
+    const outcome = await intransit('compile', traffic, '-o', out, '--target', 'tna', ...given);
+    expect(outcome).toMatchObject({ code, err: expect.stringContaining(text) });
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('refuses activations that no table can hold', async () => {
+    const outcome = await intransit('inspect', 'examples/digits-cnn.onnx', '--target', 'tna');
+    expect(outcome).toMatchObject({ code: 1, err: expect.stringContaining('maxPool') });
+  });
+});
+
+describeWith([BAREFOOT, BFAS], 'the open compiler for Tofino', () => {
+  it('places the program in the stages that are foretold', async () => {
+    const out = join(testFolder(), 'judged');
+    const given = ['--calibrate', 'examples/traffic-mlp.x.bin', '--levels', '16'];
+    const outcome = await intransit(
+      'compile',
+      'examples/traffic-mlp.onnx',
+      '-o',
+      out,
+      '--target',
+      'tna',
+      ...given,
+    );
+    expect(outcome.code, outcome.err).toBe(0);
+    const file = readdirSync(out, { recursive: true, encoding: 'utf8' }).find((f) =>
+      f.endsWith('resources.json'),
+    );
+    const { resources } = JSON.parse(readFileSync(join(out, file!), 'utf8'));
+    const foretold = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8')).foretold.stages;
+    const used = resources.mau.nStages;
+    expect(Math.abs(used - Math.max(foretold.ingress, foretold.egress))).toBeLessThanOrEqual(1);
+  });
+});
