@@ -17,13 +17,13 @@ interface NodeModel {
 /** Nodes that no program is compiled for. */
 const others: Readonly<Record<string, NodeModel>> = {
   edge: { profiles: hostProfiles, cost: edgeCost, colour: '#e8f5e9' },
-  // No target yet: what it would need is that of plain weights.
+  // What a Tofino needs depends on the rows that its levels are calibrated on: a planner counts plain weights.
   tna: { profiles: hostProfiles, colour: '#fce4ec' },
   worker: { profiles: hostProfiles, cost: workerCost, colour: '#ede7f6' },
 };
 
 /** All kinds of nodes: hosts, and every target. */
-export const nodeKinds = (): readonly string[] => ['edge', ...targetNames(), 'tna', 'worker'];
+export const nodeKinds = (): readonly string[] => ['edge', ...targetNames(), 'worker'];
 
 /** @pre one of `nodeKinds` */
 export const nodeModel = (kind: string): NodeModel => others[kind] ?? targetNamed(kind);
