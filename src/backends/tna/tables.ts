@@ -51,7 +51,7 @@ export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
   const base = sumsTable(
     table.layer,
     table.index,
-    { bits: table.keys[0]!.bits, rows: table.rows.length, slots: false },
+    { bits: table.keys.map((k) => k.bits), rows: table.rows.length, slots: false },
     parametersOf(table, layer),
   );
   const match = table.isTernary ? 'TERNARY' : 'EXACT';
