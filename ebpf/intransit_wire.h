@@ -40,7 +40,8 @@ enum intransit_verdict {
 	INTRANSIT_UNSURE = 14, /* The margin of the verdict is below the threshold: left to a larger model */
 	INTRANSIT_FAILED = 15, /* The device could not finish, for example for lack of headroom */
 	INTRANSIT_BAD_CHECKSUM = 16, /* The UDP checksum does not fit the packet */
-	INTRANSIT_VERDICTS = 17,
+	INTRANSIT_SHED = 17, /* The budget of its version is spent: left to another node */
+	INTRANSIT_VERDICTS = 18,
 };
 
 struct intransit_header {

@@ -36,7 +36,8 @@ const bit<32> INTRANSIT_ZONE_REFUSED = 13; // The device may not compute for thi
 const bit<32> INTRANSIT_UNSURE = 14; // The margin of the verdict is below the threshold: left to a larger model
 const bit<32> INTRANSIT_FAILED = 15; // The device could not finish, for example for lack of headroom
 const bit<32> INTRANSIT_BAD_CHECKSUM = 16; // The UDP checksum does not fit the packet
-const bit<32> INTRANSIT_VERDICTS = 17;
+const bit<32> INTRANSIT_SHED = 17; // The budget of its version is spent: left to another node
+const bit<32> INTRANSIT_VERDICTS = 18;
 
 header intransit_header_t {
     bit<16> magic; // Always 0x49a7; anything else is not ours

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { tablesP4 } from '../src/backends/v1model/tables.ts';
 import { deploymentSchemaText } from '../src/controller/deployment-schema.ts';
 import { manifestsSchemaText } from '../src/daemon/manifests/index.ts';
+import { abiC } from '../src/dataplane/generate.ts';
 import { featuresSchemaText, fieldsDocs } from '../src/features/docs.ts';
 import { actionsSchemaText } from '../src/flow/actions.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../src/wire/generate.ts';
@@ -13,6 +14,7 @@ import { generatedFolder, generatedProto } from './generate-proto.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const proto = generatedProto();
 const files: Readonly<Record<string, string>> = {
+  'ebpf/intransit_abi.h': abiC(),
   'ebpf/intransit_wire.h': wireHeaderC(),
   'p4/intransit_tables.p4': tablesP4(),
   'p4/intransit_wire.p4': wireHeaderP4(),

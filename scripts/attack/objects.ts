@@ -26,7 +26,9 @@ export const objects: Attack = {
       const { model } = await importModel('examples/traffic-mlp.onnx');
       const plan = planOrRefuse(model, { weights: 'runtime' });
       const elf = readFileSync(await buildXdp(emitXdp(plan), folder));
-      const policy = programPolicy(decodeDeviceConfig(encodeDeviceConfig(plan, elf)));
+      const config = decodeDeviceConfig(encodeDeviceConfig([{ index: 0, source: '', manifest: plan, elf }]));
+      if (config.kind !== 'requests') throw new Error('a program of requests was encoded');
+      const policy = programPolicy(config.programs[0]!);
       const options = { name: 'intransit', policy, globals: { intransit_agent: 1 }, timeoutMs: 30_000 };
       const r = random(seed);
       for (let i = 0; i < figures.objects; i++) {

@@ -1,12 +1,12 @@
 import type { FlowConfig } from '../backends/xdp/device-config.ts';
-import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
+import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import { type BpfMap, type MappedWords, programsEnded } from '../bpf/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
 import { holdsWeights, type SlotWeights } from './held-versions.ts';
 import { widened } from './table-entry.ts';
 
 /** The word of the map `flow_model` while no weights are ready: a slot that there is not. */
-const NOT_READY = BigInt(XDP_SLOTS);
+const NOT_READY = BigInt(FLOW_SLOTS);
 
 interface Slot {
   /** The whole struct. */
@@ -35,7 +35,7 @@ export class FlowSlots {
     this.#config = config;
     this.#word = word;
     this.#weights = weights;
-    this.#slots = Array.from({ length: XDP_SLOTS }, () => ({
+    this.#slots = Array.from({ length: FLOW_SLOTS }, () => ({
       bytes: Buffer.alloc(weights?.info.valueSize ?? 0),
       layers: new Set(),
       inFlight: running,
@@ -92,7 +92,7 @@ export class FlowSlots {
   #check(slot: number): number {
     // Constants of the program are in every slot.
     if (this.#weights === undefined) return 0;
-    if (slot >= XDP_SLOTS) throw invalid(`an XDP host has the slots 0 and 1, not ${slot}`);
+    if (slot >= FLOW_SLOTS) throw invalid(`an XDP host has the slots 0 and 1, not ${slot}`);
     return slot;
   }
 

@@ -14,7 +14,7 @@ import {
 } from '../backends/common/flow/tables.ts';
 import { ports, weightsPlace } from '../backends/common/table-model.ts';
 import type { FlowConfig } from '../backends/xdp/device-config.ts';
-import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
+import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import { FrameSender } from '../bpf/index.ts';
 import {
   type ClassAction,
@@ -32,12 +32,12 @@ import {
 import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
+import type { DataPlane } from './data-plane.ts';
 import { FlowSlots } from './flow-slots.ts';
 import { ForwardingTables } from './forwarding-tables.ts';
 import type { SlotWeights } from './held-versions.ts';
 import type { PortState } from './interfaces.ts';
 import { entitiesOf, portEntries, weightsEntry } from './kernel-state.ts';
-import type { LoadedProgram } from './loaded-program.ts';
 import { cellsOf, NO_COUNT, type ProgramTables, type Tell } from './program-tables.ts';
 import { type PlainEntry, plainEntry } from './table-entry.ts';
 import { type CopySession, ToldFlows } from './told-flows.ts';
@@ -59,7 +59,7 @@ interface Session {
 
 /** The tables of a program that classifies flows: what is done with packets of each class, and the weights. */
 export class FlowTables implements ProgramTables {
-  readonly #program: LoadedProgram;
+  readonly #program: DataPlane;
   readonly #config: FlowConfig;
   readonly #slots: FlowSlots;
   readonly #forwarding: ForwardingTables;
@@ -68,7 +68,7 @@ export class FlowTables implements ProgramTables {
   #told: ToldFlows | undefined;
 
   /** @param running whether packets may have met the program already */
-  constructor(program: LoadedProgram, config: FlowConfig, running: boolean, around: FlowSurroundings) {
+  constructor(program: DataPlane, config: FlowConfig, running: boolean, around: FlowSurroundings) {
     const weights = config.weights.length > 0 ? program.map('weights') : undefined;
     this.#program = program;
     this.#config = config;
@@ -162,7 +162,7 @@ export class FlowTables implements ProgramTables {
     const word = this.#program.map('flow_model').words();
     const slot = Number(word.get(0));
     word.close();
-    const isReady = slot < XDP_SLOTS;
+    const isReady = slot < FLOW_SLOTS;
     const found: Entity[] = [
       ...(isReady ? [{ table: flowModel, keys: [], action: decide, parameters: [slot] }] : []),
       ...(isReady ? this.#weightsOf(slot) : []),

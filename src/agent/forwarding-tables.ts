@@ -1,9 +1,10 @@
 import { ipv4Lpm, modelIds, ports, steer, zones } from '../backends/common/table-model.ts';
 import type { BpfMap } from '../bpf/index.ts';
+import { lpmKey, steerKey } from '../dataplane/abi.ts';
+import type { DataPlane, MapName } from './data-plane.ts';
 import type { PortState } from './interfaces.ts';
-import type { LoadedProgram, MapName } from './loaded-program.ts';
+import { hopOf, NO_HOP } from './next-hops.ts';
 import type { PlainEntry } from './table-entry.ts';
-import { NO_WAY, wayOf } from './ways.ts';
 
 const u32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);
@@ -22,9 +23,9 @@ interface Element {
 /** What a map should hold, by key in hexadecimal. */
 type Image = Map<string, Element>;
 
-/** Tables that are maps of their own: model ids, zones, ways. */
+/** Tables that are maps of their own: model ids, zones, next hops. */
 export class ForwardingTables {
-  readonly #program: LoadedProgram;
+  readonly #plane: DataPlane;
   readonly #inside: <T>(run: () => T) => T;
   readonly #images: ReadonlyMap<MapName, Image>;
   /** What the table `ports` says, by ingress port. */
@@ -36,11 +37,11 @@ export class ForwardingTables {
    * @param maps that the program has beside `ports` and `tx`
    */
   constructor(
-    program: LoadedProgram,
+    plane: DataPlane,
     inside: <T>(run: () => T) => T,
     maps: readonly MapName[] = ['model_ids', 'zones', 'steer', 'ipv4_lpm'],
   ) {
-    this.#program = program;
+    this.#plane = plane;
     this.#inside = inside;
     this.#images = new Map(maps.map((name) => [name, new Map()]));
   }
@@ -53,7 +54,7 @@ export class ForwardingTables {
   set(entry: PlainEntry, present: boolean, live: boolean): void {
     if (entry.tableId === ports.id) {
       const port = entry.key(0).value;
-      if (present) this.#ports.set(port, wayOf(entry));
+      if (present) this.#ports.set(port, hopOf(entry));
       else this.#ports.delete(port);
       if (live) this.setInterfaces(this.#interfaces);
       return;
@@ -62,7 +63,7 @@ export class ForwardingTables {
     const { key, value } = element(entry, present);
     const image = this.#images.get(map)!;
     // First the kernel, which may refuse.
-    if (live) put(this.#program.map(map), key, present ? value : undefined);
+    if (live) put(this.#plane.map(map), key, present ? value : undefined);
     if (present) image.set(key.toString('hex'), { key, value });
     else image.delete(key.toString('hex'));
   }
@@ -70,7 +71,7 @@ export class ForwardingTables {
   /** Brings all maps in line; what is right is left alone. @returns how many elements were not */
   fill(interfaces: readonly PortState[]): number {
     let changed = 0;
-    for (const [name, image] of this.#images) changed += bringInLine(this.#program.map(name), image);
+    for (const [name, image] of this.#images) changed += bringInLine(this.#plane.map(name), image);
     return changed + this.setInterfaces(interfaces);
   }
 
@@ -78,15 +79,15 @@ export class ForwardingTables {
   setInterfaces(interfaces: readonly PortState[]): number {
     this.#interfaces = interfaces;
     const present = interfaces.filter((i) => i.ifindex !== 0);
-    const ways: Image = new Map();
+    const hops: Image = new Map();
     const devices: Image = new Map();
     for (const { ifindex, port } of present) {
       const key = u32(ifindex);
-      ways.set(key.toString('hex'), { key, value: this.#ports.get(port) ?? NO_WAY });
+      hops.set(key.toString('hex'), { key, value: this.#ports.get(port) ?? NO_HOP });
       devices.set(u32(port).toString('hex'), { key: u32(port), value: key });
     }
-    const changed = this.#inside(() => bringInLine(this.#program.map('tx'), devices));
-    return changed + bringInLine(this.#program.map('ports'), ways);
+    const changed = this.#inside(() => bringInLine(this.#plane.map('tx'), devices));
+    return changed + bringInLine(this.#plane.map('ports'), hops);
   }
 }
 
@@ -103,10 +104,8 @@ const MAP_OF: ReadonlyMap<number, TableMap> = new Map<number, TableMap>([
     {
       map: 'steer',
       element(e, present) {
-        const key = Buffer.alloc(4);
-        key.writeUInt16LE(e.key(0).value);
-        key.writeUInt8(e.key(1).value, 2);
-        return { key, value: present ? wayOf(e) : NO_WAY };
+        const key = steerKey.encode({ model_id: e.key(0).value, next_layer: e.key(1).value });
+        return { key, value: present ? hopOf(e) : NO_HOP };
       },
     },
   ],
@@ -116,10 +115,8 @@ const MAP_OF: ReadonlyMap<number, TableMap> = new Map<number, TableMap>([
       map: 'ipv4_lpm',
       element(e, present) {
         const { value, prefix } = e.key(0);
-        const key = Buffer.alloc(8);
-        key.writeUInt32LE(prefix);
-        key.writeUInt32BE(value, 4);
-        return { key, value: present ? wayOf(e) : NO_WAY };
+        const key = lpmKey.encode({ prefix, destination: value });
+        return { key, value: present ? hopOf(e) : NO_HOP };
       },
     },
   ],

@@ -1,8 +1,8 @@
 import { noWeights } from '../backends/common/table-model.ts';
-import type { RequestConfig } from '../backends/xdp/device-config.ts';
-import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
+import type { ProgramConfig, RequestConfig } from '../backends/xdp/device-config.ts';
 import { type BpfMap, type MappedWords, programsEnded } from '../bpf/index.ts';
-import { CURRENT, decodeWord, encodeWord, NAMED, NO_WORD, WORDS } from '../devices/versions.ts';
+import { MODEL_ENTRIES, PROGRAM_SLOTS, programOf, type WordState } from '../dataplane/abi.ts';
+import { askedFor, decodeWord, encodeWord, NO_WORD, placesOf, WORDS } from '../dataplane/words.ts';
 import { exhausted, invalid } from '../p4runtime/server/fault.ts';
 import { type PlainEntry, widened } from './table-entry.ts';
 
@@ -14,7 +14,7 @@ interface Held {
   readonly modelVersion: number;
   readonly slot: number;
   readonly threshold: number;
-  /** Whether it was made for this program's layers. */
+  /** Whether it was made for the layers of the program that its slot belongs to. */
   readonly ours: boolean;
 }
 
@@ -30,6 +30,11 @@ export const holdsWeights = ({ entry }: SlotWeights): boolean =>
   entry.actionId !== 0 && entry.actionId !== noWeights.id;
 
 interface SlotState {
+  readonly program: ProgramConfig;
+  /** Undefined where the weights are constants of the program. */
+  readonly weights: BpfMap | undefined;
+  /** Among those of its program. */
+  readonly at: number;
   /** The whole struct. */
   readonly bytes: Buffer;
   readonly layers: Set<number>;
@@ -37,106 +42,139 @@ interface SlotState {
   inFlight: boolean;
 }
 
+export interface HeldVersionsOptions {
+  readonly config: RequestConfig;
+  readonly words: MappedWords;
+  /** Weights of a program by its index; undefined where they are constants of it. */
+  readonly weights: (index: number) => BpfMap | undefined;
+  /** Whether packets may have met the programs already. */
+  readonly running: boolean;
+}
+
+const nameOf = (modelId: number, keyVersion: number): string => `${modelId}/${keyVersion}`;
+
 /**
- * Versions and weights of one program. No packet is computed by weights that are being written: words that name their slot
- * say so first, and programs that saw a word from before have ended.
+ * Versions and weights of a device's programs. No packet is computed by weights that are being written: words that name their
+ * slot say so first, and programs that saw a word from before have ended.
  */
 export class HeldVersions {
-  readonly #config: RequestConfig;
   readonly #words: MappedWords;
-  readonly #weights: BpfMap | undefined;
-  readonly #slots: readonly SlotState[];
-  readonly #held: (Held | undefined)[] = Array(WORDS).fill(undefined);
+  readonly #slots: ReadonlyMap<number, SlotState>;
+  /** Entries by their keys, and where their words stand. */
+  readonly #held = new Map<string, Held>();
+  readonly #places = new Map<string, number>();
 
-  /**
-   * @param weights undefined where they are constants of the program
-   * @param running whether packets may have met the program already
-   */
-  constructor(config: RequestConfig, words: MappedWords, weights: BpfMap | undefined, running: boolean) {
-    this.#config = config;
+  constructor({ config, words, weights, running }: HeldVersionsOptions) {
     this.#words = words;
-    this.#weights = weights;
-    this.#slots = Array.from({ length: XDP_SLOTS }, () => ({
-      bytes: Buffer.alloc(weights?.info.valueSize ?? 0),
-      layers: new Set(),
-      inFlight: running,
-    }));
+    const slots = config.programs.flatMap((program) => {
+      const map = program.weights.length > 0 ? weights(program.index) : undefined;
+      return Array.from({ length: program.slots }, (_, at): [number, SlotState] => [
+        program.index * PROGRAM_SLOTS + at,
+        {
+          program,
+          weights: map,
+          at,
+          bytes: Buffer.alloc(map?.info.valueSize ?? 0),
+          layers: new Set(),
+          inFlight: running,
+        },
+      ]);
+    });
+    this.#slots = new Map(slots);
   }
 
   /** Sets or removes an entry of `models`. @throws Fault */
   setVersion(entry: PlainEntry, present: boolean): void {
     const held = this.#read(entry);
-    const at = this.#place(held);
-    this.#held[at] = present ? held : undefined;
-    this.#show(at);
+    const name = nameOf(held.modelId, held.keyVersion);
+    this.#place(name, held);
+    if (present) this.#held.set(name, held);
+    else this.#held.delete(name);
+    this.#show(name);
   }
 
   /** Sets or removes a layer's weights. @throws Fault */
   async setWeights(weights: SlotWeights): Promise<void> {
     const { layer, slot } = weights;
-    const state = this.#slots[checkSlot(slot)]!;
+    const state = this.#slotOf(slot);
     // From here on packets of this slot pass on.
     state.layers.delete(layer);
-    this.#showAll();
+    this.#showSlot(slot);
     if (!holdsWeights(weights)) return;
     if (state.inFlight) await programsEnded();
     state.inFlight = false;
-    this.#placeWeights(state, weights);
-    this.#weights?.update(slot, state.bytes);
+    placeWeights(state, weights);
+    state.weights?.update(state.at, state.bytes);
     state.layers.add(layer);
-    this.#showAll();
+    this.#showSlot(slot);
   }
 
   /**
-   * Brings a program that is running in line with entries. What is right is not touched: its packets are computed all the
-   * time.
+   * Takes entries on for programs that may be running.
    * @returns slots whose weights were not right
    */
-  async takeOver(
-    versions: readonly PlainEntry[],
-    weights: readonly SlotWeights[],
-  ): Promise<readonly number[]> {
-    const mended: number[] = [];
+  takeOver(versions: readonly PlainEntry[], weights: readonly SlotWeights[]): Promise<readonly number[]> {
     for (const w of weights.filter(holdsWeights)) {
-      const state = this.#slots[checkSlot(w.slot)]!;
-      this.#placeWeights(state, w);
+      const state = this.#slotOf(w.slot);
+      placeWeights(state, w);
       state.layers.add(w.layer);
     }
-    // An entry keeps its word.
-    const present = Array.from({ length: WORDS }, (_, i) => decodeWord(this.#words.get(i)));
-    const rest: Held[] = [];
-    for (const held of versions.map((entry) => this.#read(entry))) {
-      const at =
-        held.keyVersion === 0
-          ? CURRENT
-          : NAMED.find(
-              (i) => present[i]?.modelId === held.modelId && present[i]?.modelVersion === held.modelVersion,
-            );
-      if (at === undefined || this.#held[at] !== undefined) rest.push(held);
-      else this.#held[at] = held;
-    }
-    for (const held of rest) this.#held[this.#place(held)] = held;
+    for (const held of versions.map((entry) => this.#read(entry)))
+      this.#held.set(nameOf(held.modelId, held.keyVersion), held);
+    return this.realign();
+  }
 
-    for (const [slot, state] of this.#slots.entries()) {
-      const complete = this.#complete(slot);
-      if (this.#weights === undefined || this.#weights.lookup(slot)?.equals(state.bytes)) continue;
-      for (const [i, word] of present.entries())
-        if (word?.slot === slot && word.state === 'ready') {
-          this.#words.set(i, encodeWord({ ...word, state: 'noWeights' }));
-          state.inFlight = true;
-        }
-      if (!complete && state.layers.size === 0) continue;
+  /**
+   * Brings words and weights in line with what is held. What is right is not touched: its packets are computed all the time.
+   * @returns slots whose weights were not right
+   */
+  async realign(): Promise<readonly number[]> {
+    const mended: number[] = [];
+    this.#findWords();
+    for (const name of [...this.#places.keys()]) if (!this.#held.has(name)) this.#show(name);
+    for (const [slot, state] of this.#slots) {
+      if (state.weights === undefined || state.weights.lookup(state.at)?.equals(state.bytes)) continue;
+      this.#close(slot);
+      if (state.layers.size === 0) continue;
       if (state.inFlight) await programsEnded();
       state.inFlight = false;
-      this.#weights.update(slot, state.bytes);
+      state.weights.update(state.at, state.bytes);
       mended.push(slot);
     }
-    this.#showAll();
+    for (const [name, held] of this.#held) {
+      this.#place(name, held);
+      this.#show(name);
+    }
     return mended;
   }
 
   close(): void {
     this.#words.close();
+  }
+
+  /** Before a program gives way to one with other weights: what it holds is not computed until it is written again. */
+  retire(index: number): void {
+    this.#findWords();
+    for (const [slot, { program }] of this.#slots) if (program.index === index) this.#close(slot);
+  }
+
+  /** Reads where the words stand: others may have written them. */
+  #findWords(): void {
+    this.#places.clear();
+    for (let at = 0; at < WORDS; at++) {
+      const word = decodeWord(this.#words.get(at));
+      if (word !== undefined) this.#places.set(nameOf(word.modelId, askedFor(word)), at);
+    }
+  }
+
+  /** Packets that would be computed by a slot pass on. */
+  #close(slot: number): void {
+    for (const at of this.#places.values()) {
+      const word = decodeWord(this.#words.get(at));
+      if (word?.slot !== slot || word.state !== 'ready') continue;
+      this.#words.set(at, encodeWord({ ...word, state: 'noWeights' }));
+      this.#slots.get(slot)!.inFlight = true;
+    }
   }
 
   /** @throws Fault INVALID_ARGUMENT */
@@ -145,71 +183,77 @@ export class HeldVersions {
     const [slot, modelVersion, first, next, count, threshold] = [0, 1, 2, 3, 4, 5].map(entry.parameter);
     if (keyVersion !== 0 && modelVersion !== keyVersion)
       throw invalid(`version ${keyVersion} answers as itself here, not as ${modelVersion}`);
-    const { layers, model } = this.#config.manifest;
+    const { layers, model } = this.#slotOf(slot!).program.manifest;
     return {
       modelId: entry.key(0).value,
       keyVersion,
       modelVersion: modelVersion!,
-      slot: this.#weights === undefined ? 0 : checkSlot(slot!),
+      slot: slot!,
       threshold: threshold!,
       ours: first === layers.from && next === layers.to && count === model.layerCount,
     };
   }
 
-  /** The word of an entry, or a free one. @throws Fault RESOURCE_EXHAUSTED */
-  #place({ modelId, keyVersion }: Held): number {
-    if (keyVersion === 0) {
-      const other = this.#held[CURRENT];
-      if (other === undefined || other.modelId === modelId) return CURRENT;
-      throw exhausted(`an XDP host has one current version, that of model ${other.modelId}`);
-    }
-    const same = (h: Held | undefined) => h?.modelId === modelId && h.keyVersion === keyVersion;
-    const at = NAMED.find((i) => same(this.#held[i])) ?? NAMED.find((i) => this.#held[i] === undefined);
-    if (at === undefined) throw exhausted('an XDP host holds two versions by number: delete one first');
-    return at;
+  /** Finds a word for an entry that has none yet. @throws Fault RESOURCE_EXHAUSTED */
+  #place(name: string, { modelId, keyVersion }: Held): void {
+    if (this.#places.has(name)) return;
+    if (this.#places.size >= MODEL_ENTRIES)
+      throw exhausted(`an XDP host holds ${MODEL_ENTRIES} versions, by number and current: delete one first`);
+    const at = placesOf(modelId, keyVersion).find((place) => this.#words.get(place) === NO_WORD);
+    if (at === undefined)
+      throw exhausted(`version ${keyVersion} of model ${modelId} has no place beside those that are here`);
+    this.#places.set(name, at);
   }
 
-  #placeWeights(state: SlotState, { layer, entry }: SlotWeights): void {
-    const placed = this.#config.weights.find((w) => w.layer === layer);
-    if (placed === undefined) throw invalid(`layer ${layer} has no weights`);
-    let at = placed.offset;
-    for (const [i, { bytes }] of placed.arrays.entries()) {
-      state.bytes.set(widened(entry.parameterBytes(i), bytes), at);
-      at += bytes;
-    }
+  /** @throws Fault INVALID_ARGUMENT */
+  #slotOf(slot: number): SlotState {
+    const state = this.#slots.get(slot);
+    if (state !== undefined) return state;
+    const program = programOf(slot);
+    const own = [...this.#slots].filter(([, s]) => s.program.index === program);
+    throw invalid(
+      own.length === 0
+        ? `slot ${slot} is of program ${program}, which is not here`
+        : `program ${program} has the slots ${own[0]![0]} to ${own.at(-1)![0]}, not ${slot}`,
+    );
   }
 
-  #complete(slot: number): boolean {
-    return this.#config.weights.every(({ layer }) => this.#slots[slot]!.layers.has(layer));
+  #stateOf({ slot, ours }: Held): WordState {
+    if (!ours) return 'otherLayers';
+    const { program, layers } = this.#slots.get(slot)!;
+    return program.weights.every(({ layer }) => layers.has(layer)) ? 'ready' : 'noWeights';
   }
 
-  #showAll(): void {
-    for (let i = 0; i < WORDS; i++) this.#show(i);
+  #showSlot(slot: number): void {
+    for (const [name, held] of this.#held) if (held.slot === slot) this.#show(name);
   }
 
   /** Writes a word, if it is another than the one that is there. */
-  #show(at: number): void {
-    const held = this.#held[at];
-    const state =
+  #show(name: string): void {
+    const held = this.#held.get(name);
+    const at = this.#places.get(name)!;
+    const word =
       held === undefined
-        ? undefined
-        : !held.ours
-          ? 'otherLayers'
-          : this.#complete(held.slot)
-            ? 'ready'
-            : 'noWeights';
-    const word = held === undefined || state === undefined ? NO_WORD : encodeWord({ ...held, state });
+        ? NO_WORD
+        : encodeWord({ ...held, state: this.#stateOf(held), current: held.keyVersion === 0, limited: false });
     const old = this.#words.get(at);
+    if (held === undefined) this.#places.delete(name);
     if (word === old) return;
     this.#words.set(at, word);
     const before = decodeWord(old);
     const after = decodeWord(word);
-    if (before?.state === 'ready' && (after?.slot !== before.slot || after.state !== 'ready'))
-      this.#slots[before.slot]!.inFlight = true;
+    if (before?.state !== 'ready' || (after?.slot === before.slot && after.state === 'ready')) return;
+    const state = this.#slots.get(before.slot);
+    if (state !== undefined) state.inFlight = true;
   }
 }
 
-function checkSlot(slot: number): number {
-  if (slot >= XDP_SLOTS) throw invalid(`an XDP host has the slots 0 and 1, not ${slot}`);
-  return slot;
+function placeWeights({ program, bytes }: SlotState, { layer, entry }: SlotWeights): void {
+  const placed = program.weights.find((w) => w.layer === layer);
+  if (placed === undefined) throw invalid(`layer ${layer} has no weights`);
+  let at = placed.offset;
+  for (const [i, array] of placed.arrays.entries()) {
+    bytes.set(widened(entry.parameterBytes(i), array.bytes), at);
+    at += array.bytes;
+  }
 }

@@ -15,37 +15,41 @@ import {
   weightsTable,
   zones,
 } from '../backends/common/table-model.ts';
-import type { PlacedWeights, RequestConfig } from '../backends/xdp/device-config.ts';
-import { XDP_SLOTS } from '../backends/xdp/p4info.ts';
+import type { PlacedWeights, ProgramConfig, RequestConfig } from '../backends/xdp/device-config.ts';
 import type { BpfMap } from '../bpf/index.ts';
-import { CURRENT, decodeWord, WORDS } from '../devices/versions.ts';
+import { lpmKey, PROGRAM_SLOTS, programOf, steerKey } from '../dataplane/abi.ts';
+import { askedFor, decodeWord, WORDS, type Word } from '../dataplane/words.ts';
 import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
+import type { DataPlane } from './data-plane.ts';
 import type { PortState } from './interfaces.ts';
-import type { LoadedProgram } from './loaded-program.ts';
+import { decodeHop } from './next-hops.ts';
 import { widened } from './table-entry.ts';
-import { decodeWay } from './ways.ts';
 
 type Entity = Init<'Entity'>;
 
 /**
- * The entries that a program works by, read from its maps. What the maps do not tell, such as metadata, is taken from what is
+ * The entries that a data plane works by, read from its maps. What the maps do not tell, such as metadata, is taken from what is
  * known of an entry that is otherwise the same.
  * @param known what is left of the writes, in their order
  */
 export function kernelState(
-  program: LoadedProgram,
-  config: RequestConfig,
+  plane: DataPlane,
+  { programs }: RequestConfig,
   interfaces: readonly PortState[],
   known: readonly Change[],
 ): Change[] {
   const before = entitiesOf(known);
-  const words = program.map('models').words();
+  const words = plane.map('models').words();
   try {
-    const versions = versionEntries(config, (i) => decodeWord(words.get(i)));
+    const held = Array.from({ length: WORDS }, (_, i) => decodeWord(words.get(i))).filter(
+      (w) => w !== undefined,
+    );
     const found: Entity[] = [
-      ...(config.weights.length === 0 ? [] : weightsOf(program.map('weights'), config, before, versions)),
-      ...[...versions, ...tableEntries(program, interfaces)].map((e) => ({ tableEntry: tableEntry(e) })),
-      ...digestOf(program.map('telling'), before),
+      ...programs.flatMap((p) => weightsOf(plane, p, before, held)),
+      ...[...versionEntries(programs, held), ...tableEntries(plane, interfaces)].map((e) => ({
+        tableEntry: tableEntry(e),
+      })),
+      ...digestOf(plane.map('tell_refusals'), before),
     ];
     return found.map((entity) => {
       const old = before.get(entityKey(entity));
@@ -76,37 +80,34 @@ function actionOf(entity: Entity | undefined) {
   return [action?.actionId, params];
 }
 
-/** Of versions whose layers are those of the program; of others the words do not tell which they are. */
-function versionEntries(
-  { manifest }: RequestConfig,
-  wordAt: (index: number) => ReturnType<typeof decodeWord>,
-): readonly (Entry & { readonly slot: number; readonly isReady: boolean })[] {
-  const { layers, model } = manifest;
-  return Array.from({ length: WORDS }, (_, i) => i).flatMap((i) => {
-    const word = wordAt(i);
-    if (word === undefined || word.state === 'otherLayers') return [];
+/** Of versions whose layers are those of their program; of others the words do not tell which they are. */
+const versionEntries = (programs: readonly ProgramConfig[], words: readonly Word[]): readonly Entry[] =>
+  words.flatMap((word) => {
+    const program = programs.find((p) => p.index === programOf(word.slot));
+    if (program === undefined || word.state === 'otherLayers') return [];
+    const { layers, model } = program.manifest;
     const { modelId, modelVersion, slot, threshold } = word;
     return {
       table: models,
-      keys: [modelId, i === CURRENT ? 0 : modelVersion],
+      keys: [modelId, askedFor(word)],
       action: hold,
       parameters: [slot, modelVersion, layers.from, layers.to, model.layerCount, threshold],
-      slot,
-      isReady: word.state === 'ready',
     };
   });
-}
 
 /** All layers of a slot whose version is computed; of another slot those that are known to be what is there. */
 function weightsOf(
-  map: BpfMap,
-  { weights }: RequestConfig,
+  plane: DataPlane,
+  { index, slots, weights }: ProgramConfig,
   before: ReadonlyMap<string, Entity>,
-  versions: ReturnType<typeof versionEntries>,
+  words: readonly Word[],
 ): Entity[] {
-  return Array.from({ length: XDP_SLOTS }, (_, slot) => slot).flatMap((slot) => {
-    const isReady = versions.some((v) => v.slot === slot && v.isReady);
-    const bytes = map.lookup(slot) ?? Buffer.alloc(0);
+  const map = plane.weights(index);
+  if (map === undefined) return [];
+  return Array.from({ length: slots }, (_, at) => at).flatMap((at) => {
+    const slot = index * PROGRAM_SLOTS + at;
+    const isReady = words.some((w) => w.slot === slot && w.state === 'ready');
+    const bytes = map.lookup(at) ?? Buffer.alloc(0);
     return weights.flatMap((placed) => {
       const entity = { tableEntry: tableEntry(weightsEntry(placed, slot, bytes)) };
       const old = before.get(entityKey(entity))?.tableEntry?.action?.action?.params;
@@ -136,7 +137,7 @@ export function weightsEntry(placed: PlacedWeights, slot: number, struct: Buffer
   return { table, keys: [], action: table.actions[0]!, parameters: values };
 }
 
-function tableEntries(program: LoadedProgram, interfaces: readonly PortState[]): Entry[] {
+function tableEntries(plane: DataPlane, interfaces: readonly PortState[]): Entry[] {
   const ids = (map: BpfMap, table: TableModel, action: Entry['action']): Entry[] =>
     elements(map).flatMap(([key, value]) =>
       value.every((byte) => byte === 0)
@@ -144,29 +145,33 @@ function tableEntries(program: LoadedProgram, interfaces: readonly PortState[]):
         : [{ table, keys: [key.readUInt32LE(0)], action, parameters: [] }],
     );
   return [
-    ...ids(program.map('model_ids'), modelIds, held),
-    ...ids(program.map('zones'), zones, permit),
-    ...ways(program.map('steer'), steer, (key) => [key.readUInt16LE(0), key.readUInt8(2)]),
-    ...ways(program.map('ipv4_lpm'), ipv4Lpm, (key) => [
-      { value: key.readUInt32BE(4), prefix: key.readUInt32LE(0) },
-    ]),
-    ...portEntries(program, interfaces),
+    ...ids(plane.map('model_ids'), modelIds, held),
+    ...ids(plane.map('zones'), zones, permit),
+    ...hops(plane.map('steer'), steer, (key) => {
+      const { model_id: modelId, next_layer: nextLayer } = steerKey.decode(key);
+      return [modelId, nextLayer];
+    }),
+    ...hops(plane.map('ipv4_lpm'), ipv4Lpm, (key) => {
+      const { destination, prefix } = lpmKey.decode(key);
+      return [{ value: destination, prefix: Number(prefix) }];
+    }),
+    ...portEntries(plane, interfaces),
   ];
 }
 
-const ways = (
+const hops = (
   map: BpfMap,
   table: TableModel,
   keysOf: (key: Buffer) => readonly KeyValue[] | undefined,
 ): Entry[] =>
   elements(map).flatMap(([key, value]): Entry[] => {
-    const [way, keys] = [decodeWay(value), keysOf(key)];
-    return way === undefined || keys === undefined ? [] : [{ table, keys, ...way }];
+    const [hop, keys] = [decodeHop(value), keysOf(key)];
+    return hop === undefined || keys === undefined ? [] : [{ table, keys, ...hop }];
   });
 
 /** Where the packets of each port go. */
-export const portEntries = (program: LoadedProgram, interfaces: readonly PortState[]): Entry[] =>
-  ways(program.map('ports'), ports, (key) => {
+export const portEntries = (plane: DataPlane, interfaces: readonly PortState[]): Entry[] =>
+  hops(plane.map('ports'), ports, (key) => {
     const port = interfaces.find((i) => i.ifindex === key.readUInt32LE(0))?.port;
     return port === undefined ? undefined : [port];
   });
@@ -177,8 +182,8 @@ const elements = (map: BpfMap): [Buffer, Buffer][] =>
     return value === undefined ? [] : [[key, value] as [Buffer, Buffer]];
   });
 
-function digestOf(telling: BpfMap, before: ReadonlyMap<string, Entity>): Entity[] {
-  if ((telling.lookup(0)?.readUInt32LE(0) ?? 0) === 0) return [];
+function digestOf(tellRefusals: BpfMap, before: ReadonlyMap<string, Entity>): Entity[] {
+  if ((tellRefusals.lookup(0)?.readUInt32LE(0) ?? 0) === 0) return [];
   const entity: Entity = {
     digestEntry: {
       digestId: refusedRequests.id,

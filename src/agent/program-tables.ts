@@ -8,6 +8,8 @@ export type Tell = (digestId: number, data: Init<'P4Data'>) => void;
 export interface ProgramTables {
   /** Brings all maps in line with a state; what is right is left alone. @returns what was not right, in words */
   fill(state: readonly Change[], interfaces: readonly PortState[]): Promise<string>;
+  /** Makes maps say again what they said before others were to go on with them; absent where none do. */
+  realign?(interfaces: readonly PortState[]): Promise<void>;
   /** One change, at once. */
   set(change: Change): Promise<void> | void;
   /** Tells the program which interface is which port. */

@@ -1,5 +1,6 @@
 import { refusedRequests } from '../backends/common/table-model.ts';
 import { type BpfMap, RingBuffer } from '../bpf/index.ts';
+import { refusal } from '../dataplane/abi.ts';
 import { canonicalBytes, type Init } from '../p4runtime/index.ts';
 
 const POLL_MS = 50;
@@ -33,14 +34,7 @@ export class RefusedRequests implements Disposable {
 
 /** `struct intransit_refusal` as the digest's data, in the order of its fields. */
 function refusalData(record: Buffer): Init<'P4Data'> {
-  const values: Readonly<Record<string, number>> = {
-    verdict: record.readUInt8(0),
-    next_layer: record.readUInt8(1),
-    trust_zone: record.readUInt8(2),
-    model_id: record.readUInt16LE(4),
-    model_version: record.readUInt16LE(6),
-    source: record.readUInt32LE(8),
-  };
+  const values: Readonly<Record<string, bigint>> = refusal.decode(record);
   const members = refusedRequests.fields.map(({ name }) => ({ bitstring: canonicalBytes(values[name]!) }));
   return { struct: { members } };
 }

@@ -1,39 +1,48 @@
-import { models, refusedRequests, verdictCounter, weightsPlace } from '../backends/common/table-model.ts';
+import {
+  models,
+  refusedRequests,
+  slotCounter,
+  verdictCounter,
+  weightsPlace,
+} from '../backends/common/table-model.ts';
 import type { RequestConfig } from '../backends/xdp/device-config.ts';
+import { slotOutcomes } from '../dataplane/abi.ts';
 import type { Change, Init } from '../p4runtime/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
+import { type DataPlane, showPrograms } from './data-plane.ts';
 import { ForwardingTables } from './forwarding-tables.ts';
 import { HeldVersions, type SlotWeights } from './held-versions.ts';
 import type { PortState } from './interfaces.ts';
 import { kernelState } from './kernel-state.ts';
-import type { LoadedProgram } from './loaded-program.ts';
 import { cellsOf, NO_COUNT, type ProgramTables, type Tell } from './program-tables.ts';
 import { RefusedRequests } from './refused-requests.ts';
 import { type PlainEntry, plainEntry } from './table-entry.ts';
 
-/** The tables of a program that computes requests. */
+export interface RequestSurroundings {
+  /** The data plane on whose maps this one is to go on; itself where it was found running. */
+  readonly before: DataPlane | undefined;
+  /** Runs a function where the interfaces are. */
+  readonly inside: <T>(run: () => T) => T;
+  readonly tell: Tell;
+}
+
+/** The tables of programs that compute requests. */
 export class RequestTables implements ProgramTables {
-  readonly #program: LoadedProgram;
+  readonly #plane: DataPlane;
   readonly #config: RequestConfig;
   readonly #versions: HeldVersions;
   readonly #tables: ForwardingTables;
-  readonly #tell: Tell;
+  readonly #around: RequestSurroundings;
   #digests: RefusedRequests | undefined;
 
-  /** @param running whether packets may have met the program already */
-  constructor(
-    program: LoadedProgram,
-    config: RequestConfig,
-    running: boolean,
-    inside: <T>(run: () => T) => T,
-    tell: Tell,
-  ) {
-    const weights = config.weights.length > 0 ? program.map('weights') : undefined;
-    this.#program = program;
+  constructor(plane: DataPlane, config: RequestConfig, around: RequestSurroundings) {
+    this.#plane = plane;
     this.#config = config;
-    this.#versions = new HeldVersions(config, program.map('models').words(), weights, running);
-    this.#tables = new ForwardingTables(program, inside);
-    this.#tell = tell;
+    this.#around = around;
+    const words = plane.map('models').words();
+    const running = around.before !== undefined;
+    this.#versions = new HeldVersions({ config, words, weights: plane.weights, running });
+    this.#tables = new ForwardingTables(plane, around.inside);
   }
 
   async fill(state: readonly Change[], interfaces: readonly PortState[]): Promise<string> {
@@ -47,12 +56,24 @@ export class RequestTables implements ProgramTables {
       else if (entry.tableId === models.id) versions.push(entry);
       else this.#tables.set(entry, true, false);
     }
+    for (const { index } of this.#config.programs) {
+      const old = this.#around.before?.weights(index)?.id;
+      if (old !== undefined && old !== this.#plane.weights(index)?.id) this.#versions.retire(index);
+    }
+    const shown = showPrograms(this.#plane, this.#config);
     const elements = this.#tables.fill(interfaces);
     const slots = await this.#versions.takeOver(versions, weights);
     return [
+      ...(shown > 0 ? [`${shown} places of programs`] : []),
       ...(elements > 0 ? [`${elements} elements of tables`] : []),
       ...slots.map((slot) => `the weights of slot ${slot}`),
     ].join(', ');
+  }
+
+  async realign(interfaces: readonly PortState[]): Promise<void> {
+    showPrograms(this.#plane, this.#config);
+    this.#tables.fill(interfaces);
+    await this.#versions.realign();
   }
 
   set({ type, entity }: Change): Promise<void> | void {
@@ -73,8 +94,12 @@ export class RequestTables implements ProgramTables {
   }
 
   readCounter(counterId: number, index: number): Init<'CounterData'> {
+    if (counterId === slotCounter.id) {
+      const counts = this.#plane.map('inferences').sumPerCpu(Math.floor(index / slotOutcomes.length));
+      return { ...NO_COUNT, packetCount: counts?.[index % slotOutcomes.length] ?? 0n };
+    }
     if (counterId !== verdictCounter.id) return NO_COUNT;
-    const sums = this.#program.map('verdicts').sumPerCpu(index);
+    const sums = this.#plane.map('verdicts').sumPerCpu(index);
     return { ...NO_COUNT, packetCount: sums?.[0] ?? 0n };
   }
 
@@ -83,7 +108,7 @@ export class RequestTables implements ProgramTables {
   }
 
   state(interfaces: readonly PortState[], known: readonly Change[]): Change[] {
-    return kernelState(this.#program, this.#config, interfaces, known);
+    return kernelState(this.#plane, this.#config, interfaces, known);
   }
 
   close(): void {
@@ -94,11 +119,17 @@ export class RequestTables implements ProgramTables {
   /** One CPU is given the whole count. */
   #setCounter(entry: Init<'CounterEntry'>): void {
     if (entry.data === undefined) return;
-    const map = this.#program.map('verdicts');
-    for (const cell of cellsOf(entry, verdictCounter.size)) {
-      const all = Buffer.alloc(map.lookup(cell)!.length);
-      all.writeBigUInt64LE(BigInt.asUintN(64, BigInt(entry.data.packetCount ?? 0)));
-      map.update(cell, all);
+    const isSlots = entry.counterId === slotCounter.id;
+    const map = this.#plane.map(isSlots ? 'inferences' : 'verdicts');
+    const width = isSlots ? slotOutcomes.length : 1;
+    for (const cell of cellsOf(entry, (isSlots ? slotCounter : verdictCounter).size)) {
+      const key = Math.floor(cell / width);
+      const all = map.lookup(key)!;
+      const word = 8 * (cell % width);
+      // Of all CPUs, a value of the map each.
+      for (let at = word; at < all.length; at += 8 * width) all.writeBigUInt64LE(0n, at);
+      all.writeBigUInt64LE(BigInt.asUintN(64, BigInt(entry.data.packetCount ?? 0)), word);
+      map.update(key, all);
     }
   }
 
@@ -106,10 +137,10 @@ export class RequestTables implements ProgramTables {
   #setDigests(on: boolean, tell: boolean): void {
     this.#digests?.close();
     this.#digests = undefined;
-    if (tell) this.#program.map('telling').update(0, on ? 1 : 0);
+    if (tell) this.#plane.map('tell_refusals').update(0, on ? 1 : 0);
     if (on)
-      this.#digests = new RefusedRequests(this.#program.map('refused'), (data) =>
-        this.#tell(refusedRequests.id, data),
+      this.#digests = new RefusedRequests(this.#plane.map('refused'), (data) =>
+        this.#around.tell(refusedRequests.id, data),
       );
   }
 }

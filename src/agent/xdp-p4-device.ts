@@ -25,9 +25,18 @@ import {
 } from '../p4runtime/index.ts';
 import { exhausted, invalid, precondition } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
+import {
+  type DataPlane,
+  ENTRY_PIN,
+  isSameProgram,
+  type LoadedPrograms,
+  loadPrograms,
+  openDataPlane,
+  pinDataPlane,
+  removePins,
+} from './data-plane.ts';
 import { FlowTables } from './flow-tables.ts';
 import { detachPinned, Interfaces, type PortInterface, type PortState } from './interfaces.ts';
-import { type LoadedProgram, loadProgram, openProgram, pinProgram, removePins } from './loaded-program.ts';
 import { p4infoDifference } from './p4info-difference.ts';
 import { NO_COUNT, type ProgramTables } from './program-tables.ts';
 import { RequestTables } from './request-tables.ts';
@@ -57,15 +66,15 @@ export interface XdpP4DeviceOptions {
 interface Running {
   readonly config: DeviceConfig;
   readonly generation: string;
-  readonly program: LoadedProgram;
+  readonly plane: DataPlane;
   readonly tables: ProgramTables;
 }
 
 export const pinsOf = (name: string): string => `${BPFFS}/intransit/${name}`;
 
 /**
- * A Linux host as a device of P4Runtime: the pipeline config is a compiled program with its manifest, tables are maps of it,
- * ports are interfaces. Everything is pinned, so the data plane goes on when this process ends, however it ends.
+ * A Linux host as a device of P4Runtime: the pipeline config is a list of compiled programs with their manifests, tables are
+ * maps of theirs, ports are interfaces. Everything is pinned, so the data plane goes on when this process ends, however it ends.
  */
 export class XdpP4Device implements P4Device {
   readonly #options: XdpP4DeviceOptions;
@@ -78,7 +87,13 @@ export class XdpP4Device implements P4Device {
   /** What an earlier process has left on disk. */
   #kept: Kept | undefined;
   #verified:
-    | { readonly config: object; readonly loaded: LoadedProgram; readonly timer: NodeJS.Timeout }
+    | {
+        readonly config: object;
+        readonly loaded: LoadedPrograms;
+        /** The data plane with which it is to go on; undefined if it begins anew. */
+        readonly beside: DataPlane | undefined;
+        readonly timer: NodeJS.Timeout;
+      }
     | undefined;
   /** Whether a change is under way, which the watch must not meet. */
   #busy = 0;
@@ -118,39 +133,45 @@ export class XdpP4Device implements P4Device {
   /** @throws Fault INVALID_ARGUMENT */
   async verify(pipeline: DevicePipeline): Promise<void> {
     const config = configOf(pipeline);
-    const loaded = await this.#load(config);
+    const running = this.#running?.plane;
+    // What has programs in common with what runs is likely to be reconciled with it.
+    const beside = running !== undefined && sharesPrograms(running.config, config) ? running : undefined;
+    const loaded = await this.#load(config, beside);
     this.#forgetVerified();
     const timer = setTimeout(() => this.#forgetVerified(), VERIFIED_MS);
     timer.unref();
-    this.#verified = { config: pipeline.config, loaded, timer };
+    this.#verified = { config: pipeline.config, loaded, beside, timer };
   }
 
-  /** On disk, then on the interfaces, then named on disk. @throws Fault; all is as before then, in the kernel and on disk */
+  /** On disk, then in the kernel, then named on disk. @throws Fault; all is as before then, in the kernel and on disk */
   commit(pipeline: DevicePipeline, keep: boolean, state: readonly Change[]): Promise<void> {
     return this.#alone(async () => {
       const config = configOf(pipeline);
       const old = this.#running;
-      if (keep && old !== undefined && JSON.stringify(old.config.weights) !== JSON.stringify(config.weights))
-        throw invalid(
-          'the weights of the new program are laid out otherwise: push it with VERIFY_AND_COMMIT',
-        );
-      const program = await this.#take(pipeline, config, keep ? old?.program : undefined);
-      const next = this.#begin(config, StateFolder.newGeneration(), program, false);
-      const folder = join(this.#pins, next.generation);
+      if (keep && old !== undefined) checkKept(old.config, config);
+      const loaded = await this.#take(pipeline, config, keep ? old?.plane : undefined);
+      // Programs of requests work on the maps of those before.
+      const beside = keep && config.kind === 'requests' ? old : undefined;
+      const generation = StateFolder.newGeneration();
+      const folder = join(this.#pins, generation);
       let staged: Staged | undefined;
+      let next: Running | undefined;
       try {
-        const { tag } = program.program.info();
+        const plane = pinDataPlane(loaded, config, folder, beside?.plane);
+        next = this.#begin(config, generation, plane, beside?.plane);
         staged = this.#onDisk(() =>
-          this.#state.stage(next.generation, { config: pipeline.config, changes: state }, tag),
+          this.#state.stage(generation, { config: pipeline.config, changes: state }, plane.tag),
         );
         await next.tables.fill(state, this.ports());
-        pinProgram(program, config, folder);
-        this.#replaceProgram(program.program, old?.program.program, staged);
+        this.#replaceEntry(plane.entry, old?.plane.entry, staged);
       } catch (error) {
         staged?.discard();
-        this.#end(next);
+        if (next !== undefined) this.#end(next);
+        await beside?.tables.realign?.(this.ports());
         removePins(folder);
         throw error;
+      } finally {
+        loaded.close();
       }
       this.#running = next;
       next.tables.listen(state.some((c) => c.entity.digestEntry !== undefined));
@@ -159,8 +180,8 @@ export class XdpP4Device implements P4Device {
     });
   }
 
-  /** @throws Fault; the program before is back then, and the one on disk */
-  #replaceProgram(program: BpfProgram, old: BpfProgram | undefined, staged: Staged): void {
+  /** @throws Fault; the one before is back then, and the generation on disk */
+  #replaceEntry(program: BpfProgram, old: BpfProgram | undefined, staged: Staged): void {
     const found = old === undefined ? this.#foundProgram() : undefined;
     const before = old ?? found;
     try {
@@ -180,7 +201,7 @@ export class XdpP4Device implements P4Device {
   /** The program of a data plane that runs, though nothing is known of it. */
   #foundProgram() {
     const generation = this.#attachedGeneration();
-    return generation === undefined ? undefined : openPinnedProgram(join(this.#pins, generation, 'program'));
+    return generation === undefined ? undefined : openPinnedProgram(join(this.#pins, generation, ENTRY_PIN));
   }
 
   /** The folder of pins whose program is on the interfaces. */
@@ -188,7 +209,7 @@ export class XdpP4Device implements P4Device {
     if (!existsSync(this.#pins)) return undefined;
     const ids = this.#interfaces.programIds();
     return readdirSync(this.#pins).find((name) => {
-      const path = join(this.#pins, name, 'program');
+      const path = join(this.#pins, name, ENTRY_PIN);
       if (name === LINKS || !existsSync(path)) return false;
       using program = openPinnedProgram(path);
       return ids.has(program.info().id);
@@ -248,14 +269,13 @@ export class XdpP4Device implements P4Device {
       const { generation } = kept;
       const folder = join(this.#pins, generation);
       this.#interfaces.open();
-      const pinned = openProgram(config, folder, kept.tag);
-      const program = pinned ?? (await this.#load(config));
-      const next = this.#begin(config, generation, program, pinned !== undefined);
+      const pinned = openDataPlane(config, folder, kept.tag);
+      const plane = pinned ?? (await this.#loadAndPin(config, folder));
+      const next = this.#begin(config, generation, plane, pinned);
       let changed: string;
       try {
         changed = await next.tables.fill(state, this.ports());
-        if (pinned === undefined) pinProgram(program, config, folder);
-        this.#interfaces.attach(program.program);
+        this.#interfaces.attach(plane.entry);
       } catch (error) {
         this.#end(next);
         throw error;
@@ -263,10 +283,19 @@ export class XdpP4Device implements P4Device {
       this.#running = next;
       this.#sweepPins(generation);
       next.tables.listen(state.some((c) => c.entity.digestEntry !== undefined));
-      this.#mendDisk({ ...kept, tag: program.program.info().tag }, pipeline, state);
+      this.#mendDisk({ ...kept, tag: plane.tag }, pipeline, state);
       if (pinned === undefined) this.#log('program loaded again from the kept state');
       else this.#log(`data plane found running${changed === '' ? '' : `; mended ${changed}`}`);
     });
+  }
+
+  async #loadAndPin(config: DeviceConfig, folder: string): Promise<DataPlane> {
+    const loaded = await this.#load(config);
+    try {
+      return pinDataPlane(loaded, config, folder);
+    } finally {
+      loaded.close();
+    }
   }
 
   async checkpoint(state: () => DeviceState): Promise<void> {
@@ -285,14 +314,14 @@ export class XdpP4Device implements P4Device {
   #kernelState({ config, generation, tag }: Kept, known: readonly Change[]): readonly Change[] | undefined {
     try {
       const decoded = decodeDeviceConfig(config.p4DeviceConfig);
-      const program = openProgram(decoded, join(this.#pins, generation), tag);
-      if (program === undefined) return undefined;
-      const tables = this.#tablesOf(program, decoded, true);
+      const plane = openDataPlane(decoded, join(this.#pins, generation), tag);
+      if (plane === undefined) return undefined;
+      const tables = this.#tablesOf(plane, decoded, plane);
       try {
         return tables.state(this.ports(), known);
       } finally {
         tables.close();
-        program.close();
+        plane.close();
       }
     } catch (error) {
       this.#log(`the data plane cannot be read: ${messageOf(error)}`);
@@ -357,42 +386,40 @@ export class XdpP4Device implements P4Device {
     await this.close();
   }
 
-  #begin(config: DeviceConfig, generation: string, program: LoadedProgram, running: boolean): Running {
-    return { config, generation, program, tables: this.#tablesOf(program, config, running) };
+  /** @param before whose maps it goes on with: another's, or its own where it was found running */
+  #begin(config: DeviceConfig, generation: string, plane: DataPlane, before: DataPlane | undefined): Running {
+    return { config, generation, plane, tables: this.#tablesOf(plane, config, before) };
   }
 
-  /** @param running whether packets may have met the program already */
-  #tablesOf(program: LoadedProgram, config: DeviceConfig, running: boolean): ProgramTables {
+  #tablesOf(plane: DataPlane, config: DeviceConfig, before: DataPlane | undefined): ProgramTables {
     const inside = <T>(run: () => T): T => this.#interfaces.inside(run);
     const tell = (id: number, data: Init<'P4Data'>): void => this.#sink?.digest(id, data);
-    return config.kind === 'requests'
-      ? new RequestTables(program, config, running, inside, tell)
-      : new FlowTables(program, config, running, { inside, tell, ports: () => this.ports() });
+    if (config.kind === 'requests') return new RequestTables(plane, config, { before, inside, tell });
+    const around = { inside, tell, ports: () => this.ports() };
+    return new FlowTables(plane, config, before !== undefined, around);
   }
 
-  #end({ tables, program }: Running): void {
+  #end({ tables, plane }: Running): void {
     tables.close();
-    program.close();
+    plane.close();
   }
 
-  /** The program of a pipeline: the one that was just verified, if it is that. */
+  /** The programs of a pipeline: those that were just verified, if they are it. */
   async #take(
     pipeline: DevicePipeline,
     config: DeviceConfig,
-    before: LoadedProgram | undefined,
-  ): Promise<LoadedProgram> {
+    beside: DataPlane | undefined,
+  ): Promise<LoadedPrograms> {
     const verified = this.#verified;
-    // A program that goes on with the counters of another is loaded with them.
-    if (before !== undefined) return this.#load(config, before);
-    if (verified?.config !== pipeline.config) return this.#load(config);
+    if (verified?.config !== pipeline.config || verified.beside !== beside) return this.#load(config, beside);
     clearTimeout(verified.timer);
     this.#verified = undefined;
     return verified.loaded;
   }
 
-  async #load(config: DeviceConfig, before?: LoadedProgram): Promise<LoadedProgram> {
+  async #load(config: DeviceConfig, beside?: DataPlane): Promise<LoadedPrograms> {
     try {
-      return await loadProgram(config, before);
+      return await loadPrograms(config, beside);
     } catch (error) {
       if (error instanceof BpfError && error.code === 'bpf-permission') throw error;
       throw invalid(error instanceof Error ? error.message : String(error));
@@ -414,7 +441,7 @@ export class XdpP4Device implements P4Device {
       const changed = this.#interfaces.refresh();
       if (changed.length === 0) return;
       running.tables.setInterfaces(this.ports());
-      this.#interfaces.attach(running.program.program);
+      this.#interfaces.attach(running.plane.entry);
       const names = changed.map(({ name, port }) => {
         const { ifindex } = this.ports().find((p) => p.port === port)!;
         return `${name} (port ${port}) ${ifindex === 0 ? 'is gone' : 'is there again, attached'}`;
@@ -463,6 +490,21 @@ export function removeDataPlane(name: string): boolean {
   return true;
 }
 
+const sharesPrograms = (old: DeviceConfig, own: DeviceConfig): boolean =>
+  old.kind === 'requests' &&
+  own.kind === 'requests' &&
+  own.programs.some((p) => old.programs.some((o) => isSameProgram(o, p)));
+
+/** @throws Fault INVALID_ARGUMENT where a program of flows would find its weights laid out otherwise, or takes the place of another kind */
+function checkKept(old: DeviceConfig, own: DeviceConfig): void {
+  const isSame =
+    own.kind === 'requests'
+      ? old.kind === 'requests'
+      : old.kind === 'flows' && JSON.stringify(old.weights) === JSON.stringify(own.weights);
+  if (!isSame)
+    throw invalid('the weights of the new program are laid out otherwise: push it with VERIFY_AND_COMMIT');
+}
+
 /** @throws Fault INVALID_ARGUMENT where the config is none, or the P4Info is another's */
 function configOf({ config, index }: DevicePipeline): DeviceConfig {
   let decoded: DeviceConfig;
@@ -479,5 +521,5 @@ function configOf({ config, index }: DevicePipeline): DeviceConfig {
 
 const p4infoOfConfig = (config: DeviceConfig) =>
   config.kind === 'requests'
-    ? xdpP4InfoOf(config.weights)
+    ? xdpP4InfoOf(config.programs)
     : xdpFlowP4InfoOf(config.weights, config.manifest.features.names.length);

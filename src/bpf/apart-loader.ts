@@ -9,6 +9,7 @@ import { loadObject } from './load.ts';
 import { libbpf, type Pointer } from './native.ts';
 import { checkDeclaredMaps, checkObject } from './object-policy.ts';
 import { keepToLoad } from './privileges.ts';
+import type { VerifierStats } from './verifier-log.ts';
 
 const [STDIN, STDOUT] = [0, 1];
 
@@ -34,12 +35,15 @@ async function load({ name, policy, globals, reused }: LoadRequest, elf: Buffer)
     onThisThread: true,
   });
   const lib = libbpf();
-  const program = lib.programFd(lib.nextProgram(handle, null)!);
+  const programs: Record<string, { fd: number; stats?: VerifierStats }> = {};
+  for (let p = lib.nextProgram(handle, null); p !== null; p = lib.nextProgram(handle, p)) {
+    const own = stats.get(lib.programName(p));
+    programs[lib.programName(p)] = { fd: lib.programFd(p), ...(own && { stats: own }) };
+  }
   const maps: Record<string, number> = {};
   for (let m = lib.nextMap(handle, null); m !== null; m = lib.nextMap(handle, m))
     maps[lib.mapName(m).replace(/^[^.]+(?=\.)/, '')] = lib.mapFd(m);
-  const found = stats.get(policy.program);
-  return { handle, answer: { ok: true, program, maps, ...(found && { stats: found }) } };
+  return { handle, answer: { ok: true, programs, maps } };
 }
 
 interface Loaded {
@@ -79,7 +83,7 @@ async function serve(): Promise<void> {
     last = undefined;
     try {
       const { handle, answer } = await load(request, elf);
-      last = handle;
+      last = request.keep ? undefined : handle;
       say(answer);
     } catch (error) {
       say(failure(error));

@@ -8,16 +8,17 @@ export interface LoadRequest {
   readonly globals: Readonly<Record<string, number>>;
   /** Descriptors in the loader, by the names of maps that are to be used again. */
   readonly reused: Readonly<Record<string, number>>;
-  /** Bytes of the object, behind the request. */
+  /** Whether the object stays when the next one is loaded, which may use its maps. */
+  readonly keep: boolean;
+  /** Bytes of the object, after the request. */
   readonly bytes: number;
 }
 
 export type LoadAnswer =
   | {
       readonly ok: true;
-      /** A descriptor in the loader. */
-      readonly program: number;
-      readonly stats?: VerifierStats;
+      /** Descriptors in the loader, by the names of programs. */
+      readonly programs: Readonly<Record<string, { readonly fd: number; readonly stats?: VerifierStats }>>;
       readonly maps: Readonly<Record<string, number>>;
     }
   | {

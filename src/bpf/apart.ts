@@ -17,23 +17,23 @@ export interface ApartOptions {
   readonly name: string;
   readonly policy: ObjectPolicy;
   readonly globals?: Readonly<Record<string, number>>;
-  /** A map that is there already, and its name in the object. */
-  readonly reuse?: { readonly name: string; readonly map: BpfMap };
+  /** Maps that are there already, by their names in the object. */
+  readonly reuse?: ReadonlyMap<string, BpfMap>;
   /** Default 120,000: the verifier may take seconds. */
   readonly timeoutMs?: number;
 }
 
-/** A program with its maps, until it is closed. */
+/** Programs with their maps, until they are closed. */
 export interface ApartObject {
-  readonly program: BpfProgram;
+  readonly programs: ReadonlyMap<string, BpfProgram>;
   readonly maps: ReadonlyMap<string, BpfMap>;
   close(): void;
 }
 
 const TIMEOUT_MS = 120_000;
 const MOST_ANSWER = 2 ** 25;
-/** Descriptor in the loader: the first behind the standard ones. */
-const REUSED_FD = 3;
+/** Descriptors in the loader: those after the standard ones. */
+const FIRST_REUSED_FD = 3;
 const [PIDFD_OPEN, PIDFD_GETFD] = [434, 438];
 
 /**
@@ -42,27 +42,65 @@ const [PIDFD_OPEN, PIDFD_GETFD] = [434, 438];
  * @throws BpfError as `openObject`, and `bpf-object-invalid` for what `policy` does not permit
  */
 export async function openObjectApart(elf: Uint8Array, options: ApartOptions): Promise<ApartObject> {
-  checkObject(elf, options.policy);
-  const { reuse } = options;
-  const loader = startLoader(reuse?.map.fd);
+  const [object] = await openObjectsApart([{ elf, ...options }], []);
+  return object!;
+}
+
+/**
+ * Loads several objects of one sender, in one process.
+ * @param shared names of maps that are those of the first object in all others, unless they are reused from elsewhere
+ * @throws BpfError as `openObjectApart`; none is loaded then
+ */
+export async function openObjectsApart(
+  objects: readonly (ApartOptions & { readonly elf: Uint8Array })[],
+  shared: readonly string[],
+): Promise<readonly ApartObject[]> {
+  for (const { elf, policy } of objects) checkObject(elf, policy);
+  const maps = [...new Set(objects.flatMap(({ reuse }) => [...(reuse?.values() ?? [])]))];
+  const descriptorOf = (map: BpfMap): number => FIRST_REUSED_FD + maps.indexOf(map);
+  const loader = startLoader(maps.map((map) => map.fd));
+  const adopted: ApartObject[] = [];
+  const common: Record<string, number> = {};
   try {
-    const answer = await loader.load(elf, options);
-    if (!answer.ok) throw errorOf(answer);
-    return adopt(loader.pid, answer, options.policy);
+    for (const { elf, ...options } of objects) {
+      const own = [...(options.reuse ?? [])].map(([name, map]) => [name, descriptorOf(map)]);
+      const answer = await loader.load(elf, options, {
+        reused: { ...common, ...Object.fromEntries(own) },
+        keep: true,
+      });
+      if (!answer.ok) throw errorOf(answer);
+      adopted.push(adopt(loader.pid, answer, options.policy));
+      for (const name of shared) common[name] ??= answer.maps[name]!;
+    }
+    return adopted;
+  } catch (error) {
+    for (const object of adopted) object.close();
+    throw error;
   } finally {
     loader.end();
   }
+}
+
+/** What an object is loaded with and after. */
+export interface LoadPlace {
+  /** Descriptors in the loader, by the names of maps that are to be used again. */
+  readonly reused: LoadRequest['reused'];
+  /** Whether it stays when the next one is loaded. */
+  readonly keep: boolean;
 }
 
 /** A running loader; for one object, unless somebody wants to know how many it survives. */
 export interface Loader {
   readonly pid: number;
   /** @throws BpfError `bpf-object-invalid` where the loader died of it */
-  load(elf: Uint8Array, options: ApartOptions): Promise<LoadAnswer>;
+  load(elf: Uint8Array, options: ApartOptions, place?: LoadPlace): Promise<LoadAnswer>;
   end(): void;
 }
 
-export function startLoader(reusedFd?: number): Loader {
+const ALONE: LoadPlace = { reused: {}, keep: false };
+
+/** @param reused descriptors that it is given, from 3 on */
+export function startLoader(reused: readonly number[] = []): Loader {
   const here = fileURLToPath(import.meta.url);
   const isSource = here.endsWith('.ts');
   // From its sources the project runs by tsx, wherever it was started.
@@ -74,16 +112,15 @@ export function startLoader(reusedFd?: number): Loader {
   const child = spawn(process.execPath, [...flags, script], {
     cwd: '/',
     env: { PATH: process.env.PATH },
-    stdio: ['pipe', 'pipe', 'pipe', ...(reusedFd === undefined ? [] : [reusedFd])],
+    stdio: ['pipe', 'pipe', 'pipe', ...reused],
   });
   const ended = endOf(child);
   return {
     get pid() {
       return child.pid ?? 0;
     },
-    async load(elf, { name, policy, globals = {}, reuse, timeoutMs = TIMEOUT_MS }) {
-      const reused = reuse === undefined ? {} : { [reuse.name]: REUSED_FD };
-      const request: LoadRequest = { name, policy, globals, reused, bytes: elf.length };
+    async load(elf, { name, policy, globals = {}, timeoutMs = TIMEOUT_MS }, place = ALONE) {
+      const request: LoadRequest = { name, policy, globals, ...place, bytes: elf.length };
       const json = Buffer.from(JSON.stringify(request));
       const length = Buffer.alloc(LENGTH_BYTES);
       length.writeUInt32LE(json.length);
@@ -153,13 +190,13 @@ function errorOf({ code, message, remedy, log, errno }: LoadAnswer & { readonly 
 /** Takes program and maps over. What the loader says of them is not believed: the kernel is asked. */
 function adopt(
   pid: number,
-  { program, stats, maps }: LoadAnswer & { readonly ok: true },
+  { programs, maps }: LoadAnswer & { readonly ok: true },
   policy: ObjectPolicy,
 ): ApartObject {
   const lib = libbpf();
   const process = lib.syscall(PIDFD_OPEN, pid, 0, 0);
   if (process < 0) throw permissionError('reach the loader of programs');
-  const lease = new Lease(`BPF object "${policy.program}"`);
+  const lease = new Lease(`BPF object "${policy.programs[0]}"`);
   const fds: number[] = [];
   const take = (fd: number, kind: PinKind): number => {
     const own = lib.syscall(PIDFD_GETFD, process, fd, 0);
@@ -179,11 +216,15 @@ function adopt(
       if (fault !== undefined)
         throw new BpfError('bpf-object-invalid', `map ${info.name} ${fault}`, { remedy: 'compile it again' });
     }
-    return {
-      program: new BpfProgram(policy.program, take(program, 'prog'), lease, stats),
-      maps: taken,
-      close,
-    };
+    const loaded = policy.programs.map((name) => {
+      const found = programs[name];
+      if (found === undefined)
+        throw new BpfError('bpf-object-invalid', `program ${name} was not loaded`, {
+          remedy: 'compile it again',
+        });
+      return [name, new BpfProgram(name, take(found.fd, 'prog'), lease, found.stats)] as const;
+    });
+    return { programs: new Map(loaded), maps: taken, close };
   } catch (error) {
     close();
     throw error;

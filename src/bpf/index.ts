@@ -2,7 +2,14 @@
  * The BPF runtime: compiles, loads, runs and attaches XDP programs over libbpf.so.1. It knows nothing of models and
  * imports nothing of the project.
  */
-export { type ApartObject, type ApartOptions, type Loader, openObjectApart, startLoader } from './apart.ts';
+export {
+  type ApartObject,
+  type ApartOptions,
+  type Loader,
+  openObjectApart,
+  openObjectsApart,
+  startLoader,
+} from './apart.ts';
 export { BPF_FLAGS, type CompileOptions, compileBpf } from './compile.ts';
 export { interfaceDriver } from './driver.ts';
 export {

@@ -26,6 +26,8 @@ const ENOENT = 2;
 
 export class BpfMap {
   readonly info: MapInfo;
+  /** The kernel's number of the map: two handles with the same are one map. */
+  readonly id: number;
   readonly #fd: number;
   readonly #lease: Lease;
   /** Bytes that one element takes in a call: for per-CPU maps all CPUs' values, each padded to 8 bytes. */
@@ -37,6 +39,7 @@ export class BpfMap {
     const type = raw.readUInt32LE(0);
     this.#fd = fd;
     this.#lease = lease;
+    this.id = raw.readUInt32LE(4);
     this.info = {
       name: name ?? readCString(raw.subarray(24, 40)),
       type,
@@ -138,14 +141,14 @@ export class BpfMap {
   }
 
   /**
-   * The values of an array of 8-byte values (`BPF_F_MMAPABLE`) as memory that the programs read: each store is seen as a
-   * whole. (An update by call is a memcpy, of which the kernel promises nothing.) Close it before the map.
+   * The values of an array (`BPF_F_MMAPABLE`), one 64-bit word or several each, as memory that the programs read: each store of a
+   * word is seen as a whole. (An update by call is a memcpy, of which the kernel promises nothing.) Close it before the map.
    */
   words(): MappedWords {
     const { name, valueSize, maxEntries } = this.info;
-    if (valueSize !== 8)
-      throw badArgument(`values of map "${name}" have ${valueSize} bytes, not 8`, 'use lookup');
-    return mapWords(this.fd, maxEntries, name);
+    if (valueSize % 8 !== 0)
+      throw badArgument(`values of map "${name}" have ${valueSize} bytes, no multiple of 8`, 'use lookup');
+    return mapWords(this.fd, (maxEntries * valueSize) / 8, name);
   }
 
   /** Keeps the map alive beyond this process, under a path of a BPF file system (`ensureBpffs`). */

@@ -18,8 +18,8 @@ export interface MapPolicy {
 
 /** Plain data, so that it can be handed to another process. */
 export interface ObjectPolicy {
-  /** The one XDP program. */
-  readonly program: string;
+  /** The XDP programs, all of them. */
+  readonly programs: readonly string[];
   /** Numbers of helpers that code may call. */
   readonly helpers: readonly number[];
   /** All that may be declared; internal maps as `.rodata`. */
@@ -61,7 +61,7 @@ const [HELPER_CALL, LOCAL_CALL] = [0, 1];
 const EXT_HEADER_BYTES = 32;
 
 /**
- * Looks at an object's bytes before libbpf does: one program, known sections, no code but calls of its own functions and
+ * Looks at an object's bytes before libbpf does: its programs, known sections, no code but calls of its own functions and
  * of permitted helpers, nothing that refers to the kernel's insides.
  * @throws BpfError `bpf-object-invalid`
  */
@@ -70,7 +70,7 @@ export function checkObject(elf: Uint8Array, policy: ObjectPolicy): void {
     throw elfFault(`has ${elf.length} bytes: at most ${policy.mostBytes} are taken`);
   const file = readElf(elf);
   checkSections(file);
-  checkSymbols(file, policy.program);
+  checkSymbols(file, policy.programs);
   for (const { executable, bytes } of file.sections)
     if (executable) checkCode(bytes, new Set(policy.helpers));
 }
@@ -90,19 +90,24 @@ function checkSections({ sections }: ElfFile): void {
   }
 }
 
-function checkSymbols({ sections, symbols }: ElfFile, program: string): void {
-  const programs: string[] = [];
-  for (const [i, { name, section, isFunction, at, size }] of symbols.entries()) {
+function checkSymbols({ sections, symbols }: ElfFile, wanted: readonly string[]): void {
+  const programs: (typeof symbols)[number][] = [];
+  for (const [i, symbol] of symbols.entries()) {
     if (i === 0) continue;
-    if (section === 0) throw elfFault(`needs ${JSON.stringify(name)} from elsewhere`);
-    const where = sections[section];
-    if (!isFunction || where?.name !== CODE.xdp) continue;
-    programs.push(name);
-    if (at !== 0 || size !== where.bytes.length)
-      throw elfFault('has more in its section of programs than one');
+    if (symbol.section === 0) throw elfFault(`needs ${JSON.stringify(symbol.name)} from elsewhere`);
+    if (symbol.isFunction && sections[symbol.section]?.name === CODE.xdp) programs.push(symbol);
   }
-  if (programs.length !== 1 || programs[0] !== program)
-    throw elfFault(`must have one program, ${program}, not ${JSON.stringify(programs.slice(0, 4))}`);
+  const names = programs.map((p) => p.name);
+  if (names.length !== wanted.length || wanted.some((name) => !names.includes(name)))
+    throw elfFault(`must have the programs ${wanted.join(', ')}, not ${JSON.stringify(names.slice(0, 4))}`);
+  // One behind the other, from the beginning of their section to its end.
+  let end = 0;
+  for (const { at, size } of programs.toSorted((a, b) => a.at - b.at)) {
+    if (at !== end) throw elfFault('has more in its section of programs than those');
+    end = at + size;
+  }
+  if (programs.some((p) => end !== sections[p.section]!.bytes.length))
+    throw elfFault('has more in its section of programs than those');
 }
 
 function checkCode(code: Buffer, helpers: ReadonlySet<number>): void {

@@ -1,7 +1,7 @@
 import type { BpfMap, BpfObject, BpfProgram, MappedWords } from '../bpf/index.ts';
 import { openObject, waitForPrograms } from '../bpf/index.ts';
+import { decodeWord, encodeWord, NO_WORD, placesOf, type Word } from '../dataplane/words.ts';
 import { type VerdictName, verdicts } from '../wire/index.ts';
-import { CURRENT, decodeWord, encodeWord, NAMED, NO_WORD } from './versions.ts';
 
 /** Index of one of the two versions of the weights that a device holds side by side. */
 export type Slot = 0 | 1;
@@ -24,6 +24,7 @@ export interface SlotContents {
 export class XdpDevice implements Disposable {
   readonly #object: BpfObject;
   readonly #words: MappedWords;
+  readonly #held = new Map<Slot, Word>();
   #active: Slot = 0;
 
   private constructor(object: BpfObject) {
@@ -45,27 +46,48 @@ export class XdpDevice implements Disposable {
     if (this.clear(slot)) waitForPrograms();
     if (weights !== undefined && weights.length > 0) this.#map('weights').update(slot, weights);
     this.#map('model_ids').update(modelId, 1);
-    const word = encodeWord({ modelId, modelVersion, slot, threshold, state: 'ready' });
-    this.#words.set(NAMED[slot], word);
-    if (this.#active === slot) this.#words.set(CURRENT, word);
+    const word = { modelId, modelVersion, slot, threshold, state: 'ready', limited: false } as const;
+    this.#set(modelId, modelVersion, encodeWord({ ...word, current: false }));
+    if (this.#active === slot) this.#set(modelId, 0, encodeWord({ ...word, current: true }));
+    this.#held.set(slot, { ...word, current: false });
   }
 
   /** @returns whether there was something */
   clear(slot: Slot): boolean {
-    const word = this.#words.get(NAMED[slot]);
-    if (this.#active === slot) this.#words.set(CURRENT, NO_WORD);
-    this.#words.set(NAMED[slot], NO_WORD);
-    const held = decodeWord(word);
+    const held = this.#held.get(slot);
     if (held === undefined) return false;
-    const other = decodeWord(this.#words.get(NAMED[slot === 0 ? 1 : 0]));
-    if (other?.modelId !== held.modelId) this.#map('model_ids').delete(held.modelId);
+    const { modelId, modelVersion } = held;
+    this.#held.delete(slot);
+    if (this.#active === slot) this.#set(modelId, 0, NO_WORD);
+    this.#set(modelId, modelVersion, NO_WORD);
+    if ([...this.#held.values()].every((other) => other.modelId !== modelId))
+      this.#map('model_ids').delete(modelId);
     return true;
   }
 
   /** Packets that ask for version 0 are computed by this slot from now on: one write. */
   activate(slot: Slot): void {
+    const before = this.#held.get(this.#active);
+    const held = this.#held.get(slot);
     this.#active = slot;
-    this.#words.set(CURRENT, this.#words.get(NAMED[slot]));
+    if (before !== undefined && before.modelId !== held?.modelId) this.#set(before.modelId, 0, NO_WORD);
+    if (held !== undefined) this.#set(held.modelId, 0, encodeWord({ ...held, current: true }));
+  }
+
+  /** Writes the word of a version over what is there of it. */
+  #set(modelId: number, asked: number, word: bigint): void {
+    const places = placesOf(modelId, asked);
+    const same = (at: number) => {
+      const there = decodeWord(this.#words.get(at));
+      return (
+        there?.modelId === modelId &&
+        (asked === 0 ? there.current : there.modelVersion === asked && !there.current)
+      );
+    };
+    const at = places.find(same) ?? places.find((place) => this.#words.get(place) === NO_WORD);
+    // Two versions and their current one fit anywhere.
+    if (at === undefined) throw new Error('no word is free');
+    this.#words.set(at, word);
   }
 
   get active(): Slot {

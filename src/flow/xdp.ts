@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { insertion } from '../backends/common/entries.ts';
 import { needDiagnostics } from '../backends/common/need.ts';
 import { OBJECT_FILE } from '../backends/xdp/artifact.ts';
-import { encodeDeviceConfig } from '../backends/xdp/device-config.ts';
+import { encodeFlowConfig } from '../backends/xdp/device-config.ts';
 import { PROGRAM_FILE } from '../backends/xdp/emit.ts';
 import { weightEntries } from '../backends/xdp/entries.ts';
 import { xdpFlowFiles, xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
@@ -51,7 +51,7 @@ export async function xdpFlowPipeline(definition: FeatureDefinition, model: Mode
   return {
     config: {
       p4info: xdpFlowP4InfoOf(weightsLayout(plan.compute), definition.features.length),
-      deviceConfig: encodeDeviceConfig(plan, elf),
+      deviceConfig: encodeFlowConfig(plan, elf),
     },
     updates: weightEntries(plan.compute, 0).map(insertion),
   };

@@ -98,6 +98,7 @@ export const verdicts = [
   { name: 'unsure', description: 'The margin of the verdict is below the threshold: left to a larger model' },
   { name: 'failed', description: 'The device could not finish, for example for lack of headroom' },
   { name: 'bad_checksum', description: 'The UDP checksum does not fit the packet' },
+  { name: 'shed', description: 'The budget of its version is spent: left to another node' },
 ] as const;
 
 export type VerdictName = (typeof verdicts)[number]['name'];

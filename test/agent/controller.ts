@@ -24,10 +24,14 @@ import type { Network } from './network.ts';
 
 type Entity = Init<'Entity'>;
 
+/** Of one program. */
+export const configOf = (plan: XdpPlan, elf: Uint8Array): Uint8Array =>
+  encodeDeviceConfig([{ index: 0, source: 'test', manifest: plan, elf }]);
+
 export async function pipelineOf(plan: XdpPlan): Promise<PipelineConfig> {
   using folder = temporaryFolder();
   const elf = readFileSync(await buildXdp(emitXdp(plan), folder.path));
-  return { p4info: parseP4Info(Buffer.from(xdpP4Info(plan))), deviceConfig: encodeDeviceConfig(plan, elf) };
+  return { p4info: parseP4Info(Buffer.from(xdpP4Info(plan))), deviceConfig: configOf(plan, elf) };
 }
 
 export const startOn = (network: Network, options: Partial<AgentOptions> = {}): Promise<Agent> =>

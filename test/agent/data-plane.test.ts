@@ -330,7 +330,7 @@ describeWith(loading, 'the data plane of an agent', () => {
     ]);
     await through(requestFrame(split, row));
     expect(await counters(client)).toEqual({ computed: 41, zone_refused: 1 });
-    expect(verdicts.length).toBe(17);
+    expect(verdicts.length).toBe(18);
   });
 
   it.each(['generic', 'native'] as const)('makes room for longer answers, in %s mode', async (mode) => {

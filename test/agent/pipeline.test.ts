@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
-import { encodeDeviceConfig } from '../../src/backends/xdp/device-config.ts';
 import { planReplacement } from '../../src/backends/xdp/replacement.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
@@ -18,7 +17,7 @@ import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { connect, counters, Entities, example, pipelineOf, startOn } from './controller.ts';
+import { configOf, connect, counters, Entities, example, pipelineOf, startOn } from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 import { during, killAgents, spawnAgent } from './process.ts';
 
@@ -115,7 +114,10 @@ describeWith(loading, 'a pipeline of an agent', () => {
   it('refuses a config that is none, and goes on with the one that it has', async () => {
     const { p4info, deviceConfig } = pipeline;
     const json = (
-      change: (config: { format: string; manifest: Record<string, unknown>; program: string }) => void,
+      change: (config: {
+        format: string;
+        programs: [{ manifest: Record<string, unknown>; program: string }];
+      }) => void,
     ) => {
       const config = JSON.parse(Buffer.from(deviceConfig).toString());
       change(config);
@@ -125,10 +127,13 @@ describeWith(loading, 'a pipeline of an agent', () => {
     const cases: readonly [Partial<PipelineConfig>, RegExp][] = [
       [{ deviceConfig: Buffer.from('no JSON') }, /no JSON of the format/],
       [{ deviceConfig: Buffer.from('{}') }, /wrong at format/],
-      [{ deviceConfig: json((c) => (c.manifest.target = 'v1model')) }, /wrong at manifest\.target/],
-      [{ deviceConfig: json((c) => (c.program = 'AAAA')) }, /no 64-bit little-endian ELF file/],
       [
-        { deviceConfig: json((c) => (c.manifest.weights = { mode: 'static' })) },
+        { deviceConfig: json((c) => (c.programs[0].manifest.target = 'v1model')) },
+        /wrong at programs\.0\.manifest\.target/,
+      ],
+      [{ deviceConfig: json((c) => (c.programs[0].program = 'AAAA')) }, /no 64-bit little-endian ELF file/],
+      [
+        { deviceConfig: json((c) => (c.programs[0].manifest.weights = { mode: 'static' })) },
         /the P4Info is not that of the program: the program has no table weights_0/,
       ],
       [{ p4info: (await pipelineOf(other)).p4info }, /it lacks table weights_1/],
@@ -150,33 +155,34 @@ describeWith(loading, 'a pipeline of an agent', () => {
   });
 
   it('says why the verifier refuses a program', async () => {
-    const elf = Buffer.from(JSON.parse(Buffer.from(pipeline.deviceConfig).toString()).program, 'base64');
+    const elf = Buffer.from(
+      JSON.parse(Buffer.from(pipeline.deviceConfig).toString()).programs[0].program,
+      'base64',
+    );
     // The first access to the packet without its comparison: an unconditional jump over it.
     const broken = Buffer.from(elf);
     const at = broken.indexOf(Buffer.from([0x61])) & ~7;
     broken.fill(0xff, at, at + 8);
     const [code, text] = await refusal(
-      client.pipeline.commit({ ...pipeline, deviceConfig: encodeDeviceConfig(plan, broken) }),
+      client.pipeline.commit({ ...pipeline, deviceConfig: configOf(plan, broken) }),
     );
     expect([code, text]).toEqual([status.INVALID_ARGUMENT, expect.stringMatching(/\w/)]);
     expect(await isComputed()).toBe(true);
   });
 
-  it('has room for two versions and the current one', async () => {
+  it('has sixteen slots, and versions of them by number beside the current one', async () => {
     const full = (entity: Entity) => refusal(client.insert([entity]));
-    expect(await full(e.weights(plan, 2)[0]!)).toEqual([
+    expect(await full(e.weights(plan, 16)[0]!)).toEqual([
       status.INVALID_ARGUMENT,
       expect.stringContaining('there is no table'),
     ]);
-    expect((await full(e.version(3, 3, 7)))[0]).toBe(status.INVALID_ARGUMENT);
+    expect(await full(e.version(3, 3, 16))).toEqual([
+      status.INVALID_ARGUMENT,
+      expect.stringContaining('slot 16 is of program 1, which is not here'),
+    ]);
     expect((await full(e.version(3, 4, 0)))[1]).toContain('answers as itself');
     await client.insert([e.version(2, 2, 0)]);
-    expect((await full(e.version(3, 3, 0)))[0]).toBe(status.RESOURCE_EXHAUSTED);
     await client.delete([e.version(0, 1, 0)]);
-    expect(await full(e.version(3, 3, 0))).toEqual([
-      status.RESOURCE_EXHAUSTED,
-      expect.stringContaining('two versions by number'),
-    ]);
     expect([await isComputed(0), await isComputed(1), await isComputed(2)]).toEqual([false, true, true]);
     await client.insert([e.version(0, 1, 0)]);
     await client.delete([e.version(2, 2, 0)]);

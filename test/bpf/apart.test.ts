@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { programPolicy } from '../../src/agent/program-policy.ts';
 import { xdpManifest } from '../../src/backends/xdp/artifact.ts';
-import type { RequestConfig } from '../../src/backends/xdp/device-config.ts';
+import type { ProgramConfig } from '../../src/backends/xdp/device-config.ts';
 import { emitXdp } from '../../src/backends/xdp/emit.ts';
 import { planXdp } from '../../src/backends/xdp/plan.ts';
 import { checkObject, compileBpf, type Loader, openObjectApart, startLoader } from '../../src/bpf/index.ts';
@@ -15,10 +15,7 @@ import { random } from '../support/random.ts';
 
 const folder = testFolder();
 const { plan } = planXdp(smallModel(), { weights: 'runtime' });
-const policy = programPolicy({
-  kind: 'requests',
-  manifest: xdpManifest(plan!) as RequestConfig['manifest'],
-});
+const policy = programPolicy({ slots: 16, manifest: xdpManifest(plan!) as ProgramConfig['manifest'] });
 const options = { name: 'intransit', policy, globals: { intransit_agent: 1 } };
 
 async function compiled(name: string, source: string): Promise<Buffer> {
@@ -49,12 +46,12 @@ describeWith(loading, 'objects of others', () => {
 
   it('loads a program of ours, by a process that is nobody', async () => {
     const object = await openObjectApart(await ours(), options);
-    expect(object.program.info()).toMatchObject({ type: 6 });
-    expect(object.maps.get('weights')?.info.maxEntries).toBe(2);
-    expect(object.program.verifiedInstructions).toBeGreaterThan(100);
+    expect(object.programs.get('intransit')!.info()).toMatchObject({ type: 6 });
+    expect(object.maps.get('weights')?.info.maxEntries).toBe(16);
+    expect(object.programs.get('intransit')!.verifiedInstructions).toBeGreaterThan(100);
     object.maps.get('zones')!.update(3, 1);
     object.close();
-    expect(() => object.program.fd).toThrow('closed');
+    expect(() => object.programs.get('intransit')!.fd).toThrow('closed');
     loader = startLoader();
     expect(await loader.load(await ours(), options)).toMatchObject({ ok: true });
     const status = readFileSync(`/proc/${loader.pid}/status`, 'utf8');
@@ -80,14 +77,16 @@ describeWith(loading, 'objects of others', () => {
       'two',
       `${HEAD}SEC("xdp") int intransit(void *c) { return 1; }\nSEC("xdp") int other(void *c) { return 2; }\n${TAIL}`,
     );
-    expect(refused(two)).toThrow('more in its section of programs than one');
+    expect(refused(two)).toThrow(
+      'must have the programs intransit, intransit_dispatch, not ["intransit","other"]',
+    );
   }, 120_000);
 
   it('refuses maps that are others, or would be pinned, before they are made', async () => {
     const map = (name: string, more: string) =>
       `struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 256); __type(key, __u32); __type(value, __u32); ${more} } ${name} SEC(".maps");\n`;
     const program = (name: string, more: string) =>
-      `${HEAD}${map(name, more)}SEC("xdp") int intransit(void *c) { __u32 k = 0; return bpf_map_lookup_elem(&${name}, &k) ? 1 : 2; }\n${TAIL}`;
+      `${HEAD}${map(name, more)}SEC("xdp") int intransit(void *c) { __u32 k = 0; return bpf_map_lookup_elem(&${name}, &k) ? 1 : 2; }\nSEC("xdp") int intransit_dispatch(void *c) { return 2; }\n${TAIL}`;
     const pinned = await compiled('pinned', program('zones', '__uint(pinning, LIBBPF_PIN_BY_NAME);'));
     const other = await compiled('other', program('mine', ''));
     loader ??= startLoader();

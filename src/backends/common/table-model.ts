@@ -1,3 +1,4 @@
+import { DEVICE_SLOTS, MODEL_ENTRIES, PROGRAM_SLOTS, programOf, slotOutcomes } from '../../dataplane/abi.ts';
 import { verdicts } from '../../wire/header.ts';
 
 /**
@@ -95,7 +96,7 @@ export const models = table(1, {
   keys: [exact('model_id', 16), exact('model_version', 16)],
   actions: [hold],
   defaultAction: absent,
-  size: 256,
+  size: MODEL_ENTRIES,
 });
 
 export const modelIds = table(2, {
@@ -163,8 +164,15 @@ export const refusedRequests: DigestModel = {
   ],
 };
 
+/** Requests by slot, and by what became of them: the outcomes of a slot stand side by side. */
+export const slotCounter: CounterModel = {
+  name: 'inferences',
+  id: 0x12_000000 + 2,
+  size: DEVICE_SLOTS * slotOutcomes.length,
+};
+
 /** Versions of the weights that a switch holds side by side, by slot. */
-export const WEIGHT_SLOTS = 16;
+export const WEIGHT_SLOTS = PROGRAM_SLOTS;
 
 /** Ids of the layers' actions begin here. */
 const FIRST_LAYER_ID = 0x100;
@@ -172,18 +180,20 @@ const FIRST_LAYER_ID = 0x100;
 /** Ids of the layers' tables begin here; each layer has room for as many slots as a byte tells apart. */
 const FIRST_WEIGHTS_ID = 0x10_0000;
 const MAX_LAYERS = 0x100;
-const MAX_SLOTS = 0x100;
+const MAX_SLOTS = DEVICE_SLOTS;
 
 /**
- * The weights of one layer in one slot: no entry holds them but the default action, which a switch finds without a look-up.
- * The action is the same in every slot.
+ * The weights of one layer in one slot of the device: no entry holds them but the default action, which a switch finds without a
+ * look-up. The action is the same in every slot of a program.
  */
 export function weightsTable(layer: number, slot: number, parameters: ActionModel['parameters']): TableModel {
   if (layer >= MAX_LAYERS || slot >= MAX_SLOTS) throw new Error(`slot ${slot} of layer ${layer} has no id`);
+  const program = programOf(slot);
+  const name = program === 0 ? `layer_${layer}` : `layer_${layer}_of_${program}`;
   return table(FIRST_WEIGHTS_ID + layer * MAX_SLOTS + slot, {
     name: `weights_${layer}_${slot}`,
     keys: [],
-    actions: [action(FIRST_LAYER_ID + layer, `layer_${layer}`, parameters), noWeights],
+    actions: [action(FIRST_LAYER_ID + program * MAX_LAYERS + layer, name, parameters), noWeights],
     defaultAction: noWeights,
     size: 1,
   });

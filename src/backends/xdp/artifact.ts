@@ -3,7 +3,7 @@ import type { TensorType } from '../../model/tensor.ts';
 import { emitXdp, PROGRAM_FILE } from './emit.ts';
 import { P4INFO_FILE, xdpP4Info } from './p4info.ts';
 import type { LayerPlan, XdpPlan } from './plan.ts';
-import { arrayBytes, encodeWeights, weightArrays } from './weights.ts';
+import { arrayBytes, encodeWeights, weightArrays, weightSlots } from './weights.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
 export const WEIGHTS_FILE = 'weights.bin';
@@ -31,6 +31,8 @@ export interface Manifest {
         readonly mode: 'runtime';
         readonly file: string;
         readonly bytes: number;
+        /** Versions that the program holds side by side. */
+        readonly slots: number;
         readonly sha256: string;
         readonly arrays: readonly {
           readonly name: string;
@@ -59,7 +61,7 @@ export function xdpManifest(plan: XdpPlan): Manifest {
 }
 
 /** The weights of a plan, as manifests tell of them. */
-export function weightsEntry(plan: XdpPlan): Manifest['weights'] {
+export function weightsEntry(plan: XdpPlan, slots = weightSlots(plan)): Manifest['weights'] {
   if (plan.options.weights === 'static') return { mode: 'static' };
   const bytes = encodeWeights(plan);
   let offset = 0;
@@ -69,7 +71,14 @@ export function weightsEntry(plan: XdpPlan): Manifest['weights'] {
     return place;
   });
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { mode: 'runtime', file: WEIGHTS_FILE, bytes: bytes.length, sha256, arrays };
+  return {
+    mode: 'runtime',
+    file: WEIGHTS_FILE,
+    bytes: bytes.length,
+    slots,
+    sha256,
+    arrays,
+  };
 }
 
 /** How a layer is computed, for people and for checks. */

@@ -1,21 +1,40 @@
 import { z } from 'zod';
+import { PROGRAM_SLOTS, PROGRAMS } from '../../dataplane/abi.ts';
 import { type Manifest, xdpManifest } from './artifact.ts';
 import { type FlowManifest, xdpFlowManifest } from './flow/artifact.ts';
 import { FLOW_PLACES, type XdpFlowPlan } from './flow/plan.ts';
-import type { LayerWeights } from './p4info.ts';
+import type { LayerWeights, ProgramLayout } from './p4info.ts';
 import type { XdpPlan } from './plan.ts';
 
-export const DEVICE_CONFIG_FORMAT = 'intransit-device-config/1';
+export const DEVICE_CONFIG_FORMAT = 'intransit-device-config/2';
+
+/** A program of a pipeline config: a manifest with the object that was compiled. */
+export interface ProgramPart {
+  /** Its place among the programs of the device: slots follow from it. */
+  readonly index: number;
+  /** What it was compiled from, as a hash: a compiler may make other bytes of the same elsewhere. */
+  readonly source: string;
+  readonly manifest: XdpPlan | Manifest;
+  readonly elf: Uint8Array;
+}
 
 /**
- * What a controller pushes to an XDP host as the device's part of a pipeline config: the manifest, and the compiled
- * program. JSON, so that whoever wonders what a host runs can read it.
+ * What a controller pushes to an XDP host as the device's part of a pipeline config: manifests and compiled programs. JSON, so
+ * that whoever wonders what a host runs can read it.
  */
-export function encodeDeviceConfig(
-  what: XdpPlan | XdpFlowPlan | Manifest | FlowManifest,
-  elf: Uint8Array,
-): Uint8Array {
-  const manifest = 'format' in what ? what : 'definition' in what ? xdpFlowManifest(what) : xdpManifest(what);
+export function encodeDeviceConfig(parts: readonly ProgramPart[]): Uint8Array {
+  const programs = parts.map(({ index, source, manifest, elf }) => ({
+    index,
+    source,
+    manifest: 'format' in manifest ? manifest : xdpManifest(manifest),
+    program: Buffer.from(elf).toString('base64'),
+  }));
+  return Buffer.from(JSON.stringify({ format: DEVICE_CONFIG_FORMAT, programs }));
+}
+
+/** The same of the one program that classifies flows. */
+export function encodeFlowConfig(what: XdpFlowPlan | FlowManifest, elf: Uint8Array): Uint8Array {
+  const manifest = 'format' in what ? what : xdpFlowManifest(what);
   const program = Buffer.from(elf).toString('base64');
   return Buffer.from(JSON.stringify({ format: DEVICE_CONFIG_FORMAT, manifest, program }));
 }
@@ -25,7 +44,7 @@ const byte = z.int().min(0).max(255);
 /** Arrays of a manifest: a few for each layer that a program can hold. */
 const MOST_ARRAYS = 4096;
 
-/** Weights that any map takes; and longer than any program that a kernel takes. */
+/** Weights that any map takes; and longer than any programs that a kernel takes. */
 const MOST_WEIGHT_BYTES = 2 ** 31;
 const MOST_CONFIG_BYTES = 64 * 2 ** 20;
 const MOST_NAME = 200;
@@ -35,6 +54,7 @@ const weightsSchema = z.discriminatedUnion('mode', [
   z.object({
     mode: z.literal('runtime'),
     bytes: z.int().min(0).max(MOST_WEIGHT_BYTES),
+    slots: z.int().min(1).max(PROGRAM_SLOTS),
     // Counted before any of them is looked at.
     arrays: z
       .custom<unknown[]>((value) => Array.isArray(value) && value.length <= MOST_ARRAYS, {
@@ -86,29 +106,53 @@ const flowManifestSchema = z.object({
   weights: weightsSchema,
 });
 
-const configSchema = z.object({
-  format: z.literal(DEVICE_CONFIG_FORMAT),
-  manifest: z.discriminatedUnion('format', [manifestSchema, flowManifestSchema]),
-  program: z.base64(),
+const format = z.literal(DEVICE_CONFIG_FORMAT);
+
+const requestSchema = z.object({
+  format,
+  programs: z
+    .array(
+      z.object({
+        index: z
+          .int()
+          .min(0)
+          .max(PROGRAMS - 1),
+        source: z.string().max(MOST_NAME),
+        // Whatever else stands in it stays in it: a controller hands on what others have pushed.
+        manifest: manifestSchema.loose(),
+        program: z.base64(),
+      }),
+    )
+    .min(1)
+    .max(PROGRAMS),
 });
 
-interface AnyConfig {
+const flowSchema = z.object({ format, manifest: flowManifestSchema, program: z.base64() });
+
+/** One program of a device. */
+export interface ProgramConfig extends ProgramLayout {
+  readonly source: string;
+  readonly manifest: z.infer<typeof manifestSchema>;
   /** The ELF object. */
-  readonly program: Uint8Array;
+  readonly elf: Uint8Array;
   /** Where each layer's arrays lie in the struct of the weights; none where they are constants of the program. */
   readonly weights: readonly PlacedWeights[];
 }
 
-/** Of a program that computes requests. */
-export interface RequestConfig extends AnyConfig {
+/** Of programs that compute requests. */
+export interface RequestConfig {
   readonly kind: 'requests';
-  readonly manifest: z.infer<typeof manifestSchema>;
+  /** In order of their indices. */
+  readonly programs: readonly ProgramConfig[];
 }
 
 /** Of a program that classifies flows. */
-export interface FlowConfig extends AnyConfig {
+export interface FlowConfig {
   readonly kind: 'flows';
   readonly manifest: z.infer<typeof flowManifestSchema>;
+  /** The ELF object. */
+  readonly elf: Uint8Array;
+  readonly weights: readonly PlacedWeights[];
 }
 
 export type DeviceConfig = RequestConfig | FlowConfig;
@@ -128,19 +172,49 @@ export function decodeDeviceConfig(bytes: Uint8Array): DeviceConfig {
   } catch {
     throw new Error(`the device config is no JSON of the format ${DEVICE_CONFIG_FORMAT}`);
   }
-  const result = configSchema.safeParse(json);
-  if (!result.success) {
-    const { path, message } = result.error.issues[0]!;
-    throw new Error(`the device config is wrong at ${path.join('.') || 'its top'}: ${message}`);
-  }
-  const { manifest, program } = result.data;
-  const rest = { program: Buffer.from(program, 'base64'), weights: placedWeights(manifest.weights) };
-  return manifest.format === 'intransit-manifest/1'
-    ? { kind: 'requests', manifest, ...rest }
-    : { kind: 'flows', manifest, ...rest };
+  const isFlow = typeof json === 'object' && json !== null && 'manifest' in json;
+  return isFlow ? flowConfig(parsed(flowSchema, json)) : requestConfig(parsed(requestSchema, json));
 }
 
-function placedWeights(weights: DeviceConfig['manifest']['weights']): PlacedWeights[] {
+function parsed<S extends z.ZodType>(schema: S, json: unknown): z.output<S> {
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0]!;
+  throw new Error(`the device config is wrong at ${path.join('.') || 'its top'}: ${message}`);
+}
+
+const flowConfig = ({ manifest, program }: z.output<typeof flowSchema>): FlowConfig => ({
+  kind: 'flows',
+  manifest,
+  elf: Buffer.from(program, 'base64'),
+  weights: placedWeights(manifest.weights),
+});
+
+function requestConfig(config: z.output<typeof requestSchema>): RequestConfig {
+  const programs = config.programs
+    .map(
+      ({ index, source, manifest, program }): ProgramConfig => ({
+        index,
+        source,
+        manifest,
+        elf: Buffer.from(program, 'base64'),
+        slots: manifest.weights.mode === 'static' ? PROGRAM_SLOTS : manifest.weights.slots,
+        weights: placedWeights(manifest.weights),
+      }),
+    )
+    .sort((a, b) => a.index - b.index);
+  for (const [i, { index, manifest }] of programs.entries()) {
+    if (programs[i - 1]?.index === index) throw new Error(`the device config has two programs ${index}`);
+    const { port } = programs[0]!.manifest;
+    if (manifest.port !== port)
+      throw new Error(
+        `program ${index} of the device config is for UDP port ${manifest.port}, another for ${port}`,
+      );
+  }
+  return { kind: 'requests', programs };
+}
+
+function placedWeights(weights: ProgramConfig['manifest']['weights']): PlacedWeights[] {
   if (weights.mode === 'static') return [];
   const byLayer = new Map<
     number,

@@ -19,7 +19,7 @@ import { emitElementwise } from './emit-elementwise.ts';
 import { emitMatrix } from './emit-matrix.ts';
 import { emitRuns, findRuns, NO_IDIOM, placesOf, type Run } from './emit-moves.ts';
 import { type LayerPlan, sumWords, type XdpPlan } from './plan.ts';
-import { type WeightArray, weightArrays } from './weights.ts';
+import { type WeightArray, weightArrays, weightSlots } from './weights.ts';
 
 const skeleton = Handlebars.compile(
   readFileSync(new URL('../../../templates/xdp.c.hbs', import.meta.url), 'utf8'),
@@ -51,6 +51,7 @@ export function xdpView(plan: XdpPlan) {
       `INPUTS ${elementCount(plan.input.shape)}`,
       `OUTPUT_ELEMENT INTRANSIT_ELEMENT_${plan.output.element.toUpperCase()}`,
       `OUTPUTS ${elementCount(plan.output.shape)}`,
+      `SLOTS ${weightSlots(plan)}`,
       `SCRATCH_BYTES ${firstPageBytes(plan)}`,
       `RESULT_AT ${resultAt(plan)}`,
       // Class and margin of the whole model: what early exit looks at.
@@ -147,7 +148,7 @@ function runtimeWeights(arrays: readonly WeightArray[]): string {
     ...structOf(arrays),
     '};',
     '',
-    '/* Two versions of the weights side by side. */',
+    '/* Versions of the weights side by side. */',
     'struct {',
     '\t__uint(type, BPF_MAP_TYPE_ARRAY);',
     '\t__uint(max_entries, INTRANSIT_SLOTS);',

@@ -19,7 +19,7 @@ import { runInstructions } from './emit-moves.ts';
 import { pointerSteps, unrolledTaps } from './emit-taps.ts';
 import { xdpLimits } from './limits.ts';
 import type { ElementwiseKind, ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan } from './plan.ts';
-import { arrayBytes, weightArrays } from './weights.ts';
+import { SLOTS_BYTES, weightBytes, weightSlots } from './weights.ts';
 
 /** Verified instructions outside the layers: parser, tables, answer; short layers are walked once for each slot. */
 const FIXED_INSTRUCTIONS = 2100;
@@ -51,7 +51,7 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
     'instructions',
     plan.options.lanes === 'off' ? 'compile with --lanes on' : 'split the model with --layers A..B',
   );
-  const weights = weightArrays(plan).reduce((sum, a) => sum + arrayBytes(a), 0);
+  const weights = weightBytes(plan);
   const split = 'split the model with --layers A..B';
   if (plan.options.weights === 'runtime')
     whole('weights in one map value', weights, xdpLimits.mapValueBytes, 'bytes', split);
@@ -75,15 +75,12 @@ const MOST_PAGES = 16;
 /** Maps that every program has: tables, counters, the ring of refused requests; as the kernel counts them. */
 const FIXED_MAP_BYTES = 280_000;
 
-const SLOTS = 2;
-
-const MOST_MAP_BYTES = SLOTS * xdpLimits.mapValueBytes + MOST_PAGES * PAGE_BYTES + FIXED_MAP_BYTES;
+const MOST_MAP_BYTES = SLOTS_BYTES + MOST_PAGES * PAGE_BYTES + FIXED_MAP_BYTES;
 
 /** Memory of all maps on one processor; each further one has scratch memory of its own. */
 function mapBytes(plan: XdpPlan): number {
-  const weights =
-    plan.options.weights === 'runtime' ? weightArrays(plan).reduce((sum, a) => sum + arrayBytes(a), 0) : 0;
-  return FIXED_MAP_BYTES + SLOTS * weights + programScratchBytes(plan);
+  const weights = plan.options.weights === 'runtime' ? weightSlots(plan) * weightBytes(plan) : 0;
+  return FIXED_MAP_BYTES + weights + programScratchBytes(plan);
 }
 
 /** What a program is split for in vain. */

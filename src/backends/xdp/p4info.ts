@@ -1,3 +1,4 @@
+import { PROGRAM_SLOTS } from '../../dataplane/abi.ts';
 import { p4InfoText } from '../../p4runtime/text.ts';
 import type { P4Info } from '../../p4runtime/types.ts';
 import { p4infoOf } from '../common/p4info.ts';
@@ -8,6 +9,7 @@ import {
   models,
   ports,
   refusedRequests,
+  slotCounter,
   steer,
   type TableModel,
   verdictCounter,
@@ -15,17 +17,14 @@ import {
   zones,
 } from '../common/table-model.ts';
 import type { XdpPlan } from './plan.ts';
-import { arrayBytes, layerArrays } from './weights.ts';
+import { arrayBytes, layerArrays, weightSlots } from './weights.ts';
 
 export const P4INFO_FILE = 'p4info.txt';
 
-/** Versions of the weights that a program holds side by side. */
-export const XDP_SLOTS = 2;
+/** Versions of the weights that a program of flows holds side by side. */
+export const FLOW_SLOTS = 2;
 
-/** Two versions by number, and the current one. */
-const xdpModels: TableModel = { ...models, size: XDP_SLOTS + 1 };
-
-/** What no table has a way for is the host's own: it must not lose its ARP and its ssh. */
+/** What no table has a next hop for is the host's own: it must not lose its ARP and its ssh. */
 const xdpPorts: TableModel = { ...ports, defaultAction: absent };
 
 /** The weights of one layer as the program's struct has them: each array, with its bytes. */
@@ -42,24 +41,43 @@ export const weightsLayout = (plan: XdpPlan): LayerWeights[] =>
         arrays: layerArrays(layer).map((a) => ({ name: a.name, bytes: arrayBytes(a) })),
       }));
 
+/** What a controller sees of one of a device's programs. */
+export interface ProgramLayout {
+  /** Among the programs of the device. */
+  readonly index: number;
+  /** Versions that it holds side by side. */
+  readonly slots: number;
+  /** None where the weights are constants. */
+  readonly weights: readonly LayerWeights[];
+}
+
+export const programLayout = (plan: XdpPlan, index = 0): ProgramLayout => ({
+  index,
+  slots: weightSlots(plan),
+  weights: weightsLayout(plan),
+});
+
 /**
- * The tables of a host that runs the program, in the same model as a switch's: what a controller writes is the same, but
+ * The tables of a host that runs these programs, in the same model as a switch's: what a controller writes is the same, but
  * for the shape of the weights. Each array of a layer's weights is one parameter: its bytes as they stand in the map, read
  * as one number.
  */
-export function xdpP4InfoOf(layers: readonly LayerWeights[]): P4Info {
-  const tables = [xdpModels, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...layerTables(layers)];
-  return p4infoOf({ tables, counters: [verdictCounter], digests: [refusedRequests] }, 'xdp');
+export function xdpP4InfoOf(programs: readonly ProgramLayout[]): P4Info {
+  const tables = [models, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...programs.flatMap(weightTables)];
+  return p4infoOf({ tables, counters: [verdictCounter, slotCounter], digests: [refusedRequests] }, 'xdp');
 }
 
 /** The same, as text. */
-export const xdpP4Info = (plan: XdpPlan): string => p4InfoText(xdpP4InfoOf(weightsLayout(plan)));
+export const xdpP4Info = (plan: XdpPlan): string => p4InfoText(xdpP4InfoOf([programLayout(plan)]));
 
-/** The tables of the weights: one for each layer that has any, and slot. */
-export const layerTables = (layers: readonly LayerWeights[]): TableModel[] =>
+const weightTables = ({ index, slots, weights }: ProgramLayout): TableModel[] =>
+  layerTables(weights, slots, index * PROGRAM_SLOTS);
+
+/** The tables of the weights: one for each layer that has any, and slot. @param first slot of the device */
+export const layerTables = (layers: readonly LayerWeights[], slots: number, first = 0): TableModel[] =>
   layers
-    .filter((l) => l.arrays.length > 0)
+    .filter(({ arrays }) => arrays.length > 0)
     .flatMap(({ layer, arrays }) => {
       const parameters = arrays.map(({ name, bytes }) => ({ name, bits: 8 * bytes }));
-      return Array.from({ length: XDP_SLOTS }, (_, slot) => weightsTable(layer, slot, parameters));
+      return Array.from({ length: slots }, (_, slot) => weightsTable(layer, first + slot, parameters));
     });

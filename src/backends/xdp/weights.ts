@@ -1,3 +1,4 @@
+import { PROGRAM_SLOTS } from '../../dataplane/abi.ts';
 import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import type { AveragePoolLayer, EmbeddingLayer, Window } from '../../model/model.ts';
 import { accumulatorRanges } from '../../model/ranges.ts';
@@ -46,6 +47,22 @@ export function encodeWeights(plan: XdpPlan): Uint8Array {
   }
   return bytes;
 }
+
+/** Bytes of the weights of one version. */
+export const weightBytes = (plan: XdpPlan): number =>
+  weightArrays(plan).reduce((sum, a) => sum + arrayBytes(a), 0);
+
+/** Versions that a program holds side by side: two of any size, more as far as their memory is no burden. */
+export function weightSlots(plan: XdpPlan): number {
+  const bytes = weightBytes(plan);
+  if (plan.options.weights === 'static' || bytes === 0) return PROGRAM_SLOTS;
+  return Math.max(LEAST_SLOTS, Math.min(PROGRAM_SLOTS, Math.floor(SLOTS_BYTES / bytes)));
+}
+
+/** The current version and the one that is to follow it. */
+const LEAST_SLOTS = 2;
+/** Memory that the slots of a program may take together. */
+export const SLOTS_BYTES = 16 * 2 ** 20;
 
 /** The arrays of one layer. */
 export function layerArrays(p: LayerPlan): WeightArray[] {

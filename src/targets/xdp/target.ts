@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { encodeDeviceConfig } from '../../backends/xdp/device-config.ts';
 import { emitXdp, PROGRAM_FILE } from '../../backends/xdp/emit.ts';
 import { weightEntries } from '../../backends/xdp/entries.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
-import { weightsLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
+import { programLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
 import { type LayerPlan, planXdp, type XdpPlan } from '../../backends/xdp/plan.ts';
 import { planReplacement } from '../../backends/xdp/replacement.ts';
 import { compileBpf } from '../../bpf/index.ts';
@@ -61,13 +62,22 @@ const programOf = (plan: XdpPlan): TargetProgram => ({
     await compileBpf(join(folder, PROGRAM_FILE), join(folder, OBJECT_FILE), { includeDirs: [folder] });
     return [OBJECT_FILE];
   },
-  deviceConfig: async (folder) => encodeDeviceConfig(plan, await readFile(join(folder, OBJECT_FILE))),
-  p4info: () => xdpP4InfoOf(weightsLayout(plan)),
+  async deviceConfig(folder) {
+    const elf = await readFile(join(folder, OBJECT_FILE));
+    return encodeDeviceConfig([{ index: 0, source: sourceOf(plan), manifest: plan, elf }]);
+  },
+  p4info: () => xdpP4InfoOf([programLayout(plan)]),
   replacement: (model, slot) =>
     weightEntries(planReplacement(plan, model, plan.options.modelVersion), slot).map((entry) => ({
       tableEntry: tableEntry(entry),
     })),
 });
+
+/** What tells programs apart before they are compiled. */
+const sourceOf = (plan: XdpPlan): string =>
+  createHash('sha256')
+    .update([emitXdp(plan), ...headers().map(([, text]) => text)].join('\0'))
+    .digest('hex');
 
 function describeLanes(p: LayerPlan): string {
   if (p.kind === 'elementwise') return 'element by element';

@@ -1,19 +1,35 @@
 import { describe, expect, it } from 'vitest';
-import { DEVICE_CONFIG_FORMAT, decodeDeviceConfig } from '../../../src/backends/xdp/device-config.ts';
+import {
+  DEVICE_CONFIG_FORMAT,
+  decodeDeviceConfig,
+  type RequestConfig,
+} from '../../../src/backends/xdp/device-config.ts';
+
+const program = (index: number, weights: object, port = 18858) => ({
+  index,
+  source: 's',
+  manifest: {
+    format: 'intransit-manifest/1',
+    target: 'xdp',
+    model: { name: 'm', layerCount: 3 },
+    layers: { from: 0, to: 3 },
+    port,
+    weights,
+  },
+  program: Buffer.from('x').toString('base64'),
+});
+
+function requestsOf(bytes: Uint8Array): RequestConfig {
+  const decoded = decodeDeviceConfig(bytes);
+  if (decoded.kind !== 'requests') throw new Error('it is of flows');
+  return decoded;
+}
 
 const config = (arrays: readonly object[], bytes = arrays.length) =>
   Buffer.from(
     JSON.stringify({
       format: DEVICE_CONFIG_FORMAT,
-      manifest: {
-        format: 'intransit-manifest/1',
-        target: 'xdp',
-        model: { name: 'm', layerCount: 3 },
-        layers: { from: 0, to: 3 },
-        port: 18858,
-        weights: { mode: 'runtime', bytes, arrays },
-      },
-      program: Buffer.from('x').toString('base64'),
+      programs: [program(0, { mode: 'runtime', bytes, slots: 16, arrays })],
     }),
   );
 const array = (i: number, name = 'layer0_w') => ({ name, offset: i });
@@ -21,7 +37,7 @@ const array = (i: number, name = 'layer0_w') => ({ name, offset: i });
 describe('the config that a controller pushes', () => {
   it('has the arrays of each layer one after the other', () => {
     const arrays = [array(0), array(3), array(7, 'layer2_b')];
-    expect(decodeDeviceConfig(config(arrays, 9)).weights).toEqual([
+    expect(requestsOf(config(arrays, 9)).programs[0]!.weights).toEqual([
       {
         layer: 0,
         offset: 0,
@@ -38,15 +54,29 @@ describe('the config that a controller pushes', () => {
       [array(0, 'w')],
       [array(0), array(1, 'layer1_w'), array(2)],
     ])
-      expect(() => decodeDeviceConfig(config(wrong, 3))).toThrow(/out of order/);
+      expect(() => requestsOf(config(wrong, 3))).toThrow(/out of order/);
+  });
+
+  it('has programs with places of their own, all for one port', () => {
+    const none = { mode: 'static' };
+    const decode = (...programs: object[]) =>
+      requestsOf(Buffer.from(JSON.stringify({ format: DEVICE_CONFIG_FORMAT, programs })));
+    expect(decode(program(3, none), program(1, none)).programs.map((p) => [p.index, p.slots])).toEqual([
+      [1, 16],
+      [3, 16],
+    ]);
+    expect(() => decode(program(1, none), program(1, none))).toThrow(/two programs 1/);
+    expect(() => decode(program(0, none), program(1, none, 7))).toThrow(/program 1 .* is for UDP port 7/);
+    expect(() => decode(program(16, none))).toThrow(/wrong at programs\.0\.index/);
+    expect(() => decode()).toThrow(/wrong at programs/);
   });
 
   it('is refused where it is larger than any that is meant, before it is looked at', () => {
     const many = Array.from({ length: 60_000 }, (_, i) => array(i));
-    expect(() => decodeDeviceConfig(config(many))).toThrow(/expected at most 4096 arrays/);
-    expect(decodeDeviceConfig(config(many.slice(0, 4096))).weights[0]!.arrays).toHaveLength(4096);
-    expect(() => decodeDeviceConfig(config([array(0, `layer0_${'x'.repeat(500)}`)]))).toThrow(/is wrong at/);
-    expect(() => decodeDeviceConfig(config([{ name: 'layer0_w', offset: 1e300 }]))).toThrow(/is wrong at/);
+    expect(() => requestsOf(config(many))).toThrow(/expected at most 4096 arrays/);
+    expect(requestsOf(config(many.slice(0, 4096))).programs[0]!.weights[0]!.arrays).toHaveLength(4096);
+    expect(() => requestsOf(config([array(0, `layer0_${'x'.repeat(500)}`)]))).toThrow(/is wrong at/);
+    expect(() => requestsOf(config([{ name: 'layer0_w', offset: 1e300 }]))).toThrow(/is wrong at/);
     expect(() => decodeDeviceConfig(Buffer.alloc(64 * 2 ** 20 + 1))).toThrow(/at most 67108864 are read/);
   });
 });

@@ -6,7 +6,7 @@ import { p4infoOf } from '../../common/p4info.ts';
 import { absent } from '../../common/table-model.ts';
 import { MANIFEST_FILE, type Manifest, OBJECT_FILE, WEIGHTS_FILE, weightsEntry } from '../artifact.ts';
 import { PROGRAM_FILE } from '../emit.ts';
-import { type LayerWeights, layerTables, P4INFO_FILE, weightsLayout } from '../p4info.ts';
+import { FLOW_SLOTS, type LayerWeights, layerTables, P4INFO_FILE, weightsLayout } from '../p4info.ts';
 import { encodeWeights } from '../weights.ts';
 import { emitXdpFlow } from './emit.ts';
 import { keyCode } from './key.ts';
@@ -49,13 +49,16 @@ export function xdpFlowManifest(plan: XdpFlowPlan): FlowManifest {
     },
     outcomes: flowOutcomes.map((o) => o.name),
     program: { source: PROGRAM_FILE, object: OBJECT_FILE, section: 'xdp' },
-    weights: weightsEntry(compute),
+    weights: weightsEntry(compute, FLOW_SLOTS),
   };
 }
 
 /** The tables of a host that classifies flows. What no port has a way for is the host's own. */
 export function xdpFlowP4InfoOf(layers: readonly LayerWeights[], features: number): P4Info {
-  return p4infoOf(flowTables({ portDefault: absent, layers: layerTables(layers), features }), 'xdp');
+  return p4infoOf(
+    flowTables({ portDefault: absent, layers: layerTables(layers, FLOW_SLOTS), features }),
+    'xdp',
+  );
 }
 
 /** What `compile --features` writes, but for the compiled object: names to contents. */

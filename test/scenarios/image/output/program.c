@@ -19,6 +19,7 @@
 #define INTRANSIT_INPUTS 32
 #define INTRANSIT_OUTPUT_ELEMENT INTRANSIT_ELEMENT_INT8
 #define INTRANSIT_OUTPUTS 4
+#define INTRANSIT_SLOTS 16
 #define INTRANSIT_SCRATCH_BYTES 128
 #define INTRANSIT_RESULT_AT 120
 
@@ -42,7 +43,7 @@ struct intransit_weights {
 	__u64 layer3_offset[4] __attribute__((aligned(8))); /* likewise */
 };
 
-/* Two versions of the weights side by side. */
+/* Versions of the weights side by side. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, INTRANSIT_SLOTS);
@@ -184,13 +185,14 @@ int intransit(struct xdp_md *ctx)
 	__u32 verdict, zero = 0;
 	__u64 held = 0;
 
-	verdict = intransit_classify(packet, (void *)(long)ctx->data_end, &held);
+	verdict = intransit_source(packet, (void *)(long)ctx->data_end, &held);
 	if (verdict != INTRANSIT_COMPUTED)
-		return intransit_pass(ctx, verdict);
+		return intransit_refuse(ctx, verdict, held);
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
-	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes, (__u8)(held >> 32)))
-		return intransit_pass(ctx, INTRANSIT_FAILED);
+	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes,
+			    INTRANSIT_WORD(held, SLOT) % INTRANSIT_PROGRAM_SLOTS))
+		return intransit_refuse(ctx, INTRANSIT_FAILED, held);
 	return intransit_answer(ctx, s->bytes + INTRANSIT_RESULT_AT, held);
 }
 #else

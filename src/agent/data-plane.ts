@@ -1,0 +1,313 @@
+/** The programs of a device in the kernel with their maps: the dispatcher, and behind it a program a shape. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { flowCounter } from '../backends/common/flow/tables.ts';
+import type {
+  DeviceConfig,
+  FlowConfig,
+  ProgramConfig,
+  RequestConfig,
+} from '../backends/xdp/device-config.ts';
+import {
+  type ApartObject,
+  BpfError,
+  type BpfMap,
+  type BpfProgram,
+  ensureBpffs,
+  mapFault,
+  type ObjectPolicy,
+  openObjectApart,
+  openObjectsApart,
+  openPinnedMap,
+  openPinnedProgram,
+  type PinnedMap,
+  type PinnedProgram,
+  unpin,
+} from '../bpf/index.ts';
+import { type DeviceMapName, deviceMaps, PROGRAMS } from '../dataplane/abi.ts';
+import {
+  DISPATCHER,
+  FLOW_PROGRAM,
+  flowPolicy,
+  PROGRAM,
+  programPolicy,
+  XDP_PROGRAM_TYPE,
+} from './program-policy.ts';
+
+/** The pin of the program that stands on the interfaces; maps have their names. */
+export const ENTRY_PIN = 'entry';
+
+const DEVICE_MAPS = deviceMaps.map((m) => m.name);
+/** Maps of a program of flows that the agent works on. */
+const FLOW_MAPS = [
+  'flows',
+  'flow_counts',
+  'flow_model',
+  'ports',
+  'tx',
+  'classes',
+  'rates',
+  'class_counts',
+  'telling',
+  'told',
+] as const;
+
+/** `weights` only of a program of flows whose weights are no constants; those of others are found by their program. */
+export type MapName = DeviceMapName | (typeof FLOW_MAPS)[number] | 'weights';
+
+/** Programs that were loaded, and nothing runs yet. */
+export interface LoadedPrograms {
+  /** By index; those that a running data plane has already are not among them. */
+  readonly objects: ReadonlyMap<number, ApartObject>;
+  close(): void;
+}
+
+/** A data plane that has its pins, and so outlives this process. */
+export interface DataPlane {
+  readonly config: DeviceConfig;
+  /** What stands on the interfaces: the dispatcher of programs of requests, or the one program of flows. */
+  readonly entry: BpfProgram;
+  map(name: MapName): BpfMap;
+  /** Of requests. */
+  program(index: number): BpfProgram;
+  /** Of a program of requests; undefined where they are constants of it. */
+  weights(index: number): BpfMap | undefined;
+  /** The kernel's hashes of all its instructions. */
+  readonly tag: string;
+  close(): void;
+}
+
+/** A pin, and what must be there: a program or map of this name. */
+interface Pin {
+  readonly pin: string;
+  readonly kind: 'program' | 'map';
+  readonly name: string;
+  readonly policy: ObjectPolicy;
+}
+
+const programPin = (index: number): string => `program-${index}`;
+const weightsPin = (index: number): string => `weights-${index}`;
+
+function pinsOf(config: DeviceConfig): readonly Pin[] {
+  if (config.kind === 'flows') {
+    const policy = flowPolicy(config);
+    const maps = [...FLOW_MAPS, ...(config.weights.length > 0 ? (['weights'] as const) : [])];
+    return [
+      { pin: ENTRY_PIN, kind: 'program', name: FLOW_PROGRAM, policy },
+      ...maps.map((name) => ({ pin: name, kind: 'map' as const, name, policy })),
+    ];
+  }
+  const policy = programPolicy(config.programs[0]!);
+  return [
+    { pin: ENTRY_PIN, kind: 'program', name: DISPATCHER, policy },
+    ...DEVICE_MAPS.map((name) => ({ pin: name, kind: 'map' as const, name, policy })),
+    ...config.programs.flatMap((own): Pin[] => [
+      { pin: programPin(own.index), kind: 'program', name: PROGRAM, policy: programPolicy(own) },
+      ...(own.weights.length > 0
+        ? [{ pin: weightsPin(own.index), kind: 'map' as const, name: 'weights', policy: programPolicy(own) }]
+        : []),
+    ]),
+  ];
+}
+
+/** Whether two configs mean the same program, to the last byte. */
+export const isSameProgram = (a: ProgramConfig | undefined, b: ProgramConfig): boolean =>
+  a !== undefined &&
+  a.index === b.index &&
+  Buffer.compare(a.elf, b.elf) === 0 &&
+  JSON.stringify(a.manifest) === JSON.stringify(b.manifest);
+
+const hasSameWeights = (a: ProgramConfig, b: ProgramConfig): boolean =>
+  a.slots === b.slots && JSON.stringify(a.weights) === JSON.stringify(b.weights);
+
+/**
+ * Loads what a controller has sent, in a process of its own, if they are what programs of ours are.
+ * @param running programs of requests work on its maps, and those that it has are not loaded again; one of flows goes on with its
+ *   counts
+ * @throws BpfError, also where an object is not what its manifest says
+ */
+export async function loadPrograms(config: DeviceConfig, running?: DataPlane): Promise<LoadedPrograms> {
+  if (config.kind === 'flows') return loadFlows(config, running);
+  const missing = config.programs.filter((own) => !isSameProgram(programIn(running, own.index), own));
+  if (missing.length === 0) return { objects: new Map(), close: () => {} };
+  const wanted = missing.map((own) => ({
+    name: 'intransit',
+    elf: own.elf,
+    policy: programPolicy(own),
+    globals: { intransit_agent: 1 },
+    reuse: mapsFor(own, running),
+  }));
+  const loaded = await openObjectsApart(wanted, DEVICE_MAPS);
+  return {
+    objects: new Map(missing.map(({ index }, i) => [index, loaded[i]!])),
+    close() {
+      for (const object of loaded) object.close();
+    },
+  };
+}
+
+async function loadFlows(config: FlowConfig, running: DataPlane | undefined): Promise<LoadedPrograms> {
+  const counters = running?.config.kind === 'flows' ? running.map('flow_counts') : undefined;
+  // A program of another version of ours counts other outcomes: its counts end with it.
+  const goesOn = counters?.info.valueSize === 8 * flowCounter.size;
+  const object = await openObjectApart(config.elf, {
+    name: 'intransit',
+    policy: flowPolicy(config),
+    // Who chooses addresses must not know the seed.
+    globals: { intransit_flow_acts: 1, intransit_flow_seed: randomBytes(6).readUIntLE(0, 6) },
+    ...(counters !== undefined && goesOn && { reuse: new Map([['flow_counts', counters]]) }),
+  });
+  return { objects: new Map([[0, object]]), close: () => object.close() };
+}
+
+const programIn = (plane: DataPlane | undefined, index: number): ProgramConfig | undefined =>
+  plane?.config.kind === 'requests' ? plane.config.programs.find((p) => p.index === index) : undefined;
+
+/** Maps of a running data plane that a program is to work on. */
+function mapsFor(own: ProgramConfig, running: DataPlane | undefined): ReadonlyMap<string, BpfMap> {
+  const maps = new Map<string, BpfMap>();
+  if (running?.config.kind !== 'requests') return maps;
+  for (const name of DEVICE_MAPS) maps.set(name, running.map(name));
+  const old = programIn(running, own.index);
+  // Weights that lie as before stay where they are: the program changes under them.
+  const weights = old !== undefined && hasSameWeights(old, own) ? running.weights(own.index) : undefined;
+  if (weights !== undefined) maps.set('weights', weights);
+  return maps;
+}
+
+/**
+ * Pins what was loaded, and what stays of a running data plane, and opens it from there.
+ * @param folder in the BPF file system @param running of requests, and only if what was loaded works on its maps
+ * @throws BpfError; no pins are left then
+ */
+export function pinDataPlane(
+  { objects }: LoadedPrograms,
+  config: DeviceConfig,
+  folder: string,
+  running?: DataPlane,
+): DataPlane {
+  removePins(folder);
+  ensureBpffs(folder.replace(/^\/sys\/fs\/bpf\/?/, ''));
+  const [first] = objects.values();
+  const at = (name: string): string => join(folder, name);
+  try {
+    if (config.kind === 'flows') {
+      first!.programs.get(FLOW_PROGRAM)!.pin(at(ENTRY_PIN));
+      for (const { kind, name } of pinsOf(config)) if (kind === 'map') first!.maps.get(name)!.pin(at(name));
+      return open(config, folder);
+    }
+    dispatcherOf(first, running).pin(at(ENTRY_PIN));
+    for (const name of DEVICE_MAPS) (running?.map(name) ?? first!.maps.get(name)!).pin(at(name));
+    for (const { index, weights } of config.programs) {
+      const object = objects.get(index);
+      (object?.programs.get(PROGRAM) ?? running!.program(index)).pin(at(programPin(index)));
+      if (weights.length > 0)
+        (object?.maps.get('weights') ?? running!.weights(index)!).pin(at(weightsPin(index)));
+    }
+    return open(config, folder);
+  } catch (error) {
+    removePins(folder);
+    throw error;
+  }
+}
+
+/** The one that runs goes on, unless what was loaded brings another. */
+function dispatcherOf(loaded: ApartObject | undefined, running: DataPlane | undefined): BpfProgram {
+  const own = loaded?.programs.get(DISPATCHER);
+  if (running === undefined || (own !== undefined && own.info().tag !== running.entry.info().tag))
+    return own!;
+  return running.entry;
+}
+
+/**
+ * Undefined where some of it is missing, as after a restart of the machine, or is not what was pinned.
+ * @param tag as `DataPlane.tag` was
+ */
+export function openDataPlane(config: DeviceConfig, folder: string, tag: string): DataPlane | undefined {
+  if (pinsOf(config).some(({ pin }) => !existsSync(join(folder, pin)))) return undefined;
+  const plane = open(config, folder);
+  if (plane.tag === tag) return plane;
+  plane.close();
+  return undefined;
+}
+
+/** A pin may have been made by anybody who could write there, and of anything. @throws BpfError `bpf-pin` */
+function open(config: DeviceConfig, folder: string): DataPlane {
+  const programs = new Map<string, PinnedProgram>();
+  const maps = new Map<string, PinnedMap>();
+  const close = (): void => {
+    for (const item of [...programs.values(), ...maps.values()]) item.close();
+  };
+  try {
+    const faults: string[] = [];
+    for (const { pin, kind, name, policy } of pinsOf(config)) {
+      const path = join(folder, pin);
+      if (kind === 'map') {
+        const map = openPinnedMap(path);
+        maps.set(pin, map);
+        const fault = map.info.name === name ? mapFault(map.info, policy) : `is a map ${map.info.name}`;
+        if (fault !== undefined) faults.push(`${pin} ${fault}`);
+        continue;
+      }
+      const program = openPinnedProgram(path);
+      programs.set(pin, program);
+      // The kernel keeps fifteen characters of a name.
+      if (program.name !== name.slice(0, 15) || program.info().type !== XDP_PROGRAM_TYPE)
+        faults.push(`${pin} is ${program.name}, of type ${program.info().type}`);
+    }
+    if (faults.length > 0)
+      throw new BpfError('bpf-pin', `${folder} holds other pins than this agent's: ${faults.join('; ')}`, {
+        remedy: 'see who has made them; --remove takes them away, and --fresh begins anew',
+      });
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    config,
+    entry: programs.get(ENTRY_PIN)!,
+    map(name) {
+      const map = maps.get(name);
+      if (map !== undefined) return map;
+      throw new BpfError('bpf-unknown-name', `no map ${name} is pinned`, { remedy: 'start with --fresh' });
+    },
+    program: (index) => programs.get(programPin(index))!,
+    weights: (index) => maps.get(weightsPin(index)),
+    tag: [...programs.values()].map((p) => p.info().tag).join(' '),
+    close,
+  };
+}
+
+/**
+ * Makes the dispatcher know the programs that there are, and no others. What is right is not touched.
+ * @returns how many of its places were not
+ */
+export function showPrograms(plane: DataPlane, config: RequestConfig): number {
+  const programs = plane.map('programs');
+  const layers = plane.map('first_layers');
+  const begins = new Set(config.programs.map((p) => p.manifest.layers.from));
+  let changed = 0;
+  for (let index = 0; index < PROGRAMS; index++) {
+    const wanted = config.programs.some((p) => p.index === index) ? plane.program(index) : undefined;
+    const there = programs.lookup(index)?.readUInt32LE();
+    if (there === wanted?.info().id) continue;
+    if (wanted === undefined) programs.delete(index);
+    else programs.update(index, wanted.fd);
+    changed++;
+  }
+  for (const key of [...layers.keys()]) {
+    const wanted = begins.has(key.readUInt32LE()) ? 1 : 0;
+    if (layers.lookup(key)?.readUInt32LE() === wanted) continue;
+    layers.update(key, wanted);
+    changed++;
+  }
+  return changed;
+}
+
+/** Removes a folder of pins, if it is there. */
+export function removePins(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) unpin(join(folder, name));
+  rmdirSync(folder);
+}
