@@ -22,7 +22,8 @@ export interface DaemonOptions {
   /** Of a TCP door on loopback: where its token is, or is to be; default beside the sockets. */
   readonly tokenFile?: string | undefined;
   readonly version: string;
-  readonly admit?: Admission;
+  /** What else must be right before objects are taken. */
+  readonly admit?: (store: Store) => Admission;
   /** Started when the store is open, before anybody is let in. */
   readonly parts?: readonly ((objects: Objects) => Promise<Part>)[];
 }
@@ -41,7 +42,7 @@ const GRACE_MS = 3000;
 /** @throws DiagnosticError */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const { store, listen, version } = options;
-  const objects = new Objects(store, options.admit);
+  const objects = new Objects(store, options.admit?.(store));
   const parts: Part[] = [];
   const token = needsToken(listen) ? randomBytes(24).toString('base64url') : undefined;
   let api: Api | undefined;

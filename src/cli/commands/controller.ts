@@ -44,7 +44,9 @@ export const controllerCommand = (io: Io, version: string) =>
     async handler(a) {
       const listen = doorOf(a, a.listen ?? `unix:${defaultSocket()}`);
       // Other commands start faster without it.
-      const { apiListenFault, openStore, Reconciler, startDaemon } = await import('../../daemon/index.ts');
+      const { admitPlaceable, apiListenFault, openStore, Reconciler, startDaemon } = await import(
+        '../../daemon/index.ts'
+      );
       const fault = apiListenFault(listen);
       if (fault !== undefined) throw new UsageError(fault);
       const place = a.store ?? `sqlite:${join(stateFolder(), 'store.db')}`;
@@ -53,6 +55,7 @@ export const controllerCommand = (io: Io, version: string) =>
       const daemon = await startDaemon({
         ...{ store, listen, tokenFile: a.tokenFile, version },
         parts: [reconciler],
+        admit: admitPlaceable,
       });
       const warning = insecureWarning(listen, 'the network');
       if (warning !== undefined) io.err(`intransit controller: ${warning}\n`);

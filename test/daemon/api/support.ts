@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { ApiListen } from '../../../src/daemon/api/access.ts';
-import { type Admission, type Daemon, openStore, startDaemon } from '../../../src/daemon/index.ts';
+import { type Daemon, type DaemonOptions, openStore, startDaemon } from '../../../src/daemon/index.ts';
 import { intransit, type Outcome, testFolder } from '../../support/io.ts';
 
 export interface TestDaemon extends Daemon {
@@ -14,7 +14,7 @@ export interface TestDaemon extends Daemon {
 }
 
 /** A daemon with a store of its own, which goes with the test file. */
-export async function testDaemon(listen?: ApiListen, admit?: Admission): Promise<TestDaemon> {
+export async function testDaemon(listen?: ApiListen, admit?: DaemonOptions['admit']): Promise<TestDaemon> {
   const folder = testFolder();
   const daemon = await startDaemon({
     store: await openStore(`sqlite:${join(folder, 'store.db')}`),

@@ -1,0 +1,91 @@
+import { DiagnosticError } from '../../diagnostics/index.ts';
+import { type Fault, fault, keyOf, type StoredObject, type Universe } from '../manifests/index.ts';
+import type { Admission } from '../objects/index.ts';
+import type { Store } from '../store/index.ts';
+import { ModelLibrary } from './models.ts';
+import { type Network, networkOf } from './network.ts';
+import { Placer, type Placing } from './placing.ts';
+
+/** In larger networks the planner takes its time: there the service itself says later whether it could be placed. */
+const MOST_NODES = 200;
+
+/**
+ * Refuses services that no placement satisfies, were every node to be had. Before there is a device, or a version of the model,
+ * nothing is known yet.
+ */
+export function admitPlaceable(store: Store): Admission {
+  const library = new ModelLibrary(store.blobs);
+  /** A rule of layers that the planner does not understand ends the whole attempt: its words are the answer. */
+  const placedOf = async (
+    network: Network,
+    nodes: readonly string[],
+  ): Promise<readonly Placing[] | string> => {
+    try {
+      return await new Placer(library).place(network, new Set(nodes));
+    } catch (error) {
+      if (error instanceof DiagnosticError) return error.diagnostics.map((d) => d.message).join('; ');
+      throw error;
+    }
+  };
+  return async (universe, changed, indexOf) => {
+    const services = changed.filter((key) => key.startsWith('Service/'));
+    const network = networkOf(objectsOf(universe));
+    const nodes = [...network.devices.keys(), ...network.workers.keys()];
+    if (services.length === 0 || network.devices.size === 0 || nodes.length > MOST_NODES) return [];
+    const placings = await placedOf(network, nodes);
+    if (typeof placings === 'string') {
+      const [object] = services;
+      const place = { index: indexOf(object!), object, path: ['spec', 'policy'] };
+      return [fault('service-unsatisfiable', { reason: placings }, place)];
+    }
+    return placings.flatMap((placing): readonly Fault[] => {
+      const object = `Service/${placing.service.name}`;
+      if (!services.includes(object) || !hasVersion(network, placing)) return [];
+      const missed = placing.problem === undefined ? objectiveMissed(placing) : undefined;
+      const index = indexOf(object);
+      if (placing.problem !== undefined)
+        return [
+          fault('service-unsatisfiable', { reason: placing.problem }, { index, object, path: ['spec'] }),
+        ];
+      if (missed === undefined) return [];
+      const path = ['spec', 'objective', 'latencyUs'];
+      return [fault('service-unsatisfiable', missed, { index, object, path })];
+    });
+  };
+}
+
+/** Manifests have no status yet. */
+const objectsOf = (universe: Universe): readonly StoredObject[] =>
+  [...universe.values()].map((object) => {
+    const {
+      resourceVersion = '0',
+      generation = 1,
+      uid = keyOf(object),
+      creationTimestamp = '',
+    } = object.metadata;
+    const metadata = { ...object.metadata, resourceVersion, generation, uid, creationTimestamp };
+    return { apiVersion: 'intransit.dev/v1alpha1', status: { conditions: [] }, ...object, metadata };
+  });
+
+const hasVersion = (network: Network, { service: { spec } }: Placing): boolean => {
+  const names = spec.models ?? [spec.model];
+  return [...network.versions.values()].some((v) => v.spec.model === names[0]);
+};
+
+/** The planner finds the fastest placement: if that is too slow, all are. */
+function objectiveMissed({
+  service,
+  placed,
+}: Placing): { readonly reason: string; readonly remedy: string } | undefined {
+  const wanted = service.spec.objective?.latencyUs;
+  const foreseen = placed?.placement.foreseenLatencyUs;
+  if (wanted === undefined || foreseen === undefined || foreseen <= wanted) return undefined;
+  // A later model may be fast enough: that is found when it runs.
+  if ((service.spec.models?.length ?? 1) > 1) return undefined;
+  const shown = (us: number) => `${Number(us.toPrecision(4))} us`;
+  return {
+    reason: `the fastest takes ${shown(foreseen)}, ${shown(foreseen - wanted)} more than its objective of ${shown(wanted)}`,
+    remedy:
+      'raise spec.objective.latencyUs, add faster nodes or links, or offer a smaller model with spec.models',
+  };
+}
