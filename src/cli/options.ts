@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import { printable } from '../diagnostics/index.ts';
-import { type ImportOptions, type ImportResult, importModel } from '../import/index.ts';
+import type { ImportOptions, ImportResult } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
 import { parseRealRange, type RealRange } from '../model/real-range.ts';
 import type { TfliteRounding } from '../model/tflite-rounding.ts';
@@ -96,6 +96,7 @@ export const importOptions = ({
 
 /** The model that the arguments name. @throws DiagnosticError */
 export async function importArgument(a: ModelArguments): Promise<ImportResult> {
+  const { importModel } = await import('../import/index.ts');
   const result = await importModel(a.model, importOptions(a));
   return a.verdict ? { ...result, model: withVerdict(result.model) } : result;
 }

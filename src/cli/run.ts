@@ -1,37 +1,62 @@
-import yargs from 'yargs';
+import yargs, { type CommandModule } from 'yargs';
 import { BpfError } from '../bpf/index.ts';
 import { DiagnosticError } from '../diagnostics/index.ts';
-import { agentCommand, gatherLists } from './commands/agent.ts';
-import { benchCommand } from './commands/bench.ts';
-import { classifyCommand } from './commands/classify.ts';
-import { compileCommand } from './commands/compile.ts';
-import { controllerCommand } from './commands/controller.ts';
-import { demoCommand } from './commands/demo.ts';
-import { deployCommand } from './commands/deploy.ts';
-import { featuresCommand } from './commands/features.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { applyCommand, diffCommand } from './commands/objects/apply.ts';
-import { deleteCommand } from './commands/objects/delete.ts';
-import { eventsCommand } from './commands/objects/events.ts';
-import { describeCommand, getCommand } from './commands/objects/get.ts';
-import { watchCommand } from './commands/objects/watch.ts';
-import { p4infoCommand } from './commands/p4info.ts';
-import { planCommand } from './commands/plan.ts';
-import { quantiseCommand } from './commands/quantise.ts';
-import { runCommand } from './commands/run.ts';
-import { sendCommand } from './commands/send.ts';
-import { verifyCommand } from './commands/verify.ts';
-import { workerCommand } from './commands/worker.ts';
+import { gatherLists } from './gather-lists.ts';
 import { type Io, printableIo } from './io.ts';
 import { UsageError } from './usage.ts';
 
 export type ExitCode = 0 | 1 | 2;
+/** Of a command that has compared something: whether it failed. */
+type OnEnd = (failed: boolean) => void;
+
+/** In the order of the help. Each is loaded when it is named: an agent that starts again does not wait for what it never uses. */
+const commands: Readonly<Record<string, (io: Io, onEnd: OnEnd, version: string) => Promise<CommandModule>>> =
+  {
+    compile: async (io) => (await import('./commands/compile.ts')).compileCommand(io),
+    quantise: async (io) => (await import('./commands/quantise.ts')).quantiseCommand(io),
+    inspect: async (io) => (await import('./commands/inspect.ts')).inspectCommand(io),
+    plan: async (io) => (await import('./commands/plan.ts')).planCommand(io),
+    deploy: async (io) => (await import('./commands/deploy.ts')).deployCommand(io),
+    controller: async (io, _, version) =>
+      (await import('./commands/controller.ts')).controllerCommand(io, version),
+    apply: async (io) => (await import('./commands/objects/apply.ts')).applyCommand(io),
+    get: async (io) => (await import('./commands/objects/get.ts')).getCommand(io),
+    describe: async (io) => (await import('./commands/objects/get.ts')).describeCommand(io),
+    diff: async (io) => (await import('./commands/objects/apply.ts')).diffCommand(io),
+    delete: async (io) => (await import('./commands/objects/delete.ts')).deleteCommand(io),
+    watch: async (io) => (await import('./commands/objects/watch.ts')).watchCommand(io),
+    events: async (io) => (await import('./commands/objects/events.ts')).eventsCommand(io),
+    run: async (io) => (await import('./commands/run.ts')).runCommand(io),
+    verify: async (io, onEnd) => (await import('./commands/verify.ts')).verifyCommand(io, onEnd),
+    send: async (io) => (await import('./commands/send.ts')).sendCommand(io),
+    worker: async (io) => (await import('./commands/worker.ts')).workerCommand(io),
+    bench: async (io) => (await import('./commands/bench.ts')).benchCommand(io),
+    features: async (io) => (await import('./commands/features.ts')).featuresCommand(io),
+    classify: async (io, onEnd) => (await import('./commands/classify.ts')).classifyCommand(io, onEnd),
+    demo: async (io) => (await import('./commands/demo.ts')).demoCommand(io),
+    p4info: async (io) => (await import('./commands/p4info.ts')).p4infoCommand(io),
+    agent: async (io) => (await import('./commands/agent.ts')).agentCommand(io),
+  };
+
+/** The command that comes first; all of them where something else does, for the help and for what was meant. */
+const commandsOf = (
+  argv: readonly string[],
+  ...given: [Io, OnEnd, string]
+): Promise<readonly CommandModule[]> => {
+  const [first = ''] = argv;
+  const named = Object.hasOwn(commands, first) ? [commands[first]!] : Object.values(commands);
+  return Promise.all(named.map((load) => load(...given)));
+};
 
 /** Runs one command line. Never exits the process, never throws for what the user can mend. */
 export async function run(argv: readonly string[], given: Io, version: string): Promise<ExitCode> {
   const io = printableIo(given);
   let code: ExitCode = 0;
   const verbose = argv.includes('--verbose');
+  const onEnd = (failed: boolean) => {
+    code = failed ? 1 : 0;
+  };
+  const modules = await commandsOf(argv, io, onEnd, version);
   const parser = yargs()
     .scriptName('intransit')
     .usage('$0 <command>\n\nCompiles quantised neural-network layers into the network path.')
@@ -42,37 +67,7 @@ export async function run(argv: readonly string[], given: Io, version: string): 
       describe: 'Show the whole log of a tool that fails',
       global: true,
     })
-    .command(compileCommand(io))
-    .command(quantiseCommand(io))
-    .command(inspectCommand(io))
-    .command(planCommand(io))
-    .command(deployCommand(io))
-    .command(controllerCommand(io, version))
-    .command(applyCommand(io))
-    .command(getCommand(io))
-    .command(describeCommand(io))
-    .command(diffCommand(io))
-    .command(deleteCommand(io))
-    .command(watchCommand(io))
-    .command(eventsCommand(io))
-    .command(runCommand(io))
-    .command(
-      verifyCommand(io, (failed) => {
-        code = failed ? 1 : 0;
-      }),
-    )
-    .command(sendCommand(io))
-    .command(workerCommand(io))
-    .command(benchCommand(io))
-    .command(featuresCommand(io))
-    .command(
-      classifyCommand(io, (failed) => {
-        code = failed ? 1 : 0;
-      }),
-    )
-    .command(demoCommand(io))
-    .command(p4infoCommand(io))
-    .command(agentCommand(io))
+    .command([...modules])
     .demandCommand(1, 'name a command')
     .recommendCommands()
     .strict()

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { gatherLists } from '../../src/cli/commands/agent.ts';
+import { gatherLists } from '../../src/cli/gather-lists.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { connect } from './controller.ts';
