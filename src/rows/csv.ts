@@ -9,6 +9,9 @@ export interface CsvTable {
   readonly values: Float64Array;
 }
 
+/** Bytes of a line at most: a number of 64 characters a cell, or a header of names. */
+const mostRecord = (width: number): number => 65_536 + 64 * width;
+
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 const WHOLE = /^[+-]?\d+$/;
 const SPECIAL = /^[+-]?(nan|inf|infinity)$/i;
@@ -46,7 +49,7 @@ export function parseCsv(
     count++;
     return null;
   };
-  records(bytes, file, limit, add);
+  records(bytes, file, { limit, most: mostRecord(width) }, add);
   return { count, whole, values: Float64Array.from(values) };
 }
 
@@ -71,7 +74,7 @@ function numberOf(cell: string, place: Place, file: string): number {
 function records(
   bytes: Buffer,
   file: string,
-  limit: number,
+  { limit, most }: { readonly limit: number; readonly most: number },
   add: (cells: readonly string[], line: number) => null,
 ): void {
   const delimiter = delimiterOf(bytes);
@@ -81,6 +84,7 @@ function records(
       delimiter,
       relax_column_count: true,
       skip_empty_lines: true,
+      max_record_size: most,
       trim: delimiter === ',' || delimiter === ';',
       // One more, for a line of names.
       ...(Number.isFinite(limit) && { to: limit + 1 }),

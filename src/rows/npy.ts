@@ -35,7 +35,7 @@ export function parseNpy(bytes: Buffer, file: string): NpyArray {
   const { type, fortran, shape } = parseHeader(header, bad);
   const data = bytes.subarray(start + length);
   const count = shape.reduce((a, b) => a * b, 1);
-  if (data.length !== count * type.size)
+  if (!Number.isSafeInteger(count) || data.length !== count * type.size)
     bad(
       `shape (${shape.join(', ')}) of ${type.name} takes ${count * type.size} bytes, ${data.length} are there`,
     );
@@ -101,9 +101,12 @@ function readElements(data: Buffer, type: ElementFormat, count: number): NpyArra
 }
 
 /** In Fortran order the first axis runs fastest. */
-function rowMajor<T extends NpyArray['values']>(values: T, shape: readonly number[]): T {
+function rowMajor<T extends NpyArray['values']>(values: T, given: readonly number[]): T {
+  // Axes of one change no place: a header has room for thousands, and every element would walk over them.
+  const shape = given.filter((size) => size !== 1);
   const out = values.slice() as T;
-  const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, 1));
+  const strides: number[] = [];
+  for (let axis = 0, step = 1; axis < shape.length; step *= shape[axis++]!) strides.push(step);
   const index = shape.map(() => 0);
   let from = 0;
   for (let to = 0; to < out.length; to++) {

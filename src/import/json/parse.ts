@@ -1,23 +1,48 @@
 import type { z } from 'zod';
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
+import { boundFault, isDeeperThan, MOST_DEPTH } from './bounds.ts';
 import { type JsonModel, modelSchema } from './schema.ts';
 
-/** @throws DiagnosticError `json-syntax`, which says where, and quotes nothing: the file may be one that was not meant */
+/** Characters of a file at most: as weights in base64 more than any program can hold. */
+const MOST_CHARACTERS = 2 ** 25;
+
+/**
+ * @throws DiagnosticError `json-syntax`, which says where, and quotes nothing: the file may be one that was not meant; `json-field`
+ *   where it holds more than any file of ours
+ */
 export function parseJson(text: string, file: string): unknown {
+  if (text.length > MOST_CHARACTERS)
+    refuse('json-syntax', { reason: `it has more than ${MOST_CHARACTERS} characters` }, { file });
+  if (isDeeperThan(text, MOST_DEPTH))
+    refuse('json-syntax', { reason: `it is nested deeper than ${MOST_DEPTH} levels` }, { file });
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     return refuse('json-syntax', { reason: placeOf((error as Error).message, text) }, { file });
   }
+  const fault = boundFault(value);
+  if (fault !== undefined)
+    refuse(
+      'json-field',
+      { path: pathText(fault.path), expected: fault.expected, help: 'see whether the right file was named' },
+      { file },
+    );
+  return value;
 }
 
 /** Line and column of a fault. */
 function placeOf(message: string, text: string): string {
+  if (TOO_SHORT.test(message)) return 'it ends too early';
   const named = /at position (\d+)/.exec(message)?.[1];
   const position = named === undefined ? faultAt(text) : Number(named);
   if (position >= text.length) return 'it ends too early';
-  const lines = text.slice(0, position).split('\n');
-  return `it goes wrong at line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
+  let [line, start] = [1, 0];
+  for (let at = text.indexOf('\n'); at >= 0 && at < position; at = text.indexOf('\n', start)) {
+    line++;
+    start = at + 1;
+  }
+  return `it goes wrong at line ${line}, column ${position - start + 1}`;
 }
 
 /** Messages of a text that is right as far as it goes. */

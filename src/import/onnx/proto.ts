@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs/light.js';
 import { refuse } from '../../diagnostics/index.ts';
+import { boundFault } from './bounds.ts';
 import { onnxDescriptor } from './descriptor.ts';
 
 /** Decoded messages as plain objects: 64-bit integers are numbers, repeated fields are always there. */
@@ -80,25 +81,21 @@ export function onnxModelType(): protobuf.Type {
 
 /**
  * Decodes the bytes of a model file. Almost any bytes decode as some protobuf message, so what every model has is
- * looked for: an IR version, operator sets and a graph with nodes.
+ * looked for: an IR version, operator sets and a graph with nodes. How much it holds is counted before any of it is decoded.
  *
  * @throws DiagnosticError `onnx-malformed`
  */
 export function decodeOnnx(bytes: Uint8Array, file: string): OnnxModel & { readonly graph: OnnxGraph } {
   const malformed = (reason: string): never => refuse('onnx-malformed', { reason }, { file });
   const type = onnxModelType();
+  const fault = boundFault(bytes, type);
+  if (fault !== undefined) return malformed(fault);
   let model: OnnxModel;
   try {
     // The descriptor above is what makes these interfaces true.
     model = type.toObject(type.decode(bytes), { longs: Number, arrays: true }) as OnnxModel;
   } catch (error) {
-    // protobufjs names the place in the buffer; a reader wants to know what it means.
-    const truncated = error instanceof RangeError;
-    return malformed(
-      truncated
-        ? 'it ends in the middle of a message, so it is truncated or another format'
-        : `it does not decode (${error instanceof Error ? error.message : String(error)})`,
-    );
+    return malformed(`it does not decode (${error instanceof Error ? error.message : String(error)})`);
   }
   if (!model.irVersion) return malformed('it has no IR version');
   if (model.opsetImport.length === 0) return malformed('it names no operator set');
