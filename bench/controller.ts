@@ -16,13 +16,14 @@ const [devices = 2000, processes = 20] = process.argv.slice(2).map(Number);
 const STEADY_MS = 20_000;
 
 const children: ChildProcess[] = [];
-async function simulated(count: number): Promise<string> {
+/** @returns `address deviceId` of each */
+async function simulated(count: number): Promise<readonly string[]> {
   const child = fork(join(import.meta.dirname, 'controller-devices.ts'), [`${count}`], {
     execArgv: ['--import', 'tsx'],
   });
   children.push(child);
-  const [{ address }] = (await once(child, 'message')) as [{ address: string }];
-  return address;
+  const [{ addresses }] = (await once(child, 'message')) as [{ addresses: string[] }];
+  return addresses;
 }
 
 async function writes(): Promise<number> {
@@ -37,7 +38,7 @@ async function writes(): Promise<number> {
 const each = Math.ceil(devices / processes);
 using folder = temporaryFolder();
 const addresses: string[] = [];
-for (let i = 0; i < processes; i++) addresses.push(await simulated(each));
+for (let i = 0; i < processes; i++) addresses.push(...(await simulated(each)));
 
 const store = await openStore(`sqlite:${join(folder.path, 'store.db')}`);
 const objects = new Objects(store);
@@ -47,8 +48,8 @@ const documents = Array.from({ length: devices }, (_, i) => ({
   metadata: { name: `d${i}` },
   spec: {
     target: 'xdp',
-    address: addresses[Math.floor(i / each)],
-    deviceId: (i % each) + 1,
+    address: addresses[i]!.split(' ')[0],
+    deviceId: Number(addresses[i]!.split(' ')[1]),
     forwarding: { ports: [1, 2, 3, 4].map((port) => ({ ingress: port, egress: (port % 4) + 1 })) },
   },
 }));

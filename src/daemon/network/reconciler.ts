@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { KnownProgram } from '../../controller/core/observed.ts';
+import type { DeviceProgram } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
 import { type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
 import { type Objects, objectOf } from '../objects/index.ts';
@@ -51,6 +52,8 @@ export class Reconciler {
   readonly #recorder: Recorder;
   readonly #leadership: Leadership;
   readonly #jobs = new Set<Promise<void>>();
+  /** Compiled programs by their cookies. */
+  readonly #builds = new Map<bigint, Promise<Uint8Array>>();
   /** When the phase of a rollout was first seen here, and which it was. */
   readonly #phases = new Map<string, { readonly phase: string; readonly since: number }>();
   #goals: ReadonlyMap<string, Goal> = new Map();
@@ -250,8 +253,7 @@ export class Reconciler {
     }
     const options = {
       electionId: (BigInt(this.#term?.term ?? 0) << 64n) | 1n,
-      compile: async ({ cookie, build }: { cookie: bigint; build: () => Promise<Uint8Array> }) =>
-        (await this.#state.programs([{ cookie, build }])).get(cookie)!,
+      compile: (program: DeviceProgram) => this.#compiled(program),
       ...(this.#options.timeoutMs !== undefined && { timeoutMs: this.#options.timeoutMs }),
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
       onReach: (node: ManagedNode) => this.#reached(node),
@@ -393,7 +395,18 @@ export class Reconciler {
 
   /** @throws DiagnosticError */
   async #compile(programs: readonly KnownProgram[]): Promise<void> {
-    await this.#state.programs(programs.map((p) => p.program));
+    await Promise.all(programs.map((p) => this.#compiled(p.program)));
+  }
+
+  /** Many devices that want one program wait for the same compiler. */
+  #compiled({ cookie, build }: DeviceProgram): Promise<Uint8Array> {
+    const known = this.#builds.get(cookie);
+    if (known !== undefined) return known;
+    const made = this.#state.programs([{ cookie, build }]).then((found) => found.get(cookie)!);
+    this.#builds.set(cookie, made);
+    // One that failed is tried again by whoever asks next.
+    made.catch(() => this.#builds.delete(cookie));
+    return made;
   }
 
   #recordStatuses(network: Network, placings: readonly Placing[]): void {
