@@ -194,7 +194,7 @@ describeWith(loading, 'the state of an agent', () => {
     const net = lay();
     disk = net.stateFolder;
     mkdirSync(disk);
-    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).status).toBe(0);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk]).status).toBe(0);
     const agent = await startOn(net);
     let client = await connect(agent.address);
     const e = await install(client);

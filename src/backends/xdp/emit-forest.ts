@@ -77,7 +77,7 @@ function sums({ base, shift, output }: ForestLayer): string[] {
 
 /** Instructions that the verifier walks. */
 export function forestInstructions({ abreast, trees, scores, depth }: ForestSizes): number {
-  const steps = depth * (12 * abreast + 6) + scores * (3 * abreast + 6) + 12 * abreast;
+  const steps = depth * (14 * abreast + 6) + scores * (3 * abreast + 6) + 12 * abreast;
   return (trees / abreast) * steps + 40 * scores;
 }
 

@@ -25,16 +25,23 @@ import { SLOTS_BYTES, weightBytes, weightSlots } from './weights.ts';
 const FIXED_INSTRUCTIONS = 2100;
 
 /**
+ * A program comes to its layers by itself or from a dispatcher. Where it looks weights up there, the verifier knows the place
+ * again; where they are constants it walks the layers once for each way.
+ */
+const STATIC_WALKS = 2;
+
+/**
  * Foretells what the program needs, before anything is built. The verifier's work is an upper estimate: it walks every
  * iteration of every loop once, as nothing in the layers branches on data.
  */
 export function xdpNeeds(plan: XdpPlan): Need[] {
   const needs: Need[] = [];
-  let verified = FIXED_INSTRUCTIONS + movingInstructions(plan);
+  let walked = movingInstructions(plan);
   for (const p of plan.layers) {
     if (p.kind === 'matrix' && p.lanes) needs.push(laneBitsNeed(p, p.lanes.laneBits));
-    verified += verifiedInstructions(p);
+    walked += verifiedInstructions(p);
   }
+  const verified = FIXED_INSTRUCTIONS + walked * (plan.options.weights === 'static' ? STATIC_WALKS : 1);
   const whole = (resource: string, need: number, limit: number, unit: string, help: string) =>
     needs.push({ resource, need, limit, unit, help });
   whole(
