@@ -1,4 +1,3 @@
-import { DiagnosticError } from '../../diagnostics/index.ts';
 import { type Fault, fault, keyOf, type StoredObject, type Universe } from '../manifests/index.ts';
 import type { Admission } from '../objects/index.ts';
 import type { Store } from '../store/index.ts';
@@ -15,29 +14,12 @@ const MOST_NODES = 200;
  */
 export function admitPlaceable(store: Store): Admission {
   const library = new ModelLibrary(store.blobs);
-  /** A rule of layers that the planner does not understand ends the whole attempt: its words are the answer. */
-  const placedOf = async (
-    network: Network,
-    nodes: readonly string[],
-  ): Promise<readonly Placing[] | string> => {
-    try {
-      return await new Placer(library).place(network, new Set(nodes));
-    } catch (error) {
-      if (error instanceof DiagnosticError) return error.diagnostics.map((d) => d.message).join('; ');
-      throw error;
-    }
-  };
   return async (universe, changed, indexOf) => {
     const services = changed.filter((key) => key.startsWith('Service/'));
     const network = networkOf(objectsOf(universe));
     const nodes = [...network.devices.keys(), ...network.workers.keys()];
     if (services.length === 0 || network.devices.size === 0 || nodes.length > MOST_NODES) return [];
-    const placings = await placedOf(network, nodes);
-    if (typeof placings === 'string') {
-      const [object] = services;
-      const place = { index: indexOf(object!), object, path: ['spec', 'policy'] };
-      return [fault('service-unsatisfiable', { reason: placings }, place)];
-    }
+    const placings = await new Placer(library).place(network, new Set(nodes));
     return placings.flatMap((placing): readonly Fault[] => {
       const object = `Service/${placing.service.name}`;
       if (!services.includes(object) || !hasVersion(network, placing)) return [];

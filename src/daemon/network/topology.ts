@@ -1,3 +1,4 @@
+import { DiagnosticError } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { type PlanReport, planModel, type Topology } from '../../planner/index.ts';
 import type { SpecOf } from '../manifests/index.ts';
@@ -44,7 +45,8 @@ export function place(
   const topology = topologyOf(network, service, health);
   if (typeof topology === 'string') return { reason: topology };
   const file = `Service/${service.name}`;
-  const report = planModel(model, topology, file);
+  const report = planned(model, topology, file);
+  if (typeof report === 'string') return { reason: report };
   if (!report.feasible) return { reason: refusalText(report) };
   const best = placementOf(network, service, modelName, health.version, report);
   const kept = before?.model === modelName ? latencyOf(before, model, topology, file) : undefined;
@@ -54,6 +56,16 @@ export function place(
     return { spec: { ...rest, version: health.version, foreseenLatencyUs: kept }, moved: false };
   }
   return { spec: best, moved: before !== undefined };
+}
+
+/** What the planner says; or why it does not understand what is asked of it, such as a rule of layers that there are not. */
+function planned(model: Model, topology: Topology, file: string): PlanReport | string {
+  try {
+    return planModel(model, topology, file);
+  } catch (error) {
+    if (!(error instanceof DiagnosticError)) throw error;
+    return error.diagnostics.map(({ message }) => message).join('; ');
+  }
 }
 
 const isBetter = (us: number, than: number): boolean =>
