@@ -22,7 +22,7 @@ import type { ElementwiseKind, ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan }
 import { SLOTS_BYTES, weightBytes, weightSlots } from './weights.ts';
 
 /** Verified instructions outside the layers: parser, tables, answer; short layers are walked once for each slot. */
-const FIXED_INSTRUCTIONS = 2100;
+const FIXED_INSTRUCTIONS = 2700;
 
 /**
  * A program comes to its layers by itself or from a dispatcher. Where it looks weights up there, the verifier knows the place
