@@ -72,6 +72,9 @@ static __always_inline __u32 intransit_request(const struct intransit_packet *p,
 	return p->header.kind == INTRANSIT_KIND_REQUEST ? INTRANSIT_COMPUTED : INTRANSIT_NOT_REQUEST;
 }
 
+/* Where a verdict carries what was found of the checksum. */
+#define INTRANSIT_PARTIAL_FOUND 16
+
 /*
  * Is the UDP checksum of a request absent, right, or partial: that of the pseudo-header alone, whose sender on this host left the
  * rest to its interface? All by arithmetic, and told in `held`: a branch would make the verifier walk the layers once for each.
@@ -116,10 +119,9 @@ static __always_inline int intransit_within_budget(__u64 held)
 }
 
 /*
- * What depends on the shape of the model. Only INTRANSIT_COMPUTED leaves the activations whole in front of `end`. The order is
- * that of the P4 pipeline: a packet with several faults has one verdict.
+ * What depends on the shape of the model. The order is that of the P4 pipeline: a packet with several faults has one verdict.
  */
-static __always_inline __u32 intransit_check(struct intransit_packet *p, void *end, __u64 *held)
+static __always_inline __u32 intransit_shape(struct intransit_packet *p, void *end, __u64 *held)
 {
 	const struct intransit_header *h = &p->header;
 	__u32 state = INTRANSIT_WORD(*held, STATE), length = bpf_ntohs(p->udp.len), zone, *allowed;
@@ -160,6 +162,22 @@ static __always_inline __u32 intransit_check(struct intransit_packet *p, void *e
 												    INTRANSIT_COMPUTED;
 }
 
+/*
+ * The same with the bit of `held` that it found out, above the verdict. Not static: its ways are walked once and by themselves, where
+ * else the verifier would come to the layers from more than one of them.
+ */
+__attribute__((noinline)) __u32 intransit_check(struct xdp_md *ctx, __u64 held)
+{
+	struct intransit_packet *p = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	__u32 verdict;
+
+	if ((void *)(p + 1) > end)
+		return INTRANSIT_FAILED;
+	verdict = intransit_shape(p, end, &held);
+	return verdict | (__u32)INTRANSIT_WORD(held, PARTIAL) << INTRANSIT_PARTIAL_FOUND;
+}
+
 /* Without an agent the program does all of it alone. */
 static __always_inline __u32 intransit_classify(struct intransit_packet *p, void *end, __u64 *held)
 {
@@ -185,13 +203,17 @@ static __always_inline __u32 intransit_take(struct intransit_packet *p, void *en
 	return INTRANSIT_COMPUTED;
 }
 
-static __always_inline __u32 intransit_source(struct intransit_packet *p, void *end, __u64 *held)
+static __always_inline __u32 intransit_source(struct xdp_md *ctx, __u64 *held)
 {
+	struct intransit_packet *p = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
 	__u32 verdict = intransit_agent ? intransit_take(p, end, held) : intransit_classify(p, end, held);
 
-	if (verdict != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
+	if (verdict != INTRANSIT_COMPUTED)
 		return verdict;
-	return intransit_check(p, end, held);
+	verdict = intransit_check(ctx, *held);
+	*held |= (__u64)(verdict >> INTRANSIT_PARTIAL_FOUND) << INTRANSIT_WORD_PARTIAL_AT;
+	return verdict & ((1 << INTRANSIT_PARTIAL_FOUND) - 1);
 }
 
 #endif

@@ -22,13 +22,7 @@ import type { ElementwiseKind, ElementwisePlan, LayerPlan, MatrixPlan, XdpPlan }
 import { SLOTS_BYTES, weightBytes, weightSlots } from './weights.ts';
 
 /** Verified instructions outside the layers: parser, tables, answer; short layers are walked once for each slot. */
-const FIXED_INSTRUCTIONS = 2700;
-
-/**
- * A program comes to its layers by itself or from a dispatcher. Where it looks weights up there, the verifier knows the place
- * again; where they are constants it walks the layers once for each way.
- */
-const STATIC_WALKS = 2;
+const FIXED_INSTRUCTIONS = 2300;
 
 /**
  * Foretells what the program needs, before anything is built. The verifier's work is an upper estimate: it walks every
@@ -41,7 +35,7 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
     if (p.kind === 'matrix' && p.lanes) needs.push(laneBitsNeed(p, p.lanes.laneBits));
     walked += verifiedInstructions(p);
   }
-  const verified = FIXED_INSTRUCTIONS + walked * (plan.options.weights === 'static' ? STATIC_WALKS : 1);
+  const verified = FIXED_INSTRUCTIONS + walked;
   const whole = (resource: string, need: number, limit: number, unit: string, help: string) =>
     needs.push({ resource, need, limit, unit, help });
   whole(

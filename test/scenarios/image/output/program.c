@@ -180,14 +180,15 @@ static __always_inline int intransit_infer(const __u8 *payload, __u8 *bytes, __u
 SEC("xdp")
 int intransit(struct xdp_md *ctx)
 {
-	struct intransit_packet *packet = (void *)(long)ctx->data;
+	struct intransit_packet *packet;
 	struct intransit_scratch *s;
 	__u32 verdict, zero = 0;
 	__u64 held = 0;
 
-	verdict = intransit_source(packet, (void *)(long)ctx->data_end, &held);
+	verdict = intransit_source(ctx, &held);
 	if (verdict != INTRANSIT_COMPUTED)
 		return intransit_refuse(ctx, verdict, held);
+	packet = (void *)(long)ctx->data;
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||
 	    intransit_infer((const __u8 *)packet + INTRANSIT_PAYLOAD_AT, s->bytes,
