@@ -155,6 +155,27 @@ describe('what cannot be, with the reason', () => {
     expect(refusal(spec)).toContain(code);
   });
 
+  it('a chain of twenty thousand splits is walked, not recursed into', () => {
+    const count = 20_000;
+    const inner = Array.from({ length: count }, (_, i) => i);
+    const leaves = Array.from({ length: count + 1 }, (_, i) => count + i);
+    const all = <T>(split: T, leaf: T): T[] => [...inner.map(() => split), ...leaves.map(() => leaf)];
+    const chain = one('BRANCH_LEQ', 7, {
+      nodes_treeids: all(0, 0),
+      nodes_nodeids: [...inner, ...leaves],
+      nodes_featureids: [...inner.map((i) => i % 6), ...leaves.map(() => 0)],
+      nodes_truenodeids: [...inner.map((i) => count + i), ...leaves.map(() => 0)],
+      nodes_falsenodeids: [...inner.map((i) => (i + 1 < count ? i + 1 : 2 * count)), ...leaves.map(() => 0)],
+      nodes_modes: { strings: all('BRANCH_LEQ', 'LEAF') },
+      nodes_values: { floats: all(7, 0) },
+      class_treeids: leaves.map(() => 0),
+      class_nodeids: leaves,
+      class_ids: leaves.map((_, i) => i % 3),
+      class_weights: { floats: leaves.map(() => 1) },
+    });
+    expect(refusal(chain)).toEqual([]);
+  });
+
   it('missing values may be said never to be; a range makes a grid of any threshold', () => {
     const missing = one('BRANCH_LEQ', 7, { nodes_missing_value_tracks_true: [1, 0, 0] });
     expect(refusal(missing, { missing: 'never' })).toEqual([]);

@@ -216,36 +216,6 @@ const EMBEDDING_VERSIONS = 2;
 /** What p4c says of a table whose entries are part of the program, however many they are. */
 const CONSTANT_SIZE = 1024;
 
-/**
- * The rows of an embedding for one of its keys, in the words that they are added to. Entries that are part of the program
- * have no slot.
- */
-export const embeddingTable = (
-  layer: number,
-  index: number,
-  key: LookupKey,
-  parameters: ActionModel['parameters'],
-): TableModel => lookupTableOf('embedding', layer, index, key, parameters);
-
-/**
- * What one activation adds to the sums of a layer, or what stands at its end: a layer that is looked up has such tables alone.
- * They share the ids of embeddings, for a layer is one or the other.
- */
-export const sumsTable = (
-  layer: number,
-  index: number,
-  key: LookupKey,
-  parameters: ActionModel['parameters'],
-): TableModel => lookupTableOf('sums', layer, index, key, parameters);
-
-/** The leaves of one tree by ranges of its features. It shares the ids of embeddings as well. */
-export const treeTable = (
-  layer: number,
-  index: number,
-  key: LookupKey,
-  parameters: ActionModel['parameters'],
-): TableModel => lookupTableOf('tree', layer, index, key, parameters);
-
 interface LookupKey {
   /** Of each field; most have but one. */
   readonly bits: readonly number[];
@@ -256,8 +226,15 @@ interface LookupKey {
   readonly match?: TableKey['match'];
 }
 
-function lookupTableOf(
-  family: string,
+/**
+ * What is looked up by keys of a packet: an `embedding`'s rows for one of its keys; what one activation adds to the `sums` of a layer,
+ * or what stands at its end; the leaves of one `tree` by ranges of its features.
+ */
+export type LookupFamily = 'embedding' | 'sums' | 'tree';
+
+/** One such table. Families share their ids, as a layer is of one. Entries that are part of the program have no slot. */
+export function lookupTableModel(
+  family: LookupFamily,
   layer: number,
   index: number,
   key: LookupKey,

@@ -1,7 +1,7 @@
 import type { P4Info, Update } from '../../p4runtime/types.ts';
 import { type Entry, insertion } from '../common/entries.ts';
 import { p4infoOf } from '../common/p4info.ts';
-import { type ActionModel, cross, sumsTable, type TableModel } from '../common/table-model.ts';
+import { type ActionModel, cross, lookupTableModel, type TableModel } from '../common/table-model.ts';
 import { type TnaLayer, type TnaPlan, type TnaTable, VERSIONS } from './plan.ts';
 
 /** Ids of what only this target has. */
@@ -48,7 +48,8 @@ const parametersOf = (table: TnaTable, layer: TnaLayer | undefined): ActionModel
 /** The table as a controller sees it: a bit for the version, and a key for each activation. */
 export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
   const layer = plan.layers.find((l) => l.layer === table.layer);
-  const base = sumsTable(
+  const base = lookupTableModel(
+    'sums',
     table.layer,
     table.index,
     { bits: table.keys.map((k) => k.bits), rows: table.rows.length, slots: false },

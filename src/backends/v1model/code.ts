@@ -1,4 +1,5 @@
 import { type Assignment, type Expression, literal, reference } from '../common/expression.ts';
+import type { LookupFamily } from '../common/table-model.ts';
 
 /** One parameter of a layer's action: a word of weights or of start values. */
 export interface Parameter {
@@ -40,8 +41,6 @@ export interface Lookup {
   /** Whether the entries are part of the program. */
   readonly constant: boolean;
 }
-
-export type LookupFamily = 'embedding' | 'sums' | 'tree';
 
 /**
  * Lookups, and then what a table's action does for one layer, or several: parameters out of the entry, assignments in

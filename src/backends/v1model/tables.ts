@@ -5,21 +5,19 @@ import {
   absent,
   actionsOf,
   deviceTables,
-  embeddingTable,
   held,
   hold,
+  lookupTableModel,
   modelIds,
   models,
   noWeights,
   refusedRequests,
-  sumsTable,
   type TableModel,
   type TableSet,
-  treeTable,
   verdictCounter,
   weightsTable,
 } from '../common/table-model.ts';
-import type { Lookup, LookupFamily, Stage } from './code.ts';
+import type { Lookup, Stage } from './code.ts';
 import type { Lowered } from './lower.ts';
 
 /** The table of a stage with weights in one slot. */
@@ -33,7 +31,8 @@ export const layerTable = (stage: Stage, slot: number): TableModel =>
 /** The table of one key of an embedding, or of one activation of a layer of sums. */
 export const lookupTable = (lookup: Lookup): TableModel => {
   const { layer, index, key, keys, targets, constant, prefixes, boxes, room = keys.length } = lookup;
-  return tableOf[lookup.family ?? 'embedding'](
+  return lookupTableModel(
+    lookup.family ?? 'embedding',
     layer,
     index,
     {
@@ -45,11 +44,6 @@ export const lookupTable = (lookup: Lookup): TableModel => {
     targets.map((t, w) => ({ name: `row_${w}`, bits: t.width })),
   );
 };
-
-const tableOf = { embedding: embeddingTable, sums: sumsTable, tree: treeTable } satisfies Record<
-  LookupFamily,
-  unknown
->;
 
 /** What the table's i-th entry matches. */
 export const lookupKeys = (

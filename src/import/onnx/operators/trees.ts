@@ -18,7 +18,7 @@ export function treeEnsembleClassifier(c: NodeReader): readonly Value[] {
   const scores = labels.length === 2 ? binaryScores(c, ensemble) : manyScores(c, ensemble, labels.length);
   const { input, trees } = onFeatures(c, ensemble);
   const { scaled, base, bits } = wholeScores(c, scores);
-  // Half the greatest distance that there is, in 255 steps.
+  // The greatest distance that there can be, in 255 steps.
   const greatest = Math.max(...base) + trees.reduce((sum, _, t) => sum + greatestOf(scaled[t]!), 0);
   const shift = Math.max(0, Math.ceil(Math.log2(Math.max(1, greatest / 255))));
   const forest = { trees: withScores(trees, scaled), base, shift };
@@ -46,11 +46,11 @@ export function treeEnsembleRegressor(c: NodeReader): Value {
   const share = aggregate === 'AVERAGE' ? 1 / ensemble.trees.length : 1;
   const leaves = parts.leaves.map((tree) => tree.map((row) => row.map((value) => value * share)));
   const { input, trees } = onFeatures(c, ensemble);
-  const ends = (pick: (...values: number[]) => number) =>
+  const ends = (end: 0 | 1) =>
     parts.base.map((value, s) =>
-      leaves.reduce((sum, tree) => sum + pick(...tree.map((row) => row[s]!)), value),
+      leaves.reduce((sum, tree) => sum + endsOf(tree.map((row) => row[s]!))[end], value),
     );
-  const range = c.builder.options.outputRange ?? [Math.min(...ends(Math.min)), Math.max(...ends(Math.max))];
+  const range = c.builder.options.outputRange ?? [endsOf(ends(0))[0], endsOf(ends(1))[1]];
   const grid = gridOver(range);
   const args = { tensor: c.node.output[0] ?? c.name, element: grid.element, scale: grid.scale };
   c.builder.diagnostics.push(diagnostic('onnx-end-grid', args, c.place()));
@@ -142,7 +142,7 @@ function wholeScores(
 ): { scaled: number[][][]; base: number[]; bits: number } {
   const values = [...leaves.flat(2), ...base];
   const most =
-    leaves.reduce((sum, tree) => sum + Math.max(...tree.flat().map(Math.abs)), 0) +
+    leaves.reduce((sum, tree) => sum + endsOf(tree.flat().map(Math.abs))[1], 0) +
     Math.max(...base.map(Math.abs));
   if (!Number.isFinite(most)) refuse('onnx-malformed', { reason: 'a weight is not finite' }, c.place());
   const room = SCORE_BITS - 2 - Math.ceil(Math.log2(Math.max(most, 2 ** -900)));
@@ -164,9 +164,16 @@ function fractionBits(value: number): number {
   return bits;
 }
 
+/** Least and greatest of any number of values: more than a call takes arguments. */
+const endsOf = (values: readonly number[]): readonly [least: number, greatest: number] =>
+  values.reduce(([lo, hi], value) => [Math.min(lo, value), Math.max(hi, value)] as const, [
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+  ] as const);
+
 const greatestOf = (rows: readonly (readonly number[])[]): number => {
-  const all = rows.flat();
-  return Math.max(...all) - Math.min(...all);
+  const [least, greatest] = endsOf(rows.flat());
+  return greatest - least;
 };
 
 /** A tree over the integers of the input, its leaves numbered in the order of the rows. */
@@ -177,6 +184,13 @@ const withScores = (
   rows: readonly (readonly (readonly number[])[])[],
 ): Forest['trees'] =>
   trees.map((tree, t) => tree.map((node) => ('leaf' in node ? { scores: rows[t]![node.leaf]! } : node)));
+
+/** A leaf, or a node that parts the integers: how, as `sides` says. */
+interface Parted {
+  readonly node: EnsembleNode;
+  readonly first?: boolean;
+  readonly count?: number;
+}
 
 /** The input's integers, and the trees over them. */
 function onFeatures(
@@ -190,15 +204,10 @@ function onFeatures(
   const features = elementCount(type.shape);
   const reals = realsOf(type, ensemble.single);
   let coinciding = 0;
-  const trees = ensemble.trees.map((nodes, t) => {
-    const splits: Split[] = [];
-    const plant = (at: number): number => {
-      const node = nodes[at]!;
-      const own = splits.push({ leaf: 0 }) - 1;
-      if (node.leaf !== undefined) {
-        splits[own] = { leaf: node.leaf };
-        return own;
-      }
+  /** The node, or the first below it that parts integers. */
+  const splitFrom = (nodes: readonly EnsembleNode[], t: number, at: number): Parted => {
+    for (let node = nodes[at]!; ; coinciding++) {
+      if (node.leaf !== undefined) return { node };
       if (node.feature >= features)
         refuse(
           'onnx-malformed',
@@ -207,20 +216,31 @@ function onFeatures(
         );
       const xs = affine === undefined ? reals : scaledReals(reals, affine, node.feature);
       const { first, count } = sides(xs, node);
+      if (count > 0 && count < xs.length) return { node, first, count };
       // Whatever the element, the same side: there is no split.
-      if (count === 0 || count === xs.length) {
-        splits.pop();
-        coinciding++;
-        return plant(first === count > 0 ? node.yes : node.no);
+      node = nodes[first === count > 0 ? node.yes : node.no]!;
+    }
+  };
+  const { lo } = elementRange(type.element);
+  const trees = ensemble.trees.map((nodes, t) => {
+    const splits: Split[] = [];
+    // Without recursion: a tree may be one long chain.
+    const open: { readonly at: number; readonly link?: (place: number) => void }[] = [{ at: 0 }];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const { node, first, count = 0 } = splitFrom(nodes, t, next.at);
+      next.link?.(splits.length);
+      if (node.leaf !== undefined) {
+        splits.push({ leaf: node.leaf });
+        continue;
       }
-      const { lo } = elementRange(type.element);
+      const split = { feature: node.feature, threshold: lo + count - 1, low: 0, high: 0 };
       const [below, above] = first ? [node.yes, node.no] : [node.no, node.yes];
-      const low = plant(below);
-      const high = plant(above);
-      splits[own] = { feature: node.feature, threshold: lo + count - 1, low, high };
-      return own;
-    };
-    plant(0);
+      splits.push(split);
+      open.push(
+        { at: above, link: (place) => (split.high = place) },
+        { at: below, link: (place) => (split.low = place) },
+      );
+    }
     return splits;
   });
   if (coinciding > 0)
