@@ -29,7 +29,7 @@ const commands: Readonly<Record<string, (io: Io, onEnd: OnEnd, version: string) 
     run: async (io) => (await import('./commands/run.ts')).runCommand(io),
     verify: async (io, onEnd) => (await import('./commands/verify.ts')).verifyCommand(io, onEnd),
     send: async (io) => (await import('./commands/send.ts')).sendCommand(io),
-    worker: async (io) => (await import('./commands/worker.ts')).workerCommand(io),
+    worker: async (io, _, version) => (await import('./commands/worker.ts')).workerCommand(io, version),
     bench: async (io) => (await import('./commands/bench.ts')).benchCommand(io),
     features: async (io) => (await import('./commands/features.ts')).featuresCommand(io),
     classify: async (io, onEnd) => (await import('./commands/classify.ts')).classifyCommand(io, onEnd),

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isLoopback } from '../doors/rules.ts';
 import { ensureFolder, replaceFile } from '../durable/index.ts';
-import { type ApiListen, isLoopback } from './api/access.ts';
+import type { ApiListen } from './api/access.ts';
 import type { Route } from './api/routes.ts';
 import { type Api, openApiDoor } from './api/server.ts';
 import { type Admission, Objects } from './objects/index.ts';

@@ -677,6 +677,18 @@ export const diagnosticTable = {
     (a) => `a run of ${a.rows} rows failed, and they were refused: ${a.reason}`,
     () => 'the statistics count further failures; use --on reference if the engine cannot run this model',
   ),
+  upstream: entry<{ model: string; what: string }>(
+    'error',
+    (a) => `model ${a.model} of the server does not do as the end of this path: ${a.what}`,
+    () =>
+      'see /v2/models/NAME of the server; --upstream-model, --upstream-version and --upstream-from say what is meant',
+  ),
+  'upstream-differs': entry<{ model: string; mismatches: number; elements: number }>(
+    'warning',
+    (a) =>
+      `model ${a.model} of the server gives ${a.mismatches} of ${a.elements} elements otherwise than the model file`,
+    () => 'that is as it should be of a float or a larger model; otherwise see which model the server has',
+  ),
   'large-model': entry<{ what: string }>('error', (a) => `does not do as the large model: ${a.what}`),
 
   // Deployments

@@ -50,6 +50,11 @@ export function listenFault(
   return undefined;
 }
 
+const LOOPBACK = /^(127(\.\d{1,3}){3}|\[::1\]|localhost):\d+$/;
+
+/** Whether only this machine reaches it, and anybody on it. */
+export const isLoopback = (address: string): boolean => LOOPBACK.test(address);
+
 /** What is to be said of an address that anybody may use. */
 export function insecureWarning(
   { address, tls, allow, insecure }: Facts,

@@ -18,7 +18,7 @@ export interface OnnxSource {
 
 /** Computes all layers from one cursor on. */
 export interface Finisher {
-  readonly on: 'onnxruntime' | 'reference';
+  readonly on: 'onnxruntime' | 'reference' | 'upstream';
   /** `count` rows, one after the other. */
   run(rows: Uint8Array, count: number): Promise<Uint8Array>;
   close(): Promise<void>;
@@ -82,7 +82,8 @@ function referenceFinisher(model: Model, from: number): Finisher {
 /** Longest time for which the interpreter keeps packets waiting, but for one row. */
 const SLICE_MS = 5;
 
-async function interpretAll(
+/** Layers `from` to `to` of rows by the interpreter, without keeping others waiting for long. */
+export async function interpretAll(
   model: Model,
   rows: Uint8Array,
   count: number,
@@ -150,13 +151,18 @@ async function tryOut(finisher: Finisher, reference: Finisher, model: Model, fro
   const width = elementCount(valueType(model, from).shape);
   const work = model.layers.slice(from).reduce((sum, layer) => sum + macs(model, layer), 1);
   const count = Math.max(2, Math.min(64, Math.floor(TRIAL_MACS / work)));
-  let state = 1;
-  const rows = Uint8Array.from({ length: count * width }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 24;
-  });
+  const rows = madeUpRows(width, count);
   const [a, b] = [await finisher.run(rows, count), await reference.run(rows, count)];
   let mismatches = Math.abs(a.length - b.length);
   for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) mismatches++;
   return { mismatches, elements: b.length };
+}
+
+/** Rows of all kinds of bytes, the same ones each time. */
+export function madeUpRows(width: number, count: number): Uint8Array {
+  let state = 1;
+  return Uint8Array.from({ length: count * width }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 24;
+  });
 }

@@ -3,6 +3,8 @@ import type { LoadedVersion } from './loaded-version.ts';
 
 /** Versions of one model. */
 interface HeldModel {
+  /** That of the first version that came, or what it was told to be known by. */
+  readonly name: string;
   readonly versions: Map<number, LoadedVersion>;
   /** Computes the requests that name no version. */
   current: number | undefined;
@@ -23,7 +25,11 @@ export class Holdings {
 
   get models(): ReadonlyMap<
     number,
-    { readonly current: number | undefined; readonly versions: ReadonlyMap<number, LoadedVersion> }
+    {
+      readonly name: string;
+      readonly current: number | undefined;
+      readonly versions: ReadonlyMap<number, LoadedVersion>;
+    }
   > {
     return this.#models;
   }
@@ -57,7 +63,11 @@ export class Holdings {
 
   /** @returns the one whose place it takes */
   add(loaded: LoadedVersion): LoadedVersion | undefined {
-    const model = this.#models.get(loaded.modelId) ?? { versions: new Map(), current: undefined };
+    const model = this.#models.get(loaded.modelId) ?? {
+      name: loaded.name,
+      versions: new Map(),
+      current: undefined,
+    };
     this.#models.set(loaded.modelId, model);
     const before = model.versions.get(loaded.version);
     model.versions.set(loaded.version, loaded);

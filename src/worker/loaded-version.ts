@@ -10,6 +10,7 @@ import { createFinisher, type Finisher, type OnnxSource, type WorkerEngine } fro
 import { type LargeModel, openLargeModel } from './large-model.ts';
 import { loadOnnxRuntime, type OnnxRuntime } from './onnxruntime.ts';
 import { type HeldInput, heldInputs } from './requests.ts';
+import { openUpstream, type Upstream, type UpstreamOptions, upstreamFinisher } from './upstream/upstream.ts';
 
 /** A model as a worker is given it. */
 export interface VersionOptions {
@@ -20,10 +21,14 @@ export interface VersionOptions {
   readonly on?: WorkerEngine;
   /** ONNX file of the large model behind an early exit: it answers raw inputs. The model must end in a verdict. */
   readonly large?: string | undefined;
+  /** Another server that computes the last layers, or all. */
+  readonly upstream?: UpstreamOptions | undefined;
   /** 1 if absent. */
   readonly modelId?: number;
   /** 1 if absent; packets of version 0 are computed by the current one. */
   readonly modelVersion?: number;
+  /** By which clients of the Open Inference Protocol know the model; that of its file if absent. */
+  readonly servedName?: string | undefined;
 }
 
 /** What computes a job: the large model, or the layers of a version from a cursor on. Jobs of one go in one batch. */
@@ -34,6 +39,11 @@ export interface Computation {
 
 /** A version of a model that can compute. */
 export class LoadedVersion {
+  readonly model: Model;
+  /** Tensors of the source that hold input and output, where it has such. */
+  readonly tensorNames: { readonly input: string | undefined; readonly output: string | undefined };
+  /** By which clients of the Open Inference Protocol know its model. */
+  readonly name: string;
   readonly modelId: number;
   readonly version: number;
   readonly digest: string;
@@ -47,6 +57,7 @@ export class LoadedVersion {
   readonly file: string;
   readonly #finishers: ReadonlyMap<number, Finisher>;
   readonly #large: LargeModel | undefined;
+  readonly #upstream: Upstream | undefined;
   readonly #computations = new Map<number, Computation>();
   /** Rows that wait or are being computed. */
   #pending = 0;
@@ -57,10 +68,14 @@ export class LoadedVersion {
     o: VersionOptions,
     fragments: number,
     finishers: ReadonlyMap<number, Finisher>,
-    large: LargeModel | undefined,
+    { large, upstream }: { readonly large: LargeModel | undefined; readonly upstream: Upstream | undefined },
   ) {
     const { model, modelId = 1, modelVersion = 1 } = o;
     const outputs = elementCount(outputType(model).shape);
+    const sources = o.onnx?.sources;
+    this.model = model;
+    this.name = o.servedName ?? model.name;
+    this.tensorNames = { input: sources?.get(0)?.name, output: sources?.get(model.layers.length)?.name };
     this.modelId = modelId;
     this.version = modelVersion;
     this.digest = modelDigest(model);
@@ -72,6 +87,7 @@ export class LoadedVersion {
     this.answerBytes = outputs + HEADER_BYTES * fragments;
     this.#finishers = finishers;
     this.#large = large;
+    this.#upstream = upstream;
   }
 
   /** What computes the layers from each cursor on; none where a packet cannot carry what is read there. */
@@ -101,14 +117,15 @@ export class LoadedVersion {
   }
 
   /** Jobs that were taken on; the version is not released before they are settled. */
-  take(): void {
-    this.#pending++;
+  take(rows = 1): void {
+    this.#pending += rows;
   }
 
-  /** @param answered whether it was, or was refused */
-  settle(answered: boolean): void {
-    if (answered) this.#answered++;
-    if (--this.#pending === 0) this.#idle?.();
+  /** @param answered whether they were, or were refused */
+  settle(answered: boolean, rows = 1): void {
+    if (answered) this.#answered += rows;
+    this.#pending -= rows;
+    if (this.#pending === 0) this.#idle?.();
   }
 
   /** Ends when no job of the version waits or is computed any more, and its engines are closed. */
@@ -122,7 +139,7 @@ export class LoadedVersion {
 
   /** Closes the engines, whatever waits. */
   async releaseNow(): Promise<void> {
-    for (const f of [...this.#finishers.values(), this.#large]) await f?.close();
+    for (const f of [...this.#finishers.values(), this.#large, this.#upstream]) await f?.close();
   }
 }
 
@@ -148,16 +165,23 @@ export async function loadVersion(
   throwErrors(layerCountRefusals(model, MOST_LAYERS, 'the packet format'));
   const finishers = new Map<number, Finisher>();
   let large: LargeModel | undefined;
+  let upstream: Upstream | undefined;
   try {
+    if (o.upstream !== undefined) upstream = await openUpstream(model, o.upstream, onDiagnostic);
     if (o.large !== undefined) large = await largeModel(model, o.large);
     const runtime = await runtimeFor(o, onDiagnostic);
     const on = runtime === undefined ? 'reference' : (o.on ?? 'auto');
     for (const [cursor, input] of heldInputs(model).entries())
       if (input !== undefined)
-        finishers.set(cursor, await createFinisher(cursor, { model, onnx, runtime, on, onDiagnostic }));
-    return new LoadedVersion(o, fragments, finishers, large);
+        finishers.set(
+          cursor,
+          upstream !== undefined && cursor <= upstream.from
+            ? upstreamFinisher(model, cursor, upstream)
+            : await createFinisher(cursor, { model, onnx, runtime, on, onDiagnostic }),
+        );
+    return new LoadedVersion(o, fragments, finishers, { large, upstream });
   } catch (error) {
-    for (const f of [...finishers.values(), large]) await f?.close();
+    for (const f of [...finishers.values(), large, upstream]) await f?.close();
     throw error;
   }
 }

@@ -43,9 +43,19 @@ export interface HeldVersion {
 
 export interface HeldModel {
   readonly modelId: number;
+  /** By which clients of the Open Inference Protocol know it. */
+  readonly name: string;
   /** Computes the requests that name no version. */
   readonly current: number | undefined;
   readonly versions: readonly HeldVersion[];
+}
+
+/** A model with the versions that compute it. */
+export interface LoadedModel {
+  readonly modelId: number;
+  readonly name: string;
+  readonly current: number | undefined;
+  readonly versions: ReadonlyMap<number, LoadedVersion>;
 }
 
 export interface Worker {
@@ -67,6 +77,10 @@ export interface Worker {
   /** Ends when what was asked of it is answered. @returns false if it was not held */
   unload(modelId: number, version: number): Promise<boolean>;
   held(): readonly HeldModel[];
+  /** The same, to compute with. */
+  loaded(): readonly LoadedModel[];
+  /** Whether it has been told what there is, and is not about to end. */
+  isReady(): boolean;
   statistics(): WorkerStatistics;
   /**
    * Finishes what waits, then stops; after `graceMs` it refuses what still waits, and stops all the same. Can be called again.
@@ -169,8 +183,9 @@ function serve(
       return removed !== undefined;
     },
     held: () =>
-      [...holdings.models].map(([modelId, { current, versions }]) => ({
+      [...holdings.models].map(([modelId, { name, current, versions }]) => ({
         modelId,
+        name,
         current,
         versions: [...versions.values()].map((v) => ({
           version: v.version,
@@ -180,6 +195,8 @@ function serve(
           answered: v.answered,
         })),
       })),
+    loaded: () => [...holdings.models].map(([modelId, model]) => ({ modelId, ...model })),
+    isReady: () => !holdings.awaited && closing === undefined,
     statistics: () => service.statistics(),
     close() {
       closing ??= stop();

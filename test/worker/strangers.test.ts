@@ -84,7 +84,9 @@ async function served(run: (rows: Uint8Array) => Promise<Uint8Array>, batch = 1)
   const holdings = new Holdings();
   const { model } = await loadWorkerModel(join(folder, 'same.json'));
   const finisher = { on: 'reference', run, close: async () => {} } as const;
-  holdings.add(new LoadedVersion({ model }, 1, new Map([[0, finisher]]), undefined));
+  holdings.add(
+    new LoadedVersion({ model }, 1, new Map([[0, finisher]]), { large: undefined, upstream: undefined }),
+  );
   holdings.setCurrent(1, 1);
   const service = new Service(socket, {
     holdings,

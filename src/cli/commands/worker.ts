@@ -1,6 +1,8 @@
+import { basename, extname } from 'node:path';
 import type { Diagnostic } from '../../diagnostics/index.ts';
 import type { HttpDoor } from '../../doors/http.ts';
 import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
+import { readBytes } from '../../files.ts';
 import type { Worker } from '../../worker/index.ts';
 import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
@@ -20,6 +22,16 @@ import { UsageError } from '../usage.ts';
 interface Arguments extends Omit<ModelArguments, 'model'>, DoorArguments {
   readonly model?: string | undefined;
   readonly control?: string | undefined;
+  readonly http?: string | undefined;
+  readonly grpc?: string | undefined;
+  readonly repository?: string | undefined;
+  readonly upstream?: string | undefined;
+  readonly upstreamModel?: string | undefined;
+  readonly upstreamVersion?: string | undefined;
+  readonly upstreamFrom?: string | undefined;
+  readonly upstreamCa?: string | undefined;
+  readonly upstreamCert?: string | undefined;
+  readonly upstreamKey?: string | undefined;
   readonly listen: string;
   readonly on: 'auto' | 'onnxruntime' | 'reference';
   readonly large?: string | undefined;
@@ -35,7 +47,7 @@ interface Arguments extends Omit<ModelArguments, 'model'>, DoorArguments {
 }
 
 /** `worker MODEL [--listen HOST:PORT]` */
-export const workerCommand = (io: Io) =>
+export const workerCommand = (io: Io, version: string) =>
   defineCommand<Arguments>({
     command: 'worker [model]',
     describe: 'Finish the layers that the path has left, until it is interrupted',
@@ -51,6 +63,54 @@ export const workerCommand = (io: Io) =>
             'unix:PATH, or HOST:PORT with TLS: where a controller brings versions and takes them away',
           requiresArg: true,
         })
+        .option('http', {
+          type: 'string',
+          describe:
+            'unix:PATH, HOST:PORT on loopback, elsewhere with TLS: serve the Open Inference Protocol v2 over HTTP there',
+          requiresArg: true,
+        })
+        .option('grpc', {
+          type: 'string',
+          describe: 'The same over gRPC',
+          requiresArg: true,
+        })
+        .option('repository', {
+          type: 'string',
+          describe: 'Folder of models, NAME/VERSION/FILE, that clients of --http and --grpc may have loaded',
+          requiresArg: true,
+        })
+        .option('upstream', {
+          type: 'string',
+          describe:
+            'Have the last layers computed by a server of the Open Inference Protocol v2: http://, https://, grpc:// or grpcs://HOST:PORT, or unix:PATH',
+          requiresArg: true,
+        })
+        .option('upstream-model', {
+          type: 'string',
+          describe: "Name of the model there; default that of this model's file",
+          requiresArg: true,
+        })
+        .option('upstream-version', {
+          type: 'string',
+          describe: "Its version; default the server's choice",
+          requiresArg: true,
+        })
+        .option('upstream-from', {
+          type: 'string',
+          describe: 'Number or name of the first layer that is computed there; default 0, all of them',
+          requiresArg: true,
+        })
+        .option('upstream-ca', {
+          type: 'string',
+          describe: 'Certificate authority of that server, PEM; default those of the system',
+          requiresArg: true,
+        })
+        .option('upstream-cert', {
+          type: 'string',
+          describe: 'Certificate that is shown to it, PEM',
+          requiresArg: true,
+        })
+        .option('upstream-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
         .option('listen', {
           type: 'string',
           default: '0.0.0.0',
@@ -124,6 +184,8 @@ export const workerCommand = (io: Io) =>
       // Other commands start faster without what a worker is made of.
       const { createWorker, loadWorkerModel, openControl } = await import('../../worker/index.ts');
       const control = controlOf(a);
+      const serving = await servingOf(a);
+      const upstream = await upstreamOf(a);
       const loaded =
         a.model === undefined
           ? undefined
@@ -134,13 +196,15 @@ export const workerCommand = (io: Io) =>
       const worker = await createWorker({
         ...options,
         ...(loaded && { model: loaded.model, onnx: loaded.onnx }),
-        ...{ on, large, listen, onDiagnostic },
+        ...{ on, large, listen, onDiagnostic, upstream },
         awaitsController: control !== undefined,
         sourceRate: a.sourceRate,
         graceMs: a.grace * 1000,
       });
       const door = await opened(worker, control && (() => openControl(worker, control, on)));
-      if (control !== undefined) warnOf(io, control);
+      const inference = (await opened(worker, () => openInference(worker, serving, a, version))) ?? [];
+      for (const listen of [control, serving.http, serving.grpc])
+        if (listen !== undefined) warnOf(io, listen);
       const interrupted = untilInterrupted();
       const { address, port, engines } = worker;
       const say = (event: string, document: object, text: string) =>
@@ -153,13 +217,15 @@ export const workerCommand = (io: Io) =>
           ...(loaded && { model: loaded.model.name, layers: loaded.model.layers.length, engines }),
           ...options,
           ...(door && { control: door.address }),
+          ...Object.fromEntries(inference.map(({ protocol, address }) => [protocol, address])),
         },
         `listening on ${address}:${port}: ` +
           (loaded === undefined
             ? 'no model yet'
             : `${loaded.model.name}, model ${options.modelId} version ${options.modelVersion}, ` +
               `on ${describeEngines(worker)}${large === undefined ? '' : `, raw inputs on ${large}`}`) +
-          (door === undefined ? '' : `; versions come in at ${door.address}`),
+          (door === undefined ? '' : `; versions come in at ${door.address}`) +
+          inference.map(({ protocol, address }) => `; inference over ${protocol} at ${address}`).join(''),
       );
       const statistics = () => {
         const s = worker.statistics();
@@ -168,7 +234,7 @@ export const workerCommand = (io: Io) =>
       const timer = interval === undefined ? undefined : setInterval(statistics, interval * 1000);
       await interrupted;
       clearInterval(timer);
-      door?.close();
+      for (const open of [door, ...inference]) open?.close();
       await worker.close();
       statistics();
     },
@@ -177,7 +243,8 @@ export const workerCommand = (io: Io) =>
 /** @throws UsageError where the model has no way in, or others than those who may could drive this worker */
 function controlOf(a: Arguments): DoorListen | undefined {
   if (a.control === undefined) {
-    if (a.model === undefined)
+    const isServing = (a.http ?? a.grpc) !== undefined && a.repository !== undefined;
+    if (a.model === undefined && !isServing)
       throw new UsageError('name a model, or with --control a door by which one comes');
     return undefined;
   }
@@ -185,6 +252,76 @@ function controlOf(a: Arguments): DoorListen | undefined {
   const fault = listenFault(listen, WORDS);
   if (fault !== undefined) throw new UsageError(fault);
   return listen;
+}
+
+interface Serving {
+  readonly http?: DoorListen | undefined;
+  readonly grpc?: DoorListen | undefined;
+}
+
+/** @throws UsageError where others than those who may could change what this worker holds */
+async function servingOf(a: Arguments): Promise<Serving> {
+  if (a.http === undefined && a.grpc === undefined) {
+    if (a.repository !== undefined)
+      throw new UsageError('--repository is of --http and --grpc: name one of them');
+    return {};
+  }
+  const { inferenceListenFault } = await import('../../worker/inference/index.ts');
+  const listenOf = (option: 'http' | 'grpc') => {
+    const address = a[option];
+    if (address === undefined) return undefined;
+    const listen = doorOf(a, address);
+    const fault = inferenceListenFault(listen, option);
+    if (fault !== undefined) throw new UsageError(fault);
+    return listen;
+  };
+  return { http: listenOf('http'), grpc: listenOf('grpc') };
+}
+
+async function openInference(worker: Worker, { http, grpc }: Serving, a: Arguments, version: string) {
+  if (http === undefined && grpc === undefined) return [];
+  const { ModelServer, openInferenceGrpc, openInferenceHttp, Repository } = await import(
+    '../../worker/inference/index.ts'
+  );
+  const repository = a.repository === undefined ? undefined : new Repository(a.repository);
+  const server = new ModelServer(worker, { version, repository, on: a.on, batch: a.batch });
+  const doors: (HttpDoor & { readonly protocol: string })[] = [];
+  try {
+    if (http !== undefined) doors.push({ ...(await openInferenceHttp(server, http)), protocol: 'http' });
+    if (grpc !== undefined) doors.push({ ...(await openInferenceGrpc(server, grpc)), protocol: 'grpc' });
+    return doors;
+  } catch (error) {
+    for (const door of doors) door.close();
+    throw error;
+  }
+}
+
+/** @throws UsageError, DiagnosticError where a file cannot be read */
+async function upstreamOf(a: Arguments) {
+  const { upstream: url, upstreamModel, upstreamVersion: version = '', upstreamFrom: from } = a;
+  if (url === undefined) {
+    const { upstreamCa: ca, upstreamCert: cert, upstreamKey: key } = a;
+    const others = { model: upstreamModel, version: a.upstreamVersion, from, ca, cert, key };
+    const [lone] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+    if (lone !== undefined) throw new UsageError(`--upstream-${lone} is of --upstream: name the server`);
+    return undefined;
+  }
+  const { upstreamUrlFault } = await import('../../worker/upstream/upstream.ts');
+  const fault = upstreamUrlFault(url);
+  if (fault !== undefined) throw new UsageError(`--upstream ${fault}`);
+  if (a.model === undefined) throw new UsageError('--upstream computes layers of a model: name the model');
+  if ((a.upstreamCert === undefined) !== (a.upstreamKey === undefined))
+    throw new UsageError('--upstream-cert and --upstream-key belong together');
+  const pem = (file: string | undefined) => (file === undefined ? undefined : readBytes(file, 'pem'));
+  const [ca, cert, key] = [pem(a.upstreamCa), pem(a.upstreamCert), pem(a.upstreamKey)];
+  const model = upstreamModel ?? basename(a.model, extname(a.model));
+  return {
+    url,
+    model,
+    version,
+    from,
+    tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
+  };
 }
 
 const WORDS = { option: 'control', what: 'this worker' };
@@ -195,10 +332,7 @@ function warnOf(io: Io, control: DoorListen): void {
 }
 
 /** A worker whose door cannot be opened does not stay. */
-async function opened(
-  worker: Worker,
-  open: (() => Promise<HttpDoor>) | undefined,
-): Promise<HttpDoor | undefined> {
+async function opened<T>(worker: Worker, open: (() => Promise<T>) | undefined): Promise<T | undefined> {
   try {
     return await open?.();
   } catch (error) {

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { userInfo } from 'node:os';
 import { peerOfRequest } from '../../doors/http.ts';
-import { type DoorListen, listenFault, socketPath } from '../../doors/rules.ts';
+import { type DoorListen, isLoopback, listenFault, socketPath } from '../../doors/rules.ts';
 import { mayTake } from '../../p4runtime/server/peer.ts';
 import { refuseRequest } from './http.ts';
 
@@ -13,10 +13,6 @@ export interface ApiListen extends DoorListen {
   /** Of a TCP door on loopback without TLS: what clients must show. */
   readonly token?: string;
 }
-
-const LOOPBACK = /^(127(\.\d{1,3}){3}|\[::1\]|localhost):\d+$/;
-
-export const isLoopback = (address: string): boolean => LOOPBACK.test(address);
 
 /** What nobody should listen with; undefined where nothing is wrong. */
 export function apiListenFault(
