@@ -76,7 +76,9 @@ export class Rpc {
 
   /** @throws P4RuntimeError that names each update that failed */
   write(request: Init<'WriteRequest'>, timeoutMs: number): Promise<Message<'WriteResponse'>> {
-    return this.#unary('Write', request, timeoutMs, (error) => writeFailure(error, request.updates ?? []));
+    return this.#unary('Write', request, timeoutMs, (error, { updates }) =>
+      writeFailure(error, updates ?? []),
+    );
   }
 
   setPipeline(request: Init<'SetForwardingPipelineConfigRequest'>, timeoutMs: number): Promise<object> {
@@ -156,18 +158,25 @@ export class Rpc {
     name: UnaryName,
     request: I,
     timeoutMs: number,
-    failure: (error: ServiceError) => P4RuntimeError = (error) => callFailure(name, error),
+    failure: (error: ServiceError, request: I) => P4RuntimeError = (error) => callFailure(name, error),
   ): Promise<O> {
     const { path, requestSerialize, responseDeserialize } = method<I, O>(name);
+    // What belongs to a call that is over may stay for long, since older parts of grpc-js know of it: so it lets go of the
+    // request, or the thousands of entries of a long Write would be kept, and copied, until the next full collection.
+    const held: { request: I | undefined } = { request };
     return new Promise((resolve, reject) => {
       withoutStack(() =>
-        this.#client.makeUnaryRequest(
+        this.#client.makeUnaryRequest<{ readonly request: I | undefined }, O>(
           path,
-          requestSerialize,
+          ({ request }) => requestSerialize(request!),
           responseDeserialize,
-          request,
+          held,
           { deadline: Date.now() + timeoutMs },
-          (error, value) => (error === null ? resolve(value!) : reject(failure(error))),
+          (error, value) => {
+            if (error === null) resolve(value!);
+            else reject(failure(error, held.request!));
+            held.request = undefined;
+          },
         ),
       );
     });

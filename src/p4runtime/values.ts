@@ -41,16 +41,24 @@ export function canonical(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(at);
 }
 
+/** A number holds so many bytes exactly. */
+const BYTES_OF_A_NUMBER = 6;
+
 /** The number in big-endian bytes; no bytes are 0. */
 export function toBigInt(bytes: Uint8Array): bigint {
-  if (bytes.length === 0) return 0n;
+  if (bytes.length <= BYTES_OF_A_NUMBER) {
+    let value = 0;
+    for (let at = 0; at < bytes.length; at++) value = value * 0x100 + bytes[at]!;
+    return BigInt(value);
+  }
   return BigInt(`0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`);
 }
 
 /** Bits that a big-endian number needs; 0 needs none. */
 export function bitLength(bytes: Uint8Array): number {
-  const at = bytes.findIndex((byte) => byte !== 0);
-  return at < 0 ? 0 : (bytes.length - at) * 8 - (Math.clz32(bytes[at]!) - 24);
+  let at = 0;
+  while (at < bytes.length && bytes[at] === 0) at++;
+  return at === bytes.length ? 0 : (bytes.length - at) * 8 - (Math.clz32(bytes[at]!) - 24);
 }
 
 /** A field or parameter as far as its values go. */
