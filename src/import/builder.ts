@@ -106,6 +106,19 @@ export class ModelBuilder {
     return this.#layers[value - 1];
   }
 
+  /** What is known of a value by now. */
+  typeOf(value: ValueId): TensorType {
+    return value === 0 ? this.#input! : this.#layers[value - 1]!.output;
+  }
+
+  /** Scale and zero point of the input, which its reader tells; layers before that one moved its elements, and have them too. */
+  setGrid(scale: number, zeroPoint: number): void {
+    this.#input = { ...this.#input!, scale, zeroPoint };
+    for (const [i, layer] of this.#layers.entries())
+      if (Number.isNaN(layer.output.scale))
+        this.#layers[i] = { ...layer, output: { ...layer.output, scale, zeroPoint } };
+  }
+
   /** Says which tensor of the source holds a value; the first one is what all others are made of. */
   record(value: ValueId, source: SourceTensor): void {
     // A verdict's class and margin are no tensor of any source.

@@ -57,8 +57,10 @@ export type AddForm = Pick<AddLayer, 'multipliers' | 'offset' | 'shift' | 'ties'
 /** Shifts tried: fewer bits lose the ratio of the scales, more gain nothing beside the noise of float32. */
 const SHIFTS: Interval = { lo: 4, hi: 20 };
 
-/** For sources that add in integers of about this many bits. */
+/** For sources that add in integers of about this many bits, and for ratios that only so many tell from those whose sums are ties. */
 const FINE_SHIFT = 30;
+/** A share of the pairs above which those shifts are tried. */
+const MANY = 1e-3;
 
 /**
  * Integers for `floor((a*ma + b*mb + offset) / 2^shift)` that give the source's sum at as many of the (at most 65,536)
@@ -80,7 +82,12 @@ export function fitAdd(
     for (let y = b.lo; y <= b.hi; y++) wanted[at++] = Math.max(min, Math.min(max, source(x, y)));
 
   let best: AddForm | undefined;
-  for (let shift = SHIFTS.lo; shift <= (source.fine ? FINE_SHIFT : SHIFTS.hi); shift++) {
+  const isFar = () => best !== undefined && best.exactness.accumulators > MANY * total;
+  for (
+    let shift = SHIFTS.lo;
+    shift <= SHIFTS.hi || (shift <= FINE_SHIFT && (source.fine || isFar()));
+    shift++
+  ) {
     const unit = 2 ** shift;
     const multipliers = [Math.round(ratios[0] * unit), Math.round(ratios[1] * unit)] as const;
     for (const { rest, part } of candidates(source, shift, ranges)) {

@@ -18,6 +18,7 @@ export {
   pivoted,
   roundHalfEven,
   type SourceRounding,
+  shiftedRounding,
   tiesToEven,
 } from './rounding.ts';
 export { thresholds } from './steps.ts';

@@ -48,6 +48,12 @@ export function float32Rounding(scale: number, zeroPoint: number): SourceRoundin
   return tiesToEven((acc) => Math.fround(Math.fround(acc) * scale), zeroPoint);
 }
 
+/** The same with the zero point added in float32 before it is rounded, as the kernels of two activations do. */
+export function shiftedRounding(scale: number, zeroPoint: number): SourceRounding {
+  const f = Math.fround;
+  return tiesToEven((acc) => f(f(f(acc) * scale) + zeroPoint), 0);
+}
+
 /** Rounds the exact `acc * scale` half to even: for sources whose own arithmetic is no function of the accumulator. */
 export function idealRounding(scale: number, zeroPoint: number): SourceRounding {
   return tiesToEven((acc) => acc * scale, zeroPoint);

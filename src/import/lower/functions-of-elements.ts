@@ -38,12 +38,14 @@ export function lowerElements(
 ): Activation {
   const { name, input, steps, channels, zeroPoint } = functions;
   const range = centred(input);
-  if (channels === 1) {
-    const source = tiesToEven((acc) => steps(acc, 0), zeroPoint);
-    const line = exactLine(builder, source, range, to);
-    if (line !== undefined) return lowerRequantise(builder, name, input, to, line);
-    return lowerFunction(builder, name, input, to, source);
-  }
+  if (channels === 1)
+    return lowerElement(
+      builder,
+      name,
+      input,
+      to,
+      tiesToEven((acc) => steps(acc, 0), zeroPoint),
+    );
   const signs = Array.from({ length: channels }, (_, o) =>
     steps(range.lo, o) <= steps(range.hi, o) ? 1 : -1,
   );
@@ -64,6 +66,19 @@ export function lowerElements(
     },
     { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], groups: channels },
   );
+}
+
+/** One function for all elements, from `q - zeroPoint` of the input to q before the clamp: a line where one is exact, else a table. */
+export function lowerElement(
+  builder: ModelBuilder,
+  name: string,
+  input: Activation,
+  to: Quantisation & Clamp,
+  source: SourceRounding,
+): Activation {
+  const line = exactLine(builder, source, centred(input), to);
+  if (line !== undefined) return lowerRequantise(builder, name, input, to, line);
+  return lowerFunction(builder, name, input, to, source);
 }
 
 /** A line for each channel, of the accumulator `sign * (q - zeroPoint)`; what they miss of the source is counted. */

@@ -24,7 +24,7 @@ const f = Math.fround;
 
 /** Of an average of so many elements: a tie, or a sum near to one, may come out on either side. */
 export function averageShare(
-  { input, padded, sum, divisors }: AverageSample,
+  { input, padded, sum, shifted, divisors }: AverageSample,
   to: Quantisation & Clamp,
   requantiser: Requantiser,
 ): number {
@@ -43,13 +43,14 @@ export function averageShare(
       exact += q;
       float = f(float + f(q * scale));
     }
-    const q = roundHalfEven(f((sum ? float : f(float / divisor)) / to.scale)) + to.zeroPoint;
+    const steps = f((sum ? float : f(float / divisor)) / to.scale);
+    const q = shifted ? roundHalfEven(f(steps + to.zeroPoint)) : roundHalfEven(steps) + to.zeroPoint;
     if (Math.max(to.min, Math.min(to.max, q)) !== requantise(requantiser, channel, exact)) off++;
   }
   return off / WINDOWS;
 }
 
-export interface AverageSample extends Pick<AverageTerm, 'input' | 'sum'> {
+export interface AverageSample extends Pick<AverageTerm, 'input' | 'sum' | 'shifted'> {
   /** Windows may hold fewer elements than they are divided by. */
   readonly padded: boolean;
   readonly divisors: readonly number[];

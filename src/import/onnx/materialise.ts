@@ -9,14 +9,14 @@ import {
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerAdd } from '../lower/elementwise.ts';
-import { type ElementFunctions, lowerElements } from '../lower/functions-of-elements.ts';
+import { type ElementFunctions, lowerElement, lowerElements } from '../lower/functions-of-elements.ts';
 import { lowerGather } from '../lower/gather.ts';
 import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
 import { lowerFunctions, lowerTranspose } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerExtreme } from '../lower/pooling.ts';
 import { lowerSoftmax, softmaxTables } from '../lower/softmax.ts';
 import { averageShare, linearShare } from './float-noise.ts';
-import { isSameGrid, movedOnGrid, onGridOf } from './moves.ts';
+import { isSameGrid, isSameValue, movedOnGrid, onGridOf } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
 import { lowerProduct } from './product.ts';
@@ -121,6 +121,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
           padded: term.countPadding,
           divisors,
           ...(term.sum && { sum: term.sum }),
+          ...(term.shifted && { shifted: term.shifted }),
         };
         const share = averageShare(sample, to, requantiser);
         reportShare(builder, term.name, share, elementCount(made.type.shape));
@@ -133,6 +134,10 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       const rounding = term.fused
         ? onnxAddRounding(scales, [a.zeroPoint, b.zeroPoint, to.zeroPoint])
         : qdqAddRounding(scales, to.zeroPoint);
+      if (isSameValue(term.a, term.b)) {
+        const apart = a.zeroPoint - b.zeroPoint;
+        return lowerElement(builder, term.name, term.a, to, (acc) => rounding(acc, acc + apart));
+      }
       return lowerAdd(builder, { ...term, output: to, rounding });
     }
     case 'product':

@@ -1,7 +1,7 @@
 import { refuse } from '../../diagnostics/index.ts';
 import { roundHalfEven } from '../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
-import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
+import { type Activation, type ModelBuilder, type Quantisation, sameShape, viewed } from '../builder.ts';
 import { lowerGather, type Moved } from '../lower/gather.ts';
 import { type Activity, type Fixed, isFixed, withoutBatch } from './dims.ts';
 import type { NodeReader } from './node-reader.ts';
@@ -92,6 +92,10 @@ export function onGridOf(real: number, { element, scale, zeroPoint }: Quantisati
 
 export const isSameGrid = (a: Quantisation, b: Quantisation): boolean =>
   a.element === b.element && Object.is(a.scale, b.scale) && a.zeroPoint === b.zeroPoint;
+
+/** Both are the same integers, perhaps on two grids: each pair is one element twice. */
+export const isSameValue = (a: Activation, b: Activation): boolean =>
+  a.value === b.value && sameShape(a.type.shape, b.type.shape);
 
 function requireOneGrid(c: NodeReader, activations: readonly Activation[]): void {
   const { type } = activations[0]!;

@@ -4,7 +4,7 @@ import type { AverageTerm } from './values.ts';
 
 /** How ONNX Runtime rounds an average, by the divisor, or a sum. */
 export function averageRounding(
-  { input, sum, fused }: AverageTerm,
+  { input, sum, fused, shifted }: AverageTerm,
   to: Quantisation,
 ): (divisor: number) => SourceRounding {
   const { scale } = input.type;
@@ -13,5 +13,5 @@ export function averageRounding(
   return (divisor) =>
     fused
       ? float32Rounding(f(scale / f(to.scale * divisor)), to.zeroPoint)
-      : affineRounding(scale / (to.scale * divisor), 0, to.zeroPoint);
+      : affineRounding(scale / (to.scale * divisor), shifted ? to.zeroPoint : 0, shifted ? 0 : to.zeroPoint);
 }

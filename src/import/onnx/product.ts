@@ -2,16 +2,18 @@ import { productRange } from '../../model/ranges.ts';
 import {
   affineRounding,
   type Exactness,
-  float32Rounding,
   idealRounding,
   type Requantiser,
   requantise,
   roundHalfEven,
+  shiftedRounding,
 } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
+import { lowerElement } from '../lower/functions-of-elements.ts';
 import type { Clamp } from '../lower/linear.ts';
 import { lowerMul } from '../lower/product.ts';
+import { isSameValue } from './moves.ts';
 import type { ProductTerm } from './values.ts';
 
 /**
@@ -20,10 +22,13 @@ import type { ProductTerm } from './values.ts';
  */
 export function lowerProduct(builder: ModelBuilder, term: ProductTerm, to: Quantisation & Clamp): Activation {
   const { a, b, fused } = term;
-  if (fused) {
-    const scale = Math.fround(Math.fround(a.type.scale * b.type.scale) / to.scale);
-    return lowerMul(builder, { ...term, output: to, rounding: float32Rounding(scale, to.zeroPoint) });
+  if (isSameValue(a, b)) {
+    const product = fusedRounding(term, to);
+    const round = fused ? (x: number, y: number) => product(x * y) : pairRounding(term, to);
+    const apart = a.type.zeroPoint - b.type.zeroPoint;
+    return lowerElement(builder, term.name, a, to, (acc) => round(acc, acc + apart));
   }
+  if (fused) return lowerMul(builder, { ...term, output: to, rounding: fusedRounding(term, to) });
   const ratio = (a.type.scale * b.type.scale) / to.scale;
   const range = [productRange(a.type, b.type)];
   const [best] = [
@@ -38,22 +43,31 @@ export function lowerProduct(builder: ModelBuilder, term: ProductTerm, to: Quant
   return lowerMul(builder, { ...term, output: to, rounding: best! });
 }
 
+/** By the kernel of integers, from the product of both. */
+const fusedRounding = ({ a, b }: ProductTerm, to: Quantisation) =>
+  shiftedRounding(Math.fround(Math.fround(a.type.scale * b.type.scale) / to.scale), to.zeroPoint);
+
+/** DequantizeLinear of both, Mul and QuantizeLinear, a float32 operation each; from q-values less their zero points. */
+function pairRounding({ a, b }: ProductTerm, to: Quantisation): (x: number, y: number) => number {
+  const f = Math.fround;
+  return (x, y) => roundHalfEven(f(f(f(x * a.type.scale) * f(y * b.type.scale)) / to.scale)) + to.zeroPoint;
+}
+
 /** A form for ties costs instructions. */
 const tieForms = ({ ties }: Requantiser): number => (ties === undefined ? 0 : 1);
 
-/** Of all pairs of q-values: DequantizeLinear of both, Mul and QuantizeLinear, a float32 operation each. */
-function productExactness(fitted: Requantiser, { a, b }: ProductTerm, to: Quantisation): Exactness {
-  const f = Math.fround;
+/** Of all pairs of q-values. */
+function productExactness(fitted: Requantiser, term: ProductTerm, to: Quantisation): Exactness {
+  const round = pairRounding(term, to);
   const centred = ({ type: { element, zeroPoint } }: Activation) => {
     const { lo, hi } = elementRange(element);
     return Array.from({ length: hi - lo + 1 }, (_, i) => lo + i - zeroPoint);
   };
-  const [left, right] = [centred(a), centred(b)];
+  const [left, right] = [centred(term.a), centred(term.b)];
   let accumulators = 0;
   for (const x of left)
     for (const y of right) {
-      const steps = f(f(f(x * a.type.scale) * f(y * b.type.scale)) / to.scale);
-      const q = Math.max(fitted.min, Math.min(fitted.max, roundHalfEven(steps) + to.zeroPoint));
+      const q = Math.max(fitted.min, Math.min(fitted.max, round(x, y)));
       if (q !== requantise(fitted, 0, x * y)) accumulators++;
     }
   return { channels: accumulators === 0 ? 0 : 1, accumulators, total: left.length * right.length };

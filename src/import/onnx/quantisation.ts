@@ -93,9 +93,9 @@ export function readAs(
   const zeroPoint = zeroPoints[0]!;
   const { value, type } = activation;
   const { builder } = c;
-  if (value === 0 && Number.isNaN(builder.input!.scale))
-    builder.setInput({ ...builder.input!, scale, zeroPoint });
-  const known = value === 0 ? builder.input! : type;
+  // Of the input, which may have been moved, the first reader tells.
+  if (Number.isNaN(builder.typeOf(value).scale)) builder.setGrid(scale, zeroPoint);
+  const known = Number.isNaN(type.scale) ? builder.typeOf(value) : value === 0 ? builder.input! : type;
   if (known.scale !== scale || known.zeroPoint !== zeroPoint) {
     const what =
       `is made with scale ${known.scale} and zero point ${known.zeroPoint}, ` +

@@ -85,6 +85,8 @@ export interface AverageTerm {
   readonly sum?: true;
   /** By the one kernel of integers that averages a whole image: it rounds otherwise. */
   readonly fused: boolean;
+  /** The zero point is added before the rounding: ties go to even numbers of q, not of steps. */
+  readonly shifted?: true;
 }
 
 export interface SumTerm {

@@ -51,5 +51,8 @@ const NUMBERS: ReadonlySet<number> = new Set([
   DataType.int64,
 ]);
 
-const isUngridded = ({ builder }: NodeReader, { activation }: Quantised): boolean =>
-  activation.value === 0 && (Number.isNaN(builder.input!.scale) || builder.input!.scale === 1);
+/** The input, or what moves its elements; nobody has told another scale than one for it. */
+function isUngridded({ builder }: NodeReader, { activation: { value, type } }: Quantised): boolean {
+  const { scale } = builder.typeOf(value);
+  return (value === 0 || Number.isNaN(type.scale)) && (Number.isNaN(scale) || scale === 1);
+}

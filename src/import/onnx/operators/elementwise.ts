@@ -43,6 +43,13 @@ export function add(c: NodeReader): Value {
   return sumOf(c, a, b);
 }
 
+/** Of two, as Add; of one, itself. */
+export function sum(c: NodeReader): Value {
+  const count = c.node.input.length;
+  if (count > 2) c.refuseAttribute('inputs', count, '1 or 2');
+  return count === 1 ? c.input(0) : add(c);
+}
+
 /** Both inputs where both are activations. */
 function activations(c: NodeReader, real: Real): readonly [Activation, Activation] {
   const other = c.input(1);

@@ -49,13 +49,19 @@ const softplus = (x: number): number => (x > 0 ? x + Math.log1p(Math.exp(-x)) : 
 /** By operator; each reads the attributes of its node and gives the function. */
 export const functions = {
   Abs: plain(Math.abs),
+  Acos: plain(Math.acos),
+  Acosh: plain(Math.acosh),
+  Asin: plain(Math.asin),
+  Asinh: plain(Math.asinh),
   Atan: plain(Math.atan),
+  Atanh: plain(Math.atanh),
   Ceil: plain(Math.ceil),
   Celu: (c) => {
     const alpha = f(c.float('alpha', 1));
     return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
   },
   Cos: plain(Math.cos),
+  Cosh: plain(Math.cosh),
   Elu: (c) => {
     const alpha = f(c.float('alpha', 1));
     return (x) => (x < 0 ? alpha * Math.expm1(x) : x);
@@ -95,9 +101,11 @@ export const functions = {
   Sigmoid: plain(sigmoid),
   Sign: plain(Math.sign),
   Sin: plain(Math.sin),
+  Sinh: plain(Math.sinh),
   Softplus: plain(softplus),
   Softsign: plain((x) => f(x / f(1 + Math.abs(x)))),
   Sqrt: plain(Math.sqrt),
+  Tan: plain(Math.tan),
   Tanh: plain(tanh),
   ThresholdedRelu: (c) => {
     const alpha = f(c.float('alpha', 1));

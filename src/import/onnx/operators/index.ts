@@ -5,7 +5,7 @@ import { clip, relu } from './activation.ts';
 import { argMax } from './argmax.ts';
 import { cast, constant } from './constant.ts';
 import { convTranspose } from './conv-transpose.ts';
-import { add, batchNormalization, div, mul, prelu, sub } from './elementwise.ts';
+import { add, batchNormalization, div, mul, prelu, sub, sum } from './elementwise.ts';
 import { extremum, functionOperators, pow } from './functions.ts';
 import { conv, gemm, matMul } from './linear.ts';
 import {
@@ -38,6 +38,7 @@ import {
   qLinearMul,
   qLinearSigmoid,
   qLinearSoftmax,
+  qLinearWhere,
 } from './qlinear.ts';
 import { bipolarQuant, quant } from './qonnx.ts';
 import { dequantizeLinear, quantizeLinear } from './quantise.ts';
@@ -115,6 +116,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     Split: split,
     Squeeze: squeeze,
     Sub: sub,
+    Sum: sum,
     Tile: tile,
     Transpose: transpose,
     Unsqueeze: unsqueeze,
@@ -132,6 +134,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     'com.microsoft.QLinearMul': qLinearMul,
     'com.microsoft.QLinearSigmoid': qLinearSigmoid,
     'com.microsoft.QLinearSoftmax': qLinearSoftmax,
+    'com.microsoft.QLinearWhere': qLinearWhere,
     'com.microsoft.QuantizeLinear': quantizeLinear,
   }),
 );

@@ -168,27 +168,35 @@ export function tile(c: NodeReader): Value {
 }
 
 /** Elements of one value or of the other, by a constant; of the two at most one number is a constant. */
-export function where(c: NodeReader): Value {
+export const where = (c: NodeReader): Value =>
+  chosen(c, valueAt(c, 1), valueAt(c, 2), (constant) => scalarAt(c, constant === 'a' ? 1 : 2));
+
+/** @param number the constant among both, which is one number */
+export function chosen(
+  c: NodeReader,
+  a: Activity | Fixed,
+  b: Activity | Fixed,
+  number: (constant: 'a' | 'b') => number,
+): Value {
   const condition = c.constant(0, 'the condition');
-  const [a, b] = [valueAt(c, 1), valueAt(c, 2)];
   const spread = (dims: readonly number[], to: readonly number[]) => broadcastSources(dims, to).sources;
-  const constantAt = isFixed(a) ? 1 : isFixed(b) ? 2 : undefined;
+  const constant = isFixed(a) ? 'a' : isFixed(b) ? 'b' : undefined;
   const activities = [a, b].filter((value) => !isFixed(value));
   const dims = [condition.dims, dimsOf(a), dimsOf(b)].reduce((all, own) => {
     const rank = Math.max(all.length, own.length);
     const size = (of: readonly number[], i: number) => of[of.length - rank + i] ?? 1;
     return Array.from({ length: rank }, (_, i) => Math.max(size(all, i), size(own, i)));
   });
-  const fill = constantAt === undefined ? 0 : scalarAt(c, constantAt);
+  const fill = constant === undefined ? 0 : number(constant);
   const [chosen, ofA, ofB] = [condition.dims, dimsOf(a), dimsOf(b)].map((own) => spread(own, dims)) as [
     Int32Array,
     Int32Array,
     Int32Array,
   ];
-  const behind = constantAt === undefined ? elementCount(dimsOf(a)) : 0;
+  const behind = constant === undefined ? elementCount(dimsOf(a)) : 0;
   const sources = chosen.map((at, i) => {
     const isA = condition.values[at] !== 0;
-    if (isA ? constantAt === 1 : constantAt === 2) return -1;
+    if (constant === (isA ? 'a' : 'b')) return -1;
     return isA ? ofA[i]! : behind + ofB[i]!;
   });
   return moveValues(c, activities, { shape: dims, sources }, fill);

@@ -76,7 +76,11 @@ export function averagePool(c: NodeReader): Value {
   return average(c, onGrid(c, x, 0), kernelShape(c));
 }
 
-export function average(c: NodeReader, input: Activation, kernel: readonly number[]): Real {
+export function average(
+  c: NodeReader,
+  input: Activation,
+  kernel: readonly number[],
+): Real & { readonly term: AverageTerm } {
   const { view, back } = image(c, input, kernel.length);
   const window = windowOf(c, kernel, view.type.shape);
   const padded = window.pads.some((p) => p > 0);

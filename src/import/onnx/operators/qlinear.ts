@@ -12,7 +12,7 @@ import { type LinearTerm, type Real, realActivation, unclamped, type Value } fro
 import { channelWeights, checkedWeights, matrixWeights } from '../weights.ts';
 import { functionOf, functions } from './functions.ts';
 import { convProduct, denseProduct } from './linear.ts';
-import { joined } from './moves.ts';
+import { chosen, joined } from './moves.ts';
 import { productOf } from './pairs.ts';
 import { average, globalAverage } from './pooling.ts';
 import { softmaxReal } from './softmax.ts';
@@ -126,7 +126,8 @@ function addOfConstant(c: NodeReader, activationIndex: number, constantIndex: nu
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`, with AveragePool's attributes. */
 export function qLinearAveragePool(c: NodeReader): Value {
   c.requireInt('channels_last', 0);
-  return quantised(c, average(c, activationAt(c, 0), kernelShape(c)), 3);
+  const mean = average(c, activationAt(c, 0), kernelShape(c));
+  return quantised(c, { ...mean, term: { ...mean.term, shifted: true } }, 3);
 }
 
 export function qLinearGlobalAveragePool(c: NodeReader): Value {
@@ -145,8 +146,10 @@ export function qLinearMul(c: NodeReader): Value {
 function productWithConstant(c: NodeReader, activationIndex: number, constantIndex: number): Value {
   const { input, constant, to, operands } = withConstant(c, activationIndex, constantIndex, 'the factor');
   const ratio = f(f(input.type.scale * constant.scale) / to.scale);
-  const steps = (acc: number, channel: number) => f(acc * (operands[channel]! - constant.zeroPoint) * ratio);
-  return byElement(c, { name: c.name, input, steps, channels: operands.length, zeroPoint: to.zeroPoint }, to);
+  const steps = (acc: number, channel: number) =>
+    f(f(acc * (operands[channel]! - constant.zeroPoint) * ratio) + to.zeroPoint);
+  // The zero point is inside of what is rounded.
+  return byElement(c, { name: c.name, input, steps, channels: operands.length, zeroPoint: 0 }, to);
 }
 
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`: a function of each element. */
@@ -171,6 +174,23 @@ export function qLinearConcat(c: NodeReader): Value {
   const made = joined(c, parts);
   if (made.kind !== 'real') throw new Error('reals stay reals');
   return quantised(c, made, 0);
+}
+
+/** com.microsoft: `condition, a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
+export function qLinearWhere(c: NodeReader): Value {
+  const operand = (index: number) => {
+    const value = c.input(index);
+    return value.kind === 'constant' ? value : realActivation(activationAt(c, index));
+  };
+  const made = chosen(c, operand(1), operand(4), (side) => {
+    const at = side === 'a' ? 1 : 4;
+    const { values } = c.constant(at, 'the value');
+    if (values.length !== 1) refuse('onnx-dynamic', { tensor: c.tensor(at), what: 'the value' }, c.place(at));
+    const { scale, zeroPoint } = readQuantisation(c, at + 1, at + 2);
+    return f((values[0]! - zeroPoint) * scale);
+  });
+  if (made.kind !== 'real') throw new Error('reals stay reals');
+  return quantised(c, made, 7);
 }
 
 /** `a, b, a_zero, b_zero` without scales: the accumulators themselves, as reals of scale 1. */
