@@ -233,10 +233,11 @@ export const diagnosticTable = {
     () =>
       'train on features of 8 bits (intransit features makes such), or say with --input-range LO..HI which reals 8 bits are to hold',
   ),
-  'softmax-left-out': entry<{ count: number; size: number }>(
-    'note',
+  'softmax-left-out': entry<{ operator: string; count: number; size: number }>(
+    'warning',
     (a) =>
-      `the softmax at the end is left out: the output is what it is taken of, ${a.count} elements in rows of ${a.size}`,
+      `the ${a.operator} at the end is left out: the output is what it is taken of, ${a.count} elements in rows of ${a.size}`,
+    () => 'take it of the answers, or name the tensor before it with --output-tensor',
   ),
   'onnx-interface': entry<{ what: string }>('error', (a) => a.what),
 
@@ -457,6 +458,13 @@ export const diagnosticTable = {
     (a) =>
       `ONNX Runtime sums in float32, where a value next to halfway between two outputs may fall to either: about one of ` +
       `${Number(a.values.toPrecision(2)).toLocaleString('en')} values is one step off, on inputs of the whole range`,
+  ),
+  'not-a-number': entry<{ values: number; total: number }>(
+    'warning',
+    (a) =>
+      `the function is undefined (NaN) for ${a.values} of the ${a.total} values that its input can take: they become the least ` +
+      'value here, as in ONNX Runtime for most elements',
+    () => 'clip the input to where the function is defined',
   ),
   'too-much-work': entry<{ steps: number; limit: number }>(
     'error',

@@ -163,6 +163,18 @@ describe('functions of one element are tables', () => {
     { op: 'Clip', more: (b) => [-1, 2].map((x) => b.constant('p', scalar('float', x))) },
   ]);
 
+  it.each(['Sqrt', 'Log', 'Acos'])(
+    '%s where it is not defined: the least value, with a warning',
+    async (op) => {
+      const { mismatches, diagnostics } = await differences(graphOf({ op, dims: [64] }));
+      expect(diagnostics.map(({ code, severity }) => [code, severity])).toContainEqual([
+        'not-a-number',
+        'warning',
+      ]);
+      expect(mismatches).toBe(0);
+    },
+  );
+
   it('several in a row are one', async () => {
     const b = new GraphBuilder();
     const y = b.node('Tanh', [
@@ -200,6 +212,28 @@ describe('a value with itself is a function of one element', () => {
     const y = b.node(op, inputs, {}, 'com.microsoft');
     const { mismatches } = await differences(b.graph({ type: 'int8', dims: [1, 256] }, y, 'int8'));
     expect(mismatches).toBe(0);
+  });
+});
+
+describe('a softmax of several rows at the end, in float32', () => {
+  const ending = (op: string) => {
+    const b = new GraphBuilder();
+    const y = b.quantize(b.node('Tanh', [b.dequantize('x', u8)]), s8);
+    return b.graph({ type: 'uint8', dims: [1, 4, 6] }, b.node(op, [b.dequantize(y, s8)]), 'float');
+  };
+
+  it('gives shares of one', async () => {
+    const { mismatches, furthest, model } = await differences(ending('Softmax'));
+    expect(model.layers.at(-1)!.output).toMatchObject({ element: 'uint8', scale: 1 / 256, zeroPoint: 0 });
+    expect(furthest).toBeLessThanOrEqual(1);
+    expect(mismatches).toBeLessThanOrEqual(1);
+  });
+
+  it('is left out where it is a logarithm, with a warning', async () => {
+    const { diagnostics } = await differences(ending('LogSoftmax'));
+    expect(diagnostics.filter(({ severity }) => severity === 'warning').map(({ code }) => code)).toEqual([
+      'softmax-left-out',
+    ]);
   });
 });
 

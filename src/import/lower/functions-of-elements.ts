@@ -1,3 +1,4 @@
+import { diagnostic } from '../../diagnostics/index.ts';
 import {
   nearTie,
   type Requantiser,
@@ -33,9 +34,10 @@ export interface ElementFunctions {
  */
 export function lowerElements(
   builder: ModelBuilder,
-  functions: ElementFunctions,
+  given: ElementFunctions,
   to: Quantisation & Clamp,
 ): Activation {
+  const functions = defined(builder, given);
   const { name, input, steps, channels, zeroPoint } = functions;
   const range = centred(input);
   if (channels === 1)
@@ -66,6 +68,25 @@ export function lowerElements(
     },
     { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], groups: channels },
   );
+}
+
+/** What is not a number, such as a root of a negative one, is the least value, with a warning: as runtimes' vector kernels have it. */
+function defined(builder: ModelBuilder, functions: ElementFunctions): ElementFunctions {
+  const { name, input, steps, channels } = functions;
+  const { lo, hi } = centred(input);
+  let values = 0;
+  for (let acc = lo; acc <= hi; acc++)
+    for (let o = 0; o < channels; o++) if (Number.isNaN(steps(acc, o))) values++;
+  if (values === 0) return functions;
+  const total = (hi - lo + 1) * channels;
+  builder.diagnostics.push(diagnostic('not-a-number', { values, total }, builder.place(name)));
+  return {
+    ...functions,
+    steps: (acc, channel) => {
+      const at = steps(acc, channel);
+      return Number.isNaN(at) ? Number.NEGATIVE_INFINITY : at;
+    },
+  };
 }
 
 /** One function for all elements, from `q - zeroPoint` of the input to q before the clamp: a line where one is exact, else a table. */

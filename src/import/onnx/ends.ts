@@ -67,7 +67,7 @@ function realEnd(builder: ModelBuilder, tensor: string, real: Real): Activation 
   const { term } = real;
   switch (term.kind) {
     case 'softmax':
-      return softmaxEnd(builder, term);
+      return softmaxEnd(builder, c, real, term);
     case 'activation':
       return onGrid(c, real, 0);
     default:
@@ -93,12 +93,30 @@ function onFinestGrid(builder: ModelBuilder, c: NodeReader, tensor: string, real
   return materialise(c, real, grid);
 }
 
-/** Class and margin; of more classes than a byte tells apart, what the softmax is taken of. */
-function softmaxEnd(builder: ModelBuilder, { name, input, size }: SoftmaxTerm): Activation {
+/** Shares of one, as runtimes quantise them. */
+const SHARES = { element: 'uint8', scale: 1 / 256, zeroPoint: 0 } as const;
+
+/**
+ * Class and margin of one row. Several rows have their shares, which their logarithms have not: of those, and of more classes than a
+ * byte tells apart, what the softmax is taken of.
+ */
+function softmaxEnd(
+  builder: ModelBuilder,
+  c: NodeReader,
+  real: Real,
+  { name, input, size, log }: SoftmaxTerm,
+): Activation {
   const count = elementCount(input.type.shape);
   const place = builder.place(name);
+  if (count !== size && !log) {
+    const { element, scale } = SHARES;
+    const [tensor = name] = c.node.input;
+    builder.diagnostics.push(diagnostic('onnx-end-grid', { tensor, element, scale }, place));
+    return materialise(c, real, SHARES);
+  }
   if (count !== size || count > MOST_CLASSES) {
-    builder.diagnostics.push(diagnostic('softmax-left-out', { count, size }, place));
+    const operator = log ? 'LogSoftmax' : 'Softmax';
+    builder.diagnostics.push(diagnostic('softmax-left-out', { operator, count, size }, place));
     return viewed(input, input.type.shape);
   }
   builder.diagnostics.push(diagnostic('softmax-as-argmax', {}, place));
