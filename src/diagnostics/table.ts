@@ -760,6 +760,11 @@ export const diagnosticTable = {
     (a) => `device ${a.device} holds version ${a.version} with other weights`,
     () => 'give these weights a version of their own: packets tell weights apart by it',
   ),
+  registration: entry<{ node: string; reason: string; remedy: string }>(
+    'error',
+    (a) => `${a.node} cannot be registered: ${a.reason}`,
+    (a) => a.remedy,
+  ),
   'worker-unreachable': entry<{ worker: string; address: string; reason: string }>(
     'error',
     (a) => `worker ${a.worker} does not answer at ${a.address}: ${a.reason}`,

@@ -1,11 +1,22 @@
 import type { Agent, AgentListen, PortInterface } from '../../agent/index.ts';
+import {
+  type AnnounceArguments,
+  advertised,
+  announce,
+  announceOptions,
+  busyMeter,
+  checkAnnounce,
+  freeMemory,
+  linksOf,
+  nodeName,
+} from '../announce.ts';
 import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJsonLine, printLine } from '../io.ts';
 import { defineCommand, jsonOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends DoorArguments {
+interface Arguments extends DoorArguments, AnnounceArguments {
   readonly name?: string;
   readonly remove?: string;
   readonly deviceId: string;
@@ -26,7 +37,7 @@ export const agentCommand = (io: Io) =>
     command: 'agent',
     describe: 'Make this host a device of P4Runtime: XDP programs on its interfaces, tables in BPF maps',
     builder: (y) =>
-      doorOptions(jsonOption(y), 'host')
+      announceOptions(doorOptions(jsonOption(y), 'host'))
         .option('name', { type: 'string', describe: 'Names the data plane in the kernel', requiresArg: true })
         .option('device-id', {
           type: 'string',
@@ -93,6 +104,8 @@ export const agentCommand = (io: Io) =>
       }
       const name = nameOf('name', a.name);
       const log = (text: string) => io.err(`intransit agent ${name}: ${text}\n`);
+      checkAnnounce(a);
+      if (a.controller !== undefined) nodeName(name);
       const listen = await listenOf(a, name);
       const agent = await startAgent({
         name,
@@ -111,7 +124,9 @@ export const agentCommand = (io: Io) =>
         agent.resetElections();
       });
       printReady(io, a, name, agent);
+      const announcer = await announced(a, name, agent, listen, log);
       const signal = await stopped;
+      await announcer?.close();
       if (a.detachOnExit) await agent.remove();
       else await agent.close();
       log(
@@ -119,6 +134,40 @@ export const agentCommand = (io: Io) =>
       );
     },
   });
+
+async function announced(
+  a: Arguments,
+  name: string,
+  agent: Agent,
+  { tls }: AgentListen,
+  log: (text: string) => void,
+) {
+  const busy = busyMeter();
+  return announce(a, {
+    registration: {
+      kind: 'Device',
+      name,
+      links: linksOf(a),
+      spec: {
+        target: 'xdp',
+        address: advertised(a, agent.address),
+        deviceId: Number(a.deviceId),
+        tls: tls !== undefined,
+        zone: a.zone,
+      },
+    },
+    // What it holds the controller reads over P4Runtime.
+    capability: () => ({
+      kind: 'xdp',
+      accelerator: 'xdp',
+      engine: 'libbpf',
+      couldHold: { layers: 255, memoryBytes: freeMemory() },
+      zone: a.zone,
+    }),
+    measure: () => ({ busy: busy(), memoryFreeBytes: freeMemory() }),
+    say: log,
+  });
+}
 
 function printRemoved(io: Io, { json }: Arguments, name: string, had: boolean): void {
   if (json) printJsonLine(io, { name, removed: had });

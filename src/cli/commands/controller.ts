@@ -5,13 +5,18 @@ import { insecureWarning } from '../../doors/rules.ts';
 import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJson, printJsonLine, printLine } from '../io.ts';
-import { defineCommand, jsonOption } from '../options.ts';
+import { defineCommand, jsonOption, realNumber } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends DoorArguments {
   readonly store?: string;
   readonly listen?: string;
   readonly tokenFile?: string;
+  readonly nodeTlsCa?: string;
+  readonly nodeTlsCert?: string;
+  readonly nodeTlsKey?: string;
+  readonly catsAggregation: 'worst-of' | 'mean';
+  readonly goneAfter: number;
   readonly json: boolean;
 }
 
@@ -40,21 +45,57 @@ export const controllerCommand = (io: Io, version: string) =>
           describe:
             'On loopback: where the token is written that clients must show; default beside the sockets',
           requiresArg: true,
-        }),
+        })
+        .option('node-tls-ca', {
+          type: 'string',
+          describe: 'Who signed the certificates of doors of nodes that announce themselves, PEM',
+          requiresArg: true,
+        })
+        .option('node-tls-cert', {
+          type: 'string',
+          describe: 'What those doors are shown, PEM',
+          requiresArg: true,
+        })
+        .option('node-tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
+        .option('cats-aggregation', {
+          choices: ['worst-of', 'mean'] as const,
+          default: 'worst-of' as const,
+          describe: 'How scores of a node become one',
+          requiresArg: true,
+        })
+        .option(
+          'gone-after',
+          realNumber('gone-after', 1, 86_400, {
+            default: 60,
+            describe: 'Seconds for which a node that announced itself and was lost stays an object',
+          }),
+        ),
     async handler(a) {
       const listen = doorOf(a, a.listen ?? `unix:${defaultSocket()}`);
       // Other commands start faster without it.
-      const { admitPlaceable, apiListenFault, openStore, Reconciler, startDaemon } = await import(
-        '../../daemon/index.ts'
-      );
+      const { admitPlaceable, apiListenFault, openStore, Reconciler, Registry, registryRoutes, startDaemon } =
+        await import('../../daemon/index.ts');
       const fault = apiListenFault(listen);
       if (fault !== undefined) throw new UsageError(fault);
       const place = a.store ?? `sqlite:${join(stateFolder(), 'store.db')}`;
       const store = await openStore(place);
-      const reconciler = async (objects: Objects) => new Reconciler(objects, { folder: programsOf(place) });
+      const nodeTls = nodeTlsOf(a);
+      let leader: { readonly isLeading: boolean } | undefined;
+      const reconciler = async (objects: Objects) => {
+        const made = new Reconciler(objects, { folder: programsOf(place) });
+        leader = made;
+        return made;
+      };
+      const registry = async (objects: Objects) => {
+        const made = new Registry(objects, {
+          ...{ nodeTls, aggregation: a.catsAggregation, goneMs: 1000 * a.goneAfter },
+          isLeading: () => leader?.isLeading === true,
+        });
+        return { routes: registryRoutes(made), close: () => made.close() };
+      };
       const daemon = await startDaemon({
         ...{ store, listen, tokenFile: a.tokenFile, version },
-        parts: [reconciler],
+        parts: [reconciler, registry],
         admit: admitPlaceable,
       });
       const warning = insecureWarning(listen, 'the network');
@@ -82,6 +123,17 @@ export const controllerCommand = (io: Io, version: string) =>
       io.err(`intransit controller: ${signal}: ended; the network goes on as it is\n`);
     },
   });
+
+/** @throws UsageError */
+function nodeTlsOf({ nodeTlsCa: ca, nodeTlsCert: cert, nodeTlsKey: key }: Arguments) {
+  if ((cert === undefined) !== (key === undefined))
+    throw new UsageError('--node-tls-cert and --node-tls-key belong together');
+  if (ca === undefined && cert === undefined) return undefined;
+  return {
+    ...(ca !== undefined && { ca: resolve(ca) }),
+    ...(cert !== undefined && key !== undefined && { cert: resolve(cert), key: resolve(key) }),
+  };
+}
 
 /** Compiled programs are kept beside a store that is a file. */
 const programsOf = (store: string): string =>

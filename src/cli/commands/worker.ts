@@ -1,9 +1,21 @@
+import { hostname } from 'node:os';
 import { basename, extname } from 'node:path';
 import type { Diagnostic } from '../../diagnostics/index.ts';
 import type { HttpDoor } from '../../doors/http.ts';
 import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
 import { readBytes } from '../../files.ts';
 import type { Worker } from '../../worker/index.ts';
+import {
+  type AnnounceArguments,
+  advertised,
+  announce,
+  announceOptions,
+  busyMeter,
+  checkAnnounce,
+  freeMemory,
+  linksOf,
+  nodeName,
+} from '../announce.ts';
 import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { untilInterrupted } from '../interrupted.ts';
@@ -19,7 +31,8 @@ import {
 } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends Omit<ModelArguments, 'model'>, DoorArguments {
+interface Arguments extends Omit<ModelArguments, 'model'>, DoorArguments, AnnounceArguments {
+  readonly name?: string | undefined;
   readonly model?: string | undefined;
   readonly control?: string | undefined;
   readonly http?: string | undefined;
@@ -52,7 +65,7 @@ export const workerCommand = (io: Io, version: string) =>
     command: 'worker [model]',
     describe: 'Finish the layers that the path has left, until it is interrupted',
     builder: (y) =>
-      doorOptions(importOptionsOf(y), 'worker')
+      announceOptions(doorOptions(importOptionsOf(y), 'worker'))
         .positional('model', {
           type: 'string',
           describe: 'Model file: ONNX, TFLite, or JSON of quantised layers; with --control it may come later',
@@ -61,6 +74,11 @@ export const workerCommand = (io: Io, version: string) =>
           type: 'string',
           describe:
             'unix:PATH, or HOST:PORT with TLS: where a controller brings versions and takes them away',
+          requiresArg: true,
+        })
+        .option('name', {
+          type: 'string',
+          describe: 'With --controller: by which it is known there; default of host and port',
           requiresArg: true,
         })
         .option('http', {
@@ -186,6 +204,10 @@ export const workerCommand = (io: Io, version: string) =>
       const control = controlOf(a);
       const serving = await servingOf(a);
       const upstream = await upstreamOf(a);
+      if (a.name !== undefined) nodeName(a.name);
+      checkAnnounce(a);
+      if (a.controller !== undefined && control === undefined)
+        throw new UsageError('--controller brings models through a door: name it with --control');
       const loaded =
         a.model === undefined
           ? undefined
@@ -231,9 +253,11 @@ export const workerCommand = (io: Io, version: string) =>
         const s = worker.statistics();
         say('statistics', s, summary(s));
       };
+      const announcer = door && (await opened(worker, () => announceWorker(a, worker, door, control, io)));
       const timer = interval === undefined ? undefined : setInterval(statistics, interval * 1000);
       await interrupted;
       clearInterval(timer);
+      await announcer?.close();
       for (const open of [door, ...inference]) open?.close();
       await worker.close();
       statistics();
@@ -252,6 +276,66 @@ function controlOf(a: Arguments): DoorListen | undefined {
   const fault = listenFault(listen, WORDS);
   if (fault !== undefined) throw new UsageError(fault);
   return listen;
+}
+
+async function announceWorker(
+  a: Arguments,
+  worker: Worker,
+  door: HttpDoor,
+  control: DoorListen | undefined,
+  io: Io,
+) {
+  const { address, port } = worker;
+  const name =
+    a.name ??
+    `${hostname()
+      .toLowerCase()
+      .replace(/[^a-z0-9.-]/g, '-')
+      .slice(0, 50)}-${port}`;
+  const busy = busyMeter();
+  const sum = (of: Readonly<Record<string, number>>) => Object.values(of).reduce((x, y) => x + y, 0);
+  return announce(a, {
+    registration: {
+      kind: 'Worker',
+      name,
+      links: linksOf(a),
+      spec: {
+        control: advertised(a, door.address),
+        tls: control?.tls !== undefined,
+        ...(address !== '0.0.0.0' && { address: `${address}:${port}` }),
+        zone: a.zone,
+        zones: zonesOf(a.zones),
+      },
+    },
+    capability: () => ({
+      kind: 'worker',
+      accelerator: 'cpu',
+      engine: a.on,
+      models: worker.loaded().map(({ modelId, name: model, current, versions }) => ({
+        modelId,
+        name: model,
+        ...(current !== undefined && { current }),
+        versions: [...versions.values()].map(({ version, digest, layerCount }) => ({
+          version,
+          digest,
+          layers: `0..${layerCount}`,
+        })),
+      })),
+      couldHold: { layers: 255, memoryBytes: freeMemory() },
+      zone: a.zone,
+    }),
+    measure: () => {
+      const { queue, answered, refused } = worker.statistics();
+      return {
+        busy: busy(),
+        memoryFreeBytes: freeMemory(),
+        queue,
+        computed: sum(answered),
+        refused: sum(refused),
+      };
+    },
+    say: (text) => io.err(`intransit worker: ${text}\n`),
+  });
 }
 
 interface Serving {

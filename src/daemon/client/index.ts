@@ -1,4 +1,5 @@
 /** A controller from outside: its API, the files that it is told, and how its objects are shown. */
+export { Announcer, type Measures } from './announcer.ts';
 export {
   type ControllerAddress,
   ControllerClient,

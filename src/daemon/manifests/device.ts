@@ -100,6 +100,20 @@ export const endpointStatus = z.object({
   electionId: z.string().optional(),
   models: z.array(heldModel).optional(),
   load: load.optional(),
+  registration: z
+    .object({
+      actor: z.string().describe('Who announced it'),
+      instance: z.string(),
+      leaseMs: z.int(),
+      since: z.iso.datetime(),
+      lostAt: z.iso.datetime().optional().describe('When its lease ended'),
+    })
+    .optional()
+    .describe('Of a node that announced itself'),
+  capability: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('What it is, holds and could hold, as it says'),
   metrics: z.array(z.record(z.string(), z.unknown())).optional().describe('CATS metrics, levels 0 to 2'),
   counters: z.record(z.string(), z.number()).optional().describe('Packets by outcome'),
   lastSeen: z.iso.datetime().optional(),

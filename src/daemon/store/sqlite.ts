@@ -287,6 +287,12 @@ class HeldLeases implements Leases {
     return held && { holder: held.holder, term: held.term };
   }
 
+  async held(prefix: string): Promise<ReadonlySet<string>> {
+    return new Set(
+      [...this.#held.keys()].filter((l) => l.startsWith(prefix) && this.#current(l) !== undefined),
+    );
+  }
+
   async terms(): Promise<ReadonlyMap<string, number>> {
     const rows = guarded(
       () => this.#db.prepare('select * from terms').all() as { lease: string; term: number }[],

@@ -123,12 +123,17 @@ export interface Term {
 }
 
 export interface Leases {
-  /** @returns undefined while somebody has it */
-  acquire(lease: string, holder: string, ttlMs: number): Promise<Term | undefined>;
+  /**
+   * @param isOthers it is held for somebody who may prolong it through any process: it goes on when this one ends
+   * @returns undefined while somebody has it
+   */
+  acquire(lease: string, holder: string, ttlMs: number, isOthers?: boolean): Promise<Term | undefined>;
   /** @returns whether the term goes on */
   renew(term: Term): Promise<boolean>;
   release(term: Term): Promise<void>;
   holder(lease: string): Promise<{ readonly holder: string; readonly term: number } | undefined>;
+  /** Leases that somebody has, of those whose names begin so. */
+  held(prefix: string): Promise<ReadonlySet<string>>;
   /** Terms that there were, by lease. */
   terms(): Promise<ReadonlyMap<string, number>>;
   /** Later terms will be greater than this. */

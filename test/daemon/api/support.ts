@@ -14,13 +14,19 @@ export interface TestDaemon extends Daemon {
 }
 
 /** A daemon with a store of its own, which goes with the test file. */
-export async function testDaemon(listen?: ApiListen, admit?: DaemonOptions['admit']): Promise<TestDaemon> {
+export async function testDaemon(
+  listen?: ApiListen,
+  admit?: DaemonOptions['admit'],
+  parts?: (folder: string) => DaemonOptions['parts'],
+): Promise<TestDaemon> {
   const folder = testFolder();
+  const started = parts?.(folder);
   const daemon = await startDaemon({
     store: await openStore(`sqlite:${join(folder, 'store.db')}`),
     listen: listen ?? { address: `unix:${join(folder, 'c.sock')}` },
     version: '0.0.0-test',
     ...(admit && { admit }),
+    ...(started && { parts: started }),
     ...(listen && { tokenFile: join(folder, 'token') }),
   });
   afterAll(() => daemon.close());

@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Objects } from '../../../src/daemon/objects/index.ts';
+import { Registry, registrationSchema } from '../../../src/daemon/registry/index.ts';
 import { copyStore, openSqlite, openStore, type Store } from '../../../src/daemon/store/index.ts';
 import { testFolder } from '../../support/io.ts';
 import { describeWithTools } from '../../support/machine.ts';
@@ -89,6 +91,41 @@ describeWithTools(['etcd'], 'etcd', () => {
     expect(seen).toEqual(['a']);
     abort.abort();
     await Promise.all([one.close(), other.close()]);
+  });
+
+  it('nodes of two controllers: one hears a heartbeat of what was announced to the other, which ends', async () => {
+    const one = await fresh();
+    const other = await openStore(names.get(one)!);
+    const registryOf = (store: Store) =>
+      new Registry(new Objects(store), { isLeading: () => false, sweepMs: 60_000 });
+    const [first, second] = [registryOf(one), registryOf(other)];
+    const given = registrationSchema.parse({
+      kind: 'Worker',
+      name: 'w1',
+      instance: 'a',
+      leaseMs: 5000,
+      capability: {
+        kind: 'worker',
+        accelerator: 'cpu',
+        couldHold: { layers: 255, memoryBytes: 1e9 },
+        load: 0,
+      },
+      spec: { control: '127.0.0.1:7000' },
+    });
+    const by = { actor: 'w1', isLocal: false };
+    expect((await first.register(given, by)).action).toBe('created');
+    const held = await one.leases.holder('node/Worker/w1');
+    expect((await second.register(given, by)).action).toBe('configured');
+    await first.close();
+    await one.close();
+    expect((await second.register(given, by)).action).toBe('renewed');
+    expect(await other.leases.holder('node/Worker/w1')).toEqual(held);
+    await expect(second.register({ ...given, instance: 'b' }, by)).rejects.toThrow(/another instance/);
+    await second.leave('Worker', 'w1', 'a');
+    expect((await other.read()).records).toEqual([]);
+    expect(await other.leases.holder('node/Worker/w1')).toBeUndefined();
+    await second.close();
+    await other.close();
   });
 
   it('refuses more than it takes at once, and writes nothing of it', async () => {

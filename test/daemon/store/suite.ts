@@ -253,6 +253,16 @@ export function describeStore(
         expect((await leases.acquire('leader', 'c', LEASE_MS))!.term).toBeGreaterThan(1000);
       }));
 
+    it('tells which leases are held, by the beginning of their names', () =>
+      use(async ({ leases }) => {
+        const [one] = [await leases.acquire('node/a/1', 'x', LEASE_MS, true)];
+        await leases.acquire('node/b', 'y', LEASE_MS, true);
+        await leases.acquire('nodes', 'z', LEASE_MS);
+        expect([...(await leases.held('node/'))].sort()).toEqual(['node/a/1', 'node/b']);
+        await leases.release(one!);
+        expect([...(await leases.held('node/'))]).toEqual(['node/b']);
+      }));
+
     it('a lease that nobody renews ends, and what its holder writes then is refused', () =>
       use(async (store) => {
         const { leases } = store;

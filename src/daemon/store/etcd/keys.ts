@@ -14,6 +14,7 @@ export class Keys {
   /** Everything that watchers are told of. */
   readonly all = (): Range => this.#range('');
   readonly lease = (lease: string): Buffer => this.#key(`leases/${lease}`);
+  readonly leases = (prefix: string): Range => this.#range(`leases/${prefix}`);
   readonly holder = (lease: string): Buffer => this.#key(`holders/${lease}`);
   readonly term = (lease: string): Buffer => this.#key(`terms/${lease}`);
   readonly terms = (): Range => this.#range('terms/');

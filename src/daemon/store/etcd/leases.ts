@@ -24,7 +24,7 @@ export class EtcdLeases implements Leases {
     this.#keys = keys;
   }
 
-  async acquire(lease: string, holder: string, ttlMs: number): Promise<Term | undefined> {
+  async acquire(lease: string, holder: string, ttlMs: number, isOthers = false): Promise<Term | undefined> {
     if ((await this.#value({ key: this.#keys.lease(lease) })) !== undefined) return undefined;
     const before = await this.#term(lease);
     const term = before.term + 1;
@@ -44,12 +44,12 @@ export class EtcdLeases implements Leases {
       await this.#rpc.call('Lease.LeaseRevoke', { ID });
       return undefined;
     }
-    this.#ids.set(nameOf({ lease, term }), ID);
+    if (!isOthers) this.#ids.set(nameOf({ lease, term }), ID);
     return { lease, term };
   }
 
   async renew(term: Term): Promise<boolean> {
-    const ID = this.#ids.get(nameOf(term));
+    const ID = this.#ids.get(nameOf(term)) ?? (await this.#idOf(term));
     if (ID === undefined) return false;
     const { TTL } = await this.#rpc.exchange<{ readonly TTL: string }>('Lease.LeaseKeepAlive', { ID });
     if (Number(TTL) > 0) return true;
@@ -58,7 +58,7 @@ export class EtcdLeases implements Leases {
   }
 
   async release(term: Term): Promise<void> {
-    const ID = this.#ids.get(nameOf(term));
+    const ID = this.#ids.get(nameOf(term)) ?? (await this.#idOf(term));
     this.#ids.delete(nameOf(term));
     if (ID !== undefined) await this.#rpc.call('Lease.LeaseRevoke', { ID }).catch(() => {});
   }
@@ -73,6 +73,11 @@ export class EtcdLeases implements Leases {
     });
     const [term, holder] = responses.map((r) => r.response_range?.kvs[0]?.value.toString());
     return term === undefined || holder === undefined ? undefined : { holder, term: Number(term) };
+  }
+
+  async held(prefix: string): Promise<ReadonlySet<string>> {
+    const { kvs } = await this.#rpc.call('KV.Range', { ...this.#keys.leases(prefix), keys_only: true });
+    return new Set(kvs.map(({ key }) => this.#keys.parts(key).slice(1).join('/')));
   }
 
   async terms(): Promise<ReadonlyMap<string, number>> {
@@ -93,6 +98,12 @@ export class EtcdLeases implements Leases {
       });
       if (succeeded) return;
     }
+  }
+
+  /** Of a term that began in another process: whoever is told of it may prolong it. */
+  async #idOf({ lease, term }: Term): Promise<string | undefined> {
+    const found = await this.#value({ key: this.#keys.lease(lease) });
+    return found?.value.toString() === `${term}` ? found.lease : undefined;
   }
 
   /** Gives back what this process holds. */

@@ -19,6 +19,8 @@ export interface KeyValue {
   readonly value: Buffer;
   readonly create_revision: string;
   readonly mod_revision: string;
+  /** Id of the lease with which it ends; 0 where it has none. */
+  readonly lease: string;
 }
 
 export interface RangeRequest {

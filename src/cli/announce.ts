@@ -1,0 +1,160 @@
+import { freemem } from 'node:os';
+import { resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { Argv } from 'yargs';
+import { NAME_PATTERN } from '../daemon/manifests/fields.ts';
+import type { RegistrationInput } from '../daemon/registry/schema.ts';
+import { lastOf } from './commands/objects/common.ts';
+import { realNumber } from './options.ts';
+import { UsageError } from './usage.ts';
+
+/** Options of a node that announces itself to a controller. */
+export const announceOptions = <T>(y: Argv<T>) =>
+  y
+    .option('controller', {
+      type: 'string',
+      describe:
+        'Announce this node to the controller there: unix:/path, http://HOST:PORT or https://HOST:PORT',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('controller-token-file', { type: 'string', describe: 'File with its token', requiresArg: true })
+    .option('controller-ca', {
+      type: 'string',
+      describe: 'Who signed its certificate, PEM',
+      requiresArg: true,
+    })
+    .option('controller-cert', { type: 'string', describe: 'What it is shown, PEM', requiresArg: true })
+    .option('controller-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
+    .option('advertise', {
+      type: 'string',
+      describe: 'HOST:PORT at which the controller reaches the door of this node; default where it listens',
+      requiresArg: true,
+    })
+    .option('attach', {
+      type: 'string',
+      array: true,
+      describe: 'DEVICE:PORT[,LATENCY-US]: how packets reach this node; once for each',
+      requiresArg: true,
+    })
+    .option('zone', {
+      type: 'string',
+      default: 'default',
+      describe: 'Zone of the planner that it is announced in',
+      requiresArg: true,
+    })
+    .option(
+      'lease',
+      realNumber('lease', 1, 600, {
+        default: 15,
+        describe: 'Seconds after which it counts as lost if the controller has not heard of it',
+      }),
+    );
+
+export interface AnnounceArguments {
+  readonly controller?: string;
+  readonly controllerTokenFile?: string;
+  readonly controllerCa?: string;
+  readonly controllerCert?: string;
+  readonly controllerKey?: string;
+  readonly advertise?: string;
+  readonly attach?: readonly string[];
+  readonly zone: string;
+  readonly lease: number;
+}
+
+/** @throws UsageError where the options do not go together */
+export function checkAnnounce(a: AnnounceArguments): void {
+  if (a.controller === undefined) {
+    const others = {
+      'controller-token-file': a.controllerTokenFile,
+      'controller-ca': a.controllerCa,
+      'controller-cert': a.controllerCert,
+      'controller-key': a.controllerKey,
+      advertise: a.advertise,
+      attach: a.attach,
+    };
+    const [lone] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+    if (lone !== undefined) throw new UsageError(`--${lone} is of --controller: name the controller`);
+    return;
+  }
+  if ((a.controllerCert === undefined) !== (a.controllerKey === undefined))
+    throw new UsageError('--controller-cert and --controller-key belong together');
+  linksOf(a);
+}
+
+/** @throws UsageError */
+export function nodeName(name: string): string {
+  if (NAME_PATTERN.test(name)) return name;
+  throw new UsageError(
+    `--name ${name}: a controller knows nodes by small letters, digits, - and ., at most 63 of them`,
+  );
+}
+
+/** @throws UsageError */
+export function linksOf({ attach = [] }: AnnounceArguments): NonNullable<RegistrationInput['links']> {
+  return attach.map((text) => {
+    const [, node, port, latency = '0'] =
+      /^([a-z0-9][a-z0-9.-]*):(\d{1,3})(?:,(\d+(?:\.\d+)?))?$/.exec(text) ?? [];
+    if (node === undefined || Number(port) > 510)
+      throw new UsageError(`--attach ${text}: must be DEVICE:PORT or DEVICE:PORT,LATENCY-US`);
+    return { node, port: Number(port), latencyUs: Number(latency) };
+  });
+}
+
+/** The address of a door as the controller dials it. @throws UsageError where nobody else could */
+export function advertised({ advertise }: AnnounceArguments, address: string): string {
+  if (advertise !== undefined) {
+    if (/^(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(advertise)) return advertise;
+    throw new UsageError(`--advertise ${advertise}: must be HOST:PORT`);
+  }
+  // The controller has a folder of its own.
+  if (address.startsWith('unix:')) return `unix:${resolve(address.replace(/^unix:(\/\/(?=\/))?/, ''))}`;
+  if (/^(0\.0\.0\.0|\[::\]):/.test(address))
+    throw new UsageError(`nobody dials ${address}: name the host with --advertise HOST:PORT`);
+  return address;
+}
+
+/** Share of the time since the last call in which this process was busy. */
+export function busyMeter(): () => number {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
+  };
+}
+
+export const freeMemory = (): number => freemem();
+
+interface Node {
+  readonly registration: Omit<RegistrationInput, 'instance' | 'metrics' | 'leaseMs' | 'capability'>;
+  readonly capability: () => Omit<RegistrationInput['capability'], 'load'>;
+  readonly measure: () => import('../daemon/client/index.ts').Measures;
+  readonly say: (text: string) => void;
+}
+
+/** Announces a node until it is closed; undefined where no controller was named. @throws DiagnosticError */
+export async function announce(a: AnnounceArguments, node: Node) {
+  if (a.controller === undefined) return undefined;
+  const { Announcer, ControllerClient } = await import('../daemon/client/index.ts');
+  const client = new ControllerClient({
+    url: a.controller,
+    tokenFile: a.controllerTokenFile,
+    tlsCa: a.controllerCa,
+    tlsCert: a.controllerCert,
+    tlsKey: a.controllerKey,
+  });
+  return new Announcer({
+    client,
+    ...node,
+    leaseMs: Math.round(1000 * a.lease),
+    onEvent: (event) =>
+      node.say(
+        'registered' in event
+          ? `announced to ${a.controller} as ${event.registered.kind}/${event.registered.name}`
+          : `not announced: ${event.failed.join('; ')}; it is tried again`,
+      ),
+  });
+}
