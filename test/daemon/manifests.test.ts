@@ -168,7 +168,7 @@ describe('a manifest', () => {
       path: ['kind'],
       remedy: expect.stringContaining('Device'),
     });
-    expect(faultsOf(document('Pod', 'x', {}))[0]!.remedy).toMatch(/Device, Worker, Link/);
+    expect(faultsOf(document('Toaster', 'x', {}))[0]!.remedy).toMatch(/Device, Worker, Link/);
   });
 
   it('of what the controller makes is refused', () => {
@@ -286,7 +286,7 @@ it('kinds are known by all their names', () => {
     'FlowPolicy',
   ]);
   expect(kindNamed('pods')).toBeUndefined();
-  expect(kindNames).toHaveLength(9);
+  expect(kindNames).toHaveLength(10);
 });
 
 it("a condition's time moves with its status alone", () => {

@@ -73,8 +73,16 @@ export const controllerCommand = (io: Io, version: string) =>
     async handler(a) {
       const listen = doorOf(a, a.listen ?? `unix:${defaultSocket()}`);
       // Other commands start faster without it.
-      const { admitPlaceable, apiListenFault, openStore, Reconciler, Registry, registryRoutes, startDaemon } =
-        await import('../../daemon/index.ts');
+      const {
+        admitPlaceable,
+        apiListenFault,
+        nameRoutes,
+        openStore,
+        Reconciler,
+        Registry,
+        registryRoutes,
+        startDaemon,
+      } = await import('../../daemon/index.ts');
       const fault = apiListenFault(listen);
       if (fault !== undefined) throw new UsageError(fault);
       const place = a.store ?? `sqlite:${join(stateFolder(), 'store.db')}`;
@@ -93,9 +101,13 @@ export const controllerCommand = (io: Io, version: string) =>
         });
         return { routes: registryRoutes(made), close: () => made.close() };
       };
+      const names = async (objects: Objects) => ({
+        routes: nameRoutes(objects, version),
+        close: async () => {},
+      });
       const daemon = await startDaemon({
         ...{ store, listen, tokenFile: a.tokenFile, version },
-        parts: [reconciler, registry],
+        parts: [reconciler, registry, names],
         admit: admitPlaceable,
       });
       const warning = insecureWarning(listen, 'the network');

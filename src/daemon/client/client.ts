@@ -80,6 +80,11 @@ export class ControllerClient {
     return this.#json('GET', path);
   }
 
+  /** Of what is no JSON. */
+  async text(path: string): Promise<string> {
+    return this.#text('GET', path);
+  }
+
   async send<T>(method: 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     return this.#json(method, path, bytes, { 'content-type': 'application/json' });
@@ -118,14 +123,23 @@ export class ControllerClient {
     body?: Uint8Array,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<T> {
+    // What a controller of this version answers: its own documents.
+    return this.#parse(await this.#text(method, path, body, headers)) as T;
+  }
+
+  async #text(
+    method: string,
+    path: string,
+    body?: Uint8Array,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const response = await this.#open(method, path, body, headers, AbortSignal.timeout(TIMEOUT_MS));
     const text = await textOf(response).then(
       (bytes) => bytes.toString('utf8'),
       (error: unknown) => this.#fail(error),
     );
     if ((response.statusCode ?? 0) >= 300) this.#refused(response, text);
-    // What a controller of this version answers: its own documents.
-    return this.#parse(text) as T;
+    return text;
   }
 
   #open(

@@ -91,6 +91,12 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
     status('PERCENT', 'percent'),
     wide(status('PREVIOUS', 'previous')),
   ],
+  Job: [
+    spec('TYPE', 'type'),
+    spec('SERVICES', 'services'),
+    { title: 'WORKER', of: (o) => dig(o.status, ['worker']) ?? dig(o.spec, ['worker']) },
+    wide(spec('ADDRESS', 'address')),
+  ],
   Placement: [
     spec('SERVICE', 'service'),
     spec('MODEL', 'model'),

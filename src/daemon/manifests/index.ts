@@ -3,6 +3,7 @@ export { checkTogether, type IndexOf, referrers, type Universe, universeOf } fro
 export { type Condition, type ConditionInput, conditionSchema, withCondition } from './conditions.ts';
 export { type EndpointState, endpointStates } from './device.ts';
 export { type Fault, fault, faultSchema, type RefusalReason, Refused } from './fault.ts';
+export { type JobType, jobIdOf, jobTypes } from './job.ts';
 export { appliedKinds, type Kind, kindNamed, kindNames, namesOf } from './kind-names.ts';
 export { kinds, type Reference, type SpecOf, type StatusOf } from './kinds.ts';
 export {

@@ -39,6 +39,11 @@ const names = {
     short: ['rollout', 'ro'],
     summary: 'A change of the current version of a service',
   },
+  Job: {
+    plural: 'jobs',
+    short: ['job'],
+    summary: 'A job, workflow or agent that asks services, by its name',
+  },
   Placement: {
     plural: 'placements',
     short: ['placement', 'pl'],

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { deviceSpec, endpointStatus } from './device.ts';
 import { flowPolicySpec } from './flow-policy.ts';
+import { jobSpec, jobStatus } from './job.ts';
 import type { Kind } from './kind-names.ts';
 import { linkSpec, plainStatus } from './link.ts';
 import { modelSpec, modelVersionSpec, modelVersionStatus } from './model.ts';
@@ -92,6 +93,11 @@ export const kinds = {
     spec: rolloutSpec,
     status: rolloutStatus,
     references: (s) => [...ref(['Service'], s.service, 'service'), ...refs(['Rollout'], s.after, 'after')],
+  }),
+  Job: define({
+    spec: jobSpec,
+    status: jobStatus,
+    references: (s) => [...refs(['Service'], s.services, 'services'), ...ref(['Worker'], s.worker, 'worker')],
   }),
   Placement: define({
     spec: placementSpec,

@@ -1,0 +1,126 @@
+import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import { z } from 'zod';
+import { expectation } from '../../import/json/parse.ts';
+import { suggestions } from '../../p4runtime/suggestions.ts';
+import { refuseRequest, reply } from '../api/http.ts';
+import { API_PREFIX, type Route } from '../api/routes.ts';
+import type { Objects } from '../objects/index.ts';
+import { agentCard } from './agent-card.ts';
+import { isDomain, zoneText } from './dns-sd.ts';
+import { nameTypes, parseName, type Resolution, resolveAll } from './resolve.ts';
+
+const namesQuery = z.strictObject({
+  type: z.enum(nameTypes).optional().describe('agent: devices and workers too'),
+  label: z.string().optional().describe('NAME=VALUE, several separated by commas'),
+  model: z.string().optional().describe('Name or id of a model'),
+});
+const zoneQuery = namesQuery.extend({
+  domain: z
+    .string()
+    .refine(isDomain, { error: 'expected a domain such as net.example' })
+    .default('intransit.internal'),
+});
+
+/** The calls that resolve names. */
+export function nameRoutes(objects: Objects, version: string): readonly Route[] {
+  const all = async (query: z.output<typeof namesQuery> = {}) => {
+    const { revision, objects: stored } = await objects.list();
+    const names = resolveAll(stored, { type: query.type, model: query.model, labels: labelsOf(query.label) });
+    return { revision, names };
+  };
+  const one = async (text: string): Promise<readonly Resolution[]> => {
+    const { names } = await all();
+    const asked = parseName(text);
+    const found = names.filter(
+      (n) => n.name === asked?.name && (asked.type === undefined || n.type === asked.type),
+    );
+    if (found.length > 0) return found;
+    const near = suggestions(
+      asked?.name ?? text,
+      names.map((n) => n.name),
+    );
+    return refuseRequest(
+      'NotFound',
+      `nothing is known by the name ${text.slice(0, 100)}`,
+      near.length > 0 ? `is ${near.join(' or ')} meant?` : 'intransit resolve lists all names',
+    );
+  };
+  const card = (request: IncomingMessage) => ({ url: urlOf(request), version });
+  return [
+    {
+      method: 'GET',
+      path: `${API_PREFIX}/names`,
+      right: 'read',
+      summary: 'Names of services, jobs, workflows, agents and nodes, with what they stand for',
+      query: namesQuery,
+      answers: async ({ response, query }) => {
+        const { names } = await all(parsed(namesQuery, query));
+        reply(response, 200, { kind: 'NameList', items: names });
+      },
+    },
+    {
+      method: 'GET',
+      path: `${API_PREFIX}/names.zone`,
+      right: 'read',
+      summary: 'The same as DNS-SD records in a zone file',
+      query: zoneQuery,
+      answers: async ({ response, query }) => {
+        const asked = parsed(zoneQuery, query);
+        const { revision, names } = await all(asked);
+        response.writeHead(200, { 'content-type': 'text/dns; charset=utf-8' });
+        response.end(zoneText(names, { domain: asked.domain, serial: revision % 2 ** 32 }));
+      },
+    },
+    {
+      method: 'GET',
+      path: `${API_PREFIX}/names/{name}`,
+      right: 'read',
+      summary: 'What a name stands for: addresses, model ids, labels. TYPE%2FNAME where several have it',
+      answers: async ({ response, parameters }) =>
+        reply(response, 200, { kind: 'NameList', items: await one(parameters.name!) }),
+    },
+    {
+      method: 'GET',
+      path: `${API_PREFIX}/names/{name}/agent-card.json`,
+      right: 'read',
+      summary: 'A name as an A2A agent card',
+      answers: async ({ request, response, parameters }) => {
+        const [found] = await one(parameters.name!);
+        reply(response, 200, agentCard((await all()).names, card(request), found));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/.well-known/agent-card.json',
+      right: 'read',
+      summary: 'The network as an A2A agent card: its services are the skills',
+      answers: async ({ request, response }) =>
+        reply(response, 200, agentCard((await all()).names, card(request))),
+    },
+  ];
+}
+
+function urlOf({ headers, socket }: IncomingMessage): string {
+  const host = /^[\w.:[\]-]{1,260}$/.test(headers.host ?? '') ? headers.host : 'localhost';
+  return `${socket instanceof TLSSocket ? 'https' : 'http'}://${host}`;
+}
+
+function labelsOf(text: string | undefined): Readonly<Record<string, string>> {
+  if (text === undefined) return {};
+  const pairs = text.split(',').map((pair) => /^([^=]+)=(.*)$/.exec(pair));
+  if (pairs.some((pair) => pair === null))
+    return refuseRequest('BadRequest', `query label: ${text} is no NAME=VALUE`, 'separate several by commas');
+  return Object.fromEntries(pairs.map((pair) => [pair![1]!, pair![2]!]));
+}
+
+function parsed<T>(schema: z.ZodType<T>, query: URLSearchParams): T {
+  const result = schema.safeParse(Object.fromEntries(query));
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  return refuseRequest(
+    'BadRequest',
+    `query ${issue!.path.join('.')}: ${expectation(issue!)}`,
+    `GET ${API_PREFIX}/openapi.json tells what calls take`,
+  );
+}
