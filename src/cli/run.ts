@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, (io: Io, onEnd: OnEnd, version: string) 
     watch: async (io) => (await import('./commands/objects/watch.ts')).watchCommand(io),
     events: async (io) => (await import('./commands/objects/events.ts')).eventsCommand(io),
     resolve: async (io) => (await import('./commands/objects/resolve.ts')).resolveCommand(io),
+    handover: async (io) => (await import('./commands/objects/handover.ts')).handoverCommand(io),
     run: async (io) => (await import('./commands/run.ts')).runCommand(io),
     verify: async (io, onEnd) => (await import('./commands/verify.ts')).verifyCommand(io, onEnd),
     send: async (io) => (await import('./commands/send.ts')).sendCommand(io),

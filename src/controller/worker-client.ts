@@ -1,8 +1,18 @@
 import { request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
+import type { z } from 'zod';
 import { DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import { socketPath } from '../doors/rules.ts';
-import { faultSchema, type HeldDocument, heldSchema, type SourceOptions } from '../doors/worker-protocol.ts';
+import {
+  acceptedSchema,
+  faultSchema,
+  type HandedJob,
+  type HeldDocument,
+  handedJobSchema,
+  heldSchema,
+  MOST_JOB_BYTES,
+  type SourceOptions,
+} from '../doors/worker-protocol.ts';
 import { formatRealRange } from '../model/real-range.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
 
@@ -22,14 +32,14 @@ export interface ModelSource {
   readonly options: SourceOptions;
 }
 
-/** Bytes of any answer: what a worker holds is a list of numbers. */
+/** Bytes of any answer: what a worker holds is a list of numbers, but what waits of a job are tensors. */
 const MOST_ANSWER_BYTES = 2 ** 20;
 
 /** Loading a model takes its time: engines are opened, and tried. */
 const LOAD_TIMEOUT_MS = 120_000;
 const TIMEOUT_MS = 10_000;
 
-type Method = 'GET' | 'PUT' | 'DELETE';
+type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 
 /** The control door of one worker, from outside. Every call answers what the worker holds then. @throws DiagnosticError */
 export class WorkerClient {
@@ -73,16 +83,32 @@ export class WorkerClient {
     return this.#call('DELETE', `/v1/models/${modelId}/versions/${version}`);
   }
 
-  async #call(
+  /** Has it give a job away to the worker whose packets come in at `to`. */
+  release(jobId: bigint, to: string): Promise<HandedJob> {
+    const body = Buffer.from(JSON.stringify({ to }));
+    return this.#ask(handedJobSchema, 'POST', `/v1/jobs/${jobId}/release`, body);
+  }
+
+  /** Has it take a job on. */
+  accept(job: HandedJob): Promise<z.infer<typeof acceptedSchema>> {
+    return this.#ask(acceptedSchema, 'PUT', `/v1/jobs/${job.jobId}`, Buffer.from(JSON.stringify(job)));
+  }
+
+  #call(method: Method, path: string, body?: Uint8Array, timeoutMs = this.#timeoutMs): Promise<HeldDocument> {
+    return this.#ask(heldSchema, method, path, body, timeoutMs);
+  }
+
+  async #ask<T>(
+    schema: z.ZodType<T>,
     method: Method,
     path: string,
     body?: Uint8Array,
     timeoutMs = this.#timeoutMs,
-  ): Promise<HeldDocument> {
+  ): Promise<T> {
     const { status, text } = await this.#exchange(method, path, body, timeoutMs);
     const document = jsonOf(text);
     if (status === 200) {
-      const held = heldSchema.safeParse(document);
+      const held = schema.safeParse(document);
       if (held.success) return held.data;
       return this.#fail('worker-failed', 'what answers is no worker of this version');
     }
@@ -112,7 +138,8 @@ export class WorkerClient {
         let length = 0;
         response.on('data', (chunk: Buffer) => {
           length += chunk.length;
-          if (length > MOST_ANSWER_BYTES) request.destroy(new Error('its answer has no end'));
+          if (length > (method === 'POST' ? MOST_JOB_BYTES : MOST_ANSWER_BYTES))
+            request.destroy(new Error('its answer has no end'));
           else chunks.push(chunk);
         });
         response.on('end', () =>

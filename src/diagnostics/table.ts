@@ -760,6 +760,11 @@ export const diagnosticTable = {
     (a) => `device ${a.device} holds version ${a.version} with other weights`,
     () => 'give these weights a version of their own: packets tell weights apart by it',
   ),
+  job: entry<{ job: string; reason: string; remedy: string }>(
+    'error',
+    (a) => `Job/${a.job} cannot be handed over: ${a.reason}`,
+    (a) => a.remedy,
+  ),
   registration: entry<{ node: string; reason: string; remedy: string }>(
     'error',
     (a) => `${a.node} cannot be registered: ${a.reason}`,

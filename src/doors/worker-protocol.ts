@@ -9,6 +9,8 @@ import { parseRealRange, type RealRange } from '../model/real-range.ts';
  * - `PUT /v1/models/ID/versions/V?name=FILE...`: takes on the model file that is the body
  * - `PUT /v1/models/ID/current` with `{"version": V}` or `{"version": null}`: the flip
  * - `DELETE /v1/models/ID/versions/V`: lets it go when what was asked of it is answered
+ * - `POST /v1/jobs/ID/release` with `{"to": "A.B.C.D:PORT"}`: gives a job away, with what waits of it; what still comes is sent on there
+ * - `PUT /v1/jobs/ID` with what `release` answered: takes it on
  */
 export const CONTROL_FORMAT = 'intransit-worker-models';
 
@@ -39,6 +41,32 @@ export const heldSchema = z.object({
 export type HeldDocument = z.infer<typeof heldSchema>;
 
 export const currentSchema = z.strictObject({ version: number.nullable() });
+
+const DATA = /^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$/;
+
+export const releaseSchema = z.strictObject({ to: z.string().regex(DATA, 'expected A.B.C.D:PORT') });
+
+/** A job that goes from one worker to another: its state. */
+export const handedJobSchema = z.strictObject({
+  format: z.literal('intransit-job'),
+  version: z.literal(1),
+  jobId: z.string().regex(/^\d{1,20}$/),
+  /** By which it goes on where its requests name none. */
+  versions: z.array(z.strictObject({ modelId: number, version: number })).max(0xffff),
+  /**
+   * Where packets reach the worker that gave it away: it knows who asked, and hands answers on. Without it the rows come back to the
+   * worker that had them.
+   */
+  from: z.string().regex(DATA, 'expected A.B.C.D:PORT').optional(),
+  /** Requests that waited: header (base64, without activations) and tensor (base64). */
+  rows: z.array(z.strictObject({ header: z.base64(), tensor: z.base64() })).max(20_000),
+});
+export type HandedJob = z.infer<typeof handedJobSchema>;
+
+/** Bytes of such a document at most. */
+export const MOST_JOB_BYTES = 128 * 2 ** 20;
+
+export const acceptedSchema = z.object({ accepted: z.int(), refused: z.int() });
 
 const range = z.string().transform((text, context): RealRange => {
   const parsed = parseRealRange(text);

@@ -7,13 +7,18 @@ import type { DoorListen } from '../doors/rules.ts';
 import {
   CONTROL_FORMAT,
   currentSchema,
+  type HandedJob,
   type HeldDocument,
+  handedJobSchema,
   importOptionsOf,
+  MOST_JOB_BYTES,
   MOST_MODEL_BYTES,
+  releaseSchema,
   versionQuerySchema,
 } from '../doors/worker-protocol.ts';
 import { importBytes } from '../import/index.ts';
 import { withVerdict } from '../model/verdict.ts';
+import { decodePacket, encodePacket, packetKinds } from '../wire/index.ts';
 import type { VersionOptions } from './loaded-version.ts';
 import type { Worker } from './worker.ts';
 
@@ -44,8 +49,9 @@ export async function openControl(
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     try {
       admit(request, listen);
-      await act(worker, request, on);
-      reply(response, 200, heldDocument(worker, instance));
+      const answered = await actOnJob(worker, request);
+      if (answered === undefined) await act(worker, request, on);
+      reply(response, 200, answered ?? heldDocument(worker, instance));
     } catch (error) {
       // What was not read of the body is of no use to anybody.
       request.resume();
@@ -63,6 +69,52 @@ function admit(request: IncomingMessage, listen: DoorListen): void {
 
 const VERSION = /^\/v1\/models\/(\d{1,5})\/versions\/(\d{1,5})$/;
 const CURRENT = /^\/v1\/models\/(\d{1,5})\/current$/;
+
+const JOB = /^\/v1\/jobs\/(\d{1,20})(\/release)?$/;
+
+/** The calls about jobs; undefined where it is another one. */
+async function actOnJob(worker: Worker, request: IncomingMessage): Promise<object | undefined> {
+  const { pathname } = new URL(request.url ?? '/', 'http://worker');
+  const [, id, release] = JOB.exec(pathname) ?? [];
+  if (id === undefined) return undefined;
+  const jobId = BigInt(id);
+  if (jobId >= 2n ** 64n) throw new Refusal(400, `${id} is no number of 64 bits`);
+  if (request.method === 'POST' && release !== undefined) {
+    const text = (await bodyOf(request, MOST_DOCUMENT_BYTES)).toString('utf8');
+    const [address, port] = parsed(releaseSchema, jsonOf(text)).to.split(':');
+    return handedDocument(jobId, worker.release(jobId, { address: address!, port: Number(port) }));
+  }
+  if (request.method !== 'PUT' || release !== undefined) return undefined;
+  const text = (await bodyOf(request, MOST_JOB_BYTES)).toString('utf8');
+  const given = parsed(handedJobSchema, jsonOf(text));
+  if (given.jobId !== id) throw new Refusal(400, `the document is of job ${given.jobId}, not of ${id}`);
+  const rows = given.rows.map((row, i) => {
+    const packet = decodePacket(Buffer.from(row.header, 'base64'));
+    if (packet === undefined || packet.header.kind !== packetKinds.request || packet.header.jobId !== jobId)
+      throw new Refusal(400, `rows.${i}: the header is of no request of this job`);
+    const tensor = Buffer.from(row.tensor, 'base64');
+    const header = { ...packet.header, fragmentIndex: 0, fragmentCount: 1, elementCount: tensor.length };
+    return { header, tensor };
+  });
+  const [address, port] = given.from?.split(':') ?? [];
+  const from = address === undefined ? undefined : { address, port: Number(port) };
+  const accepted = worker.accept(jobId, rows, from);
+  return { accepted, refused: rows.length - accepted };
+}
+
+function handedDocument(jobId: bigint, { versions, rows }: ReturnType<Worker['release']>): HandedJob {
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+  return {
+    format: 'intransit-job',
+    version: 1,
+    jobId: `${jobId}`,
+    versions: [...versions].map(([modelId, version]) => ({ modelId, version })),
+    rows: rows.map(({ header, tensor }) => ({
+      header: base64(encodePacket({ header: { ...header, elementCount: 0 }, activations: new Uint8Array() })),
+      tensor: base64(tensor),
+    })),
+  };
+}
 
 async function act(worker: Worker, request: IncomingMessage, on: VersionOptions['on']): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://worker');

@@ -1,12 +1,12 @@
-import type { RemoteInfo } from 'node:dgram';
 import { Fifo } from '../edge/fifo.ts';
 import type { Header } from '../wire/index.ts';
+import type { Address } from './cookies.ts';
 
 /** A whole tensor to compute on, and whom to tell. */
 export interface Job {
   readonly header: Header;
   readonly tensor: Uint8Array;
-  readonly from: RemoteInfo;
+  readonly from: Address;
 }
 
 /** Jobs of one computation; what that is, is the caller's matter, but the same one is the same value. */
@@ -89,6 +89,29 @@ export class JobQueue<Computation> {
       }
     }
     return { computation, jobs };
+  }
+
+  /** What waits and is asked for, which then waits here no more. */
+  remove(isWanted: (job: Job) => boolean): Batch<Computation>[] {
+    const found = new Map<Computation, Job[]>();
+    for (const [address, source] of [...this.#sources]) {
+      for (const [computation, queue] of source.waiting) {
+        const kept = new Fifo<Job & { readonly arrival: number }>();
+        for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+          if (!isWanted(job)) {
+            kept.push(job);
+            continue;
+          }
+          this.#count(source, -1, -job.tensor.length);
+          const jobs = found.get(computation) ?? [];
+          jobs.push(job);
+          found.set(computation, jobs);
+        }
+        source.waiting.set(computation, kept);
+      }
+      if (source.length === 0) this.#sources.delete(address);
+    }
+    return [...found].map(([computation, jobs]) => ({ computation, jobs }));
   }
 
   /** All that waits, which then waits no more. */

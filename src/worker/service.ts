@@ -18,7 +18,9 @@ import {
   type VerdictName,
   verdictIndex,
 } from '../wire/index.ts';
+import type { Address } from './cookies.ts';
 import type { Holdings } from './holdings.ts';
+import { JobMoves } from './job-moves.ts';
 import { Listeners } from './listeners.ts';
 import { type Computation, LoadedVersion } from './loaded-version.ts';
 import { type Batch, type Job, JobQueue } from './queue.ts';
@@ -75,6 +77,16 @@ export interface ServiceParts {
   readonly reassembly: ReassemblyLimits;
 }
 
+/** A request of a job that goes to another worker, with its whole tensor. */
+export type ReleasedRow = Pick<Job, 'header' | 'tensor'>;
+
+/** What a worker knew of a job that it has given away. */
+export interface ReleasedJob {
+  /** By model: the version of its requests that name none. */
+  readonly versions: ReadonlyMap<number, number>;
+  readonly rows: readonly ReleasedRow[];
+}
+
 /** Rows that wait at most, and their bytes: what comes on top is refused, and its sender tries again. */
 const MOST_WAITING = 16_384;
 const MOST_WAITING_BYTES = 64 * 2 ** 20;
@@ -96,6 +108,7 @@ export class Service {
   readonly #proven = new JobQueue<Computation>(MOST_WAITING, MOST_WAITING_BYTES);
   readonly #unproven = new JobQueue<Computation>(MOST_UNPROVEN, MOST_UNPROVEN_BYTES);
   readonly #listeners = new Listeners();
+  readonly #moves = new JobMoves();
   readonly #rates: SourceRates | undefined;
   readonly #reassembly: Reassembly;
   readonly #sweep: NodeJS.Timeout;
@@ -137,6 +150,7 @@ export class Service {
       return;
     }
     const { kind, flags } = packet.header;
+    if (this.#relay(packet, payload, from)) return;
     if (kind === packetKinds.request) this.#request(packet, from);
     // The network has finished it on its way here. One that was turned round already is not passed back and forth.
     else if (kind === packetKinds.result && !(flags & flagTurnRound)) {
@@ -145,6 +159,95 @@ export class Service {
     } else if (kind === packetKinds.probe && packet.activations.length === 0) this.#probe(packet, from);
     else if (kind === packetKinds.proof) this.#prove(packet, from);
     else this.#ignored++;
+  }
+
+  /** Requests of a job that went to another worker are sent on, and its answers back. @returns whether it was one */
+  #relay(packet: InferencePacket, payload: Buffer, from: RemoteInfo): boolean {
+    const { kind, jobId, sequence, modelId } = packet.header;
+    if (this.#moves.size === 0) return false;
+    const now = performance.now();
+    const move = this.#moves.of(jobId, now);
+    if (move === undefined) return false;
+    const isFromThere = from.address === move.to.address && from.port === move.to.port;
+    if (isFromThere) {
+      // It asks this worker to show that it listens, as it asks any sender.
+      if (kind === packetKinds.challenge) this.#reply(packet, from, { kind: packetKinds.proof });
+      else if (kind === packetKinds.result || kind === packetKinds.error)
+        this.#relayBack(packet, payload, now);
+      return true;
+    }
+    if (kind !== packetKinds.request) return false;
+    if (this.#rates?.take(from.address, now) === false) {
+      this.#limited++;
+      return true;
+    }
+    this.#moves.asked(jobId, sequence, { from, bytes: payload.length });
+    const version = packet.header.modelVersion || (move.versions.get(modelId) ?? 0);
+    this.#reply(packet, move.to, { modelVersion: version });
+    this.#relayed++;
+    return true;
+  }
+
+  #relayBack({ header }: InferencePacket, payload: Buffer, now: number): void {
+    const asker = this.#moves.asker(header.jobId, header.sequence);
+    if (asker === undefined) return;
+    const { from, bytes } = asker;
+    // An answer that is longer goes only to who has shown that it listens, from here too.
+    if (payload.length > MOST_AMPLIFICATION * bytes && !this.#listeners.has(from, now))
+      this.#challenge(header, from, now);
+    else this.#send(payload, from);
+  }
+
+  /** Gives a job away: what waits of it waits here no more, and what still comes is sent on. */
+  release(jobId: bigint, to: Address): ReleasedJob {
+    const { holdings } = this.#parts;
+    const versions = new Map(
+      [...holdings.models].flatMap(([id, { current }]) =>
+        current === undefined ? [] : [[id, current] as const],
+      ),
+    );
+    this.#moves.add(jobId, { to, versions }, performance.now());
+    const isOfJob = ({ header }: Job) => header.jobId === jobId;
+    const rows = [...this.#proven.remove(isOfJob), ...this.#unproven.remove(isOfJob)].flatMap(
+      ({ computation: { of }, jobs }) =>
+        jobs.map(({ header, tensor, from }) => {
+          of.settle(false);
+          const bytes = HEADER_BYTES * header.fragmentCount + tensor.length;
+          this.#moves.asked(jobId, header.sequence, { from, bytes });
+          return { header: { ...header, modelVersion: of.version }, tensor };
+        }),
+    );
+    return { versions, rows };
+  }
+
+  /** Takes a job on, or back. @returns how many of its rows wait here now; the others were refused, and come again */
+  accept(jobId: bigint, rows: readonly ReleasedRow[], by?: Address): number {
+    this.#moves.remove(jobId);
+    let accepted = 0;
+    for (const { header, tensor } of rows) {
+      // A sender hears only the worker that it has asked.
+      const from = by ?? this.#moves.asker(jobId, header.sequence)?.from;
+      if (from === undefined) continue;
+      const held = this.#parts.holdings.find(header);
+      if (!(held instanceof LoadedVersion)) {
+        this.#refuse(header, from, held.reason, held.coming);
+        continue;
+      }
+      const input = examine(header, held, this.#parts.zones);
+      const reason =
+        typeof input === 'string' ? input : input.elements === tensor.length ? undefined : 'bad_shape';
+      const queued =
+        reason === undefined &&
+        this.#proven.add(held.computation(header.nextLayer), { header, tensor, from });
+      if (!queued) {
+        this.#refuse(header, from, reason ?? 'failed');
+        continue;
+      }
+      held.take();
+      accepted++;
+    }
+    if (accepted > 0) this.#working ??= this.#work();
+    return accepted;
   }
 
   #request(packet: InferencePacket, from: RemoteInfo): void {
@@ -193,7 +296,7 @@ export class Service {
     return answerBytes > MOST_AMPLIFICATION * asked || (fragmentCount > 1 && this.#reassembly.isPressed);
   }
 
-  #challenge(header: Header, from: RemoteInfo, now: number): void {
+  #challenge(header: Header, from: Address, now: number): void {
     this.#challenged++;
     const activations = this.#listeners.challenge(from, now);
     this.#reply({ header, activations }, from, { kind: packetKinds.challenge });
@@ -274,7 +377,7 @@ export class Service {
   }
 
   /** @param coming whether asking again will do in a moment */
-  #refuse(header: Header, from: RemoteInfo, reason: VerdictName, coming = false): void {
+  #refuse(header: Header, from: Address, reason: VerdictName, coming = false): void {
     countIn(this.#refused, reason);
     const activations = Uint8Array.of(verdictIndex(reason));
     const flags = coming ? header.flags | flagComing : header.flags & ~flagComing;
@@ -296,12 +399,12 @@ export class Service {
     this.#reply({ header, activations: waiting }, from, own);
   }
 
-  #reply({ header, activations }: InferencePacket, to: RemoteInfo, change: Partial<Header>): void {
+  #reply({ header, activations }: InferencePacket, to: Address, change: Partial<Header>): void {
     const reply = { ...header, ...change, elementCount: activations.length };
     this.#send(encodePacket({ header: reply, activations }), to);
   }
 
-  #send(payload: Uint8Array, to: RemoteInfo): void {
+  #send(payload: Uint8Array, to: Address): void {
     if (this.#closed) {
       this.#unsent++;
       return;

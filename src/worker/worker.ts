@@ -6,7 +6,7 @@ import type { Finisher } from './finisher.ts';
 import { Holdings } from './holdings.ts';
 import { type LoadedVersion, loadVersion, type VersionOptions } from './loaded-version.ts';
 import { defaultLimits, type ReassemblyLimits } from './reassembly.ts';
-import { Service, type WorkerStatistics } from './service.ts';
+import { type ReleasedJob, type ReleasedRow, Service, type WorkerStatistics } from './service.ts';
 
 /** A worker begins with one model, or with none, and is given others while it runs. */
 export interface WorkerOptions extends Partial<VersionOptions> {
@@ -81,6 +81,18 @@ export interface Worker {
   loaded(): readonly LoadedModel[];
   /** Whether it has been told what there is, and is not about to end. */
   isReady(): boolean;
+  /** Gives a job away to the worker at an address: what waits of it, and by which versions it goes on. What still comes is sent on. */
+  release(jobId: bigint, to: { readonly address: string; readonly port: number }): ReleasedJob;
+  /**
+   * Takes a job on, or back.
+   * @param from the worker that gave it away, which hands answers on; absent where that was this one
+   * @returns how many of its rows wait here now; the others were refused, and come again
+   */
+  accept(
+    jobId: bigint,
+    rows: readonly ReleasedRow[],
+    from?: { readonly address: string; readonly port: number },
+  ): number;
   statistics(): WorkerStatistics;
   /**
    * Finishes what waits, then stops; after `graceMs` it refuses what still waits, and stops all the same. Can be called again.
@@ -197,6 +209,8 @@ function serve(
       })),
     loaded: () => [...holdings.models].map(([modelId, model]) => ({ modelId, ...model })),
     isReady: () => !holdings.awaited && closing === undefined,
+    release: (jobId, to) => service.release(jobId, to),
+    accept: (jobId, rows, from) => service.accept(jobId, rows, from),
     statistics: () => service.statistics(),
     close() {
       closing ??= stop();

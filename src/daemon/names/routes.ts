@@ -3,12 +3,16 @@ import { TLSSocket } from 'node:tls';
 import { z } from 'zod';
 import { expectation } from '../../import/json/parse.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
-import { refuseRequest, reply } from '../api/http.ts';
+import { bodyOf, jsonOf, refuseRequest, reply } from '../api/http.ts';
 import { API_PREFIX, type Route } from '../api/routes.ts';
 import type { Objects } from '../objects/index.ts';
 import { agentCard } from './agent-card.ts';
 import { isDomain, zoneText } from './dns-sd.ts';
+import { handOver } from './handover.ts';
 import { nameTypes, parseName, type Resolution, resolveAll } from './resolve.ts';
+
+const MOST_BYTES = 4096;
+const handoverBody = z.strictObject({ to: z.string().min(1).max(63).describe('Name of a Worker') });
 
 const namesQuery = z.strictObject({
   type: z.enum(nameTypes).optional().describe('agent: devices and workers too'),
@@ -57,6 +61,19 @@ export function nameRoutes(objects: Objects, version: string): readonly Route[] 
       answers: async ({ response, query }) => {
         const { names } = await all(parsed(namesQuery, query));
         reply(response, 200, { kind: 'NameList', items: names });
+      },
+    },
+    {
+      method: 'POST',
+      path: `${API_PREFIX}/jobs/{name}/handover`,
+      right: 'write',
+      summary: 'Moves a running job with its state to another worker',
+      body: handoverBody,
+      answers: async ({ request, response, parameters, actor }) => {
+        const asked = handoverBody.safeParse(jsonOf(await bodyOf(request, MOST_BYTES)));
+        if (!asked.success)
+          return refuseRequest('BadRequest', 'body to: expected the name of a Worker', 'give {"to": NAME}');
+        reply(response, 200, await handOver(objects, parameters.name!, asked.data.to, actor));
       },
     },
     {

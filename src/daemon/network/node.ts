@@ -175,7 +175,8 @@ export const connectionOf = (spec: Named<'Device'>['spec'] | Named<'Worker'>['sp
 
 const textOf = (diagnostics: readonly Diagnostic[]): string => diagnostics.map((d) => d.message).join('; ');
 
-function tlsOf(tls: NonNullable<Named<'Worker'>['spec']['tls']>): TlsOptions {
+/** @throws DiagnosticError where files cannot be read */
+export function tlsOf(tls: NonNullable<Named<'Worker'>['spec']['tls']>): TlsOptions {
   const pem = (path: string | undefined) => (path === undefined ? undefined : readBytes(path, 'pem'));
   const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
   return {
