@@ -516,15 +516,16 @@ export const diagnosticTable = {
       `let the path carry jumbo frames (an MTU of ${a.bytes}), cut the model at a smaller tensor (--layers A..B), or leave ` +
       'the layers to the worker, which takes tensors in fragments',
   ),
-  'tna-option': entry<{ option: string; reason: string }>(
+  'target-option': entry<{ option: string; target: string; reason: string }>(
     'error',
-    (a) => `${a.option} does not go with --target tna: ${a.reason}`,
+    (a) => `${a.option} does not go with --target ${a.target}: ${a.reason}`,
   ),
-  'tna-approximated': entry<{
+  approximated: entry<{
     rows: number;
     agreement: number;
     accuracy?: number;
     exactAccuracy?: number;
+    heldOut?: { rows: number; agreement: number; accuracy?: number };
     entries: number;
   }>(
     'warning',
@@ -533,7 +534,11 @@ export const diagnosticTable = {
       `${a.rows} rows it has the class of the exact one` +
       (a.accuracy === undefined || a.exactAccuracy === undefined
         ? ''
-        : `, and is right on ${(100 * a.accuracy).toFixed(1)} % where that is on ${(100 * a.exactAccuracy).toFixed(1)} %`),
+        : `, and is right on ${(100 * a.accuracy).toFixed(1)} % where that is on ${(100 * a.exactAccuracy).toFixed(1)} %`) +
+      (a.heldOut === undefined
+        ? ''
+        : `; on the ${a.heldOut.rows} rows that it was not calibrated on, ${(100 * a.heldOut.agreement).toFixed(1)} %` +
+          (a.heldOut.accuracy === undefined ? '' : ` and ${(100 * a.heldOut.accuracy).toFixed(1)} %`)),
   ),
   'tna-unjudged': entry<{ tools: readonly string[] }>(
     'note',

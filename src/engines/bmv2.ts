@@ -1,6 +1,7 @@
 import { planV1model, type V1modelOptions, type V1modelPlan } from '../backends/v1model/plan.ts';
 import { refuse, throwErrors } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
+import { answerTables } from '../passes/tables/interpret.ts';
 import { decodePacket, encodeFrame, encodePacket, framePayload, requestPacket } from '../wire/index.ts';
 import { exchange } from './bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from './bmv2-session.ts';
@@ -39,7 +40,9 @@ export function planV1modelOrRefuse(model: Model, options: V1modelOptions): V1mo
 export async function createBmv2Engine(model: Model, options: Bmv2Options = {}): Promise<Engine> {
   const plan = planV1modelOrRefuse(model, options);
   const session = await openBmv2(plan);
+  const { tables } = plan.options;
   return {
+    ...(tables && { expected: (rows) => eachRow(rows, plan, (row) => answerTables(tables, row)) }),
     run: (rows, onProgress) =>
       sendRows(session, plan, rows, options.timeoutMs, (done) => {
         options.onProgress?.(done);
@@ -47,6 +50,14 @@ export async function createBmv2Engine(model: Model, options: Bmv2Options = {}):
       }),
     close: () => session.close(),
   };
+}
+
+function eachRow(rows: Uint8Array, plan: V1modelPlan, answer: (row: Uint8Array) => Uint8Array): Uint8Array {
+  const count = rows.length / plan.inputs;
+  const out = new Uint8Array(count * plan.outputs);
+  for (let r = 0; r < count; r++)
+    out.set(answer(rows.subarray(r * plan.inputs, (r + 1) * plan.inputs)), r * plan.outputs);
+  return out;
 }
 
 /** The frame of one row. */

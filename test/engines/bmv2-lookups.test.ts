@@ -9,7 +9,7 @@ import { elementCount } from '../../src/model/tensor.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
 import { interpretTables } from '../../src/passes/tables/interpret.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
-import { Approximator } from '../../src/targets/tna/approximation.ts';
+import { Approximator } from '../../src/targets/approximation.ts';
 import { decodePacket, framePayload } from '../../src/wire/index.ts';
 import { exampleModel, exampleRows } from '../backends/v1model/examples.ts';
 import { randomModels } from '../backends/v1model/random-models.ts';
@@ -66,6 +66,38 @@ describeWith([P4C, SWITCH], 'layers as look-ups on BMv2', () => {
     } finally {
       await engine.close();
     }
+  });
+
+  test('sums that are compared: class and margin of their own reference', async () => {
+    const model = withVerdict(await exampleModel('traffic-mlp'));
+    const rows = exampleRows('traffic-mlp', model, 200);
+    const range = { from: 0, to: model.layers.length, target: 'test', bits: 32 };
+    const program = new Approximator(model, range, { rows }).uniform(16).program!;
+    expect(program.comparedSums).toBeDefined();
+    const engine = await createBmv2Engine(model, { ...tables, tables: program });
+    try {
+      const out = await engine.run(rows);
+      const expected = Array.from({ length: 200 }, (_, r) => {
+        const sums = interpretTables(program, rows.subarray(r * 16, (r + 1) * 16));
+        const [first, second] = [...sums].sort((a, b) => b - a);
+        const steps = Math.floor((first! - second!) / 2 ** program.comparedSums!.stepBits);
+        return [sums.indexOf(first!), Math.min(255, steps)];
+      });
+      expect([...out]).toEqual(expected.flat());
+    } finally {
+      await engine.close();
+    }
+  });
+
+  test('an approximated network through the command line', async () => {
+    const rows = ['--input', 'examples/traffic-mlp.x.bin', '--rows', '100'];
+    const calibrate = ['--calibrate', 'examples/traffic-mlp.x.bin', '--levels', '16'];
+    const verify = ['verify', 'examples/traffic-mlp.onnx', '--on', 'bmv2', ...rows, ...calibrate];
+    const done = await intransit(...verify, '--lowering', 'tables', '--json');
+    expect(done.code, done.err).toBe(0);
+    expect(JSON.parse(done.out)).toEqual({ bmv2: { rows: 100, elements: 700, mismatches: 0 } });
+    const lanes = await intransit(...verify);
+    expect(lanes).toMatchObject({ code: 1, err: expect.stringContaining('--lowering tables') });
   });
 
   test('verified and refused through the command line', async () => {

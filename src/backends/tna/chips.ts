@@ -9,6 +9,8 @@ export interface Chip {
   readonly phvBits: number;
   /** Containers of 32 bits that arithmetic can write. */
   readonly wideContainers: number;
+  /** Containers of 16 bits that arithmetic can write. */
+  readonly halfContainers: number;
 }
 
 export const chips = {
@@ -19,6 +21,7 @@ export const chips = {
     stages: 12,
     phvBits: 64 * 8 + 96 * 16 + 64 * 32,
     wideContainers: 64,
+    halfContainers: 96,
   },
   tofino2: {
     name: 'tofino2',
@@ -27,6 +30,7 @@ export const chips = {
     stages: 20,
     phvBits: 48 * 8 + 72 * 16 + 48 * 32 + (16 * 8 + 24 * 16 + 16 * 32),
     wideContainers: 48,
+    halfContainers: 72,
   },
 } as const satisfies Record<string, Chip>;
 
@@ -42,6 +46,8 @@ export const stageLimits = {
   ternaryTables: 8,
   hashBits: 8 * 52,
   busBytes: 128,
+  /** Of these bytes, how many can be data of 16 bits, two each. */
+  halfSlots: 32,
   instructions: 64,
 } as const;
 

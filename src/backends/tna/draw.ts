@@ -7,6 +7,8 @@ export interface CurvePoint {
   readonly entries: number;
   readonly agreement: number;
   readonly accuracy?: number;
+  /** Whether such a network fits the chip. */
+  readonly fits: boolean;
 }
 
 const WIDTH = 1000;
@@ -92,6 +94,11 @@ function curveOf(curve: readonly CurvePoint[], top: number): string[] {
     text(20, top, 'entries of a version, and what the approximated network keeps', 'font-weight="bold"'),
     ...line((p) => p.agreement, '#2e86c1', 'agreement'),
     ...line((p) => p.accuracy, '#b9770e', 'accuracy'),
-    ...curve.map((p) => text(x(p.entries) - 14, top + CURVE_HEIGHT + 30, `${p.entries}`, 'font-size="10"')),
+    ...curve.flatMap((p) => [
+      text(x(p.entries) - 14, top + CURVE_HEIGHT + 30, `${p.entries}`, 'font-size="10"'),
+      ...(p.fits
+        ? []
+        : [text(x(p.entries) - 14, top + CURVE_HEIGHT + 43, 'does not fit', 'font-size="9" fill="#c0392b"')]),
+    ]),
   ];
 }

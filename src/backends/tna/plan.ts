@@ -38,9 +38,16 @@ export interface TnaLayer {
   readonly layer: number;
   readonly outputs: number;
   readonly bits: number;
+  /** Sums side by side in a word. */
   readonly lanes: number;
+  /** Words of one set, and the bits of each: those of a container. */
   readonly words: number;
+  readonly wordBits: 16 | 32;
   readonly tables: readonly TnaTable[];
+  /** Its sums are the differences of each two outputs, modulo their bits: their signs tell the class. */
+  readonly differences: boolean;
+  /** Share of the activations that are matched by twos. */
+  readonly paired: number;
 }
 
 export interface TnaPlan {
@@ -55,69 +62,106 @@ export interface TnaPlan {
   readonly schedule: Schedule;
   readonly needs: readonly Need[];
   readonly entries: number;
+  /** What it matches by twos. */
+  readonly pairing: Pairing;
 }
 
 /** Versions of the entries side by side: a bit of each key tells them apart. */
 export const VERSIONS = 2;
 
-/** Bits of a word of sums: the widest container. */
+/** Bits of a word of sums: the widest container, and the one below. */
 const WORD = 32;
+const HALF = 16;
 
-/** Entries of one table, beyond which two activations are not matched together. */
-const MOST_PAIR_ROWS = 2 ** 14;
+/** Entries of one table, beyond which two activations are not matched together: what the TCAM of a stage holds. */
+const MOST_PAIR_ROWS = (stageLimits.tcam * TCAM_ROWS) / VERSIONS;
 
-/** Lays a program of tables out over the stages of a chip. */
+/** Outputs up to which tables add to the differences of each two, which are then no more than the outputs. */
+const MOST_DIFFERENCES = 3;
+
+/** Shares of a layer's activations that are matched by twos, as tried: less to add, but more entries. */
+const PAIRED = [0, 0.5, 1] as const;
+
+/** What a layout may match by twos: a share of the activations that each layer reads, the first layer at 0. */
+export type Pairing = readonly number[];
+
+/** All pairings that are tried, those that match the most activations alone first. */
+export const pairings = (layers: number): Pairing[] =>
+  Array.from({ length: Math.max(0, layers - 1) })
+    .reduce<Pairing[]>(
+      // Bytes of the packet stay alone.
+      (made) => made.flatMap((chosen) => PAIRED.map((share) => [...chosen, share])),
+      [[0]],
+    )
+    .sort((a, b) => total(a) - total(b));
+
+const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
+/**
+ * Lays a program of tables out over the stages of a chip. Of the ways to match activations alone or by twos it takes the one of
+ * the fewest entries that fits, or else the one that comes nearest.
+ * @param pairing this way alone
+ */
 export function planTna(
   model: Model,
   chip: Chip,
   program: TableProgram,
   options: TnaPlan['options'],
+  pairing?: Pairing,
 ): { plan: TnaPlan; diagnostics: Diagnostic[] } {
-  const layers = program.layers.map(layerOf);
+  let nearest: { plan: TnaPlan; diagnostics: Diagnostic[] } | undefined;
+  const missed = (d: { plan: TnaPlan }) =>
+    d.plan.needs.reduce((n, { need, limit }) => n + Math.max(0, need / limit - 1), 0);
+  for (const layers of groupings(program, pairing)) {
+    const plan = planLayers(model, chip, program, options, layers);
+    const made = { plan, diagnostics: needDiagnostics(plan.needs, chip.name, model.file) };
+    if (made.diagnostics.length === 0) return made;
+    if (nearest === undefined || missed(made) < missed(nearest)) nearest = made;
+  }
+  return nearest!;
+}
+
+/** Ways to match the activations of the layers alone or by twos, each once; the fewest entries first. */
+function groupings(program: TableProgram, pairing: Pairing | undefined): TnaLayer[][] {
+  const last = program.layers.length - 1;
+  const compared = program.comparedSums !== undefined;
+  const forms = program.layers.map((layer, l) => {
+    const shares = pairing === undefined ? PAIRED : [pairing[l] ?? 0];
+    const made = shares.map((share) => layerOf(layer, share, compared && l === last, l === last));
+    return made.filter((form, i) => made.findIndex((f) => f.tables.length === form.tables.length) === i);
+  });
+  const ways = forms.reduce<TnaLayer[][]>(
+    (made, options) => made.flatMap((chosen) => options.map((form) => [...chosen, form])),
+    [[]],
+  );
+  return ways.sort((a, b) => rowsOf(a) - rowsOf(b));
+}
+
+const rowsOf = (layers: readonly TnaLayer[]): number =>
+  layers.reduce((n, l) => n + l.tables.reduce((m, t) => m + t.rows.length, 0), 0);
+
+function planLayers(
+  model: Model,
+  chip: Chip,
+  program: TableProgram,
+  options: TnaPlan['options'],
+  layers: readonly TnaLayer[],
+): TnaPlan {
   const compared = program.verdict === undefined ? undefined : valueType(model, program.verdict).element;
   const low = compared === undefined ? 0 : elementRange(compared).lo;
+  const last = layers.at(-1);
   const outputs = program.outputs.map((a, element): TnaTable => {
-    const rows = prefixesOf(a).map((p) => ({ keys: [p], values: [(a.levels[p.level]! - low) & 0xff] }));
+    const rows =
+      program.comparedSums === undefined
+        ? prefixesOf(a).map((p) => ({ keys: [p], values: [(a.levels[p.level]! - low) & 0xff] }))
+        : [];
     const isTernary = a.source?.kind === 'sum';
-    const index =
-      (program.layers.at(-1)?.layer === options.to - 1 ? layers.at(-1)!.tables.length : 0) + element;
+    const index = (last?.layer === options.to - 1 ? last.tables.length : 0) + element;
     return { layer: options.to - 1, index, keys: [a], result: { kind: 'output', element }, rows, isTernary };
   });
-  const blocks: Block[] = layers.map((l) => ({
-    name: `layer ${l.layer}`,
-    sums: true,
-    tables: l.tables.map((t) => ({ name: tableName(t), use: useOf(t, l.words * WORD) })),
-  }));
-  blocks.push({
-    name: 'outputs',
-    sums: false,
-    tables: outputs
-      .filter((t) => t.keys[0]!.source !== undefined)
-      .map((t) => ({ name: tableName(t), use: useOf(t, 8) })),
-  });
-  if (program.verdict !== undefined) {
-    const pairs = (outputs.length * (outputs.length - 1)) / 2;
-    const compare = { tables: 1, instructions: pairs };
-    blocks.push({ name: 'comparisons', sums: false, tables: [{ name: 'compare', use: compare }] });
-    const tell = {
-      tables: 1,
-      ternaryTables: 1,
-      tcam: Math.ceil(pairs / TCAM_BITS),
-      sram: 2,
-      busBytes: 1,
-      instructions: 1,
-    };
-    blocks.push({ name: 'class', sums: false, tables: [{ name: 'classes', use: tell }] });
-  }
-  blocks.push({
-    name: 'answer',
-    sums: false,
-    tables: [{ name: 'answer', use: { tables: 1, instructions: 2 } }],
-  });
-  const made = schedule(chip, blocks, layers.length, FORWARDING);
-  const entries = [...layers.flatMap((l) => l.tables), ...outputs].reduce((n, t) => n + t.rows.length, 0);
+  const made = schedule(chip, blocksOf(program, layers, outputs), layers.length, FORWARDING);
   const needs = needsOf(chip, made, layers);
-  const plan: TnaPlan = {
+  return {
     model,
     chip,
     options,
@@ -128,9 +172,45 @@ export function planTna(
     program,
     schedule: made,
     needs,
-    entries,
+    pairing: layers.map((l) => l.paired),
+    entries: rowsOf(layers) + outputs.reduce((n, t) => n + t.rows.length, 0),
   };
-  return { plan, diagnostics: needDiagnostics(needs, chip.name, model.file) };
+}
+
+/** What is to be laid out: a block a layer, then what makes the answer. */
+function blocksOf(
+  program: TableProgram,
+  layers: readonly TnaLayer[],
+  outputs: readonly TnaTable[],
+): readonly Block[] {
+  const blocks: Block[] = layers.map((l) => ({
+    name: `layer ${l.layer}`,
+    sums: { wide: l.wordBits === 32 ? l.words : 0, half: l.wordBits === 16 ? l.words : 0 },
+    tables: l.tables.map((t) => ({ name: tableName(t), use: useOf(t, l.words, l.wordBits) })),
+  }));
+  const looked = outputs.filter((t) => t.keys[0]!.source !== undefined && t.rows.length > 0);
+  if (looked.length > 0)
+    blocks.push({
+      name: 'outputs',
+      tables: looked.map((t) => ({ name: tableName(t), use: useOf(t, 1, 8) })),
+    });
+  if (program.verdict === undefined) return blocks;
+  const pairs = (outputs.length * (outputs.length - 1)) / 2;
+  if (layers.at(-1)?.differences !== true)
+    blocks.push({
+      name: 'comparisons',
+      tables: [{ name: 'compare', use: { tables: 1, instructions: pairs } }],
+    });
+  const tell = {
+    tables: 1,
+    ternaryTables: 1,
+    tcam: Math.ceil(pairs / TCAM_BITS),
+    sram: 2,
+    busBytes: 1,
+    instructions: 1,
+  };
+  blocks.push({ name: 'class', tables: [{ name: 'classes', use: tell }] });
+  return blocks;
 }
 
 export const tableName = ({ layer, index }: Pick<TnaTable, 'layer' | 'index'>): string =>
@@ -141,17 +221,24 @@ const FORWARDING: readonly Unit[] = [
   { name: 'models', use: { tables: 2, sram: 3, hashBits: 20, busBytes: 8, instructions: 4 } },
 ];
 
-/** Tables of one byte stay alone, for a byte has 256 levels; activations between layers are matched by twos. */
-function layerOf({ layer, tables, sums, bits }: SumLayer): TnaLayer {
-  const lanes = Math.floor(WORD / bits);
-  const groups: (typeof tables)[number][][] = [];
-  for (const table of tables) {
-    const open = groups.at(-1);
-    const pairs = open?.length === 1 && canPair(open[0]!.keys[0]!, table.keys[0]!);
-    if (pairs) open.push(table);
-    else groups.push([table]);
-  }
-  const made = groups.map((group, index): TnaTable => {
+/**
+ * @param share of its activations that are matched by twos, those of the fewest levels first
+ * @param compared whether its sums are compared, and nothing else
+ * @param isLast no layer packs its sums into words after it: they are read one by one
+ */
+function layerOf(
+  { layer, tables, sums, bits }: SumLayer,
+  share: number,
+  compared: boolean,
+  isLast: boolean,
+): TnaLayer {
+  const wordBits = isLast && bits === HALF ? HALF : WORD;
+  const lanes = Math.floor(wordBits / bits);
+  const differences = compared && sums.length <= MOST_DIFFERENCES;
+  const outputs = differences ? pairsOf(sums.length).length : sums.length;
+  const values = (added: readonly number[]): readonly number[] =>
+    differences ? pairsOf(sums.length).map(([i, j]) => (added[i]! - added[j]!) & (2 ** bits - 1)) : added;
+  const made = groupsOf(tables, share).map((group, index): TnaTable => {
     const axes = group.map((t) => prefixesOf(t.keys[0]!));
     const rows = axes
       .reduce<readonly (readonly (typeof axes)[number][number][])[]>(
@@ -160,13 +247,43 @@ function layerOf({ layer, tables, sums, bits }: SumLayer): TnaLayer {
       )
       .map((row) => ({
         keys: row,
-        values: sums.map((_, o) => row.reduce((n, p, k) => n + group[k]!.values[p.level]![o]!, 0)),
+        values: values(sums.map((_, o) => row.reduce((n, p, k) => n + group[k]!.values[p.level]![o]!, 0))),
       }));
     const keys = group.map((t) => t.keys[0]!);
     const isTernary = keys.some((k) => k.source?.kind === 'sum');
     return { layer, index, keys, result: { kind: 'sums' }, rows, isTernary };
   });
-  return { layer, outputs: sums.length, bits, lanes, words: Math.ceil(sums.length / lanes), tables: made };
+  return {
+    layer,
+    outputs,
+    bits,
+    lanes,
+    words: Math.ceil(outputs / lanes),
+    wordBits,
+    tables: made,
+    differences,
+    paired: share,
+  };
+}
+
+/** Pairs of places `i < j < n`. */
+export const pairsOf = (n: number): (readonly [number, number])[] =>
+  Array.from({ length: n }, (_, i) => i).flatMap((i) =>
+    Array.from({ length: n - i - 1 }, (_, k) => [i, i + 1 + k] as const),
+  );
+
+/** Tables of one byte stay alone, for a byte has 256 levels. */
+function groupsOf(tables: SumLayer['tables'], share: number): SumLayer['tables'][] {
+  const rows = (t: (typeof tables)[number]) => prefixesOf(t.keys[0]!).length;
+  const least = tables.filter((t) => t.keys[0]!.source?.kind === 'sum').sort((a, b) => rows(a) - rows(b));
+  const paired = least.slice(0, 2 * Math.floor((least.length * share) / 2));
+  const groups: (typeof tables)[] = [];
+  for (let i = 0; i < paired.length; i += 2) {
+    const two = [paired[i]!, paired[i + 1]!].sort((a, b) => a.index - b.index);
+    groups.push(...(canPair(two[0]!.keys[0]!, two[1]!.keys[0]!) ? [two] : two.map((t) => [t])));
+  }
+  groups.push(...tables.filter((t) => !paired.includes(t)).map((t) => [t]));
+  return groups.sort((a, b) => a[0]!.index - b[0]!.index);
 }
 
 const canPair = (a: Activation, b: Activation): boolean =>
@@ -174,12 +291,18 @@ const canPair = (a: Activation, b: Activation): boolean =>
   b.source?.kind === 'sum' &&
   prefixesOf(a).length * prefixesOf(b).length <= MOST_PAIR_ROWS;
 
-/** What a table takes of its stage, with all versions. @param bits of action data */
-function useOf(t: TnaTable, bits: number): StageUse {
+/** What a table takes of its stage, with all versions, if its action data are so many words. */
+function useOf(t: TnaTable, words: number, wordBits: number): StageUse {
+  const bits = words * wordBits;
   const rows = t.rows.length * VERSIONS;
   const keyBits = t.keys.reduce((n, k) => n + k.bits, 0) + 1;
   const data = Math.ceil(bits / SRAM_BITS) * Math.ceil(rows / SRAM_ROWS);
-  const common = { tables: 1, busBytes: bits / 8, instructions: Math.ceil(bits / WORD) };
+  const common = {
+    tables: 1,
+    busBytes: bits / 8,
+    halfSlots: wordBits === HALF ? words : 0,
+    instructions: words,
+  };
   // A table of a byte is a hash action: its key is the address of its action data. A match in TCAM has a table of addresses.
   return t.isTernary
     ? {
@@ -196,7 +319,11 @@ const HELP =
   '--calibrate ROWS for narrower sums, fewer --levels or --entries, a larger --chip, or fewer layers with --layers A..B';
 
 /** Each resource of the fullest stage, and the stages of both gresses. */
-function needsOf(chip: Chip, { stages, uses }: Schedule, layers: readonly TnaLayer[]): Need[] {
+function needsOf(
+  chip: Chip,
+  { stages, uses, containers: { wide, half } }: Schedule,
+  layers: readonly TnaLayer[],
+): Need[] {
   const needs: Need[] = (['ingress', 'egress'] as const).map((gress) => ({
     resource: gress,
     need: stages[gress],
@@ -221,12 +348,16 @@ function needsOf(chip: Chip, { stages, uses }: Schedule, layers: readonly TnaLay
     unit: 'tables',
     help: HELP,
   });
-  const widest = Math.max(0, ...layers.map((l) => l.words));
+  const containers = (bits: number, need: number, limit: number) =>
+    needs.push({ resource: `sums of ${bits} bits`, need, limit, unit: 'containers', help: HELP });
+  containers(WORD, wide, chip.wideContainers);
+  containers(HALF, half, chip.halfContainers);
+  const widest = Math.max(0, ...layers.map((l) => (l.words * l.wordBits) / 8));
   needs.push({
-    resource: 'containers of one set of sums',
+    resource: 'action data of a table',
     need: widest,
-    limit: Math.min(chip.wideContainers, stageLimits.busBytes / 4),
-    unit: 'containers',
+    limit: stageLimits.busBytes,
+    unit: 'bytes',
     help: HELP,
   });
   return needs;

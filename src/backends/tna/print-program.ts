@@ -1,6 +1,6 @@
 import type { Activation } from '../../passes/tables/activation.ts';
 import { Printer } from '../common/printer.ts';
-import type { TnaLayer, TnaPlan, TnaTable } from './plan.ts';
+import { pairsOf, type TnaLayer, type TnaPlan, type TnaTable } from './plan.ts';
 import type { Gress, PlacedBlock } from './schedule.ts';
 import { choices, crossings, tableModel } from './tables.ts';
 
@@ -54,6 +54,12 @@ function printConstants(p: Printer, plan: TnaPlan): void {
     .line();
 }
 
+/** A word of sums. The finished ones of the last layer of ingress stand in the header that goes on to egress. */
+function wordName(plan: TnaPlan, layer: TnaLayer, set: number, word: number): string {
+  if (set === 0 && layer === bridged(plan)) return `hdr.bridge.w${word}`;
+  return `meta.${field(layer.layer, set, word)}`;
+}
+
 const field = (layer: number, set: number, word: number): string => `l${layer}_s${set}_w${word}`;
 
 /** The last layer that ingress computes: its sums go on to egress. */
@@ -72,40 +78,34 @@ function printTypes(p: Printer, plan: TnaPlan): void {
   const last = bridged(plan);
   p.block('header bridge_t', () => {
     p.line('bit<8> computing;').line('bit<8> version;').line('bit<16> model_version;');
-    for (let w = 0; w < (last?.words ?? 0); w++) p.line(`bit<32> w${w};`);
+    for (let w = 0; w < (last?.words ?? 0); w++) p.line(`bit<${last!.wordBits}> w${w};`);
   }).line();
   bytes('activations_t', 'e', countOf(plan.input.shape));
   bytes('result_t', 'r', countOf(plan.output.shape));
   for (const gress of ['ingress', 'egress'] as const) {
     p.block(`struct ${gress}_metadata_t`, () => {
       p.line('bit<1> version;').line('bit<1> computing;').line('bit<16> model_version;');
-      if (gress === 'egress' && last !== undefined)
-        for (let w = 0; w < last.words; w++) p.line(`bit<32> ${field(last.layer, 0, w)};`);
       for (const [i, layer] of plan.layers.entries()) {
         const block = plan.schedule.blocks[i]!;
         if (block.gress !== gress) continue;
-        for (let set = 0; set < block.sets; set++)
-          for (let w = 0; w < layer.words; w++) p.line(`bit<32> ${field(layer.layer, set, w)};`);
+        for (let set = layer === last ? 1 : 0; set < block.sets; set++)
+          for (let w = 0; w < layer.words; w++)
+            p.line(`bit<${layer.wordBits}> ${field(layer.layer, set, w)};`);
       }
-      if (gress === 'egress' && plan.program.verdict !== undefined) {
-        for (const t of plan.outputs)
-          p.line(`bit<16> o${t.result.kind === 'output' ? t.result.element : 0};`);
+      if (gress !== 'egress' || plan.program.verdict === undefined) return;
+      if (plan.program.comparedSums === undefined)
+        for (const element of plan.outputs.keys()) p.line(`bit<16> o${element};`);
+      if (plan.layers.at(-1)?.differences !== true)
         for (const [i, j] of pairsOf(plan.outputs.length)) p.line(`bit<16> d${i}_${j};`);
-      }
     }).line();
   }
 }
-
-const pairsOf = (n: number): (readonly [number, number])[] =>
-  Array.from({ length: n }, (_, i) => i).flatMap((i) =>
-    Array.from({ length: n - i - 1 }, (_, k) => [i, i + 1 + k] as const),
-  );
 
 /** P4 of what a table matches. */
 function keyText(plan: TnaPlan, { source }: Activation): string {
   if (source!.kind === 'byte') return `hdr.activations.e${source!.element}`;
   const layer = plan.layers.find((l) => l.layer === source!.layer)!;
-  const name = `meta.${field(layer.layer, 0, Math.floor(source!.output / layer.lanes))}`;
+  const name = wordName(plan, layer, 0, Math.floor(source!.output / layer.lanes));
   if (layer.lanes === 1) return name;
   const low = (source!.output % layer.lanes) * layer.bits;
   return `${name}[${low + layer.bits - 1}:${low}]`;
@@ -146,7 +146,7 @@ function printLayer(p: Printer, plan: TnaPlan, layer: TnaLayer, block: PlacedBlo
       plan,
       layer.tables[t]!,
       Array.from({ length: layer.words }, (_, w) => {
-        const to = `meta.${field(layer.layer, set, w)}`;
+        const to = wordName(plan, layer, set, w);
         return `${to} = ${isFirst ? '' : `${to} + `}w${w};`;
       }),
     );
@@ -157,8 +157,8 @@ function printLayer(p: Printer, plan: TnaPlan, layer: TnaLayer, block: PlacedBlo
     p.block(`action join_${layer.layer}_${width}()`, () => {
       for (let set = 0; set + half < width; set++)
         for (let w = 0; w < layer.words; w++) {
-          const to = `meta.${field(layer.layer, set, w)}`;
-          p.line(`${to} = ${to} + meta.${field(layer.layer, set + half, w)};`);
+          const to = wordName(plan, layer, set, w);
+          p.line(`${to} = ${to} + ${wordName(plan, layer, set + half, w)};`);
         }
     }).line();
     applied.push(`join_${layer.layer}_${width}();`);
@@ -223,13 +223,10 @@ function printIngress(p: Printer, plan: TnaPlan): void {
         .line(`size = ${crossings.size};`);
     }).line();
     const applied = printLayers(p, plan, 'ingress');
-    const last = bridged(plan);
     p.block('action bridge()', () => {
       p.line('hdr.bridge.version = (bit<8>)meta.version;')
         .line('hdr.bridge.computing = (bit<8>)meta.computing;')
         .line('hdr.bridge.model_version = meta.model_version;');
-      for (let w = 0; w < (last?.words ?? 0); w++)
-        p.line(`hdr.bridge.w${w} = meta.${field(last!.layer, 0, w)};`);
     }).line();
     p.block('apply', () => {
       p.line(`${crossings.name}.apply();`).line('hdr.bridge.setValid();');
@@ -248,7 +245,6 @@ function printIngress(p: Printer, plan: TnaPlan): void {
 }
 
 function printEgress(p: Printer, plan: TnaPlan): void {
-  const last = bridged(plan);
   p.block(
     'parser EgressParser(packet_in packet, out headers_t hdr, out egress_metadata_t meta, out egress_intrinsic_metadata_t standard)',
     () => {
@@ -258,8 +254,6 @@ function printEgress(p: Printer, plan: TnaPlan): void {
         p.line('meta.version = hdr.bridge.version[0:0];')
           .line('meta.computing = hdr.bridge.computing[0:0];')
           .line('meta.model_version = hdr.bridge.model_version;');
-        for (let w = 0; w < (last?.words ?? 0); w++)
-          p.line(`meta.${field(last!.layer, 0, w)} = hdr.bridge.w${w};`);
         p.line('frame.apply(packet, hdr);').line('transition accept;');
       });
     },
@@ -317,7 +311,7 @@ function printEgress(p: Printer, plan: TnaPlan): void {
 function printOutputs(p: Printer, plan: TnaPlan): string[] {
   const { verdict } = plan.program;
   const applied: string[] = [];
-  for (const table of plan.outputs) {
+  for (const table of plan.program.comparedSums === undefined ? plan.outputs : []) {
     if (table.result.kind !== 'output') continue;
     const { element } = table.result;
     const to = verdict === undefined ? `hdr.result.r${element}` : `meta.o${element}`;
@@ -332,13 +326,20 @@ function printOutputs(p: Printer, plan: TnaPlan): string[] {
   if (verdict === undefined) return applied;
   const pairs = pairsOf(plan.outputs.length);
   if (pairs.length === 0) return [...applied, 'hdr.result.r0 = 0;', 'hdr.result.r1 = 255;'];
-  p.block('action compare()', () => {
-    for (const [i, j] of pairs) p.line(`meta.d${i}_${j} = meta.o${i} - meta.o${j};`);
-  });
+  const last = plan.layers.at(-1)!;
+  const comparedName = (i: number) =>
+    plan.program.comparedSums === undefined ? `meta.o${i}` : wordName(plan, last, 0, i);
+  if (!last.differences) {
+    p.block('action compare()', () => {
+      for (const [i, j] of pairs) p.line(`meta.d${i}_${j} = ${comparedName(i)} - ${comparedName(j)};`);
+    });
+    applied.push('compare();');
+  }
   p.block('action tell(bit<8> number)', () => p.line('hdr.result.r0 = number;').line('hdr.result.r1 = 255;'));
   p.block('table classes', () => {
     p.block('key =', () => {
-      for (const [i, j] of pairs) p.line(`meta.d${i}_${j}[15:15]: ternary;`);
+      for (const [k, [i, j]] of pairs.entries())
+        p.line(`${last.differences ? wordName(plan, last, 0, k) : `meta.d${i}_${j}`}[15:15]: ternary;`);
     });
     p.line('actions = { tell; pass; }').line('const default_action = pass();');
     p.block('const entries =', () => {
@@ -349,5 +350,5 @@ function printOutputs(p: Printer, plan: TnaPlan): string[] {
       }
     });
   }).line();
-  return [...applied, 'compare();', 'classes.apply();'];
+  return [...applied, 'classes.apply();'];
 }

@@ -12,8 +12,8 @@ export interface Unit {
 export interface Block {
   readonly name: string;
   readonly tables: readonly Unit[];
-  /** Whether its tables add to sums, of which a set is written once a stage; else all may stand side by side. */
-  readonly sums: boolean;
+  /** Containers of one set of sums; undefined where all tables may stand side by side. */
+  readonly sums?: { readonly wide: number; readonly half: number };
 }
 
 export interface Placed {
@@ -40,6 +40,8 @@ export interface Schedule {
   readonly stages: Readonly<Record<Gress, number>>;
   /** What each stage is used for in all, by both gresses. */
   readonly uses: readonly StageUse[];
+  /** Containers of 32 and of 16 bits that hold sums, of both gresses together. */
+  readonly containers: { readonly wide: number; readonly half: number };
 }
 
 /** Stages beyond which nothing is searched. */
@@ -52,13 +54,25 @@ const noUse = (): StageUse => ({
   ternaryTables: 0,
   hashBits: 0,
   busBytes: 0,
+  halfSlots: 0,
   instructions: 0,
 });
 
 const resources = Object.keys(stageLimits) as readonly (keyof StageUse)[];
 
+/** Sets of sums that are tried: more take fewer stages to add to, but more containers and stages to join. */
+const SETS = [1, 2, 3, 4, 8] as const;
+
+/** Whether it comes nearer to what the chip has. */
+function isNearer(a: Schedule, b: Schedule, chip: Chip): boolean {
+  const longest = ({ stages }: Schedule) => Math.max(stages.ingress, stages.egress, chip.stages);
+  const sum = ({ stages }: Schedule) => stages.ingress + stages.egress;
+  return longest(a) === longest(b) ? sum(a) < sum(b) : longest(a) < longest(b);
+}
+
 /**
- * Of the ways to cut the blocks into ingress and egress, the one that needs the fewest stages of its longer half.
+ * Of the ways to cut the blocks into ingress and egress, and of the numbers of sets, the one of the fewest containers that fits,
+ * or else the one of the fewest stages.
  * @param layers how many of the blocks may stand in ingress; what follows them is egress' own
  */
 export function schedule(
@@ -67,26 +81,63 @@ export function schedule(
   layers: number,
   before: readonly Unit[],
 ): Schedule {
+  const ways = choices(blocks)
+    .map((sets) => ({ sets, containers: containersOf(blocks, sets) }))
+    .sort((a, b) => sizeOf(a.containers) - sizeOf(b.containers));
+  const there = ways.filter(
+    ({ containers: c }) => c.wide <= chip.wideContainers && c.half <= chip.halfContainers,
+  );
   let best: Schedule | undefined;
-  for (let cut = layers; cut >= Math.min(1, layers); cut--) {
-    const made = scheduleCut(blocks, before, cut);
-    const longest = (s: Schedule) => Math.max(s.stages.ingress, s.stages.egress);
-    if (best === undefined || longest(made) < longest(best)) best = made;
-    // One gress is less to bridge.
-    if (cut === layers && longest(made) <= chip.stages) break;
-  }
+  for (const { sets, containers } of there.length > 0 ? there : ways.slice(0, 1))
+    for (let cut = layers; cut >= Math.min(1, layers); cut--)
+      // The gress that is laid out first takes what it wants of the stages that both share.
+      for (const first of ['egress', 'ingress'] as const) {
+        const made = { ...scheduleCut(blocks, before, cut, sets, first), containers };
+        if (Math.max(made.stages.ingress, made.stages.egress) <= chip.stages) return made;
+        if (best === undefined || isNearer(made, best, chip)) best = made;
+      }
   return best!;
 }
 
-function scheduleCut(blocks: readonly Block[], before: readonly Unit[], cut: number): Schedule {
+/** All numbers of sets of all blocks. */
+function choices(blocks: readonly Block[]): readonly (readonly number[])[] {
+  return blocks.reduce<readonly (readonly number[])[]>(
+    (made, { sums, tables }) => {
+      const options =
+        sums === undefined
+          ? [tables.length]
+          : SETS.filter((n) => n <= Math.max(1, Math.ceil(tables.length / 2)));
+      return made.flatMap((chosen) => options.map((n) => [...chosen, n]));
+    },
+    [[]],
+  );
+}
+
+/**
+ * Containers that arithmetic writes. Within a gress those of a layer whose sums are no longer read could serve again, which the
+ * compiler rarely does: all are counted.
+ */
+function containersOf(blocks: readonly Block[], sets: readonly number[]): Schedule['containers'] {
+  const total = (kind: 'wide' | 'half') =>
+    blocks.reduce((n, { sums }, b) => n + (sums === undefined ? 0 : sums[kind] * sets[b]!), 0);
+  return { wide: total('wide'), half: total('half') };
+}
+
+const sizeOf = ({ wide, half }: Schedule['containers']): number => 2 * wide + half;
+
+function scheduleCut(
+  blocks: readonly Block[],
+  before: readonly Unit[],
+  cut: number,
+  sets: readonly number[],
+  first: Gress,
+): Omit<Schedule, 'containers'> {
   const uses: StageUse[] = [];
   const placed: Placed[] = [];
   const useOf = (stage: number): StageUse => {
     while (uses.length <= stage) uses.push(noUse());
     return uses[stage]!;
   };
-  const fits = (stage: number, use: Partial<StageUse>): boolean =>
-    resources.every((r) => useOf(stage)[r] + (use[r] ?? 0) <= stageLimits[r]);
   const place = (gress: Gress, stage: number, { name, use }: Unit): void => {
     for (const r of resources) useOf(stage)[r] += use[r] ?? 0;
     placed.push({ name, gress, stage, use });
@@ -94,33 +145,32 @@ function scheduleCut(blocks: readonly Block[], before: readonly Unit[], cut: num
   const next = { ingress: 0, egress: 0 };
   for (const unit of before) place('ingress', next.ingress++, unit);
   const made: PlacedBlock[] = [];
-  for (const [b, block] of blocks.entries()) {
+  const layOut = (b: number): void => {
+    const block = blocks[b]!;
     const gress: Gress = b < cut ? 'ingress' : 'egress';
-    let best: { end: number; sets: number; at: readonly Slot[] } | undefined;
-    for (const sets of block.sums ? [1, 2, 4, 8] : [block.tables.length]) {
-      if (sets > Math.max(1, block.tables.length)) break;
-      const at = placeTables(block, next[gress], sets, useOf, fits);
-      const last = Math.max(next[gress], ...at.map((s) => s.stage + 1));
-      const end = last + (block.sums ? Math.ceil(Math.log2(sets)) : 0);
-      if (best === undefined || end < best.end) best = { end, sets, at };
-    }
+    const at = placeTables(block, next[gress], sets[b]!, useOf);
     const firsts = new Map<number, number>();
-    for (const [t, slot] of best!.at.entries()) {
+    for (const [t, slot] of at.entries()) {
       place(gress, slot.stage, block.tables[t]!);
       const known = firsts.get(slot.set);
-      if (known === undefined || best!.at[known]!.stage > slot.stage) firsts.set(slot.set, t);
+      if (known === undefined || at[known]!.stage > slot.stage) firsts.set(slot.set, t);
     }
-    const joins = block.sums ? Math.ceil(Math.log2(best!.sets)) : 0;
+    const joins = block.sums === undefined ? 0 : Math.ceil(Math.log2(sets[b]!));
+    const end = Math.max(next[gress], ...at.map((s) => s.stage + 1)) + joins;
     for (let j = 0; j < joins; j++)
-      place(gress, best!.end - joins + j, {
-        name: `${block.name} join ${j}`,
-        use: { tables: 1, instructions: 1 },
-      });
-    next[gress] = best!.end;
-    const setOf = best!.at.map((s) => s.set);
-    made.push({ gress, sets: best!.sets, setOf, firsts: [...firsts.values()] });
-  }
-  return { placed, blocks: made, stages: { ingress: next.ingress, egress: next.egress }, uses };
+      place(gress, end - joins + j, { name: `${block.name} join ${j}`, use: { tables: 1, instructions: 1 } });
+    next[gress] = end;
+    made[b] = { gress, sets: sets[b]!, setOf: at.map((s) => s.set), firsts: [...firsts.values()] };
+  };
+  const all = blocks.map((_, b) => b);
+  const [ingress, egress] = [all.slice(0, cut), all.slice(cut)];
+  for (const b of first === 'ingress' ? [...ingress, ...egress] : [...egress, ...ingress]) layOut(b);
+  return {
+    placed,
+    blocks: made,
+    stages: { ingress: next.ingress, egress: next.egress },
+    uses,
+  };
 }
 
 interface Slot {
@@ -134,15 +184,14 @@ function placeTables(
   from: number,
   sets: number,
   useOf: (stage: number) => StageUse,
-  fits: (stage: number, use: Partial<StageUse>) => boolean,
 ): readonly Slot[] {
   const trial = new Map<number, { written: number; added: StageUse }>();
   return block.tables.map(({ use }) => {
     for (let stage = from; stage < MOST_STAGES; stage++) {
       const t = trial.get(stage) ?? { written: 0, added: noUse() };
-      const together = Object.fromEntries(resources.map((r) => [r, t.added[r] + (use[r] ?? 0)]));
-      if (t.written >= sets || !fits(stage, together)) continue;
-      useOf(stage);
+      const there = useOf(stage);
+      if (t.written >= sets || resources.some((r) => there[r] + t.added[r] + (use[r] ?? 0) > stageLimits[r]))
+        continue;
       for (const r of resources) t.added[r] += use[r] ?? 0;
       trial.set(stage, { written: t.written + 1, added: t.added });
       return { stage, set: t.written };

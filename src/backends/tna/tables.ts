@@ -43,7 +43,7 @@ export const crossings: TableModel = {
 const parametersOf = (table: TnaTable, layer: TnaLayer | undefined): ActionModel['parameters'] =>
   table.result.kind === 'output' || layer === undefined
     ? [{ name: 'value', bits: 8 }]
-    : Array.from({ length: layer.words }, (_, w) => ({ name: `w${w}`, bits: 32 }));
+    : Array.from({ length: layer.words }, (_, w) => ({ name: `w${w}`, bits: layer.wordBits }));
 
 /** The table as a controller sees it: a bit for the version, and a key for each activation. */
 export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
@@ -67,7 +67,7 @@ export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
 
 export const allTables = (plan: TnaPlan): readonly TnaTable[] => [
   ...plan.layers.flatMap((l) => l.tables),
-  ...plan.outputs.filter((t) => t.keys[0]!.source !== undefined),
+  ...plan.outputs.filter((t) => t.keys[0]!.source !== undefined && t.rows.length > 0),
 ];
 
 export const tnaP4Info = (plan: TnaPlan): P4Info =>

@@ -62,3 +62,16 @@ export function verdictOf(
 
 const keyOf = (value: Expression, index: number, width: number): Expression =>
   binary(shift(cast(value, width), '<<', ELEMENT_BITS), '|', literal(0xff - index, width));
+
+/** The smaller of a field and a number. */
+export function atMost(code: Code, name: string, value: Expression, most: number): Expression {
+  const { width } = value;
+  const [larger, difference, smaller] = ['larger', 'd', 'least'].map((part) =>
+    code.field(`${name}_${part}`, width),
+  ) as [Expression, Expression, Expression];
+  const limit = code.constantField(`${name}_limit`, width, BigInt(most));
+  code.assign(larger, value);
+  assignLarger(code, larger, difference, reference(limit, width), [0], width - ELEMENT_BITS);
+  code.assign(smaller, binary(binary(value, '+', literal(most, width)), '-', larger));
+  return smaller;
+}

@@ -4,7 +4,7 @@ import { elementRange } from '../../model/tensor.ts';
 import { binary, cast, type Expression, literal, reference, select, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import { type Code, fieldName, type Lookup } from './code.ts';
-import { verdictOf } from './emit-argmax.ts';
+import { atMost, verdictOf } from './emit-argmax.ts';
 import { constantsOf } from './emit-matrix.ts';
 import { assignLarger } from './emit-pool.ts';
 
@@ -104,19 +104,6 @@ function emitVotes(
     code.assign(steps, select(margin, amount));
     return atMost(code, `${name}_margin`, steps, 0xff);
   });
-}
-
-/** The smaller of a field and a number. */
-function atMost(code: Code, name: string, value: Expression, most: number): Expression {
-  const { width } = value;
-  const [larger, difference, smaller] = ['larger', 'd', 'least'].map((part) =>
-    code.field(`${name}_${part}`, width),
-  ) as [Expression, Expression, Expression];
-  const limit = code.constantField(`${name}_limit`, width, BigInt(most));
-  code.assign(larger, value);
-  assignLarger(code, larger, difference, reference(limit, width), [0], width - ELEMENT_BITS);
-  code.assign(smaller, binary(binary(value, '+', literal(most, width)), '-', larger));
-  return smaller;
 }
 
 /** Bits of a sum and what keeps it above zero. */

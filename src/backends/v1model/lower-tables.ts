@@ -4,10 +4,10 @@ import { elementCount, elementRange } from '../../model/tensor.ts';
 import { type Activation, prefixesOf } from '../../passes/tables/activation.ts';
 import { lowerToTables } from '../../passes/tables/lower.ts';
 import type { SumLayer, SumTable, TableProgram } from '../../passes/tables/program.ts';
-import { type Expression, literal, reference, slice } from '../common/expression.ts';
+import { type Expression, literal, reference, shift, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import { Code, INPUT, type Lookup } from './code.ts';
-import { emitArgmax } from './emit-argmax.ts';
+import { atMost, emitArgmax, verdictOf } from './emit-argmax.ts';
 import { v1model } from './limits.ts';
 import type { LayerLayout, Lowered, LowerOptions } from './lower.ts';
 import { packOutput } from './pack.ts';
@@ -17,6 +17,9 @@ import { packOutput } from './pack.ts';
  * an activation is one entry; a switch of hardware, with 32, has four times as many.
  */
 const SUM_BITS = 48;
+
+/** The largest margin that a packet tells. */
+const MOST_MARGIN = 255;
 
 /** What a table costs a packet, in ns. */
 const LOOKUP_NS = 1100;
@@ -45,8 +48,7 @@ export function lowerTables(
   const lowering = new Lowering(code, options);
   for (const layer of program.layers) lowering.addLayer(layer);
   const low = elementRange(valueType(model, program.verdict ?? to).element).lo;
-  const read = lowering.addOutputs(program.verdict ?? to - 1, program.outputs, low);
-  const activations = program.verdict === undefined ? read : emitArgmax(code, `l${program.verdict}`, read);
+  const activations = lowering.addEnd(program, to, low);
   const output = packOutput(code, activations, valueType(model, to).element);
   const input = Array.from({ length: elementCount(valueType(model, from).shape) }, (_, i) => ({
     name: byteField(i),
@@ -98,6 +100,28 @@ class Lowering {
       }
     const entryBytes = words.reduce((bytes, { field }) => bytes + field.width / 8, 0);
     this.#addLayout(layer, lookups, entryBytes);
+  }
+
+  /** What the program answers with: elements, or the verdict on them or on sums. */
+  addEnd(program: TableProgram, to: number, low: number): Activations {
+    const { verdict, outputs, comparedSums } = program;
+    const name = `l${verdict}`;
+    if (comparedSums === undefined) {
+      const read = this.addOutputs(verdict ?? to - 1, outputs, low);
+      return verdict === undefined ? read : emitArgmax(this.#code, name, read);
+    }
+    const sums = outputs.map(({ source }) => {
+      if (source?.kind !== 'sum') throw new Error('what is compared is no sum');
+      return this.#sums.get(`${source.layer} ${source.output}`)!;
+    });
+    return verdictOf(this.#code, name, sums, (margin) => {
+      const steps = this.#code.field(`${name}_steps`, margin.width);
+      this.#code.assign(
+        steps,
+        comparedSums.stepBits === 0 ? margin : shift(margin, '>>', comparedSums.stepBits),
+      );
+      return atMost(this.#code, `${name}_margin`, steps, MOST_MARGIN);
+    });
   }
 
   /** A table an element, which sets a field to `u = q - low`; behind those of the layer, if it has some. */

@@ -66,15 +66,15 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
           const bar = progress(io, `${name}: rows`, count);
           const outputs = await engine.run(rows, bar.update);
           bar.end();
-          return outputs;
+          return { outputs, expected: engine.expected?.(rows) };
         } finally {
           await engine.close();
         }
       };
-      const expected = await runOn(REFERENCE);
+      const { outputs: reference } = await runOn(REFERENCE);
       const results: Record<string, Comparison> = {};
       for (const name of engines) {
-        const actual = await runOn(name);
+        const { outputs: actual, expected = reference } = await runOn(name);
         results[name] = {
           rows: count,
           elements: expected.length,

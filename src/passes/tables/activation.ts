@@ -69,8 +69,17 @@ const relabel = ({ starts, levels }: Pieces, q: readonly number[], distinct: rea
  * What a table matches to tell the levels apart. A byte is matched exactly, so that its table has the same entries whatever
  * the weights; a sum by prefixes.
  */
-export function prefixesOf({ source, bits, pieces }: Activation): readonly CoveredLevel[] {
-  if (source?.kind === 'byte' && pieces.starts.length === 2 ** bits)
-    return pieces.starts.map((value, i) => ({ value, length: bits, level: pieces.levels[i]! }));
-  return cover(bits, pieces);
+export function prefixesOf(activation: Activation): readonly CoveredLevel[] {
+  const known = covered.get(activation);
+  if (known !== undefined) return known;
+  const { source, bits, pieces } = activation;
+  const made =
+    source?.kind === 'byte' && pieces.starts.length === 2 ** bits
+      ? pieces.starts.map((value, i) => ({ value, length: bits, level: pieces.levels[i]! }))
+      : cover(bits, pieces);
+  covered.set(activation, made);
+  return made;
 }
+
+/** What has been found: a plan asks for it many times. */
+const covered = new WeakMap<Activation, readonly CoveredLevel[]>();

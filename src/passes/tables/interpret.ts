@@ -7,7 +7,7 @@ type Sums = ReadonlyMap<number, readonly number[]>;
 
 /**
  * What the program means: the reference of its targets. Runs one row of bytes.
- * @returns the q-values of the outputs; with a verdict, of what it compares
+ * @returns the q-values of the outputs; with a verdict, what it compares: q-values, or sums
  */
 export function interpretTables(program: TableProgram, row: Uint8Array): number[] {
   const sums = new Map<number, number[]>();
@@ -16,7 +16,23 @@ export function interpretTables(program: TableProgram, row: Uint8Array): number[
       layer.layer,
       runLayer(layer, (a) => levelOf(a, row, sums)),
     );
+  if (program.comparedSums !== undefined) return [...sums.get(program.layers.at(-1)!.layer)!];
   return program.outputs.map((a) => a.levels[levelOf(a, row, sums)]!);
+}
+
+/** The largest margin that is told. */
+const MOST_MARGIN = 255;
+
+/** The bytes that a program answers with: q-values, or with a verdict class and margin. */
+export function answerTables(program: TableProgram, row: Uint8Array): Uint8Array {
+  const values = interpretTables(program, row);
+  if (program.verdict === undefined) return Uint8Array.from(values, (q) => q & 0xff);
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  const others = values.filter((_, i) => i !== best);
+  const distance = others.length === 0 ? Number.POSITIVE_INFINITY : values[best]! - Math.max(...others);
+  const steps = Math.floor(distance / 2 ** (program.comparedSums?.stepBits ?? 0));
+  return Uint8Array.of(best, Math.min(MOST_MARGIN, steps));
 }
 
 /** Index of the level that an activation has. */

@@ -18,6 +18,8 @@ export interface TableOptions {
 
 /** How layers of sums become tables. */
 export interface Lowering extends TableOptions {
+  /** What the bytes of the packet stand for; by default themselves. */
+  readonly inputs?: readonly Activation[];
   /** @returns no layer where a sum needs more than `bits`, but how many */
   sums(
     linear: Linear,
@@ -49,10 +51,10 @@ export const lowerToTables = (
 /** The same by other sums than the exact ones. */
 export function lowerWith(
   model: Model,
-  { from, to, target, bits, sums }: Lowering,
+  { from, to, target, bits, inputs: given, sums }: Lowering,
 ): { program?: TableProgram; diagnostics: Diagnostic[] } {
   const layers: SumLayer[] = [];
-  const values = new Map<number, readonly Activation[]>([[from, inputActivations(model, from)]]);
+  const values = new Map<number, readonly Activation[]>([[from, given ?? inputActivations(model, from)]]);
   let verdict: number | undefined;
   for (let i = from; i < to; i++) {
     const layer = model.layers[i]!;

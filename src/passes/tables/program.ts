@@ -12,6 +12,11 @@ export interface TableProgram {
   readonly outputs: readonly Activation[];
   /** Index of the `argmax` layer that ends the program. */
   readonly verdict?: number;
+  /**
+   * With a verdict: it compares the finished sums that `outputs` are, each below half of what its bits hold. They have one scale:
+   * 2^stepBits of them are one step of the outputs, of which a margin is told.
+   */
+  readonly comparedSums?: { readonly stepBits: number };
 }
 
 /** One layer of sums. */

@@ -4,53 +4,40 @@ import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { tnaFiles } from '../../backends/tna/artifact.ts';
 import { type ChipName, chipNames, chips } from '../../backends/tna/chips.ts';
 import { tnaSvg } from '../../backends/tna/draw.ts';
-import { planTna, type TnaPlan, type TnaTable, tableName } from '../../backends/tna/plan.ts';
+import {
+  type Pairing,
+  pairings,
+  planTna,
+  type TnaPlan,
+  type TnaTable,
+  tableName,
+} from '../../backends/tna/plan.ts';
 import { PROGRAM_FILE, tnaReplacement } from '../../backends/tna/replacement.ts';
 import { tnaP4Info } from '../../backends/tna/tables.ts';
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
-import { type Model, valueType } from '../../model/model.ts';
-import { elementCount } from '../../model/tensor.ts';
+import type { Model } from '../../model/model.ts';
 import { lowerToTables } from '../../passes/tables/lower.ts';
-import { readLabels, readRows } from '../../rows/index.ts';
 import { findTool } from '../../toolchain/p4c.ts';
 import { BAREFOOT, BFAS, compileTna } from '../../toolchain/tofino.ts';
 import { DEFAULT_PORT } from '../../wire/header.ts';
+import type { Agreement, Approximator } from '../approximation.ts';
+import { approximatorOf, calibrationRefusal, calibrationShape, DEFAULT_ENTRIES } from '../calibration.ts';
 import { workOf } from '../layer-work.ts';
 import type { KindProfiles } from '../profiles.ts';
 import { defineTarget, type Planned, type TargetProgram } from '../target.ts';
-import { type Agreement, Approximator } from './approximation.ts';
 
 /** Bits of exact sums: the widest container. */
 const EXACT_BITS = 32;
 
-/** Levels that are tried from the most on, where neither levels nor entries are given. */
-const LEVELS = [64, 32, 16, 8, 4] as const;
+/** Levels with which is tried what fits at all. */
+const FEW_LEVELS = 4;
 
-const wholeOption = (least: number, most: number, what: string) =>
-  z.coerce
-    .number(`must be a whole number from ${least} to ${most}`)
-    .int()
-    .min(least)
-    .max(most)
-    .optional()
-    .describe(what);
+/** Entries behind the first layer of the points of the curve. */
+const CURVE_ENTRIES = [512, 1024, 2048, 4096, 8192, 16_384, 32_768] as const;
 
 const own = z.strictObject({
   chip: z.enum(chipNames).default('tofino2').describe('The chip'),
-  calibrate: z
-    .string()
-    .optional()
-    .describe('Rows on which fewer levels and narrower sums are chosen: raw, .npy or .csv'),
-  labels: z
-    .string()
-    .optional()
-    .describe('The right class of each of these rows: the loss of accuracy is told'),
-  levels: wholeOption(
-    3,
-    256,
-    'Levels of each activation between layers, 3..256; the most that fit by default',
-  ),
-  entries: wholeOption(16, 10_000_000, 'Entries of the tables behind the first layer: levels by sensitivity'),
+  ...calibrationShape,
 });
 
 type Own = z.output<typeof own>;
@@ -102,30 +89,16 @@ function optionRefusal(
     return diagnostic('layer-range', { given: `${from}..${to}`, count: model.layers.length }, place);
   if (weights === 'static')
     return diagnostic(
-      'tna-option',
+      'target-option',
       {
+        target: 'tna',
         option: '--weights static',
         reason: 'entries are what a control plane writes; constants take the compiler minutes',
       },
       place,
     );
-  const lone = (['levels', 'entries', 'labels'] as const).find((name) => given[name] !== undefined);
-  if (lone !== undefined && given.calibrate === undefined)
-    return diagnostic(
-      'tna-option',
-      { option: `--${lone}`, reason: 'it needs rows: --calibrate ROWS' },
-      place,
-    );
-  if (given.levels !== undefined && given.entries !== undefined)
-    return diagnostic(
-      'tna-option',
-      {
-        option: '--levels',
-        reason: 'with --entries the levels follow from their sensitivity: give one of both',
-      },
-      place,
-    );
-  return undefined;
+  const wrong = calibrationRefusal(given);
+  return wrong && diagnostic('target-option', { target: 'tna', ...wrong }, place);
 }
 
 function planExact(model: Model, chip: ChipName, o: Decided): Planned {
@@ -138,55 +111,72 @@ function planExact(model: Model, chip: ChipName, o: Decided): Planned {
   };
 }
 
+/** An approximation that may be taken, and how its activations are to be matched. */
+interface Candidate {
+  readonly lowered: Lowered;
+  readonly pairing?: Pairing;
+}
+
+type Lowered = ReturnType<Approximator['uniform']>;
+
+/** The first of the candidates that fits, or the last. */
 function planApproximated(model: Model, given: Own, file: string, o: Decided): Planned {
-  const { chip, labels, levels, entries } = given;
-  const type = valueType(model, o.from);
-  const affine = o.from === 0 ? model.inputAffine : undefined;
-  const read = readRows(type, file, { affine });
-  const count = read.bytes.length / elementCount(type.shape);
-  const rows = {
-    rows: read.bytes,
-    ...(labels !== undefined && { labels: readLabels(labels, count) }),
-  };
-  const approximator = new Approximator(model, { ...o, target: chip, bits: EXACT_BITS }, rows);
-  const tries =
-    entries !== undefined
-      ? [() => approximator.bySensitivity(entries)]
-      : (levels === undefined ? LEVELS : [levels]).map((n) => () => approximator.uniform(n));
+  const range = { ...o, target: given.chip, bits: EXACT_BITS };
+  const { approximator, diagnostics: read } = approximatorOf(model, range, file, given.labels);
+  const chip = chips[given.chip];
   let last: Planned | undefined;
-  for (const attempt of tries) {
-    const { program, diagnostics } = attempt();
+  for (const { lowered, pairing } of candidates(approximator, model, given, o)) {
+    const { program, diagnostics } = lowered;
     if (program === undefined) return { program: undefined, diagnostics };
-    const { plan, diagnostics: needs } = planTna(model, chips[chip], program, o);
+    const { plan, diagnostics: needs } = planTna(model, chip, program, o, pairing);
     const agreement = approximator.agreementOf(program);
-    const told = diagnostic(
-      'tna-approximated',
-      { ...agreement, entries: plan.entries },
-      { file: model.file },
-    );
+    const told = diagnostic('approximated', { ...agreement, entries: plan.entries }, { file: model.file });
     const curve = () => curveOf(approximator, plan);
     last = {
       program: programOf(plan, model, [], { agreement, curve }),
-      diagnostics: [...read.diagnostics, told, ...needs],
+      diagnostics: [...read, told, ...needs],
     };
     if (needs.length === 0) return last;
   }
   return last!;
 }
 
-/** Entries and agreement at each number of levels, for the drawing. */
-function curveOf(approximator: Approximator, { model, chip, options }: TnaPlan) {
-  return LEVELS.toReversed().flatMap((levels) => {
-    const { program } = approximator.uniform(levels);
+/** What is tried, the best first. */
+function* candidates(approximator: Approximator, model: Model, given: Own, o: Decided): Generator<Candidate> {
+  if (given.levels !== undefined) {
+    yield { lowered: approximator.uniform(given.levels) };
+    return;
+  }
+  // Whether a pairing fits is first seen with few levels: more of them take no more stages, but more blocks.
+  const few = approximator.uniform(FEW_LEVELS);
+  if (few.program === undefined) {
+    yield { lowered: few };
+    return;
+  }
+  const { program } = few;
+  const all = pairings(program.layers.length);
+  const fitting = all.filter(
+    (pairing) => planTna(model, chips[given.chip], program, o, pairing).diagnostics.length === 0,
+  );
+  if (fitting.length === 0) yield { lowered: few };
+  for (const entries of given.entries === undefined ? DEFAULT_ENTRIES : [given.entries])
+    for (const pairing of fitting)
+      yield { lowered: approximator.bySensitivity(entries, pairing.slice(1)), pairing };
+}
+
+/** Entries and agreement by the budget of entries, for the drawing: levels by sensitivity, activations matched as in the plan. */
+function curveOf(approximator: Approximator, { model, chip, options, pairing }: TnaPlan) {
+  return CURVE_ENTRIES.flatMap((entries) => {
+    const { program } = approximator.bySensitivity(entries, pairing.slice(1));
     if (program === undefined) return [];
-    const { plan } = planTna(model, chip, program, options);
-    return [{ entries: plan.entries, ...approximator.agreementOf(program) }];
+    const { plan, diagnostics } = planTna(model, chip, program, options, pairing);
+    return [{ entries: plan.entries, fits: diagnostics.length === 0, ...approximator.agreementOf(program) }];
   });
 }
 
 interface Approximation {
   readonly agreement: Agreement;
-  readonly curve: () => readonly (Agreement & { readonly entries: number })[];
+  readonly curve: () => readonly (Agreement & { readonly entries: number; readonly fits: boolean })[];
 }
 
 function programOf(

@@ -1,12 +1,23 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { deviceTables } from '../../backends/common/table-model.ts';
 import { JSON_FILE, v1modelFiles } from '../../backends/v1model/artifact.ts';
 import { PROGRAM_FILE, v1modelP4Info } from '../../backends/v1model/emit.ts';
-import { planV1model, type V1modelPlan } from '../../backends/v1model/plan.ts';
+import { planV1model, type V1modelOptions, type V1modelPlan } from '../../backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../backends/v1model/replacement.ts';
+import { type Diagnostic, diagnostic, throwErrors } from '../../diagnostics/index.ts';
+import type { Model } from '../../model/model.ts';
+import { entryCount } from '../../passes/tables/approximate.ts';
 import { compileP4Program } from '../../toolchain/p4c.ts';
+import {
+  approximatorOf,
+  type Calibrated,
+  calibrationRefusal,
+  calibrationShape,
+  DEFAULT_ENTRIES,
+} from '../calibration.ts';
 import { defineTarget, type TargetProgram } from '../target.ts';
 import { v1modelCost } from './cost.ts';
 import { v1modelProfiles } from './profile.ts';
@@ -17,14 +28,17 @@ export const v1modelTarget = defineTarget({
   describe: 'P4_16 for BMv2',
   compiler: 'p4c',
   own: z.strictObject({
+    ...calibrationShape,
     lowering: z
       .enum(['lanes', 'tables'])
       .default('lanes')
       .describe('Multiply wide words, or look activations up as hardware without a multiplier does'),
   }),
-  plan(model, options, { lowering }) {
-    const { plan, diagnostics } = planV1model(model, { ...options, lowering });
-    return { program: plan && programOf(plan), diagnostics };
+  plan(model, options, own) {
+    const approximated = tablesOf(model, options, own);
+    if (approximated.refused) return { program: undefined, diagnostics: approximated.diagnostics };
+    const { plan, diagnostics } = planV1model(model, { ...options, ...approximated.options });
+    return { program: plan && programOf(plan), diagnostics: [...approximated.diagnostics, ...diagnostics] };
   },
   profiles: v1modelProfiles,
   cost: v1modelCost,
@@ -32,12 +46,68 @@ export const v1modelTarget = defineTarget({
   engine: {
     name: 'bmv2',
     // The libraries of an engine are loaded only when it is asked for.
-    open: async (model, options, { lowering }) =>
-      (await import('../../engines/bmv2.ts')).createBmv2Engine(model, { ...options, lowering }),
+    async open(model, options, own) {
+      const approximated = tablesOf(model, options, own);
+      throwErrors(approximated.diagnostics);
+      const { createBmv2Engine } = await import('../../engines/bmv2.ts');
+      return createBmv2Engine(model, { ...options, ...approximated.options });
+    },
   },
   // Its server takes many pings for an attack; calls find out what has become of it.
   device: {},
 });
+
+type Own = Calibrated & Required<Pick<V1modelOptions, 'lowering'>>;
+
+/** With rows: the tables of the approximated network, instead of the exact ones. */
+function tablesOf(
+  model: Model,
+  options: ProgramOptions,
+  { lowering, ...given }: Own,
+): {
+  readonly options: Pick<V1modelOptions, 'lowering' | 'tables'>;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly refused: boolean;
+} {
+  const refused = (diagnostics: readonly Diagnostic[]) => ({
+    options: { lowering },
+    diagnostics,
+    refused: true,
+  });
+  const place = { file: model.file };
+  const wrong =
+    given.calibrate !== undefined && lowering !== 'tables'
+      ? { option: '--calibrate', reason: 'levels are those of look-ups: --lowering tables' }
+      : calibrationRefusal(given);
+  if (wrong !== undefined)
+    return refused([diagnostic('target-option', { target: 'v1model', ...wrong }, place)]);
+  if (given.calibrate === undefined) return { options: { lowering }, diagnostics: [], refused: false };
+  const [from, to] = [options.from ?? 0, options.to ?? model.layers.length];
+  if (!(from >= 0 && from < to && to <= model.layers.length))
+    return refused([
+      diagnostic('layer-range', { given: `${from}..${to}`, count: model.layers.length }, place),
+    ]);
+  const range = { from, to, target: 'v1model by tables', bits: WORD_BITS };
+  const { approximator, diagnostics } = approximatorOf(model, range, given.calibrate, given.labels);
+  const lowered =
+    given.levels === undefined
+      ? approximator.bySensitivity(given.entries ?? DEFAULT_ENTRIES[0])
+      : approximator.uniform(given.levels);
+  if (lowered.program === undefined) return refused(lowered.diagnostics);
+  const told = diagnostic(
+    'approximated',
+    { ...approximator.agreementOf(lowered.program), entries: entryCount(lowered.program) },
+    place,
+  );
+  return {
+    options: { lowering, tables: lowered.program },
+    diagnostics: [...diagnostics, told],
+    refused: false,
+  };
+}
+
+/** Bits of a word of hardware, whose sums the switch computes. */
+const WORD_BITS = 32;
 
 /** Tables whose entries are the controller's own: those of versions and of forwarding. */
 const sharedTables: ReadonlySet<number> = new Set(deviceTables.map((t) => t.id));
