@@ -8,7 +8,7 @@ import { importOnnx } from '../../src/import/onnx/index.ts';
 import { outputType } from '../../src/model/model.ts';
 import { decodeElements } from '../../src/model/tensor.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
-import { type ForestSpec, forestOnnx } from '../support/forests.ts';
+import { type ForestSpec, forestOnnx, generalForestOnnx } from '../support/forests.ts';
 import { openRuntime } from '../support/onnx-runtime.ts';
 import { random, randomRows } from '../support/random.ts';
 
@@ -105,6 +105,61 @@ describe('regressors', () => {
     const reals = (await runtime(bytes, rows, spec)) as number[];
     for (const [i, real] of reals.entries())
       expect(Math.abs((q[i]! - zeroPoint) * scale - real)).toBeLessThanOrEqual(scale / 2 + 1e-6);
+  });
+});
+
+describe('TreeEnsemble of operator set 5', () => {
+  const general = { features: 6, trees: 7, depth: 4, targets: 2 };
+
+  it.each([
+    ['a sum', 1, general],
+    ['an average', 0, general],
+    ['one target', 1, { ...general, targets: 1 }],
+    ['trees of one node', 1, { ...general, depth: 1 }],
+  ] as const)('%s: half a step of the grid at most', async (_, aggregate, spec) => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const attributes = { aggregate_function: aggregate };
+      const bytes = generalForestOnnx(random(seed), { ...spec, attributes });
+      const rows = randomRows(random(seed), 200, spec.features);
+      const reals = (await runtime(bytes, rows, { ...small, features: spec.features })) as number[];
+      const targets = reals.length / 200;
+      const scored = [0, 1].slice(0, targets).every((s) => reals.some((_, i) => i % targets === s));
+      expect(scored).toBe(true);
+      const { model } = importOnnx(bytes, 'forest.onnx');
+      const { element, scale, zeroPoint } = outputType(model);
+      const q = decodeElements(element, interpretRows(model, rows));
+      for (const [i, real] of reals.entries())
+        expect(Math.abs((q[i]! - zeroPoint) * scale - real)).toBeLessThanOrEqual(scale / 2 + 1e-6);
+    }
+  });
+
+  it.each([
+    ['the greatest of the trees', { aggregate_function: 3 }, 'onnx-attribute'],
+    ['a transformed sum', { post_transform: 1 }, 'onnx-attribute'],
+    [
+      'a set of categories',
+      { nodes_modes: { tensor: { type: 'uint8', dims: [1], values: [6] } } },
+      'forest-mode',
+    ],
+    ['a side for what is missing', { nodes_missing_value_tracks_true: [1] }, 'forest-missing'],
+    ['a leaf that there is not', { nodes_truenodeids: [9] }, 'onnx-malformed'],
+    ['a root that there is not', { tree_roots: [4] }, 'onnx-malformed'],
+    ['a circle', { nodes_trueleafs: [0] }, 'onnx-malformed'],
+    ['lists of other lengths', { nodes_featureids: [0, 0] }, 'onnx-malformed'],
+    ['no roots', { tree_roots: [] }, 'onnx-malformed'],
+  ] as const)('refuses %s', (_, attributes, code) => {
+    const one = { features: 3, trees: 1, depth: 1, targets: 1 };
+    const bytes = generalForestOnnx(random(1), {
+      ...one,
+      attributes: attributes as ForestSpec['attributes'] & {},
+    });
+    try {
+      importOnnx(bytes, 'forest.onnx');
+      expect.unreachable();
+    } catch (error) {
+      if (!(error instanceof DiagnosticError)) throw error;
+      expect(error.diagnostics.map((d) => d.code)).toEqual([code]);
+    }
   });
 });
 

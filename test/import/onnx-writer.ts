@@ -9,7 +9,8 @@ export type AttributeValue =
   | string
   | { readonly float: number }
   | { readonly floats: readonly number[] }
-  | { readonly strings: readonly string[] };
+  | { readonly strings: readonly string[] }
+  | { readonly tensor: TensorSpec };
 
 export interface NodeSpec {
   readonly op: string;
@@ -43,6 +44,8 @@ export interface GraphSpec {
   /** A second output. */
   readonly second?: string;
   readonly opset?: number;
+  /** Version of the operator set `ai.onnx.ml`. */
+  readonly treeOpset?: number;
 }
 
 export const tensor = (type: TypeName, dims: readonly number[], values: ArrayLike<number>): TensorSpec => ({
@@ -62,7 +65,7 @@ export function writeOnnx(graph: GraphSpec): Uint8Array {
     opsetImport: [
       { domain: '', version: graph.opset ?? 17 },
       { domain: 'com.microsoft', version: 1 },
-      { domain: 'ai.onnx.ml', version: 3 },
+      { domain: 'ai.onnx.ml', version: graph.treeOpset ?? 3 },
     ],
     graph: {
       name: 'test',
@@ -97,6 +100,7 @@ function encodeAttribute(value: AttributeValue) {
   if ('floats' in value) return { floats: value.floats, type: 6 };
   if ('strings' in value)
     return { strings: value.strings.map((text) => new TextEncoder().encode(text)), type: 8 };
+  if ('tensor' in value) return { t: encodeTensor('', value.tensor), type: 4 };
   return { ints: value, type: 7 };
 }
 

@@ -103,3 +103,61 @@ export function forestOnnx(r: Random, spec: ForestSpec): Uint8Array {
       })
     : writeOnnx({ nodes: [{ ...node, out: 'scores' }], input, outputType: 'float' });
 }
+
+const CODES = ['BRANCH_LEQ', 'BRANCH_LT', 'BRANCH_GTE', 'BRANCH_GT'] as const;
+
+export interface GeneralForestSpec extends Pick<ForestSpec, 'features' | 'trees' | 'depth'> {
+  readonly targets: number;
+  readonly attributes?: ForestSpec['attributes'];
+}
+
+/** The same as a `TreeEnsemble`, which newer files have: nodes and leaves in lists of their own, children by their places. */
+export function generalForestOnnx(r: Random, spec: GeneralForestSpec): Uint8Array {
+  const names = [
+    'nodes_featureids',
+    'nodes_truenodeids',
+    'nodes_falsenodeids',
+    'nodes_trueleafs',
+    'nodes_falseleafs',
+  ] as const;
+  const lists = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<
+    (typeof names)[number],
+    number[]
+  >;
+  const [modes, splits, targets, weights, roots]: number[][] = [[], [], [], [], []];
+  const plant = (depth: number): { readonly at: number; readonly leaf: number } => {
+    if (depth === spec.depth || (depth > 0 && r.chance(0.15))) {
+      weights!.push(Math.fround(r.next() - 0.5));
+      return { at: targets!.push(r.int(0, spec.targets - 1)) - 1, leaf: 1 };
+    }
+    const at = modes!.push(CODES.indexOf(r.pick(CODES))) - 1;
+    lists.nodes_featureids[at] = r.int(0, spec.features - 1);
+    splits![at] = r.int(1, 254) + r.pick([0, 0.5]);
+    const [yes, no] = [plant(depth + 1), plant(depth + 1)];
+    lists.nodes_truenodeids[at] = yes.at;
+    lists.nodes_trueleafs[at] = yes.leaf;
+    lists.nodes_falsenodeids[at] = no.at;
+    lists.nodes_falseleafs[at] = no.leaf;
+    return { at, leaf: 0 };
+  };
+  for (let tree = 0; tree < spec.trees; tree++) roots!.push(plant(0).at);
+  const floats = (values: readonly number[]): AttributeValue => ({
+    tensor: { type: 'float', dims: [values.length], values },
+  });
+  const attributes: Record<string, AttributeValue> = {
+    ...lists,
+    nodes_modes: { tensor: { type: 'uint8', dims: [modes!.length], values: modes! } },
+    nodes_splits: floats(splits!),
+    leaf_targetids: targets!,
+    leaf_weights: floats(weights!),
+    tree_roots: roots!,
+    n_targets: spec.targets,
+    ...spec.attributes,
+  };
+  return writeOnnx({
+    nodes: [{ op: 'TreeEnsemble', in: ['x'], out: 'scores', domain: 'ai.onnx.ml', attributes }],
+    input: { type: 'float', dims: ['N', spec.features] },
+    outputType: 'float',
+    treeOpset: 5,
+  });
+}

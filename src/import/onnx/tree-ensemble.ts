@@ -185,6 +185,119 @@ function leafWeights(c: NodeReader, of: 'class' | 'target'): Map<string, LeafWei
   return weights;
 }
 
+/** Codes of `nodes_modes` in the operator that has all kinds of trees. */
+const MODE_CODES = [...MODES, 'BRANCH_EQ', 'BRANCH_NEQ', 'BRANCH_MEMBER'] as const;
+
+/** An operator that has all kinds of trees: what its leaves add up to, and how. */
+export interface GeneralEnsemble extends Ensemble {
+  readonly targets: number;
+  readonly average: boolean;
+}
+
+/**
+ * The trees of a TreeEnsemble, which the operator sets of `ai.onnx.ml` have since 5. Its children are places among the nodes, or
+ * among the leaves.
+ * @throws DiagnosticError as `readEnsemble` does, or if it takes the least or the greatest, or transforms the sums
+ */
+export function readGeneralEnsemble(c: NodeReader): GeneralEnsemble {
+  c.ignore('nodes_hitrates');
+  const post = c.int('post_transform', 0);
+  if (post !== 0) c.refuseAttribute('post_transform', `${post}`, '0 (NONE)');
+  const aggregate = c.int('aggregate_function', 1);
+  if (aggregate !== 0 && aggregate !== 1)
+    c.refuseAttribute('aggregate_function', `${aggregate}`, '0 (AVERAGE) or 1 (SUM)');
+  const file = generalLists(c);
+  const roots = c.ints('tree_roots') ?? [];
+  if (roots.length === 0) malformed(c, 'it has no roots of trees');
+  const trees: EnsembleNode[][] = [];
+  const leaves: LeafWeight[][][] = [];
+  for (const [t, root] of roots.entries()) {
+    const { nodes, rows } = generalTree(c, t, root, file);
+    trees.push(nodes);
+    leaves.push(rows);
+  }
+  const targets = c.int('n_targets', 1);
+  return { trees, leaves, base: [], single: file.single, targets, average: aggregate === 0 };
+}
+
+/** The lists of the file, all of one length but those of leaves. */
+interface GeneralLists {
+  readonly modes: readonly number[];
+  readonly splits: readonly number[];
+  readonly features: readonly number[];
+  readonly yes: readonly number[];
+  readonly no: readonly number[];
+  readonly yesIsLeaf: readonly number[];
+  readonly noIsLeaf: readonly number[];
+  readonly leafTargets: readonly number[];
+  readonly leafWeights: readonly number[];
+  readonly single: boolean;
+}
+
+function generalLists(c: NodeReader): GeneralLists {
+  const list = (name: string): readonly number[] => c.ints(name) ?? [];
+  const tensor = (name: string) => {
+    const given = c.tensorAttribute(name);
+    if (given === undefined) malformed(c, `it has no ${name}`);
+    return decodeTensor(given!, name, c.place());
+  };
+  const [splits, weights] = [tensor('nodes_splits'), tensor('leaf_weights')];
+  const file = {
+    modes: Array.from(tensor('nodes_modes').values),
+    splits: Array.from(splits.values),
+    features: list('nodes_featureids'),
+    yes: list('nodes_truenodeids'),
+    no: list('nodes_falsenodeids'),
+    yesIsLeaf: list('nodes_trueleafs'),
+    noIsLeaf: list('nodes_falseleafs'),
+  };
+  for (const [name, given] of Object.entries(file))
+    if (given.length !== file.modes.length)
+      malformed(c, `${name} has ${given.length} entries, nodes_modes ${file.modes.length}`);
+  const leafTargets = list('leaf_targetids');
+  const leafWeights = Array.from(weights.values);
+  if (leafTargets.length !== leafWeights.length)
+    malformed(c, `leaf_targetids has ${leafTargets.length} entries, leaf_weights ${leafWeights.length}`);
+  refuseMissing(c, list('nodes_missing_value_tracks_true'));
+  return { ...file, leafTargets, leafWeights, single: splits.dataType !== DataType.double };
+}
+
+/** One tree from its root on, a child later than its parent. */
+function generalTree(
+  c: NodeReader,
+  tree: number,
+  root: number,
+  file: GeneralLists,
+): { nodes: EnsembleNode[]; rows: LeafWeight[][] } {
+  const nodes: EnsembleNode[] = [];
+  const rows: LeafWeight[][] = [];
+  const seen = new Set<number>();
+  // Places are given when a child is put here: the root has the first.
+  const open: { readonly at: number; readonly isLeaf: boolean }[] = [{ at: root, isLeaf: false }];
+  for (let place = 0; place < open.length; place++) {
+    const { at, isLeaf } = open[place]!;
+    if (isLeaf) {
+      const weight = file.leafWeights[at];
+      if (weight === undefined)
+        return malformed(c, `tree ${tree} leads to leaf ${at} of ${file.leafWeights.length}`);
+      nodes.push({ id: at, mode: 'BRANCH_LEQ', feature: 0, value: 0, yes: 0, no: 0, leaf: rows.length });
+      rows.push([{ id: file.leafTargets[at]!, weight }]);
+      continue;
+    }
+    if (seen.has(at)) malformed(c, `node ${at} of tree ${tree} is reached twice`);
+    seen.add(at);
+    const code = file.modes[at];
+    if (code === undefined) return malformed(c, `tree ${tree} leads to node ${at} of ${file.modes.length}`);
+    const value = file.splits[at]!;
+    const split = { tree, id: at, mode: MODE_CODES[code] ?? `${code}`, feature: file.features[at]!, value };
+    const child = (to: number, leaf: number) => open.push({ at: to, isLeaf: leaf !== 0 }) - 1;
+    const yes = child(file.yes[at]!, file.yesIsLeaf[at]!);
+    const no = child(file.no[at]!, file.noIsLeaf[at]!);
+    nodes.push({ ...split, mode: branchMode(c, tree, { ...split, yes, no }), yes, no });
+  }
+  return { nodes, rows };
+}
+
 /** The label of the only classifier by trees that a graph has: what its other outputs are made of. */
 export function labelOf(
   nodes: readonly { readonly opType?: string; readonly output: readonly string[] }[],

@@ -45,7 +45,7 @@ import { dequantizeLinear, quantizeLinear } from './quantise.ts';
 import { globalMaxPool, reduceMax, reduceMean, reduceMin, reduceSum } from './reduce.ts';
 import { dropout, flatten, identity, reshape, squeeze, unsqueeze } from './shape.ts';
 import { logSoftmax, softmax } from './softmax.ts';
-import { treeEnsembleClassifier, treeEnsembleRegressor } from './trees.ts';
+import { treeEnsemble, treeEnsembleClassifier, treeEnsembleRegressor } from './trees.ts';
 
 /** Makes the node's outputs of its inputs; most have but one. @throws DiagnosticError */
 export type OperatorImport = (c: NodeReader) => Value | readonly Value[];
@@ -122,6 +122,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     Unsqueeze: unsqueeze,
     Upsample: resize,
     Where: where,
+    'ai.onnx.ml.TreeEnsemble': treeEnsemble,
     'ai.onnx.ml.TreeEnsembleClassifier': treeEnsembleClassifier,
     'ai.onnx.ml.TreeEnsembleRegressor': treeEnsembleRegressor,
     'com.microsoft.DequantizeLinear': dequantizeLinear,

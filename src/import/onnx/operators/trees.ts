@@ -6,7 +6,7 @@ import { type Forest, lowerSums, lowerVotes, type TreeNode } from '../../lower/t
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { gridOver } from '../ranges.ts';
-import { type Ensemble, type EnsembleNode, readEnsemble } from '../tree-ensemble.ts';
+import { type Ensemble, type EnsembleNode, readEnsemble, readGeneralEnsemble } from '../tree-ensemble.ts';
 import type { FloatInput, Value } from '../values.ts';
 
 /** Classes by the votes of trees. The label alone is imported, as a verdict: probabilities are what it is the largest of. */
@@ -15,7 +15,7 @@ export function treeEnsembleClassifier(c: NodeReader): readonly Value[] {
   c.ignore('post_transform');
   const ensemble = readEnsemble(c, 'class');
   const labels = labelsOf(c);
-  const scores = labels.length === 2 ? binaryScores(c, ensemble) : manyScores(c, ensemble, labels.length);
+  const scores = labels.length === 2 ? binaryScores(c, ensemble) : comparedScores(c, ensemble, labels.length);
   const { input, trees } = onFeatures(c, ensemble);
   const { scaled, base, bits } = wholeScores(c, scores);
   // The greatest distance that there can be, in 255 steps.
@@ -40,10 +40,18 @@ export function treeEnsembleRegressor(c: NodeReader): Value {
   const aggregate = c.string('aggregate_function', 'SUM');
   if (aggregate !== 'SUM' && aggregate !== 'AVERAGE')
     c.refuseAttribute('aggregate_function', aggregate, 'SUM or AVERAGE');
-  const ensemble = readEnsemble(c, 'target');
-  const targets = c.int('n_targets', 1);
+  return sumsOf(c, readEnsemble(c, 'target'), c.int('n_targets', 1), aggregate === 'AVERAGE');
+}
+
+/** The operator that newer files have for all sums of trees. */
+export function treeEnsemble(c: NodeReader): Value {
+  const { targets, average, ...ensemble } = readGeneralEnsemble(c);
+  return sumsOf(c, ensemble, targets, average);
+}
+
+function sumsOf(c: NodeReader, ensemble: Ensemble, targets: number, average: boolean): Value {
   const parts = manyScores(c, ensemble, targets);
-  const share = aggregate === 'AVERAGE' ? 1 / ensemble.trees.length : 1;
+  const share = average ? 1 / ensemble.trees.length : 1;
   const leaves = parts.leaves.map((tree) => tree.map((row) => row.map((value) => value * share)));
   const { input, trees } = onFeatures(c, ensemble);
   const ends = (end: 0 | 1) =>
@@ -90,6 +98,17 @@ function labelsOf(c: NodeReader): readonly string[] {
   return labels;
 }
 
+/** Scores of which the largest counts: one that nothing adds to is none to ONNX Runtime, and not 0, where others are negative. */
+function comparedScores(c: NodeReader, ensemble: Ensemble, count: number): Scores {
+  const scores = manyScores(c, ensemble, count);
+  const { leaves } = ensemble;
+  if (leaves.flat(2).some(({ weight }) => weight < 0))
+    for (let s = 0; s < count; s++)
+      if (!leaves.some((tree) => tree.every((leaf) => leaf.some(({ id }) => id === s))))
+        refuse('forest-unscored', { score: s }, c.place());
+  return scores;
+}
+
 function manyScores(c: NodeReader, ensemble: Ensemble, count: number): Scores {
   const { leaves, base } = ensemble;
   if (base.length !== 0 && base.length !== count)
@@ -97,10 +116,6 @@ function manyScores(c: NodeReader, ensemble: Ensemble, count: number): Scores {
   const wrong = leaves.flat(2).find(({ id }) => id < 0 || id >= count);
   if (wrong !== undefined)
     refuse('onnx-malformed', { reason: `a leaf adds to score ${wrong.id} of ${count}` }, c.place());
-  if (leaves.flat(2).some(({ weight }) => weight < 0))
-    for (let s = 0; s < count; s++)
-      if (!leaves.some((tree) => tree.every((leaf) => leaf.some(({ id }) => id === s))))
-        refuse('forest-unscored', { score: s }, c.place());
   const rows = leaves.map((tree) =>
     tree.map((leaf) => {
       const row = new Array<number>(count).fill(0);
@@ -202,7 +217,7 @@ function onFeatures(
   const affine = x.kind === 'floatInput' ? x.affine : undefined;
   const { type } = input;
   const features = elementCount(type.shape);
-  const reals = realsOf(type, ensemble.single);
+  const realsAt = realsByFeature(realsOf(type, ensemble.single), affine);
   let coinciding = 0;
   /** The node, or the first below it that parts integers. */
   const splitFrom = (nodes: readonly EnsembleNode[], t: number, at: number): Parted => {
@@ -214,7 +229,7 @@ function onFeatures(
           { reason: `node ${node.id} of tree ${t} reads feature ${node.feature} of ${features}` },
           c.place(),
         );
-      const xs = affine === undefined ? reals : scaledReals(reals, affine, node.feature);
+      const xs = realsAt(node.feature);
       const { first, count } = sides(xs, node);
       if (count > 0 && count < xs.length) return { node, first, count };
       // Whatever the element, the same side: there is no split.
@@ -262,12 +277,22 @@ const realsOf = ({ element, scale, zeroPoint }: TensorType, single: boolean): nu
   return Array.from({ length: hi - lo + 1 }, (_, i) => (single ? Math.fround(real(lo + i)) : real(lo + i)));
 };
 
-const scaledReals = (reals: readonly number[], affine: NonNullable<FloatInput['affine']>, feature: number) =>
-  reals.map((x) =>
-    Math.fround(
-      Math.fround(x * Math.fround(affine.factors[feature]!)) + Math.fround(affine.offsets[feature]!),
-    ),
-  );
+/** What each integer is to the trees: scaled by feature, if a scaler stands before them. Found once a feature. */
+function realsByFeature(
+  reals: readonly number[],
+  affine: FloatInput['affine'],
+): (feature: number) => readonly number[] {
+  if (affine === undefined) return () => reals;
+  const known = new Map<number, readonly number[]>();
+  return (feature) => {
+    const there = known.get(feature);
+    if (there !== undefined) return there;
+    const [factor, offset] = [Math.fround(affine.factors[feature]!), Math.fround(affine.offsets[feature]!)];
+    const made = reals.map((x) => Math.fround(Math.fround(x * factor) + offset));
+    known.set(feature, made);
+    return made;
+  };
+}
 
 /**
  * How the integers, ascending, are parted: `count` of them below and the rest above; `first`: those below go to the node's
@@ -305,10 +330,10 @@ function featureGrid(c: NodeReader, ensemble: Ensemble, x: FloatInput): Activati
   let fault: { readonly node: EnsembleNode; readonly tree: number } | undefined;
   for (const element of ['uint8', 'int8'] as const) {
     const type = { element, shape: [...x.shape], scale: 1, zeroPoint: 0 };
-    const reals = realsOf(type, ensemble.single);
+    const realsAt = realsByFeature(realsOf(type, ensemble.single), x.affine);
     const outside = nodes.find(({ node }) => {
       if (node.leaf !== undefined || node.feature >= elementCount(x.shape)) return false;
-      const xs = x.affine === undefined ? reals : scaledReals(reals, x.affine, node.feature);
+      const xs = realsAt(node.feature);
       return sides(xs, node).count === xs.length;
     });
     if (outside === undefined) return c.builder.setInput(type);
