@@ -166,9 +166,11 @@ const formOf: ByKind<Form, [Model, Read]> = {
   add: ofTwo,
   mul: ofTwo,
   softmax: () => ({ kind: 'refused', reason: 'it divides by a sum of exponentials, which no table holds' }),
-  forest: () => ({
+  forest: ({ roots }) => ({
     kind: 'refused',
-    reason: 'a tree is one table of ranges as it is (--lowering lanes)',
+    reason:
+      `its ${roots.length} ${roots.length === 1 ? 'tree is a table' : 'trees are a table each'} of ranges of all features, ` +
+      'no sums of look-ups: --target v1model has such tables with --lowering lanes, and xdp walks the nodes',
   }),
   embedding: ({ rows, keyBytes }) => ({
     kind: 'refused',
