@@ -37,9 +37,10 @@ const bit<17> UNSURE_CHANGE = (bit<17>)INTRANSIT_FLAG_UNSURE;
 // BMv2's port of no return.
 const bit<9> DROP_PORT = 511;
 
-// One's complement (RFC 1624): the checksum after its header's sum has grown by `change`. One that was wrong stays wrong.
+// One's complement (RFC 1624): the checksum after its header's sum has grown by `change`, which is ~(~checksum + change) with
+// the carry brought round: a difference whose borrow is. One that was wrong stays wrong.
 #define CHECKSUM_AFTER(checksum, change) \
-    ~(bit<16>)((((bit<17>)(~checksum) + change) & 0xffff) + (((bit<17>)(~checksum) + change) >> 16))
+    (bit<16>)(((bit<17>)checksum - change) - (((bit<17>)checksum - change) >> 16))
 
 // What the entry of a model must say to be one for this program.
 const bit<24> LAYERS = INTRANSIT_FIRST_LAYER ++ INTRANSIT_NEXT_LAYER ++ INTRANSIT_LAYER_COUNT;
@@ -60,6 +61,14 @@ const intransit_request_sum_t REQUEST_CONSTANTS = SUM_OF_CONSTANTS(intransit_req
 const intransit_sum_t ANSWER_CONSTANTS = SUM_OF_CONSTANTS(intransit_sum_t, ANSWER_UDP_LENGTH,
     ANSWER_KIND, INTRANSIT_NEXT_LAYER, INTRANSIT_OUTPUT_ELEMENT, INTRANSIT_OUTPUTS);
 const intransit_sum_t PSEUDO_CONSTANTS = (intransit_sum_t)PROTOCOL_UDP + (intransit_sum_t)REQUEST_UDP_LENGTH + 0xffff;
+
+// RFC 768: over the pseudo-header, the header and the payload. A one's complement sum of 16-bit words is the number itself
+// modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. This is what a request and
+// its answer have in common.
+#define SUM_OF_FIELDS(type) \
+    ((((type)hdr.ipv4.source + (type)hdr.ipv4.destination) + ((type)hdr.udp.source + (type)hdr.udp.destination)) \
+        + (((type)hdr.intransit.flags + (type)hdr.intransit.model_id) + (type)hdr.intransit.trust_zone) \
+        + (((type)hdr.intransit.job_id + (type)hdr.intransit.sequence) + (type)hdr.intransit.reserved))
 
 // Whether a sum is a multiple of 0xffff, which a right one is. `ones`, a one in each word of 16 bits, times 0xffff is the
 // largest number of the type, -1; so its negative is the inverse of 0xffff, and brings the multiples to 0, 1, ... `ones`.
@@ -340,23 +349,6 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         hdr.ipv4.checksum = CHECKSUM_AFTER(hdr.ipv4.checksum, IPV4_CHANGE);
     }
 
-    // RFC 768: over the pseudo-header, the header and the payload. A one's complement sum of 16-bit words is the number
-    // itself modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. This is what
-    // a request and its answer have in common.
-    @hidden
-    action add_up() {
-        hdr.scratch.sum = SUM(hdr.ipv4.source)
-            + SUM(hdr.ipv4.destination)
-            + SUM(hdr.udp.source)
-            + SUM(hdr.udp.destination)
-            + SUM(hdr.intransit.flags)
-            + SUM(hdr.intransit.model_id)
-            + SUM(hdr.intransit.trust_zone)
-            + SUM(hdr.intransit.job_id)
-            + SUM(hdr.intransit.sequence)
-            + SUM(hdr.intransit.reserved);
-    }
-
     // The checksum is that of the pseudo-header alone: a sender on this host left the rest to its interface.
     @hidden
     action accept_partial() {
@@ -366,7 +358,8 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     // The words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product that gathers them on top.
     @hidden
     action sum_udp() {
-        hdr.scratch.sum = hdr.scratch.sum + SUM(hdr.scratch.version) + (ANSWER_CONSTANTS + INTRANSIT_RESULT_SUM);
+        hdr.scratch.sum = SUM_OF_FIELDS(intransit_sum_t) + SUM(hdr.scratch.version)
+            + (ANSWER_CONSTANTS + INTRANSIT_RESULT_SUM);
         hdr.scratch.setValid();
         hdr.scratch.total = (bit<32>)((((hdr.scratch.sum & INTRANSIT_SUM_WORDS)
             + (hdr.scratch.sum >> 16 & INTRANSIT_SUM_WORDS)) * INTRANSIT_SUM_LANES) >> INTRANSIT_SUM_TOP);
@@ -422,8 +415,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                     (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
                 ) {
                     if (hdr.udp.checksum != 0) {
-                        add_up();
-                        if (!IS_MULTIPLE(REQUEST_SUM(hdr.scratch.sum) + REQUEST_SUM(hdr.udp.checksum)
+                        if (!IS_MULTIPLE(SUM_OF_FIELDS(intransit_request_sum_t) + REQUEST_SUM(hdr.udp.checksum)
                             + REQUEST_SUM(hdr.intransit.model_version) + (REQUEST_CONSTANTS + INTRANSIT_INPUT_SUM),
                             INTRANSIT_REQUEST_ONES)) {
                             if (IS_MULTIPLE(SUM(hdr.ipv4.source) + SUM(hdr.ipv4.destination) + PSEUDO_CONSTANTS

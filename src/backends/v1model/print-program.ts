@@ -88,10 +88,16 @@ function printSums(p: Printer, plan: V1modelPlan): void {
     .line();
 }
 
-/** Width of the number that holds all activations of a request, where they are taken out in several fields that are not wide. */
+/**
+ * Fields whose sum costs a packet with a checksum less than it costs every packet to be taken out once more; by count of BMv2's
+ * instructions on bytes.
+ */
+const FEW_FIELDS = 24;
+
+/** Width of the number that holds all activations of a request, where they are taken out in many fields that are not wide. */
 function rawBits(input: readonly { width: number }[]): number | undefined {
   const bits = input.reduce((sum, { width }) => sum + width, 0);
-  return input.length > 1 && bits <= v1model.maxWidthBits ? bits : undefined;
+  return input.length > FEW_FIELDS && bits <= v1model.maxWidthBits ? bits : undefined;
 }
 
 /** So that a sum of fields stays within the widest field. */
@@ -230,7 +236,7 @@ function printApply(p: Printer, plan: V1modelPlan, from = 0, reached = 0): void 
       else if (stage.body.length > 0 || i === stages.length - 1) p.line(`stage_${i}();`);
       continue;
     }
-    p.block(`if (${SCRATCH}.slot < ${slots})`, () => printSlots(p, stage, 0, slots));
+    printSlots(p, stage, 0, slots, true);
     if (stages.slice(i + 1).some(hasWeights)) {
       p.block(`if (${REACHED} == ${reached + 1})`, () => printApply(p, plan, i + 1, reached + 1));
       return;
@@ -238,17 +244,26 @@ function printApply(p: Printer, plan: V1modelPlan, from = 0, reached = 0): void 
   }
 }
 
-/** Finds the slot by halves. */
-function printSlots(p: Printer, stage: Stage, from: number, to: number): void {
-  if (to - from === 1) {
+/**
+ * Finds the slot: each question costs a packet, and a device mostly holds a version or two, so those come first; all the others
+ * by halves.
+ * @param open whether a slot may be beyond them
+ */
+function printSlots(p: Printer, stage: Stage, from: number, to: number, open = false): void {
+  if (from === to) return;
+  if (to - from === 1 && !open) {
     p.line(`${layerTable(stage, from).name}.apply();`);
     return;
   }
-  const middle = Math.floor((from + to) / 2);
+  const single = from < FIRST_SLOTS && open;
+  const middle = single ? from + 1 : open ? to : Math.floor((from + to) / 2);
   p.line(`if (${SCRATCH}.slot < ${middle}) {`).indent(() => printSlots(p, stage, from, middle));
-  p.line('} else {').indent(() => printSlots(p, stage, middle, to));
+  if (middle < to) p.line('} else {').indent(() => printSlots(p, stage, middle, to, open));
   p.line('}');
 }
+
+/** Slots that are asked for one by one: an old version and a new one. */
+const FIRST_SLOTS = 2;
 
 /** A table by a key of the packet, and what its entry does. */
 function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup): void {

@@ -22,10 +22,9 @@ const intransit_sum_t INTRANSIT_SUM_LANES = 96w0x10000000100000001;
 const intransit_sum_t INTRANSIT_SUM_ONES = 96w0x100010001000100010001;
 #define INTRANSIT_SUM_TOP 64
 #define INTRANSIT_RESULT_SUM (((intransit_sum_t)hdr.result.part0 << 8))
-#define INTRANSIT_RAW_BITS 48
 typedef bit<96> intransit_request_sum_t;
 const intransit_request_sum_t INTRANSIT_REQUEST_ONES = 96w0x100010001000100010001;
-#define INTRANSIT_INPUT_SUM ((intransit_request_sum_t)hdr.raw.bytes)
+#define INTRANSIT_INPUT_SUM (((((intransit_request_sum_t)hdr.activations.e0 << 8) + (intransit_request_sum_t)hdr.activations.e1) + ((intransit_request_sum_t)hdr.activations.e2 << 8)) + (((intransit_request_sum_t)hdr.activations.e3 + ((intransit_request_sum_t)hdr.activations.e4 << 8)) + (intransit_request_sum_t)hdr.activations.e5))
 
 header activations_t {
     bit<8> e0;
@@ -34,10 +33,6 @@ header activations_t {
     bit<8> e3;
     bit<8> e4;
     bit<8> e5;
-}
-
-header raw_t {
-    bit<48> bytes;
 }
 
 header result_t {
@@ -281,64 +276,64 @@ control IntransitLayers(inout headers_t hdr) {
     }
 
     apply {
-        if (hdr.scratch.slot < 16) {
-            if (hdr.scratch.slot < 8) {
-                if (hdr.scratch.slot < 4) {
-                    if (hdr.scratch.slot < 2) {
-                        if (hdr.scratch.slot < 1) {
-                            weights_0_0.apply();
-                        } else {
-                            weights_0_1.apply();
-                        }
-                    } else {
-                        if (hdr.scratch.slot < 3) {
-                            weights_0_2.apply();
-                        } else {
-                            weights_0_3.apply();
-                        }
-                    }
-                } else {
-                    if (hdr.scratch.slot < 6) {
-                        if (hdr.scratch.slot < 5) {
-                            weights_0_4.apply();
-                        } else {
-                            weights_0_5.apply();
-                        }
-                    } else {
-                        if (hdr.scratch.slot < 7) {
-                            weights_0_6.apply();
-                        } else {
-                            weights_0_7.apply();
-                        }
-                    }
-                }
+        if (hdr.scratch.slot < 1) {
+            weights_0_0.apply();
+        } else {
+            if (hdr.scratch.slot < 2) {
+                weights_0_1.apply();
             } else {
-                if (hdr.scratch.slot < 12) {
-                    if (hdr.scratch.slot < 10) {
-                        if (hdr.scratch.slot < 9) {
-                            weights_0_8.apply();
+                if (hdr.scratch.slot < 16) {
+                    if (hdr.scratch.slot < 9) {
+                        if (hdr.scratch.slot < 5) {
+                            if (hdr.scratch.slot < 3) {
+                                weights_0_2.apply();
+                            } else {
+                                if (hdr.scratch.slot < 4) {
+                                    weights_0_3.apply();
+                                } else {
+                                    weights_0_4.apply();
+                                }
+                            }
                         } else {
-                            weights_0_9.apply();
+                            if (hdr.scratch.slot < 7) {
+                                if (hdr.scratch.slot < 6) {
+                                    weights_0_5.apply();
+                                } else {
+                                    weights_0_6.apply();
+                                }
+                            } else {
+                                if (hdr.scratch.slot < 8) {
+                                    weights_0_7.apply();
+                                } else {
+                                    weights_0_8.apply();
+                                }
+                            }
                         }
                     } else {
-                        if (hdr.scratch.slot < 11) {
-                            weights_0_10.apply();
+                        if (hdr.scratch.slot < 12) {
+                            if (hdr.scratch.slot < 10) {
+                                weights_0_9.apply();
+                            } else {
+                                if (hdr.scratch.slot < 11) {
+                                    weights_0_10.apply();
+                                } else {
+                                    weights_0_11.apply();
+                                }
+                            }
                         } else {
-                            weights_0_11.apply();
-                        }
-                    }
-                } else {
-                    if (hdr.scratch.slot < 14) {
-                        if (hdr.scratch.slot < 13) {
-                            weights_0_12.apply();
-                        } else {
-                            weights_0_13.apply();
-                        }
-                    } else {
-                        if (hdr.scratch.slot < 15) {
-                            weights_0_14.apply();
-                        } else {
-                            weights_0_15.apply();
+                            if (hdr.scratch.slot < 14) {
+                                if (hdr.scratch.slot < 13) {
+                                    weights_0_12.apply();
+                                } else {
+                                    weights_0_13.apply();
+                                }
+                            } else {
+                                if (hdr.scratch.slot < 15) {
+                                    weights_0_14.apply();
+                                } else {
+                                    weights_0_15.apply();
+                                }
+                            }
                         }
                     }
                 }
