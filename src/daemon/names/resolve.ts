@@ -141,11 +141,17 @@ function serviceNamed(object: StoredObject<'Service'>, all: All): Resolution {
     ...commonOf(object),
     type: 'service',
     ready: isTrue(object, 'Ready'),
-    models: modelsOf(spec).flatMap((name) => modelNamed(name, all, object)),
+    models: [...modelsOf(spec)].sort(answering(object)).flatMap((name) => modelNamed(name, all, object)),
     services: [],
     addresses: workers.flatMap(workerAddress).sort(best),
   };
 }
+
+/** The model that answers at present goes first, the others as they are preferred. */
+const answering =
+  ({ status }: StoredObject<'Service'>) =>
+  (a: string, b: string): number =>
+    Number(b === status.model) - Number(a === status.model);
 
 function modelNamed(name: string, { models }: All, { metadata, spec, status }: StoredObject<'Service'>) {
   const model = models.find((m) => m.metadata.name === name);

@@ -57,6 +57,22 @@ export const modelOf = (network: Network, service: Named<'Service'>): Named<'Mod
   return name === undefined ? undefined : network.models.get(name);
 };
 
+/** Models of a service that there are, the preferred first. */
+export const modelsOfService = (network: Network, { spec }: Named<'Service'>): readonly Named<'Model'>[] =>
+  modelsOf(spec).flatMap((name) => network.models.get(name) ?? []);
+
+/** The version of the preferred model that is current; undefined while another model answers. */
+export function committedVersion(network: Network, service: Named<'Service'>): number | undefined {
+  const { model, version } = service.object.status;
+  return model === undefined || model === modelOf(network, service)?.name ? version : undefined;
+}
+
+/** The highest version of a model. */
+export function newestVersion(network: Network, model: string): number | undefined {
+  const all = [...network.versions.values()].filter((v) => v.spec.model === model).map((v) => v.spec.version);
+  return all.length === 0 ? undefined : Math.max(...all);
+}
+
 /** The newest rollout of a service: it alone decides. */
 export function rolloutOf(network: Network, service: string): Named<'Rollout'> | undefined {
   const own = [...network.rollouts.values()].filter((r) => r.spec.service === service);
@@ -67,7 +83,6 @@ export function rolloutOf(network: Network, service: string): Named<'Rollout'> |
 /** The version that the service itself names: its own, or the highest that there is. */
 export function specVersion(network: Network, service: Named<'Service'>): number | undefined {
   if (service.spec.version !== undefined) return service.spec.version;
-  const model = modelOf(network, service)?.name;
-  const all = [...network.versions.values()].filter((v) => v.spec.model === model).map((v) => v.spec.version);
-  return all.length === 0 ? undefined : Math.max(...all);
+  const model = modelOf(network, service);
+  return model && newestVersion(network, model.name);
 }

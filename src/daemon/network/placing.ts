@@ -2,9 +2,9 @@ import type { ModelVersion } from '../../controller/core/desired.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import type { PlacedService } from './goals.ts';
 import type { ModelLibrary } from './models.ts';
-import { modelOf, type Named, type Network, rolloutOf, versionOf } from './network.ts';
-import { type Placed, type PlacementSpec, place, type Unplaceable } from './topology.ts';
-import { type VersionsWanted, versionsWanted } from './versions-wanted.ts';
+import { modelsOfService, type Named, type Network, rolloutOf, versionOf } from './network.ts';
+import { type Health, type Placed, type PlacementSpec, place, type Unplaceable } from './topology.ts';
+import { newestWanted, type VersionsWanted, versionsWanted } from './versions-wanted.ts';
 
 /** What became of a service: a place, or why it has none. */
 export type Placing =
@@ -41,21 +41,50 @@ export class Placer {
     return found;
   }
 
+  /**
+   * Tries the models of a service in the order of its preference: the first one that meets the objective answers. Where none does, the
+   * preferred one is late rather than not there. A rollout is of the preferred one, which stays until it is over.
+   */
   async #placeOne(
     network: Network,
     service: Named<'Service'>,
     usable: ReadonlySet<string>,
     taken: ReadonlyMap<string, string>,
   ): Promise<Placing> {
-    const none = (problem: string): Placing => ({ service, placed: undefined, problem });
-    const named = modelOf(network, service);
+    const [preferred, ...others] = modelsOfService(network, service);
+    if (preferred === undefined) return { service, placed: undefined, problem: 'its model is not there' };
     const wanted = versionsWanted(network, service);
-    if (named === undefined) return none('its model is not there');
+    const first = await this.#placeModel(network, service, preferred, wanted, { usable, taken });
+    const why = misfit(first);
+    if (why === undefined || isUnderWay(network, service)) return first;
+    for (const model of others) {
+      const second = await this.#placeModel(network, service, model, newestWanted(network, model), {
+        usable,
+        taken,
+      });
+      if (second.placed === undefined || misfit(second) !== undefined) continue;
+      const { placement } = second.placed;
+      const reason = `${placement.reason ?? ''}${IN_PLACE}Model/${preferred.name}: ${why}`;
+      return { ...second, placed: { ...second.placed, placement: { ...placement, reason } } };
+    }
+    return first;
+  }
+
+  async #placeModel(
+    network: Network,
+    service: Named<'Service'>,
+    named: Named<'Model'>,
+    wanted: VersionsWanted | undefined,
+    { usable, taken }: Pick<Health, 'usable' | 'taken'>,
+  ): Promise<Placing> {
+    const none = (problem: string): Placing => ({ service, placed: undefined, problem });
     if (wanted === undefined) return none(`Model/${named.name} has no version`);
     const models = await this.#models(network, named, wanted);
     if (typeof models === 'string') return none(models);
     const { model } = models.get(wanted.current)!;
-    const before = network.placements.get(service.name)?.spec;
+    const last = network.placements.get(service.name)?.spec;
+    // What another model had is no place of this one.
+    const before = last?.model === named.name ? plainReason(last) : undefined;
     const health = { usable, taken, version: wanted.current };
     const key = JSON.stringify([
       ...[service.spec, modelDigest(model), wanted.current, before, [...usable].sort(), [...taken]],
@@ -63,10 +92,11 @@ export class Placer {
         [...of.values()].map((o) => [o.name, o.generation]),
       ),
     ]);
-    const known = this.#known.get(service.name);
+    const cache = `${service.name}/${named.name}`;
+    const known = this.#known.get(cache);
     const found =
       known?.key === key ? known.found : place(network, service, model, named.name, health, before);
-    this.#known.set(service.name, { key, found });
+    this.#known.set(cache, { key, found });
     const placement = 'spec' in found ? found.spec : before;
     const problem = 'spec' in found ? undefined : found.reason;
     if (placement === undefined) return none(problem ?? 'nowhere');
@@ -91,6 +121,28 @@ export class Placer {
     }
     return models;
   }
+}
+
+function isUnderWay(network: Network, service: Named<'Service'>): boolean {
+  const rollout = rolloutOf(network, service.name);
+  const { phase } = rollout?.object.status ?? {};
+  return rollout !== undefined && phase !== 'complete' && phase !== 'rolled back' && phase !== 'failed';
+}
+
+/** Between why a placement is as it is, and why its model answers in place of a preferred one. */
+const IN_PLACE = '; in place of ';
+
+function plainReason({ reason, ...rest }: PlacementSpec): PlacementSpec {
+  return reason === undefined ? rest : { ...rest, reason: reason.split(IN_PLACE)[0]! };
+}
+
+/** Why a placement does not do; undefined where it meets the objective, or there is none. */
+function misfit({ service, placed, problem }: Placing): string | undefined {
+  if (placed === undefined || problem !== undefined) return problem;
+  const most = service.spec.objective?.latencyUs;
+  const foreseen = placed.placement.foreseenLatencyUs ?? 0;
+  if (most === undefined || foreseen <= most) return undefined;
+  return `${Math.round(foreseen)} us foreseen, the objective is ${most}`;
 }
 
 /** All that the service may use: those of the placement first, then by weight. */

@@ -9,7 +9,7 @@ import { type Goal, goalsOf, type PlacedService } from './goals.ts';
 import { about, bring, type JobHost, type Task } from './job.ts';
 import { Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
-import { type Named, type Network, networkOf, rolloutOf } from './network.ts';
+import { committedVersion, type Named, type Network, networkOf, rolloutOf } from './network.ts';
 import { connectionOf, ManagedNode } from './node.ts';
 import { Placer, type Placing } from './placing.ts';
 import { Recorder } from './recorder.ts';
@@ -303,7 +303,7 @@ export class Reconciler {
       if (next === undefined) continue;
       const { phase, why } = next;
       const { status } = rollout.object;
-      const previous = status.previous ?? service.object.status.version ?? own?.wanted.current;
+      const previous = status.previous ?? committedVersion(network, service) ?? own?.wanted.current;
       const written = { ...status, phase, ...(previous !== undefined && { previous }) };
       const bad = phase === 'failed' || phase === 'rolling back';
       const kept = await this.#recorder.now('Rollout', rollout.name, written, {

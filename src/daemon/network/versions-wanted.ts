@@ -1,5 +1,12 @@
 import type { RolloutPhase } from '../manifests/index.ts';
-import { type Named, type Network, rolloutOf, specVersion } from './network.ts';
+import {
+  committedVersion,
+  type Named,
+  type Network,
+  newestVersion,
+  rolloutOf,
+  specVersion,
+} from './network.ts';
 
 /** Which versions of a service's model are to be on its nodes. */
 export interface VersionsWanted {
@@ -20,7 +27,7 @@ const DRAIN_MS = 1000;
  */
 export function versionsWanted(network: Network, service: Named<'Service'>): VersionsWanted | undefined {
   const rollout = rolloutOf(network, service.name);
-  const { version: committed } = service.object.status;
+  const committed = committedVersion(network, service);
   const own = specVersion(network, service);
   if (rollout === undefined)
     return own === undefined ? undefined : { current: own, held: [own], keep: [], drainMs: DRAIN_MS };
@@ -52,6 +59,12 @@ export function versionsWanted(network: Network, service: Named<'Service'>): Ver
       // The phase before was the drain.
       return { ...only(next, keep ? [before] : []), drainMs: 0 };
   }
+}
+
+/** Of a model that answers in place of the preferred one: its newest. */
+export function newestWanted(network: Network, { name }: Named<'Model'>): VersionsWanted | undefined {
+  const current = newestVersion(network, name);
+  return current === undefined ? undefined : { current, held: [current], keep: [], drainMs: DRAIN_MS };
 }
 
 /** One that is paused is paused in what it had begun: nothing but its version beside the other. */
