@@ -115,7 +115,7 @@ it('a window forgets what is older than 10 s, and tells how fast a count rose', 
   for (let s = 0; s <= 20; s++) window.add(s * 100, 1000 * s);
   expect(window.rate()).toBe(100);
   expect(window.rise()).toBe(1000);
-  expect(window.mean()).toBe(1500);
+  expect([window.mean(), window.min()]).toEqual([1500, 1000]);
   window.add(2000, 40_000);
   window.add(2000, 41_000);
   expect(window.rate()).toBeLessThan(100);

@@ -257,7 +257,9 @@ describe('the API', () => {
       models: [{ modelId: 4, name: 'digits-mlp', current: 1, versions: [{ version: 1, layers: '0..2' }] }],
       zone: 'edge',
     });
-    expect(one.status.metrics?.map((m) => m.metric_type)).toContain('compute_utilization');
+    // What it was busy with before it was announced is no load.
+    expect(one.status.metrics?.map((m) => m.metric_type)).toContain('compute_queue');
+    expect(one.status.metrics).toContainEqual(expect.objectContaining({ metric_type: 'total', level: 2 }));
     expect((await daemon.cli('get', 'links', '-o', 'name')).out).toContain('Link/s1-1-w-dies');
 
     leaves.kill('SIGTERM');

@@ -54,7 +54,10 @@ export type Metric = z.infer<typeof metricSchema>;
 export const levelZero = (
   type: LevelZeroType,
   value: number,
-  how: { readonly source: 'directly measured' | 'estimation'; readonly statistics: 'mean' | 'cur' | 'max' },
+  how: {
+    readonly source: 'directly measured' | 'estimation';
+    readonly statistics: (typeof statistics)[number];
+  },
 ): Metric => ({
   metric_type: type,
   level: 0,

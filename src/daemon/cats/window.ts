@@ -17,6 +17,10 @@ export class Window {
     return length === 0 ? undefined : this.#samples.reduce((sum, s) => sum + s.value, 0) / length;
   }
 
+  min(): number | undefined {
+    return this.#samples.length === 0 ? undefined : Math.min(...this.#samples.map((s) => s.value));
+  }
+
   /** Of samples of a count that only rises: by how many it rose in a second. */
   rate(): number | undefined {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];

@@ -56,7 +56,8 @@ export class Announcer {
 
   constructor(options: AnnouncerOptions) {
     this.#options = options;
-    this.#sample();
+    // Of the time before there is no share that was busy.
+    this.#sample(true);
     this.#sampler = setInterval(() => this.#sample(), SAMPLE_MS).unref();
     this.#running = this.#run();
   }
@@ -72,10 +73,10 @@ export class Announcer {
     await Promise.race([told.catch(() => {}), sleep(PARTING_MS)]);
   }
 
-  #sample(): void {
+  #sample(isFirst = false): void {
     const now = performance.now();
     const { busy, memoryFreeBytes, queue, computed, refused } = this.#options.measure();
-    this.#windows.busy.add(busy, now);
+    if (!isFirst) this.#windows.busy.add(busy, now);
     if (queue !== undefined) this.#windows.queue.add(queue, now);
     if (computed !== undefined) this.#windows.computed.add(computed, now);
     if (refused !== undefined) this.#windows.refused.add(refused, now);
@@ -117,18 +118,23 @@ export class Announcer {
 
   #metrics(): readonly Metric[] {
     const { busy, queue, computed, refused, delay } = this.#windows;
-    const measured = (type: LevelZeroType, value: number | undefined, how: 'mean' | 'cur' = 'mean') =>
+    const measured = (
+      type: LevelZeroType,
+      value: number | undefined,
+      how: 'mean' | 'cur' | 'min' = 'mean',
+    ) =>
       value === undefined ? [] : [levelZero(type, value, { source: 'directly measured', statistics: how })];
     const rate = computed.rate();
     const asked = computed.rise() + refused.rise();
-    const delayUs = delay.mean();
+    // What is above the least of a window was spent in processes, not on the way.
+    const delayUs = delay.min();
     // What waits is gone after as long as it takes at the rate of this window.
     const waitUs = rate === undefined || rate === 0 ? 0 : (1e6 * (queue.mean() ?? 0)) / rate;
     return [
-      ...measured('compute_utilization', 100 * Math.min(1, busy.mean() ?? 0)),
+      ...measured('compute_utilization', percent(busy.mean())),
       ...measured('compute_queue', queue.mean()),
       ...measured('compute_memory_free', this.#memoryFreeBytes, 'cur'),
-      ...measured('communication_delay', delayUs),
+      ...measured('communication_delay', delayUs, 'min'),
       ...measured('service_rate', rate),
       ...measured('service_refused', asked > 0 ? (100 * refused.rise()) / asked : undefined),
       ...(delayUs === undefined
@@ -137,6 +143,9 @@ export class Announcer {
     ];
   }
 }
+
+const percent = (share: number | undefined): number | undefined =>
+  share === undefined ? undefined : 100 * Math.min(1, share);
 
 const messagesOf = (error: unknown): readonly string[] => {
   if (error instanceof ControllerRefused) return error.faults.map((f) => f.message);
