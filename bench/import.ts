@@ -127,7 +127,7 @@ part of this repository. Of a verdict, what stands before it is compared.
 
 Damaged files: of 100,000 mutations of some 280 files (ONNX of quantize_static, TFLite of several sources, JSON; bytes flipped, cut and
 spliced, fields changed) 8,186 were imported and 91,810 refused with a message; none hung for 2 s or took 1 GB. Four met a scale
-beyond those of TFLite's kernels, which was mended. \`npm run attack:import\` mutates what is in the repository.
+beyond those of TFLite's kernels, which was mended. \`npm run attack -- --only 'damaged models'\` mutates what is in the repository.
 
 `;
 

@@ -1,6 +1,6 @@
 """A second witness for TFLite files: the published arithmetic of the reference kernels in numpy's 64-bit integers.
 
-    python3 bench/tflite_reference.py MODEL.tflite INPUT.bin OUTPUT.bin [double|single]
+    python3 bench/tflite_reference.py MODEL.tflite INPUT.bin OUTPUT.bin [double|single [MODEL.tflite ...]]
 
 Reads the file by field numbers of schema.fbs, runs rows of its input through its operators, and writes the output's bytes. A
 SOFTMAX, ARG_MAX or DEQUANTIZE is passed over: what stands before it at the end is written, of a QUANTIZE at the start what it makes read. Shares no line with the importer.
@@ -225,9 +225,8 @@ class Interpreter:
         other = values.get(ins[1], b.value)
         left = 20
         twice = 2 * max(a.scale, b.scale)
-        part = lambda v, t: self.scaled((v.astype(np.int64) - t.zero) << left, quantize_multiplier(t.scale / twice))
-        first = part(values.get(ins[0], a.value), a)
-        total = first.reshape(-1) + sign * part(other, b).reshape(-1) if first.size == other.size else first + sign * part(other, b)
+        part = lambda v, t: self.scaled((v.astype(np.int64).reshape(t.shape) - t.zero) << left, quantize_multiplier(t.scale / twice))
+        total = part(values.get(ins[0], a.value), a) + sign * part(other, b)
         q = self.scaled(total, quantize_multiplier(twice / (2**left * y.scale)))
         return self.finish(q, out, options.number(0, 'b') if options else 0)
 
@@ -290,7 +289,11 @@ class Interpreter:
 
 
 def main():
-    path, source, target, rounding = (sys.argv[1:] + ['double'])[:4]
+    for at in range(1, len(sys.argv), 4):
+        run(*(sys.argv[at:at + 4] + ['double'])[:4])
+
+
+def run(path, source, target, rounding):
     net = Interpreter(path, rounding)
     kind = net.tensors[net.inputs[0]].kind
     count = int(np.prod(net.tensors[net.inputs[0]].shape))
