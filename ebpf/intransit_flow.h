@@ -36,8 +36,19 @@
 
 /* Whether this is a test run, which is given arrivals and tells features. Set before loading. */
 const volatile __u32 intransit_flow_test = 0;
-/* Unknown to those who choose addresses: else they could choose them to collide. Set before loading. */
-const volatile __u64 intransit_flow_seed = 0x9e3779b97f4a7c15ULL;
+/* Of the hash: a start, and a factor for each half of a word of a key. More than any key has. */
+#define INTRANSIT_FLOW_SECRETS 16
+
+/*
+ * Unknown to those who choose addresses: else they could choose them to collide. Set before loading, to random numbers; these are
+ * the first digits of pi, for whoever loads the program by hand.
+ */
+const volatile __u64 intransit_flow_secrets[INTRANSIT_FLOW_SECRETS] = {
+	0x243f6a8885a308d3ULL, 0x13198a2e03707344ULL, 0xa4093822299f31d0ULL, 0x082efa98ec4e6c89ULL,
+	0x452821e638d01377ULL, 0xbe5466cf34e90c6cULL, 0xc0ac29b7c97c50ddULL, 0x3f84d5b5b5470917ULL,
+	0x9216d5d98979fb1bULL, 0xd1310ba698dfb5acULL, 0x2ffd72dbd01adfb7ULL, 0xb8e1afed6a267e96ULL,
+	0xba7c9045f12c7f99ULL, 0x24a19947b3916cf7ULL, 0x0801f2e2858efc16ULL, 0x636920d871574e69ULL,
+};
 
 enum intransit_flow_word {
 	INTRANSIT_FLOW_TEST_TIME = 0, /* in: the arrival in ns */
@@ -434,9 +445,20 @@ static __always_inline __u64 intransit_flow_is_higher(const struct intransit_flo
 	return ports;
 }
 
-static __always_inline __u64 intransit_flow_mix(__u64 hash, __u64 word)
+/*
+ * The `index`-th word of a key, each half times a secret factor: two keys, whatever they are, have the same sum by no more
+ * than a chance of 2^-33 over the secrets.
+ */
+static __always_inline __u64 intransit_flow_mix(__u64 hash, __u64 word, const __u32 index)
 {
-	hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
+	return hash + (__u32)word * intransit_flow_secrets[2 * index + 1] +
+	       (word >> 32) * intransit_flow_secrets[2 * index + 2];
+}
+
+/* One-to-one, so that all bits of the sum matter to the lowest. */
+static __always_inline __u64 intransit_flow_spread(__u64 hash)
+{
+	hash = (hash ^ hash >> 32) * 0x9fb21c651e98df25ULL;
 	return hash ^ hash >> 32;
 }
 
@@ -467,6 +489,21 @@ static __always_inline struct intransit_flow_counts *intransit_flow_counters(voi
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&flow_counts, &zero);
+}
+
+/*
+ * Begins to load a bucket's head and the place that a flow takes if it is free, so that both come from memory at once: under the
+ * lock one would be waited for after the other.
+ */
+static __always_inline void intransit_flow_fetch(const struct intransit_flow_bucket *b, __u64 home)
+{
+	const volatile __u8 *head = (const volatile __u8 *)b->tags;
+	const volatile __u8 *place = (const volatile __u8 *)&b->places[home & (INTRANSIT_FLOW_PLACES - 1)];
+
+	(void)*head;
+#pragma clang loop unroll(full)
+	for (__u32 at = 0; at < sizeof(b->places[0]); at += 64)
+		(void)place[at];
 }
 
 /* Of a bucket whose places are all taken by others: the one whose last packet is longest ago, a free one before all. */

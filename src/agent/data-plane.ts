@@ -1,5 +1,4 @@
 /** The programs of a device in the kernel with their maps: the dispatcher, and behind it a program a shape. */
-import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { flowCounter } from '../backends/common/flow/tables.ts';
@@ -9,6 +8,7 @@ import type {
   ProgramConfig,
   RequestConfig,
 } from '../backends/xdp/device-config.ts';
+import { flowSecrets } from '../backends/xdp/flow/secrets.ts';
 import {
   type ApartObject,
   BpfError,
@@ -154,8 +154,7 @@ async function loadFlows(config: FlowConfig, running: DataPlane | undefined): Pr
   const object = await openObjectApart(config.elf, {
     name: 'intransit',
     policy: flowPolicy(config),
-    // Who chooses addresses must not know the seed.
-    globals: { intransit_flow_acts: 1, intransit_flow_seed: randomBytes(6).readUIntLE(0, 6) },
+    globals: { intransit_flow_acts: 1, intransit_flow_secrets: [...flowSecrets()] },
     ...(counters !== undefined && goesOn && { reuse: new Map([['flow_counts', counters]]) }),
   });
   return { objects: new Map([[0, object]]), close: () => object.close() };

@@ -29,7 +29,12 @@ async function load({ name, policy, globals, reused }: LoadRequest, elf: Buffer)
   const { handle, stats } = await loadObject({
     name,
     elf,
-    globals,
+    globals: Object.fromEntries(
+      Object.entries(globals).map(([variable, value]) => [
+        variable,
+        typeof value === 'number' ? value : Uint8Array.from(value),
+      ]),
+    ),
     maps: Object.fromEntries(Object.entries(reused).map(([map, fd]) => [map, { fd }])),
     accept: (maps) => checkDeclaredMaps(maps, policy),
     onThisThread: true,

@@ -5,7 +5,8 @@ import type { VerifierStats } from './verifier-log.ts';
 export interface LoadRequest {
   readonly name: string;
   readonly policy: ObjectPolicy;
-  readonly globals: Readonly<Record<string, number>>;
+  /** Numbers, or the bytes of a variable. */
+  readonly globals: Readonly<Record<string, number | readonly number[]>>;
   /** Descriptors in the loader, by the names of maps that are to be used again. */
   readonly reused: Readonly<Record<string, number>>;
   /** Whether the object stays when the next one is loaded, which may use its maps. */

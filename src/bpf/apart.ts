@@ -16,7 +16,7 @@ export interface ApartOptions {
   /** Shown in errors and used for internal maps. */
   readonly name: string;
   readonly policy: ObjectPolicy;
-  readonly globals?: Readonly<Record<string, number>>;
+  readonly globals?: LoadRequest['globals'];
   /** Maps that are there already, by their names in the object. */
   readonly reuse?: ReadonlyMap<string, BpfMap>;
   /** Default 120,000: the verifier may take seconds. */

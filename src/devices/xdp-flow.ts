@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { type FlowOutcomeName, flowOutcomes } from '../backends/common/flow/outcomes.ts';
+import { flowSecrets } from '../backends/xdp/flow/secrets.ts';
 import {
   type BpfMap,
   type BpfObject,
@@ -57,13 +57,12 @@ export class XdpFlowDevice implements Disposable {
   static async load(
     elf: string | Uint8Array,
     features: number,
-    o: { readonly test: boolean; readonly acts?: boolean; readonly seed?: bigint },
+    o: { readonly test: boolean; readonly acts?: boolean },
   ): Promise<XdpFlowDevice> {
-    const seed = o.seed ?? randomBytes(8).readBigUInt64LE();
     const globals = {
       intransit_flow_test: o.test ? 1 : 0,
       intransit_flow_acts: o.acts ? 1 : 0,
-      intransit_flow_seed: seed,
+      intransit_flow_secrets: flowSecrets(),
     };
     return new XdpFlowDevice(await openObject(elf, { name: 'intransit_flow', globals }), features, o.test);
   }

@@ -79,6 +79,14 @@ export const deviceDefinitions: Readonly<Record<string, FeatureDefinition>> = {
   features: { n: log8(n), two: "2" }`),
 };
 
+/** Keys of whole words, whose bits are all a sender's to choose. */
+export const chosenDefinition = define(`
+  accept: { ip: [6] }
+  key: { fields: [ip.source, ip.destination], bothWays: false }
+  table: { flows: 65536 }
+  state: { n: { count: true } }
+  features: { n: log8(n), two: "2" }`);
+
 /** Room for few. */
 export const smallDefinition = define(`
   accept: { ip: [6] }

@@ -47,7 +47,7 @@ export function xdpFlowView(plan: XdpFlowPlan) {
     body,
     accepts: acceptance(d),
     key: key.lines,
-    hash: Array.from({ length: key.words }, (_, i) => `hash = intransit_flow_mix(hash, key${i});`),
+    hash: Array.from({ length: key.words }, (_, i) => `hash = intransit_flow_mix(hash, key${i}, ${i});`),
     same: Array.from({ length: key.words }, (_, i) => `f->key[${i}] == key${i}`).join(' && '),
     over: overText(d),
     begin: [
