@@ -17,11 +17,23 @@ const [STDIN, STDOUT] = [0, 1];
 function read(size: number): Buffer | undefined {
   const bytes = Buffer.alloc(size);
   for (let at = 0; at < size; ) {
-    const count = readSync(STDIN, bytes, at, size - at, null);
+    const count = untilReady(() => readSync(STDIN, bytes, at, size - at, null));
     if (count === 0) return undefined;
     at += count;
   }
   return bytes;
+}
+
+/** Whoever else loads code into this process may have made its pipes such that they do not wait. */
+function untilReady(transfer: () => number): number {
+  for (;;) {
+    try {
+      return transfer();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
 }
 
 async function load({ name, policy, globals, reused }: LoadRequest, elf: Buffer): Promise<Loaded> {
@@ -71,7 +83,10 @@ function failure(error: unknown): LoadAnswer {
 
 function say(answer: LoadAnswer): void {
   const text = Buffer.from(`${JSON.stringify(answer)}\n`);
-  for (let at = 0; at < text.length; ) at += writeSync(STDOUT, text, at);
+  for (let at = 0; at < text.length; ) {
+    const from = at;
+    at += untilReady(() => writeSync(STDOUT, text, from));
+  }
 }
 
 async function serve(): Promise<void> {

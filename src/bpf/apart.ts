@@ -128,7 +128,7 @@ export function startLoader(reused: readonly number[] = []): Loader {
       const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
       try {
         const line = await Promise.race([lineOf(child), ended]);
-        if (typeof line === 'string') return JSON.parse(line);
+        if (typeof line === 'string') return answerOf(name, line);
         throw died(name, line);
       } finally {
         clearTimeout(timer);
@@ -159,15 +159,26 @@ function endOf(child: ChildProcess): Promise<End> {
   });
 }
 
+/** An object that took its loader over could say anything. */
+function answerOf(name: string, line: string): LoadAnswer {
+  try {
+    return JSON.parse(line);
+  } catch {
+    throw died(name, { how: 'its answer is none', said: '' });
+  }
+}
+
 function lineOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
-    let text = '';
+    const chunks: Buffer[] = [];
+    let length = 0;
     const take = (chunk: Buffer): void => {
-      text += chunk.toString('utf8');
-      const end = text.indexOf('\n');
-      if (end < 0 && text.length < MOST_ANSWER) return;
+      const end = chunk.indexOf('\n');
+      chunks.push(end < 0 ? chunk : chunk.subarray(0, end));
+      length += chunk.length;
+      if (end < 0 && length < MOST_ANSWER) return;
       child.stdout!.off('data', take);
-      resolve(end < 0 ? '' : text.slice(0, end));
+      resolve(end < 0 ? '' : Buffer.concat(chunks).toString('utf8'));
     };
     child.stdout!.on('data', take);
   });

@@ -100,6 +100,28 @@ describeWith(loading, 'objects of others', () => {
     expect(await answer(await ours())).toMatchObject({ ok: true });
   }, 120_000);
 
+  it('hears a long refusal to its end, also when it has not listened for a while', async () => {
+    const long = await compiled(
+      'long',
+      emitXdp(plan!).replace(
+        'return intransit_refuse(ctx, verdict, held);',
+        `{
+          for (int i = 0; i < 8000; i++) { held += i; __asm__ volatile("" : "+r"(held)); }
+          return *(volatile int *)(long)held;
+        }`,
+      ),
+    );
+    loader ??= startLoader();
+    const answer = loader.load(long, options);
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    const told = await answer;
+    expect(told).toMatchObject({ ok: false, message: expect.stringContaining('intransit') });
+    // More than a pipe holds.
+    expect(JSON.stringify(told).length).toBeGreaterThan(300_000);
+    expect(await loader.load(await ours(), options)).toMatchObject({ ok: true });
+  }, 120_000);
+
   it('outlives what kills the loader', async () => {
     loader ??= startLoader();
     const dying = loader;
