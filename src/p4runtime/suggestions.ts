@@ -16,12 +16,16 @@ export function editDistance(a: string, b: string): number {
 }
 
 const MOST = 3;
+/** Nobody mistypes longer names, and comparing them costs time and memory. */
+const LONGEST = 64;
 
 /** The names that may have been meant, the closest first. */
 export function suggestions(wrong: string, names: Iterable<string>): readonly string[] {
+  if (wrong.length > LONGEST) return [];
   const asked = wrong.toLowerCase();
   const last = (name: string) => name.slice(name.lastIndexOf('.') + 1);
   const near = [...new Set(names)].flatMap((name) => {
+    if (name.length > 2 * LONGEST) return [];
     const candidate = name.toLowerCase();
     const distance = Math.min(editDistance(asked, candidate), editDistance(last(asked), last(candidate)));
     const part = asked.length > 2 && candidate.includes(asked);

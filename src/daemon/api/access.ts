@@ -28,12 +28,14 @@ export function apiListenFault(
 /** Paths that tell nothing of the network: whoever comes may have them. */
 const PUBLIC = /^\/(healthz|readyz|page\/[\w.-]+)?$/;
 
+/** Who asks for what anybody may have. */
+export const ANYBODY_ELSE = 'anybody';
+
 /**
  * Who asks, for the log.
  * @throws Refused `Unauthorized`, `Forbidden`
  */
 export function admitted(request: IncomingMessage, listen: ApiListen, right: Right, path: string): string {
-  refuseForeignPages(request);
   const peer = peerOfRequest(request, listen);
   if (peer === undefined)
     return refuseRequest(
@@ -41,7 +43,7 @@ export function admitted(request: IncomingMessage, listen: ApiListen, right: Rig
       'no name of the certificate is among those that may come in',
       'have the operator allow it: intransit controller --allow NAME',
     );
-  if (PUBLIC.test(path) && right === 'read') return 'anybody';
+  if (PUBLIC.test(path) && right === 'read') return ANYBODY_ELSE;
   if (listen.token !== undefined && !hasToken(request, listen.token))
     return refuseRequest(
       'Unauthorized',
@@ -56,13 +58,6 @@ export function admitted(request: IncomingMessage, listen: ApiListen, right: Rig
     );
   if (peer.name !== '') return peer.name;
   return socketPath(listen.address) === undefined ? 'operator' : `user:${userInfo().username}`;
-}
-
-/** A page of somebody else's, in the operator's browser, must not drive the network. */
-function refuseForeignPages({ headers }: IncomingMessage): void {
-  const { origin, host } = headers;
-  if (origin === undefined || origin.replace(/^https?:\/\//, '') === host) return;
-  refuseRequest('Forbidden', `pages of ${origin} may not ask`, "use the controller's own page");
 }
 
 function hasToken({ headers }: IncomingMessage, token: string): boolean {

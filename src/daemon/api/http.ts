@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DiagnosticError } from '../../diagnostics/index.ts';
+import { isDeeperThan } from '../../import/json/bounds.ts';
 import { type Fault, fault, type RefusalReason, Refused } from '../manifests/index.ts';
 import { StoreConflict, StoreFenced, StoreUnavailable } from '../store/index.ts';
 
@@ -30,25 +31,42 @@ export const refuseRequest = (reason: RefusalReason, what: string, remedy: strin
   throw new Refused(reason, [fault('controller', { reason: what, remedy })]);
 };
 
-/** @throws Refused `TooLarge` */
+/** Bytes of all bodies that are being received. */
+const MOST_RECEIVED_BYTES = 2 ** 30;
+let received = 0;
+
+/** @throws Refused `TooLarge`, `Unavailable` where others send too much at the time */
 export async function bodyOf(request: IncomingMessage, most: number): Promise<Buffer> {
   const tooLarge = () =>
     refuseRequest('TooLarge', `the body has more than ${most} bytes`, 'send it in several parts');
   if (Number(request.headers['content-length'] ?? 0) > most) tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > most) tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      received += chunk.length;
+      if (length > most) tooLarge();
+      if (received > MOST_RECEIVED_BYTES)
+        refuseRequest('Unavailable', 'too much is being sent at once', 'try it again in a moment');
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    received -= length;
   }
-  return Buffer.concat(chunks);
 }
+
+/** Lists and objects within each other; manifests have eight. */
+const MOST_DEPTH = 64;
 
 /** @throws Refused `BadRequest` */
 export function jsonOf(bytes: Buffer): unknown {
+  const text = bytes.toString('utf8');
+  if (isDeeperThan(text, MOST_DEPTH))
+    refuseRequest('BadRequest', `the body is nested deeper than ${MOST_DEPTH} levels`, 'send manifests');
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return refuseRequest('BadRequest', 'the body is no JSON', 'send one document of JSON');
   }

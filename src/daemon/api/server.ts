@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { openHttpDoor } from '../../doors/http.ts';
 import { manifestsSchemaText } from '../manifests/index.ts';
 import type { Objects } from '../objects/index.ts';
-import { type ApiListen, admitted } from './access.ts';
+import { ANYBODY_ELSE, type ApiListen, admitted } from './access.ts';
 import { refuseRequest, reply, replyFault } from './http.ts';
 import { Metrics } from './metrics.ts';
 import { objectRoutes } from './object-routes.ts';
@@ -94,6 +94,8 @@ async function answer(
   const isUnknown = Array.isArray(found);
   const right = isUnknown ? 'read' : (found as { readonly route: Route }).route.right;
   const actor = admitted(request, listen, right, pathname);
+  // There are few connections: who has not shown who it is may not keep one.
+  if (actor === ANYBODY_ELSE) response.setHeader('connection', 'close');
   if (isFull) refuseRequest('Unavailable', 'too many requests are under way', 'try it again in a moment');
   if (isUnknown)
     return found.length === 0

@@ -9,8 +9,11 @@ export interface WatchFilter {
   readonly events: boolean;
 }
 
-/** A reader that lets so much wait has stopped reading. */
-const MOST_WAITING_BYTES = 32 * 2 ** 20;
+/** A reader that lets so much of what happens wait has stopped reading. */
+const MOST_WAITING_BYTES = 4 * 2 ** 20;
+/** Of what there is no more than this waits, and not longer than this, ms. */
+const MOST_AHEAD_BYTES = 2 ** 20;
+const MOST_READING_MS = 30_000;
 const HEARTBEAT_MS = 15_000;
 
 /**
@@ -53,10 +56,26 @@ export async function streamChanges(
     }
   }
   const { revision, records } = await store.read();
-  for (const record of records)
+  for (const record of records) {
     if (matches(filter, record.kind, record.name)) send('put', `${record.revision}`, objectOf(record));
+    if (response.writableLength > MOST_AHEAD_BYTES) await drained(response);
+    if (response.destroyed) return;
+  }
   send('sync', `${revision}`, { resourceVersion: `${revision}` });
   await watch(revision);
+}
+
+/** Until it was read; a reader that does not read is sent away. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => response.destroy(), MOST_READING_MS);
+    const end = () => {
+      clearTimeout(timer);
+      for (const event of ['drain', 'close']) response.off(event, end);
+      resolve();
+    };
+    for (const event of ['drain', 'close']) response.once(event, end);
+  });
 }
 
 type Send = (event: string, id: string, data: unknown) => void;

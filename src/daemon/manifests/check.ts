@@ -1,4 +1,5 @@
 import { plainAddress } from '../../controller/deployment.ts';
+import { MOST_FAULTS } from '../../import/json/parse.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import { type Fault, fault } from './fault.ts';
 import type { Kind } from './kind-names.ts';
@@ -8,6 +9,9 @@ import { modelsOf } from './service.ts';
 
 /** What is checked: stored objects and manifests are. */
 type Checked = Pick<Manifest, 'kind' | 'metadata' | 'spec'>;
+
+/** Of a circle so many objects are named. */
+const MOST_NAMES = 12;
 
 /** All objects that there will be, by `Kind/name`. */
 export type Universe = ReadonlyMap<string, Checked>;
@@ -37,54 +41,76 @@ export const referrers = (universe: Universe, key: string): readonly string[] =>
       : [],
   );
 
-function unknownReferences(universe: Universe, indexOf: IndexOf): Fault[] {
-  return [...universe].flatMap(([key, object]) => {
-    if (indexOf(key) === undefined) return [];
-    return referencesOf(object)
-      .filter(({ kinds, name }) => !kinds.some((kind) => universe.has(`${kind}/${name}`)))
-      .map(({ kinds: of, name, path }) => {
-        const names = [...universe.values()].filter((o) => of.includes(o.kind)).map((o) => o.metadata.name);
-        const near = suggestions(name, names);
-        return fault(
+/** As many as are told: each is compared with all names that there are. */
+function unknownReferences(universe: Universe, indexOf: IndexOf): readonly Fault[] {
+  const faults: Fault[] = [];
+  for (const [key, object] of universe) {
+    if (indexOf(key) === undefined) continue;
+    for (const { kinds: of, name, path } of referencesOf(object)) {
+      if (of.some((kind) => universe.has(`${kind}/${name}`))) continue;
+      if (faults.length === MOST_FAULTS) return faults;
+      const names = [...universe.values()].filter((o) => of.includes(o.kind)).map((o) => o.metadata.name);
+      const near = suggestions(name, names);
+      faults.push(
+        fault(
           'manifest-reference',
           { kind: of.join(' or '), name, near },
           { index: indexOf(key), object: key, path },
-        );
-      });
-  });
+        ),
+      );
+    }
+  }
+  return faults;
 }
 
-/** Each circle once, told of the first of its objects that comes from a document. */
+const referredBy = (universe: Universe, key: string): readonly string[] =>
+  referencesOf(universe.get(key)!).flatMap(({ kinds, name }) =>
+    kinds.map((kind) => `${kind}/${name}`).filter((other) => universe.has(other)),
+  );
+
+/** Each circle once. Chains may be as long as there are objects, so it is no recursion. */
 function circles(universe: Universe, indexOf: IndexOf): Fault[] {
   const faults: Fault[] = [];
   const done = new Set<string>();
-  const stack: string[] = [];
-  const visit = (key: string): void => {
-    const at = stack.indexOf(key);
-    if (at >= 0) {
-      const circle = stack.slice(at);
-      const first = circle.find((k) => indexOf(k) !== undefined);
-      if (first === undefined) return;
-      const start = circle.indexOf(first);
-      const names = [...circle.slice(start), ...circle.slice(0, start), first];
-      const next = names[1]!;
-      const path = referencesOf(universe.get(first)!).find((r) =>
-        r.kinds.some((k) => `${k}/${r.name}` === next),
-      )?.path;
-      faults.push(
-        fault('manifest-cycle', { names }, { index: indexOf(first), object: first, ...(path && { path }) }),
-      );
-      return;
+  for (const start of universe.keys()) {
+    /** From the start to where the walk is, each with those to whom it has still to go. */
+    const way = [{ key: start, rest: [...referredBy(universe, start)] }];
+    const onWay = new Set([start]);
+    for (let at = way.at(-1); at !== undefined && !done.has(start); at = way.at(-1)) {
+      const next = at.rest.shift();
+      if (next === undefined) {
+        way.pop();
+        onWay.delete(at.key);
+        done.add(at.key);
+      } else if (onWay.has(next)) {
+        const keys = way.map(({ key }) => key);
+        faults.push(...circleFaults(keys.slice(keys.indexOf(next)), universe, indexOf));
+        if (faults.length >= MOST_FAULTS) return faults;
+      } else if (!done.has(next)) {
+        way.push({ key: next, rest: [...referredBy(universe, next)] });
+        onWay.add(next);
+      }
     }
-    if (done.has(key)) return;
-    stack.push(key);
-    for (const { kinds, name } of referencesOf(universe.get(key)!))
-      for (const kind of kinds) if (universe.has(`${kind}/${name}`)) visit(`${kind}/${name}`);
-    stack.pop();
-    done.add(key);
-  };
-  for (const key of universe.keys()) visit(key);
+  }
   return faults;
+}
+
+/** Told of the first of its objects that comes from a document, if any does. */
+function circleFaults(circle: readonly string[], universe: Universe, indexOf: IndexOf): readonly Fault[] {
+  const first = circle.find((k) => indexOf(k) !== undefined);
+  if (first === undefined) return [];
+  const start = circle.indexOf(first);
+  const names = [...circle.slice(start), ...circle.slice(0, start), first];
+  const path = referencesOf(universe.get(first)!).find((r) =>
+    r.kinds.some((k) => `${k}/${r.name}` === names[1]),
+  )?.path;
+  return [
+    fault(
+      'manifest-cycle',
+      { names: names.length <= MOST_NAMES ? names : [...names.slice(0, MOST_NAMES - 2), '...', first] },
+      { index: indexOf(first), object: first, ...(path && { path }) },
+    ),
+  ];
 }
 
 /** Something of which there may be one only, and where it is said. */

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { printable } from '../../diagnostics/index.ts';
 import { expectation, MOST_FAULTS } from '../../import/json/parse.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import { type Fault, fault } from './fault.ts';
@@ -48,7 +49,7 @@ function kindFault(kind: unknown, index: number | undefined): Fault {
   if (typeof kind !== 'string')
     return fieldFault(undefined, ['kind'], `expected one of ${known.join(', ')}`, index);
   const near = suggestions(kind, known);
-  return fault('manifest-kind', { kind, known, near }, { index, path: ['kind'] });
+  return fault('manifest-kind', { kind: printable(kind), known, near }, { index, path: ['kind'] });
 }
 
 const fieldFault = (
@@ -71,7 +72,7 @@ function faultsOf(
     return [fieldFault(object, issue.path, wordsOf(issue, expected), index)];
   }
   const known = fieldsAt(manifestSchema(kind), issue.path);
-  return issue.keys.map((key) => {
+  return issue.keys.slice(0, MOST_FAULTS).map((key) => {
     const near = suggestions(key, known);
     const expected = `there is no such field${near.length === 0 ? ` (there are: ${known.join(', ')})` : `; is ${near[0]} meant?`}`;
     return fieldFault(object, [...issue.path, key], expected, index);
