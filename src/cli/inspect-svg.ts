@@ -1,3 +1,4 @@
+import { printableMarkup } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { inputType, macs } from '../model/model.ts';
 import { formatTensorType } from '../model/tensor.ts';
@@ -17,10 +18,8 @@ const MARGIN = 20;
 const BAR_AT = 330;
 const BAR_WIDTH = 220;
 
-const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-
 const text = (x: number, y: number, content: string, attributes = ''): string =>
-  `<text x="${x}" y="${y}" ${attributes}>${escapeXml(content)}</text>`;
+  `<text x="${x}" y="${y}" ${attributes}>${printableMarkup(content)}</text>`;
 
 /** The layers from input to output, how each is computed, and what the program needs of each limit. */
 export function inspectionSvg(

@@ -24,6 +24,11 @@ const name = z
   .min(1, 'expected a name of at least one character');
 const path = z.string({ error: 'expected the path of a file' }).min(1, 'expected the path of a file');
 
+const ADDRESS = 'expected host:port, [host]:port or unix:/path';
+const address = z
+  .string({ error: ADDRESS })
+  .regex(/^(?:unix:\S+|(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):\d{1,5})$/, ADDRESS);
+
 const integer = (lo: number, hi: number, what: string) => {
   const error = `expected a whole number in ${lo}..${hi}`;
   return z.int({ error }).min(lo, error).max(hi, error).describe(what);
@@ -54,7 +59,7 @@ const tls = z
 const device = z.strictObject({
   name: name.describe('Unique; the name of the node where there is a plan'),
   kind: oneOf(deviceKinds),
-  address: name.describe('Of its P4Runtime server: host:port, or unix:/path'),
+  address: address.describe('Of its P4Runtime server: host:port, or unix:/path'),
   deviceId: integer(1, Number.MAX_SAFE_INTEGER, 'P4Runtime device id').default(1),
   tls: tls.optional(),
   layers: z
@@ -87,7 +92,7 @@ const device = z.strictObject({
 
 const worker = z.strictObject({
   name: name.describe('Unique among workers and devices'),
-  address: name.describe('Of its control door (worker --control): unix:/path, or host:port'),
+  address: address.describe('Of its control door (worker --control): unix:/path, or host:port'),
   tls: tls.optional(),
 });
 

@@ -7,5 +7,5 @@ export {
   refuse,
   throwErrors,
 } from './diagnostic.ts';
-export { printable, printableJson, printableLines } from './printable.ts';
+export { jsonText, printable, printableJson, printableLines, printableMarkup } from './printable.ts';
 export { type DiagnosticArgs, type DiagnosticCode, diagnosticTable, type Severity } from './table.ts';

@@ -33,3 +33,18 @@ export const printableJson = (json: string): string =>
   json.replace(ACTING, (c) =>
     c === '\n' || c === '\t' ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** The same as it may stand in HTML and SVG, also within quotes; the latter must have no control characters at all. */
+export const printableMarkup = (text: string): string =>
+  text.replace(ACTING, escaped).replace(/[&<>"']/g, (c) => ENTITIES[c]!);
+
+/** A document of JSON for a file, in lines, of which a terminal shows what it is. */
+export const jsonText = (value: unknown): string => `${printableJson(JSON.stringify(value, undefined, 2))}\n`;

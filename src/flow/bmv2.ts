@@ -9,7 +9,7 @@ import { FLOW_HEADERS, printFlowProgram } from '../backends/v1model/flow/emit.ts
 import { planV1modelFlow, type V1modelFlowPlan } from '../backends/v1model/flow/plan.ts';
 import { flowEntries, flowP4Info } from '../backends/v1model/flow/tables.ts';
 import type { Frame } from '../capture/index.ts';
-import { refuse, throwErrors } from '../diagnostics/index.ts';
+import { jsonText, refuse, throwErrors } from '../diagnostics/index.ts';
 import { Dataplane } from '../engines/bmv2-dataplane.ts';
 import { exchange } from '../engines/bmv2-exchange.ts';
 import { PORT_IN, PORT_OUT } from '../engines/bmv2-session.ts';
@@ -197,7 +197,7 @@ export async function writeV1modelFlow(
     [FLOW_HEADERS, readFileSync(join(P4_DIR, FLOW_HEADERS), 'utf8')],
     ['p4info.txt', p4InfoText(flowP4Info(plan))],
     ['entries.txt', writeRequestText(flowEntries(plan).map(insertion))],
-    ['manifest.json', `${JSON.stringify(manifest, undefined, 2)}\n`],
+    ['manifest.json', jsonText(manifest)],
   ]);
   for (const [name, content] of files) writeFileSync(join(folder, name), content);
   if (!compile) return [...files.keys()];

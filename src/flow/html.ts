@@ -1,6 +1,7 @@
+import { printableMarkup } from '../diagnostics/index.ts';
 import { className, type FlowReport, seconds, transportName } from './report.ts';
 import type { Score } from './score.ts';
-import { barChart, escapeHtml, histogram } from './svg.ts';
+import { barChart, histogram } from './svg.ts';
 
 /** Steps of the margin that one bar of its histogram stands for. */
 const MARGIN_STEP = 8;
@@ -28,9 +29,9 @@ export function reportHtml(r: FlowReport): string {
     '<html lang="en"><head><meta charset="utf-8">',
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<title>${escapeHtml(title)}</title><style>${STYLE}</style></head><body>`,
-    `<h1>${escapeHtml(title)}</h1>`,
-    ...summary(r).map((line) => `<p>${escapeHtml(line)}</p>`),
+    `<title>${printableMarkup(title)}</title><style>${STYLE}</style></head><body>`,
+    `<h1>${printableMarkup(title)}</h1>`,
+    ...summary(r).map((line) => `<p>${printableMarkup(line)}</p>`),
     '<h2>Flows</h2>',
     `<div class="charts"><div><p>by class</p>${barChart('Flows by class', classBars(r))}</div>`,
     `<div><p>by margin of the verdict</p>${histogram('Flows by margin', margins(r), MARGIN_STEP)}</div>`,
@@ -85,7 +86,7 @@ const row = (cells: readonly Cell[], tag = 'td', attributes: (i: number) => stri
   `<tr>${cells
     .map(
       (c, i) =>
-        `<${tag}${typeof c === 'number' ? ' class="n"' : ''}${attributes(i)}>${escapeHtml(String(c))}</${tag}>`,
+        `<${tag}${typeof c === 'number' ? ' class="n"' : ''}${attributes(i)}>${printableMarkup(String(c))}</${tag}>`,
     )
     .join('')}</tr>`;
 
@@ -103,7 +104,7 @@ function scored(title: string, r: FlowReport, s: Score): readonly string[] {
       : ` style="background: rgb(var(--${i === k ? 'hit' : 'miss'}) / ${share.toFixed(2)})"`;
   };
   return [
-    `<h2>${escapeHtml(title)}: label against class</h2>`,
+    `<h2>${printableMarkup(title)}: label against class</h2>`,
     `<p>${s.correct} of ${s.count} right; macro-F1 ${s.macroF1.toFixed(3)}</p>`,
     '<div class="scroll"><table><thead>',
     row(['label \\ class', ...names, 'precision', 'recall', 'F1'], 'th'),

@@ -1,15 +1,6 @@
 /** Charts as SVG: plain shapes and text, so that a page needs nothing else to show them. */
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** Text as it may stand in HTML, also within quotes. */
-export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c]!);
+import { printableMarkup } from '../diagnostics/index.ts';
 
 export interface Bar {
   readonly name: string;
@@ -28,7 +19,7 @@ export function barChart(title: string, bars: readonly Bar[]): string {
   const rows = bars.map(({ name, value }, i) => {
     const y = i * ROW;
     return [
-      `<text x="${NAME - 8}" y="${y + 15}" text-anchor="end">${escapeHtml(name)}</text>`,
+      `<text x="${NAME - 8}" y="${y + 15}" text-anchor="end">${printableMarkup(name)}</text>`,
       `<rect x="${NAME}" y="${y + 3}" width="${((value / most) * room).toFixed(1)}" height="${ROW - 6}" rx="2"/>`,
       `<text x="${(NAME + 6 + (value / most) * room).toFixed(1)}" y="${y + 15}">${value}</text>`,
     ].join('');
@@ -58,4 +49,4 @@ export function histogram(title: string, counts: readonly number[], step: number
 
 const svg = (title: string, width: number, height: number, parts: readonly string[]): string =>
   `<svg role="img" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">` +
-  `<title>${escapeHtml(title)}</title>\n${parts.join('\n')}\n</svg>`;
+  `<title>${printableMarkup(title)}</title>\n${parts.join('\n')}\n</svg>`;

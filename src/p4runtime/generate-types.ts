@@ -10,7 +10,9 @@ const MATCH_TYPES = {
   RANGE: 'Value | RangeValue',
 } as const;
 
-const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+/** A literal of one line, in ASCII, whatever a program calls its parts. */
+const quoted = (text: string): string =>
+  `'${text.replace(/[^\x20-\x7e]|['\\]/g, (c) => (c === "'" || c === '\\' ? `\\${c}` : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`))}'`;
 const union = (names: readonly string[]): string =>
   names.length === 0 ? 'never' : names.map(quoted).join(' | ');
 

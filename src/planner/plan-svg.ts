@@ -1,3 +1,4 @@
+import { printableMarkup } from '../diagnostics/index.ts';
 import { nodeKinds, nodeModel } from './node-kinds.ts';
 import type { PlannedCrossing, PlannedSegment, PlanReport } from './plan.ts';
 import { layoutNodes, type Placed } from './plan-layout.ts';
@@ -10,10 +11,8 @@ const HEAD = 84;
 const LINE = 39;
 const BOLD_LINE = 34;
 
-const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-
 const text = (x: number, y: number, content: string, attributes = ''): string =>
-  `<text x="${Math.round(x)}" y="${Math.round(y)}" ${attributes}>${escapeXml(content)}</text>`;
+  `<text x="${Math.round(x)}" y="${Math.round(y)}" ${attributes}>${printableMarkup(content)}</text>`;
 
 const shorten = (s: string, most: number): string => (s.length <= most ? s : `${s.slice(0, most - 1)}…`);
 
@@ -116,7 +115,7 @@ function nodeBox(t: Topology, r: PlanReport, index: number, { x, y }: Placed): s
   const time = segments.reduce((sum, s) => sum + s.us, 0);
   const grey = 'fill="#666" font-size="11"';
   return [
-    `<g><title>${escapeXml(explanation.reason)}</title>`,
+    `<g><title>${printableMarkup(explanation.reason)}</title>`,
     `<rect x="${x}" y="${y}" width="${BOX.width}" height="${BOX.height}" rx="7" fill="${active ? nodeModel(kind).colour : '#fafafa'}" stroke="${stroke}" stroke-width="${active ? 2.2 : 1.2}"/>`,
     text(x + 10, y + 18, shorten(name, 20), `font-weight="bold"${active || passed ? '' : ' fill="#999"'}`),
     text(x + BOX.width - 10, y + 18, ends, 'text-anchor="end" fill="#1f6fb2" font-size="11"'),

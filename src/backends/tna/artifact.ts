@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { jsonText } from '../../diagnostics/index.ts';
 import { p4InfoText, writeRequestText } from '../../p4runtime/text.ts';
 import { P4_DIR } from '../../paths.ts';
 import type { TnaPlan } from './plan.ts';
@@ -16,7 +17,7 @@ export function tnaFiles(plan: TnaPlan, approximation?: object): Map<string, str
     ...FIXED.map((name) => [name, readFileSync(join(P4_DIR, name), 'utf8')] as const),
     ['p4info.txt', p4InfoText(tnaP4Info(plan))],
     ['entries.txt', writeRequestText(tnaEntries(plan))],
-    ['manifest.json', `${JSON.stringify(manifestOf(plan, approximation), undefined, 2)}\n`],
+    ['manifest.json', jsonText(manifestOf(plan, approximation))],
   ]);
 }
 

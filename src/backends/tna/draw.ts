@@ -1,3 +1,4 @@
+import { printableMarkup } from '../../diagnostics/index.ts';
 import { stageLimits } from './chips.ts';
 import type { TnaPlan } from './plan.ts';
 import type { Gress } from './schedule.ts';
@@ -16,9 +17,8 @@ const LEFT = 90;
 const ROW = 15;
 const CURVE_HEIGHT = 220;
 
-const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 const text = (x: number, y: number, content: string, more = ''): string =>
-  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${escapeXml(content)}</text>`;
+  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${printableMarkup(content)}</text>`;
 const rectangle = (x: number, y: number, width: number, height: number, fill: string): string =>
   `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${fill}" stroke="#999"/>`;
 

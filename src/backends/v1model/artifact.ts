@@ -1,3 +1,4 @@
+import { jsonText } from '../../diagnostics/index.ts';
 import { emitV1model, PROGRAM_FILE } from './emit.ts';
 import type { V1modelPlan } from './plan.ts';
 
@@ -20,6 +21,6 @@ export function v1modelFiles(plan: V1modelPlan): Map<string, string | Uint8Array
     weights: { mode: o.weights, entries: 'entries.txt' },
     ...(o.lowering === 'tables' && { lowering: o.lowering }),
   };
-  files.set('manifest.json', `${JSON.stringify(manifest, undefined, 2)}\n`);
+  files.set('manifest.json', jsonText(manifest));
   return files;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { jsonText } from '../../diagnostics/index.ts';
 import type { TensorType } from '../../model/tensor.ts';
 import { emitXdp, PROGRAM_FILE } from './emit.ts';
 import { P4INFO_FILE, xdpP4Info } from './p4info.ts';
@@ -94,6 +95,6 @@ export function xdpFiles(plan: XdpPlan): Map<string, string | Uint8Array> {
   files.set(PROGRAM_FILE, emitXdp(plan));
   if (plan.options.weights === 'runtime') files.set(WEIGHTS_FILE, encodeWeights(plan));
   files.set(P4INFO_FILE, xdpP4Info(plan));
-  files.set(MANIFEST_FILE, `${JSON.stringify(xdpManifest(plan), undefined, 2)}\n`);
+  files.set(MANIFEST_FILE, jsonText(xdpManifest(plan)));
   return files;
 }

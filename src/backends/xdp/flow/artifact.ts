@@ -1,3 +1,4 @@
+import { jsonText } from '../../../diagnostics/index.ts';
 import { p4InfoText } from '../../../p4runtime/text.ts';
 import type { P4Info } from '../../../p4runtime/types.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
@@ -69,6 +70,6 @@ export function xdpFlowFiles(plan: XdpFlowPlan): Map<string, string | Uint8Array
     [PROGRAM_FILE, emitXdpFlow(plan)],
     ...(weights === undefined ? [] : [[WEIGHTS_FILE, weights] as const]),
     [P4INFO_FILE, p4InfoText(xdpFlowP4InfoOf(weightsLayout(compute), definition.features.length))],
-    [MANIFEST_FILE, `${JSON.stringify(xdpFlowManifest(plan), undefined, 2)}\n`],
+    [MANIFEST_FILE, jsonText(xdpFlowManifest(plan))],
   ]);
 }
