@@ -54,8 +54,10 @@ const english: Plugin = {
 const only = (command: string): Plugin => ({
   name: `${command} alone`,
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/commands\// }, ({ path }) =>
-      basename(path) === `${command}.js` ? undefined : { path, namespace: 'other-command' },
+    onResolve({ filter: /^\.\/commands\// }, ({ path, importer }) =>
+      basename(path) === `${command}.js` || basename(importer) !== 'run.js'
+        ? undefined
+        : { path, namespace: 'other-command' },
     );
     onLoad({ filter: /./, namespace: 'other-command' }, () => ({ contents: 'export {};' }));
   },
