@@ -32,11 +32,18 @@ const attacks: readonly Attack[] = [
   suite(
     'odd arguments and files, command line',
     'a stack trace, an internal error, a terminal escape, a wait',
-    ['test/cli/odd-arguments.test.ts'],
+    ['test/cli/odd-arguments.test.ts', 'test/cli/odd-names.test.ts'],
   ),
-  suite('TLS and authorisation, P4Runtime', 'a peer without the right certificate that is served', [
-    'test/p4runtime/tls.test.ts',
-  ]),
+  suite(
+    'TLS and authorisation, P4Runtime and control doors',
+    'a peer that is served with a certificate that is expired, of another authority, its own, of another name, or none, or over TLS 1.1',
+    ['test/p4runtime/tls.test.ts', 'test/agent/doors.test.ts', 'test/worker/control.test.ts'],
+  ),
+  suite(
+    'doors of HTTP, controller and worker',
+    'a slow client or a page of elsewhere that is served; a document that costs more than it is long',
+    ['test/doors/http.test.ts', 'test/daemon/api/hostile.test.ts'],
+  ),
   suite(
     'kills and restarts, agent',
     'an acknowledged write that is lost, a running data plane that is taken away',

@@ -12,6 +12,10 @@ export interface CsvTable {
 /** Bytes of a line at most: a number of 64 characters a cell, or a header of names. */
 const mostRecord = (width: number): number => 65_536 + 64 * width;
 
+/** So many first bytes of a file show whether its first line ends at all; where it does not, the rest need not be read. */
+export const firstLineBytes = (width: number): number => 2 * mostRecord(width);
+export const hasLineEnd = (bytes: Buffer): boolean => bytes.includes('\n') || bytes.includes('\r');
+
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 const WHOLE = /^[+-]?\d+$/;
 const SPECIAL = /^[+-]?(nan|inf|infinity)$/i;

@@ -1,9 +1,9 @@
 import { extname } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
 import { elementCount } from '../model/tensor.ts';
-import { parseCsv } from './csv.ts';
+import { firstLineBytes, hasLineEnd, parseCsv } from './csv.ts';
 import { type NpyArray, parseNpy } from './npy.ts';
-import { readBounded } from './read.ts';
+import { readBounded, STANDARD } from './read.ts';
 
 export type RowFormat = 'npy' | 'csv' | 'tsv' | 'raw';
 
@@ -64,7 +64,7 @@ export function readNumbers(
       return npyRows(parseNpy(readBounded(file), file), shape, file, limit);
     case 'csv':
     case 'tsv': {
-      const table = parseCsv(readBounded(file), file, width, limit);
+      const table = parseCsv(readTable(file, width), file, width, limit);
       if (table.count === 0) refuse('rows-none', {}, { file });
       const values = table.values.subarray(0, limit * width);
       return { ...table, count: values.length / width, values, place: placeIn(width) };
@@ -122,4 +122,11 @@ function rowsIn(sizes: readonly number[], row: readonly number[]): number | unde
   const flat = (rest.length === 1 || row.length === 1) && elementCount(rest) === elementCount(row);
   if (flat || real(rest) === real(row)) return first;
   return real(sizes) === real(row) ? 1 : undefined;
+}
+
+/** All of a table, or of one whose first line does not end its beginning, of which that is told then. */
+function readTable(file: string, width: number): Buffer {
+  if (file === STANDARD) return readBounded(file);
+  const beginning = readBounded(file, firstLineBytes(width));
+  return beginning.length === firstLineBytes(width) && !hasLineEnd(beginning) ? beginning : readBounded(file);
 }

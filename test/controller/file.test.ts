@@ -37,7 +37,7 @@ describe('a deployment file', () => {
       { layers: '0..3' },
       "devices[0].layers: expected a range of the model's layers, which are 0..2, not 0..3",
     ],
-    [{ address: undefined }, 'devices[0].address: expected a name of at least one character'],
+    [{ address: undefined }, 'devices[0].address: expected host:port, [host]:port or unix:/path'],
     [{ deviceId: 0 }, 'devices[0].deviceId: expected a whole number in 1..9007199254740991'],
     [{ zones: [0] }, 'devices[0].zones[0]: expected a whole number in 1..255'],
     [{ speed: 3 }, 'devices[0]: there is no field speed here'],

@@ -1,3 +1,4 @@
+import { type ConnectionOptions, connect, type SecureVersion } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
 import { P4RuntimeError } from '../../src/p4runtime/errors.ts';
 import { P4Client, type P4ClientOptions } from '../../src/p4runtime/p4-client.ts';
@@ -65,6 +66,52 @@ describe.skipIf(!haveOpenssl)(`TLS${haveOpenssl ? '' : ' (skipped: openssl not o
       await running.close();
     }
   });
+
+  const raw = (address: string, options: ConnectionOptions): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = connect({ host: '127.0.0.1', port: Number(address.split(':').at(-1)), ...options });
+      let said = 'ended';
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        said = error.code ?? error.message;
+      });
+      socket.once('secureConnect', () => {
+        said = socket.getProtocol() ?? 'none';
+        socket.end();
+      });
+      socket.once('close', () => resolve(said));
+    });
+
+  test('versions of TLS that are given up, and certificates that are expired or one’s own', async () => {
+    const { ca, client } = made!;
+    const tls = (certificate: { readonly cert: Buffer; readonly key: Buffer }) => ({
+      listen: { tls: { ca: ca.cert, cert: certificate.cert, key: certificate.key } },
+    });
+    const own = { ca: ca.cert, cert: client.cert, key: client.key };
+    const running = await startServer(tls(made!.server));
+    const old = await startServer(tls(makeCertificate(folder.path, 'old-server', ca, { days: -1 })));
+    try {
+      const version = (name: SecureVersion) =>
+        raw(running.address, {
+          ...{ ...own, ALPNProtocols: ['h2'], minVersion: name, maxVersion: name },
+          ...{ ciphers: 'DEFAULT@SECLEVEL=0', checkServerIdentity: () => undefined },
+        });
+      expect(await version('TLSv1.3')).toBe('TLSv1.3');
+      expect(await version('TLSv1.2')).toBe('TLSv1.2');
+      for (const name of ['TLSv1.1', 'TLSv1'] as const)
+        expect(await version(name)).toMatch(/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|ECONNRESET/);
+      const { address } = running;
+      // Signed by itself, and made for the same name by another authority.
+      const selfSigned = makeCertificate(folder.path, 'client-of-its-own');
+      const expired = makeCertificate(folder.path, 'old-client', ca, { days: -1 });
+      for (const { cert, key } of [selfSigned, expired])
+        expect(['tls', 'unreachable']).toContain(await outcome({ address, tls: { ca: ca.cert, cert, key } }));
+      expect(await outcome({ address, tls: own })).toBe('primary');
+      expect(await outcome({ address: old.address, tls: own })).toBe('tls');
+    } finally {
+      await running.close();
+      await old.close();
+    }
+  }, 60_000);
 
   test('TLS towards a device without it', async () => {
     const running = await startServer();

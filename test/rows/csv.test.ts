@@ -1,10 +1,23 @@
+import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatCsv, parseCsv } from '../../src/rows/csv.ts';
+import { readNumbers } from '../../src/rows/numbers.ts';
+import { testFolder } from '../support/io.ts';
 
 const parse = (text: string, width: number, limit?: number) =>
   parseCsv(Buffer.from(text), 'x.csv', width, limit);
 const rows = (text: string, width: number) => Array.from(parse(text, width).values);
+
+it('a file of one line without end is told by its beginning', () => {
+  const file = join(testFolder(), 'line.csv');
+  writeFileSync(file, '1,'.repeat(70_000));
+  truncateSync(file, 2 ** 30);
+  const before = process.memoryUsage().rss;
+  expect(() => readNumbers(file, [4], 'int8')).toThrow(/tolerated bytes|cells, the model reads 4/);
+  expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 28);
+});
 
 describe('CSV', () => {
   it.each([
