@@ -1,15 +1,21 @@
 /**
- * CPU time a packet of simple_switch_grpc: the network in lanes, and with one multiply-add a weight, each beyond what the
- * same program takes to pass the packet on untouched; and packets a second without loss, a window of them under way. Says which
- * build of BMv2 it met. `npx tsx bench/bmv2.ts [--json] [--rounds N] [--packets N] [--kinds runtime,static,scalar]`. All switches run at the same time and are measured in turn, so that a change of the machine's pace meets all of them.
+ * CPU time a packet of simple_switch_grpc: an empty program; ours passing a packet on untouched, above it; the network in lanes, and
+ * with one multiply-add a weight, each above what the same program takes to pass on; and packets a second without loss, a window of
+ * them under way. Says which build of BMv2 it met, and prints its tables as bench/README.md has them.
+ *
+ *     npx tsx bench/bmv2.ts [--switches FOLDER,FOLDER] [--kinds runtime,static,scalar] [--rounds N] [--packets N] [--json]
+ *
+ * `--switches` names folders with a `simple_switch_grpc` each, one build after the other; without it the one on the PATH is met.
+ * All switches of a build run at the same time and are measured in turn, so that a change of the machine's pace meets all of them.
  */
+import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
 import { median } from '../src/engines/bench.ts';
 import { planV1modelOrRefuse, requestFrame } from '../src/engines/bmv2.ts';
 import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
 import { findTool, P4C, SWITCH } from '../src/toolchain/p4c.ts';
 import { fieldOffset, OUTER_BYTES } from '../src/wire/index.ts';
-import { whichBuild } from './bmv2-build.ts';
+import { type Bmv2Build, whichBuild } from './bmv2-build.ts';
 import { cpuOfPackets, openEmpty, packetsASecond, pin } from './bmv2-cpu.ts';
 import { type BenchModel, benchModels } from './bmv2-models.ts';
 
@@ -20,14 +26,10 @@ const { values: args } = parseArgs({
     packets: { type: 'string', default: '2000' },
     /** Measured too: one multiply-add a weight, and weights as constants. */
     kinds: { type: 'string', default: 'runtime,static,scalar' },
+    /** Folders with a switch each. */
+    switches: { type: 'string' },
   },
 });
-
-const missing = [P4C, SWITCH].filter((tool) => findTool(tool) === undefined);
-if (missing.length > 0) {
-  process.stderr.write(`BMv2 is not measured: ${missing.join(' and ')} not on the PATH\n`);
-  process.exit(0);
-}
 
 /** Weights that can be replaced; weights as constants; one multiply-add a weight. */
 const programs = {
@@ -86,64 +88,112 @@ async function openCase({ model, rows }: BenchModel, program: ProgramKind): Prom
 }
 
 const packets = Number(args.packets);
+const rounds = Number(args.rounds);
 const asked = args.kinds.split(',').filter((kind): kind is ProgramKind => kind in programs);
-const build = await whichBuild(packets);
-process.stderr.write(`BMv2 ${build.logging ? 'with' : 'without'} logging macros\n`);
-const empty = await openEmpty();
-const emptyUs: number[] = [];
-const cases: Case[] = [];
-try {
-  for (const entry of await benchModels())
-    for (const program of asked)
-      if (program !== 'scalar' || entry.model.name !== LANES_ONLY) cases.push(await openCase(entry, program));
+
+interface Row {
+  readonly model: string;
+  readonly lanes: 'on' | 'off';
+  readonly weights: 'runtime' | 'static';
+  readonly passedAboveEmptyUs: number;
+  readonly netUs: number;
+  readonly netWithChecksumUs: number;
+  readonly passedPerSecond: number;
+  readonly computedPerSecond: number;
+}
+
+interface Measured {
+  readonly build: Bmv2Build;
+  readonly emptyUs: number;
+  readonly rows: readonly Row[];
+}
+
+/** All programs on the switch that is on the PATH. */
+async function measure(): Promise<Measured> {
+  const build = await whichBuild(packets);
+  process.stderr.write(`BMv2 ${nameOf(build)}\n`);
+  const empty = await openEmpty();
+  const emptyUs: number[] = [];
+  const cases: Case[] = [];
+  try {
+    for (const entry of await benchModels())
+      for (const program of asked)
+        if (program !== 'scalar' || entry.model.name !== LANES_ONLY)
+          cases.push(await openCase(entry, program));
+    await measureInTurn(empty, emptyUs, cases);
+  } finally {
+    await Promise.all([empty, ...cases.map((c) => c.session)].map((session) => session.close()));
+  }
+  return { build, emptyUs: round(median(emptyUs)), rows: cases.map((c) => rowOf(c, emptyUs)) };
+}
+
+async function measureInTurn(empty: Bmv2Session, emptyUs: number[], cases: readonly Case[]): Promise<void> {
   // The first packets fill caches and start threads.
   await cpuOfPackets(empty, cases[0]!.frames.passed, packets);
   for (const c of cases) await cpuOfPackets(c.session, c.frames.computed, packets);
-  for (let round = 0; round < Number(args.rounds); round++)
+  for (let i = 0; i < rounds; i++)
     for (const c of cases)
       for (const kind of kinds) c.rates[kind].push(await packetsASecond(c.session, c.frames[kind], packets));
   for (const session of [empty, ...cases.map((c) => c.session)]) pin(session);
-  for (let round = 0; round < Number(args.rounds); round++) {
+  for (let i = 0; i < rounds; i++) {
     emptyUs.push(await cpuOfPackets(empty, cases[0]!.frames.passed, packets));
     for (const c of cases)
       for (const kind of kinds) c.samples[kind].push(await cpuOfPackets(c.session, c.frames[kind], packets));
-    process.stderr.write(`round ${round + 1} of ${args.rounds}\n`);
+    process.stderr.write(`round ${i + 1} of ${rounds}\n`);
   }
-} finally {
-  await Promise.all([empty, ...cases.map((c) => c.session)].map((session) => session.close()));
 }
 
 const round = (us: number) => Math.round(us * 10) / 10;
-/** Median of what a kind costs beyond passing on, round by round: neighbours in time meet the same machine. */
-const beyond = (c: Case, kind: Kind) => median(c.samples[kind].map((us, i) => us - c.samples.passed[i]!));
 
-const results = cases.map((c) => ({
-  model: c.name,
-  lanes: programs[c.program].lanes,
-  weights: programs[c.program].weights,
-  passedUs: round(median(c.samples.passed)),
-  passedAboveEmptyUs: round(median(c.samples.passed.map((us, i) => us - emptyUs[i]!))),
-  netUs: round(beyond(c, 'computed')),
-  netWithChecksumUs: round(beyond(c, 'checksummed')),
-  passedPerSecond: Math.round(median(c.rates.passed)),
-  computedPerSecond: Math.round(median(c.rates.checksummed)),
-}));
-const ratios = Object.fromEntries(
-  results
-    .filter((r) => r.lanes === 'off')
-    .flatMap((off) => {
-      const on = results.find((r) => r.model === off.model && r.lanes === 'on' && r.weights === 'runtime');
-      return on === undefined ? [] : [[off.model, Math.round((on.netUs / off.netUs) * 1000) / 1000]];
-    }),
-);
-if (args.json)
-  process.stdout.write(`${JSON.stringify({ build, emptyUs: round(median(emptyUs)), results, ratios })}\n`);
-else {
-  process.stdout.write(
-    `BMv2 ${build.logging ? 'with' : 'without'} logging macros (an entry of 8 kB: hit ${round(build.hitUs)}, miss ${round(build.missUs)} us)\n`,
-  );
-  process.stdout.write(`CPU us a packet on one processor, an empty program ${round(median(emptyUs))}\n`);
-  console.table(results);
-  for (const [model, ratio] of Object.entries(ratios))
-    process.stdout.write(`${model}: lanes on / off ${ratio}\n`);
+/** Differences are taken round by round: neighbours in time meet the same machine. */
+function rowOf(c: Case, emptyUs: readonly number[]): Row {
+  const beyond = (kind: Kind) => round(median(c.samples[kind].map((us, i) => us - c.samples.passed[i]!)));
+  return {
+    model: c.name,
+    lanes: programs[c.program].lanes,
+    weights: programs[c.program].weights,
+    passedAboveEmptyUs: round(median(c.samples.passed.map((us, i) => us - emptyUs[i]!))),
+    netUs: beyond('computed'),
+    netWithChecksumUs: beyond('checksummed'),
+    passedPerSecond: Math.round(median(c.rates.passed)),
+    computedPerSecond: Math.round(median(c.rates.checksummed)),
+  };
 }
+
+const nameOf = (build: Bmv2Build): string => `${build.logging ? 'with' : 'without'} logging macros`;
+
+/** As bench/README.md has it. */
+function printTable({ build, emptyUs, rows }: Measured): void {
+  const line = (cells: readonly (string | number)[]) => process.stdout.write(`| ${cells.join(' | ')} |\n`);
+  process.stdout.write(
+    `\nBMv2 ${nameOf(build)} (an entry of 8 kB: hit ${round(build.hitUs)} us, miss ${round(build.missUs)} us), an empty program ${emptyUs} us:\n\n`,
+  );
+  line(['model', 'lanes', 'weights', 'passing on', 'network', 'with a checksum', 'passed/s', 'computed/s']);
+  line(Array.from({ length: 8 }, () => '---'));
+  for (const r of rows)
+    line([
+      r.model,
+      r.lanes,
+      r.weights,
+      r.passedAboveEmptyUs,
+      r.netUs,
+      r.netWithChecksumUs,
+      r.passedPerSecond,
+      r.computedPerSecond,
+    ]);
+}
+
+const path = process.env.PATH ?? '';
+const results: Measured[] = [];
+for (const folder of args.switches?.split(',') ?? [undefined]) {
+  process.env.PATH = folder === undefined ? path : `${folder}${delimiter}${path}`;
+  const missing = [P4C, SWITCH].filter((tool) => findTool(tool) === undefined);
+  if (missing.length > 0) {
+    process.stderr.write(`BMv2 is not measured: ${missing.join(' and ')} not on the PATH\n`);
+    process.exit(0);
+  }
+  const measured = await measure();
+  results.push(measured);
+  if (!args.json) printTable(measured);
+}
+if (args.json) process.stdout.write(`${JSON.stringify(results)}\n`);

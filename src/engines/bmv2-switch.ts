@@ -11,7 +11,8 @@ export const DEVICE_ID = 1;
 /** Characters of the switch's output that are kept: the end says why it died. */
 const LOG_TAIL = 16_000;
 
-const START_TIMEOUT_MS = 10_000;
+/** A switch that ends by itself is told at once; one on a machine that is busy may take long. */
+const START_TIMEOUT_MS = 60_000;
 
 /** Delays between attempts to reach a switch that is just starting. */
 const RETRY_MS = [10, 100] as const;

@@ -18,6 +18,6 @@ const v1modelSamples: readonly Sample[] = [
 /** What an inference takes in BMv2. */
 export const v1modelCost = fittedModel(
   v1modelSamples,
-  `simple_switch of BMv2 1.15 on one processor, CPU time a packet, ${MEASURED_ON}`,
+  `simple_switch of BMv2 1.15 without logging macros on one processor, CPU time a packet, ${MEASURED_ON}`,
   V1MODEL_PACKET_NS,
 );
