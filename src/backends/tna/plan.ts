@@ -79,6 +79,9 @@ const MOST_PAIR_ROWS = (stageLimits.tcam * TCAM_ROWS) / VERSIONS;
 /** Outputs up to which tables add to the differences of each two, which are then no more than the outputs. */
 const MOST_DIFFERENCES = 3;
 
+/** Outputs up to which sums of the last layer have containers of their own: beyond, the bus has too few places of 16 bits. */
+const MOST_HALVES = 8;
+
 /** Shares of a layer's activations that are matched by twos, as tried: less to add, but more entries. */
 const PAIRED = [0, 0.5, 1] as const;
 
@@ -224,7 +227,7 @@ const FORWARDING: readonly Unit[] = [
 /**
  * @param share of its activations that are matched by twos, those of the fewest levels first
  * @param compared whether its sums are compared, and nothing else
- * @param isLast no layer packs its sums into words after it: they are read one by one
+ * @param isLast its sums are read one by one
  */
 function layerOf(
   { layer, tables, sums, bits }: SumLayer,
@@ -232,7 +235,7 @@ function layerOf(
   compared: boolean,
   isLast: boolean,
 ): TnaLayer {
-  const wordBits = isLast && bits === HALF ? HALF : WORD;
+  const wordBits = isLast && bits === HALF && (compared || sums.length <= MOST_HALVES) ? HALF : WORD;
   const lanes = Math.floor(wordBits / bits);
   const differences = compared && sums.length <= MOST_DIFFERENCES;
   const outputs = differences ? pairsOf(sums.length).length : sums.length;

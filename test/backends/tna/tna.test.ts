@@ -171,6 +171,15 @@ describe('traffic-mlp on Tofino', () => {
     }
   });
 
+  it('its first layer alone fits Tofino 1, and is nearly exact', () => {
+    const first = { ...options(model), to: 1 };
+    const rows = exampleRows('traffic-mlp', model, 2000);
+    const alone = new Approximator(model, { ...first, target: 'tofino', bits: 32 }, { rows });
+    const program = alone.bySensitivity(1024).program!;
+    expect(planTna(model, chips.tofino, program, first).diagnostics).toEqual([]);
+    expect(alone.agreementOf(program).heldOut!.agreement).toBeGreaterThan(0.99);
+  });
+
   it('does not fit Tofino 1, which is told by resource', () => {
     const { diagnostics } = planTna(model, chips.tofino, programAt(16), options(model));
     const told = diagnostics.map((d) => d.message).join('\n');
