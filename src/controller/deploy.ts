@@ -15,6 +15,8 @@ export interface DeployOptions extends Omit<RolloutOptions, 'model' | 'readOnly'
   readonly keep?: boolean;
   /** Make the previous version current again, instead of deploying that of the file. */
   readonly rollback?: boolean;
+  /** Take the deployment off its devices, instead of deploying. */
+  readonly remove?: boolean;
   /** How long packets of the previous version may be under way, ms; default that of the file. */
   readonly drainMs?: number;
 }
@@ -75,6 +77,7 @@ export async function carryOut(
   });
   const here = () => rollout.tasks.map((t) => t.report());
   try {
+    if (options.remove === true) return report(await takeOff(rollout, options), here());
     if (target.version === undefined) {
       await backToOther(rollout, options);
       return report('replaced', here());
@@ -125,6 +128,24 @@ function keptVersions(rollout: Rollout, { version }: ModelVersion, { keep }: Dep
   const { current, previous } = rollout.state.state ?? {};
   const candidates = [rollout.current, current, previous].filter((v) => v !== undefined && v !== version);
   return candidates.slice(0, 1) as number[];
+}
+
+/** Devices that run something else hold nothing of ours. @throws DeployError */
+async function takeOff(rollout: Rollout, { dryRun }: DeployOptions): Promise<DeployReport['outcome']> {
+  const known = rollout.part(
+    rollout.tasks.filter((t) => t.known !== undefined),
+    [],
+  );
+  const found = known.removal();
+  if (dryRun === true) {
+    for (const step of found.steps)
+      if (step.changes)
+        known.tasks.find((t) => t.name === step.object)?.note(step.stage.step, 'would', step.would);
+    return found.inSync ? 'unchanged' : 'would-change';
+  }
+  await known.takeOff(found);
+  rollout.state.forget();
+  return found.inSync ? 'unchanged' : 'removed';
 }
 
 /** What a dry run says of each device and worker. */

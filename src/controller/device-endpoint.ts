@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { type Effect, updatesOf, type Write, writesOf } from './core/effects.ts';
-import { type KnownProgram, type ObservedDevice, slotFor, weightsIn } from './core/observed.ts';
+import { isInUse, type KnownProgram, type ObservedDevice, slotFor, weightsIn } from './core/observed.ts';
 import type { Done, Endpoint } from './core/run.ts';
 import { deviceDiagnostics } from './device-errors.ts';
 import {
@@ -26,6 +26,8 @@ export class DeviceEndpoint implements Endpoint {
   readonly #spec: DeviceAddress;
   readonly #compile: CompileProgram;
   #known: KnownProgram | undefined;
+  /** What the device was pushed, where more programs may come beside. */
+  #running: Uint8Array | undefined;
 
   constructor(spec: DeviceAddress, holder: ClientHolder, compile: CompileProgram, options: SessionOptions) {
     this.#spec = spec;
@@ -44,13 +46,36 @@ export class DeviceEndpoint implements Endpoint {
    */
   async open(candidates: Iterable<() => KnownProgram>): Promise<void> {
     this.#known = undefined;
+    this.#running = undefined;
     await this.session.connect();
     await this.session.readCookie();
-    for (const candidate of candidates) {
+    const list = [...candidates];
+    for (const [i, candidate] of list.entries()) {
       const known = candidate();
       if (this.session.cookie !== known.program.cookie) continue;
       this.#known = known;
       await this.session.readEntities();
+      // It may have to take another of them beside it.
+      if (known.program.beside !== undefined && i < list.length - 1)
+        this.#running = await this.session.readConfig();
+      return;
+    }
+    await this.#readShared(list);
+  }
+
+  /** Of several programs one may be ours, whatever the others are. */
+  async #readShared(candidates: Iterable<() => KnownProgram>): Promise<void> {
+    if (this.session.cookie === 'none') return;
+    for (const candidate of candidates) {
+      const { base, program } = candidate();
+      if (program.beside === undefined) return;
+      if (this.#running === undefined) {
+        this.#running = await this.session.readConfig();
+        await this.session.readEntities();
+      }
+      const beside = program.beside(this.#running, (slot) => isInUse(this.observed, slot));
+      if (!beside?.runs) continue;
+      this.#known = { base, program: beside.program };
       return;
     }
   }
@@ -62,7 +87,15 @@ export class DeviceEndpoint implements Endpoint {
 
   get observed(): ObservedDevice {
     const { cookie, entities } = this.session;
-    return { on: 'device', name: this.name, cookie, known: this.#known, entities };
+    const running = this.#running;
+    return {
+      on: 'device',
+      name: this.name,
+      cookie,
+      known: this.#known,
+      ...(running && { running }),
+      entities,
+    };
   }
 
   /** Reads again what it holds. @throws P4RuntimeError */
@@ -87,7 +120,11 @@ export class DeviceEndpoint implements Endpoint {
   async push(known: KnownProgram): Promise<Done> {
     await this.session.push(known.program, await this.#compile(known.program));
     this.#known = known;
-    return { outcome: 'done', detail: `pushed, cookie ${known.program.cookie.toString(16)}` };
+    this.#running = undefined;
+    return {
+      outcome: 'done',
+      detail: `pushed${known.program.joins ? ' beside others' : ''}, cookie ${known.program.cookie.toString(16)}`,
+    };
   }
 
   #differs(write: Write): boolean {

@@ -29,7 +29,7 @@ export interface DeviceAddress {
 export interface SessionOptions {
   /** Default 1: every controller of a device needs its own, and the highest is the primary. */
   readonly electionId?: bigint;
-  /** Deadline of each call, ms; default 10,000. */
+  /** Deadline of each call, ms; default 10,000, and 60,000 for a program. */
   readonly timeoutMs?: number;
   /** How long a device that does not answer is tried, ms; default 5,000. */
   readonly connectTimeoutMs?: number;
@@ -38,6 +38,9 @@ export interface SessionOptions {
 }
 
 export const CONNECT_TIMEOUT_MS = 5_000;
+
+/** A kernel proves each program before it runs it, beside whatever else the machine does. */
+const PUSH_TIMEOUT_MS = 60_000;
 
 /** Where the client of a device is; one that was closed for good may be followed by another. */
 export interface ClientHolder {
@@ -80,6 +83,7 @@ export class DeviceSession {
   readonly spec: DeviceAddress;
   readonly #holder: ClientHolder;
   readonly #connectTimeoutMs: number;
+  readonly #pushTimeoutMs: number;
   readonly #readOnly: boolean;
   #cookie: bigint | 'none' | 'other' = 'none';
   #entities: readonly Entity[] = [];
@@ -88,6 +92,7 @@ export class DeviceSession {
     this.spec = spec;
     this.#holder = holder;
     this.#readOnly = options.readOnly === true;
+    this.#pushTimeoutMs = options.timeoutMs ?? PUSH_TIMEOUT_MS;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   }
 
@@ -120,6 +125,11 @@ export class DeviceSession {
     this.#entities = [];
   }
 
+  /** What was pushed for the device itself to load. */
+  async readConfig(): Promise<Uint8Array> {
+    return (await this.client.pipeline.get('DEVICE_CONFIG_AND_COOKIE'))?.p4DeviceConfig ?? new Uint8Array();
+  }
+
   async readEntities(): Promise<void> {
     const read = await this.client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
     this.#entities = read.filter(isHeld);
@@ -127,7 +137,10 @@ export class DeviceSession {
 
   async push(program: DeviceProgram, deviceConfig: Uint8Array): Promise<void> {
     const { p4info, cookie } = program;
-    await this.client.pipeline.commit({ p4info, deviceConfig, cookie });
+    const config = { p4info, deviceConfig, cookie };
+    const options = { timeoutMs: this.#pushTimeoutMs };
+    if (program.joins) await this.client.pipeline.reconcile(config, options);
+    else await this.client.pipeline.commit(config, options);
     await this.readCookie();
     if (this.#cookie !== cookie)
       refuse('device-kept-other', { device: this.spec.name, step: 'program', what: 'the cookie is another' });

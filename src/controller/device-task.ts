@@ -10,9 +10,9 @@ import type { ClientHolder, SessionOptions } from './device-session.ts';
 import { forwarder } from './forwarder.ts';
 import { forwardingEntities } from './forwarding.ts';
 import type { LayerRange } from './planned-layers.ts';
-import { type DeviceProgram, type ProgramOptions, programFor } from './program.ts';
+import { type DeviceProgram, type ProgramOptions, programFor, rememberingWeights } from './program.ts';
 import type { DeployStep, DeviceReport, StepReport, TableReport } from './report.ts';
-import { CURRENT, type HeldVersion, heldVersions, keyOf, SLOTS, weightsDigest } from './versions.ts';
+import { CURRENT, type HeldVersion, heldVersions, keyOf, weightsDigest } from './versions.ts';
 
 export interface TaskOptions extends SessionOptions {
   readonly modelId: number;
@@ -62,25 +62,14 @@ export class DeviceTask extends DeviceEndpoint {
     const known = this.#programs.get(made);
     if (known !== undefined) return known;
     const program = programFor(this.spec.kind, this.#named(made), this.#options);
-    const weights = new WeakMap<Model, readonly Entity[]>();
-    const named: KnownProgram = {
-      base: made,
-      program: {
-        ...program,
-        weights: (model) => {
-          const entities = weights.get(model) ?? program.weights(this.#named(model), SLOTS[0]);
-          weights.set(model, entities);
-          return entities;
-        },
-      },
-    };
+    const named: KnownProgram = { base: made, program: rememberingWeights(program, this.#named) };
     this.#programs.set(made, named);
     return named;
   }
 
   override async push(known: KnownProgram): Promise<Done> {
     const done = await super.push(known);
-    this.#before = [];
+    if (!known.program.joins) this.#before = [];
     return done;
   }
 

@@ -2,7 +2,7 @@ import type { Model } from '../model/model.ts';
 import { cookieOf, type Init, type PipelineConfig } from '../p4runtime/index.ts';
 import { writeProgram } from '../targets/build.ts';
 import { targetNamed } from '../targets/registry.ts';
-import { planOrRefuse } from '../targets/target.ts';
+import { planOrRefuse, type TargetProgram } from '../targets/target.ts';
 import { temporaryFolder } from '../temporary.ts';
 import type { LayerRange } from './planned-layers.ts';
 
@@ -23,15 +23,27 @@ export interface DeviceProgram {
   readonly cookie: bigint;
   /** Compiles to what the device loads. @throws DiagnosticError where a tool is missing or fails */
   readonly build: () => Promise<Uint8Array>;
-  /** Entries of a version's weights. @throws DiagnosticError `envelope-exceeded` where they do not fit the program */
+  /** Slots of the device in which its versions stand. */
+  readonly slots: readonly number[];
+  /** Entries of a version's weights in one of them. @throws DiagnosticError `envelope-exceeded` where they do not fit the program */
   weights(model: Model, slot: number): readonly Init<'Entity'>[];
+  /** Set where it is pushed together with what runs already: entries of other programs stay, and no packet is lost. */
+  readonly joins?: true;
+  /** As `TargetProgram.beside`: the same program as one of several of a device. */
+  readonly beside?: (
+    running: Uint8Array,
+    inUse: (slot: number) => boolean,
+  ) => { readonly runs: boolean; readonly program: DeviceProgram } | undefined;
 }
+
+/** The version that is current, and the one that is to follow it. */
+const LEAST_SLOTS = 2;
 
 /** @param kind the name of a target @throws DiagnosticError where the layers do not fit a device of this kind */
 export function programFor(kind: string, base: Model, options: ProgramOptions): DeviceProgram {
   const program = planOrRefuse(targetNamed(kind), base, { ...options, weights: 'runtime' });
   const p4info = program.p4info();
-  return {
+  const own: DeviceProgram = {
     p4info,
     cookie: cookieOf({ p4info, deviceConfig: Buffer.from(program.source().join('\0')) }),
     async build() {
@@ -39,6 +51,49 @@ export function programFor(kind: string, base: Model, options: ProgramOptions): 
       await writeProgram(program, folder.path);
       return await program.deviceConfig(folder.path);
     },
+    slots: Array.from({ length: program.slots ?? LEAST_SLOTS }, (_, slot) => slot),
     weights: (model, slot) => program.replacement(model, slot),
+    ...(program.beside && { beside: (...there) => besideOthers(program, own, ...there) }),
   };
+  return own;
+}
+
+/**
+ * The program with weights that are encoded once a model, alone and beside others.
+ * @param as how a model is named in messages
+ */
+export function rememberingWeights(program: DeviceProgram, as: (model: Model) => Model): DeviceProgram {
+  const known = new Map<number, WeakMap<Model, readonly Init<'Entity'>[]>>();
+  const { beside } = program;
+  return {
+    ...program,
+    weights(model, slot) {
+      const inSlot = known.get(slot) ?? new WeakMap<Model, readonly Init<'Entity'>[]>();
+      const entities = inSlot.get(model) ?? program.weights(as(model), slot);
+      known.set(slot, inSlot.set(model, entities));
+      return entities;
+    },
+    ...(beside && {
+      beside(running, inUse) {
+        const found = beside(running, inUse);
+        return found && { ...found, program: rememberingWeights(found.program, as) };
+      },
+    }),
+  };
+}
+
+function besideOthers(
+  program: TargetProgram,
+  own: DeviceProgram,
+  running: Uint8Array,
+  inUse: (slot: number) => boolean,
+): { readonly runs: boolean; readonly program: DeviceProgram } | undefined {
+  const beside = program.beside?.(running, inUse);
+  if (beside === undefined) return undefined;
+  const { runs, slots } = beside;
+  const p4info = beside.p4info();
+  const cookie = cookieOf({ p4info, deviceConfig: Buffer.from(beside.source().join('\0')) });
+  const build = async () => beside.deviceConfig(await own.build());
+  const { weights } = own;
+  return { runs, program: { p4info, cookie, slots, joins: true, build, weights } };
 }

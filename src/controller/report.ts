@@ -57,9 +57,9 @@ export interface DeployReport {
   readonly model: { readonly id: number; readonly version: number; readonly digest: string };
   /**
    * `unchanged`: all was so already, nothing was written. `deployed`, `replaced` (another version took over from
-   * `previous`), `would-change` (a dry run), `failed`.
+   * `previous`), `removed`, `would-change` (a dry run), `failed`.
    */
-  readonly outcome: 'unchanged' | 'deployed' | 'replaced' | 'would-change' | 'failed';
+  readonly outcome: 'unchanged' | 'deployed' | 'replaced' | 'removed' | 'would-change' | 'failed';
   readonly previous?: number;
   readonly devices: readonly DeviceReport[];
   readonly workers: readonly WorkerReport[];

@@ -182,7 +182,10 @@ export class Rollout {
 
   /** What leads to the version as the current one, with forwarding and without what nobody asked for. @throws DiagnosticError */
   difference(v: ModelVersion, keep: readonly number[]): Difference {
-    return this.#difference({ versions: [v], current: v.version, keep }, { forwarding: true, others: 'go' });
+    return this.#difference(
+      { versions: [v], current: v.version, keep },
+      { forwarding: true, others: this.#ours },
+    );
   }
 
   /** Runs steps that were found before. @throws DeployError; what is taken back then, `takenBack` says */
@@ -234,13 +237,32 @@ export class Rollout {
 
   /** Takes off all versions but these and the current one, and whatever a run that was broken off has left. */
   async removeOthers(keep: readonly number[]): Promise<void> {
-    const found = this.#difference({ versions: [], current: 'as-is', keep }, { others: 'go' });
+    const found = this.#difference({ versions: [], current: 'as-is', keep }, { others: this.#ours });
+    await this.#run(found, ['settle']);
+  }
+
+  /** What takes the deployment off its devices: its models, their steering, and all forwarding that no other model may need. */
+  removal(): Difference {
+    const devices = this.tasks.map((task, place): DesiredDevice => {
+      const { name } = task;
+      return {
+        ...{ on: 'device', name, place, models: [], earlier: undefined, replaceProgram: false },
+        program: () => task.programOf(this.#model),
+        forwarding: [],
+        others: this.#ours,
+      };
+    });
+    return diff({ devices, workers: [] }, new Map(this.tasks.map((t) => [t.name, t.observed])));
+  }
+
+  /** Runs what `removal` has found. @throws DeployError */
+  async takeOff(found: Difference): Promise<void> {
     await this.#run(found, ['settle']);
   }
 
   #difference(
     model: Omit<DesiredModel, 'modelId' | 'versions'> & { readonly versions: readonly ModelVersion[] },
-    { forwarding = false, others = 'stay' as DesiredDevice['others'] } = {},
+    { forwarding = false, others = 'stay' }: { forwarding?: boolean; others?: DesiredDevice['others'] } = {},
   ): Difference {
     const deployed = this.state.state?.versions ?? {};
     const versions = model.versions.map((v) => ({
@@ -347,6 +369,12 @@ export class Rollout {
       this.tasks.map((t) => t.report()),
       this.workers.map((w) => w.report()),
     );
+  }
+
+  /** Its model, also where a device only forwards, and those that were deployed from here before. */
+  get #ours(): { readonly models: readonly number[] } {
+    const { modelId, former = [] } = this.state.state ?? {};
+    return { models: [...new Set([this.#modelId, ...former, ...(modelId === undefined ? [] : [modelId])])] };
   }
 
   get #modelId(): number {

@@ -32,6 +32,8 @@ const stateSchema = z.strictObject({
   versions: z.record(z.string(), digest),
   current: z.int().optional(),
   previous: z.int().optional(),
+  /** Ids of models that were deployed from here before, and may still be somewhere. */
+  former: z.array(z.int()).optional(),
   /** The model for which the program of each device was compiled. */
   bases: z.record(z.string(), digest),
   /** SHA-256 of all the rest. */
@@ -91,7 +93,8 @@ export class StateFolder {
   update(change: Partial<DeploymentState> & Pick<DeploymentState, 'modelId'>): void {
     const { bases = {} } = this.#state ?? {};
     const empty = { format: 'intransit-deployment-state', version: 1, versions: {}, bases } as const;
-    const old = this.#state?.modelId === change.modelId ? this.#state : empty;
+    const old =
+      this.#state?.modelId === change.modelId ? this.#state : { ...empty, ...formerOf(this.#state) };
     this.#state = { ...old, ...change };
     const kept = { ...this.#state, checksum: checksumOf(this.#state) };
     this.#write(STATE_FILE, `${JSON.stringify(kept, undefined, 2)}\n`);
@@ -168,13 +171,24 @@ export class StateFolder {
   /** Versions other than these are forgotten, and models that no version and no program refers to go. */
   keepVersions(modelId: number, keep: readonly number[]): void {
     const known = Object.entries(this.#state?.versions ?? {});
-    this.update({ modelId, versions: Object.fromEntries(known.filter(([v]) => keep.includes(Number(v)))) });
+    this.update({
+      modelId,
+      versions: Object.fromEntries(known.filter(([v]) => keep.includes(Number(v)))),
+      former: [],
+    });
     const { versions = {}, bases = {} } = this.#state ?? {};
     const used = new Set([...Object.values(versions), ...Object.values(bases)]);
     const folder = join(this.path, MODELS);
     for (const name of existsSync(folder) ? readdirSync(folder) : [])
       if (!used.has(name.replace(/(\.source)?\.json$/, ''))) rmSync(join(folder, name), { force: true });
     for (const name of this.#models.keys()) if (!used.has(name)) this.#models.delete(name);
+  }
+
+  /** Nothing of it is anywhere any more; compiled programs are kept. */
+  forget(): void {
+    this.#state = undefined;
+    this.#models.clear();
+    for (const name of [STATE_FILE, MODELS]) rmSync(join(this.path, name), { recursive: true, force: true });
   }
 
   /** One deployment at a time; the lock ends with its process. What others have written until now is read. @throws DiagnosticError */
@@ -207,6 +221,10 @@ export class StateFolder {
     writeWhole(file, content, FILE_MODE);
   }
 }
+
+/** Of a state that is of another model from now on. */
+const formerOf = (state: DeploymentState | undefined): Pick<DeploymentState, 'former'> =>
+  state === undefined ? {} : { former: [...(state.former ?? []), state.modelId] };
 
 const sha256 = (...parts: readonly (string | Uint8Array)[]): string => {
   const hash = createHash('sha256');

@@ -16,8 +16,8 @@ import { entityOf } from './forwarding.ts';
 
 type Entity = Init<'Entity'>;
 
-/** Versions that a device holds at most; every kind of device has these slots. */
-export const SLOTS = [0, 1] as const;
+/** Of weights as they are compared, wherever they stand. */
+const FIRST_SLOT = 0;
 
 /** What an entry of `models` says. */
 export interface HeldVersion {
@@ -125,7 +125,7 @@ export const CURRENT = 0;
 /** SHA-256 of the numbers in some entries of weights: the same in either slot. */
 export function weightsDigest(entities: readonly Entity[]): string {
   const lines = entities.map((entity) => {
-    const { tableEntry } = inSlot(entity, SLOTS[0]);
+    const { tableEntry } = inSlot(entity, FIRST_SLOT);
     const params = [...(tableEntry?.action?.action?.params ?? [])].sort(
       (a, b) => (a.paramId ?? 0) - (b.paramId ?? 0),
     );

@@ -50,7 +50,7 @@ export type WatchEvent =
       readonly retryMs: number;
     };
 
-export interface WatchOptions extends Omit<DeployOptions, 'dryRun' | 'rollback'> {
+export interface WatchOptions extends Omit<DeployOptions, 'dryRun' | 'rollback' | 'remove'> {
   readonly onEvent?: (event: WatchEvent) => void;
   /** How often the deployment file is looked at, ms; default 250. */
   readonly pollMs?: number;

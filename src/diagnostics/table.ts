@@ -750,11 +750,6 @@ export const diagnosticTable = {
     (a) => `device ${a.device} runs another program (cookie ${a.cookie}) than this deployment's`,
     () => 'deploy with --replace-program to push it; until that is done the device drops packets',
   ),
-  'model-other': entry<{ device: string; other: number; own: number }>(
-    'error',
-    (a) => `device ${a.device} holds model ${a.other}, this deployment is of model ${a.own}`,
-    () => 'deploy with --replace-program to begin anew there; until that is done the device drops packets',
-  ),
   'version-misfit': entry<{ device: string; version: number; what: string }>(
     'error',
     (a) => `version ${a.version} does not fit the program that device ${a.device} runs: ${a.what}`,

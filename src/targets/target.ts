@@ -44,6 +44,29 @@ export interface TargetProgram {
    * @throws DiagnosticError `envelope-exceeded` where the version does not fit the program
    */
   replacement(model: Model, slot: number): readonly Entity[];
+  /** Versions that it holds side by side where it is a device's only program, in slots from 0 on; default 2. */
+  readonly slots?: number;
+  /**
+   * Its place among the programs that a device runs already; absent where a device runs one program alone.
+   * @param running the device's part of its pipeline config
+   * @param inUse whether a slot of the device holds anything: programs without such a slot make room
+   * @returns undefined where it cannot run beside them
+   */
+  readonly beside?: (running: Uint8Array, inUse: (slot: number) => boolean) => Beside | undefined;
+}
+
+/** A program among others of one device. */
+export interface Beside {
+  /** Whether it is one of those that run. */
+  readonly runs: boolean;
+  /** Slots of the device that are its own. */
+  readonly slots: readonly number[];
+  /** Of all of them together. */
+  p4info(): P4Info;
+  /** All text that tells this set of programs from another. */
+  source(): readonly string[];
+  /** The config of all. @param own what `deviceConfig` says of this program alone */
+  deviceConfig(own: Uint8Array): Uint8Array;
 }
 
 /** What came of planning. Needs above the target's limits are errors beside the program. */

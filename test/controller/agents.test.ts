@@ -7,8 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import { deploy, Rollout } from '../../src/controller/index.ts';
+import { planOrRefuse } from '../../src/engines/xdp.ts';
+import type { Model } from '../../src/model/model.ts';
+import { interpret } from '../../src/reference/interpreter.ts';
+import { decodePacket, framePayload } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork, type Network } from '../agent/network.ts';
+import { requestFrame } from '../support/frames.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import type { RawTask } from './raw-traffic.ts';
@@ -18,6 +23,7 @@ import {
   exampleModel,
   failureOf,
   retrained,
+  smallModel,
   testSwitch,
   writeDeployment,
   writeModel,
@@ -148,6 +154,58 @@ describeWith(loading, 'deploying to agents', () => {
       '"current": 1',
     );
   });
+
+  test('files of other models and shapes share a host: each comes, changes and goes, and no packet of another is lost', async () => {
+    await deploy(file(1));
+    // Programs are compiled and proven meanwhile.
+    traffic = new RawTraffic({ ...task(), perSecond: RATE / 10 });
+    await traffic.ready();
+    const others = [2, 3].map((id) => {
+      const small = smallModel(id);
+      const at = join(folder, network.agentName, `${id}`);
+      const write = (version: number, m: Model) => {
+        const made = writeDeployment(at, {
+          model: { file: `v${version}.json`, id, version },
+          devices: [{ name: 'host', kind: 'xdp', address: agent.address, layers: '..' }],
+        });
+        writeModel(at, `v${version}.json`, m);
+        return made;
+      };
+      return { id, small, write };
+    });
+    for (const { small, write } of others) {
+      expect((await deploy(write(1, small), { dryRun: true })).outcome).toBe('would-change');
+      const report = await deploy(write(1, small));
+      expect(report.outcome).toBe('deployed');
+      expect(report.devices[0]!.steps.find((s) => s.step === 'program')!.detail).toContain('beside others');
+    }
+    // Each finds its own again, whatever came after it.
+    for (const { small, write } of others) expect((await deploy(write(1, small))).outcome).toBe('unchanged');
+    expect((await deploy(file(1))).outcome).toBe('unchanged');
+    // Another version, and back; then one of a shape of its own: its program comes beside, too.
+    const [one] = others;
+    expect((await deploy(one!.write(2, retrained(one!.small, 3)))).outcome).toBe('replaced');
+    expect((await deploy(one!.write(2, one!.small), { rollback: true })).devices[0]!.current).toBe(1);
+    const wide = await deploy(one!.write(3, smallModel(5)));
+    expect([wide.outcome, wide.devices[0]!.versions.map((v) => v.version)]).toEqual(['replaced', [3]]);
+    expect((await deploy(one!.write(3, smallModel(5)), { rollback: true })).devices[0]!.current).toBe(1);
+    // One goes; the program of its shape stands empty, and what comes next has its place.
+    expect((await deploy(others[1]!.write(1, others[1]!.small), { remove: true })).outcome).toBe('removed');
+    expect((await deploy(file(1))).outcome).toBe('unchanged');
+    expect((await deploy(others[1]!.write(1, others[1]!.small))).outcome).toBe('deployed');
+    const seen = await traffic.stop();
+    console.log('beside others', JSON.stringify(seen));
+    expect(seen).toMatchObject({ lost: 0, wrong: 0, untouched: 0 });
+    // And they compute.
+    const [inner, outer] = network.ports;
+    outer!.socket.receive();
+    for (const { id, small } of others) {
+      const row = Uint8Array.of(9, 200, 31, 77 + id);
+      inner!.socket.send(requestFrame(planOrRefuse(small, { modelId: id }), row, { modelVersion: 0 }));
+      const [frame] = await outer!.socket.until(1);
+      expect(decodePacket(framePayload(frame!)!)!.activations).toEqual(Buffer.from(interpret(small, row)));
+    }
+  }, 400_000);
 
   describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'and a switch before them', () => {
     test('a path of both kinds is flipped 20 times: no answer mixes versions', async () => {

@@ -54,6 +54,7 @@ function programOf(range: { readonly from: number; readonly to: number }): Known
     p4info: {},
     cookie: BigInt(range.from + 7),
     build: async () => new Uint8Array(),
+    slots: [0, 1],
     weights,
   };
   return { base, program };

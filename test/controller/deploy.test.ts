@@ -353,13 +353,19 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
     }
   });
 
-  test('a device serves one model', async () => {
+  test('a model that takes the place of another of the file; models of other files stay', async () => {
     const s = await scene();
     await deploy(s.file(1));
-    const other = s.file(1, { model: { file: 'v1.json', id: 9, version: 1 } });
-    expect(codes(await failureOf(deploy(other)))).toEqual(['model-other', 'model-other']);
-    const report = await deploy(other, { replaceProgram: true });
-    expect(report.devices[0]!.tables.find((t) => t.table === 'models')).toMatchObject({ entries: 2 });
+    const ids = async (state?: string) => {
+      const report = await deploy(s.file(1, { model: { file: 'v1.json', id: 9, version: 1 } }), {
+        ...(state !== undefined && { state }),
+      });
+      return report.devices[0]!.tables.find((t) => t.table === 'models')!.entries;
+    };
+    // Of another state it is another deployment: nothing of the first is touched.
+    expect(await ids(join(s.folder, 'other.state'))).toBe(4);
+    expect((await deploy(s.file(1))).outcome).toBe('unchanged');
+    expect(await ids()).toBe(2);
   });
 
   test('the threshold of a verdict is part of the entry, and may change alone', async () => {

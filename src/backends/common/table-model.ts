@@ -211,7 +211,7 @@ const FIRST_EMBEDDING_ID = 0x1_0000;
 const MAX_KEYS = 0x800;
 
 /** Versions of a large table that can be there at a time: the one in use, and the one that is to follow it. */
-const EMBEDDING_VERSIONS = 2;
+export const EMBEDDING_VERSIONS = 2;
 
 /** What p4c says of a table whose entries are part of the program, however many they are. */
 const CONSTANT_SIZE = 1024;

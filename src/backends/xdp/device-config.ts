@@ -14,7 +14,7 @@ export interface ProgramPart {
   readonly index: number;
   /** What it was compiled from, as a hash: a compiler may make other bytes of the same elsewhere. */
   readonly source: string;
-  readonly manifest: XdpPlan | Manifest;
+  readonly manifest: XdpPlan | Manifest | ProgramConfig['manifest'];
   readonly elf: Uint8Array;
 }
 

@@ -16,6 +16,7 @@ interface Arguments {
   readonly dryRun: boolean;
   readonly keep: boolean;
   readonly rollback: boolean;
+  readonly remove: boolean;
   readonly replaceProgram: boolean;
   readonly watch: boolean;
   readonly electionId: string;
@@ -45,6 +46,11 @@ export const deployCommand = (io: Io) =>
           type: 'boolean',
           default: false,
           describe: 'Make the previous version current again',
+        })
+        .option('remove', {
+          type: 'boolean',
+          default: false,
+          describe: 'Take the model off the devices; models of other files stay',
         })
         .option('keep', {
           type: 'boolean',
@@ -84,7 +90,7 @@ export const deployCommand = (io: Io) =>
       const onProgress = ({ device, step, outcome, detail }: RolloutEvent) =>
         io.err(`${device}: ${step} ${outcome}: ${detail}\n`);
       if (a.watch) {
-        const { dryRun: _, rollback: __, ...options } = optionsOf(a);
+        const { dryRun: _, rollback: __, remove: ___, ...options } = optionsOf(a);
         const onEvent = (event: WatchEvent) => (a.json ? printEvent(io, event) : printEventLine(io, event));
         const watcher = await watch(a.file, { ...options, onProgress, onEvent });
         await untilInterrupted();
@@ -114,12 +120,17 @@ function optionsOf(a: Arguments) {
     throw new UsageError(`--election-id ${a.electionId}: must be a whole number of at least 1`);
   if (BigInt(a.electionId) >> 128n > 0n)
     throw new UsageError(`--election-id ${a.electionId}: must be less than 2^128`);
-  if (a.watch && (a.dryRun || a.rollback))
-    throw new UsageError('--watch: deploys the version of the file, so not with --dry-run or --rollback');
+  if (a.watch && (a.dryRun || a.rollback || a.remove))
+    throw new UsageError(
+      '--watch: deploys the version of the file, so not with --dry-run, --rollback or --remove',
+    );
+  if (a.remove && (a.rollback || a.keep || a.replaceProgram))
+    throw new UsageError('--remove: not with --rollback, --keep or --replace-program');
   return {
     dryRun: a.dryRun,
     keep: a.keep,
     rollback: a.rollback,
+    remove: a.remove,
     replaceProgram: a.replaceProgram,
     electionId: BigInt(a.electionId),
     ...(a.state !== undefined && { state: a.state }),
@@ -172,6 +183,8 @@ function summary({ outcome, model, devices, previous, ms }: DeployReport): strin
       return `${what}: current on ${count} instead of version ${previous ?? '?'}, read back and equal (${time})`;
     case 'deployed':
       return `${what}: deployed on ${count}, read back and equal (${time})`;
+    case 'removed':
+      return `model ${model.id}: taken off ${count} (${time})`;
     case 'would-change':
       return `${what}: a dry run, nothing was written (${time})`;
     case 'failed':

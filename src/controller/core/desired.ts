@@ -45,8 +45,11 @@ export interface DesiredDevice {
   readonly replaceProgram: boolean;
   /** Zones, ports, routes and steering. */
   readonly forwarding: readonly Entity[] | 'as-is';
-  /** Whether versions and models go that nobody asked for. */
-  readonly others: 'go' | 'stay';
+  /**
+   * Whether versions go that nobody asked for. `go`: other models too, for the device is ours alone. `models`: of models only
+   * these, whose steering is ours too; the others are of others, as is what they may need of forwarding.
+   */
+  readonly others: 'go' | 'stay' | { readonly models: readonly number[] };
 }
 
 export interface DesiredWorker {

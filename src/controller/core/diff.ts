@@ -159,17 +159,16 @@ function devicePlan(
     }
   for (const model of models) plan.flip(model);
   if (forwarding !== 'as-is') {
-    const effect: Effect = { do: 'forward', entities: forwarding };
+    const own = typeof others === 'object' && { own: others.models };
+    const effect: Effect = { do: 'forward', entities: forwarding, ...own };
     const { entities } = plan.there;
     const count = writesOf(effect, plan.there).reduce((n, write) => n + updatesOf(entities, write).length, 0);
     plan.add('forwarding', effect, `${count} entries would change`);
   }
-  if (others === 'go')
-    plan.add(
-      'remove',
-      { do: 'withdraw', gone: { what: 'others', stay: staying(models) } },
-      'others would go',
-    );
+  if (others !== 'stay') {
+    const gone = { what: 'others', stay: staying(models), ...(others !== 'go' && others) } as const;
+    plan.add('remove', { do: 'withdraw', gone }, 'others would go');
+  }
   return plan;
 }
 

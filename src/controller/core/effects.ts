@@ -1,16 +1,17 @@
-import { modelIds, models } from '../../backends/common/table-model.ts';
+import { modelIds, models, steer } from '../../backends/common/table-model.ts';
 import { modelDigest } from '../../import/json/digest.ts';
+import type { Model } from '../../model/model.ts';
 import { difference, type Init } from '../../p4runtime/index.ts';
 import { forwardingTables } from '../forwarding.ts';
 import {
   CURRENT,
   type HeldVersion,
+  heldModelIds,
   inSlot,
   isOf,
   isWeights,
   keyOf,
   modelIdEntity,
-  SLOTS,
   slotOf,
   versionEntity,
   versionKey,
@@ -50,7 +51,12 @@ export type Effect =
       readonly held?: HeldVersion;
     }
   /** Zones, ports, routes and steering. */
-  | { readonly do: 'forward'; readonly entities: readonly Entity[] }
+  | {
+      readonly do: 'forward';
+      readonly entities: readonly Entity[];
+      /** Models whose steering is ours; absent where all forwarding is. What others may need stays. */
+      readonly own?: readonly number[];
+    }
   /** Versions go, and weights that no version uses. */
   | { readonly do: 'withdraw'; readonly gone: Gone };
 
@@ -59,7 +65,12 @@ export type Gone =
   /** One, unless it is current. */
   | { readonly what: 'version'; readonly modelId: number; readonly version: number }
   /** All but the current ones of these models and those that stay; of devices whole other models too. */
-  | { readonly what: 'others'; readonly stay: ReadonlyMap<number, 'all' | readonly number[]> };
+  | {
+      readonly what: 'others';
+      readonly stay: ReadonlyMap<number, 'all' | readonly number[]>;
+      /** Models that go where they are none of those; absent: all. */
+      readonly models?: readonly number[];
+    };
 
 /** Entities that become what is wanted of them; all others are left alone. */
 export interface Write {
@@ -101,7 +112,7 @@ export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: Observ
       return [{ part: (e) => isOf(models, e) && isVersion(e, modelId, CURRENT), wanted }];
     }
     case 'forward':
-      return [{ part: (e) => forwardingTables.some((table) => isOf(table, e)), wanted: effect.entities }];
+      return [{ part: ownForwarding(effect, device), wanted: effect.entities }];
     case 'withdraw':
       return forgetWrites(device, goneFrom(effect.gone, device));
   }
@@ -117,11 +128,28 @@ function loadWrites(
   const room = free === undefined ? roomyVersion(device) : undefined;
   const slot = free ?? room?.slot;
   if (slot === undefined) throw new Error(`every slot of ${device.name} holds a current version`);
-  const wanted = known.program.weights(v.model, SLOTS[0]).map((e) => inSlot(e, slot));
+  const wanted = weightsFor(known, v.model).map((e) => inSlot(e, slot));
   const load = { part: (e: Entity) => isWeights(e) && slotOf(e) === slot, wanted };
   if (room === undefined) return [load];
   const keys = new Set(room.entities.map(keyOf));
   return [...forgetWrites(device, (e) => keys.has(keyOf(e))), load];
+}
+
+/** Weights in the first slot of the program. @throws DiagnosticError `envelope-exceeded` */
+export const weightsFor = ({ program }: KnownProgram, model: Model): readonly Entity[] =>
+  program.weights(model, program.slots[0]!);
+
+/** Entries of forwarding that are ours: all, but where models of others are there only those that we know of. */
+function ownForwarding(
+  { entities, own }: Extract<Effect, { do: 'forward' }>,
+  device: ObservedDevice,
+): (entity: Entity) => boolean {
+  const isForwarding = (e: Entity) => forwardingTables.some((table) => isOf(table, e));
+  if (own === undefined) return isForwarding;
+  const keys = new Set(entities.map(keyOf));
+  const shared = heldModelIds(device.entities).some((id) => !own.includes(id));
+  return (e) =>
+    isForwarding(e) && (keys.has(keyOf(e)) || (isOf(steer, e) ? own.includes(versionKey(e)[0]) : !shared));
 }
 
 /** Names go first; what they referred to when no packet can be between the two tables any more. */
@@ -146,7 +174,7 @@ function goneFrom(gone: Gone, device: ObservedDevice): (entity: Entity) => boole
   return (e) => {
     const [id, key] = versionKey(e);
     const stay = gone.stay.get(id);
-    if (stay === undefined) return true;
+    if (stay === undefined) return gone.models?.includes(id) ?? true;
     return key !== CURRENT && stay !== 'all' && !stay.includes(key);
   };
 }
@@ -160,7 +188,13 @@ export function isVersion(entity: Entity, modelId: number, version: number): boo
 /** The device once the effect is done. @throws as `writesOf` */
 export function deviceAfter(device: ObservedDevice, effect: Effect): ObservedDevice {
   if (effect.do === 'push')
-    return { ...device, cookie: effect.known.program.cookie, known: effect.known, entities: [] };
+    return {
+      on: 'device',
+      name: device.name,
+      cookie: effect.known.program.cookie,
+      known: effect.known,
+      entities: effect.known.program.joins ? device.entities : [],
+    };
   let { entities } = device;
   for (const { part, wanted } of writesOf(effect, device))
     entities = [...entities.filter((e) => !part(e)), ...wanted.filter(part)];

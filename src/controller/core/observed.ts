@@ -9,7 +9,6 @@ import {
   holdSlot,
   isOf,
   isWeights,
-  SLOTS,
   slotOf,
   versionKey,
 } from '../versions.ts';
@@ -30,7 +29,9 @@ export interface ObservedDevice {
   readonly cookie: bigint | 'none' | 'other';
   /** What runs, where it is one of those that were looked for. */
   readonly known: KnownProgram | undefined;
-  /** Table entries, and default actions that hold weights; none where the program is unknown. */
+  /** The device's part of its pipeline config, where programs can run beside each other and another may have to. */
+  readonly running?: Uint8Array;
+  /** Table entries, and default actions that hold weights; none where the program is unknown and runs alone. */
   readonly entities: readonly Entity[];
 }
 
@@ -90,25 +91,24 @@ export function slotsInUse({ entities }: ObservedDevice): ReadonlyMap<number, re
   return used;
 }
 
-/** Where the version is, or goes; undefined where all slots are taken by others. */
+/** Where the version is, or goes; undefined where all slots of the program are taken by others. */
 export function slotFor(device: ObservedDevice, modelId: number, version: number): number | undefined {
   const held = heldOn(device, modelId, version);
   if (held !== undefined) return held.slot;
   const used = slotsInUse(device);
-  return SLOTS.find((slot) => !used.has(slot));
+  return device.known?.program.slots.find((slot) => !used.has(slot));
 }
 
-/** A slot that may be cleared for another version: one whose version is not current, of whatever model. */
+/** A slot of the program that may be cleared for another version: one whose version is not current, of whatever model. */
 export function roomyVersion(
   device: ObservedDevice,
 ): { readonly slot: number; readonly entities: readonly Entity[] } | undefined {
   for (const [slot, entities] of slotsInUse(device))
-    if (entities.every((e) => versionKey(e)[1] !== CURRENT)) return { slot, entities };
+    if (device.known?.program.slots.includes(slot) && entities.every((e) => versionKey(e)[1] !== CURRENT))
+      return { slot, entities };
   return undefined;
 }
 
-/** A model that is current on the device and is none of these. */
-export function otherModel({ entities }: ObservedDevice, own: readonly number[]): number | undefined {
-  const keys = entities.filter((e) => isOf(models, e)).map(versionKey);
-  return keys.find(([id, version]) => !own.includes(id) && version === CURRENT)?.[0];
-}
+/** Whether a slot of the device holds weights, or is named by a version. */
+export const isInUse = ({ entities }: ObservedDevice, slot: number): boolean =>
+  entities.some((e) => (isWeights(e) ? slotOf(e) === slot : isOf(models, e) && holdSlot(e) === slot));

@@ -1,16 +1,17 @@
 import { type Diagnostic, DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
 import { modelDigest } from '../../import/json/digest.ts';
-import { inSlot, SLOTS, weightsDigest } from '../versions.ts';
+import { inSlot, weightsDigest } from '../versions.ts';
 import type { Desired, DesiredDevice, DesiredModel, DesiredVersion, DesiredWorker } from './desired.ts';
+import { weightsFor } from './effects.ts';
 import {
   type Entity,
   heldOn,
+  isInUse,
   type KnownProgram,
   modelOn,
   type Observed,
   type ObservedDevice,
   type ObservedWorker,
-  otherModel,
   weightsIn,
 } from './observed.ts';
 
@@ -29,8 +30,15 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
   for (const device of desired.devices) {
     const there = observed.get(device.name);
     if (there?.on !== 'device') continue;
-    const obstacle = deviceObstacle(device, there);
+    let obstacle = deviceObstacle(device, there);
     if (obstacle === undefined) continue;
+    const joined =
+      obstacle !== 'none' && joinable.has(obstacle.code) ? joinedProgram(device, there) : undefined;
+    if (joined !== undefined) {
+      programs.set(device.name, joined);
+      obstacle = deviceObstacle(device, { ...there, known: joined });
+      if (obstacle === undefined) continue;
+    }
     if (obstacle !== 'none' && !device.replaceProgram) refusals.push(obstacle);
     else programs.set(device.name, programFor(device, there));
   }
@@ -41,6 +49,25 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
   return { programs, refusals };
 }
 
+/** What is mended by a program beside those that run. */
+const joinable: ReadonlySet<string> = new Set(['device-program', 'version-misfit']);
+
+/** The device's program as one of several, where those that run there are of others and can stay. */
+function joinedProgram(
+  { others, program, models }: DesiredDevice,
+  there: ObservedDevice,
+): KnownProgram | undefined {
+  const { running } = there;
+  if (running === undefined || others === 'go') return undefined;
+  const known = program();
+  const beside = known.program.beside?.(running, (slot) => isInUse(there, slot));
+  // What it would take the place of is not of others.
+  const isOurs = models.some(({ modelId, versions }) =>
+    versions.some((v) => heldOn(there, modelId, v.version) !== undefined),
+  );
+  return beside === undefined || isOurs ? undefined : { base: known.base, program: beside.program };
+}
+
 /** `none` where the device runs nothing yet; undefined where nothing is in the way. */
 function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' | Diagnostic | undefined {
   const device = desired.name;
@@ -49,13 +76,10 @@ function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' |
     const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;
     return cookie === 'none' ? 'none' : diagnostic('device-program', { device, cookie: shown });
   }
-  const own = desired.models.map((m) => m.modelId);
-  const other = desired.others === 'go' && own.length > 0 ? otherModel(there, own) : undefined;
-  if (other !== undefined) return diagnostic('model-other', { device, other, own: own[0] ?? 0 });
   for (const model of desired.models)
     for (const v of model.versions) {
       const { version } = v;
-      const what = misfit(() => known.program.weights(v.model, SLOTS[0]));
+      const what = misfit(() => weightsFor(known, v.model));
       if (what !== undefined) return diagnostic('version-misfit', { device, version, what });
       if (isTaken(there, known, model, v)) return diagnostic('version-taken', { device, version });
     }
@@ -65,13 +89,16 @@ function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' |
 /** Whether the device has the version with weights of another model, rather than damaged ones of this. */
 function isTaken(
   there: ObservedDevice,
-  { program }: KnownProgram,
+  known: KnownProgram,
   { modelId }: DesiredModel,
   { version, model, ours }: DesiredVersion,
 ): boolean {
   const held = heldOn(there, modelId, version);
-  if (held === undefined || ours) return false;
-  const own: Entity[] = program.weights(model, SLOTS[0]).map((e) => inSlot(e, held.slot));
+  if (held === undefined) return false;
+  // A version stands in one program.
+  if (!known.program.slots.includes(held.slot)) return true;
+  if (ours) return false;
+  const own: Entity[] = weightsFor(known, model).map((e) => inSlot(e, held.slot));
   return weightsDigest(weightsIn(there, held.slot)) !== weightsDigest(own);
 }
 
@@ -90,8 +117,7 @@ function programFor({ earlier, models, program }: DesiredDevice, there: Observed
   if (earlier === undefined || there.cookie !== 'none') return program();
   try {
     const known = earlier();
-    for (const { versions } of models)
-      for (const { model } of versions) known.program.weights(model, SLOTS[0]);
+    for (const { versions } of models) for (const { model } of versions) weightsFor(known, model);
     return known;
   } catch (error) {
     if (error instanceof DiagnosticError) return program();

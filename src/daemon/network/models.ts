@@ -1,8 +1,7 @@
 import type { ModelVersion } from '../../controller/core/desired.ts';
-import type { Entity, KnownProgram } from '../../controller/core/observed.ts';
+import type { KnownProgram } from '../../controller/core/observed.ts';
 import { forwarder } from '../../controller/forwarder.ts';
-import { programFor } from '../../controller/program.ts';
-import { SLOTS } from '../../controller/versions.ts';
+import { programFor, rememberingWeights } from '../../controller/program.ts';
 import { DiagnosticError } from '../../diagnostics/index.ts';
 import { importBytes } from '../../import/index.ts';
 import { modelDigest } from '../../import/json/digest.ts';
@@ -63,19 +62,9 @@ export class ProgramLibrary implements Programs {
     const key = JSON.stringify([kind, modelDigest(made), given]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const program = programFor(kind, made, given);
-    const weights = new Map<string, readonly Entity[]>();
     const found: KnownProgram = {
       base: made,
-      program: {
-        ...program,
-        weights: (model) => {
-          const digest = modelDigest(model);
-          const entities = weights.get(digest) ?? program.weights(plainly(model), SLOTS[0]);
-          weights.set(digest, entities);
-          return entities;
-        },
-      },
+      program: rememberingWeights(programFor(kind, made, given), plainly),
     };
     this.#known.set(key, found);
     return found;

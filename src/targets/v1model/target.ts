@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ProgramOptions } from '../../backends/common/program-options.ts';
-import { deviceTables } from '../../backends/common/table-model.ts';
+import { deviceTables, EMBEDDING_VERSIONS } from '../../backends/common/table-model.ts';
 import { JSON_FILE, v1modelFiles } from '../../backends/v1model/artifact.ts';
 import { PROGRAM_FILE, v1modelP4Info } from '../../backends/v1model/emit.ts';
 import { planV1model, type V1modelOptions, type V1modelPlan } from '../../backends/v1model/plan.ts';
@@ -133,6 +133,10 @@ const programOf = (plan: V1modelPlan): TargetProgram => ({
   },
   deviceConfig: (folder) => readFile(join(folder, JSON_FILE)),
   p4info: () => v1modelP4Info(plan),
+  // Tables that are looked up by a key of the packet have room for two versions.
+  slots: plan.lowered.code.stages.some((s) => s.lookups.some((l) => !l.constant))
+    ? EMBEDDING_VERSIONS
+    : plan.options.slots,
   replacement(model, slot) {
     // The entry that makes the version known is the controller's: it holds the threshold of the device.
     const { install } = v1modelReplacement(plan, model, { modelVersion: plan.options.modelVersion, slot });

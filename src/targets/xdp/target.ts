@@ -12,9 +12,11 @@ import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { programLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
 import { type LayerPlan, planXdp, type XdpPlan } from '../../backends/xdp/plan.ts';
 import { planReplacement } from '../../backends/xdp/replacement.ts';
+import { weightSlots } from '../../backends/xdp/weights.ts';
 import { compileBpf } from '../../bpf/index.ts';
 import { EBPF_DIR } from '../../paths.ts';
 import { defineTarget, noOwnOptions, type TargetProgram } from '../target.ts';
+import { besideOthers } from './beside.ts';
 import { xdpCost } from './cost.ts';
 import { xdpProfiles } from './profile.ts';
 
@@ -71,6 +73,8 @@ const programOf = (plan: XdpPlan): TargetProgram => ({
     weightEntries(planReplacement(plan, model, plan.options.modelVersion), slot).map((entry) => ({
       tableEntry: tableEntry(entry),
     })),
+  slots: weightSlots(plan),
+  beside: (running, inUse) => besideOthers(plan, sourceOf(plan), running, inUse),
 });
 
 /** What tells programs apart before they are compiled. */
