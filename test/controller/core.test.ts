@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { models, ports, weightsPlace, weightsTable } from '../../src/backends/common/table-model.ts';
+import { models, ports, steer, weightsPlace, weightsTable } from '../../src/backends/common/table-model.ts';
 import type { Desired, ModelVersion } from '../../src/controller/core/desired.ts';
 import { type Difference, diff } from '../../src/controller/core/diff.ts';
 import { deviceAfter, updatesOf, workerAfter, writesOf } from '../../src/controller/core/effects.ts';
@@ -15,7 +15,14 @@ import {
 } from '../../src/controller/core/observed.ts';
 import { type Step, unmet } from '../../src/controller/core/step.ts';
 import { entityOf } from '../../src/controller/forwarding.ts';
-import { CURRENT, isOf, isWeights, keyOf } from '../../src/controller/versions.ts';
+import {
+  CURRENT,
+  isOf,
+  isWeights,
+  keyOf,
+  modelIdEntity,
+  versionEntity,
+} from '../../src/controller/versions.ts';
 import { modelDigest } from '../../src/import/json/digest.ts';
 import type { Model } from '../../src/model/model.ts';
 import { type Random, random } from '../support/random.ts';
@@ -271,6 +278,59 @@ describe('desired, observed -> steps', () => {
   test('a device that was not observed is left out, and the others are brought on', () => {
     const { steps } = diff(desiredOf(1), new Map([...empty].filter(([name]) => name !== 'd1')));
     expect(new Set(steps.map((s) => s.object))).toEqual(new Set(['d0', 'd2', 'w']));
+  });
+
+  test('what is of other deployments stays: their versions, their steering, and forwarding that they may need', () => {
+    const shared = (wanted: Desired): Desired => ({
+      ...wanted,
+      devices: wanted.devices.map((d) => ({ ...d, others: { models: [MODEL_ID] } })),
+    });
+    const hop = (modelId: number) =>
+      entityOf({ table: steer, keys: [modelId, 1], action: steer.actions[1]!, parameters: [3] });
+    const held = { slot: 3, version: 1, from: 0, to: 1, layerCount: 2, threshold: 0 };
+    const theirs = [
+      versionEntity(9, 1, held),
+      versionEntity(9, CURRENT, held),
+      modelIdEntity(9),
+      hop(9),
+      entityOf({ table: ports, keys: [7], action: ports.actions[0]!, parameters: [8] }),
+    ];
+    const ours = finished(empty, shared(desiredOf(1)));
+    const d0 = ours.get('d0') as ObservedDevice;
+    const both: World = new Map([
+      ...ours,
+      ['d0', { ...d0, entities: [...d0.entities, ...theirs, hop(MODEL_ID)] }],
+    ]);
+    const keys = (world: World) => (world.get('d0') as ObservedDevice).entities.map(keyOf).sort();
+    const expected = [...d0.entities, ...theirs].map(keyOf).sort();
+    // Steering of our model that nobody asked for goes, theirs does not.
+    const mended = diff(shared(desiredOf(1)), both);
+    expect(mended.inSync).toBe(false);
+    expect(keys(mended.after)).toEqual(expected);
+    // Alone on the device we say all of its forwarding.
+    const alone = new Map([...both, ['d0', { ...d0, entities: [...d0.entities, hop(9), theirs[4]!] }]]);
+    expect(keys(diff(shared(desiredOf(1)), alone).after)).toEqual([...d0.entities, hop(9)].map(keyOf).sort());
+    // Who has the device whole leaves nothing of others.
+    expect(keys(diff(desiredOf(1), both).after)).toEqual(d0.entities.map(keyOf).sort());
+  });
+
+  test('a version takes a free slot of its own program, whatever the other programs hold', () => {
+    const within = (slots: readonly number[]): Desired => {
+      const wanted = desiredOf(1);
+      return {
+        ...wanted,
+        devices: wanted.devices.map((d, i) => ({
+          ...d,
+          program: () => {
+            const known = programOf(ranges[i]!);
+            return { ...known, program: { ...known.program, slots } };
+          },
+        })),
+      };
+    };
+    const { after } = diff(within([32, 33]), empty);
+    expect(heldOn(after.get('d0') as ObservedDevice, MODEL_ID, 1)?.slot).toBe(32);
+    expect(weightsIn(after.get('d0') as ObservedDevice, 32)).toHaveLength(2);
   });
 
   test('from one version to another no packet is lost or mixed, whatever it meets', () => {
