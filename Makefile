@@ -1,5 +1,5 @@
 # Two commands do all the set-up: `make demo` and `make test`. Both can be repeated.
-.PHONY: demo test check bench setup generate clean
+.PHONY: demo test test-tools check bench setup generate clean
 
 # Node.js of set-up's own, where the machine has none or one that is too old.
 export PATH := $(CURDIR)/.setup/node/bin:$(PATH)
@@ -9,8 +9,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PATH=$(PATH))
 demo: setup
 	$(SUDO) node dist/cli/main.js demo
 
-test: setup check
+test: setup test-tools check
 	$(SUDO) npx vitest run
+
+test-tools: setup
+	@scripts/setup.sh --tests
 
 check: setup
 	npm run --silent check

@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Attack, Outcome } from './attack.ts';
+import { controllerKills } from './controller-kills.ts';
 import { flood } from './flood.ts';
 import { frames } from './frames.ts';
 import { importers } from './importers.ts';
@@ -19,6 +20,7 @@ const attacks: readonly Attack[] = [
   importers,
   objects,
   kills,
+  controllerKills,
   suite(
     'frames over veth and through BMv2, forwarding included',
     'a frame that comes out of another port, with other bytes or another count than at the other device; a wrong sum that is computed',

@@ -30,7 +30,6 @@ export class TestNetwork {
   start(): Reconciler {
     this.#reconciler = new Reconciler(this.objects, {
       folder: join(this.#folder, 'programs'),
-      ttlMs: 2000,
       graceMs: 100,
       moveMs: 600,
       ...this.#options,

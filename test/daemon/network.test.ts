@@ -1,108 +1,10 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { models, steer } from '../../src/backends/common/table-model.ts';
-import { P4Client } from '../../src/p4runtime/index.ts';
-import { registerTarget } from '../../src/targets/registry.ts';
-import { createWorker, openControl, type Worker } from '../../src/worker/index.ts';
-import { type MemoryNode, memoryNode, retrained, smallModel, writeModel } from '../controller/support.ts';
-import { testFolder } from '../support/io.ts';
-import { psaTarget } from '../targets/psa/target.ts';
-import { psaDevice, TestNetwork } from './network-support.ts';
+import { psaDevice } from './network-support.ts';
+import { intruder, scenes } from './scene.ts';
 
-const folder = testFolder();
-const v1 = smallModel();
-const files = [v1, retrained(v1, 7), retrained(v1, 8)].map((m, i) => writeModel(folder, `v${i + 1}.json`, m));
-
-beforeAll(() => registerTarget(psaTarget));
-
-const open: { close(): unknown }[] = [];
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
-});
-
-let count = 0;
-async function device(): Promise<MemoryNode> {
-  const node = await memoryNode();
-  open.push({ close: () => node.server.close() });
-  return node;
-}
-
-async function worker(): Promise<{
-  readonly worker: Worker;
-  readonly control: string;
-  close(): Promise<void>;
-}> {
-  const listening = await createWorker({ listen: { host: '127.0.0.1', port: 0 }, awaitsController: true });
-  const control = `unix:${join(folder, `w${count++}.sock`)}`;
-  const door = await openControl(listening, { address: control }, 'auto');
-  let closed: Promise<void> | undefined;
-  const close = () => {
-    door.close();
-    closed ??= listening.close();
-    return closed;
-  };
-  open.push({ close });
-  return { worker: listening, control, close };
-}
-
-function network(options = {}): TestNetwork {
-  const own = join(folder, `n${count++}`);
-  mkdirSync(own);
-  const made = new TestNetwork(own, options);
-  open.push(made);
-  return made;
-}
-
-/** Two devices with a layer each, and a worker behind them. */
-async function scene(options = {}) {
-  const [d1, d2, w, net] = [await device(), await device(), await worker(), network(options)];
-  await net.apply(
-    psaDevice('d1', d1, { forwarding: { ports: [{ ingress: 1, egress: 2 }], routes: [] } }),
-    psaDevice('d2', d2),
-    ['Worker', 'w', { control: w.control }],
-    ['Link', 'd1-d2', { from: { node: 'd1', port: 2 }, to: { node: 'd2', port: 1 } }],
-    ['Link', 'd1-w', { from: { node: 'd1', port: 3 }, to: { node: 'w' }, latencyUs: 50 }],
-    ['Link', 'd2-w', { from: { node: 'd2', port: 2 }, to: { node: 'w' } }],
-    ['Model', 'small', { id: 7 }],
-    await net.version('small', 1, files[0]!),
-    [
-      'Service',
-      's',
-      {
-        model: 'small',
-        ingress: 'd1',
-        policy: {
-          layers: [
-            { layers: '0..1', nodes: ['d1'] },
-            { layers: '1..2', nodes: ['d2', 'w'] },
-          ],
-        },
-      },
-    ],
-  );
-  net.start();
-  await net.inSync('d1', 'd2');
-  await net.condition('Service', 's', 'Ready', 'InSync');
-  return { d1, d2, w, net, writes: () => [d1.writes(), d2.writes()] };
-}
-
-/** A client that is above any controller, for a while. */
-async function intruder(node: MemoryNode, work: (client: P4Client) => Promise<void>): Promise<void> {
-  const client = new P4Client({
-    address: node.address,
-    deviceId: 1n,
-    electionId: 1n << 100n,
-    ...psaTarget.device,
-  });
-  try {
-    await client.connect();
-    await work(client);
-  } finally {
-    client.close();
-  }
-}
+const { files, device, scene } = scenes();
 
 describe('the network', () => {
   test('a service is placed, installed from the end of its path, and told of', async () => {
@@ -126,7 +28,8 @@ describe('the network', () => {
     expect(steered).toHaveLength(2);
     const reasons = (await net.events({ kind: 'Device', name: 'd1' })).map((e) => e.reason);
     expect(reasons).toEqual([
-      ...['Created', 'Reached', 'ProgramDone', 'WeightsDone', 'VersionDone', 'CurrentDone', 'ForwardingDone'],
+      ...['Created', 'Reached', 'Changing', 'ProgramDone', 'Changing', 'WeightsDone', 'VersionDone'],
+      ...['Changing', 'CurrentDone', 'Changing', 'ForwardingDone'],
     ]);
     expect((await net.status('Service', 's')).version).toBe(1);
   });

@@ -3,6 +3,7 @@ import { type Difference, diff } from '../../controller/core/diff.ts';
 import type { KnownProgram } from '../../controller/core/observed.ts';
 import type { Phase } from '../../controller/core/order.ts';
 import { run } from '../../controller/core/run.ts';
+import type { Step } from '../../controller/core/step.ts';
 import type { StepReport } from '../../controller/report.ts';
 import { type Diagnostic, DiagnosticError } from '../../diagnostics/index.ts';
 import { P4RuntimeError } from '../../p4runtime/index.ts';
@@ -18,6 +19,8 @@ export interface JobHost {
   /** Compiles, several at once. */
   readonly compile: (programs: readonly KnownProgram[]) => Promise<void>;
   readonly log: (event: Omit<EventInput, 'actor'>) => void;
+  /** Waits until the log holds what was told. @throws StoreFenced where somebody else leads by now */
+  readonly logged: () => Promise<void>;
   /** States have changed. */
   readonly changed: () => void;
 }
@@ -129,8 +132,9 @@ async function carryOut(
   const endpoints = new Map(tasks.map(({ node }) => [node.name, node.endpoint]));
   await run(steps, PHASES, endpoints, {
     tell,
-    begin: async (phase) => {
+    begin: async (phase, own) => {
       if (phase === 'prepare') await host.compile([...obstacles.programs.values()]);
+      await announce(phase, own, nodes, host);
     },
     drain: async () => {
       for (const { node } of tasks) node.isDraining = true;
@@ -139,6 +143,22 @@ async function carryOut(
       for (const { node } of tasks) node.isDraining = false;
     },
   });
+}
+
+/** What a kill interrupts was told before: the log has whatever may have been done. */
+async function announce(
+  phase: Phase,
+  steps: readonly Step[],
+  nodes: ReadonlyMap<string, ManagedNode>,
+  host: JobHost,
+): Promise<void> {
+  const changing = steps.filter((s) => s.changes);
+  for (const name of new Set(changing.map((s) => s.object))) {
+    const what = new Set(changing.filter((s) => s.object === name).map((s) => s.stage.step));
+    const node = nodes.get(name);
+    if (node !== undefined) host.log(about(node, 'Normal', 'Changing', `${phase}: ${[...what].join(', ')}`));
+  }
+  if (changing.length > 0) await host.logged();
 }
 
 /** `WeightsDone`, `CurrentFailed`. */

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Leases, StoreUnavailable, type Term } from '../store/index.ts';
 
 const LEASE = 'controller';
+/** Between two looks at the lease, ms: at most a second, however long it is. */
+const MOST_WAIT_MS = 1_000;
 
 export interface LeadershipOptions {
   readonly leases: Leases;
@@ -52,7 +54,9 @@ export class Leadership {
       } catch (error) {
         passUnavailable(error);
       }
-      await sleep(ttlMs / 4, undefined, { signal: this.#stop.signal }).catch(() => {});
+      await sleep(Math.min(ttlMs / 4, MOST_WAIT_MS), undefined, { signal: this.#stop.signal }).catch(
+        () => {},
+      );
     }
   }
 
@@ -60,9 +64,16 @@ export class Leadership {
     const { leases, holder, ttlMs, onLead, onLost } = this.#options;
     if (this.#term === undefined) {
       const term = await leases.acquire(LEASE, holder, ttlMs);
-      if (term === undefined || this.#stop.signal.aborted) return;
-      this.#term = term;
-      await onLead(term);
+      if (term === undefined) return;
+      if (this.#stop.signal.aborted) return await leases.release(term);
+      try {
+        await onLead(term);
+        this.#term = term;
+      } catch (error) {
+        // Whoever cannot begin does not stand in the way of others, and tries again.
+        await leases.release(term).catch(passUnavailable);
+        throw error;
+      }
     } else if (!(await leases.renew(this.#term))) {
       this.#term = undefined;
       await onLost();

@@ -4,7 +4,7 @@ import { type CompileProgram, DeviceEndpoint } from '../../controller/device-end
 import { Backoff, DeviceLink } from '../../controller/device-link.ts';
 import { WorkerLink } from '../../controller/worker-link.ts';
 import { WorkerEndpoint } from '../../controller/worker-task.ts';
-import type { Diagnostic } from '../../diagnostics/index.ts';
+import type { Diagnostic, DiagnosticError } from '../../diagnostics/index.ts';
 import { readBytes } from '../../files.ts';
 import type { TlsOptions } from '../../p4runtime/index.ts';
 import type { EndpointState } from '../manifests/index.ts';
@@ -29,6 +29,7 @@ export interface NodeOptions {
 }
 
 const RETRY_MS = [500, 30_000] as const;
+const ANEW_MS = 2_000;
 
 /**
  * A device or worker that is looked after for as long as it is in the store: the connection, what was read of it last, and
@@ -54,6 +55,8 @@ export class ManagedNode {
   lostAt: number | undefined;
   isBusy = false;
   isDraining = false;
+  /** Set where no connection could be begun, such as without a certificate: when that is tried again, ms of the steady clock. */
+  anewAt: number | undefined;
   readonly #close: () => void;
   readonly #read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
 
@@ -121,6 +124,25 @@ export class ManagedNode {
       close: () => link.close(),
       read: () => endpoint.refresh(),
     });
+    return node;
+  }
+
+  /** One that cannot even be dialled, and why: its conditions say so until its files can be read. */
+  static undialled(
+    kind: ManagedNode['kind'],
+    { name, spec }: Named<'Device'> | Named<'Worker'>,
+    error: DiagnosticError,
+    now: number,
+  ): ManagedNode {
+    const refuse = () => Promise.reject(error);
+    const observed: Observed =
+      kind === 'Device'
+        ? { on: 'device', name, cookie: 'none', known: undefined, entities: [] }
+        : { on: 'worker', name, models: new Map() };
+    const endpoint = { name, observed, refresh: refuse, perform: refuse, fault: () => error.diagnostics };
+    const node = new ManagedNode(kind, name, connectionOf(spec), { endpoint, close: () => {}, read: refuse });
+    node.reach = { kind: 'away', why: error.message };
+    node.anewAt = now + ANEW_MS;
     return node;
   }
 

@@ -1,16 +1,18 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { KnownProgram } from '../../controller/core/observed.ts';
 import type { DeviceProgram } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
+import { DiagnosticError } from '../../diagnostics/index.ts';
 import { type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
 import { type Objects, objectOf } from '../objects/index.ts';
-import type { EventInput, Term, WatchBatch } from '../store/index.ts';
+import { type EventInput, StoreFenced, type Term, type WatchBatch } from '../store/index.ts';
 import { type Goal, goalsOf, type PlacedService } from './goals.ts';
 import { about, bring, type JobHost, type Task } from './job.ts';
 import { Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
 import { committedVersion, type Named, type Network, networkOf, rolloutOf } from './network.ts';
-import { connectionOf, ManagedNode } from './node.ts';
+import { connectionOf, ManagedNode, type NodeOptions } from './node.ts';
 import { Placer, type Placing } from './placing.ts';
 import { Recorder } from './recorder.ts';
 import { nextPhase, type RolloutSight } from './versions-wanted.ts';
@@ -18,7 +20,7 @@ import { nextPhase, type RolloutSight } from './versions-wanted.ts';
 export interface ReconcilerOptions {
   /** Where compiled programs are kept. */
   readonly folder: string;
-  /** How long a leader that has gone silent stays one, ms; default 2,000. */
+  /** How long a leader that has gone silent stays one, ms; default 2,000, and a minute where no other process could lead. */
   readonly ttlMs?: number;
   /** How often a node that is in sync is read again, ms; default 60,000. */
   readonly readbackMs?: number;
@@ -33,9 +35,12 @@ export interface ReconcilerOptions {
 }
 
 const ACTOR = 'controller';
-const DEFAULTS = { ttlMs: 2_000, readbackMs: 60_000, graceMs: 200, moveMs: 5_000 } as const;
+const [TTL_MS, OWN_TTL_MS] = [2_000, 60_000];
+const DEFAULTS = { readbackMs: 60_000, graceMs: 200, moveMs: 5_000 } as const;
 /** How often times that pass are looked at, ms. */
 const TICK_MS = 100;
+/** Before a turn that failed is tried again, ms. */
+const FAULT_MS = 500;
 
 /**
  * Keeps devices and workers what the objects of the store say. Each turn is a function of the objects and of what is known of the
@@ -66,6 +71,8 @@ export class Reconciler {
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> | undefined;
   #isDue = false;
+  /** What kept the last turn from its end. */
+  #fault: string | undefined;
   #term: Term | undefined;
 
   constructor(objects: Objects, options: ReconcilerOptions) {
@@ -77,7 +84,7 @@ export class Reconciler {
     this.#leadership = new Leadership({
       leases: objects.store.leases,
       holder: `${hostname()}/${process.pid}`,
-      ttlMs: this.#options.ttlMs,
+      ttlMs: this.#options.ttlMs ?? (objects.store.isShared ? TTL_MS : OWN_TTL_MS),
       onLead: (term) => this.#lead(term),
       onLost: () => this.#standBy(),
     });
@@ -138,7 +145,7 @@ export class Reconciler {
         this.#wake();
         return;
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await sleep(FAULT_MS);
       }
     }
   }
@@ -184,7 +191,9 @@ export class Reconciler {
     const drains = [...(this.#network?.network.rollouts.values() ?? [])].some(
       (r) => r.object.status.phase === 'draining',
     );
-    if (isDue || drains) this.#wake();
+    const anew = [...this.#nodes.values()].some((node) => node.anewAt !== undefined && node.anewAt < now);
+    if (anew) this.#network = undefined;
+    if (isDue || drains || anew) this.#wake();
   }
 
   /** Whether it is not what it should be, or has to be read again. */
@@ -205,8 +214,24 @@ export class Reconciler {
   async #turns(): Promise<void> {
     while (this.#isDue && this.#term !== undefined) {
       this.#isDue = false;
-      await this.#turn();
+      try {
+        await this.#turn();
+        this.#fault = undefined;
+      } catch (error) {
+        // A store that does not answer, or a fault of ours: nodes stay as they are, and it is tried again.
+        this.#faulty(error);
+        await sleep(FAULT_MS);
+        this.#isDue = true;
+      }
     }
+  }
+
+  /** Tells of a fault once, for as long as it stays the same. */
+  #faulty(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    if (text === this.#fault) return;
+    this.#fault = text;
+    this.#log({ ...ABOUT_SELF, type: 'Warning', reason: 'Fault', message: `${text}; tried again` });
   }
 
   async #turn(): Promise<void> {
@@ -242,7 +267,8 @@ export class Reconciler {
   #lookAfter(network: Network): void {
     for (const [name, node] of this.#nodes) {
       const spec = network.devices.get(name)?.spec ?? network.workers.get(name)?.spec;
-      if (spec !== undefined && connectionOf(spec) === node.connection) continue;
+      const isDialled = node.anewAt === undefined || node.anewAt > performance.now();
+      if (spec !== undefined && isDialled && connectionOf(spec) === node.connection) continue;
       if (node.isBusy) {
         // Its job ends first; the next turn looks again.
         this.#network = undefined;
@@ -258,13 +284,20 @@ export class Reconciler {
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
       onReach: (node: ManagedNode) => this.#reached(node),
     };
-    const add = (name: string, make: () => ManagedNode) => {
-      if (!this.#nodes.has(name)) this.#nodes.set(name, make());
-    };
-    for (const device of network.devices.values())
-      add(device.name, () => ManagedNode.device(device, options));
-    for (const worker of network.workers.values())
-      add(worker.name, () => ManagedNode.worker(worker, options));
+    for (const device of network.devices.values()) this.#add('Device', device, options);
+    for (const worker of network.workers.values()) this.#add('Worker', worker, options);
+  }
+
+  #add(kind: 'Device' | 'Worker', named: Named<'Device'> | Named<'Worker'>, options: NodeOptions): void {
+    if (this.#nodes.has(named.name)) return;
+    let node: ManagedNode;
+    try {
+      node = dial(named, options);
+    } catch (error) {
+      if (!(error instanceof DiagnosticError)) throw error;
+      node = ManagedNode.undialled(kind, named, error, performance.now());
+    }
+    this.#nodes.set(named.name, node);
   }
 
   #reached(node: ManagedNode): void {
@@ -371,17 +404,20 @@ export class Reconciler {
   }
 
   #job(nodes: readonly ManagedNode[], drainMs: number): void {
-    if (nodes.length === 0) return;
+    const term = this.#term;
+    if (nodes.length === 0 || term === undefined) return;
     const tasks: Task[] = nodes.map((node) => ({ node, goal: this.#goals.get(node.name)! }));
     const host: JobHost = {
       now: () => performance.now(),
       candidates: () => this.#programs.all(),
       compile: (programs) => this.#compile(programs),
       log: (event) => this.#log(event),
+      logged: () => this.#logged(term),
       changed: () => this.#wake(),
     };
     const job = bring(tasks, drainMs, host)
       .catch((error: unknown) => {
+        if (error instanceof StoreFenced) return;
         // A fault of ours; the network is looked after all the same.
         const message = error instanceof Error ? error.message : String(error);
         for (const node of nodes) {
@@ -391,6 +427,11 @@ export class Reconciler {
       })
       .finally(() => this.#jobs.delete(job));
     this.#jobs.add(job);
+  }
+
+  /** @throws StoreFenced where another one leads */
+  async #logged(term: Term): Promise<void> {
+    if ((await this.#recorder.logged()) === 'fenced') throw new StoreFenced(term);
   }
 
   /** @throws DiagnosticError */
@@ -428,6 +469,13 @@ export class Reconciler {
 const ABOUT_SELF = { object: { kind: 'Controller', name: ACTOR } } as const;
 const objectNamed = (kind: Kind, name: string) => ({ kind, name });
 const isKindName = (kind: string): kind is Kind => (kindNames as readonly string[]).includes(kind);
+
+/** @throws DiagnosticError where files of TLS cannot be read */
+const dial = (named: Named<'Device'> | Named<'Worker'>, options: NodeOptions): ManagedNode =>
+  isWorker(named) ? ManagedNode.worker(named, options) : ManagedNode.device(named, options);
+
+const isWorker = (named: Named<'Device'> | Named<'Worker'>): named is Named<'Worker'> =>
+  'control' in named.spec;
 
 const whatOf = ({ reach }: ManagedNode): string =>
   reach.kind === 'here' && reach.electionId !== undefined

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { versionsOn, weightsIn } from '../../controller/core/observed.ts';
 import { CURRENT, heldModelIds, heldVersions, weightsDigest } from '../../controller/versions.ts';
 import {
@@ -8,7 +9,7 @@ import {
   withCondition,
 } from '../manifests/index.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
-import { type EventInput, StoreFenced, StoreUnavailable, type Term } from '../store/index.ts';
+import { type EventInput, StoreFenced, StoreTooLarge, StoreUnavailable, type Term } from '../store/index.ts';
 import type { Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
 import type { Placing } from './placing.ts';
@@ -18,6 +19,8 @@ import type { PlacementSpec } from './topology.ts';
 const FLUSH_MS = 100;
 /** Events that wait for a store that does not answer; the oldest go. */
 const MOST_WAITING = 10_000;
+/** How long a store that does not answer may keep a device from being changed, ms. */
+const MOST_LOG_MS = 1_000;
 
 /** Writes into the store what the reconciler finds and does, in few commits. What the store does not take now is kept. */
 export class Recorder {
@@ -28,6 +31,10 @@ export class Recorder {
   readonly #last = new Map<string, string>();
   #events: EventInput[] = [];
   #term: Term | undefined;
+  /** Whether the store has refused the term: another one leads. */
+  #isFenced = false;
+  /** Most objects, and most events, of a commit: less once a store has said that it is too much. */
+  #most = 1000;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -38,6 +45,7 @@ export class Recorder {
 
   begin(term: Term): void {
     this.#term = term;
+    this.#isFenced = false;
     this.#last.clear();
     this.#changes.clear();
   }
@@ -45,8 +53,7 @@ export class Recorder {
   async end(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#writing = this.#writing.then(() => this.#write());
-    await this.#writing;
+    await this.#queue(() => this.#write());
     this.#term = undefined;
   }
 
@@ -61,30 +68,64 @@ export class Recorder {
     if (this.#changes.size === 0 && this.#events.length === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#writing = this.#writing.then(() => this.#write());
+      void this.#queue(() => this.#write());
     }, FLUSH_MS);
   }
 
-  async #write(): Promise<void> {
+  /**
+   * Waits until the log holds what was told so far, or for as long as a store may take that does not answer: whoever is about to
+   * change a device says so before.
+   * @returns whether somebody else leads by now
+   */
+  async logged(): Promise<'fenced' | 'told'> {
+    await Promise.race([this.#queue(() => this.#write(false)), sleep(MOST_LOG_MS)]);
+    return this.#isFenced ? 'fenced' : 'told';
+  }
+
+  /** One write after the other, so that the log is in the order in which things were told. */
+  #queue<T>(write: () => Promise<T>): Promise<T> {
+    const done = this.#writing.then(write);
+    this.#writing = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
+  }
+
+  async #write(withChanges = true): Promise<void> {
     const fence = this.#term;
-    if (fence === undefined) return;
-    const [changes, events] = [new Map(this.#changes), this.#events];
-    if (changes.size === 0 && events.length === 0) return;
-    this.#changes.clear();
-    this.#events = [];
-    try {
-      await this.#objects.setStatus([...changes.values()], { events, fence });
-    } catch (error) {
-      if (error instanceof StoreFenced) {
-        // Whoever leads now finds the states himself, but what was done here stays told.
+    while (fence !== undefined && !this.#isFenced) {
+      const changes = withChanges ? [...this.#changes].slice(0, this.#most) : [];
+      const events = this.#events.slice(0, this.#most);
+      if (changes.length === 0 && events.length === 0) return;
+      for (const [key] of changes) this.#changes.delete(key);
+      this.#events = this.#events.slice(events.length);
+      const putBack = () => {
+        for (const [key, change] of changes) if (!this.#changes.has(key)) this.#changes.set(key, change);
         this.#events = [...events, ...this.#events];
-        await this.#logUnfenced();
-        return;
+      };
+      try {
+        if (changes.length === 0) await this.#objects.log(events, fence);
+        else
+          await this.#objects.setStatus(
+            changes.map(([, change]) => change),
+            { events, fence },
+          );
+      } catch (error) {
+        putBack();
+        const count = Math.max(changes.length, events.length);
+        if (error instanceof StoreTooLarge && count > 1) {
+          this.#most = Math.ceil(count / 2);
+        } else if (error instanceof StoreFenced) {
+          // Whoever leads now finds the states himself, but what was done here stays told.
+          this.#isFenced = true;
+          await this.#logUnfenced();
+        } else {
+          // Such as a store that does not answer: it is kept, and written later.
+          this.flush();
+          return;
+        }
       }
-      if (!(error instanceof StoreUnavailable)) throw error;
-      for (const [key, change] of changes) if (!this.#changes.has(key)) this.#changes.set(key, change);
-      this.#events = [...events, ...this.#events];
-      this.flush();
     }
   }
 
@@ -93,8 +134,7 @@ export class Recorder {
     this.#events = [];
     try {
       await this.#objects.log(events);
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
+    } catch {
       this.#events = [...events, ...this.#events];
     }
   }
@@ -128,14 +168,20 @@ export class Recorder {
   }
 
   async #attempt(write: (fence: Term) => Promise<void>): Promise<boolean> {
-    if (this.#term === undefined) return false;
-    try {
-      await write(this.#term);
-      return true;
-    } catch (error) {
-      if (error instanceof StoreFenced || error instanceof StoreUnavailable) return false;
-      throw error;
-    }
+    const fence = this.#term;
+    if (fence === undefined) return false;
+    return await this.#queue(async () => {
+      // What was done before stands before it in the log.
+      await this.#write(false);
+      if (this.#isFenced || this.#events.length > 0) return false;
+      try {
+        await write(fence);
+        return true;
+      } catch (error) {
+        if (error instanceof StoreFenced || error instanceof StoreUnavailable) return false;
+        throw error;
+      }
+    });
   }
 
   /** What is known of a device or worker. */

@@ -86,6 +86,7 @@ export function openSqlite(path: string, { history = 10_000 }: SqliteOptions = {
 
 class SqliteStore implements Store {
   readonly name: string;
+  readonly isShared = false;
   readonly leases: Leases;
   readonly blobs: Blobs;
   readonly #db: Database.Database;

@@ -8,6 +8,8 @@
 export interface Store {
   /** For messages: `sqlite:/var/lib/...`. */
   readonly name: string;
+  /** Whether another process may have it too, and lead when this one falls silent. */
+  readonly isShared: boolean;
   /** Every record at one moment. */
   read(): Promise<Snapshot>;
   get(kind: string, name: string): Promise<StoreRecord | undefined>;

@@ -73,6 +73,7 @@ function security(): ChannelCredentials {
 
 class EtcdStore implements Store {
   readonly name: string;
+  readonly isShared = true;
   readonly leases: EtcdLeases;
   readonly blobs: EtcdBlobs;
   readonly #rpc: EtcdRpc;
