@@ -177,6 +177,7 @@ function through(store: Store, before: () => void): Store {
       renew: guard((term) => store.leases.renew(term)),
       release: guard((term) => store.leases.release(term)),
       holder: guard((lease) => store.leases.holder(lease)),
+      held: guard((...args: Parameters<typeof store.leases.held>) => store.leases.held(...args)),
       terms: guard(() => store.leases.terms()),
       raise: guard((lease, term) => store.leases.raise(lease, term)),
     },
