@@ -226,15 +226,13 @@ export class StateFolder {
     } finally {
       file.abandon();
     }
-    const old = this.#log;
     this.#takeLog(log);
-    void old?.close();
   }
 
   /** What was read is of no use. */
   forget(): void {
     this.#generation = undefined;
-    this.#log = undefined;
+    this.#dropLog();
   }
 
   async close(): Promise<void> {
@@ -312,9 +310,16 @@ export class StateFolder {
   }
 
   #takeLog(log: RecordLog, stateBytes = log.bytes): void {
+    this.#dropLog();
     this.#log = log;
     this.#limit = 2 * stateBytes + SLACK_BYTES;
     this.#uncertain = false;
+  }
+
+  #dropLog(): void {
+    // Whatever counts of it is on disk, so a file that does not close loses nothing.
+    this.#log?.close().catch(() => {});
+    this.#log = undefined;
   }
 
   #requiredLog(): RecordLog {

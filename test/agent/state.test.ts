@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   truncateSync,
@@ -92,6 +93,15 @@ const flip = (file: string, at: number) => {
   bytes[place] = bytes[place]! ^ 0x10;
   writeFileSync(file, bytes);
 };
+
+/** The listing of a process's own files has one that is gone when it is looked at: that of the listing. */
+function readIfLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
 
 describeWith(loading, 'the state of an agent', () => {
   it('is mended wherever it is damaged, from its other copy or from the kernel', async () => {
@@ -262,6 +272,19 @@ describeWith(loading, 'the state of an agent', () => {
     expect((await client.pipeline.get('COOKIE_ONLY'))?.cookie?.cookie).toBe(99n);
     client.close();
     await last.close();
+  });
+
+  it('is held open by one file, however often a program is pushed', async () => {
+    const net = lay();
+    const agent = await startOn(net);
+    const client = await connect(agent.address);
+    for (let pushes = 0; pushes < 3; pushes++) await install(client);
+    const held = readdirSync('/proc/self/fd')
+      .map((fd) => readIfLink(join('/proc/self/fd', fd)))
+      .filter((path) => path.startsWith(net.stateFolder));
+    expect(held).toHaveLength(1);
+    client.close();
+    await agent.close();
   });
 
   it('is nobody else’s to read, and is not where it cannot be', async () => {
