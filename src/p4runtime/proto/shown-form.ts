@@ -32,7 +32,7 @@ function valueText(type: FieldType, at: number, value: string): string {
 /** Text of what is always there: lists, maps, and scalars outside of oneofs. */
 function wholeText({ name, rule, type }: FieldPlan, at: number): string {
   const value = valueText(type, at, rule === 'one' ? `m.${name}` : 'x');
-  if (rule === 'repeated') return value === 'x' ? `m.${name}` : `m.${name}.map((x) => ${value})`;
+  if (rule === 'repeated') return value === 'x' ? `m.${name}.slice()` : `m.${name}.map((x) => ${value})`;
   if (rule === 'map' && value === 'x') return `m.${name}`;
   if (rule === 'map') return `Object.fromEntries(Object.entries(m.${name}).map(([k, x]) => [k, ${value}]))`;
   const bytes = type.kind === 'scalar' && type.scalar === 'bytes';
