@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,17 +11,38 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const readJson = (path: string): { dependencies: Record<string, string>; version: string } =>
   JSON.parse(readFileSync(join(root, path), 'utf8'));
 
+interface Said {
+  readonly status: unknown;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Waits without holding up the process: what runs the tests wants to hear of it within a minute, on a busy machine too. */
+const run = (command: string, args: readonly string[], cwd: string): Promise<Said> =>
+  new Promise((resolve) =>
+    execFile(command, args, { cwd }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : error.code, stdout, stderr }),
+    ),
+  );
+
+/** @returns what it printed */
+async function done(command: string, args: readonly string[], cwd: string = root): Promise<string> {
+  const { status, stdout, stderr } = await run(command, args, cwd);
+  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stdout}${stderr}`);
+  return stdout;
+}
+
 /** An empty project into which the packed package is installed: what it depends on lies beside it, as npm would put it. */
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
 const built = join(folder.path, 'built');
-execFileSync(join(root, 'scripts/package-p4runtime.sh'), [built], { stdio: 'pipe' });
-execFileSync('npm', ['pack', '--silent', '--pack-destination', folder.path], { cwd: built, stdio: 'pipe' });
+await done(join(root, 'scripts/package-p4runtime.sh'), [built]);
+await done('npm', ['pack', '--silent', '--pack-destination', folder.path], built);
 const tarball = join(folder.path, readdirSync(folder.path).find((file) => file.endsWith('.tgz'))!);
 const modules = join(folder.path, 'node_modules');
 const home = join(modules, 'p4runtime-js');
 mkdirSync(home, { recursive: true });
-execFileSync('tar', ['-xzf', tarball, '-C', home, '--strip-components=1']);
+await done('tar', ['-xzf', tarball, '-C', home, '--strip-components=1']);
 for (const name of ['@grpc', 'protobufjs', 'long', '@types'])
   symlinkSync(join(root, 'node_modules', name), join(modules, name));
 writeFileSync(join(folder.path, 'package.json'), '{ "type": "module" }');
@@ -30,8 +51,8 @@ writeFileSync(
   readFileSync(join(root, 'test/p4runtime/fixtures/conformance.p4info.txt')),
 );
 
-const node = (...args: readonly string[]): string =>
-  execFileSync(process.execPath, args, { cwd: folder.path, encoding: 'utf8' });
+const node = (...args: readonly string[]): Promise<string> => done(process.execPath, args, folder.path);
+const status = (...args: readonly string[]): Promise<Said> => run(process.execPath, args, folder.path);
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const strict = [
   '--noEmit',
@@ -52,9 +73,9 @@ function examples(): string {
 }
 
 describe('the packed package in an empty project', () => {
-  test('the README’s examples run as they stand', () => {
+  test('the README’s examples run as they stand', async () => {
     writeFileSync(join(folder.path, 'examples.mjs'), examples());
-    expect(node('examples.mjs').trim().split('\n')).toEqual([
+    expect((await node('examples.mjs')).trim().split('\n')).toEqual([
       'primary',
       "{ 'h.probe.b32': { value: 167772160n, prefix: 8 } }",
       '60',
@@ -63,7 +84,7 @@ describe('the packed package in an empty project', () => {
     ]);
   });
 
-  test('import and require give the same names', () => {
+  test('import and require give the same names', async () => {
     writeFileSync(
       join(folder.path, 'require.cjs'),
       `const p4 = require('p4runtime-js');
@@ -75,43 +96,33 @@ console.log(back.high === 2n ** 63n, Object.keys(p4).sort().join());`,
       join(folder.path, 'import.mjs'),
       "import * as p4 from 'p4runtime-js';\nconsole.log(true, Object.keys(p4).sort().join());",
     );
-    expect(node('require.cjs')).toBe(node('import.mjs'));
+    expect(await node('require.cjs')).toBe(await node('import.mjs'));
   });
 
   const uses = { node16: 'node16', nodenext: 'nodenext', bundler: 'esnext' } as const;
-  test.each(Object.entries(uses))('its types resolve under %s', (resolution, module) => {
+  test.each(Object.entries(uses))('its types resolve under %s', async (resolution, module) => {
     writeFileSync(join(folder.path, 'use.ts'), examples());
     writeFileSync(
       join(folder.path, 'wrong.ts'),
       "import { P4Client } from 'p4runtime-js';\nexport const wrong: string = new P4Client({ address: 1 });",
     );
-    const said = (file: string) =>
-      spawnSync(
-        process.execPath,
-        [tsc, ...strict, '--module', module, '--moduleResolution', resolution, file],
-        {
-          cwd: folder.path,
-          encoding: 'utf8',
-        },
-      ).stdout;
-    expect(said('use.ts')).toBe('');
-    expect(said('wrong.ts')).toContain('TS2322');
+    const said = async (file: string) =>
+      (await status(tsc, ...strict, '--module', module, '--moduleResolution', resolution, file)).stdout;
+    expect(await said('use.ts')).toBe('');
+    expect(await said('wrong.ts')).toContain('TS2322');
   });
 
-  test('its bin prints types that compile', () => {
+  test('its bin prints types that compile', async () => {
     const bin = join(home, 'dist/bin.js');
-    writeFileSync(join(folder.path, 'program.ts'), node(bin, 'types', 'program.p4info.txt'));
+    writeFileSync(join(folder.path, 'program.ts'), await node(bin, 'types', 'program.p4info.txt'));
     const all = ['--noUnusedLocals', '--noUncheckedIndexedAccess', '--noPropertyAccessFromIndexSignature'];
     const more = ['--isolatedModules', '--verbatimModuleSyntax', '--isolatedDeclarations', '--declaration'];
     const options = [...strict, ...all, ...more, '--module', 'nodenext', 'program.ts'];
-    expect(
-      spawnSync(process.execPath, [tsc, ...options], { cwd: folder.path, encoding: 'utf8' }).stdout,
-    ).toBe('');
-    const status = (...args: readonly string[]) =>
-      spawnSync(process.execPath, [bin, ...args], { cwd: folder.path, encoding: 'utf8' });
-    expect([status().status, status('types', 'absent').status, status('--help').status]).toEqual([2, 1, 0]);
+    expect((await status(tsc, ...options)).stdout).toBe('');
+    const codes = [await status(bin), await status(bin, 'types', 'absent'), await status(bin, '--help')];
+    expect(codes.map((said) => said.status)).toEqual([2, 1, 0]);
     writeFileSync(join(folder.path, 'bad.txt'), 'tables { nonsense: 1 }');
-    expect(status('types', 'bad.txt').stderr).toMatch(/^bad\.txt: line 1: .*nonsense/);
+    expect((await status(bin, 'types', 'bad.txt')).stderr).toMatch(/^bad\.txt: line 1: .*nonsense/);
   });
 
   test('publint finds nothing', async () => {
