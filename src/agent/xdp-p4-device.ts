@@ -2,8 +2,6 @@ import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { type DeviceConfig, decodeDeviceConfig } from '../backends/xdp/device-config.ts';
-import { xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
-import { xdpP4InfoOf } from '../backends/xdp/p4info.ts';
 import {
   BpfError,
   type BpfProgram,
@@ -21,14 +19,12 @@ import {
   Fault,
   type Init,
   type P4Device,
-  P4InfoIndex,
 } from '../p4runtime/index.ts';
 import { exhausted, invalid, precondition } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
 import {
   type DataPlane,
   ENTRY_PIN,
-  isSameProgram,
   type LoadedPrograms,
   loadPrograms,
   openDataPlane,
@@ -37,8 +33,8 @@ import {
 } from './data-plane.ts';
 import { FlowTables } from './flow-tables.ts';
 import { detachPinned, Interfaces, type PortInterface, type PortState } from './interfaces.ts';
-import { p4infoDifference } from './p4info-difference.ts';
 import { NO_COUNT, type ProgramTables } from './program-tables.ts';
+import { checkKept, configOf, sharesPrograms } from './pushed-config.ts';
 import { RequestTables } from './request-tables.ts';
 import { type Kept, PIPELINE_FILES, type Staged, StateFolder } from './state-folder.ts';
 
@@ -422,7 +418,7 @@ export class XdpP4Device implements P4Device {
       return await loadPrograms(config, beside);
     } catch (error) {
       if (error instanceof BpfError && error.code === 'bpf-permission') throw error;
-      throw invalid(error instanceof Error ? error.message : String(error));
+      throw invalid(messageOf(error));
     }
   }
 
@@ -448,7 +444,7 @@ export class XdpP4Device implements P4Device {
       });
       this.#log(names.join(', '));
     } catch (error) {
-      this.#log(`interfaces: ${error instanceof Error ? error.message : error}`);
+      this.#log(`interfaces: ${messageOf(error)}`);
     }
   }
 
@@ -489,37 +485,3 @@ export function removeDataPlane(name: string): boolean {
   rmdirSync(pins);
   return true;
 }
-
-const sharesPrograms = (old: DeviceConfig, own: DeviceConfig): boolean =>
-  old.kind === 'requests' &&
-  own.kind === 'requests' &&
-  own.programs.some((p) => old.programs.some((o) => isSameProgram(o, p)));
-
-/** @throws Fault INVALID_ARGUMENT where a program of flows would find its weights laid out otherwise, or takes the place of another kind */
-function checkKept(old: DeviceConfig, own: DeviceConfig): void {
-  const isSame =
-    own.kind === 'requests'
-      ? old.kind === 'requests'
-      : old.kind === 'flows' && JSON.stringify(old.weights) === JSON.stringify(own.weights);
-  if (!isSame)
-    throw invalid('the weights of the new program are laid out otherwise: push it with VERIFY_AND_COMMIT');
-}
-
-/** @throws Fault INVALID_ARGUMENT where the config is none, or the P4Info is another's */
-function configOf({ config, index }: DevicePipeline): DeviceConfig {
-  let decoded: DeviceConfig;
-  try {
-    decoded = decodeDeviceConfig(config.p4DeviceConfig);
-  } catch (error) {
-    throw invalid(error instanceof Error ? error.message : String(error));
-  }
-  const own = new P4InfoIndex(p4infoOfConfig(decoded)).p4info;
-  const difference = p4infoDifference(own, index.p4info);
-  if (difference !== undefined) throw invalid(`the P4Info is not that of the program: ${difference}`);
-  return decoded;
-}
-
-const p4infoOfConfig = (config: DeviceConfig) =>
-  config.kind === 'requests'
-    ? xdpP4InfoOf(config.programs)
-    : xdpFlowP4InfoOf(config.weights, config.manifest.features.names.length);

@@ -1,0 +1,42 @@
+import { type DeviceConfig, decodeDeviceConfig } from '../backends/xdp/device-config.ts';
+import { xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
+import { xdpP4InfoOf } from '../backends/xdp/p4info.ts';
+import { messageOf } from '../durable/index.ts';
+import { type DevicePipeline, P4InfoIndex } from '../p4runtime/index.ts';
+import { invalid } from '../p4runtime/server/fault.ts';
+import { isSameProgram } from './data-plane.ts';
+import { p4infoDifference } from './p4info-difference.ts';
+
+export const sharesPrograms = (old: DeviceConfig, own: DeviceConfig): boolean =>
+  old.kind === 'requests' &&
+  own.kind === 'requests' &&
+  own.programs.some((p) => old.programs.some((o) => isSameProgram(o, p)));
+
+/** @throws Fault INVALID_ARGUMENT where a program of flows would find its weights laid out otherwise, or takes the place of another kind */
+export function checkKept(old: DeviceConfig, own: DeviceConfig): void {
+  const isSame =
+    own.kind === 'requests'
+      ? old.kind === 'requests'
+      : old.kind === 'flows' && JSON.stringify(old.weights) === JSON.stringify(own.weights);
+  if (!isSame)
+    throw invalid('the weights of the new program are laid out otherwise: push it with VERIFY_AND_COMMIT');
+}
+
+/** @throws Fault INVALID_ARGUMENT where the config is none, or the P4Info is another's */
+export function configOf({ config, index }: DevicePipeline): DeviceConfig {
+  let decoded: DeviceConfig;
+  try {
+    decoded = decodeDeviceConfig(config.p4DeviceConfig);
+  } catch (error) {
+    throw invalid(messageOf(error));
+  }
+  const own = new P4InfoIndex(p4infoOfConfig(decoded)).p4info;
+  const difference = p4infoDifference(own, index.p4info);
+  if (difference !== undefined) throw invalid(`the P4Info is not that of the program: ${difference}`);
+  return decoded;
+}
+
+const p4infoOfConfig = (config: DeviceConfig) =>
+  config.kind === 'requests'
+    ? xdpP4InfoOf(config.programs)
+    : xdpFlowP4InfoOf(config.weights, config.manifest.features.names.length);
