@@ -7,11 +7,12 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { Door, placeOf } from '../p4runtime/server/door.ts';
+import { messageOf } from '../durable/index.ts';
+import { Door } from '../p4runtime/server/door.ts';
 import { ANYBODY, type Peer, peerOf } from '../p4runtime/server/peer.ts';
 import type { HttpDoor } from './http.ts';
 import { type DoorListen, socketPath } from './rules.ts';
-import { cannotListen, groupId, socketMode, takePath } from './socket.ts';
+import { cannotListen, openAt, takePath } from './socket.ts';
 
 export interface GrpcLimits {
   /** Bytes of one message. */
@@ -50,16 +51,11 @@ export async function openGrpcDoor(
     release();
   };
   try {
-    const socket = {
-      mode: socketMode(listen.group),
-      ...(listen.group !== undefined && { gid: groupId(listen.group) }),
-    };
-    const port = await door.open(placeOf(listen.address), socket);
-    const address = path === undefined ? listen.address.replace(/:\d+$/, `:${port}`) : listen.address;
+    const address = await openAt(door, listen);
     return { address, close };
   } catch (error) {
     close();
-    return cannotListen(listen.address, error instanceof Error ? error.message : String(error));
+    return cannotListen(listen.address, messageOf(error));
   }
 }
 

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
-import { Door, placeOf } from '../p4runtime/server/door.ts';
+import { messageOf } from '../durable/index.ts';
+import { Door } from '../p4runtime/server/door.ts';
 import { ANYBODY, type Peer, peerOf } from '../p4runtime/server/peer.ts';
 import { type DoorListen, isLoopback, socketPath } from './rules.ts';
-import { cannotListen, groupId, socketMode, takePath } from './socket.ts';
+import { cannotListen, openAt, takePath } from './socket.ts';
 
 /** Time for the head of a request and for all of it to come, ms, and how often that is looked at. */
 const SLOW = { headersTimeout: 10_000, requestTimeout: 300_000, connectionsCheckingInterval: 2_000 };
@@ -37,16 +38,11 @@ export async function openHttpDoor(
   http.emit('listening');
   const door = new Door(listen.tls, (connection) => http.emit('connection', connection), 'http/1.1');
   try {
-    const socket = {
-      mode: socketMode(listen.group),
-      ...(listen.group !== undefined && { gid: groupId(listen.group) }),
-    };
-    const port = await door.open(placeOf(listen.address), socket);
-    const address = path === undefined ? listen.address.replace(/:\d+$/, `:${port}`) : listen.address;
+    const address = await openAt(door, listen);
     return { address, close: () => closeAll(http, door, release) };
   } catch (error) {
     closeAll(http, door, release);
-    return cannotListen(listen.address, error instanceof Error ? error.message : String(error));
+    return cannotListen(listen.address, messageOf(error));
   }
 }
 

@@ -4,6 +4,8 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
 import { ensureFolder, lockFile } from '../durable/index.ts';
+import { type Door, placeOf } from '../p4runtime/server/door.ts';
+import { type DoorListen, socketPath } from './rules.ts';
 
 /** Folder of sockets and locks; root's alone to write. */
 export const RUN_FOLDER = '/run/intransit';
@@ -60,6 +62,13 @@ const isAnswered = (path: string): Promise<boolean> =>
     // A queue that is full is somebody's.
     socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EAGAIN'));
   });
+
+/** Listens, a socket with the rights of its group. @returns the address, with the port that was taken. @throws Error of the system call */
+export async function openAt(door: Door, { address, group }: DoorListen): Promise<string> {
+  const rights = { mode: socketMode(group), ...(group !== undefined && { gid: groupId(group) }) };
+  const port = await door.open(placeOf(address), rights);
+  return socketPath(address) === undefined ? address.replace(/:\d+$/, `:${port}`) : address;
+}
 
 /** @throws Error where there is no such group */
 export function groupId(group: string): number {

@@ -81,8 +81,7 @@ async function actOnJob(worker: Worker, request: IncomingMessage): Promise<objec
   if (jobId >= 2n ** 64n) throw new Refusal(400, `${id} is no number of 64 bits`);
   if (request.method === 'POST' && release !== undefined) {
     const text = (await bodyOf(request, MOST_DOCUMENT_BYTES)).toString('utf8');
-    const [address, port] = parsed(releaseSchema, jsonOf(text)).to.split(':');
-    return handedDocument(jobId, worker.release(jobId, { address: address!, port: Number(port) }));
+    return handedDocument(jobId, worker.release(jobId, placeOf(parsed(releaseSchema, jsonOf(text)).to)));
   }
   if (request.method !== 'PUT' || release !== undefined) return undefined;
   const text = (await bodyOf(request, MOST_JOB_BYTES)).toString('utf8');
@@ -96,10 +95,15 @@ async function actOnJob(worker: Worker, request: IncomingMessage): Promise<objec
     const header = { ...packet.header, fragmentIndex: 0, fragmentCount: 1, elementCount: tensor.length };
     return { header, tensor };
   });
-  const [address, port] = given.from?.split(':') ?? [];
-  const from = address === undefined ? undefined : { address, port: Number(port) };
+  const from = given.from === undefined ? undefined : placeOf(given.from);
   const accepted = worker.accept(jobId, rows, from);
   return { accepted, refused: rows.length - accepted };
+}
+
+/** Of `A.B.C.D:PORT`. */
+function placeOf(text: string): { readonly address: string; readonly port: number } {
+  const [address, port] = text.split(':');
+  return { address: address!, port: Number(port) };
 }
 
 function handedDocument(jobId: bigint, { versions, rows }: ReturnType<Worker['release']>): HandedJob {

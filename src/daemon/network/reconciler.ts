@@ -4,6 +4,7 @@ import type { KnownProgram } from '../../controller/core/observed.ts';
 import type { DeviceProgram } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
 import { DiagnosticError } from '../../diagnostics/index.ts';
+import { messageOf } from '../../durable/index.ts';
 import { type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
 import { type Objects, objectOf } from '../objects/index.ts';
 import { type EventInput, StoreFenced, type Term, type WatchBatch } from '../store/index.ts';
@@ -228,7 +229,7 @@ export class Reconciler {
 
   /** Tells of a fault once, for as long as it stays the same. */
   #faulty(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     if (text === this.#fault) return;
     this.#fault = text;
     this.#log({ ...ABOUT_SELF, type: 'Warning', reason: 'Fault', message: `${text}; tried again` });
@@ -419,7 +420,7 @@ export class Reconciler {
       .catch((error: unknown) => {
         if (error instanceof StoreFenced) return;
         // A fault of ours; the network is looked after all the same.
-        const message = error instanceof Error ? error.message : String(error);
+        const message = messageOf(error);
         for (const node of nodes) {
           node.notBefore = performance.now() + node.backoff.next();
           this.#log(about(node, 'Warning', 'Fault', message));

@@ -1,4 +1,5 @@
 import { DiagnosticError } from '../../diagnostics/index.ts';
+import { messageOf } from '../../durable/index.ts';
 
 /** Why a call of the protocol is refused; each of its two forms has a status for every kind. */
 export type FaultKind = 'invalid' | 'not found' | 'forbidden' | 'too large' | 'too much' | 'unavailable';
@@ -28,5 +29,5 @@ export function faultOf(error: unknown): { readonly kind: FaultKind; readonly me
       message: `${place === '' ? '' : `${place}: `}${first?.message ?? error.message}`,
     };
   }
-  return { kind: 'unavailable', message: error instanceof Error ? error.message : String(error) };
+  return { kind: 'unavailable', message: messageOf(error) };
 }

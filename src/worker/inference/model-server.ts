@@ -1,3 +1,4 @@
+import { messageOf } from '../../durable/index.ts';
 import { importBytes } from '../../import/index.ts';
 import { outputType } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
@@ -149,7 +150,7 @@ export class ModelServer {
       answered = true;
       return made;
     } catch (error) {
-      const [reason] = (error instanceof Error ? error.message : String(error)).split('\n');
+      const [reason] = messageOf(error).split('\n');
       throw new InferenceFault('unavailable', `the engine failed: ${reason}`);
     } finally {
       held.settle(answered, count);
