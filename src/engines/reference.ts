@@ -1,4 +1,5 @@
-import { refuse } from '../diagnostics/index.ts';
+import { refuse, throwErrors } from '../diagnostics/index.ts';
+import { layerRangeRefusals } from '../model/layer-count.ts';
 import type { Model } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
 import { elementCount } from '../model/tensor.ts';
@@ -12,8 +13,7 @@ export function createReferenceEngine(
 ): Engine {
   const from = o.from ?? 0;
   const to = o.to ?? model.layers.length;
-  if (!(from >= 0 && from < to && to <= model.layers.length))
-    refuse('layer-range', { given: `${from}..${to}`, count: model.layers.length }, { file: model.file });
+  throwErrors(layerRangeRefusals(model, from, to));
   for (const { name, kind, inputs: read } of model.layers.slice(from, to))
     if (read.some((value) => value < from)) {
       const reason = 'it reads a value from before the split';

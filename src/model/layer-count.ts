@@ -9,3 +9,10 @@ export function layerCountRefusals(model: Model, most: number, target: string): 
   const args = { resource: 'the cursor of packets', need, limit: most, unit: 'layers', target, help };
   return [diagnostic('resource-exceeded', args, { file: model.file })];
 }
+
+/** Layers `[from, to)` that the model does not have, or none at all. */
+export function layerRangeRefusals(model: Model, from: number, to: number): Diagnostic[] {
+  const count = model.layers.length;
+  if (Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from < to && to <= count) return [];
+  return [diagnostic('layer-range', { given: `${from}..${to}`, count }, { file: model.file })];
+}

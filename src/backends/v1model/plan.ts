@@ -1,5 +1,5 @@
-import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
-import { layerCountRefusals } from '../../model/layer-count.ts';
+import type { Diagnostic } from '../../diagnostics/index.ts';
+import { layerCountRefusals, layerRangeRefusals } from '../../model/layer-count.ts';
 import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
 import type { TableProgram } from '../../passes/tables/program.ts';
@@ -61,11 +61,8 @@ export function planV1model(
     ...(given.tables && { tables: given.tables }),
   };
   const { from, to } = options;
-  const place = { file: model.file };
-  if (!(from >= 0 && from < to && to <= model.layers.length)) {
-    const range = { given: `${from}..${to}`, count: model.layers.length };
-    return { diagnostics: [diagnostic('layer-range', range, place)] };
-  }
+  const noRange = layerRangeRefusals(model, from, to);
+  if (noRange.length > 0) return { diagnostics: noRange };
   const tooMany = layerCountRefusals(model, MOST_LAYERS, v1model.name);
   if (tooMany.length > 0) return { diagnostics: tooMany };
   const { lowered, diagnostics: refusals } =

@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { isBroadcast } from '../../model/broadcast.ts';
 import type { LayerOf } from '../../model/by-kind.ts';
-import { layerCountRefusals } from '../../model/layer-count.ts';
+import { layerCountRefusals, layerRangeRefusals } from '../../model/layer-count.ts';
 import type {
   Conv2dLayer,
   DenseLayer,
@@ -160,16 +160,8 @@ function withDefaults(model: Model, o: XdpOptions): Required<XdpOptions> {
 function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
   const found: Diagnostic[] = [];
   const file = model.file;
-  if (
-    !(
-      Number.isInteger(o.from) &&
-      Number.isInteger(o.to) &&
-      0 <= o.from &&
-      o.from < o.to &&
-      o.to <= model.layers.length
-    )
-  )
-    return [diagnostic('layer-range', { given: `${o.from}..${o.to}`, count: model.layers.length }, { file })];
+  const noRange = layerRangeRefusals(model, o.from, o.to);
+  if (noRange.length > 0) return noRange;
   found.push(...layerCountRefusals(model, MOST_LAYERS, 'xdp'));
   for (const layer of model.layers.slice(o.from, o.to)) {
     const refuse = (reason: string) =>

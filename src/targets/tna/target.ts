@@ -15,6 +15,7 @@ import {
 import { PROGRAM_FILE, tnaReplacement } from '../../backends/tna/replacement.ts';
 import { tnaP4Info } from '../../backends/tna/tables.ts';
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
+import { layerRangeRefusals } from '../../model/layer-count.ts';
 import type { Model } from '../../model/model.ts';
 import { lowerToTables } from '../../passes/tables/lower.ts';
 import { findTool } from '../../toolchain/p4c.ts';
@@ -85,8 +86,8 @@ function optionRefusal(
   given: Own,
 ): Diagnostic | undefined {
   const place = { file: model.file };
-  if (!(from >= 0 && from < to && to <= model.layers.length))
-    return diagnostic('layer-range', { given: `${from}..${to}`, count: model.layers.length }, place);
+  const [noRange] = layerRangeRefusals(model, from, to);
+  if (noRange !== undefined) return noRange;
   if (weights === 'static')
     return diagnostic(
       'target-option',

@@ -8,6 +8,7 @@ import { PROGRAM_FILE, v1modelP4Info } from '../../backends/v1model/emit.ts';
 import { planV1model, type V1modelOptions, type V1modelPlan } from '../../backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../backends/v1model/replacement.ts';
 import { type Diagnostic, diagnostic, throwErrors } from '../../diagnostics/index.ts';
+import { layerRangeRefusals } from '../../model/layer-count.ts';
 import type { Model } from '../../model/model.ts';
 import { entryCount } from '../../passes/tables/approximate.ts';
 import { compileP4Program } from '../../toolchain/p4c.ts';
@@ -83,10 +84,8 @@ function tablesOf(
     return refused([diagnostic('target-option', { target: 'v1model', ...wrong }, place)]);
   if (given.calibrate === undefined) return { options: { lowering }, diagnostics: [], refused: false };
   const [from, to] = [options.from ?? 0, options.to ?? model.layers.length];
-  if (!(from >= 0 && from < to && to <= model.layers.length))
-    return refused([
-      diagnostic('layer-range', { given: `${from}..${to}`, count: model.layers.length }, place),
-    ]);
+  const noRange = layerRangeRefusals(model, from, to);
+  if (noRange.length > 0) return refused(noRange);
   const range = { from, to, target: 'v1model by tables', bits: WORD_BITS };
   const { approximator, diagnostics } = approximatorOf(model, range, given.calibrate, given.labels);
   const lowered =
