@@ -1,4 +1,3 @@
-import { freemem } from 'node:os';
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Argv } from 'yargs';
@@ -6,7 +5,7 @@ import { NAME_PATTERN } from '../daemon/manifests/fields.ts';
 import type { RegistrationInput } from '../daemon/registry/schema.ts';
 import { lastOf } from './commands/objects/common.ts';
 import { realNumber } from './options.ts';
-import { UsageError } from './usage.ts';
+import { refuseHalfPair, refuseLone, UsageError } from './usage.ts';
 
 /** Options of a node that announces itself to a controller. */
 export const announceOptions = <T>(y: Argv<T>) =>
@@ -74,12 +73,10 @@ export function checkAnnounce(a: AnnounceArguments): void {
       advertise: a.advertise,
       attach: a.attach,
     };
-    const [lone] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
-    if (lone !== undefined) throw new UsageError(`--${lone} is of --controller: name the controller`);
+    refuseLone('controller', others, 'name the controller');
     return;
   }
-  if ((a.controllerCert === undefined) !== (a.controllerKey === undefined))
-    throw new UsageError('--controller-cert and --controller-key belong together');
+  refuseHalfPair('controller', a.controllerCert, a.controllerKey);
   linksOf(a);
 }
 
@@ -125,8 +122,6 @@ export function busyMeter(): () => number {
     return utilization;
   };
 }
-
-export const freeMemory = (): number => freemem();
 
 interface Node {
   readonly registration: Omit<RegistrationInput, 'instance' | 'metrics' | 'leaseMs' | 'capability'>;

@@ -1,3 +1,4 @@
+import { freemem } from 'node:os';
 import type { Agent, AgentListen, PortInterface } from '../../agent/index.ts';
 import {
   type AnnounceArguments,
@@ -6,7 +7,6 @@ import {
   announceOptions,
   busyMeter,
   checkAnnounce,
-  freeMemory,
   linksOf,
   nodeName,
 } from '../announce.ts';
@@ -161,10 +161,10 @@ async function announced(
       kind: 'xdp',
       accelerator: 'xdp',
       engine: 'libbpf',
-      couldHold: { layers: 255, memoryBytes: freeMemory() },
+      couldHold: { layers: 255, memoryBytes: freemem() },
       zone: a.zone,
     }),
-    measure: () => ({ busy: busy(), memoryFreeBytes: freeMemory() }),
+    measure: () => ({ busy: busy(), memoryFreeBytes: freemem() }),
     say: log,
   });
 }

@@ -6,7 +6,7 @@ import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJson, printJsonLine, printLine } from '../io.ts';
 import { defineCommand, jsonOption, realNumber } from '../options.ts';
-import { UsageError } from '../usage.ts';
+import { refuseHalfPair, UsageError } from '../usage.ts';
 
 interface Arguments extends DoorArguments {
   readonly store?: string;
@@ -138,8 +138,7 @@ export const controllerCommand = (io: Io, version: string) =>
 
 /** @throws UsageError */
 function nodeTlsOf({ nodeTlsCa: ca, nodeTlsCert: cert, nodeTlsKey: key }: Arguments) {
-  if ((cert === undefined) !== (key === undefined))
-    throw new UsageError('--node-tls-cert and --node-tls-key belong together');
+  refuseHalfPair('node-tls', cert, key);
   if (ca === undefined && cert === undefined) return undefined;
   return {
     ...(ca !== undefined && { ca: resolve(ca) }),

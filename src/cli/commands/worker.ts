@@ -1,9 +1,7 @@
-import { hostname } from 'node:os';
-import { basename, extname } from 'node:path';
+import { freemem, hostname } from 'node:os';
 import type { Diagnostic } from '../../diagnostics/index.ts';
 import type { HttpDoor } from '../../doors/http.ts';
 import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
-import { readBytes } from '../../files.ts';
 import type { Worker } from '../../worker/index.ts';
 import {
   type AnnounceArguments,
@@ -12,12 +10,18 @@ import {
   announceOptions,
   busyMeter,
   checkAnnounce,
-  freeMemory,
   linksOf,
   nodeName,
 } from '../announce.ts';
 import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
+import {
+  type InferenceArguments,
+  inferenceOptions,
+  openInference,
+  servingOf,
+  upstreamOf,
+} from '../inference-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJsonLine, printLine } from '../io.ts';
 import {
@@ -31,20 +35,14 @@ import {
 } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends Omit<ModelArguments, 'model'>, DoorArguments, AnnounceArguments {
+interface Arguments
+  extends Omit<ModelArguments, 'model'>,
+    DoorArguments,
+    AnnounceArguments,
+    InferenceArguments {
   readonly name?: string | undefined;
   readonly model?: string | undefined;
   readonly control?: string | undefined;
-  readonly http?: string | undefined;
-  readonly grpc?: string | undefined;
-  readonly repository?: string | undefined;
-  readonly upstream?: string | undefined;
-  readonly upstreamModel?: string | undefined;
-  readonly upstreamVersion?: string | undefined;
-  readonly upstreamFrom?: string | undefined;
-  readonly upstreamCa?: string | undefined;
-  readonly upstreamCert?: string | undefined;
-  readonly upstreamKey?: string | undefined;
   readonly listen: string;
   readonly on: 'auto' | 'onnxruntime' | 'reference';
   readonly large?: string | undefined;
@@ -65,7 +63,7 @@ export const workerCommand = (io: Io, version: string) =>
     command: 'worker [model]',
     describe: 'Finish the layers that the path has left, until it is interrupted',
     builder: (y) =>
-      announceOptions(doorOptions(importOptionsOf(y), 'worker'))
+      inferenceOptions(announceOptions(doorOptions(importOptionsOf(y), 'worker')))
         .positional('model', {
           type: 'string',
           describe: 'Model file: ONNX, TFLite, or JSON of quantised layers; with --control it may come later',
@@ -81,54 +79,6 @@ export const workerCommand = (io: Io, version: string) =>
           describe: 'With --controller: by which it is known there; default of host and port',
           requiresArg: true,
         })
-        .option('http', {
-          type: 'string',
-          describe:
-            'unix:PATH, HOST:PORT on loopback, elsewhere with TLS: serve the Open Inference Protocol v2 over HTTP there',
-          requiresArg: true,
-        })
-        .option('grpc', {
-          type: 'string',
-          describe: 'The same over gRPC',
-          requiresArg: true,
-        })
-        .option('repository', {
-          type: 'string',
-          describe: 'Folder of models, NAME/VERSION/FILE, that clients of --http and --grpc may have loaded',
-          requiresArg: true,
-        })
-        .option('upstream', {
-          type: 'string',
-          describe:
-            'Have the last layers computed by a server of the Open Inference Protocol v2: http://, https://, grpc:// or grpcs://HOST:PORT, or unix:PATH',
-          requiresArg: true,
-        })
-        .option('upstream-model', {
-          type: 'string',
-          describe: "Name of the model there; default that of this model's file",
-          requiresArg: true,
-        })
-        .option('upstream-version', {
-          type: 'string',
-          describe: "Its version; default the server's choice",
-          requiresArg: true,
-        })
-        .option('upstream-from', {
-          type: 'string',
-          describe: 'Number or name of the first layer that is computed there; default 0, all of them',
-          requiresArg: true,
-        })
-        .option('upstream-ca', {
-          type: 'string',
-          describe: 'Certificate authority of that server, PEM; default those of the system',
-          requiresArg: true,
-        })
-        .option('upstream-cert', {
-          type: 'string',
-          describe: 'Certificate that is shown to it, PEM',
-          requiresArg: true,
-        })
-        .option('upstream-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
         .option('listen', {
           type: 'string',
           default: '0.0.0.0',
@@ -321,14 +271,14 @@ async function announceWorker(
           layers: `0..${layerCount}`,
         })),
       })),
-      couldHold: { layers: 255, memoryBytes: freeMemory() },
+      couldHold: { layers: 255, memoryBytes: freemem() },
       zone: a.zone,
     }),
     measure: () => {
       const { queue, answered, refused } = worker.statistics();
       return {
         busy: busy(),
-        memoryFreeBytes: freeMemory(),
+        memoryFreeBytes: freemem(),
         queue,
         computed: sum(answered),
         refused: sum(refused),
@@ -336,76 +286,6 @@ async function announceWorker(
     },
     say: (text) => io.err(`intransit worker: ${text}\n`),
   });
-}
-
-interface Serving {
-  readonly http?: DoorListen | undefined;
-  readonly grpc?: DoorListen | undefined;
-}
-
-/** @throws UsageError where others than those who may could change what this worker holds */
-async function servingOf(a: Arguments): Promise<Serving> {
-  if (a.http === undefined && a.grpc === undefined) {
-    if (a.repository !== undefined)
-      throw new UsageError('--repository is of --http and --grpc: name one of them');
-    return {};
-  }
-  const { inferenceListenFault } = await import('../../worker/inference/index.ts');
-  const listenOf = (option: 'http' | 'grpc') => {
-    const address = a[option];
-    if (address === undefined) return undefined;
-    const listen = doorOf(a, address);
-    const fault = inferenceListenFault(listen, option);
-    if (fault !== undefined) throw new UsageError(fault);
-    return listen;
-  };
-  return { http: listenOf('http'), grpc: listenOf('grpc') };
-}
-
-async function openInference(worker: Worker, { http, grpc }: Serving, a: Arguments, version: string) {
-  if (http === undefined && grpc === undefined) return [];
-  const { ModelServer, openInferenceGrpc, openInferenceHttp, Repository } = await import(
-    '../../worker/inference/index.ts'
-  );
-  const repository = a.repository === undefined ? undefined : new Repository(a.repository);
-  const server = new ModelServer(worker, { version, repository, on: a.on, batch: a.batch });
-  const doors: (HttpDoor & { readonly protocol: string })[] = [];
-  try {
-    if (http !== undefined) doors.push({ ...(await openInferenceHttp(server, http)), protocol: 'http' });
-    if (grpc !== undefined) doors.push({ ...(await openInferenceGrpc(server, grpc)), protocol: 'grpc' });
-    return doors;
-  } catch (error) {
-    for (const door of doors) door.close();
-    throw error;
-  }
-}
-
-/** @throws UsageError, DiagnosticError where a file cannot be read */
-async function upstreamOf(a: Arguments) {
-  const { upstream: url, upstreamModel, upstreamVersion: version = '', upstreamFrom: from } = a;
-  if (url === undefined) {
-    const { upstreamCa: ca, upstreamCert: cert, upstreamKey: key } = a;
-    const others = { model: upstreamModel, version: a.upstreamVersion, from, ca, cert, key };
-    const [lone] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
-    if (lone !== undefined) throw new UsageError(`--upstream-${lone} is of --upstream: name the server`);
-    return undefined;
-  }
-  const { upstreamUrlFault } = await import('../../worker/upstream/upstream.ts');
-  const fault = upstreamUrlFault(url);
-  if (fault !== undefined) throw new UsageError(`--upstream ${fault}`);
-  if (a.model === undefined) throw new UsageError('--upstream computes layers of a model: name the model');
-  if ((a.upstreamCert === undefined) !== (a.upstreamKey === undefined))
-    throw new UsageError('--upstream-cert and --upstream-key belong together');
-  const pem = (file: string | undefined) => (file === undefined ? undefined : readBytes(file, 'pem'));
-  const [ca, cert, key] = [pem(a.upstreamCa), pem(a.upstreamCert), pem(a.upstreamKey)];
-  const model = upstreamModel ?? basename(a.model, extname(a.model));
-  return {
-    url,
-    model,
-    version,
-    from,
-    tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
-  };
 }
 
 const WORDS = { option: 'control', what: 'this worker' };
