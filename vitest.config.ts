@@ -8,6 +8,7 @@ const ALONE = ['test/e2e/**/*.test.ts', 'test/controller/{hitless,split-worker}.
 export default defineConfig({
   test: {
     reporters: ['default', './test/reporter.ts'],
+    globalSetup: './test/global-setup.ts',
     // Compilers, kernels and switches, on two cores that others may use as well.
     testTimeout: 120_000,
     hookTimeout: 120_000,

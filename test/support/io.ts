@@ -2,7 +2,7 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, inject } from 'vitest';
 import type { Io } from '../../src/cli/io.ts';
 import { type ExitCode, run } from '../../src/cli/run.ts';
 
@@ -36,13 +36,8 @@ export function testFolder(): string {
   return path;
 }
 
-/** Arguments of node that run the command line from its sources. */
-export const cliArguments = (argv: readonly string[]): string[] => [
-  '--import',
-  'tsx',
-  join(import.meta.dirname, '../../src/cli/main.ts'),
-  ...argv,
-];
+/** Arguments of node that run the command line. */
+export const cliArguments = (argv: readonly string[]): string[] => [...inject('commandLine'), ...argv];
 
 /** Runs one command line in a process of its own. */
 export const spawnIntransit = (
