@@ -117,8 +117,10 @@ export class Rollout {
     // The path leads through ascending layers; among equals the file's order counts.
     const place = ({ range }: DeviceTask) => range?.from ?? model.layers.length;
     const path = [...tasks].sort((a, b) => place(a) - place(b));
+    const { electionId = 1n, timeoutMs } = options;
     const workers = spec.workers.map(
-      (worker) => new WorkerTask(worker, deployment.tls.get(worker.name), spec.model.id, options.timeoutMs),
+      (worker) =>
+        new WorkerTask({ ...worker, electionId }, deployment.tls.get(worker.name), spec.model.id, timeoutMs),
     );
     return new Rollout(deployment, path, workers, [...diagnostics, ...warnings], state, model, options);
   }

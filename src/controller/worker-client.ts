@@ -5,6 +5,7 @@ import { DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import { socketPath } from '../doors/rules.ts';
 import {
   acceptedSchema,
+  ELECTION_HEADER,
   faultSchema,
   type HandedJob,
   type HeldDocument,
@@ -21,6 +22,8 @@ export interface WorkerDoor {
   readonly name: string;
   /** unix:/path, or host:port. */
   readonly address: string;
+  /** Of whoever changes it, as at devices: the worker refuses a lower one than it has heard of; default 0. */
+  readonly electionId?: bigint;
 }
 
 /** A model file as a worker is to read it. */
@@ -53,8 +56,9 @@ export class WorkerClient {
     this.#timeoutMs = timeoutMs;
   }
 
-  held(): Promise<HeldDocument> {
-    return this.#call('GET', '/v1/models');
+  /** @param bids whether from here on all with lower election ids are refused, whatever model they change */
+  held(bids = false): Promise<HeldDocument> {
+    return this.#ask(heldSchema, 'GET', '/v1/models', undefined, this.#timeoutMs, bids);
   }
 
   load(
@@ -104,8 +108,9 @@ export class WorkerClient {
     path: string,
     body?: Uint8Array,
     timeoutMs = this.#timeoutMs,
+    isFenced = method !== 'GET',
   ): Promise<T> {
-    const { status, text } = await this.#exchange(method, path, body, timeoutMs);
+    const { status, text } = await this.#exchange(method, path, body, { timeoutMs, isFenced });
     const document = jsonOf(text);
     if (status === 200) {
       const held = schema.safeParse(document);
@@ -120,9 +125,10 @@ export class WorkerClient {
     method: Method,
     path: string,
     body: Uint8Array | undefined,
-    timeoutMs: number,
+    { timeoutMs, isFenced }: { readonly timeoutMs: number; readonly isFenced: boolean },
   ): Promise<{ readonly status: number; readonly text: string }> {
     const { ca, cert, key, serverName } = this.#tls ?? {};
+    const { electionId } = this.#spec;
     const options = {
       ...placeOf(this.#spec.address),
       ...{ method, path, timeout: timeoutMs, agent: false as const },
@@ -130,7 +136,10 @@ export class WorkerClient {
       ...(cert && { cert: Buffer.from(cert) }),
       ...(key && { key: Buffer.from(key) }),
       ...(serverName !== undefined && { servername: serverName }),
-      headers: { 'content-length': body?.length ?? 0 },
+      headers: {
+        'content-length': body?.length ?? 0,
+        ...(isFenced && electionId !== undefined && { [ELECTION_HEADER]: `${electionId}` }),
+      },
     };
     return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
       const request = (this.#tls === undefined ? plainRequest : tlsRequest)(options, (response) => {

@@ -53,7 +53,7 @@ export class WorkerLink {
   }
 
   async #probe(): Promise<void> {
-    const next = await this.#client.held().then(
+    const next = await this.#client.held(true).then(
       ({ instance }): WorkerLinkState => ({ kind: 'here', instance, since: performance.now() }),
       (error: unknown): WorkerLinkState => {
         if (!(error instanceof DiagnosticError)) throw error;

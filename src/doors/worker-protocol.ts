@@ -11,8 +11,14 @@ import { parseRealRange, type RealRange } from '../model/real-range.ts';
  * - `DELETE /v1/models/ID/versions/V`: lets it go when what was asked of it is answered
  * - `POST /v1/jobs/ID/release` with `{"to": "A.B.C.D:PORT"}`: gives a job away, with what waits of it; what still comes is sent on there
  * - `PUT /v1/jobs/ID` with what `release` answered: takes it on
+ *
+ * Whoever changes a model says by which election id, as at a device over P4Runtime (header `intransit-election-id`, 0 without it): a lower one
+ * than was heard of before for this model is refused with 409. With `GET` it is a bid for all models.
  */
 export const CONTROL_FORMAT = 'intransit-worker-models';
+
+/** Who drives it: a number below 2^128, of decimal digits. */
+export const ELECTION_HEADER = 'intransit-election-id';
 
 const number = z.int().min(1).max(0xffff);
 

@@ -7,6 +7,7 @@ import type { DoorListen } from '../doors/rules.ts';
 import {
   CONTROL_FORMAT,
   currentSchema,
+  ELECTION_HEADER,
   type HandedJob,
   type HeldDocument,
   handedJobSchema,
@@ -35,6 +36,37 @@ class Refusal extends Error {
   }
 }
 
+/** Of several controllers the one with the highest election id drives the worker; another may wake up late and not know it. */
+class Fence {
+  #ofAll = 0n;
+  readonly #ofModels = new Map<number, bigint>();
+
+  /** Lower ones are refused from here on. */
+  bid(electionId: bigint): void {
+    if (electionId > this.#ofAll) this.#ofAll = electionId;
+  }
+
+  /** @throws Refusal where a higher one was heard of */
+  pass(modelId: number, electionId: bigint): void {
+    const ofModel = this.#ofModels.get(modelId) ?? 0n;
+    const highest = ofModel > this.#ofAll ? ofModel : this.#ofAll;
+    if (electionId < highest)
+      throw new Refusal(
+        409,
+        `a controller with election id ${highest} drives it, and this change comes by ${electionId}`,
+      );
+    this.#ofModels.set(modelId, electionId);
+  }
+}
+
+/** @throws Refusal */
+function electionIdOf({ headers }: IncomingMessage): bigint {
+  const given = headers[ELECTION_HEADER] ?? '0';
+  if (typeof given === 'string' && /^\d{1,39}$/.test(given) && BigInt(given) < 2n ** 128n)
+    return BigInt(given);
+  throw new Refusal(400, `${ELECTION_HEADER}: expected a whole number below 2^128`);
+}
+
 /**
  * Opens the door by which a worker is given versions while it runs.
  * @param on what computes the models that come in
@@ -46,11 +78,12 @@ export async function openControl(
   on: VersionOptions['on'],
 ): Promise<HttpDoor> {
   const instance = randomUUID();
+  const fence = new Fence();
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     try {
       admit(request, listen);
       const answered = await actOnJob(worker, request);
-      if (answered === undefined) await act(worker, request, on);
+      if (answered === undefined) await act(worker, request, on, fence);
       reply(response, 200, answered ?? heldDocument(worker, instance));
     } catch (error) {
       // What was not read of the body is of no use to anybody.
@@ -120,14 +153,21 @@ function handedDocument(jobId: bigint, { versions, rows }: ReturnType<Worker['re
   };
 }
 
-async function act(worker: Worker, request: IncomingMessage, on: VersionOptions['on']): Promise<void> {
+async function act(
+  worker: Worker,
+  request: IncomingMessage,
+  on: VersionOptions['on'],
+  fence: Fence,
+): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://worker');
   const { method } = request;
-  if (method === 'GET' && pathname === '/v1/models') return;
+  const electionId = electionIdOf(request);
+  if (method === 'GET' && pathname === '/v1/models') return fence.bid(electionId);
   const [, id, version] = VERSION.exec(pathname) ?? [];
   if (method === 'PUT' && id !== undefined) {
     const query = parsed(versionQuerySchema, Object.fromEntries(searchParams));
     const bytes = await bodyOf(request, MOST_MODEL_BYTES);
+    fence.pass(idOf(id), electionId);
     return load(worker, bytes, query, {
       modelId: idOf(id),
       modelVersion: idOf(version!),
@@ -135,6 +175,7 @@ async function act(worker: Worker, request: IncomingMessage, on: VersionOptions[
     });
   }
   if (method === 'DELETE' && id !== undefined) {
+    fence.pass(idOf(id), electionId);
     await worker.unload(idOf(id), idOf(version!));
     return;
   }
@@ -142,6 +183,7 @@ async function act(worker: Worker, request: IncomingMessage, on: VersionOptions[
   if (method !== 'PUT' || of === undefined) throw new Refusal(404, `there is no ${method} ${pathname}`);
   const text = (await bodyOf(request, MOST_DOCUMENT_BYTES)).toString('utf8');
   const wanted = parsed(currentSchema, jsonOf(text)).version;
+  fence.pass(idOf(of), electionId);
   if (!worker.makeCurrent(idOf(of), wanted ?? undefined))
     throw new Refusal(409, `version ${wanted} of model ${of} is not held`);
 }

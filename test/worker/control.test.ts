@@ -47,6 +47,31 @@ const failure = async (work: Promise<unknown>): Promise<string> => {
 };
 
 describe('a control door', () => {
+  it('is driven by the controller with the highest election id', async () => {
+    const { address } = await door({ address: `unix:${join(folder, 'fence.sock')}` });
+    const by = (electionId?: bigint) =>
+      new WorkerClient({ name: 'w1', address, ...(electionId !== undefined && { electionId }) }, undefined);
+    await by(5n).load(3, 1, source);
+    // Of one model: others may be changed by others.
+    expect(await failure(by(4n).makeCurrent(3, 1))).toMatch(/election id 5 drives it.* by 4/);
+    expect(await failure(by().unload(3, 1))).toMatch(/election id 5 drives it.* by 0/);
+    await by(4n).load(4, 1, source);
+    expect(numbersOf(await by().held())).toEqual([
+      [3, null, 1],
+      [4, null, 1],
+    ]);
+    // A bid is for all of them, and the same id goes on.
+    const high = (7n << 64n) | 1n;
+    await by(high).held(true);
+    for (const model of [3, 4, 5])
+      expect(await failure(by(high - 1n).load(model, 2, source))).toMatch(/drives it/);
+    expect(numbersOf(await by(high).makeCurrent(3, 1))).toEqual([
+      [3, 1, 1],
+      [4, null, 1],
+    ]);
+    expect(await failure(by(1n << 128n).makeCurrent(3, 1))).toMatch(/below 2\^128/);
+  });
+
   it('is a socket of its user alone; versions come, are flipped and go', async () => {
     const path = join(folder, 'own.sock');
     const { address } = await door({ address: `unix:${path}` });
