@@ -4,6 +4,8 @@ import { type Leases, StoreUnavailable, type Term } from '../store/index.ts';
 const LEASE = 'controller';
 /** Between two looks at the lease, ms: at most a second, however long it is. */
 const MOST_WAIT_MS = 1_000;
+/** In the time of a lease its holder shows that he lives so often, and others look twice as often. */
+const SHOWN = 4;
 
 export interface LeadershipOptions {
   readonly leases: Leases;
@@ -26,6 +28,8 @@ export class Leadership {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   #term: Term | undefined;
+  /** Ends when what comes with a term has begun. */
+  #begun: Promise<void> = Promise.resolve();
 
   constructor(options: LeadershipOptions) {
     this.#options = options;
@@ -42,6 +46,7 @@ export class Leadership {
     const term = this.#term;
     if (term === undefined) return;
     this.#term = undefined;
+    await this.#begun;
     await this.#options.onLost();
     await this.#options.leases.release(term).catch(passUnavailable);
   }
@@ -54,29 +59,35 @@ export class Leadership {
       } catch (error) {
         passUnavailable(error);
       }
-      await sleep(Math.min(ttlMs / 4, MOST_WAIT_MS), undefined, { signal: this.#stop.signal }).catch(
-        () => {},
-      );
+      const waitMs = ttlMs / (this.#term === undefined ? 2 * SHOWN : SHOWN);
+      await sleep(Math.min(waitMs, MOST_WAIT_MS), undefined, { signal: this.#stop.signal }).catch(() => {});
     }
   }
 
   async #step(): Promise<void> {
-    const { leases, holder, ttlMs, onLead, onLost } = this.#options;
+    const { leases, holder, ttlMs, onLost } = this.#options;
     if (this.#term === undefined) {
       const term = await leases.acquire(LEASE, holder, ttlMs);
       if (term === undefined) return;
       if (this.#stop.signal.aborted) return await leases.release(term);
-      try {
-        await onLead(term);
-        this.#term = term;
-      } catch (error) {
-        // Whoever cannot begin does not stand in the way of others, and tries again.
-        await leases.release(term).catch(passUnavailable);
-        throw error;
-      }
+      this.#term = term;
+      // The lease is prolonged meanwhile: to read all objects may take longer than it lasts.
+      this.#begun = this.#begin(term);
     } else if (!(await leases.renew(this.#term))) {
       this.#term = undefined;
+      await this.#begun;
       await onLost();
+    }
+  }
+
+  async #begin(term: Term): Promise<void> {
+    try {
+      await this.#options.onLead(term);
+    } catch (error) {
+      // Whoever cannot begin does not stand in the way of others, and tries again.
+      if (this.#term === term) this.#term = undefined;
+      await this.#options.leases.release(term).catch(passUnavailable);
+      passUnavailable(error);
     }
   }
 }

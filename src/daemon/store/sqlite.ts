@@ -14,6 +14,7 @@ import {
   type EventFilter,
   type EventInput,
   type Leases,
+  type RecordName,
   type Snapshot,
   type Store,
   StoreCompacted,
@@ -23,6 +24,7 @@ import {
   type StoreRecord,
   StoreUnavailable,
   type Term,
+  termsOf,
   type WatchBatch,
   type WatchChange,
   type WatchListener,
@@ -120,6 +122,11 @@ class SqliteStore implements Store {
     return guarded(
       () => this.#rows('select * from objects where kind = ? and name = ?', kind, name).map(recordOf)[0],
     );
+  }
+
+  async pick(names: readonly RecordName[]): Promise<readonly StoreRecord[]> {
+    const text = 'select * from objects where kind = ? and name = ?';
+    return guarded(() => names.flatMap(({ kind, name }) => this.#rows(text, kind, name).map(recordOf)));
   }
 
   async commit(batch: Batch): Promise<Committed> {
@@ -267,7 +274,7 @@ class HeldLeases implements Leases {
 
   async acquire(lease: string, holder: string, ttlMs: number): Promise<Term | undefined> {
     if (this.#current(lease) !== undefined) return undefined;
-    const term = guarded(() => this.#next(lease, 0));
+    const term = guarded(() => this.#next(termsOf(lease), 0));
     this.#held.set(lease, { holder, term, ttlMs, until: performance.now() + ttlMs });
     return { lease, term };
   }
@@ -302,7 +309,7 @@ class HeldLeases implements Leases {
   }
 
   async raise(lease: string, term: number): Promise<void> {
-    guarded(() => this.#next(lease, term - 1));
+    guarded(() => this.#next(termsOf(lease), term - 1));
   }
 
   isHeld({ lease, term }: Term): boolean {

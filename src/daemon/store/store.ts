@@ -13,6 +13,8 @@ export interface Store {
   /** Every record at one moment. */
   read(): Promise<Snapshot>;
   get(kind: string, name: string): Promise<StoreRecord | undefined>;
+  /** Those of some names that are there; what comes between is told by their revisions when they are written. */
+  pick(names: readonly RecordName[]): Promise<readonly StoreRecord[]>;
   /** @throws StoreConflict, StoreFenced, StoreUnavailable; nothing of it is written then */
   commit(batch: Batch): Promise<Committed>;
   /**
@@ -28,9 +30,12 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export interface StoreRecord {
+export interface RecordName {
   readonly kind: string;
   readonly name: string;
+}
+
+export interface StoreRecord extends RecordName {
   /** JSON. */
   readonly value: unknown;
   readonly revision: number;
@@ -124,8 +129,12 @@ export interface Term {
   readonly term: number;
 }
 
+/** Leases whose names begin alike up to a slash share one count of terms: names that come and go leave nothing behind. */
+export const termsOf = (lease: string): string => lease.split('/')[0]!;
+
 export interface Leases {
   /**
+   * @param ttlMs without a renewal for so long it ends, and somebody else may have it
    * @param isOthers it is held for somebody who may prolong it through any process: it goes on when this one ends
    * @returns undefined while somebody has it
    */
@@ -136,7 +145,7 @@ export interface Leases {
   holder(lease: string): Promise<{ readonly holder: string; readonly term: number } | undefined>;
   /** Leases that somebody has, of those whose names begin so. */
   held(prefix: string): Promise<ReadonlySet<string>>;
-  /** Terms that there were, by lease. */
+  /** Terms that there were, by `termsOf` a lease. */
   terms(): Promise<ReadonlyMap<string, number>>;
   /** Later terms will be greater than this. */
   raise(lease: string, term: number): Promise<void>;

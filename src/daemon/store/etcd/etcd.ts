@@ -9,6 +9,7 @@ import {
   type Committed,
   type EventFilter,
   type EventInput,
+  type RecordName,
   type Snapshot,
   type Store,
   StoreCompacted,
@@ -26,6 +27,9 @@ import { EtcdLeases, fenceOf } from './leases.ts';
 import { type Compare, EtcdRpc, type KeyValue, type RequestOp, type WatchResponse } from './rpc.ts';
 
 const PREFIX = '/intransit/v1alpha1/';
+
+/** In one request: etcd takes 128 unless it is told otherwise. */
+const MOST_OPERATIONS = 100;
 
 /** Batches of events that are read at once. */
 const PAGE = 500;
@@ -108,6 +112,17 @@ class EtcdStore implements Store {
     return kvs[0] && this.#record(kvs[0]);
   }
 
+  async pick(names: readonly RecordName[]): Promise<readonly StoreRecord[]> {
+    const found: StoreRecord[] = [];
+    for (let from = 0; from < names.length; from += MOST_OPERATIONS) {
+      const keys = names.slice(from, from + MOST_OPERATIONS).map((n) => this.#keys.object(n.kind, n.name));
+      const { responses } = await this.#rpc.call('KV.Txn', { compare: [], success: keys.map(range) });
+      for (const { response_range } of responses)
+        found.push(...(response_range?.kvs ?? []).map((kv) => this.#record(kv)));
+    }
+    return found;
+  }
+
   async commit({ changes, basis, fence, events = [] }: Batch): Promise<Committed> {
     const spec = this.#keys.spec();
     const expected = changes.flatMap((change) => this.#expectation(change));
@@ -148,7 +163,11 @@ class EtcdStore implements Store {
     const stop = () => stream.cancel();
     signal.addEventListener('abort', stop, { once: true });
     await new Promise<void>((resolve, reject) => {
+      let isOver = false;
+      /** A stream that fails ends too: that is told once. */
       const lost = (error: Error) => {
+        if (isOver) return;
+        isOver = true;
         reject(error);
         signal.removeEventListener('abort', stop);
         if (!signal.aborted) listener.onLost(error);
@@ -161,7 +180,7 @@ class EtcdStore implements Store {
           return lost(new StoreCompacted(response.cancel_reason));
         }
         if (response.created) resolve();
-        if (!signal.aborted) this.#tell(response, listener);
+        if (!signal.aborted && !isOver) this.#tell(response, listener);
       });
       stream.write({ create_request: { ...this.#keys.all(), start_revision: after + 1 } });
     });

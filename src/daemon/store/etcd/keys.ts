@@ -16,6 +16,8 @@ export class Keys {
   readonly lease = (lease: string): Buffer => this.#key(`leases/${lease}`);
   readonly leases = (prefix: string): Range => this.#range(`leases/${prefix}`);
   readonly holder = (lease: string): Buffer => this.#key(`holders/${lease}`);
+  /** Of who holds a lease: written again and again, so that others see that he lives. */
+  readonly beat = (lease: string): Buffer => this.#key(`beats/${lease}`);
   readonly term = (lease: string): Buffer => this.#key(`terms/${lease}`);
   readonly terms = (): Range => this.#range('terms/');
   readonly digest = (digest: string): Buffer => this.#key(`digests/${digest}`);

@@ -1,4 +1,5 @@
-import type { Leases, Term } from '../store.ts';
+import { status } from '@grpc/grpc-js';
+import { type Leases, type Term, termsOf } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { Compare, EtcdRpc, RangeRequest } from './rpc.ts';
 
@@ -12,12 +13,29 @@ export const fenceOf = (keys: Keys, { lease, term }: Term): Compare => ({
   value: text(term),
 });
 
-/** Terms are counted by us and never reused; etcd's own leases only end them. */
+/** Etcd ends no lease sooner, s: ours end by what others see of them. */
+const LEAST_TTL = 2;
+
+/** One of this process. */
+interface Own {
+  /** Of etcd's lease. */
+  readonly id: string;
+  readonly ttlMs: number;
+  /** When etcd was asked last to prolong it, by the steady clock, ms. */
+  prolongedAt: number;
+}
+
+/**
+ * Terms are counted by us and never reused. A lease ends in one of two ways: whoever holds it for himself writes a beat again and
+ * again, and another process that has seen none for its time takes the lease over by comparing that beat; and etcd, whose leases last two
+ * seconds at least, removes the keys of those who are gone.
+ */
 export class EtcdLeases implements Leases {
   readonly #rpc: EtcdRpc;
   readonly #keys: Keys;
-  /** Ids of etcd's leases, by lease and term. */
-  readonly #ids = new Map<string, string>();
+  readonly #own = new Map<string, Own>();
+  /** The beat of another's lease as it was seen last, and since when, by the steady clock. */
+  readonly #beats = new Map<string, { readonly revision: string; readonly since: number }>();
 
   constructor(rpc: EtcdRpc, keys: Keys) {
     this.#rpc = rpc;
@@ -25,41 +43,58 @@ export class EtcdLeases implements Leases {
   }
 
   async acquire(lease: string, holder: string, ttlMs: number, isOthers = false): Promise<Term | undefined> {
-    if ((await this.#value({ key: this.#keys.lease(lease) })) !== undefined) return undefined;
-    const before = await this.#term(lease);
-    const term = before.term + 1;
-    const { ID } = await this.#rpc.call('Lease.LeaseGrant', { TTL: Math.max(1, Math.ceil(ttlMs / 1000)) });
-    const { succeeded } = await this.#rpc.call('KV.Txn', {
-      compare: [
-        { result: 'EQUAL', target: 'CREATE', key: this.#keys.lease(lease), create_revision: 0 },
-        { result: 'EQUAL', target: 'MOD', key: this.#keys.term(lease), mod_revision: before.revision },
-      ],
-      success: [
-        { request_put: { key: this.#keys.lease(lease), value: text(term), lease: ID } },
-        { request_put: { key: this.#keys.holder(lease), value: text(holder), lease: ID } },
-        { request_put: { key: this.#keys.term(lease), value: text(term) } },
-      ],
+    if ((await this.#freedBy(lease)) === undefined) return undefined;
+    const { ID: id } = await this.#rpc.call('Lease.LeaseGrant', {
+      TTL: Math.max(LEAST_TTL, Math.ceil(ttlMs / 1000)),
     });
-    if (!succeeded) {
-      await this.#rpc.call('Lease.LeaseRevoke', { ID });
-      return undefined;
+    for (;;) {
+      const isFree = await this.#freedBy(lease);
+      if (isFree === undefined) {
+        await this.#rpc.call('Lease.LeaseRevoke', { ID: id });
+        return undefined;
+      }
+      const before = await this.#term(lease);
+      const term = before.term + 1;
+      const { succeeded } = await this.#rpc.call('KV.Txn', {
+        compare: [
+          ...isFree,
+          {
+            result: 'EQUAL',
+            target: 'MOD',
+            key: this.#keys.term(termsOf(lease)),
+            mod_revision: before.revision,
+          },
+        ],
+        success: [
+          { request_put: { key: this.#keys.lease(lease), value: text(term), lease: id } },
+          { request_put: { key: this.#keys.holder(lease), value: text(holder), lease: id } },
+          { request_put: { key: this.#keys.term(termsOf(lease)), value: text(term) } },
+          ...(isOthers ? [] : [this.#beat(lease, ttlMs, id)]),
+        ],
+      });
+      // Another one was faster with this lease, or with a term of the same count: it is looked at again.
+      if (!succeeded) continue;
+      if (!isOthers) this.#own.set(nameOf({ lease, term }), { id, ttlMs, prolongedAt: performance.now() });
+      return { lease, term };
     }
-    if (!isOthers) this.#ids.set(nameOf({ lease, term }), ID);
-    return { lease, term };
   }
 
   async renew(term: Term): Promise<boolean> {
-    const ID = this.#ids.get(nameOf(term)) ?? (await this.#idOf(term));
-    if (ID === undefined) return false;
-    const { TTL } = await this.#rpc.exchange<{ readonly TTL: string }>('Lease.LeaseKeepAlive', { ID });
-    if (Number(TTL) > 0) return true;
-    this.#ids.delete(nameOf(term));
+    const own = this.#own.get(nameOf(term));
+    if (own === undefined) {
+      const id = await this.#idOf(term);
+      return id !== undefined && (await this.#prolong(id));
+    }
+    if ((await this.#showLife(term, own)) && (await this.#prolongOwn(own))) return true;
+    this.#own.delete(nameOf(term));
+    // Nothing hangs on it any more.
+    void this.#rpc.call('Lease.LeaseRevoke', { ID: own.id }).catch(() => {});
     return false;
   }
 
   async release(term: Term): Promise<void> {
-    const ID = this.#ids.get(nameOf(term)) ?? (await this.#idOf(term));
-    this.#ids.delete(nameOf(term));
+    const ID = this.#own.get(nameOf(term))?.id ?? (await this.#idOf(term));
+    this.#own.delete(nameOf(term));
     if (ID !== undefined) await this.#rpc.call('Lease.LeaseRevoke', { ID }).catch(() => {});
   }
 
@@ -91,13 +126,75 @@ export class EtcdLeases implements Leases {
     for (;;) {
       const before = await this.#term(lease);
       if (before.term >= term) return;
-      const key = this.#keys.term(lease);
+      const key = this.#keys.term(termsOf(lease));
       const { succeeded } = await this.#rpc.call('KV.Txn', {
         compare: [{ result: 'EQUAL', target: 'MOD', key, mod_revision: before.revision }],
         success: [{ request_put: { key, value: text(term) } }],
       });
       if (succeeded) return;
     }
+  }
+
+  /** What must still hold so that the lease can be had: nobody has it, or who has it has been silent for its time. */
+  async #freedBy(lease: string): Promise<readonly Compare[] | undefined> {
+    const { responses } = await this.#rpc.call('KV.Txn', {
+      compare: [],
+      success: [
+        { request_range: { key: this.#keys.lease(lease) } },
+        { request_range: { key: this.#keys.beat(lease) } },
+      ],
+    });
+    const [held, beat] = responses.map((r) => r.response_range?.kvs[0]);
+    const key = this.#keys.lease(lease);
+    if (held === undefined) return [{ result: 'EQUAL', target: 'CREATE', key, create_revision: 0 }];
+    if (beat === undefined) return undefined;
+    const seen = this.#beats.get(lease);
+    const now = performance.now();
+    if (seen?.revision !== beat.mod_revision) {
+      this.#beats.set(lease, { revision: beat.mod_revision, since: now });
+      return undefined;
+    }
+    if (now - seen.since < Number(beat.value.toString())) return undefined;
+    return [
+      {
+        result: 'EQUAL',
+        target: 'MOD',
+        key: this.#keys.beat(lease),
+        mod_revision: Number(beat.mod_revision),
+      },
+      { result: 'EQUAL', target: 'MOD', key, mod_revision: Number(held.mod_revision) },
+    ];
+  }
+
+  #beat(lease: string, ttlMs: number, id: string) {
+    return { request_put: { key: this.#keys.beat(lease), value: text(ttlMs), lease: id } };
+  }
+
+  /** Shows that the holder lives. @returns whether the term goes on */
+  async #showLife(term: Term, { id, ttlMs }: Own): Promise<boolean> {
+    try {
+      const { succeeded } = await this.#rpc.call('KV.Txn', {
+        compare: [fenceOf(this.#keys, term)],
+        success: [this.#beat(term.lease, ttlMs, id)],
+      });
+      return succeeded;
+    } catch (error) {
+      // Etcd has ended the lease beneath.
+      if (error instanceof Error && 'code' in error && error.code === status.NOT_FOUND) return false;
+      throw error;
+    }
+  }
+
+  async #prolongOwn(own: Own): Promise<boolean> {
+    const now = performance.now();
+    if (now - own.prolongedAt < Math.max(own.ttlMs, 1000 * LEAST_TTL) / 4) return true;
+    own.prolongedAt = now;
+    return await this.#prolong(own.id);
+  }
+
+  async #prolong(ID: string): Promise<boolean> {
+    const { TTL } = await this.#rpc.exchange<{ readonly TTL: string }>('Lease.LeaseKeepAlive', { ID });
+    return Number(TTL) > 0;
   }
 
   /** Of a term that began in another process: whoever is told of it may prolong it. */
@@ -108,13 +205,13 @@ export class EtcdLeases implements Leases {
 
   /** Gives back what this process holds. */
   async releaseAll(): Promise<void> {
-    const ids = [...this.#ids.values()];
-    this.#ids.clear();
+    const ids = [...this.#own.values()].map(({ id }) => id);
+    this.#own.clear();
     await Promise.all(ids.map((ID) => this.#rpc.call('Lease.LeaseRevoke', { ID }).catch(() => {})));
   }
 
   async #term(lease: string): Promise<{ readonly term: number; readonly revision: number }> {
-    const found = await this.#value({ key: this.#keys.term(lease) });
+    const found = await this.#value({ key: this.#keys.term(termsOf(lease)) });
     return { term: Number(found?.value.toString() ?? 0), revision: Number(found?.mod_revision ?? 0) };
   }
 

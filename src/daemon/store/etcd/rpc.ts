@@ -159,7 +159,8 @@ export class EtcdRpc {
   }
 
   #failure(error: ServiceError): Error {
-    if (error.code === status.OUT_OF_RANGE) return error;
+    // Answers, not silence.
+    if (error.code === status.OUT_OF_RANGE || error.code === status.NOT_FOUND) return error;
     if (/too large|too many operations/i.test(error.details))
       return new StoreTooLarge(`more than etcd takes at once (${error.details})`);
     // Another member may be reached.
