@@ -17,6 +17,10 @@ const ANEW_MS = [1_000, 30_000] as const;
 
 /** How often a device is asked whether it is there, ms: one that lost its power says nothing. */
 const PROBE_MS = 5_000;
+/** Of many devices so many are asked a second at most: then it takes longer until all were. */
+const MOST_PROBES = 100;
+/** Links of this process. */
+let links = 0;
 
 export interface LinkOptions extends SessionOptions {
   readonly probeMs?: number;
@@ -63,7 +67,7 @@ export class DeviceLink implements ClientHolder {
   #client: P4Client;
   #state: LinkState = { kind: 'unknown' };
   #timer: NodeJS.Timeout | undefined;
-  readonly #probes: NodeJS.Timeout;
+  #probes: NodeJS.Timeout;
   #closed = false;
 
   /** @param tell hears of each state that differs from the one before */
@@ -78,7 +82,9 @@ export class DeviceLink implements ClientHolder {
     this.#options = options;
     this.#tell = tell;
     this.#client = this.#dial();
-    this.#probes = setInterval(() => void this.#probe(), options.probeMs ?? PROBE_MS);
+    links++;
+    // Those that begin together are not asked together for ever.
+    this.#probes = setTimeout(() => void this.#probe(), this.#probeMs * Math.random());
   }
 
   get client(): P4Client {
@@ -96,22 +102,27 @@ export class DeviceLink implements ClientHolder {
   }
 
   close(): void {
+    if (!this.#closed) links--;
     this.#closed = true;
     clearTimeout(this.#timer);
-    clearInterval(this.#probes);
+    clearTimeout(this.#probes);
     this.#client.close();
+  }
+
+  get #probeMs(): number {
+    return Math.max(this.#options.probeMs ?? PROBE_MS, (1000 * links) / MOST_PROBES);
   }
 
   async #probe(): Promise<void> {
     const client = this.#client;
-    if (this.#state.kind === 'away' || this.#state.kind === 'unknown') return;
     try {
-      await client.capabilities();
+      if (this.#state.kind === 'primary' || this.#state.kind === 'backup') await client.capabilities();
     } catch (error) {
       // Any other failure ends the stream too, or is an answer.
       if (error instanceof P4RuntimeError && error.code === status.DEADLINE_EXCEEDED)
         client.session.redial(error);
     }
+    if (!this.#closed) this.#probes = setTimeout(() => void this.#probe(), this.#probeMs);
   }
 
   #dial(): P4Client {

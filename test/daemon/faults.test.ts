@@ -169,6 +169,7 @@ function through(store: Store, before: () => void): Store {
     isShared: store.isShared,
     read: guard(() => store.read()),
     get: guard((kind, name) => store.get(kind, name)),
+    pick: guard((names) => store.pick(names)),
     commit: guard((batch) => store.commit(batch)),
     watch: guard((after, listener, signal) => store.watch(after, listener, signal)),
     events: guard((filter) => store.events(filter)),

@@ -2,6 +2,7 @@ import type { Desired, DesiredDevice, DesiredWorker, ModelVersion } from '../../
 import type { KnownProgram } from '../../controller/core/observed.ts';
 import { type Forwarding, forwardingEntities } from '../../controller/forwarding.ts';
 import type { LayerRange } from '../../controller/planned-layers.ts';
+import { modelDigest } from '../../import/json/digest.ts';
 import type { Named, Network } from './network.ts';
 import { type Steered, steeringOf } from './steering.ts';
 import { type PlacementSpec, rangeOf } from './topology.ts';
@@ -35,12 +36,20 @@ export interface Programs {
   ): KnownProgram;
 }
 
-/** What every node is to be. @param up nodes that can be reached */
+/** Goals of devices as they were found last, with what each was found for. */
+export type GoalMemory = Map<string, { readonly for: string; readonly goal: Goal }>;
+
+/**
+ * What every node is to be.
+ * @param up nodes that can be reached
+ * @param memory goals for which nothing has changed stay what they were
+ */
 export function goalsOf(
   network: Network,
   services: readonly PlacedService[],
   programs: Programs,
   up: (node: string) => boolean,
+  memory: GoalMemory = new Map(),
 ): ReadonlyMap<string, Goal> {
   const goals = new Map<string, Goal>();
   const steered = services.map(
@@ -52,20 +61,41 @@ export function goalsOf(
     }),
   );
   const steering = steeringOf(network, steered, up);
-  for (const device of network.devices.values())
-    goals.set(device.name, deviceGoal(device, services, programs, steering.get(device.name) ?? []));
+  const owners = ownersOf(services);
+  for (const device of network.devices.values()) {
+    const own = owners.get(device.name);
+    const entries = steering.get(device.name) ?? [];
+    const madeFor = JSON.stringify([device.spec, entries, own && madeOf(own, device.name)]);
+    const known = memory.get(device.name);
+    const goal = known?.for === madeFor ? known.goal : deviceGoal(device, own, programs, entries);
+    memory.set(device.name, { for: madeFor, goal });
+    goals.set(device.name, goal);
+  }
   for (const worker of network.workers.values()) goals.set(worker.name, workerGoal(worker, services));
   return goals;
 }
 
+/** The service of each node that computes: a program serves one model, so who places services gives a device to one of them. */
+function ownersOf(services: readonly PlacedService[]): ReadonlyMap<string, PlacedService> {
+  const owners = new Map<string, PlacedService>();
+  for (const service of services)
+    for (const { node } of service.placement.segments) if (!owners.has(node)) owners.set(node, service);
+  return owners;
+}
+
+/** All that the goal of a device takes from its service. */
+const madeOf = ({ service, modelId, placement, models, wanted, deployed }: PlacedService, name: string) => [
+  ...[service.name, service.spec, modelId, wanted, [...deployed], placement.version],
+  placement.segments.filter((s) => s.node === name),
+  [...models].map(([version, { model }]) => [version, modelDigest(model)]),
+];
+
 function deviceGoal(
   { name, spec }: Named<'Device'>,
-  services: readonly PlacedService[],
+  own: PlacedService | undefined,
   programs: Programs,
   steering: Forwarding['steering'],
 ): Goal {
-  // A program serves one model: who places services gives a device to one of them.
-  const own = services.find((s) => s.placement.segments.some((segment) => segment.node === name));
   const range = rangeOf(own?.placement.segments.find((s) => s.node === name)?.layers ?? '0..0');
   const threshold = own?.service.spec.policy.threshold ?? 0;
   const { ports, routes } = spec.forwarding;

@@ -24,6 +24,8 @@ export interface NodeOptions {
   readonly timeoutMs?: number;
   /** How often a device is asked whether it is there, ms. */
   readonly probeMs?: number;
+  /** How long after a read it is read again at the latest, ms. */
+  readonly readbackMs: number;
   /** Hears of each change of reach. */
   readonly onReach: (node: ManagedNode) => void;
 }
@@ -51,12 +53,15 @@ export class ManagedNode {
   notBefore = 0;
   /** When it was read last, ms of the steady clock. */
   readAt = 0;
+  /** When it is to be read again, ms of the steady clock. */
+  readAgainAt = 0;
   /** When it was lost last. */
   lostAt: number | undefined;
   isBusy = false;
   isDraining = false;
   /** Set where no connection could be begun, such as without a certificate: when that is tried again, ms of the steady clock. */
   anewAt: number | undefined;
+  readonly #readbackMs: number;
   readonly #close: () => void;
   readonly #read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
 
@@ -65,6 +70,7 @@ export class ManagedNode {
     name: string,
     connection: string,
     parts: {
+      readonly readbackMs: number;
       readonly endpoint: Endpoint;
       readonly close: () => void;
       readonly read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
@@ -74,6 +80,7 @@ export class ManagedNode {
     this.name = name;
     this.connection = connection;
     this.endpoint = parts.endpoint;
+    this.#readbackMs = parts.readbackMs;
     this.#close = parts.close;
     this.#read = parts.read;
   }
@@ -97,7 +104,7 @@ export class ManagedNode {
     });
     const endpoint = new DeviceEndpoint(at, link, options.compile, session);
     const node = new ManagedNode('Device', name, connectionOf(spec), {
-      endpoint,
+      ...{ readbackMs: options.readbackMs, endpoint },
       close: () => link.close(),
       read: (candidates) => endpoint.open(candidates),
     });
@@ -106,7 +113,7 @@ export class ManagedNode {
 
   /** @throws DiagnosticError where files of TLS cannot be read */
   static worker({ name, spec }: Named<'Worker'>, options: NodeOptions): ManagedNode {
-    const door = { name, address: spec.control };
+    const door = { name, address: spec.control, electionId: options.electionId };
     const tls = spec.tls && tlsOf(spec.tls);
     const link = new WorkerLink(
       door,
@@ -120,7 +127,7 @@ export class ManagedNode {
     );
     const endpoint = new WorkerEndpoint(door, tls, options.timeoutMs);
     const node = new ManagedNode('Worker', name, connectionOf(spec), {
-      endpoint,
+      ...{ readbackMs: options.readbackMs, endpoint },
       close: () => link.close(),
       read: () => endpoint.refresh(),
     });
@@ -140,7 +147,8 @@ export class ManagedNode {
         ? { on: 'device', name, cookie: 'none', known: undefined, entities: [] }
         : { on: 'worker', name, models: new Map() };
     const endpoint = { name, observed, refresh: refuse, perform: refuse, fault: () => error.diagnostics };
-    const node = new ManagedNode(kind, name, connectionOf(spec), { endpoint, close: () => {}, read: refuse });
+    const parts = { readbackMs: 0, endpoint, close: () => {}, read: refuse };
+    const node = new ManagedNode(kind, name, connectionOf(spec), parts);
     node.reach = { kind: 'away', why: error.message };
     node.anewAt = now + ANEW_MS;
     return node;
@@ -173,6 +181,8 @@ export class ManagedNode {
   async read(candidates: Iterable<() => KnownProgram>, now: number): Promise<void> {
     await this.#read(candidates);
     this.readAt = now;
+    // Nodes that came together are not read together for ever.
+    this.readAgainAt = now + this.#readbackMs * (0.5 + Math.random() / 2);
   }
 
   close(): void {

@@ -8,7 +8,7 @@ import { messageOf } from '../../durable/index.ts';
 import { type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
 import { type Objects, objectOf } from '../objects/index.ts';
 import { type EventInput, StoreFenced, type Term, type WatchBatch } from '../store/index.ts';
-import { type Goal, goalsOf, type PlacedService } from './goals.ts';
+import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
 import { about, bring, type JobHost, type Task } from './job.ts';
 import { Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
@@ -21,7 +21,7 @@ import { nextPhase, type RolloutSight } from './versions-wanted.ts';
 export interface ReconcilerOptions {
   /** Where compiled programs are kept. */
   readonly folder: string;
-  /** How long a leader that has gone silent stays one, ms; default 2,000, and a minute where no other process could lead. */
+  /** How long a leader that has gone silent stays one, ms; default 1,200, and a minute where no other process could lead. */
   readonly ttlMs?: number;
   /** How often a node that is in sync is read again, ms; default 60,000. */
   readonly readbackMs?: number;
@@ -36,10 +36,14 @@ export interface ReconcilerOptions {
 }
 
 const ACTOR = 'controller';
-const [TTL_MS, OWN_TTL_MS] = [2_000, 60_000];
+const [TTL_MS, OWN_TTL_MS] = [1_200, 60_000];
 const DEFAULTS = { readbackMs: 60_000, graceMs: 200, moveMs: 5_000 } as const;
 /** How often times that pass are looked at, ms. */
 const TICK_MS = 100;
+/** Between two turns, ms: as long as the one before took, within these. What comes meanwhile is seen together. */
+const GAP_MS = [10, 250] as const;
+/** Jobs at once, of nodes that stand alone: each holds a program and what was read. */
+const MOST_JOBS = 100;
 /** Before a turn that failed is tried again, ms. */
 const FAULT_MS = 500;
 
@@ -63,9 +67,17 @@ export class Reconciler {
   /** When the phase of a rollout was first seen here, and which it was. */
   readonly #phases = new Map<string, { readonly phase: string; readonly since: number }>();
   #goals: ReadonlyMap<string, Goal> = new Map();
+  readonly #goalMemory: GoalMemory = new Map();
+  /** Nodes of whom something else is to be recorded, perhaps. */
+  readonly #changedNodes = new Set<string>();
+  /** Nodes that do not answer. */
+  readonly #away = new Set<ManagedNode>();
   /** Counts changes of what turns go by; states of nodes that come back from the store are none. */
   #revision = 0;
+  /** Counts those of them that are not of a status alone. */
+  #specRevision = 0;
   #network: { readonly revision: number; readonly network: Network } | undefined;
+  #placings: { readonly key: string; readonly placings: readonly Placing[] } | undefined;
   #goalsFor = '';
   #tickedAt = 0;
   #watching: AbortController | undefined;
@@ -117,9 +129,13 @@ export class Reconciler {
     await Promise.all(this.#jobs);
     for (const node of this.#nodes.values()) node.close();
     this.#nodes.clear();
+    this.#away.clear();
+    this.#changedNodes.clear();
     this.#goals = new Map();
+    this.#goalMemory.clear();
     this.#goalsFor = '';
     this.#network = undefined;
+    this.#placings = undefined;
     await this.#recorder.end();
   }
 
@@ -132,6 +148,7 @@ export class Reconciler {
     this.#records.clear();
     for (const object of objects) this.#records.set(keyOf(object), object);
     this.#revision++;
+    this.#specRevision++;
     const onBatch = (batch: WatchBatch) => this.#changed(batch);
     const onLost = () => {
       if (!watching.signal.aborted) void this.#watchAgain();
@@ -161,6 +178,7 @@ export class Reconciler {
       if (change.type === 'delete') {
         this.#records.delete(key);
         counts = true;
+        this.#specRevision++;
         continue;
       }
       const object = objectOf(change.record);
@@ -169,6 +187,9 @@ export class Reconciler {
       const { generation, uid } = object.metadata;
       const same = before?.metadata.generation === generation && before.metadata.uid === uid;
       if (!isNode || !same) counts = true;
+      if (same) continue;
+      this.#specRevision++;
+      if (isNode) this.#changedNodes.add(name);
     }
     if (!counts) return;
     this.#revision++;
@@ -181,18 +202,15 @@ export class Reconciler {
     const before = this.#tickedAt;
     this.#tickedAt = now;
     const { graceMs, moveMs } = this.#options;
-    const passed = (at: number) => before < at && at <= now;
-    const isDue = [...this.#nodes.values()].some(
-      (node) =>
-        this.#needsWork(node, now) ||
-        (node.reach.kind === 'away' &&
-          node.lostAt !== undefined &&
-          (passed(node.lostAt + graceMs) || passed(node.lostAt + moveMs))),
-    );
+    const passed = ({ lostAt }: ManagedNode) =>
+      lostAt !== undefined &&
+      [graceMs, moveMs].some((patience) => before < lostAt + patience && lostAt + patience <= now);
+    const isDue =
+      [...this.#away].some(passed) || [...this.#nodes.values()].some((node) => this.#needsWork(node, now));
     const drains = [...(this.#network?.network.rollouts.values() ?? [])].some(
       (r) => r.object.status.phase === 'draining',
     );
-    const anew = [...this.#nodes.values()].some((node) => node.anewAt !== undefined && node.anewAt < now);
+    const anew = [...this.#away].some((node) => node.anewAt !== undefined && node.anewAt < now);
     if (anew) this.#network = undefined;
     if (isDue || drains || anew) this.#wake();
   }
@@ -201,7 +219,7 @@ export class Reconciler {
   #needsWork(node: ManagedNode, now: number): boolean {
     const goal = this.#goals.get(node.name);
     if (goal === undefined || !node.isHere || node.isBusy || now < node.notBefore) return false;
-    return node.settledAt !== goal.key || now - node.readAt > this.#options.readbackMs;
+    return node.settledAt !== goal.key || now > node.readAgainAt;
   }
 
   #wake(): void {
@@ -215,9 +233,12 @@ export class Reconciler {
   async #turns(): Promise<void> {
     while (this.#isDue && this.#term !== undefined) {
       this.#isDue = false;
+      const begun = performance.now();
       try {
         await this.#turn();
         this.#fault = undefined;
+        const took = performance.now() - begun;
+        await sleep(Math.min(Math.max(took, GAP_MS[0]), GAP_MS[1]));
       } catch (error) {
         // A store that does not answer, or a fault of ours: nodes stay as they are, and it is tried again.
         this.#faulty(error);
@@ -242,26 +263,43 @@ export class Reconciler {
     }
     const network = this.#network?.network ?? networkOf(this.#records.values());
     const now = performance.now();
-    const usable = new Set(this.#reachable(now, this.#options.moveMs));
-    const placings = await this.#placer.place(network, usable);
+    const placings = await this.#place(network, now);
     const placed = placings.flatMap((p) => p.placed ?? []);
-    const up = new Set(this.#reachable(now, this.#options.graceMs));
-    const goalsFor = JSON.stringify([this.#revision, [...up], placed.map((p) => [p.placement, p.wanted])]);
-    if (goalsFor !== this.#goalsFor) {
-      this.#goals = goalsOf(network, placed, this.#programs, (node) => up.has(node));
-      this.#goalsFor = goalsFor;
-    }
+    this.#setGoals(network, placed, now);
     await this.#recordPlacements(network, placings);
     await this.#advance(network, placed, now);
     this.#begin(placed, now);
     this.#recordStatuses(network, placings);
   }
 
-  /** Nodes that are there, or were a moment ago; of those that nobody has heard of yet nothing bad is thought. */
-  #reachable(now: number, patienceMs: number): string[] {
-    return [...this.#nodes.values()].flatMap(({ name, reach, lostAt }) =>
-      reach.kind !== 'away' || (lostAt !== undefined && now - lostAt < patienceMs) ? [name] : [],
-    );
+  async #place(network: Network, now: number): Promise<readonly Placing[]> {
+    const gone = this.#gone(now, this.#options.moveMs);
+    const key = JSON.stringify([this.#revision, [...gone].sort()]);
+    if (this.#placings?.key !== key) {
+      const usable = new Set([...this.#nodes.keys()].filter((name) => !gone.has(name)));
+      this.#placings = { key, placings: await this.#placer.place(network, usable) };
+    }
+    return this.#placings.placings;
+  }
+
+  #setGoals(network: Network, placed: readonly PlacedService[], now: number): void {
+    const gone = this.#gone(now, this.#options.graceMs);
+    const goalsFor = JSON.stringify([
+      ...[this.#specRevision, [...gone].sort()],
+      placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
+    ]);
+    if (goalsFor === this.#goalsFor) return;
+    const up = (name: string) => this.#nodes.has(name) && !gone.has(name);
+    const goals = goalsOf(network, placed, this.#programs, up, this.#goalMemory);
+    for (const [name, { key }] of goals) if (this.#goals.get(name)?.key !== key) this.#changedNodes.add(name);
+    this.#goals = goals;
+    this.#goalsFor = goalsFor;
+  }
+
+  /** Nodes that were there, and have been away for so long; of those that nobody has heard of yet nothing bad is thought. */
+  #gone(now: number, patienceMs: number): ReadonlySet<string> {
+    const gone = [...this.#away].filter(({ lostAt }) => lostAt === undefined || now - lostAt >= patienceMs);
+    return new Set(gone.map(({ name }) => name));
   }
 
   /** A connection for each device and worker, and none for those that are gone. */
@@ -277,12 +315,14 @@ export class Reconciler {
       }
       node.close();
       this.#nodes.delete(name);
+      this.#away.delete(node);
     }
     const options = {
       electionId: (BigInt(this.#term?.term ?? 0) << 64n) | 1n,
       compile: (program: DeviceProgram) => this.#compiled(program),
       ...(this.#options.timeoutMs !== undefined && { timeoutMs: this.#options.timeoutMs }),
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
+      readbackMs: this.#options.readbackMs,
       onReach: (node: ManagedNode) => this.#reached(node),
     };
     for (const device of network.devices.values()) this.#add('Device', device, options);
@@ -299,11 +339,18 @@ export class Reconciler {
       node = ManagedNode.undialled(kind, named, error, performance.now());
     }
     this.#nodes.set(named.name, node);
+    this.#changedNodes.add(named.name);
+    if (node.reach.kind === 'away') this.#away.add(node);
   }
 
   #reached(node: ManagedNode): void {
     const { reach } = node;
-    if (reach.kind === 'away') node.lostAt = performance.now();
+    this.#changedNodes.add(node.name);
+    this.#away.delete(node);
+    if (reach.kind === 'away') {
+      node.lostAt = performance.now();
+      this.#away.add(node);
+    }
     if (reach.kind === 'here') this.#log(about(node, 'Normal', 'Reached', whatOf(node)));
     if (reach.kind === 'away') this.#log(about(node, 'Warning', 'Lost', reach.why));
     if (reach.kind === 'backup') this.#log(about(node, 'Warning', 'TakenOver', reach.why));
@@ -401,7 +448,10 @@ export class Reconciler {
       for (const node of nodes) begun.add(node);
       this.#job(own, drainMs);
     }
-    for (const node of this.#nodes.values()) if (!begun.has(node) && due(node)) this.#job([node], 0);
+    for (const node of this.#nodes.values()) {
+      if (this.#jobs.size >= MOST_JOBS) return;
+      if (!begun.has(node) && due(node)) this.#job([node], 0);
+    }
   }
 
   #job(nodes: readonly ManagedNode[], drainMs: number): void {
@@ -414,7 +464,10 @@ export class Reconciler {
       compile: (programs) => this.#compile(programs),
       log: (event) => this.#log(event),
       logged: () => this.#logged(term),
-      changed: () => this.#wake(),
+      changed: () => {
+        for (const { name } of nodes) this.#changedNodes.add(name);
+        this.#wake();
+      },
     };
     const job = bring(tasks, drainMs, host)
       .catch((error: unknown) => {
@@ -453,7 +506,11 @@ export class Reconciler {
 
   #recordStatuses(network: Network, placings: readonly Placing[]): void {
     const goalKey = (name: string) => this.#goals.get(name)?.key;
-    for (const node of this.#nodes.values()) this.#recorder.node(network, node, goalKey(node.name));
+    for (const name of this.#changedNodes) {
+      const node = this.#nodes.get(name);
+      if (node !== undefined) this.#recorder.node(network, node, goalKey(name));
+    }
+    this.#changedNodes.clear();
     for (const placing of placings) {
       const nodes = placing.placed === undefined ? [] : this.#nodesOf(placing.placed);
       const isSettled = nodes.filter((n) => n.isHere).every((n) => n.settledAt === goalKey(n.name));

@@ -17,6 +17,8 @@ import type { PlacementSpec } from './topology.ts';
 
 /** Statuses are gathered for so long, ms. */
 const FLUSH_MS = 100;
+/** How long it may wait that a node was only read again and found as it was, ms. */
+const SEEN_MS = 5_000;
 /** Events that wait for a store that does not answer; the oldest go. */
 const MOST_WAITING = 10_000;
 /** How long a store that does not answer may keep a device from being changed, ms. */
@@ -28,7 +30,7 @@ export class Recorder {
   readonly #actor: string;
   readonly #changes = new Map<string, StatusChange>();
   /** What was recorded last, by object: the same is not written again. */
-  readonly #last = new Map<string, string>();
+  readonly #last = new Map<string, { readonly text: string; readonly readAt: number }>();
   #events: EventInput[] = [];
   #term: Term | undefined;
   /** Whether the store has refused the term: another one leads. */
@@ -36,6 +38,10 @@ export class Recorder {
   /** Most objects, and most events, of a commit: less once a store has said that it is too much. */
   #most = 1000;
   #timer: NodeJS.Timeout | undefined;
+  /** When what has gathered is written, by the steady clock. */
+  #dueAt = Number.POSITIVE_INFINITY;
+  /** Whether of what has gathered something is news. */
+  #isNews = false;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(objects: Objects, actor: string) {
@@ -52,7 +58,7 @@ export class Recorder {
 
   async end(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#dueAt = Number.POSITIVE_INFINITY;
     await this.#queue(() => this.#write());
     this.#term = undefined;
   }
@@ -66,10 +72,16 @@ export class Recorder {
   /** Writes what has gathered, soon. */
   flush(): void {
     if (this.#changes.size === 0 && this.#events.length === 0) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    const delay = this.#isNews || this.#events.length > 0 ? FLUSH_MS : SEEN_MS;
+    const due = performance.now() + delay;
+    if (due >= this.#dueAt) return;
+    this.#dueAt = due;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#dueAt = Number.POSITIVE_INFINITY;
+      this.#isNews = false;
       void this.#queue(() => this.#write());
-    }, FLUSH_MS);
+    }, delay);
   }
 
   /**
@@ -192,9 +204,12 @@ export class Recorder {
     const { reach } = node;
     const conditions = nodeConditions(node, state);
     const key = `${node.kind}/${node.name}`;
-    const text = JSON.stringify([state, conditions, object.generation, node.readAt]);
-    if (this.#last.get(key) === text) return;
-    this.#last.set(key, text);
+    const text = JSON.stringify([state, conditions, object.generation]);
+    const last = this.#last.get(key);
+    const { readAt } = node;
+    if (last?.text === text && last.readAt === readAt) return;
+    if (last?.text !== text) this.#isNews = true;
+    this.#last.set(key, { text, readAt });
     const observedGeneration = object.generation;
     const models = modelsOn(node);
     const electionId =
@@ -231,8 +246,9 @@ export class Recorder {
     const version = isSettled ? placed?.wanted.current : undefined;
     const key = `Service/${service.name}`;
     const text = JSON.stringify([reason, message, version, service.generation]);
-    if (this.#last.get(key) === text) return;
-    this.#last.set(key, text);
+    if (this.#last.get(key)?.text === text) return;
+    this.#isNews = true;
+    this.#last.set(key, { text, readAt: 0 });
     const now = new Date().toISOString();
     const condition = {
       type: 'Ready',

@@ -15,7 +15,6 @@ import {
 import {
   type Batch,
   type EventInput,
-  type Snapshot,
   type Store,
   StoreConflict,
   StoreTooLarge,
@@ -81,7 +80,8 @@ export class Objects {
   /** @throws Refused with place and remedy of every fault; nothing is written then */
   async apply(documents: readonly unknown[], options: ApplyOptions): Promise<readonly Applied[]> {
     const manifests = validated(documents);
-    return this.#again(async (snapshot) => {
+    return again(async () => {
+      const snapshot = await this.store.read();
       const plan = await planApply(this.store, snapshot, manifests, options, this.#admit);
       if (options.dryRun || plan.changes.length === 0) return plan.applied;
       const { changes, events } = plan;
@@ -94,7 +94,8 @@ export class Objects {
 
   /** @throws Refused where one is not there, or others refer to it; nothing is deleted then */
   async delete(names: readonly ObjectName[], options: DeleteOptions): Promise<readonly StoredObject[]> {
-    return this.#again(async (snapshot) => {
+    return again(async () => {
+      const snapshot = await this.store.read();
       const objects = snapshot.records.map(objectOf);
       const universe = universeOf(objects);
       const wanted = new Set(names.map(recordKey));
@@ -139,8 +140,8 @@ export class Objects {
    * @throws StoreFenced where the term has ended
    */
   async setStatus(changes: readonly StatusChange[], { events = [], fence }: Written = {}): Promise<void> {
-    await this.#again(async (snapshot) => {
-      const records = new Map(snapshot.records.map((r) => [recordKey(r), r]));
+    await again(async () => {
+      const records = new Map((await this.store.pick(changes)).map((r) => [recordKey(r), r]));
       const puts = changes.flatMap(({ kind, name, change }) => {
         const record = records.get(`${kind}/${name}`);
         if (record === undefined) return [];
@@ -161,8 +162,8 @@ export class Objects {
     spec: SpecOf<'Placement'> | undefined,
     { events = [], fence }: Written = {},
   ): Promise<void> {
-    await this.#again(async (snapshot) => {
-      const record = snapshot.records.find((r) => r.kind === 'Placement' && r.name === name);
+    await again(async () => {
+      const record = await this.store.get('Placement', name);
       const before = record && objectOf(record);
       if (spec === undefined ? before === undefined : before !== undefined && sameJson(before.spec, spec))
         return;
@@ -179,17 +180,6 @@ export class Objects {
   /** Into the log, without a change. */
   async log(events: readonly EventInput[], fence?: Term): Promise<void> {
     if (events.length > 0) await this.store.commit({ changes: [], events, ...(fence && { fence }) });
-  }
-
-  /** Another one may have come between: then what is right is found anew. */
-  async #again<T>(attempt: (snapshot: Snapshot) => Promise<T>): Promise<T> {
-    for (let i = 1; ; i++) {
-      try {
-        return await attempt(await this.store.read());
-      } catch (error) {
-        if (!(error instanceof StoreConflict) || i === ATTEMPTS) throw error;
-      }
-    }
   }
 
   async #commit(batch: Batch) {
@@ -210,6 +200,17 @@ export class Objects {
       );
     const kept = new Set(digests(objects.filter((o) => !gone.includes(o))));
     for (const digest of digests(gone)) if (!kept.has(digest)) await this.store.blobs.delete(digest);
+  }
+}
+
+/** Another one may have come between: then what is right is found anew. */
+async function again<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let i = 1; ; i++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof StoreConflict) || i === ATTEMPTS) throw error;
+    }
   }
 }
 
