@@ -4,7 +4,7 @@ import type { Model } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
-import type { ForestSizes } from './forest-sizes.ts';
+import { type ForestSizes, stepsOf } from './forest-sizes.ts';
 import {
   type ElementwiseKind,
   type LayerPlan,
@@ -101,12 +101,16 @@ function elementwiseMisfit(held: LayerPlan, own: LayerPlan): string | undefined 
     : `its sums, scaled by 2^-${held.shift}, need more than 64 bits`;
 }
 
-const FOREST_ROOM = { nodes: 'nodes', rows: 'leaves', depth: 'levels' } as const;
+const FOREST_ROOM = { nodes: 'nodes', rows: 'leaves' } as const;
 
 function forestMisfit(held: ForestSizes, own: ForestSizes): string | undefined {
-  for (const key of ['nodes', 'rows', 'depth'] as const)
+  for (const key of ['nodes', 'rows'] as const)
     if (own[key] > held[key])
       return `its trees need room for ${own[key]} ${FOREST_ROOM[key]}, there is for ${held[key]}`;
+  const steps = stepsOf(held);
+  const tree = stepsOf(own).findIndex((depth, t) => depth > steps[t]!);
+  if (tree >= 0)
+    return `its trees need room for ${stepsOf(own)[tree]} levels, there is for ${steps[tree]} in tree ${tree} of the deepest first`;
   return undefined;
 }
 

@@ -304,7 +304,7 @@ const arraysOf = {
     u64(nameIn(p, 'shift'), [BigInt(layer.shift)], 'of the margin'),
     u64(
       nameIn(p, 'nodes'),
-      nodeWords(layer, p.forest!, elementRange(p.inputs[0]!.element).lo),
+      nodeWords({ ...p, layer, forest: p.forest! }),
       `${layer.nodes.feature.length} nodes of ${layer.roots.length} trees, roots first`,
     ),
     u64(nameIn(p, 'scores'), scoreWords(layer, p.forest!), `of the leaves, ${layer.base.length} each`),
