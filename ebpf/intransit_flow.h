@@ -12,6 +12,8 @@
  *   INTRANSIT_FLOW_FEATURES      inputs of the model
  *   INTRANSIT_SCRATCH_BYTES      bytes that the layers use between them
  *   INTRANSIT_FLOW_KEPT          state that is copied from its place to be read: numbers, at least 1
+ *   INTRANSIT_FLOW_AT_END        if flows are classified at their ends; then also
+ *   INTRANSIT_FLOW_TCP_CLOSE     1 where FIN of both ends or a RST is one
  *
  * and `struct intransit_flow_state`, what a place keeps.
  */
@@ -55,7 +57,14 @@ enum intransit_flow_word {
 	INTRANSIT_FLOW_TEST_LENGTH = 1, /* in: bytes of the frame on the wire, if more than there are; else 0 */
 	INTRANSIT_FLOW_TEST_RESULT = 2, /* out: outcome, class << 8, margin << 16, 1 << 24 with a verdict */
 	INTRANSIT_FLOW_TEST_FEATURES = 3, /* out: eight features each */
+#ifdef INTRANSIT_FLOW_AT_END
+	INTRANSIT_FLOW_TEST_PLACE = INTRANSIT_FLOW_TEST_FEATURES + (INTRANSIT_FLOW_FEATURES + 7) / 8, /* out: of the flow */
+	INTRANSIT_FLOW_TEST_GONE, /* out: verdict of a flow that was found over, or 0; then its features */
+	INTRANSIT_FLOW_TEST_GONE_FEATURES,
+	INTRANSIT_FLOW_TEST_WORDS = INTRANSIT_FLOW_TEST_GONE_FEATURES + (INTRANSIT_FLOW_FEATURES + 7) / 8,
+#else
 	INTRANSIT_FLOW_TEST_WORDS = INTRANSIT_FLOW_TEST_FEATURES + (INTRANSIT_FLOW_FEATURES + 7) / 8,
+#endif
 };
 
 /* The fields of a packet, as numbers. Addresses of IPv4 are in the first words alone. */
@@ -93,6 +102,14 @@ struct {
 	__type(value, struct intransit_flow_bucket);
 } flows SEC(".maps");
 
+#ifdef INTRANSIT_FLOW_AT_END
+/* A flow as it was at its end, and the time of its last packet. */
+struct intransit_flow_ended {
+	struct intransit_flow_state state;
+	__u64 seen;
+};
+#endif
+
 /* One packet's work: its fields, features and activations. The stack has 512 bytes. */
 struct intransit_flow_work {
 	struct intransit_flow_packet packet;
@@ -100,6 +117,9 @@ struct intransit_flow_work {
 	__u64 after[INTRANSIT_FLOW_KEPT];
 	__u8 features[(INTRANSIT_FLOW_FEATURES + 7) / 8 * 8] __attribute__((aligned(8)));
 	__u8 bytes[INTRANSIT_SCRATCH_BYTES] __attribute__((aligned(8)));
+#ifdef INTRANSIT_FLOW_AT_END
+	struct intransit_flow_ended ended[2]; /* the one that a packet found over, and its own */
+#endif
 };
 
 struct {
@@ -109,11 +129,12 @@ struct {
 	__type(value, struct intransit_flow_work);
 } work SEC(".maps");
 
-/* Packets by outcome; then flows that began, and those that made room for them. */
+/* Packets by outcome; then flows that began, those that made room for them, and those that were classified without a packet. */
 struct intransit_flow_counts {
 	__u64 outcomes[INTRANSIT_FLOW_OUTCOMES];
 	__u64 begun;
 	__u64 evicted;
+	__u64 ended;
 };
 
 struct {
@@ -484,6 +505,19 @@ static __always_inline __u32 intransit_flow_wire_length(struct xdp_md *ctx)
 	return given && *given > length ? (__u32)*given : length;
 }
 
+/* Tells a test run the features. @at: enum intransit_flow_word */
+static __always_inline void intransit_flow_tell(const struct intransit_flow_work *c, __u32 at)
+{
+	const __u64 *words = (const __u64 *)c->features;
+
+	for (__u32 i = 0; i < sizeof(c->features) / 8; i++) {
+		__u64 *word = intransit_flow_test_word(at + i);
+
+		if (word)
+			*word = words[i];
+	}
+}
+
 static __always_inline struct intransit_flow_counts *intransit_flow_counters(void)
 {
 	__u32 zero = 0;
@@ -520,5 +554,57 @@ static __always_inline __u32 intransit_flow_oldest(const struct intransit_flow_b
 	}
 	return at & (INTRANSIT_FLOW_PLACES - 1);
 }
+
+#ifdef INTRANSIT_FLOW_AT_END
+#define INTRANSIT_FLOW_FIN 1
+#define INTRANSIT_FLOW_SYN 2
+#define INTRANSIT_FLOW_RST 4
+#define INTRANSIT_FLOW_ACK 16
+/* `finished` of a flow from here on: its packets are late. */
+#define INTRANSIT_FLOW_FINISHED 3
+
+/* What a sweep goes over: buckets from one on, of each the places of a mask; all flows, or those that are over. */
+struct intransit_flow_range {
+	__u32 from, count, places, all;
+};
+
+/* Buckets of one run at most. */
+#define INTRANSIT_FLOW_SWEPT 64
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_range);
+} flow_range SEC(".maps");
+
+/* A packet that may begin a connection where another has ended. */
+static __always_inline int intransit_flow_is_opening(const struct intransit_flow_packet *p)
+{
+	return (p->tcp_flags & (INTRANSIT_FLOW_SYN | INTRANSIT_FLOW_ACK)) == INTRANSIT_FLOW_SYN;
+}
+
+/* Which ends say with a packet that they have sent all, as bits; both where a connection is reset. */
+static __always_inline __u32 intransit_flow_finishing(const struct intransit_flow_packet *p, __u64 reply)
+{
+	if (!INTRANSIT_FLOW_TCP_CLOSE)
+		return 0;
+	if (p->tcp_flags & INTRANSIT_FLOW_RST)
+		return INTRANSIT_FLOW_FINISHED;
+	return p->tcp_flags & INTRANSIT_FLOW_FIN ? 1U << (reply & 1) : 0;
+}
+
+/* Copies a flow out of its place, under the lock. No memcpy: of large states it would be a call. */
+static __always_inline void intransit_flow_keep(struct intransit_flow_ended *to, const struct intransit_flow_state *from,
+						__u64 seen)
+{
+	volatile __u64 *words = (volatile __u64 *)&to->state;
+	const volatile __u64 *of = (const volatile __u64 *)from;
+
+	for (__u32 i = 0; i < sizeof(*from) / 8; i++)
+		words[i] = of[i];
+	to->seen = seen;
+}
+#endif
 
 #endif

@@ -74,6 +74,7 @@ struct {
 enum intransit_flow_record_kind {
 	INTRANSIT_FLOW_TOLD = 1, /* a flow became a class; behind the record its features */
 	INTRANSIT_FLOW_COPY = 2, /* a packet for a session; behind the record its bytes */
+	INTRANSIT_FLOW_ENDED = 3, /* a flow that has ended; behind the record its features, filled up to eights, and an ending */
 };
 
 /* What user space is told; numbers in the byte order of the host. Addresses of IPv4 are in the first words alone. */
@@ -106,7 +107,15 @@ struct {
 	__uint(max_entries, 1 << 20);
 } told SEC(".maps");
 
-/* Whether anybody wants to hear of verdicts; then how much could not be told, for want of room. */
+/* What is behind the features of a flow that has ended; times in units of the clock. */
+struct intransit_flow_ending {
+	__u64 packets, begun, seen;
+};
+
+#define INTRANSIT_FLOW_WANTED_VERDICTS 1
+#define INTRANSIT_FLOW_WANTED_ENDINGS 2
+
+/* What anybody wants to hear of, as bits; then how much could not be told, for want of room. */
 struct intransit_flow_telling {
 	__u64 wanted;
 	__u64 lost;
@@ -131,6 +140,7 @@ static __always_inline void intransit_flow_output(const struct intransit_flow_me
 		__sync_fetch_and_add(&t->lost, 1);
 }
 
+#ifndef INTRANSIT_FLOW_AT_END
 /* Tells that a flow has become a class, if somebody wants to know of flows of that class. */
 static __noinline int intransit_flow_tell_class(__u64 place, __u64 verdict, __u32 reply)
 {
@@ -142,7 +152,7 @@ static __noinline int intransit_flow_tell_class(__u64 place, __u64 verdict, __u3
 	const struct intransit_flow_packet *p;
 	struct intransit_flow_record *r;
 
-	if (!c || !k || !t || !m || !k->present || !k->tell || !t->wanted)
+	if (!c || !k || !t || !m || !k->present || !k->tell || !(t->wanted & INTRANSIT_FLOW_WANTED_VERDICTS))
 		return 0;
 	p = &c->packet;
 	r = &m->record;
@@ -166,6 +176,47 @@ static __noinline int intransit_flow_tell_class(__u64 place, __u64 verdict, __u3
 	intransit_flow_output(m, sizeof(*r) + INTRANSIT_FLOW_FEATURES);
 	return 0;
 }
+
+#else
+static __always_inline void intransit_flow_ends_of(const struct intransit_flow_state *s,
+						   struct intransit_flow_record *r);
+
+/* Tells of a flow that has ended: those who want to know of all, and those who want to of flows of its class. */
+static __noinline int intransit_flow_tell_ended(const struct intransit_flow_work *c, const struct intransit_flow_ended *e,
+						__u64 verdict)
+{
+	__u32 zero = 0, class = verdict & 0xff;
+	const struct intransit_flow_class *k = bpf_map_lookup_elem(&classes, &class);
+	const struct intransit_flow_telling *t = bpf_map_lookup_elem(&telling, &zero);
+	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
+	struct intransit_flow_ending *ending;
+	struct intransit_flow_record *r;
+
+	if (!c || !e || !k || !t || !m || !t->wanted)
+		return 0;
+	r = &m->record;
+	*r = (struct intransit_flow_record){
+		.class = class,
+		.margin = (__u8)(verdict >> 8),
+		.verdict = verdict,
+	};
+	intransit_flow_ends_of(&e->state, r);
+	__builtin_memcpy(m->bytes, c->features, sizeof(c->features));
+	if (k->present && k->tell && (t->wanted & INTRANSIT_FLOW_WANTED_VERDICTS)) {
+		r->kind = INTRANSIT_FLOW_TOLD;
+		intransit_flow_output(m, sizeof(*r) + INTRANSIT_FLOW_FEATURES);
+	}
+	if (t->wanted & INTRANSIT_FLOW_WANTED_ENDINGS) {
+		r->kind = INTRANSIT_FLOW_ENDED;
+		ending = (struct intransit_flow_ending *)(m->bytes + sizeof(c->features));
+		*ending = (struct intransit_flow_ending){
+			.packets = e->state.packets, .begun = e->state.begun, .seen = e->seen
+		};
+		intransit_flow_output(m, sizeof(*r) + sizeof(c->features) + sizeof(*ending));
+	}
+	return 0;
+}
+#endif
 
 /* The packet as it is at this point, for whoever sends copies to the ports of a session. */
 static __noinline int intransit_flow_copy(struct xdp_md *ctx, __u32 session)

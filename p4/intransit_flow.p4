@@ -95,7 +95,22 @@ struct headers_t {
     result_t result;
 }
 
+#ifdef INTRANSIT_FLOW_AT_END
+// What a packet keeps that goes through a second time.
+#define INTRANSIT_FLOW_AGAIN 1
+#define INTRANSIT_FLOW_KEPT @field_list(INTRANSIT_FLOW_AGAIN)
+#define INTRANSIT_FLOW_RESUBMITTED 6
+#endif
+
 struct metadata_t {
+#ifdef INTRANSIT_FLOW_AT_END
+    INTRANSIT_FLOW_KEPT bit<48> time; // of its arrival
+    INTRANSIT_FLOW_KEPT bit<9> port;
+#ifdef INTRANSIT_FLOW_TEST
+    INTRANSIT_FLOW_KEPT bit<17> gone_verdict; // of the flow that it found over
+    INTRANSIT_FLOW_KEPT bit<INTRANSIT_FLOW_FEATURE_BITS> gone_features;
+#endif
+#endif
     bit<16> network; // bytes before the IP header
     bit<16> ip_header; // bytes of the IP header with options or extensions
     bit<16> ether_type; // the last

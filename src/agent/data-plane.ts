@@ -29,6 +29,7 @@ import { type DeviceMapName, deviceMaps, PROGRAMS } from '../dataplane/abi.ts';
 import {
   DISPATCHER,
   FLOW_PROGRAM,
+  FLOW_SWEEP,
   flowPolicy,
   PROGRAM,
   programPolicy,
@@ -37,6 +38,7 @@ import {
 
 /** The pin of the program that stands on the interfaces; maps have their names. */
 export const ENTRY_PIN = 'entry';
+const SWEEP_PIN = 'sweep';
 
 const DEVICE_MAPS = deviceMaps.map((m) => m.name);
 /** Maps of a program of flows that the agent works on. */
@@ -53,8 +55,11 @@ const FLOW_MAPS = [
   'told',
 ] as const;
 
+/** Where flows are classified at their ends. */
+const RANGE_MAP = 'flow_range';
+
 /** `weights` only of a program of flows whose weights are no constants; those of others are found by their program. */
-export type MapName = DeviceMapName | (typeof FLOW_MAPS)[number] | 'weights';
+export type MapName = DeviceMapName | (typeof FLOW_MAPS)[number] | 'weights' | typeof RANGE_MAP;
 
 /** Programs that were loaded, and nothing runs yet. */
 export interface LoadedPrograms {
@@ -68,6 +73,8 @@ export interface DataPlane {
   readonly config: DeviceConfig;
   /** What stands on the interfaces: the dispatcher of programs of requests, or the one program of flows. */
   readonly entry: BpfProgram;
+  /** Of flows that are classified at their ends: what ends those that no packet comes to any more. */
+  readonly sweep: BpfProgram | undefined;
   map(name: MapName): BpfMap;
   /** Of requests. */
   program(index: number): BpfProgram;
@@ -92,9 +99,15 @@ const weightsPin = (index: number): string => `weights-${index}`;
 function pinsOf(config: DeviceConfig): readonly Pin[] {
   if (config.kind === 'flows') {
     const policy = flowPolicy(config);
-    const maps = [...FLOW_MAPS, ...(config.weights.length > 0 ? (['weights'] as const) : [])];
+    const { atEnd } = config.manifest.features;
+    const maps = [
+      ...FLOW_MAPS,
+      ...(config.weights.length > 0 ? (['weights'] as const) : []),
+      ...(atEnd ? [RANGE_MAP] : []),
+    ];
     return [
       { pin: ENTRY_PIN, kind: 'program', name: FLOW_PROGRAM, policy },
+      ...(atEnd ? [{ pin: SWEEP_PIN, kind: 'program' as const, name: FLOW_SWEEP, policy }] : []),
       ...maps.map((name) => ({ pin: name, kind: 'map' as const, name, policy })),
     ];
   }
@@ -192,8 +205,8 @@ export function pinDataPlane(
   const at = (name: string): string => join(folder, name);
   try {
     if (config.kind === 'flows') {
-      first!.programs.get(FLOW_PROGRAM)!.pin(at(ENTRY_PIN));
-      for (const { kind, name } of pinsOf(config)) if (kind === 'map') first!.maps.get(name)!.pin(at(name));
+      for (const { pin, kind, name } of pinsOf(config))
+        (kind === 'map' ? first!.maps : first!.programs).get(name)!.pin(at(pin));
       return open(config, folder);
     }
     dispatcherOf(first, running).pin(at(ENTRY_PIN));
@@ -266,6 +279,7 @@ function open(config: DeviceConfig, folder: string): DataPlane {
   return {
     config,
     entry: programs.get(ENTRY_PIN)!,
+    sweep: programs.get(SWEEP_PIN),
     map(name) {
       const map = maps.get(name);
       if (map !== undefined) return map;

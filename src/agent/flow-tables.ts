@@ -29,6 +29,7 @@ import {
   MOST_RATE,
   rateEntity,
 } from '../devices/flow-actions.ts';
+import { FlowSweeper } from '../devices/flow-sweep.ts';
 import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
@@ -43,6 +44,9 @@ import { type PlainEntry, plainEntry } from './table-entry.ts';
 import { type CopySession, ToldFlows } from './told-flows.ts';
 
 type Entity = Init<'Entity'>;
+
+/** Between two sweeps: a flow whose time is over ends at most so much later. */
+const SWEEP_MS = 1000;
 
 /** What the tables need of their device. */
 export interface FlowSurroundings {
@@ -66,6 +70,7 @@ export class FlowTables implements ProgramTables {
   readonly #around: FlowSurroundings;
   readonly #sessions = new Map<number, Session>();
   #told: ToldFlows | undefined;
+  #sweeping: NodeJS.Timeout | undefined;
 
   /** @param running whether packets may have met the program already */
   constructor(program: DataPlane, config: FlowConfig, running: boolean, around: FlowSurroundings) {
@@ -155,6 +160,7 @@ export class FlowTables implements ProgramTables {
       (number) => this.#copySession(number),
     );
     this.#setDigests(digests);
+    this.#beginSweeps();
   }
 
   state(interfaces: readonly PortState[], known: readonly Change[]): Change[] {
@@ -190,7 +196,29 @@ export class FlowTables implements ProgramTables {
   close(): void {
     this.#told?.close();
     this.#told = undefined;
+    clearInterval(this.#sweeping);
     this.#slots.close();
+  }
+
+  /** Flows that are classified at their ends may be over without a packet that shows it. */
+  #beginSweeps(): void {
+    clearInterval(this.#sweeping);
+    const { sweep } = this.#program;
+    if (sweep === undefined) return;
+    const sweeper = new FlowSweeper(sweep, this.#program.map('flow_range'));
+    const buckets = this.#program.map('flows').info.maxEntries;
+    let isUnderWay = false;
+    this.#sweeping = setInterval(() => {
+      if (isUnderWay) return;
+      isUnderWay = true;
+      void sweeper
+        .sweep(buckets)
+        .catch(() => {})
+        .finally(() => {
+          isUnderWay = false;
+        });
+    }, SWEEP_MS);
+    this.#sweeping.unref();
   }
 
   /** Rewrites an element that says something else. @returns 1 where it did */

@@ -9,8 +9,10 @@ import { CLASS_BYTES, RATE_BYTES } from '../devices/flow-actions.ts';
 /** The programs of an object: one that computes, and the dispatcher that stands before it and others. */
 export const PROGRAM = 'intransit';
 export const DISPATCHER = 'intransit_dispatch';
-/** The one program of an object of flows. */
+/** The program of an object of flows. */
 export const FLOW_PROGRAM = 'intransit_flow';
+/** And beside it, where flows are classified at their ends. */
+export const FLOW_SWEEP = 'intransit_flow_sweep';
 
 /** What the kernel calls XDP programs. */
 export const XDP_PROGRAM_TYPE = 6;
@@ -102,10 +104,11 @@ const PORTS = 512;
 export function flowPolicy({ manifest }: Pick<FlowConfig, 'manifest'>): ObjectPolicy {
   const { table, features } = manifest;
   const bucket = Math.ceil((BUCKET_HEAD + table.places * table.placeBytes) / LINE) * LINE;
-  const testWords = 3 + Math.ceil(features.names.length / 8);
+  const featureWords = Math.ceil(features.names.length / 8);
+  const testWords = features.atEnd ? 5 + 2 * featureWords : 3 + featureWords;
   const mapped = mapFlags.BPF_F_MMAPABLE;
   return {
-    programs: [FLOW_PROGRAM],
+    programs: [FLOW_PROGRAM, ...(features.atEnd ? [FLOW_SWEEP] : [])],
     helpers: numbers(...BOTH, 'spinLock', 'spinUnlock', 'xdpLoadBytes'),
     maps: {
       ...LAYERS,
@@ -115,6 +118,7 @@ export function flowPolicy({ manifest }: Pick<FlowConfig, 'manifest'>): ObjectPo
       work: map('PERCPU_ARRAY', perCpu, 1),
       flow_counts: map('PERCPU_ARRAY', 8 * flowCounter.size, 1),
       flow_model: map('ARRAY', 8, 1, mapped),
+      ...(features.atEnd && { flow_range: map('ARRAY', 16, 1) }),
       flow_test: map('ARRAY', 8, testWords, mapped),
       classes: map('ARRAY', CLASS_BYTES, FLOW_CLASSES),
       rates: map('ARRAY', RATE_BYTES, FLOW_CLASSES),

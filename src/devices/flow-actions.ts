@@ -134,6 +134,14 @@ export interface ToldVerdict {
   readonly features: Buffer;
 }
 
+/** A flow that has ended, and its verdict; times in units of the definition's clock. */
+export interface ToldEnd extends Omit<ToldVerdict, 'kind'> {
+  readonly kind: 'end';
+  readonly packets: bigint;
+  readonly begun: bigint;
+  readonly seen: bigint;
+}
+
 /** A packet for a session; cut to 2048 bytes. */
 export interface PacketCopy {
   readonly kind: 'copy';
@@ -142,32 +150,47 @@ export interface PacketCopy {
 }
 
 const HEAD = 64;
-const kinds = { told: 1, copy: 2 } as const;
+const ENDING = 24;
+const kinds = { told: 1, copy: 2, ended: 3 } as const;
+
+/** What the map `telling` says that is wanted: INTRANSIT_FLOW_WANTED_... */
+export const WANTED = { verdicts: 1n, endings: 2n } as const;
 
 /** A record of the ring `told`; undefined for what no program of ours tells. */
-export function decodeRecord(record: Buffer): ToldVerdict | PacketCopy | undefined {
+export function decodeRecord(record: Buffer): ToldVerdict | ToldEnd | PacketCopy | undefined {
   if (record.length < HEAD) return undefined;
   const rest = record.subarray(HEAD);
-  const ipVersion = record.readUInt8(3);
   switch (record.readUInt8(0)) {
     case kinds.told:
-      return {
-        kind: 'verdict',
-        class: record.readUInt8(1),
-        margin: record.readUInt8(2),
-        ipVersion,
-        protocol: record.readUInt8(4),
-        client: address(record, 16, ipVersion),
-        clientPort: record.readUInt16LE(8),
-        server: address(record, 32, ipVersion),
-        serverPort: record.readUInt16LE(10),
-        features: rest,
-      };
+      return { kind: 'verdict', ...flowOf(record), features: rest };
+    case kinds.ended: {
+      const at = rest.length - ENDING;
+      const [packets, begun, seen] = [0, 8, 16].map((i) => rest.readBigUInt64LE(at + i)) as [
+        bigint,
+        bigint,
+        bigint,
+      ];
+      return { kind: 'end', ...flowOf(record), features: rest.subarray(0, at), packets, begun, seen };
+    }
     case kinds.copy:
       return { kind: 'copy', session: record.readUInt16LE(6), frame: rest };
     default:
       return undefined;
   }
+}
+
+function flowOf(record: Buffer): Omit<ToldVerdict, 'kind' | 'features'> {
+  const ipVersion = record.readUInt8(3);
+  return {
+    class: record.readUInt8(1),
+    margin: record.readUInt8(2),
+    ipVersion,
+    protocol: record.readUInt8(4),
+    client: address(record, 16, ipVersion),
+    clientPort: record.readUInt16LE(8),
+    server: address(record, 32, ipVersion),
+    serverPort: record.readUInt16LE(10),
+  };
 }
 
 function address(record: Buffer, at: number, version: number): Buffer {

@@ -1,4 +1,9 @@
-import { type FlowOutcomeName, flowOutcomes } from '../backends/common/flow/outcomes.ts';
+import {
+  type FlowEventName,
+  type FlowOutcomeName,
+  flowEvents,
+  flowOutcomes,
+} from '../backends/common/flow/outcomes.ts';
 import { flowSecrets } from '../backends/xdp/flow/secrets.ts';
 import {
   type BpfMap,
@@ -9,6 +14,7 @@ import {
   openObject,
   type TestRunner,
 } from '../bpf/index.ts';
+import { FlowSweeper } from './flow-sweep.ts';
 
 /** Words of the map `flow_test`: enum intransit_flow_word of ebpf/intransit_flow.h. */
 const TEST = { time: 0, length: 1, result: 2, features: 3 } as const;
@@ -29,8 +35,20 @@ export interface FlowTestResult {
   readonly durationNs: number;
 }
 
-/** Packets by outcome, flows that began, and flows that others took the place of. */
-export type FlowCounts = Readonly<Record<FlowOutcomeName | 'begun' | 'evicted', bigint>>;
+/** Packets by outcome, and flows by event. */
+export type FlowCounts = Readonly<Record<FlowOutcomeName | FlowEventName, bigint>>;
+
+/** A flow that has ended without a packet of its own: what the model was given, and what it said. */
+export interface EndedFlow {
+  readonly features: Uint8Array;
+  readonly verdict: { readonly class: number; readonly margin: number };
+}
+
+/** Where a flow lies in the table. */
+export interface FlowPlace {
+  readonly bucket: number;
+  readonly place: number;
+}
 
 /** A loaded program of flow mode, for the process that loaded it. */
 export class XdpFlowDevice implements Disposable {
@@ -39,6 +57,7 @@ export class XdpFlowDevice implements Disposable {
   readonly #test: MappedWords | undefined;
   readonly #model: MappedWords;
   #runner: TestRunner | undefined;
+  #sweeper: FlowSweeper | undefined;
 
   private constructor(object: BpfObject, features: number, test: boolean) {
     this.#object = object;
@@ -104,11 +123,53 @@ export class XdpFlowDevice implements Disposable {
 
   /** The features of the last packet that was classified. */
   features(): Uint8Array {
+    return this.#featuresAt(TEST.features);
+  }
+
+  /** The flow that the last packet, or a sweep of one place, found over. Only where flows are classified at their ends. */
+  gone(): EndedFlow | undefined {
+    const word = Number(this.#words().get(this.#placeWord + 1));
+    if (!(word & (1 << 16))) return undefined;
+    const verdict = { class: word & 0xff, margin: (word >> 8) & 0xff };
+    return { features: this.#featuresAt(this.#placeWord + 2), verdict };
+  }
+
+  /** Where the flow of the last packet lies. Only where flows are classified at their ends. */
+  place(): FlowPlace {
+    const word = Number(this.#words().get(this.#placeWord));
+    return { bucket: word >> 8, place: word & 0xff };
+  }
+
+  /** Ends the flow of a place, as it would be at its timeout. */
+  endPlace({ bucket, place }: FlowPlace): EndedFlow | undefined {
+    this.#words().set(this.#placeWord + 1, 0n);
+    this.#sweeping.range(bucket, 1, 1 << place, true);
+    return this.gone();
+  }
+
+  /**
+   * Ends the flows that are over by their timeouts, or all of them: those that no packet comes to any more. Only where flows are
+   * classified at their ends.
+   */
+  sweep(all = false): Promise<void> {
+    return this.#sweeping.sweep(this.map('flows').info.maxEntries, all);
+  }
+
+  get #sweeping(): FlowSweeper {
+    this.#sweeper ??= new FlowSweeper(this.#object.program('intransit_flow_sweep'), this.map('flow_range'));
+    return this.#sweeper;
+  }
+
+  #featuresAt(word: number): Uint8Array {
     const test = this.#words();
     const bytes = new DataView(new ArrayBuffer(Math.ceil(this.#features / 8) * 8));
-    for (let at = 0; at < this.#features; at += 8)
-      bytes.setBigUint64(at, test.get(TEST.features + at / 8), true);
+    for (let at = 0; at < this.#features; at += 8) bytes.setBigUint64(at, test.get(word + at / 8), true);
     return new Uint8Array(bytes.buffer, 0, this.#features);
+  }
+
+  /** INTRANSIT_FLOW_TEST_PLACE, behind the features. */
+  get #placeWord(): number {
+    return TEST.features + Math.ceil(this.#features / 8);
   }
 
   /** Forgets all flows. No packet may be under way. */
@@ -120,7 +181,7 @@ export class XdpFlowDevice implements Disposable {
 
   counts(): FlowCounts {
     const sums = this.map('flow_counts').sumPerCpu(0)!;
-    const names = [...flowOutcomes.map((o) => o.name), 'begun', 'evicted'] as const;
+    const names = [...flowOutcomes.map((o) => o.name), ...flowEvents] as const;
     return Object.fromEntries(names.map((name, i) => [name, sums[i]!])) as FlowCounts;
   }
 

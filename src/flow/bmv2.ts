@@ -113,7 +113,7 @@ export async function createBmv2FlowEngine(definition: FeatureDefinition, model:
           receive({ packet }) {
             short();
             const { original, frame } = all[next++]!;
-            const { timeNs, ...result } = decodeReport(packet, frame, definition.features.length, model.file);
+            const { timeNs, ...result } = decodeReport(packet, frame, definition, model.file);
             onPacket(comparison.packet(executor.frame({ ...frame, timeNs }), result), original);
           },
         });
@@ -152,11 +152,14 @@ async function install(device: RunningSwitch, plan: V1modelFlowPlan, json: Uint8
 function decodeReport(
   packet: Uint8Array,
   frame: Frame,
-  features: number,
+  definition: FeatureDefinition,
   file: string,
 ): DeviceResult & { readonly timeNs: bigint } {
+  const features = definition.features.length;
+  const atEnd = definition.occasion.kind === 'end';
   const view = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
-  const head = 10 + features;
+  const own = 10 + features;
+  const head = atEnd ? own + 3 + features : own;
   const outcome = flowOutcomes[view[6] ?? 255]?.name;
   // It passes on as it came: no byte of it is changed.
   if (outcome === undefined || Buffer.compare(view.subarray(head), frame.data) !== 0)
@@ -169,7 +172,14 @@ function decodeReport(
     timeNs: BigInt(view.readUIntBE(0, 6)) * 1000n,
     outcome,
     verdict: view[7] === 1 ? { margin: view[8]!, class: view[9]! } : undefined,
-    features: outcome === 'classified' ? Uint8Array.from(view.subarray(10, head)) : undefined,
+    features: outcome === 'classified' ? Uint8Array.from(view.subarray(10, own)) : undefined,
+    gone:
+      atEnd && view[own] === 1
+        ? {
+            verdict: { class: view[own + 1]!, margin: view[own + 2]! },
+            features: Uint8Array.from(view.subarray(own + 3, head)),
+          }
+        : undefined,
   };
 }
 

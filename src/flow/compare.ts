@@ -1,6 +1,7 @@
 import type { FlowOutcomeName } from '../backends/common/flow/outcomes.ts';
-import type { PacketResult } from '../features/executor.ts';
-import type { Equality, FlowOutcome, PacketDecision, Verdict } from './engine.ts';
+import type { EndedFlow } from '../devices/xdp-flow.ts';
+import type { FeatureRow, PacketResult } from '../features/executor.ts';
+import type { ClassifiedRow, Equality, FlowOutcome, PacketDecision, Verdict } from './engine.ts';
 
 /** What a device said of a packet. */
 export interface DeviceResult {
@@ -9,6 +10,8 @@ export interface DeviceResult {
   readonly verdict: Verdict | undefined;
   /** The features that the model was given, if it was asked. */
   readonly features: Uint8Array | undefined;
+  /** Where flows are classified at their ends: one that this packet found over. */
+  readonly gone?: EndedFlow | undefined;
 }
 
 /** Differences that are told in words. */
@@ -38,7 +41,10 @@ export class Comparison {
   packet(expected: PacketResult, device: DeviceResult): PacketDecision {
     this.#frame++;
     this.#packets++;
-    const row = expected.rows[0];
+    // Before its own row stands that of a flow whose end it tells of.
+    const row = expected.rows.find((r) => r.flow.number === expected.flow?.number);
+    const over = expected.rows.find((r) => r !== row);
+    const ended = over === undefined && device.gone === undefined ? [] : this.ended(over, device.gone);
     const own = row && { ...row, ...this.#verdictOf(row.features) };
     const { flow } = expected;
     if (own !== undefined) this.#cached.set(own.flow.number, own);
@@ -51,7 +57,16 @@ export class Comparison {
         ? [{ ...row, features: device.features ?? row.features, ...device.verdict }]
         : [];
     const outcome: FlowOutcome = device.outcome === 'cached' ? 'early' : device.outcome;
-    return { outcome, rows, ...(flow && { flow }) };
+    return { outcome, rows: [...ended, ...rows], ...(flow && { flow }) };
+  }
+
+  /** A flow that ended without a packet of its own. @returns what the device said of it */
+  ended(expected: FeatureRow | undefined, found: EndedFlow | undefined): readonly ClassifiedRow[] {
+    const verdict = expected && this.#verdictOf(expected.features);
+    this.#compare('features at the end', textOf(expected?.features), textOf(found?.features));
+    this.#compare('verdict at the end', verdictText(verdict), verdictText(found?.verdict));
+    if (expected === undefined || found === undefined) return [];
+    return [{ ...expected, features: found.features, ...found.verdict }];
   }
 
   equality(): Equality {

@@ -1,5 +1,10 @@
 import { insertion } from '../backends/common/entries.ts';
-import { type FlowOutcomeName, flowOutcomes } from '../backends/common/flow/outcomes.ts';
+import {
+  type FlowEventName,
+  type FlowOutcomeName,
+  flowEvents,
+  flowOutcomes,
+} from '../backends/common/flow/outcomes.ts';
 import {
   classCounter,
   FLOW_DIGEST_ID,
@@ -28,7 +33,7 @@ export interface FlowDevice {
 
 /** What a device has counted. */
 export interface FlowDeviceReport {
-  readonly outcomes: Readonly<Record<FlowOutcomeName | 'begun' | 'evicted', number>>;
+  readonly outcomes: Readonly<Record<FlowOutcomeName | FlowEventName, number>>;
   readonly classes: readonly ClassCounts[];
 }
 
@@ -115,7 +120,7 @@ async function countsOf(client: P4Client, count: number): Promise<FlowDeviceRepo
     await cells(classCounter.id),
     await cells(limitedCounter.id),
   ];
-  const names = [...flowOutcomes.map((o) => o.name), 'begun', 'evicted'] as const;
+  const names = [...flowOutcomes.map((o) => o.name), ...flowEvents] as const;
   return {
     outcomes: Object.fromEntries(
       names.map((name, i) => [name, Number(outcomes[i]?.packetCount ?? 0n)]),

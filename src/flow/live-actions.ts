@@ -5,7 +5,9 @@ import {
   decodeRecord,
   encodeClass,
   encodeRate,
+  type ToldEnd,
   type ToldVerdict,
+  WANTED,
 } from '../devices/flow-actions.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { refuse } from '../diagnostics/index.ts';
@@ -24,9 +26,15 @@ export class LiveActions implements Disposable {
   /**
    * Writes the actions into the maps of a device that was loaded to act.
    * @param told hears of flows that become a class whose action says so
+   * @param ended hears of all flows that end, where they are classified then
    * @throws BpfError `bpf-interface` where there is no such interface
    */
-  constructor(device: XdpFlowDevice, actions: readonly NamedAction[], told: (verdict: ToldVerdict) => void) {
+  constructor(
+    device: XdpFlowDevice,
+    actions: readonly NamedAction[],
+    told: (verdict: ToldVerdict) => void,
+    ended?: (end: ToldEnd) => void,
+  ) {
     this.#device = device;
     const ports: number[] = [];
     const indexOf = (target: Target): number => {
@@ -47,17 +55,23 @@ export class LiveActions implements Disposable {
       device.map('classes').update(a.class, encodeClass(deviceAction(a, portOf, sessionOf(a))));
     }
     const telling = Buffer.alloc(16);
-    telling.writeBigUInt64LE(1n);
+    telling.writeBigUInt64LE(ended === undefined ? WANTED.verdicts : WANTED.verdicts | WANTED.endings);
     device.map('telling').update(0, telling);
     this.#sender = new FrameSender();
     this.#ring = new RingBuffer(device.map('told'), (bytes) => {
       const record = decodeRecord(bytes);
       if (record?.kind === 'verdict') told(record);
+      if (record?.kind === 'end') ended?.(record);
       if (record?.kind === 'copy')
         for (const ifindex of this.#copies.get(record.session) ?? [])
           this.#sender.send(ifindex, record.frame);
     });
     this.#timer = setInterval(() => this.#ring.consume(), POLL_MS);
+  }
+
+  /** Gives on what has been told. */
+  consume(): void {
+    this.#ring.consume();
   }
 
   /** By class; what came to pass of each. @param count of the classes */

@@ -1,7 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import { keyCode } from '../backends/xdp/flow/key.ts';
 import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
 import { attachXdp, interfaceDriver } from '../bpf/index.ts';
-import type { ToldVerdict } from '../devices/flow-actions.ts';
+import type { ToldEnd, ToldVerdict } from '../devices/flow-actions.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import { noOutcomes } from '../features/extract.ts';
@@ -41,19 +42,30 @@ export async function classifyLive(
 ): Promise<Classification> {
   const plan = planFlowOrRefuse(definition, model, {}, true);
   using device = await loadXdpFlow(plan, { test: false, acts: acting !== undefined });
-  using done = acting && new LiveActions(device, acting.actions, acting.told);
+  const atEnd = definition.occasion.kind === 'end';
+  const ends: ToldEnd[] = [];
+  const hearsEnd = atEnd ? (end: ToldEnd) => ends.push(end) : undefined;
+  using done =
+    acting || atEnd
+      ? new LiveActions(device, acting?.actions ?? [], acting?.told ?? (() => {}), hearsEnd)
+      : undefined;
   // What a native program of a veth redirects is dropped without a word, unless its peer has a program too.
   const mode = acting !== undefined && interfaceDriver(name) === 'veth' ? 'generic' : 'auto';
   const link = attachXdp(device.program, { interface: name, mode });
   try {
     attached(link.mode ?? 'native');
-    await until();
+    const over = until();
+    if (atEnd) await sweepUntil(device, over);
+    await over;
   } finally {
     link.detach();
   }
-  const classes = done?.counts(classCount(model));
-  const { begun, evicted, ...outcomes } = device.counts();
-  const flows = recordsOf(plan, device, name);
+  // With the classification its flows end.
+  if (atEnd) await device.sweep(true);
+  done?.consume();
+  const classes = acting && done ? done.counts(classCount(model)) : undefined;
+  const { begun, evicted, ended, ...outcomes } = device.counts();
+  const flows = atEnd ? endedFlows(ends, definition, name) : recordsOf(plan, device, name);
   const numbers = Object.fromEntries(
     Object.entries(outcomes).map(([outcome, count]) => [outcome, Number(count)]),
   );
@@ -67,7 +79,7 @@ export async function classifyLive(
   return {
     flows,
     verdicts: [],
-    verdictCount: all.classified,
+    verdictCount: all.classified + Number(ended),
     frames: Object.values(all).reduce((a, b) => a + b, 0),
     outcomes: all,
     diagnostics: [],
@@ -75,13 +87,57 @@ export async function classifyLive(
   };
 }
 
+/** Between two sweeps. */
+const SWEEP_MS = 1000;
+
+async function sweepUntil(device: XdpFlowDevice, over: Promise<unknown>): Promise<void> {
+  const end = over.then(
+    () => true,
+    () => true,
+  );
+  for (;;) {
+    const pause = new AbortController();
+    const isOver = await Promise.race([end, setTimeout(SWEEP_MS, false, { signal: pause.signal })]);
+    pause.abort();
+    if (isOver) return;
+    await device.sweep();
+  }
+}
+
+/** The kernel's clock, which is this process's too, began with the machine: nanoseconds since 1970 of its zero. */
+const clockOrigin = (): bigint => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+
+/** The flows that ended, in the order of their beginnings. */
+function endedFlows(
+  ends: readonly ToldEnd[],
+  { clockNs }: FeatureDefinition,
+  capture: string,
+): readonly FlowRecord[] {
+  const origin = clockOrigin();
+  const address = (v: ToldEnd, bytes: Buffer) => (v.ipVersion === 4 ? bytes.subarray(12) : bytes);
+  return ends
+    .toSorted((a, b) => (a.begun < b.begun ? -1 : a.begun > b.begun ? 1 : 0))
+    .map((v, i) => ({
+      capture,
+      flow: i + 1,
+      protocol: v.protocol,
+      client: endText(address(v, v.client), v.clientPort),
+      server: endText(address(v, v.server), v.serverPort),
+      packets: Number(v.packets),
+      begunNs: origin + v.begun * BigInt(clockNs),
+      seenNs: origin + v.seen * BigInt(clockNs),
+      verdicts: 1,
+      verdict: { class: v.class, margin: v.margin },
+      label: undefined,
+    }));
+}
+
 /** The flows that the table holds, in the order of their beginnings. */
 function recordsOf(plan: XdpFlowPlan, device: XdpFlowDevice, capture: string): readonly FlowRecord[] {
   const key = keyCode(plan.definition);
   const size = placeBytes(plan, key.words);
   const clockNs = BigInt(plan.definition.clockNs);
-  // The kernel's clock, which is this process's too, began with the machine.
-  const origin = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  const origin = clockOrigin();
   const table = device.map('flows');
   const found: Omit<FlowRecord, 'flow'>[] = [];
   for (let index = 0; index < table.info.maxEntries; index++) {

@@ -16,7 +16,7 @@ import type { XdpOptions } from '../backends/xdp/plan.ts';
 import { encodeWeights } from '../backends/xdp/weights.ts';
 import { BpfError, compileBpf } from '../bpf/index.ts';
 import type { Frame } from '../capture/index.ts';
-import { LEAST_FRAME, MOST_TEST_FRAME, XdpFlowDevice } from '../devices/xdp-flow.ts';
+import { type FlowPlace, LEAST_FRAME, MOST_TEST_FRAME, XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { refuse, throwErrors } from '../diagnostics/index.ts';
 import { buildXdp } from '../engines/xdp.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
@@ -94,17 +94,34 @@ const TURN = 1024;
 export async function createXdpFlowEngine(definition: FeatureDefinition, model: Model): Promise<FlowEngine> {
   const device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
   const comparison = new Comparison(verdicts(model));
+  const atEnd = definition.occasion.kind === 'end';
   return {
     async capture(frames, onPacket) {
       const executor = new FeatureExecutor(definition);
       device.clear();
       comparison.begin();
       let count = 0;
+      const places = new Map<number, FlowPlace>();
       for (const original of frames) {
         const frame = given(asEthernet(original));
         const expected = executor.frame(frame);
-        onPacket(comparison.packet(expected, resultOf(device, frame)), original);
+        const result = resultOf(device, frame);
+        if (!atEnd) onPacket(comparison.packet(expected, result), original);
+        else {
+          const hasFlow = expected.flow !== undefined;
+          if (hasFlow) places.set(expected.flow.number, device.place());
+          onPacket(
+            comparison.packet(expected, { ...result, gone: hasFlow ? device.gone() : undefined }),
+            original,
+          );
+        }
         if (++count % TURN === 0) await new Promise(setImmediate);
+      }
+      // With the capture its flows end.
+      for (const row of executor.end()) {
+        const place = places.get(row.flow.number);
+        const rows = comparison.ended(row, place && device.endPlace(place));
+        onPacket({ outcome: 'classified', rows, flow: row.flow }, undefined);
       }
     },
     equality: () => comparison.equality(),

@@ -7,7 +7,7 @@ import { importModel } from '../../src/import/index.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { random } from '../support/random.ts';
-import { deviceDefinitions } from './definitions.ts';
+import { deviceDefinitions, endDefinition } from './definitions.ts';
 import { exampleFrames, randomFrame } from './frames.ts';
 import { networkOf } from './networks.ts';
 
@@ -57,6 +57,30 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'flows on a switch', () 
       expect(engine.equality?.()).toEqual({ packets: FRAMES, mismatches: 0, examples: [] });
       for (const outcome of ['classified', 'foreign', 'damaged', 'fragment', 'tunnel'])
         expect(seen.get(outcome)).toBeGreaterThan(20);
+    });
+  });
+
+  it('classifies flows at their ends: closed, over by a timeout, and what comes after', async () => {
+    const definition = endDefinition('{ idle: 150ms, active: 2s }');
+    const engine = await createBmv2FlowEngine(definition, networkOf(definition));
+    await using(engine, async () => {
+      const r = random(12);
+      // Each twice: what comes after a reset is late.
+      const frames = Array.from({ length: FRAMES / 2 }, () => {
+        const { data, length } = randomFrame(r);
+        const frame = { data, length, link: 'ethernet' as const, timeNs: 0n };
+        return [frame, frame];
+      }).flat();
+      const seen = new Map<string, number>();
+      let over = 0;
+      await engine.capture(frames, ({ outcome, rows, flow }) => {
+        seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+        over += rows.filter((row) => row.flow.number !== flow?.number).length;
+      });
+      expect(engine.equality?.()).toEqual({ packets: FRAMES, mismatches: 0, examples: [] });
+      for (const outcome of ['classified', 'early', 'late', 'foreign'])
+        expect([outcome, (seen.get(outcome) ?? 0) > 10]).toEqual([outcome, true]);
+      expect(over).toBeGreaterThan(10);
     });
   });
 

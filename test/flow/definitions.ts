@@ -6,6 +6,30 @@ const define = (spec: string): FeatureDefinition =>
     'test.yaml',
   );
 
+/** Flows that are classified at their ends. */
+export function endDefinition(timeouts: string): FeatureDefinition {
+  return define(`
+  accept: { ip: [4, 6], protocols: [tcp, udp] }
+  timeouts: ${timeouts}
+  bins: { octave: [3, 9, 100, 1000, 40000] }
+  state:
+    n: { count: true }
+    replies: { count: direction }
+    bytes: { sum: ip.length }
+    most: { max: ip.length }
+    flags: { or: tcp.flags }
+    begun: { first: time }
+    seen: { last: time }
+  features:
+    n: log8(n)
+    replies: log8(replies)
+    bytes: log8(bytes)
+    most: octave(most)
+    flags: flags
+    age: log8(us(seen - begun))
+  classify: end`);
+}
+
 /** Definitions that between them use every key, state, function and occasion that a device runs. */
 export const deviceDefinitions: Readonly<Record<string, FeatureDefinition>> = {
   everything: define(`
@@ -77,6 +101,7 @@ export const deviceDefinitions: Readonly<Record<string, FeatureDefinition>> = {
   key: five-tuple-one-way
   state: { n: { count: is.udp } }
   features: { n: log8(n), two: "2" }`),
+  end: endDefinition('{ idle: 20ms, active: 90ms }'),
 };
 
 /** Keys of whole words, whose bits are all a sender's to choose. */

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { FlowPlace } from '../../src/devices/xdp-flow.ts';
 import { FeatureExecutor } from '../../src/features/index.ts';
 import { Comparison } from '../../src/flow/compare.ts';
 import { verdicts } from '../../src/flow/engine.ts';
@@ -22,15 +23,24 @@ describeWith(loading, 'flows in the kernel', () => {
       const comparison = new Comparison(verdicts(model));
       const r = random(7);
       const seen = new Map<string, number>();
+      const atEnd = definition.occasion.kind === 'end';
+      const places = new Map<number, FlowPlace>();
+      let ended = 0;
+      let before = randomFrame(r);
       let timeNs = 1_700_000_000_000_000_000n;
       for (let i = 0; i < FRAMES; i++) {
-        const frame = randomFrame(r);
+        // What comes again after a reset is late.
+        const frame = atEnd && i % 2 === 1 ? before : randomFrame(r);
+        before = frame;
         // Now and then the clock stands still, or steps back a little.
         timeNs += BigInt(r.chance(0.05) ? r.int(-2000, 0) : r.int(1, r.chance(0.01) ? 50_000_000 : 400_000));
         const expected = executor.frame({ ...frame, link: 'ethernet', timeNs });
         const result = device.run(frame.data, timeNs, frame.length);
         const features = result.outcome === 'classified' ? device.features() : undefined;
-        comparison.packet(expected, { ...result, features });
+        const gone = atEnd && expected.flow !== undefined ? device.gone() : undefined;
+        if (atEnd && expected.flow !== undefined) places.set(expected.flow.number, device.place());
+        if (gone !== undefined) ended++;
+        comparison.packet(expected, { ...result, features, gone });
         seen.set(result.outcome, (seen.get(result.outcome) ?? 0) + 1);
         // Nothing is dropped or changed.
         expect(result.action).toBe(2);
@@ -44,8 +54,38 @@ describeWith(loading, 'flows in the kernel', () => {
       expect(Object.fromEntries(counted)).toEqual({
         ...Object.fromEntries([...seen].map(([outcome, count]) => [outcome, BigInt(count)])),
         begun: BigInt(executor.flows),
+        ...(ended > 0 && { ended: BigInt(ended) }),
       });
+      if (!atEnd) return;
+      // Flows that timed out, that closed, and whose packets came after that; those that live end by a sweep.
+      for (const outcome of ['early', 'late']) expect(seen.get(outcome)).toBeGreaterThan(50);
+      expect(ended).toBeGreaterThan(50);
+      const left = executor.end();
+      expect(left.length).toBeGreaterThan(5);
+      for (const row of left) comparison.ended(row, device.endPlace(places.get(row.flow.number)!));
+      expect(comparison.equality()).toMatchObject({ mismatches: 0, examples: [] });
+      expect(device.counts().ended).toBe(BigInt(ended + left.length));
+      // All places are free.
+      await device.sweep(true);
+      expect(device.counts().ended).toBe(BigInt(ended + left.length));
     });
+
+  it('ends flows by a sweep when their time is over, and no others', async () => {
+    const definition = deviceDefinitions.end!;
+    using device = await loadXdpFlow(planFlowOrRefuse(definition, networkOf(definition)), { test: true });
+    const { udp4 } = await import('../features/packets.ts');
+    const ms = 1_000_000n;
+    const flows = Array.from({ length: 200 }, (_, i) => udp4({ sourcePort: 5000 + i }));
+    for (const [i, frame] of flows.entries()) device.run(frame, 10n * ms + BigInt(i) * 20_000n);
+    // Times of a test run are given: the sweep has that of the last packet, and 20 ms idle are over for the first 50.
+    device.run(flows[199]!, 30n * ms + 50n * 20_000n);
+    await device.sweep();
+    expect(device.counts()).toMatchObject({ early: 201n, begun: 200n, ended: 50n, evicted: 0n });
+    // They begin anew, without another end.
+    expect(device.run(flows[0]!, 31n * ms).outcome).toBe('early');
+    expect(device.gone()).toBeUndefined();
+    expect(device.counts()).toMatchObject({ begun: 201n, ended: 50n });
+  });
 
   it('classifies the example captures as the reference does', async () => {
     const { importModel } = await import('../../src/import/index.ts');

@@ -93,6 +93,7 @@ const flowManifestSchema = z.object({
   features: z.object({
     definition: z.string().max(MOST_NAME),
     names: z.array(z.string().max(MOST_NAME)).min(1).max(MOST_FEATURES),
+    atEnd: z.literal(true).optional(),
   }),
   table: z
     .object({

@@ -9,6 +9,11 @@ export const flowOutcomes = [
   { name: 'tunnel', describe: 'IP within IP, or GRE' },
   { name: 'damaged', describe: 'its headers contradict themselves, or are cut' },
   { name: 'failed', describe: 'a part of the device was not ready; it passed untouched' },
+  { name: 'late', describe: 'its flow has ended already, and is classified' },
 ] as const;
 
+/** Cells behind those: flows that began, those that made room, and those that were classified without a packet. */
+export const flowEvents = ['begun', 'evicted', 'ended'] as const;
+
+export type FlowEventName = (typeof flowEvents)[number];
 export type FlowOutcomeName = (typeof flowOutcomes)[number]['name'];

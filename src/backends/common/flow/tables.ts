@@ -11,7 +11,7 @@ import {
   type TableModel,
   type TableSet,
 } from '../table-model.ts';
-import { flowOutcomes } from './outcomes.ts';
+import { flowEvents, flowOutcomes } from './outcomes.ts';
 
 /** Ids of flow mode's own, apart from those of requests. */
 const OWN = 0x80;
@@ -22,11 +22,11 @@ export const FLOW_SLOTS = 2;
 /** Classes that a verdict can name. */
 export const FLOW_CLASSES = 256;
 
-/** Packets by outcome; then flows that began, and those that made room for them. */
+/** Packets by outcome; then flows by event. */
 export const flowCounter: CounterModel = {
   name: 'flow_counts',
   id: 0x12_000000 + 2,
-  size: flowOutcomes.length + 2,
+  size: flowOutcomes.length + flowEvents.length,
 };
 
 /** Packets and bytes of flows by class, from their verdict on. */

@@ -65,14 +65,33 @@ export function printActions(p: Printer): void {
 /**
  * What is done with a packet that has a verdict; and where it goes, as all others. The order is that of ebpf/intransit_flow_act.h.
  * @param features P4 of all of them as one number
+ * @param again what is done with a packet that has told of another flow's end, and goes on with a second pass
  */
-export function printTreatment(p: Printer, features: string): void {
+export function printTreatment(p: Printer, features: string, again?: readonly string[]): void {
   const toPort = `${ports.name}.apply();`;
+  // A flow that was found over has no packet: the one that showed it goes on with its own.
+  const ifItsOwn = (body: () => void): void => {
+    if (again === undefined) {
+      body();
+      return;
+    }
+    p.block(
+      `if (${FLOW}.gone == 1)`,
+      () => {
+        for (const line of again) p.line(line);
+      },
+      '} else {',
+    );
+    p.indent(body).line('}');
+  };
   const index = `(bit<32>)${FLOW}.class`;
   p.block(
     `if (${FLOW}.verdict[16:16] == 1)`,
     () => {
-      p.line(`${FLOW}.class = ${FLOW}.verdict[15:8];`).line(`${classCounter.name}.count(${index});`);
+      p.line(`${FLOW}.class = ${FLOW}.verdict[15:8];`);
+      const count = () => p.line(`${classCounter.name}.count(${index});`);
+      if (again === undefined) count();
+      else p.block(`if (${FLOW}.gone == 0)`, count);
       p.block(
         `if (${classes.name}.apply().hit)`,
         () => {
@@ -83,21 +102,23 @@ export function printTreatment(p: Printer, features: string): void {
               for (const field of digestFields(features)) p.line(field);
             }).line('});');
           });
-          p.line(`${classMeter.name}.execute_meter(${index}, color);`);
-          p.block(
-            `if (color == ${RED})`,
-            () => p.line(`${limitedCounter.name}.count(${index});`).line('mark_to_drop(standard);'),
-            '} else {',
-          );
-          p.indent(() => printWays(p, toPort)).line('}');
+          ifItsOwn(() => {
+            p.line(`${classMeter.name}.execute_meter(${index}, color);`);
+            p.block(
+              `if (color == ${RED})`,
+              () => p.line(`${limitedCounter.name}.count(${index});`).line('mark_to_drop(standard);'),
+              '} else {',
+            );
+            p.indent(() => printWays(p, toPort)).line('}');
+          });
         },
         '} else {',
       );
-      p.indent(() => p.line(toPort)).line('}');
+      p.indent(() => ifItsOwn(() => p.line(toPort))).line('}');
     },
     '} else {',
   );
-  p.indent(() => p.line(toPort)).line('}');
+  p.indent(() => ifItsOwn(() => p.line(toPort))).line('}');
 }
 
 function printWays(p: Printer, toPort: string): void {

@@ -5,6 +5,7 @@ import { Printer } from '../../common/printer.ts';
 import { INPUT, SCRATCH } from '../code.ts';
 import { hexId, printLayers } from '../print-program.ts';
 import { printActions, printTreatment } from './emit-actions.ts';
+import { againLines, endFields, endsAreTold, finishingLines, printEnding, recallLines } from './emit-end.ts';
 import { FLOW, type FlowField, type Names, P4Printer } from './p4-printer.ts';
 import { acceptance, fieldLines, ipLines, keyLines, transportLines } from './packet-lines.ts';
 import { type PlaceField, TIME_BITS, type V1modelFlowPlan, VERDICT_BITS, widthOf } from './plan.ts';
@@ -27,6 +28,10 @@ export function printFlowProgram(plan: V1modelFlowPlan, test = false): string {
     .line('#include <v1model.p4>')
     .line();
   if (test) p.line('#define INTRANSIT_FLOW_TEST').line();
+  if (endsAreTold(d))
+    p.line('#define INTRANSIT_FLOW_AT_END')
+      .line(`#define INTRANSIT_FLOW_FEATURE_BITS ${8 * d.features.length}`)
+      .line();
   flowOutcomes.forEach(({ name }, i) => {
     p.line(`const bit<8> INTRANSIT_FLOW_${name.toUpperCase()} = ${i};`);
   });
@@ -94,6 +99,14 @@ function printHeaders(p: Printer, plan: V1modelFlowPlan, fields: readonly FlowFi
       { name: 'margin', width: 8 },
       { name: 'class', width: 8 },
       ...lowered.input,
+      ...(endsAreTold(plan.definition)
+        ? [
+            { name: 'gone_known', width: 8 },
+            { name: 'gone_class', width: 8 },
+            { name: 'gone_margin', width: 8 },
+            { name: 'gone_features', width: 8 * plan.definition.features.length },
+          ]
+        : []),
     ]),
   ).line();
 }
@@ -186,6 +199,7 @@ function flowCode(plan: V1modelFlowPlan): FlowCode {
       { name: 'mark', width: 8 },
       { name: 'session', width: 16 },
       { name: 'tell', width: 8 },
+      ...(endsAreTold(d) ? endFields : []),
       ...d.state.flatMap((_, i) => [wide(`a${i}`), wide(`b${i}`)]),
       ...d.features.map((_, i) => wide(`x${i}`)),
       ...beginning.fields,
@@ -218,7 +232,7 @@ const sliceOf = ({ low, width }: PlaceField, of = `${FLOW}.place`, base = 0): st
   `${of}[${base + low + width - 1}:${base + low}]`;
 
 function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: boolean): void {
-  const { place } = plan;
+  const { definition: d, place } = plan;
   const action = (name: string, lines: readonly string[]) => {
     p.line('@hidden');
     p.block(`action ${name}()`, () => {
@@ -226,6 +240,9 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
     }).line();
   };
   const all: PlaceField = { low: 0, width: place.width };
+  const putBack = [
+    `${FLOW}.bucket = (${FLOW}.second == 0 ? ${sliceOf(all, `${FLOW}.bucket`, place.width)} ++ ${FLOW}.place : ${FLOW}.place ++ ${sliceOf(all, `${FLOW}.bucket`)});`,
+  ];
   const bucket = (field: PlaceField, second: 0 | 1) => sliceOf(field, `${FLOW}.bucket`, second * place.width);
   p.block(
     'control FlowIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard)',
@@ -235,7 +252,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
       p.line(`register<bit<${2 * place.width}>>(${plan.buckets}) flows;`);
       p.line('FlowPacket() packet;').line('IntransitLayers() layers;').line('bit<8> outcome;').line();
       printActions(p);
-      action('fields', fieldLines());
+      action('fields', fieldLines(endsAreTold(d)));
       action('use_ipv4', ipLines('ipv4'));
       action('use_ipv6', ipLines('ipv6'));
       action('use_tcp', transportLines('tcp'));
@@ -249,6 +266,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
         `${FLOW}.verdict = 0;`,
         `${FLOW}.begun = ${FLOW}.now[47:0];`,
         `${FLOW}.reply = 0;`,
+        ...(endsAreTold(d) ? [`${FLOW}.finished = 0;`] : []),
         `${FLOW}.setValid();`,
         ...code.initial,
       ]);
@@ -259,11 +277,13 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
         `${FLOW}.reply = (bit<64>)(${FLOW}.swapped ^ ${sliceOf(place.swapped)});`,
         // Whether its client is the higher end stays what it was.
         `${FLOW}.swapped = ${sliceOf(place.swapped)};`,
+        ...(place.finished ? [`${FLOW}.finished = ${sliceOf(place.finished)};`] : []),
         ...code.load,
       ]);
       action('update', [
         `${FLOW}.packets = (${FLOW}.packets == 0xffffffff ? 64w0xffffffff : ${FLOW}.packets + 1);`,
         ...code.update,
+        ...(endsAreTold(d) ? finishingLines(d) : []),
       ]);
       action('compute_features', code.features);
       action('take_verdict', [
@@ -271,18 +291,37 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
         `${FLOW}.told = ((${FLOW}.verdict[16:16] == 0 || ${FLOW}.verdict[15:8] != ${classText(plan)}) ? 1w1 : 1w0);`,
         `${FLOW}.verdict = 1w1 ++ ${verdictText(plan)};`,
       ]);
-      action('store', [
-        `${FLOW}.place = ${placeText(plan)};`,
-        `${FLOW}.setValid();`,
-        `${FLOW}.bucket = (${FLOW}.second == 0 ? ${bucket(all, 1)} ++ ${FLOW}.place : ${FLOW}.place ++ ${bucket(all, 0)});`,
-      ]);
+      action('store', [`${FLOW}.place = ${placeText(plan)};`, `${FLOW}.setValid();`, ...putBack]);
+      if (endsAreTold(d)) {
+        action(
+          'stay',
+          d.state.map((_, i) => `${FLOW}.a${i} = ${FLOW}.b${i};`),
+        );
+        action('recall', [
+          `${FLOW}.gone = 1;`,
+          `${FLOW}.verdict = 0;`,
+          ...recallLines(plan, (f) => sliceOf(f)),
+        ]);
+        action('leave', [`${FLOW}.place = 0;`, ...putBack]);
+      }
       p.block('apply', () => {
         p.line('packet.apply(hdr, meta, standard, outcome);').line(`${FLOW}.outcome = outcome;`);
         p.line(`${FLOW}.verdict = 0;`).line(`${FLOW}.told = 0;`);
+        if (endsAreTold(d)) {
+          p.line(`${FLOW}.gone = 0;`);
+          p.block('if (standard.instance_type == INTRANSIT_FLOW_RESUBMITTED)', () =>
+            p.line('standard.ingress_port = meta.port;'),
+          );
+        }
         p.block(`if (${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED)`, () => printFlow(p, plan, bucket));
-        p.line(`${flowCounter.name}.count((bit<32>)${FLOW}.outcome);`);
-        if (test) printReport(p, plan);
-        printTreatment(p, featuresText(plan));
+        const features = featuresText(plan);
+        const last = () => {
+          p.line(`${flowCounter.name}.count((bit<32>)${FLOW}.outcome);`);
+          if (test) printReport(p, plan);
+        };
+        if (endsAreTold(d)) p.block(`if (${FLOW}.gone == 0)`, last);
+        else last();
+        printTreatment(p, features, endsAreTold(d) ? againLines(test ? features : undefined) : undefined);
       });
     },
   );
@@ -340,6 +379,11 @@ function printFlow(
             p.block(`if (${FLOW}.fresh == 0 && ${seen(sliceOf(from))} > ${limit})`, () =>
               p.line(`${FLOW}.fresh = 1;`),
             );
+        if (endsAreTold(d)) {
+          printEnding(p, plan, (f) => sliceOf(f));
+          p.line(`flows.write(${FLOW}.index, ${FLOW}.bucket);`);
+          return;
+        }
         p.block(
           `if (${FLOW}.fresh == 1)`,
           () => p.line('begin();').line(`${flowCounter.name}.count(${flowOutcomes.length});`),
@@ -370,13 +414,23 @@ function printReport(p: Printer, plan: V1modelFlowPlan): void {
   p.line('hdr.report.setValid();').line('hdr.report.time = standard.ingress_global_timestamp;');
   p.line(`hdr.report.outcome = ${FLOW}.outcome;`);
   p.line('hdr.report.known = 0;').line('hdr.report.margin = 0;').line('hdr.report.class = 0;');
-  p.block(`if (${FLOW}.outcome <= INTRANSIT_FLOW_EARLY)`, () => {
+  const late = endsAreTold(plan.definition) ? ` || ${FLOW}.outcome == INTRANSIT_FLOW_LATE` : '';
+  p.block(`if (${FLOW}.outcome <= INTRANSIT_FLOW_EARLY${late})`, () => {
     p.line(`hdr.report.known = (bit<8>)${FLOW}.verdict[16:16];`);
     p.line(`hdr.report.class = ${FLOW}.verdict[15:8];`).line(`hdr.report.margin = ${FLOW}.verdict[7:0];`);
   });
   p.block(`if (${INPUT}.isValid())`, () => {
     for (const { name } of plan.compute.lowered.input) p.line(`hdr.report.${name} = ${INPUT}.${name};`);
   });
+  if (!endsAreTold(plan.definition)) return;
+  // Of a first pass nothing is left where there was none.
+  p.line('hdr.report.gone_known = (bit<8>)meta.gone_verdict[16:16];');
+  p.line('hdr.report.gone_class = meta.gone_verdict[15:8];');
+  p.line('hdr.report.gone_margin = meta.gone_verdict[7:0];');
+  p.line('hdr.report.gone_features = meta.gone_features;');
+  p.block('if (standard.instance_type == INTRANSIT_FLOW_RESUBMITTED)', () =>
+    p.line('hdr.report.time = meta.time;'),
+  );
 }
 
 /** Class and margin, as the result has them. */
@@ -405,6 +459,7 @@ function placeText({ definition: d, place }: V1modelFlowPlan): string {
     [place.packets, `${FLOW}.packets[31:0]`],
     [place.swapped, `${FLOW}.swapped`],
     [place.verdict, `${FLOW}.verdict`],
+    ...(place.finished ? [[place.finished, `${FLOW}.finished`] as [PlaceField, string]] : []),
     ...d.state.map((s, i): [PlaceField, string] => [place.state[i]!, `${FLOW}.a${i}[${widthOf(s) - 1}:0]`]),
   ];
   return parts
@@ -423,6 +478,6 @@ function dueText(occasion: Occasion): string {
     case 'packets':
       return occasion.numbers.map((k) => `${n} == ${k}`).join(' || ');
     case 'end':
-      throw new Error('no packet makes an end due');
+      throw new Error("a flow's end is found by its flags and times");
   }
 }

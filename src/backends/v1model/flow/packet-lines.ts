@@ -5,8 +5,11 @@ import { keyFieldBits, type V1modelFlowPlan } from './plan.ts';
 
 /** Statements that take out of a packet's headers what flows are told apart by and features are made of. */
 
-export const fieldLines = (): string[] => [
-  `${FLOW}.now = (bit<64>)standard.ingress_global_timestamp;`,
+/** @param again whether packets may go through twice: they have the time of their arrival */
+export const fieldLines = (again: boolean): string[] => [
+  again
+    ? `${FLOW}.now = (bit<64>)(standard.instance_type == INTRANSIT_FLOW_RESUBMITTED ? meta.time : standard.ingress_global_timestamp);`
+    : `${FLOW}.now = (bit<64>)standard.ingress_global_timestamp;`,
   `${FLOW}.frame_length = (bit<64>)standard.packet_length;`,
   `${FLOW}.vlan_id = hdr.vlan[0].isValid() ? (bit<64>)hdr.vlan[0].id : 64w0;`,
   `${FLOW}.ip_header = (bit<64>)meta.ip_header;`,

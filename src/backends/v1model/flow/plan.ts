@@ -31,6 +31,8 @@ export interface V1modelFlowPlan {
     readonly swapped: PlaceField;
     /** Class, margin, and whether there is a verdict. */
     readonly verdict: PlaceField;
+    /** Which ends have sent all; only where flows are classified at their ends. */
+    readonly finished: PlaceField | undefined;
     readonly state: readonly PlaceField[];
   };
 }
@@ -66,8 +68,6 @@ export function planV1modelFlow(
   const all = [...diagnostics.filter((d) => d.severity === 'error')];
   const refuse = (what: string, why: string) =>
     all.push(diagnostic('flow-target', { target: 'v1model', what, why }, { file: definition.file }));
-  if (definition.occasion.kind === 'end')
-    refuse('classify: end', 'a device is told of no end but by a packet');
   if (definition.clockNs !== 1000) refuse('clock: ns', 'a BMv2 switch counts microseconds');
   if (readsPayload(definition)) refuse('payload bytes', 'a switch parses headers alone');
   const both = definition.ipVersions.length > 1 ? 1 : 0;
@@ -88,7 +88,7 @@ export function planV1modelFlow(
   };
 }
 
-function layOut({ state }: FeatureDefinition, keyBits: number): V1modelFlowPlan['place'] {
+function layOut({ state, occasion }: FeatureDefinition, keyBits: number): V1modelFlowPlan['place'] {
   let at = 0;
   const field = (width: number): PlaceField => {
     const low = at;
@@ -102,6 +102,7 @@ function layOut({ state }: FeatureDefinition, keyBits: number): V1modelFlowPlan[
     packets: field(32),
     swapped: field(1),
     verdict: field(VERDICT_BITS),
+    finished: occasion.kind === 'end' ? field(2) : undefined,
     state: state.map((s) => field(widthOf(s))),
   };
   return { ...fields, width: at };

@@ -11,7 +11,7 @@ import { FLOW_SLOTS, type LayerWeights, layerTables, P4INFO_FILE, weightsLayout 
 import { encodeWeights } from '../weights.ts';
 import { emitXdpFlow } from './emit.ts';
 import { keyCode } from './key.ts';
-import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from './plan.ts';
+import { endsAreTold, FLOW_PLACES, placeBytes, type XdpFlowPlan } from './plan.ts';
 
 /** What a controller and a host need to know of a compiled program of flows. */
 export interface FlowManifest {
@@ -22,6 +22,8 @@ export interface FlowManifest {
     readonly definition: string;
     readonly names: readonly string[];
     readonly clockNs: number;
+    /** Whether flows are classified at their ends. */
+    readonly atEnd?: true;
   };
   readonly table: {
     readonly flows: number;
@@ -41,7 +43,12 @@ export function xdpFlowManifest(plan: XdpFlowPlan): FlowManifest {
     format: 'intransit-flow-manifest/1',
     target: 'xdp',
     model: { name: compute.model.name, layerCount: compute.model.layers.length },
-    features: { definition: d.name, names: d.features.map((f) => f.name), clockNs: d.clockNs },
+    features: {
+      definition: d.name,
+      names: d.features.map((f) => f.name),
+      clockNs: d.clockNs,
+      ...(endsAreTold(d) && { atEnd: true }),
+    },
     table: {
       flows: d.table.flows,
       places: FLOW_PLACES,

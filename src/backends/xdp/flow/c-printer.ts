@@ -25,12 +25,16 @@ export class CPrinter {
   /** Names of the log tables that were used. */
   readonly logTables = new Set<'log2' | 'log8'>();
   /** Tables of the definition, in the order of their first use. */
-  readonly tables: (readonly number[])[] = [];
+  readonly tables: (readonly number[])[];
 
-  /** @param prefix of the names that are given: each printer of a scope has its own */
-  constructor(names: Names, prefix = 't') {
+  /**
+   * @param prefix of the names that are given: each printer of a scope has its own
+   * @param tables that printers of a program have in common
+   */
+  constructor(names: Names, prefix = 't', tables: (readonly number[])[] = []) {
     this.#names = names;
     this.#prefix = prefix;
+    this.tables = tables;
   }
 
   /** The statements since the last call. */

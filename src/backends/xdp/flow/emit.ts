@@ -7,8 +7,8 @@ import { commentText } from '../../common/comment.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
 import { xdpView } from '../emit.ts';
 import { CPrinter, logTable, type Names, tableText } from './c-printer.ts';
-import { keyCode } from './key.ts';
-import { bytesOf, type XdpFlowPlan } from './plan.ts';
+import { endsCode, keyCode } from './key.ts';
+import { bytesOf, endsAreTold, type XdpFlowPlan } from './plan.ts';
 
 const skeleton = Handlebars.compile(
   readFileSync(new URL('../../../../templates/xdp-flow.c.hbs', import.meta.url), 'utf8'),
@@ -39,6 +39,7 @@ export function xdpFlowView(plan: XdpFlowPlan) {
       `FLOW_PAYLOAD ${payloadBytes(d)}`,
       `FLOW_FEATURES ${d.features.length}`,
       `FLOW_KEPT ${plan.copies ? d.state.length : 1}`,
+      ...(endsAreTold(d) ? ['FLOW_AT_END', `FLOW_TCP_CLOSE ${d.tcpClose ? 1 : 0}`] : []),
     ],
     state: stateStruct(plan, key.words),
     tables: code.tables,
@@ -54,12 +55,14 @@ export function xdpFlowView(plan: XdpFlowPlan) {
       ...Array.from({ length: key.words }, (_, i) => `f->key[${i}] = key${i};`),
       ...(plan.keepsBeginning ? ['f->begun = now;'] : []),
       ...(plan.keepsPackets ? ['f->packets = 0;'] : []),
+      ...(endsAreTold(d) ? ['f->finished = 0;'] : []),
     ],
     count: plan.keepsPackets ? ['__u64 n = f->packets + 1;', 'f->packets = n;'] : [],
     declare: code.declare,
     initial: code.initial,
     load: code.load,
     update: code.update,
+    ends: endsCode(d, key),
     due: dueText(d.occasion),
     features: code.features,
   };
@@ -88,6 +91,7 @@ function stateStruct(plan: XdpFlowPlan, words: number): string[] {
     ...(plan.keepsBeginning ? ['\t__u64 begun;'] : []),
     ...(plan.keepsPackets ? ['\t__u64 packets;'] : []),
     ...members,
+    ...(endsAreTold(d) ? ['\t__u8 finished; /* ends that have sent all, as bits */'] : []),
     '};',
   ];
 }
@@ -121,13 +125,14 @@ function flowCode(plan: XdpFlowPlan) {
     return `${before ? 'b' : 'a'}${index}`;
   };
   const names = (reply: string): Names => ({ field: (name) => fieldText(name, reply), state: stateText });
-  const beginning = new CPrinter(names('0ULL'), 'i');
+  const lookups: (readonly number[])[] = [];
+  const beginning = new CPrinter(names('0ULL'), 'i', lookups);
   const initial = d.state.flatMap((s, i) => {
     if (copies) beginning.forget();
     const value = beginning.bounded(s.initial, most(s));
     return [...beginning.take(), `${stateText(i, true)} = ${value};`];
   });
-  const printer = new CPrinter(names('reply'));
+  const printer = new CPrinter(names('reply'), 't', lookups);
   const update = d.state.flatMap((s, i) => {
     if (copies) printer.forget();
     const value = printer.bounded(s.update, most(s));
@@ -137,11 +142,20 @@ function flowCode(plan: XdpFlowPlan) {
     const store = `f->${memberOf(s, i)} = ${name};`;
     return [...printer.take(), after, store];
   });
+  // At its end a flow is what its place had: there is no packet.
+  const atEnd: Names = {
+    field: (name) => {
+      throw new Error(`no ${name} at a flow's end`);
+    },
+    state: (i) => `(__u64)s->${memberOf(d.state[i]!, i)}`,
+  };
+  const reading = endsAreTold(d) ? new CPrinter(atEnd, 'e', lookups) : printer;
   const features = d.features.flatMap(({ value }, i) => {
-    if (copies) printer.forget();
-    const text = printer.value(value);
-    return [...printer.take(), `c->features[${i}] = ${text};`];
+    if (copies) reading.forget();
+    const text = reading.value(value);
+    return [...reading.take(), `c->features[${i}] = ${text};`];
   });
+  const printers = [...new Set([beginning, printer, reading])];
   return {
     declare:
       copies || d.state.length === 0 ? [] : types.map((_, i) => `__u64 b${i} __attribute__((unused));`),
@@ -150,15 +164,15 @@ function flowCode(plan: XdpFlowPlan) {
     update,
     features,
     tables: [
-      ...(usesLog(beginning, printer, 'log2') ? logTable('log2', floorLog2) : []),
-      ...(usesLog(beginning, printer, 'log8') ? logTable('log8', log8) : []),
-      ...[...beginning.tables, ...printer.tables].flatMap(tableText),
+      ...(usesLog(printers, 'log2') ? logTable('log2', floorLog2) : []),
+      ...(usesLog(printers, 'log8') ? logTable('log8', log8) : []),
+      ...lookups.flatMap(tableText),
     ],
   };
 }
 
-const usesLog = (a: CPrinter, b: CPrinter, name: 'log2' | 'log8'): boolean =>
-  a.logTables.has(name) || b.logTables.has(name);
+const usesLog = (printers: readonly CPrinter[], name: 'log2' | 'log8'): boolean =>
+  printers.some((p) => p.logTables.has(name));
 
 /** Payload bytes that anything reads. */
 function payloadBytes(d: FeatureDefinition): number {
@@ -196,6 +210,7 @@ function dueText(occasion: Occasion): string {
     case 'packets':
       return occasion.numbers.map((k) => `n == ${k}`).join(' || ');
     case 'end':
-      throw new Error('no packet makes an end due');
+      // The packet that closes a flow is found by its flags.
+      return '0';
   }
 }

@@ -77,6 +77,30 @@ export function keyCode(definition: FeatureDefinition): KeyCode {
   return { lines, words: words.length, places };
 }
 
+/** Statements that give a record `r` the ends of the flow `s` of a place: what its key has; `swapped` says who is the client. */
+export function endsCode(definition: FeatureDefinition, key: KeyCode): readonly string[] {
+  const part = ({ word, shift, bits }: KeyPlace): string =>
+    bits === WORD ? `s->key[${word}]` : `(s->key[${word}] >> ${shift} & ${2 ** bits - 1}ULL)`;
+  const of = (field: KeyPlace['field']) => key.places.filter((p) => p.field === field).map(part);
+  const end = (client: 'source' | 'destination', server: 'source' | 'destination', to: string) => [
+    ...of(`ip.${client}`).map((own, i) => {
+      const other = of(`ip.${server}`)[i] ?? '0ULL';
+      return `r->${to}[${i}] = intransit_flow_choose(swapped, ${other}, ${own});`;
+    }),
+    ...of(`port.${client}`).map((own, i) => {
+      const other = of(`port.${server}`)[i] ?? '0ULL';
+      return `r->${to}_port = intransit_flow_choose(swapped, ${other}, ${own});`;
+    }),
+  ];
+  const [version] = of('ip.version');
+  return [
+    ...end('source', 'destination', 'client'),
+    ...end('destination', 'source', 'server'),
+    `r->ip_version = ${version === undefined ? definition.ipVersions[0] : `4 + 2 * ${version}`};`,
+    ...of('ip.protocol').map((text) => `r->ip_protocol = ${text};`),
+  ];
+}
+
 /** Parts into words, the largest first, each where there is room. */
 function pack(parts: readonly Part[]): { words: readonly string[]; places: readonly KeyPlace[] } {
   const words: { text: string[]; used: number }[] = [];

@@ -43,14 +43,6 @@ export function planXdpFlow(
   const { plan: compute, diagnostics } = planXdp(model, options);
   const all = [...diagnostics];
   const place = { file: definition.file };
-  if (definition.occasion.kind === 'end')
-    all.push(
-      diagnostic(
-        'flow-target',
-        { target: 'xdp', what: 'classify: end', why: 'a device is told of no end but by a packet' },
-        place,
-      ),
-    );
   const types = definition.state.map(typeOf);
   const bytes = FLOW_PLACES * (types.reduce((sum, t) => sum + BYTES[t], 0) + 96);
   if (bytes > MOST_BUCKET_BYTES)
@@ -68,7 +60,7 @@ export function planXdpFlow(
     buckets: definition.table.flows / FLOW_PLACES,
     types,
     keepsPackets: definition.occasion.kind !== 'every-packet' || records,
-    keepsBeginning: Number.isFinite(definition.activeTimeout) || records,
+    keepsBeginning: Number.isFinite(definition.activeTimeout) || records || endsAreTold(definition),
     copies: types.length > MOST_ON_STACK,
   };
   return { plan, diagnostics: all };
@@ -79,8 +71,12 @@ export function placeBytes(plan: XdpFlowPlan, words: number): number {
   const widths = plan.types.map(bytesOf).sort((a, b) => b - a);
   let at = 8 * (words + 1) + (plan.keepsBeginning ? 8 : 0) + (plan.keepsPackets ? 8 : 0);
   for (const bytes of widths) at += bytes;
+  if (endsAreTold(plan.definition)) at += 1;
   return Math.ceil(at / 8) * 8;
 }
+
+/** Whether flows are classified at their ends: their place also says which ends have closed. */
+export const endsAreTold = ({ occasion }: FeatureDefinition): boolean => occasion.kind === 'end';
 
 const BYTES: Readonly<Record<CType, number>> = { __u8: 1, __u16: 2, __u32: 4, __u64: 8 };
 
