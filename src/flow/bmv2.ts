@@ -7,7 +7,7 @@ import { JSON_FILE } from '../backends/v1model/artifact.ts';
 import { PROGRAM_FILE } from '../backends/v1model/emit.ts';
 import { FLOW_HEADERS, printFlowProgram } from '../backends/v1model/flow/emit.ts';
 import { planV1modelFlow, type V1modelFlowPlan } from '../backends/v1model/flow/plan.ts';
-import { flowEntries, flowP4Info } from '../backends/v1model/flow/tables.ts';
+import { flowEntries, flowP4Info, secretEntry } from '../backends/v1model/flow/tables.ts';
 import type { Frame } from '../capture/index.ts';
 import { jsonText, refuse, throwErrors } from '../diagnostics/index.ts';
 import { Dataplane } from '../engines/bmv2-dataplane.ts';
@@ -61,7 +61,7 @@ export async function v1modelFlowPipeline(
   const json = await build(plan, folder.path, false);
   return {
     config: { p4info: flowP4Info(plan), deviceConfig: readFileSync(json) },
-    updates: flowEntries(plan).map(insertion),
+    updates: [...flowEntries(plan), secretEntry(plan)].map(insertion),
   };
 }
 
@@ -141,7 +141,7 @@ async function install(device: RunningSwitch, plan: V1modelFlowPlan, json: Uint8
   const { file } = plan.compute.model;
   try {
     await device.client.pipeline.commit({ p4info: flowP4Info(plan), deviceConfig: json });
-    await device.client.write([wire, ...flowEntries(plan)].map(insertion));
+    await device.client.write([wire, ...flowEntries(plan), secretEntry(plan)].map(insertion));
   } catch (error) {
     const summary = error instanceof Error ? error.message : String(error);
     refuse('switch-failed', { summary: device.ended() ?? summary }, { file }, device.log());

@@ -30,7 +30,10 @@ const SHAPES = [
   'FLOW_KEPT=1',
 ].map((define) => `-DINTRANSIT_${define}`);
 
-const FLOW_STATE = 'struct intransit_flow_state { unsigned long long key[2], verdict; };\n';
+const FLOW_STATE = 'struct intransit_flow_state { unsigned long long key[2], verdict, begun, packets; };\n';
+
+/** And where flows are classified at their ends. */
+const AT_END = ['-DINTRANSIT_FLOW_AT_END=', '-DINTRANSIT_FLOW_TCP_CLOSE=1'];
 
 /** What a program declares before it includes a header. */
 const DECLARATIONS: Readonly<Record<string, string>> = {
@@ -41,12 +44,15 @@ const DECLARATIONS: Readonly<Record<string, string>> = {
 describe.skipIf(missing !== undefined)(
   `hand-written eBPF compiles alone${missing ? ` (skipped: ${missing})` : ''}`,
   () => {
-    for (const name of readdirSync(EBPF_DIR)) {
-      it(name, async () => {
+    for (const [name, title, more] of readdirSync(EBPF_DIR).flatMap((name): [string, string, string[]][] => [
+      [name, name, []],
+      ...(name in DECLARATIONS ? [[name, `${name}, at the end`, AT_END] as [string, string, string[]]] : []),
+    ])) {
+      it(title, async () => {
         using folder = temporaryFolder();
         const source = join(folder.path, 'alone.c');
         writeFileSync(source, `${DECLARATIONS[name] ?? ''}#include "${name}"\n`);
-        const flags = [...SHAPES, '-Wno-unused-function'];
+        const flags = [...SHAPES, ...more, '-Wno-unused-function', '-Wno-undefined-internal'];
         await compileBpf(source, join(folder.path, 'alone.o'), { includeDirs: [EBPF_DIR], flags });
       });
     }

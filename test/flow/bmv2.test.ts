@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { expect, it, vi } from 'vitest';
 import { planV1modelFlow } from '../../src/backends/v1model/flow/plan.ts';
 import { readFeatures } from '../../src/features/index.ts';
@@ -7,7 +8,7 @@ import { importModel } from '../../src/import/index.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { random } from '../support/random.ts';
-import { deviceDefinitions, endDefinition } from './definitions.ts';
+import { chosenOnSwitch, deviceDefinitions, endDefinition } from './definitions.ts';
 import { exampleFrames, randomFrame } from './frames.ts';
 import { networkOf } from './networks.ts';
 
@@ -57,6 +58,34 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'flows on a switch', () 
       expect(engine.equality?.()).toEqual({ packets: FRAMES, mismatches: 0, examples: [] });
       for (const outcome of ['classified', 'foreign', 'damaged', 'fragment', 'tunnel'])
         expect(seen.get(outcome)).toBeGreaterThan(20);
+    });
+  });
+
+  it('has a place for flows that CRC32 would bring to one', async () => {
+    const definition = chosenOnSwitch;
+    const engine = await createBmv2FlowEngine(definition, networkOf(definition));
+    await using(engine, async () => {
+      const { udp4 } = await import('../features/packets.ts');
+      // The polynomial, the lowest bit of a byte first, at another place: a multiple of it, so the sum is the same.
+      const POLYNOMIAL = 0x104c11db7n;
+      const chosen = Array.from({ length: 40 }, (_, number) => {
+        const ends = Buffer.from([192, 0, 2, 1, 198, 51, 100, 2]);
+        for (let k = 0; k < 6; k++)
+          for (let j = 0; ((number >> k) & 1) === 1 && j <= 32; j++)
+            if ((POLYNOMIAL >> BigInt(32 - j)) & 1n) ends[(k + 8 + j) >> 3]! ^= 1 << ((k + 8 + j) & 7);
+        return ends;
+      });
+      expect(new Set(chosen.map((ends) => crc32(ends))).size).toBe(1);
+      expect(new Set(chosen.map(String)).size).toBe(40);
+      const frames = chosen.map((ends) => {
+        const [source, destination] = [ends.subarray(0, 4), ends.subarray(4)].map((a) => a.join('.'));
+        const data = udp4({ source: source!, destination: destination! });
+        return { data, length: data.length, link: 'ethernet' as const, timeNs: 0n };
+      });
+      const outcomes: string[] = [];
+      await engine.capture(frames, ({ outcome }) => outcomes.push(outcome));
+      // Of 40 flows in 65,536 buckets of two places three meet by a chance of one in a million.
+      expect(outcomes).toEqual(new Array(40).fill('classified'));
     });
   });
 

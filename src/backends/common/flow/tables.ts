@@ -99,6 +99,26 @@ export const flowModel: TableModel = {
   size: 1,
 };
 
+/** What the place of a flow is found with, on a switch: bits as many as the key has, and as its buckets are counted with. */
+export const flowSecret = (bits: number): TableModel => {
+  const mix: ActionModel = {
+    name: 'mix',
+    id: 0x01_000000 + OWN + 3,
+    parameters: [
+      { name: 'factor', bits },
+      { name: 'start', bits },
+    ],
+  };
+  return {
+    name: 'flow_secret',
+    id: 0x02_000000 + OWN + 2,
+    keys: [],
+    actions: [mix],
+    defaultAction: mix,
+    size: 1,
+  };
+};
+
 /** A flow that became a class that is told. */
 export const flowDigest = (features: number, id: number): DigestModel => ({
   name: 'flow_verdict',
@@ -123,13 +143,21 @@ export const FLOW_DIGEST_ID = 0x17_8c030e;
  * All tables of a device of flows.
  * @param o.portDefault what becomes of packets of a port that has no entry
  * @param o.layers tables of the weights
+ * @param o.secretBits of `flow_secret`, where there is one
  */
 export const flowTables = (o: {
   readonly portDefault: ActionModel;
   readonly layers: readonly TableModel[];
   readonly features: number;
+  readonly secretBits?: number;
 }): TableSet => ({
-  tables: [{ ...ports, defaultAction: o.portDefault }, classes, flowModel, ...o.layers],
+  tables: [
+    { ...ports, defaultAction: o.portDefault },
+    classes,
+    flowModel,
+    ...(o.secretBits === undefined ? [] : [flowSecret(o.secretBits)]),
+    ...o.layers,
+  ],
   counters: [flowCounter, classCounter, limitedCounter],
   digests: [flowDigest(o.features, FLOW_DIGEST_ID)],
   meters: [classMeter],

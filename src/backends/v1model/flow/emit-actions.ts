@@ -5,6 +5,7 @@ import {
   decide,
   flowDigest,
   flowModel,
+  flowSecret,
   limitedCounter,
   MARK,
   treat,
@@ -16,12 +17,14 @@ import { type ActionModel, cross, drop, ports, type TableModel } from '../../com
 import { SCRATCH } from '../code.ts';
 import { hexId } from '../print-program.ts';
 import { FLOW } from './p4-printer.ts';
+import type { V1modelFlowPlan } from './plan.ts';
+import { secretBits, usualSecret } from './tables.ts';
 
 /** `MeterColor_t.RED` of v1model. */
 const RED = 2;
 
 /** Counters, meter and tables of what is done with packets by their class; of their ports; and which slot classifies. */
-export function printActions(p: Printer): void {
+export function printActions(p: Printer, plan: V1modelFlowPlan): void {
   const named = (id: number, name: string) => p.line(`@id(${hexId(id)})`).line(`@name(".${name}")`);
   for (const { id, name, size } of [classCounter, limitedCounter]) {
     named(id, name);
@@ -60,6 +63,22 @@ export function printActions(p: Printer): void {
   table(classes, `${FLOW}.class`, `const default_action = ${untreated.name}()`);
   action(decide, [`${SCRATCH}.slot = slot;`]);
   table(flowModel, undefined, `default_action = ${decide.name}(0)`);
+  printSecret(plan, action, table);
+}
+
+/** The bucket of a key, by what nobody knows who chooses addresses. */
+function printSecret(
+  plan: V1modelFlowPlan,
+  action: (model: ActionModel, lines: readonly string[]) => void,
+  table: (t: TableModel, key: string | undefined, initial: string) => void,
+): void {
+  const bits = secretBits(plan);
+  const secret = flowSecret(bits);
+  const low = bits - Math.log2(plan.buckets);
+  const product = `(factor * (bit<${bits}>)${FLOW}.match[${plan.keyBits - 1}:0] + start)`;
+  action(secret.defaultAction, [`${FLOW}.index = (bit<32>)${product}[${bits - 1}:${low}];`]);
+  const usual = usualSecret(plan).map((value) => `${bits}w${value}`);
+  table(secret, undefined, `default_action = ${secret.defaultAction.name}(${usual.join(', ')})`);
 }
 
 /**

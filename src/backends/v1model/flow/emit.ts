@@ -251,7 +251,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
       p.line(`counter(${flowCounter.size}, CounterType.packets) ${flowCounter.name};`);
       p.line(`register<bit<${2 * place.width}>>(${plan.buckets}) flows;`);
       p.line('FlowPacket() packet;').line('IntransitLayers() layers;').line('bit<8> outcome;').line();
-      printActions(p);
+      printActions(p, plan);
       action('fields', fieldLines(endsAreTold(d)));
       action('use_ipv4', ipLines('ipv4'));
       action('use_ipv6', ipLines('ipv6'));
@@ -342,7 +342,7 @@ function printFlow(
   p.indent(() => p.line('use_icmp();')).line('}');
   p.block(`if (!(${acceptance(d)}))`, () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FOREIGN;`), '} else {');
   p.indent(() => {
-    p.line('find_key();');
+    p.line('find_key();').line('flow_secret.apply();');
     p.block('@atomic', () => {
       p.line(`flows.read(${FLOW}.bucket, ${FLOW}.index);`);
       p.line(`${FLOW}.fresh = 0;`);

@@ -45,7 +45,7 @@ const OTHER_END: Partial<Record<KeyField, KeyField>> = {
   'port.destination': 'port.source',
 };
 
-/** The key, the lower end first where both ways are one flow, and the bucket that it leads to. */
+/** The key, the lower end first where both ways are one flow. */
 export function keyLines(plan: V1modelFlowPlan): string[] {
   const { definition: d } = plan;
   const { fields, bothWays } = d.key;
@@ -67,7 +67,6 @@ export function keyLines(plan: V1modelFlowPlan): string[] {
     `${FLOW}.setValid();`,
     `${FLOW}.match = 1w1 ++ ${parts.map((part) => `(${part})`).join(' ++ ')};`,
     `${FLOW}.setValid();`,
-    `hash(${FLOW}.index, HashAlgorithm.crc32, 32w0, { ${FLOW}.match }, 32w${plan.buckets});`,
   ];
 }
 

@@ -1,20 +1,48 @@
+import { randomBytes } from 'node:crypto';
 import type { P4Info } from '../../../p4runtime/types.ts';
 import type { Entry } from '../../common/entries.ts';
-import { flowTables } from '../../common/flow/tables.ts';
+import { flowSecret, flowTables } from '../../common/flow/tables.ts';
 import { p4infoOf } from '../../common/p4info.ts';
 import { drop } from '../../common/table-model.ts';
 import { layerTables, weightEntries } from '../tables.ts';
 import type { V1modelFlowPlan } from './plan.ts';
 
-export const flowP4Info = ({ compute, definition }: V1modelFlowPlan): P4Info =>
+export const flowP4Info = ({ compute, definition, buckets, keyBits }: V1modelFlowPlan): P4Info =>
   p4infoOf(
     flowTables({
       portDefault: drop,
       layers: layerTables(compute.lowered, compute.options.slots),
       features: definition.features.length,
+      secretBits: secretBits({ buckets, keyBits }),
     }),
   );
 
 /** The weights in a slot; a fresh switch classifies by slot 0. */
 export const flowEntries = ({ compute }: V1modelFlowPlan, slot = 0): Entry[] =>
   weightEntries(compute.lowered, slot);
+
+/**
+ * Bits of the factor and the start that a key is hashed with: those of the key and of the bucket's number. The top of
+ * `factor * key + start` is then the same for two keys by no more than chance, whoever has chosen them (Dietzfelbinger 1996).
+ */
+export const secretBits = ({ buckets, keyBits }: Pick<V1modelFlowPlan, 'buckets' | 'keyBits'>): number =>
+  keyBits + Math.log2(buckets);
+
+/** Drawn for each push, so that whoever chooses addresses cannot make flows collide. */
+export function secretEntry(plan: V1modelFlowPlan): Entry {
+  const bits = secretBits(plan);
+  const table = flowSecret(bits);
+  const drawn = () => BigInt.asUintN(bits, BigInt(`0x${randomBytes(Math.ceil(bits / 8)).toString('hex')}`));
+  return { table, keys: [], action: table.defaultAction, parameters: [drawn(), drawn()] };
+}
+
+/** Of a switch that nobody gave a secret: digits of pi. */
+export const usualSecret = (plan: V1modelFlowPlan): readonly [bigint, bigint] => {
+  const bits = secretBits(plan);
+  return [BigInt.asUintN(bits, PI | 1n), BigInt.asUintN(bits, PI >> BigInt(bits))];
+};
+
+const PI = BigInt(
+  '0x243f6a8885a308d313198a2e03707344a4093822299f31d0082efa98ec4e6c89452821e638d01377be5466cf34e90c6c' +
+    'c0ac29b7c97c50dd3f84d5b5b54709179216d5d98979fb1bd1310ba698dfb5ac2ffd72dbd01adfb7b8e1afed6a267e96',
+);
