@@ -1,14 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Diagnostic, diagnostic, refuse } from '../diagnostics/index.ts';
+import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
 import { modelDigest } from '../import/json/digest.ts';
 import type { ModelVersion } from './core/desired.ts';
 import type { Difference } from './core/diff.ts';
-import { type Deployment, defaultStateFolder, deployedModel, readDeployment } from './deployment.ts';
+import {
+  type DeployedModel,
+  type Deployment,
+  defaultStateFolder,
+  deployedModel,
+  readDeployment,
+} from './deployment.ts';
 import { DeployError, type DeployReport, type DeviceReport } from './report.ts';
-import { Rollout, type RolloutOptions } from './rollout.ts';
+import { Rollout, type RolloutOptions, statesOf, type WantedVersion } from './rollout.ts';
 import { StateFolder } from './state.ts';
 
-export interface DeployOptions extends Omit<RolloutOptions, 'model' | 'readOnly'> {
+export interface DeployOptions extends Omit<RolloutOptions, 'models' | 'readOnly'> {
+  /** Name or id of the one model that this is about; default all of the file. The others stay as they are. */
+  readonly only?: string;
   /** Say what would be done; write nothing, neither to devices nor to the state. */
   readonly dryRun?: boolean;
   /** Leave the previous version on the devices. */
@@ -21,12 +29,19 @@ export interface DeployOptions extends Omit<RolloutOptions, 'model' | 'readOnly'
   readonly drainMs?: number;
 }
 
-/** What is to be current, and the other warnings on the way to it. */
-export interface Target {
+/** What is to be current of one model. */
+export interface TargetModel {
+  readonly modelId: number;
   /** Undefined where only the devices know the version. */
   readonly version: ModelVersion | undefined;
-  /** The model for programs. */
-  readonly model: ModelVersion['model'];
+}
+
+/** What is to be current, and the other warnings on the way to it. */
+export interface Target {
+  /** Those that this is about. */
+  readonly models: readonly TargetModel[];
+  /** By id, of all models of the file: for programs. */
+  readonly bases: ReadonlyMap<number, ModelVersion['model']>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -45,7 +60,7 @@ export async function deploy(
   const target = await targetOf(deployment, options);
   const rollout = await Rollout.open(deployment, {
     ...options,
-    model: target.model,
+    models: target.bases,
     readOnly: options.dryRun === true,
   }).catch((error: unknown) => {
     throw error instanceof DeployError ? withReport(error, deployment, target, options, started) : error;
@@ -65,11 +80,10 @@ export async function carryOut(
   started: number,
 ): Promise<DeployReport> {
   const { deployment } = rollout;
-  const previous = rollout.current;
+  const before = new Map(target.models.map(({ modelId }) => [modelId, rollout.currentOf(modelId)]));
   const report = (outcome: DeployReport['outcome'], devices: DeployReport['devices']): DeployReport => ({
-    ...reportHead(deployment, target, options),
+    ...reportHead(deployment, target, options, outcome === 'replaced' ? before : undefined),
     outcome,
-    ...(previous !== undefined && outcome === 'replaced' && { previous }),
     devices,
     workers: rollout.workers.map((w) => w.report()),
     diagnostics: [...target.diagnostics, ...rollout.warnings],
@@ -77,22 +91,27 @@ export async function carryOut(
   });
   const here = () => rollout.tasks.map((t) => t.report());
   try {
-    if (options.remove === true) return report(await takeOff(rollout, options), here());
-    if (target.version === undefined) {
-      await backToOther(rollout, options);
-      return report('replaced', here());
-    }
-    const { version } = target;
-    const keep = keptVersions(rollout, version, options);
-    const found = rollout.difference(version, keep);
+    if (options.remove === true) return report(await takeOff(rollout, target, options), here());
+    const unknown = target.models.filter((m) => m.version === undefined);
+    for (const { modelId } of unknown) await backToOther(rollout, modelId, options);
+    if (unknown.length === target.models.length) return report('replaced', here());
+    const wanted = target.models.flatMap(({ modelId, version }): WantedVersion[] =>
+      version === undefined
+        ? []
+        : [{ modelId, version, keep: keptVersions(rollout, modelId, version, options) }],
+    );
+    const found = rollout.difference(wanted);
     if (found.obstacles.refusals.length > 0) throw failureOf(rollout, found.obstacles.refusals);
     if (found.inSync) {
-      remember(rollout, version, options.dryRun === true);
+      remember(rollout, wanted, options.dryRun === true);
       return report('unchanged', here());
     }
-    if (options.dryRun === true) return report('would-change', foretell(rollout, found, version.version));
-    await bring(rollout, version, found, keep, options);
-    const replaced = previous !== undefined && previous !== version.version;
+    if (options.dryRun === true) return report('would-change', foretell(rollout, found, wanted));
+    await bring(rollout, wanted, found, options);
+    const replaced = wanted.some(({ modelId, version }) => {
+      const previous = before.get(modelId);
+      return previous !== undefined && previous !== version.version;
+    });
     return report(replaced ? 'replaced' : 'deployed', here());
   } catch (error) {
     if (error instanceof DeployError) error.report = report('failed', error.devices);
@@ -102,17 +121,66 @@ export async function carryOut(
 
 /** @throws DiagnosticError */
 export async function targetOf(deployment: Deployment, options: DeployOptions): Promise<Target> {
-  const { spec, file } = deployment;
-  if (options.rollback !== true) {
-    const { model, source, diagnostics } = await deployedModel(deployment);
-    return { version: { model, version: spec.model.version, source }, model, diagnostics };
+  const bases = new Map<number, ModelVersion['model']>();
+  const diagnostics: Diagnostic[] = [];
+  const models: TargetModel[] = [];
+  const about = modelsAbout(deployment, options);
+  const refusals: DiagnosticError[] = [];
+  for (const deployed of deployment.models) {
+    const { id } = deployed.spec;
+    const isAbout = about.includes(deployed);
+    try {
+      const found =
+        isAbout && options.rollback === true
+          ? await previousOf(deployment, deployed, options)
+          : await versionInFile(deployment, deployed);
+      bases.set(id, found.model);
+      diagnostics.push(...found.diagnostics);
+      if (isAbout) models.push({ modelId: id, version: found.version });
+    } catch (error) {
+      // Of several models those go back that have something to go back to.
+      const isNone =
+        error instanceof DiagnosticError && error.diagnostics.every((d) => d.code === 'no-previous');
+      if (!isNone || about.length === 1) throw error;
+      refusals.push(error);
+      bases.set(id, (await versionInFile(deployment, deployed)).model);
+    }
   }
-  const folder = new StateFolder(options.state ?? defaultStateFolder(file), spec.model.file);
+  if (models.length === 0 && refusals[0] !== undefined) throw refusals[0];
+  return { models, bases, diagnostics };
+}
+
+/** @throws DiagnosticError where there is no such model */
+function modelsAbout({ file, models }: Deployment, { only }: DeployOptions): readonly DeployedModel[] {
+  if (only === undefined) return models;
+  const found = models.filter(({ name, spec }) => name === only || `${spec.id}` === only);
+  if (found.length > 0) return found;
+  const known = models.map(({ name, spec }) => `${name} (${spec.id})`).join(', ');
+  return refuse('no-such-model', { model: only, known }, { file });
+}
+
+interface FoundVersion {
+  readonly version: ModelVersion | undefined;
+  readonly model: ModelVersion['model'];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+async function versionInFile(deployment: Deployment, deployed: DeployedModel): Promise<FoundVersion> {
+  const { model, source, diagnostics } = await deployedModel(deployment, deployed);
+  return { version: { model, version: deployed.spec.version, source }, model, diagnostics };
+}
+
+/** The version that was current before. @throws DiagnosticError `no-previous` */
+async function previousOf(
+  deployment: Deployment,
+  deployed: DeployedModel,
+  options: DeployOptions,
+): Promise<FoundVersion> {
+  const { file } = deployment;
+  const whole = new StateFolder(options.state ?? defaultStateFolder(file), deployed.spec.file);
+  const folder = statesOf(deployment, whole).get(deployed.spec.id)!;
   const { state } = folder;
-  if (state === undefined) {
-    const { model, diagnostics } = await deployedModel(deployment);
-    return { version: undefined, model, diagnostics };
-  }
+  if (state === undefined) return { ...(await versionInFile(deployment, deployed)), version: undefined };
   const version = state.previous;
   if (version === undefined) return refuse('no-previous', { reason: 'only one was deployed' }, { file });
   const model = await folder.loadModel(state.versions[version]);
@@ -123,20 +191,30 @@ export async function targetOf(deployment: Deployment, options: DeployOptions): 
 }
 
 /** The version that was current stays with `keep`; so does one that an earlier `keep` has left. */
-function keptVersions(rollout: Rollout, { version }: ModelVersion, { keep }: DeployOptions): number[] {
+function keptVersions(
+  rollout: Rollout,
+  modelId: number,
+  { version }: ModelVersion,
+  { keep }: DeployOptions,
+): number[] {
   if (keep !== true) return [];
-  const { current, previous } = rollout.state.state ?? {};
-  const candidates = [rollout.current, current, previous].filter((v) => v !== undefined && v !== version);
-  return candidates.slice(0, 1) as number[];
+  const { current, previous } = rollout.stateOf(modelId).state ?? {};
+  const candidates = [rollout.currentOf(modelId), current, previous];
+  return candidates.flatMap((v) => (v === undefined || v === version ? [] : [v])).slice(0, 1);
 }
 
 /** Devices that run something else hold nothing of ours. @throws DeployError */
-async function takeOff(rollout: Rollout, { dryRun }: DeployOptions): Promise<DeployReport['outcome']> {
+async function takeOff(
+  rollout: Rollout,
+  { models }: Target,
+  { dryRun }: DeployOptions,
+): Promise<DeployReport['outcome']> {
   const known = rollout.part(
     rollout.tasks.filter((t) => t.known !== undefined),
     [],
   );
-  const found = known.removal();
+  const ids = models.map((m) => m.modelId);
+  const found = known.removal(ids);
   if (dryRun === true) {
     for (const step of found.steps)
       if (step.changes)
@@ -144,7 +222,7 @@ async function takeOff(rollout: Rollout, { dryRun }: DeployOptions): Promise<Dep
     return found.inSync ? 'unchanged' : 'would-change';
   }
   await known.takeOff(found);
-  rollout.state.forget();
+  rollout.forget(ids);
   return found.inSync ? 'unchanged' : 'removed';
 }
 
@@ -152,7 +230,7 @@ async function takeOff(rollout: Rollout, { dryRun }: DeployOptions): Promise<Dep
 function foretell(
   rollout: Rollout,
   { steps, obstacles, after }: Difference,
-  version: number,
+  wanted: readonly WantedVersion[],
 ): DeviceReport[] {
   for (const worker of rollout.workers)
     for (const step of steps)
@@ -160,36 +238,40 @@ function foretell(
   return rollout.tasks.map((task) => {
     const pushed = obstacles.programs.get(task.name);
     const there = after.get(task.name);
-    const wanted = there?.on === 'device' ? there.entities : [];
-    const before = pushed === undefined ? task.session.entities : [];
-    const updates = task.session.changesBetween(before, wanted);
-    if (pushed !== undefined) task.note('program', 'would', 'would be pushed');
-    if (task.range !== undefined && task.current !== version)
-      task.note('current', 'would', `from version ${task.current ?? 'none'} to ${version}`);
+    const then = there?.on === 'device' ? there.entities : [];
+    const before = pushed === undefined || pushed.program.joins ? task.session.entities : [];
+    const updates = task.session.changesBetween(before, then);
+    if (pushed !== undefined)
+      task.note('program', 'would', `would be pushed${pushed.program.joins ? ' beside others' : ''}`);
+    for (const { modelId, version } of wanted) {
+      const now = task.currentOf(modelId);
+      if (!task.computed.some((p) => p.modelId === modelId) || now === version.version) continue;
+      const of = rollout.deployment.models.length > 1 ? `model ${modelId}: ` : '';
+      task.note('current', 'would', `${of}from version ${now ?? 'none'} to ${version.version}`);
+    }
     task.note('forwarding', 'would', `${updates.length} entries of all tables would change`);
-    return task.report(wanted, pushed?.program);
+    return task.report(then, pushed?.program);
   });
 }
 
 async function bring(
   rollout: Rollout,
-  v: ModelVersion,
+  wanted: readonly WantedVersion[],
   found: Difference,
-  keep: readonly number[],
   options: DeployOptions,
 ): Promise<void> {
-  const { deployment, state } = rollout;
-  await rollout.carryOut(found, v, options.drainMs ?? deployment.spec.drainMs);
-  await checkAll(rollout, v, keep);
-  const { previous } = state.state ?? {};
-  const stay = [v.version, ...keep];
-  state.keepVersions(deployment.spec.model.id, previous === undefined ? stay : [...stay, previous]);
+  const { deployment } = rollout;
+  await rollout.carryOut(found, wanted, options.drainMs ?? deployment.spec.drainMs);
+  await checkAll(rollout, wanted);
+  rollout.keepVersions(
+    new Map(wanted.map(({ modelId, version, keep }) => [modelId, [version.version, ...keep]])),
+  );
 }
 
 /** Everything once more: nothing is left to do. @throws DiagnosticError, DeployError */
-async function checkAll(rollout: Rollout, v: ModelVersion, keep: readonly number[]): Promise<void> {
+async function checkAll(rollout: Rollout, wanted: readonly WantedVersion[]): Promise<void> {
   for (const worker of rollout.workers) await worker.refresh();
-  const { steps, obstacles } = rollout.difference(v, keep);
+  const { steps, obstacles } = rollout.difference(wanted);
   if (obstacles.refusals.length > 0) throw failureOf(rollout, obstacles.refusals);
   const left = steps.filter((s) => s.changes);
   const wrong = [...new Set(left.map((s) => s.object))];
@@ -211,50 +293,65 @@ const failureOf = (rollout: Rollout, diagnostics: readonly Diagnostic[]): Deploy
   );
 
 /** A state that was lost is made again from what the devices confirmed. */
-function remember(rollout: Rollout, { model, version }: ModelVersion, dryRun: boolean): void {
-  const { state, deployment } = rollout;
-  if (dryRun || state.state?.current === version) return;
-  const digest = state.saveModel(model);
-  const bases = rollout.computing.flatMap(({ name, known }) =>
-    known === undefined ? [] : [[name, state.saveModel(known.base)] as const],
+function remember(rollout: Rollout, wanted: readonly WantedVersion[], dryRun: boolean): void {
+  if (dryRun) return;
+  const lost = wanted.filter(
+    ({ modelId, version }) => rollout.stateOf(modelId).state?.current !== version.version,
   );
-  state.update({
-    modelId: deployment.spec.model.id,
-    current: version,
-    versions: { ...state.state?.versions, [version]: digest },
-    bases: { ...state.state?.bases, ...Object.fromEntries(bases) },
-  });
+  if (lost.length === 0) return;
+  rollout.saveBases(rollout.state.state?.bases ?? {});
+  for (const { modelId, version: v } of lost) {
+    const state = rollout.stateOf(modelId);
+    const versions = { ...state.state?.versions, [v.version]: state.saveModel(v.model) };
+    state.update({ modelId, current: v.version, versions });
+  }
 }
 
 /** Without a state nobody knows the numbers of the previous version, but the devices may still hold it. */
-async function backToOther(rollout: Rollout, options: DeployOptions): Promise<void> {
+async function backToOther(rollout: Rollout, modelId: number, options: DeployOptions): Promise<void> {
   const place = { file: rollout.deployment.file };
-  const others = rollout.versions.filter((v) => v !== rollout.current);
+  const before = rollout.currentOf(modelId);
+  const others = rollout.versionsOf(modelId).filter((v) => v !== before);
   if (rollout.computing.some((t) => t.known === undefined))
     refuse('no-previous', { reason: 'the state is lost, and the devices run another program' }, place);
   if (others.length !== 1)
     refuse('no-previous', { reason: 'the state is lost, and the devices hold no other version' }, place);
-  const before = rollout.current;
   if (options.dryRun === true) {
     for (const t of rollout.computing) t.note('current', 'would', `to version ${others[0]}, which is there`);
     return;
   }
-  await rollout.flip(others[0]!);
+  await rollout.flip(others[0]!, modelId);
   if (options.keep === true || before === undefined) return;
   await sleep(options.drainMs ?? rollout.deployment.spec.drainMs);
-  await rollout.removeOthers(others);
+  await rollout.removeOthers(others, modelId);
 }
 
-function reportHead({ file, name, spec }: Deployment, target: Target, options: DeployOptions) {
+/** @param before versions that were current, where another took over */
+function reportHead(
+  { file, name, spec, models }: Deployment,
+  target: Target,
+  options: DeployOptions,
+  before?: ReadonlyMap<number, number | undefined>,
+) {
+  const about = target.models.map(({ modelId, version }) => {
+    const previous = before?.get(modelId);
+    return {
+      name: models.find((m) => m.spec.id === modelId)!.name,
+      id: modelId,
+      version: version?.version ?? 0,
+      digest: version === undefined ? '' : modelDigest(version.model),
+      ...(previous !== undefined && previous !== version?.version && { previous }),
+    };
+  });
+  const [first] = about;
+  const one = spec.models === undefined && first;
   return {
     format: 'intransit-deploy',
     version: 1,
     deployment: { name, file, state: options.state ?? defaultStateFolder(file) },
-    model: {
-      id: spec.model.id,
-      version: target.version?.version ?? 0,
-      digest: target.version === undefined ? '' : modelDigest(target.version.model),
-    },
+    ...(one && { model: { id: one.id, version: one.version, digest: one.digest } }),
+    models: about,
+    ...(one && one.previous !== undefined && { previous: one.previous }),
   } as const;
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEVICE_SLOTS } from '../dataplane/abi.ts';
 import { oneOf } from '../names-schema.ts';
 import { targets } from '../targets/registry.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
@@ -56,22 +57,32 @@ const tls = z
   })
   .describe('Paths are relative to this file; without `tls` the connection is not encrypted');
 
+/** Where requests of a model go that its devices leave. */
+const steering = z
+  .array(z.strictObject({ nextLayer: integer(0, 255, 'First layer not yet computed'), ...hop }))
+  .default([]);
+
+const layers = z
+  .string({ error: "expected layers 'A..B'" })
+  .regex(/^\d*\.\.\d*$/, "expected layers 'A..B' (B is not computed)")
+  .optional();
+
+const threshold = integer(
+  0,
+  255,
+  'Least margin at which a verdict is an answer; requests below it go on',
+).default(0);
+
 const device = z.strictObject({
   name: name.describe('Unique; the name of the node where there is a plan'),
   kind: oneOf(deviceKinds),
   address: address.describe('Of its P4Runtime server: host:port, or unix:/path'),
   deviceId: integer(1, Number.MAX_SAFE_INTEGER, 'P4Runtime device id').default(1),
   tls: tls.optional(),
-  layers: z
-    .string({ error: "expected layers 'A..B'" })
-    .regex(/^\d*\.\.\d*$/, "expected layers 'A..B' (B is not computed)")
-    .optional()
-    .describe(
-      "Layers 'A..B' that it computes (B is not one of them); default those of the plan, or none: it only forwards",
-    ),
-  threshold: integer(0, 255, 'Least margin at which a verdict is an answer; requests below it go on').default(
-    0,
+  layers: layers.describe(
+    "Layers 'A..B' that it computes (B is not one of them); default those of the plan, or none: it only forwards",
   ),
+  threshold,
   zones: z
     .array(integer(1, 255, 'A trust zone'))
     .default([])
@@ -84,21 +95,71 @@ const device = z.strictObject({
     .array(z.strictObject({ prefix: name.describe('IPv4: 10.0.0.0/8, or one address'), ...hop }))
     .default([])
     .describe('By the destination; goes before `ports`'),
-  steering: z
-    .array(z.strictObject({ nextLayer: integer(0, 255, 'First layer not yet computed'), ...hop }))
-    .default([])
-    .describe('Requests of this model by their next layer; goes before `routes`'),
+  steering: steering.describe('Requests of this model by their next layer; goes before `routes`'),
 });
+
+const range = z
+  .tuple([z.number(), z.number()], { error: 'expected two numbers, the least and the greatest' })
+  .refine(([lo, hi]) => lo < hi, { error: 'expected the least first' });
+
+const modelFields = {
+  file: path.describe('ONNX, TFLite or JSON, relative to this file'),
+  id: integer(1, 0xffff, 'Model id in packets').default(1),
+  version: integer(1, 0xffff, 'Version of these weights in packets').default(1),
+  verdict: z
+    .boolean({ error: 'expected true or false' })
+    .default(false)
+    .describe('Append a layer that makes class and margin of the outputs'),
+  inputTensor: z
+    .string({ error: 'expected the name of a tensor' })
+    .optional()
+    .describe('As --input-tensor of other commands: begin there'),
+  outputTensor: z
+    .string({ error: 'expected the name of a tensor' })
+    .optional()
+    .describe('As --output-tensor of other commands: end there'),
+  inputRange: range.optional().describe('As --input-range of other commands'),
+  outputRange: range.optional().describe('As --output-range of other commands'),
+  missing: z
+    .literal('never', { error: 'expected never' })
+    .optional()
+    .describe('As --missing of other commands'),
+  tfliteRounding: z
+    .enum(['double', 'single'], { error: 'expected double or single' })
+    .optional()
+    .describe('As --tflite-rounding of other commands; what the file suggests if absent'),
+};
+
+/** What one of several models has besides. */
+const placedFields = {
+  name: name.optional().describe('What commands and reports call it; the name of its file if absent'),
+  plan: path.optional().describe('What `intransit plan --json` printed for it, relative to this file'),
+  placement: z
+    .array(
+      z.strictObject({
+        device: name.describe('Name of a device of this file'),
+        layers: layers.describe(
+          "Layers 'A..B' that it computes there; default those of the plan, or none: it is only steered",
+        ),
+        threshold,
+        slot: integer(
+          0,
+          DEVICE_SLOTS - 1,
+          'Slot of the device for this version; any that is free if absent',
+        ).optional(),
+        steering: steering.describe('Requests of this model by their next layer; goes before `routes`'),
+      }),
+      { error: 'expected a list of devices' },
+    )
+    .optional()
+    .describe('What it is on each device; default what the devices say themselves'),
+};
 
 const worker = z.strictObject({
   name: name.describe('Unique among workers and devices'),
   address: address.describe('Of its control door (worker --control): unix:/path, or host:port'),
   tls: tls.optional(),
 });
-
-const range = z
-  .tuple([z.number(), z.number()], { error: 'expected two numbers, the least and the greatest' })
-  .refine(([lo, hi]) => lo < hi, { error: 'expected the least first' });
 
 export const deploymentSchema = z
   .strictObject({
@@ -108,33 +169,12 @@ export const deploymentSchema = z
       error: `expected ${DEPLOYMENT_VERSION}, the version this program reads`,
     }),
     name: name.optional().describe('The name of the file if absent'),
-    model: z.strictObject({
-      file: path.describe('ONNX, TFLite or JSON, relative to this file'),
-      id: integer(1, 0xffff, 'Model id in packets').default(1),
-      version: integer(1, 0xffff, 'Version of these weights in packets').default(1),
-      verdict: z
-        .boolean({ error: 'expected true or false' })
-        .default(false)
-        .describe('Append a layer that makes class and margin of the outputs'),
-      inputTensor: z
-        .string({ error: 'expected the name of a tensor' })
-        .optional()
-        .describe('As --input-tensor of other commands: begin there'),
-      outputTensor: z
-        .string({ error: 'expected the name of a tensor' })
-        .optional()
-        .describe('As --output-tensor of other commands: end there'),
-      inputRange: range.optional().describe('As --input-range of other commands'),
-      outputRange: range.optional().describe('As --output-range of other commands'),
-      missing: z
-        .literal('never', { error: 'expected never' })
-        .optional()
-        .describe('As --missing of other commands'),
-      tfliteRounding: z
-        .enum(['double', 'single'], { error: 'expected double or single' })
-        .optional()
-        .describe('As --tflite-rounding of other commands; what the file suggests if absent'),
-    }),
+    model: z.strictObject(modelFields).optional().describe('The model, where it is one'),
+    models: z
+      .array(z.strictObject({ ...modelFields, ...placedFields }), { error: 'expected a list of models' })
+      .min(1, 'expected at least one model')
+      .optional()
+      .describe('In place of `model`: several, each with an id of its own'),
     port: integer(1, 0xffff, 'UDP port of requests').default(DEFAULT_PORT),
     mtu: integer(68, 0xffff, 'Largest IP packet of the path, bytes').default(1500),
     plan: path.optional().describe('What `intransit plan --json` printed, relative to this file'),
@@ -152,7 +192,7 @@ export const deploymentSchema = z
         'What finishes the layers that the devices leave; versions come and go on them as on devices',
       ),
   })
-  .meta({ title: 'intransit deployment', description: 'A model, and the devices that compute it' });
+  .meta({ title: 'intransit deployment', description: 'Models, and the devices that compute them' });
 
 /** As validated: defaults are filled in. */
 export type DeploymentFile = z.output<typeof deploymentSchema>;
@@ -160,10 +200,15 @@ export type DeploymentFile = z.output<typeof deploymentSchema>;
 export type DeploymentInput = z.input<typeof deploymentSchema>;
 export type DeviceSpec = DeploymentFile['devices'][number];
 export type WorkerSpec = DeploymentFile['workers'][number];
+/** A model as the file names it. */
+export type ModelSpec = z.output<z.ZodObject<typeof modelFields>>;
+/** One of several models. */
+export type ListedModel = NonNullable<DeploymentFile['models']>[number];
 export type Hop = Omit<DeviceSpec['routes'][number], 'prefix'>;
 
 /** The text of `schema/deployment.schema.json`. */
 export function deploymentSchemaText(): string {
   const schema = z.toJSONSchema(deploymentSchema, { io: 'input', target: 'draft-2020-12' });
-  return `${JSON.stringify(schema, null, 2)}\n`;
+  const either = [{ required: ['model'] }, { required: ['models'] }];
+  return `${JSON.stringify({ ...schema, oneOf: either }, null, 2)}\n`;
 }

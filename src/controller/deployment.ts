@@ -7,7 +7,14 @@ import { expectation, MOST_FAULTS, parseJson } from '../import/json/parse.ts';
 import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
-import { type DeploymentFile, type DeviceSpec, deploymentSchema } from './deployment-schema.ts';
+import {
+  type DeploymentFile,
+  type DeviceSpec,
+  deploymentSchema,
+  type Hop,
+  type ListedModel,
+  type ModelSpec,
+} from './deployment-schema.ts';
 import { beside, deploymentFault } from './faults.ts';
 import { prefixOf } from './forwarding.ts';
 import { type PlannedLayers, readPlannedLayers } from './planned-layers.ts';
@@ -18,9 +25,31 @@ export interface Deployment {
   readonly file: string;
   readonly name: string;
   readonly spec: DeploymentFile;
+  /** One or several, each with an id of its own. */
+  readonly models: readonly DeployedModel[];
   /** TLS texts by the name of the device. */
   readonly tls: ReadonlyMap<string, TlsOptions>;
+}
+
+/** A model of a deployment, and what it is on its devices. */
+export interface DeployedModel {
+  readonly name: string;
+  readonly spec: ModelSpec;
   readonly plan: PlannedLayers | undefined;
+  /** By the name of the device; on others it is nothing. */
+  readonly placement: ReadonlyMap<string, ModelPlacement>;
+}
+
+/** What a model is on one device. */
+export interface ModelPlacement {
+  /** As written; absent where the plan says them, or nothing does. */
+  readonly layers: string | undefined;
+  readonly threshold: number;
+  /** In which its version is to stand; any that is free if absent. */
+  readonly slot: number | undefined;
+  readonly steering: DeviceSpec['steering'];
+  /** In the file. */
+  readonly at: readonly PropertyKey[];
 }
 
 type Fault = readonly [path: readonly PropertyKey[], expected: string];
@@ -42,20 +71,51 @@ export function parseDeployment(text: string, file: string): Deployment {
   if (faults.length > 0)
     throw new DiagnosticError(faults.slice(0, MOST_FAULTS).map((f) => deploymentFault(file, ...f)));
   const name = spec.name ?? basename(file, extname(file));
-  const plan = spec.plan === undefined ? undefined : readPlannedLayers(beside(file, spec.plan));
   const tls = [...spec.devices, ...spec.workers].flatMap((d) =>
     d.tls === undefined ? [] : [[d.name, tlsOf(file, d.tls)] as const],
   );
-  return { file, name, spec, plan, tls: new Map(tls) };
+  return { file, name, spec, models: modelsOf(file, spec), tls: new Map(tls) };
 }
 
-/** The model that the file names. @throws DiagnosticError */
-export async function deployedModel({ file, spec }: Deployment): Promise<{
+function modelsOf(file: string, spec: DeploymentFile): readonly DeployedModel[] {
+  const planOf = (path: string | undefined) =>
+    path === undefined ? undefined : readPlannedLayers(beside(file, path));
+  const byDevices = new Map(
+    spec.devices.map(({ name, layers, threshold, steering }, i) => {
+      const at = ['devices', i];
+      return [name, { layers, threshold, steering, slot: undefined, at }] as const;
+    }),
+  );
+  if (spec.models === undefined) {
+    const own = spec.model!;
+    return [{ name: modelName(own), spec: own, plan: planOf(spec.plan), placement: byDevices }];
+  }
+  return spec.models.map(({ name, plan, placement, ...own }, i) => {
+    const placed = placement?.map(({ device, layers, threshold, slot, steering }, j) => {
+      const at = ['models', i, 'placement', j];
+      return [device, { layers, threshold, slot, steering, at }] as const;
+    });
+    return {
+      name: name ?? modelName(own),
+      spec: own,
+      plan: planOf(plan),
+      placement: placed === undefined ? byDevices : new Map(placed),
+    };
+  });
+}
+
+const modelName = ({ file }: ModelSpec): string => basename(file, extname(file));
+
+/** A model that the file names. @throws DiagnosticError */
+export async function deployedModel(
+  { file }: Deployment,
+  { spec }: DeployedModel,
+): Promise<{
   readonly model: Model;
   readonly source: ModelSource;
   readonly diagnostics: readonly Diagnostic[];
 }> {
-  const { inputTensor, outputTensor, inputRange, outputRange, missing, tfliteRounding, verdict } = spec.model;
+  const { inputTensor, outputTensor, inputRange, outputRange, missing, tfliteRounding, verdict } = spec;
   const options = {
     ...(inputTensor !== undefined && { inputTensor }),
     ...(outputTensor !== undefined && { outputTensor }),
@@ -64,7 +124,7 @@ export async function deployedModel({ file, spec }: Deployment): Promise<{
     ...(missing !== undefined && { missing }),
     ...(tfliteRounding !== undefined && { tfliteRounding }),
   };
-  const path = beside(file, spec.model.file);
+  const path = beside(file, spec.file);
   const bytes = readBytes(path, 'model');
   const { model, diagnostics } = await importBytes(bytes, path, options);
   const source = { name: basename(path), bytes, verdict, options };
@@ -101,22 +161,22 @@ export function plainAddress(address: string): string {
 const HERE: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '0.0.0.0', '[::1]', '[::]']);
 
 /** What a schema cannot say: names and keys are unique, hops are whole. */
-function contradictions({ devices, workers }: DeploymentFile): Fault[] {
+function contradictions({ devices, workers, model, models, plan }: DeploymentFile): Fault[] {
   const faults: Fault[] = [];
-  const unique = <T>(items: readonly T[], key: (item: T) => unknown, path: (i: number) => PropertyKey[]) => {
-    const seen = new Set<unknown>();
-    for (const [i, item] of items.entries()) {
-      const k = key(item);
-      if (seen.has(k)) faults.push([path(i), `expected one of its own: ${k} is there twice`]);
-      seen.add(k);
-    }
-  };
+  if (model === undefined && models === undefined)
+    faults.push([['model'], 'expected a model here, or several under models']);
+  if (model !== undefined && models !== undefined)
+    faults.push([['models'], 'expected either model or models']);
+  if (plan !== undefined && models !== undefined)
+    faults.push([['plan'], 'expected none beside models: each of them names its own']);
+  const unique = uniqueIn(faults);
   unique(
     devices,
     (d) => d.name,
     (i) => ['devices', i, 'name'],
   );
   const names = new Set(devices.map((d) => d.name));
+  contradictionsOfModels(models ?? [], names, faults);
   for (const [i, w] of workers.entries()) {
     if (names.has(w.name))
       faults.push([['workers', i, 'name'], `expected one of its own: ${w.name} is there twice`]);
@@ -154,12 +214,7 @@ function contradictions({ devices, workers }: DeploymentFile): Fault[] {
       (j) => at('routes', j, 'prefix'),
     );
     for (const field of ['routes', 'steering'] as const)
-      for (const [j, hop] of d[field].entries()) {
-        if ((hop.port === undefined) === (hop.drop === undefined))
-          faults.push([at(field, j), 'expected either port or drop']);
-        if ((hop.sourceMac === undefined) !== (hop.destinationMac === undefined))
-          faults.push([at(field, j), 'expected sourceMac and destinationMac, or neither']);
-      }
+      for (const [j, hop] of d[field].entries()) faults.push(...hopFaults(hop, at(field, j)));
     for (const [j, { prefix }] of d.routes.entries())
       if (prefixOf(prefix) === undefined)
         faults.push([
@@ -168,4 +223,77 @@ function contradictions({ devices, workers }: DeploymentFile): Fault[] {
         ]);
   }
   return faults;
+}
+
+type Unique = <T>(
+  items: readonly T[],
+  key: (item: T) => unknown,
+  path: (i: number) => PropertyKey[],
+  what?: (item: T) => string,
+) => void;
+
+/** Tells of each item whose key another before it has. */
+const uniqueIn =
+  (faults: Fault[]): Unique =>
+  (items, key, path, what) => {
+    const seen = new Set<unknown>();
+    for (const [i, item] of items.entries()) {
+      const k = key(item);
+      if (seen.has(k)) faults.push([path(i), `expected one of its own: ${what?.(item) ?? k} is there twice`]);
+      seen.add(k);
+    }
+  };
+
+function hopFaults(hop: Hop, at: PropertyKey[]): Fault[] {
+  const faults: Fault[] = [];
+  if ((hop.port === undefined) === (hop.drop === undefined))
+    faults.push([at, 'expected either port or drop']);
+  if ((hop.sourceMac === undefined) !== (hop.destinationMac === undefined))
+    faults.push([at, 'expected sourceMac and destinationMac, or neither']);
+  return faults;
+}
+
+/** Models share devices: ids and slots tell them apart. */
+function contradictionsOfModels(
+  models: readonly ListedModel[],
+  devices: ReadonlySet<string>,
+  faults: Fault[],
+): void {
+  const unique = uniqueIn(faults);
+  unique(
+    models,
+    (m) => m.id,
+    (i) => ['models', i, 'id'],
+  );
+  unique(
+    models,
+    (m) => m.name ?? modelName(m),
+    (i) => ['models', i, 'name'],
+  );
+  const claims: { readonly slot: number; readonly device: string; readonly at: PropertyKey[] }[] = [];
+  for (const [i, { placement = [] }] of models.entries()) {
+    const at = (j: number, field: PropertyKey) => ['models', i, 'placement', j, field];
+    unique(
+      placement,
+      (p) => p.device,
+      (j) => at(j, 'device'),
+    );
+    for (const [j, { device, slot, steering }] of placement.entries()) {
+      if (!devices.has(device))
+        faults.push([at(j, 'device'), `expected the name of a device of this file, not ${device}`]);
+      unique(
+        steering,
+        (s) => s.nextLayer,
+        (k) => [...at(j, 'steering'), k, 'nextLayer'],
+      );
+      for (const [k, hop] of steering.entries()) faults.push(...hopFaults(hop, [...at(j, 'steering'), k]));
+      if (slot !== undefined) claims.push({ slot, device, at: at(j, 'slot') });
+    }
+  }
+  unique(
+    claims,
+    ({ device, slot }) => `${device} ${slot}`,
+    (i) => claims[i]!.at,
+    ({ device, slot }) => `slot ${slot} of ${device}`,
+  );
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { type Effect, updatesOf, type Write, writesOf } from './core/effects.ts';
-import { isInUse, type KnownProgram, type ObservedDevice, slotFor, weightsIn } from './core/observed.ts';
+import { isInUse, type KnownProgram, type ObservedDevice, weightsIn } from './core/observed.ts';
 import type { Done, Endpoint } from './core/run.ts';
 import { deviceDiagnostics } from './device-errors.ts';
 import {
@@ -67,7 +67,8 @@ export class DeviceEndpoint implements Endpoint {
   async #readShared(candidates: Iterable<() => KnownProgram>): Promise<void> {
     if (this.session.cookie === 'none') return;
     for (const candidate of candidates) {
-      const { base, program } = candidate();
+      const known = candidate();
+      const { program } = known;
       if (program.beside === undefined) return;
       if (this.#running === undefined) {
         this.#running = await this.session.readConfig();
@@ -75,7 +76,7 @@ export class DeviceEndpoint implements Endpoint {
       }
       const beside = program.beside(this.#running, (slot) => isInUse(this.observed, slot));
       if (!beside?.runs) continue;
-      this.#known = { base, program: beside.program };
+      this.#known = { ...known, program: beside.program };
       return;
     }
   }
@@ -134,11 +135,9 @@ export class DeviceEndpoint implements Endpoint {
   #detail(effect: Exclude<Effect, { do: 'push' }>, updates: number): string {
     switch (effect.do) {
       case 'load': {
-        const { version } = effect.version;
-        const slot = slotFor(this.observed, effect.modelId, version);
-        const digest =
-          slot === undefined ? 'none' : weightsDigest(weightsIn(this.observed, slot)).slice(0, 12);
-        return `version ${version} in slot ${slot}, read back, digest ${digest}`;
+        const { slot } = effect;
+        const digest = slot === undefined ? 'none' : weightsDigest(weightsIn(this.observed, slot));
+        return `version ${effect.version.version} in slot ${slot}, read back, digest ${digest.slice(0, 12)}`;
       }
       case 'know':
         return `version ${effect.version}`;

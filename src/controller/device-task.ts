@@ -1,70 +1,132 @@
 import { weightsPlace } from '../backends/common/table-model.ts';
+import { PROGRAM_SLOTS } from '../dataplane/abi.ts';
 import type { Model } from '../model/model.ts';
 import type { Init } from '../p4runtime/index.ts';
 import type { ModelVersion } from './core/desired.ts';
-import { currentOn, type Entity, type KnownProgram, weightsIn } from './core/observed.ts';
+import { currentOn, type Entity, type KnownProgram, type ProgramShape, weightsIn } from './core/observed.ts';
 import type { Done } from './core/run.ts';
+import { misfit, slotsFor } from './core/slots.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import { type CompileProgram, DeviceEndpoint } from './device-endpoint.ts';
 import type { ClientHolder, SessionOptions } from './device-session.ts';
 import { forwarder } from './forwarder.ts';
 import { forwardingEntities } from './forwarding.ts';
 import type { LayerRange } from './planned-layers.ts';
-import { type DeviceProgram, type ProgramOptions, programFor, rememberingWeights } from './program.ts';
+import { type DeviceProgram, programOfShapes, rememberingWeights } from './program.ts';
 import type { DeployStep, DeviceReport, StepReport, TableReport } from './report.ts';
 import { CURRENT, type HeldVersion, heldVersions, keyOf, weightsDigest } from './versions.ts';
 
 export interface TaskOptions extends SessionOptions {
-  readonly modelId: number;
   readonly port: number;
   readonly mtu: number;
 }
 
+/** What a model of the deployment is on a device. */
+export interface TaskPart {
+  readonly modelId: number;
+  /** Undefined where it computes nothing of it. */
+  readonly range: LayerRange | undefined;
+  readonly threshold: number;
+  readonly slot: number | undefined;
+  readonly steering: DeviceSpec['steering'];
+}
+
+/** Slots of a program, of all its shapes together, where none of them needs more. */
+const ALL_SLOTS = PROGRAM_SLOTS;
+/** The version that is current, and the one that is to follow it. */
+const LEAST_SLOTS = 2;
+
 /** One device of a deployment: its programs, what it should hold, and what was done to it. */
 export class DeviceTask extends DeviceEndpoint {
   readonly spec: DeviceSpec;
-  /** Undefined where it only forwards: it holds no version of any model. */
-  readonly range: LayerRange | undefined;
+  /** Of each model of the deployment, in the order of the file. */
+  readonly parts: readonly TaskPart[];
   readonly steps: StepReport[] = [];
-  readonly modelId: number;
-  readonly #options: ProgramOptions;
-  readonly #programs = new WeakMap<Model, KnownProgram>();
+  readonly #options: Pick<TaskOptions, 'port' | 'mtu'>;
+  /** By the shapes that they compute. */
+  readonly #programs = new Map<string, KnownProgram>();
   /** As the device was when it was first read, or got another program: what the report counts changes from. */
   #before: readonly Entity[] = [];
 
   constructor(
     spec: DeviceSpec,
-    range: LayerRange | undefined,
+    parts: readonly TaskPart[],
     holder: ClientHolder,
     compile: CompileProgram,
     options: TaskOptions,
   ) {
     super(spec, holder, compile, options);
     this.spec = spec;
-    this.range = range;
-    this.modelId = options.modelId;
-    const { modelId, port, mtu } = options;
-    this.#options = { ...(range ?? { from: 0, to: forwarder.layers.length }), modelId, port, mtu };
+    this.parts = parts;
+    this.#options = { port: options.port, mtu: options.mtu };
   }
 
-  /** Connects and reads, anew each time. @param bases models for which the program that runs may be made */
-  async read(bases: readonly Model[]): Promise<void> {
+  /** Models that it computes; without any it only forwards. */
+  get computed(): readonly (TaskPart & { readonly range: LayerRange })[] {
+    return this.parts.flatMap((p) => (p.range === undefined ? [] : [{ ...p, range: p.range }]));
+  }
+
+  /** Connects and reads, anew each time. @param candidates programs that may be the one that runs */
+  async read(candidates: readonly (() => KnownProgram)[]): Promise<void> {
     this.steps.length = 0;
     this.#before = [];
-    const models = this.range === undefined ? [forwarder] : bases;
-    await this.open(models.map((base) => () => this.programOf(base)));
+    await this.open(candidates);
     this.#before = this.session.entities;
   }
 
-  /** @throws DiagnosticError where the layers do not fit such a device; its messages name the device */
-  programOf(base: Model): KnownProgram {
-    const made = this.range === undefined ? forwarder : base;
-    const known = this.#programs.get(made);
+  /**
+   * The program for models by their ids: those that fit the program of one before them share it.
+   * @throws DiagnosticError where the layers do not fit such a device; its messages name the device
+   */
+  programOf(models: ReadonlyMap<number, Model>): KnownProgram {
+    const shapes: (ProgramShape & { members: number })[] = [];
+    for (const { modelId, range } of this.computed) {
+      const model = models.get(modelId);
+      if (model === undefined) throw new Error(`model ${modelId} is none of the deployment`);
+      const found = shapes.find(
+        ({ base, from, to }) => from === range.from && to === range.to && this.#fits(base, range, model),
+      );
+      if (found === undefined) shapes.push({ base: model, ...range, members: 1 });
+      else found.members++;
+    }
+    // Each shape has room for one more version than it has models, so that any of them can be replaced.
+    const share = Math.floor(ALL_SLOTS / Math.max(1, shapes.length));
+    return this.programFor(
+      shapes.map(({ members, ...shape }) => ({
+        ...shape,
+        slots: Math.max(LEAST_SLOTS, share, members + 1),
+      })),
+    );
+  }
+
+  /** @param shapes none where it only forwards @throws DiagnosticError */
+  programFor(shapes: NonNullable<KnownProgram['shapes']>): KnownProgram {
+    const key = JSON.stringify(shapes.map(({ base, ...rest }) => [identityOf(base), rest]));
+    const known = this.#programs.get(key);
     if (known !== undefined) return known;
-    const program = programFor(this.spec.kind, this.#named(made), this.#options);
-    const named: KnownProgram = { base: made, program: rememberingWeights(program, this.#named) };
-    this.#programs.set(made, named);
-    return named;
+    const [first] = shapes;
+    const alone = { base: forwarder, from: 0, to: forwarder.layers.length, slots: LEAST_SLOTS };
+    const made = programOfShapes(
+      this.spec.kind,
+      (first === undefined ? [alone] : shapes).map(({ base, from, to, slots }) => ({
+        base: this.#named(base),
+        options: { from, to, modelId: this.parts[0]!.modelId, ...this.#options },
+        slots,
+      })),
+    );
+    const program: KnownProgram = {
+      base: first?.base ?? forwarder,
+      program: rememberingWeights(made, this.#named),
+      ...(shapes.length > 1 && { shapes }),
+    };
+    this.#programs.set(key, program);
+    return program;
+  }
+
+  #fits(base: Model, range: LayerRange, model: Model): boolean {
+    if (base === model) return true;
+    const known = this.programFor([{ base, ...range, slots: ALL_SLOTS }]);
+    return misfit(() => slotsFor(known, model, range)) === undefined;
   }
 
   override async push(known: KnownProgram): Promise<Done> {
@@ -73,24 +135,28 @@ export class DeviceTask extends DeviceEndpoint {
     return done;
   }
 
-  /** Versions by what packets name, 0 for the current one. */
-  versions(): ReadonlyMap<number, HeldVersion> {
-    return heldVersions(this.session.entities, this.modelId);
+  /** The version of a model for requests that name none. */
+  currentOf(modelId: number): number | undefined {
+    return currentOn(this.observed, modelId);
   }
 
+  /** Of the first model. */
   get current(): number | undefined {
-    return currentOn(this.observed, this.modelId);
+    return this.currentOf(this.parts[0]!.modelId);
   }
 
   /** What the entry of a version says on this device. */
-  heldAs({ model }: ModelVersion): Omit<HeldVersion, 'version' | 'slot'> {
-    const { range, spec } = this;
-    if (range === undefined) throw new Error(`${spec.name} only forwards`);
-    return { ...range, layerCount: model.layers.length, threshold: spec.threshold };
+  heldAs({ range, threshold }: TaskPart, { model }: ModelVersion): Omit<HeldVersion, 'version' | 'slot'> {
+    if (range === undefined) throw new Error(`${this.spec.name} only forwards`);
+    return { ...range, layerCount: model.layers.length, threshold };
   }
 
-  forwarding(): Entity[] {
-    return forwardingEntities(this.spec, this.modelId);
+  /** @param but models that are steered no more */
+  forwarding(but: readonly number[] = []): Entity[] {
+    const steering = this.parts.flatMap(({ modelId, steering }) =>
+      but.includes(modelId) ? [] : steering.map((s) => ({ ...s, modelId })),
+    );
+    return forwardingEntities({ ...this.spec, steering }, 0);
   }
 
   note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
@@ -101,18 +167,29 @@ export class DeviceTask extends DeviceEndpoint {
   report(after: readonly Entity[] = this.session.entities, pushed?: DeviceProgram): DeviceReport {
     const { name, kind, address, deviceId } = this.spec;
     const { cookie } = this.session;
-    const { current, observed } = this;
+    const { observed } = this;
+    const models = this.computed.map(({ modelId, range }) => {
+      const current = this.currentOf(modelId);
+      return { id: modelId, layers: range, ...(current !== undefined && { current }) };
+    });
+    const only = this.parts.length === 1 ? models[0] : undefined;
     return {
       name,
       kind,
       address,
       deviceId,
-      ...(this.range !== undefined && { layers: this.range }),
+      ...(only !== undefined && { layers: only.layers }),
       program: typeof cookie === 'bigint' ? cookie.toString(16).padStart(16, '0') : cookie,
-      versions: [...this.versions()]
-        .filter(([key]) => key !== CURRENT)
-        .map(([version, { slot }]) => ({ version, slot, weights: weightsDigest(weightsIn(observed, slot)) })),
-      ...(current !== undefined && { current }),
+      versions: this.parts.flatMap(({ modelId }) =>
+        [...heldVersions(this.session.entities, modelId)]
+          .filter(([key]) => key !== CURRENT)
+          .map(([version, { slot }]) => {
+            const weights = weightsDigest(weightsIn(observed, slot));
+            return { modelId, version, slot, weights };
+          }),
+      ),
+      ...(only?.current !== undefined && { current: only.current }),
+      models,
       tables: this.#tables(after, pushed),
       steps: [...this.steps],
     };
@@ -147,6 +224,15 @@ export class DeviceTask extends DeviceEndpoint {
 
   /** Messages about a model on a device name both; the name of the file takes no part in a program. */
   #named = (model: Model): Model => ({ ...model, name: 'model', file: `${model.file} on ${this.spec.name}` });
+}
+
+/** A number for each model object: what is planned for one is found again. */
+const identities = new WeakMap<Model, number>();
+let models = 0;
+function identityOf(model: Model): number {
+  const known = identities.get(model) ?? ++models;
+  identities.set(model, known);
+  return known;
 }
 
 type UpdateType = Init<'Update'>['type'];

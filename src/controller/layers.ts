@@ -2,13 +2,13 @@ import { packetWarnings } from '../backends/common/packets.ts';
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { isVerdict } from '../model/verdict.ts';
-import type { Deployment } from './deployment.ts';
+import type { DeployedModel, Deployment } from './deployment.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import { deploymentFault } from './faults.ts';
-import type { LayerRange } from './planned-layers.ts';
+import type { LayerRange, PlannedLayers } from './planned-layers.ts';
 
 /**
- * The layers of each device, in the order of the file, by the file or by the plan; undefined where neither names any, so
+ * The layers of a model on each device, in the order of the file, by the file or by the plan; undefined where neither names any, so
  * that it only forwards. Warnings tell of layers that no device
  * computes, and of devices that no packet of this path reaches.
  * @throws DiagnosticError where a range is none of the model, or the plan is another model's
@@ -16,8 +16,10 @@ import type { LayerRange } from './planned-layers.ts';
 export function deviceLayers(
   deployment: Deployment,
   model: Model,
+  deployed: DeployedModel = deployment.models[0]!,
 ): { readonly ranges: readonly (LayerRange | undefined)[]; readonly warnings: readonly Diagnostic[] } {
-  const { file, spec, plan } = deployment;
+  const { file, spec } = deployment;
+  const { plan, placement } = deployed;
   const faults: Diagnostic[] = [];
   const names = model.layers.map((l) => l.name);
   if (
@@ -31,24 +33,27 @@ export function deviceLayers(
         `the layers of ${model.file} (${names.join(', ')}), but it was made for ${plan.layers.join(', ')}`,
       ),
     );
-  const ranges = spec.devices.map((device, i) => {
-    const range = device.layers === undefined ? planned(deployment, device) : written(device.layers, model);
+  const ranges = spec.devices.map((device, _i) => {
+    const placed = placement.get(device.name);
+    if (placed === undefined) return undefined;
+    const range = placed.layers === undefined ? planned(plan, device) : written(placed.layers, model);
     if (typeof range !== 'string') return range;
-    faults.push(deploymentFault(file, ['devices', i, 'layers'], range));
+    faults.push(deploymentFault(file, [...placed.at, 'layers'], range));
     return undefined;
   });
   for (const [i, device] of spec.devices.entries()) {
+    const placed = placement.get(device.name);
     const last = model.layers[(ranges[i]?.to ?? 0) - 1];
-    if (device.threshold === 0 || isVerdict(last)) continue;
+    if (placed === undefined || placed.threshold === 0 || isVerdict(last)) continue;
     const what = last === undefined ? 'it has no layers, and so' : `its last layer "${last.name}" is`;
     faults.push(
-      deploymentFault(file, ['devices', i, 'threshold'], `0: ${what} no verdict, which alone has a margin`),
+      deploymentFault(file, [...placed.at, 'threshold'], `0: ${what} no verdict, which alone has a margin`),
     );
   }
   if (faults.length > 0) throw new DiagnosticError(faults);
   const computed = ranges.filter((range) => range !== undefined);
   const packets = packetWarnings(model, computed, spec.mtu);
-  return { ranges, warnings: [...warningsOf(deployment, names, ranges), ...packets] };
+  return { ranges, warnings: [...warningsOf(deployment, deployed, names, ranges), ...packets] };
 }
 
 /** @returns the range, or what was expected instead */
@@ -59,7 +64,7 @@ function written(text: string, { layers }: Model): LayerRange | string {
   return `expected a range of the model's layers, which are 0..${layers.length}, not ${text}`;
 }
 
-function planned({ plan }: Deployment, device: DeviceSpec): LayerRange | undefined | string {
+function planned(plan: PlannedLayers | undefined, device: DeviceSpec): LayerRange | undefined | string {
   const segment = plan?.segments.find((s) => s.node === device.name);
   if (segment === undefined) return undefined;
   if (segment.kind !== device.kind)
@@ -68,7 +73,8 @@ function planned({ plan }: Deployment, device: DeviceSpec): LayerRange | undefin
 }
 
 function warningsOf(
-  { file, spec, plan }: Deployment,
+  { file, spec }: Deployment,
+  { plan }: DeployedModel,
   names: readonly string[],
   ranges: readonly (LayerRange | undefined)[],
 ): Diagnostic[] {

@@ -1,8 +1,9 @@
+import { DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { cookieOf, type Init, type PipelineConfig } from '../p4runtime/index.ts';
 import { writeProgram } from '../targets/build.ts';
 import { targetNamed } from '../targets/registry.ts';
-import { planOrRefuse, type TargetProgram } from '../targets/target.ts';
+import { planOrRefuse, type Shape, type TargetProgram, type Together } from '../targets/target.ts';
 import { temporaryFolder } from '../temporary.ts';
 import type { LayerRange } from './planned-layers.ts';
 
@@ -27,6 +28,10 @@ export interface DeviceProgram {
   readonly slots: readonly number[];
   /** Entries of a version's weights in one of them. @throws DiagnosticError `envelope-exceeded` where they do not fit the program */
   weights(model: Model, slot: number): readonly Init<'Entity'>[];
+  /** Where it computes several shapes: slots of that which takes these layers. @throws DiagnosticError `envelope-exceeded` */
+  readonly slotsFor?: (model: Model, range: LayerRange) => readonly number[];
+  /** Where it computes several shapes: the first slot of the shape that has this one. */
+  readonly firstSlot?: (slot: number) => number;
   /** Set where it is pushed together with what runs already: entries of other programs stay, and no packet is lost. */
   readonly joins?: true;
   /** As `TargetProgram.beside`: the same program as one of several of a device. */
@@ -58,13 +63,93 @@ export function programFor(kind: string, base: Model, options: ProgramOptions): 
   return own;
 }
 
+/** One of the shapes that a device computes. */
+export interface DeviceShape {
+  readonly base: Model;
+  readonly options: ProgramOptions;
+  /** Versions that it should hold side by side at least. */
+  readonly slots: number;
+}
+
+/**
+ * The program of a device that computes models of several shapes.
+ * @throws DiagnosticError where the layers of one do not fit a device of this kind, or not all of them together
+ */
+export function programOfShapes(kind: string, shapes: readonly DeviceShape[]): DeviceProgram {
+  const [first, ...more] = shapes;
+  if (first === undefined) throw new Error('a program without a shape');
+  if (more.length === 0) return programFor(kind, first.base, first.options);
+  const { device } = targetNamed(kind);
+  const given = shapes.map(
+    ({ base, options, slots }): Shape => ({
+      model: base,
+      options: { ...options, weights: 'runtime' },
+      slots,
+    }),
+  );
+  const made = device?.together?.(given);
+  if (made === undefined) return refuse('shapes-apart', { target: kind, shapes: shapes.length });
+  if (!('parts' in made)) throw new DiagnosticError(made);
+  return togetherOf(made, shapes);
+}
+
+function togetherOf(made: Together, shapes: readonly DeviceShape[]): DeviceProgram {
+  const { parts } = made;
+  const partOf = (slot: number) => {
+    const part = parts.find(({ slots }) => slots.includes(slot));
+    if (part === undefined) throw new Error(`slot ${slot} is none of the program's`);
+    return part;
+  };
+  const p4info = made.p4info();
+  const { beside } = made;
+  return {
+    p4info,
+    cookie: cookieOf({ p4info, deviceConfig: Buffer.from(made.source().join('\0')) }),
+    async build() {
+      using folder = temporaryFolder();
+      return await made.build(folder.path);
+    },
+    slots: parts.flatMap(({ slots }) => slots),
+    weights: (model, slot) => partOf(slot).replacement(model, slot),
+    firstSlot: (slot) => partOf(slot).slots[0]!,
+    slotsFor(model, { from, to }) {
+      let why = new DiagnosticError([
+        diagnostic(
+          'envelope-exceeded',
+          { what: `no shape of it has the layers ${from}..${to}` },
+          { file: model.file },
+        ),
+      ]);
+      for (const [i, { options }] of shapes.entries()) {
+        if (options.from !== from || options.to !== to) continue;
+        const { slots, replacement } = parts[i]!;
+        try {
+          replacement(model, slots[0]!);
+          return slots;
+        } catch (error) {
+          if (!(error instanceof DiagnosticError)) throw error;
+          why = error;
+        }
+      }
+      throw why;
+    },
+    ...(beside && {
+      beside(running, inUse) {
+        const there = beside(running, inUse);
+        return there && { runs: there.runs, program: { ...togetherOf(there, shapes), joins: true } };
+      },
+    }),
+  };
+}
+
 /**
  * The program with weights that are encoded once a model, alone and beside others.
  * @param as how a model is named in messages
  */
 export function rememberingWeights(program: DeviceProgram, as: (model: Model) => Model): DeviceProgram {
   const known = new Map<number, WeakMap<Model, readonly Init<'Entity'>[]>>();
-  const { beside } = program;
+  const { beside, slotsFor } = program;
+  const fitting = new WeakMap<Model, Map<string, readonly number[]>>();
   return {
     ...program,
     weights(model, slot) {
@@ -73,6 +158,16 @@ export function rememberingWeights(program: DeviceProgram, as: (model: Model) =>
       known.set(slot, inSlot.set(model, entities));
       return entities;
     },
+    ...(slotsFor && {
+      slotsFor(model, range) {
+        const of = fitting.get(model) ?? new Map<string, readonly number[]>();
+        fitting.set(model, of);
+        const key = `${range.from}..${range.to}`;
+        const slots = of.get(key) ?? slotsFor(as(model), range);
+        of.set(key, slots);
+        return slots;
+      },
+    }),
     ...(beside && {
       beside(running, inUse) {
         const found = beside(running, inUse);

@@ -25,13 +25,25 @@ export interface DeviceReport {
   readonly kind: string;
   readonly address: string;
   readonly deviceId: number;
-  /** Absent where it only forwards. */
+  /** Absent where it only forwards; of a deployment of several models only under `models`. */
   readonly layers?: LayerRange;
   /** Cookie of the program that runs, hexadecimal; `none` before the first, `other` where it has none. */
   readonly program: string;
   /** Versions that it holds, each with the digest of the weights that were read back. */
-  readonly versions: readonly { readonly version: number; readonly slot: number; readonly weights: string }[];
+  readonly versions: readonly {
+    readonly modelId: number;
+    readonly version: number;
+    readonly slot: number;
+    readonly weights: string;
+  }[];
+  /** Of a deployment of several models only under `models`. */
   readonly current?: number;
+  /** Models of the deployment that it computes. */
+  readonly models: readonly {
+    readonly id: number;
+    readonly layers: LayerRange;
+    readonly current?: number;
+  }[];
   readonly tables: readonly TableReport[];
   readonly steps: readonly StepReport[];
 }
@@ -41,11 +53,14 @@ export interface WorkerReport {
   readonly address: string;
   /** Versions that it holds, with the digest of what each computes and the engines that compute it. */
   readonly versions: readonly {
+    readonly modelId: number;
     readonly version: number;
     readonly digest: string;
     readonly engines: readonly string[];
   }[];
+  /** Of a deployment of several models only under `models`. */
   readonly current?: number;
+  readonly models: readonly { readonly id: number; readonly current?: number }[];
   readonly steps: readonly StepReport[];
 }
 
@@ -54,12 +69,23 @@ export interface DeployReport {
   readonly format: 'intransit-deploy';
   readonly version: 1;
   readonly deployment: { readonly name: string; readonly file: string; readonly state: string };
-  readonly model: { readonly id: number; readonly version: number; readonly digest: string };
+  /** Absent where the file lists several. */
+  readonly model?: { readonly id: number; readonly version: number; readonly digest: string };
+  /** Those that this run was about. */
+  readonly models: readonly {
+    readonly name: string;
+    readonly id: number;
+    readonly version: number;
+    readonly digest: string;
+    /** The version that this one took over from. */
+    readonly previous?: number;
+  }[];
   /**
    * `unchanged`: all was so already, nothing was written. `deployed`, `replaced` (another version took over from
    * `previous`), `removed`, `would-change` (a dry run), `failed`.
    */
   readonly outcome: 'unchanged' | 'deployed' | 'replaced' | 'removed' | 'would-change' | 'failed';
+  /** Of the one model. */
   readonly previous?: number;
   readonly devices: readonly DeviceReport[];
   readonly workers: readonly WorkerReport[];

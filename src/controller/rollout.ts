@@ -4,7 +4,7 @@ import { modelDigest } from '../import/json/digest.ts';
 import type { Model } from '../model/model.ts';
 import type { Desired, DesiredDevice, DesiredModel, ModelVersion } from './core/desired.ts';
 import { type Difference, diff } from './core/diff.ts';
-import { versionsOn } from './core/observed.ts';
+import { type KnownProgram, versionsOn } from './core/observed.ts';
 import type { Phase } from './core/order.ts';
 import { type Endpoint, type Host, run } from './core/run.ts';
 import type { Step } from './core/step.ts';
@@ -12,10 +12,11 @@ import { type Deployment, defaultStateFolder, deployedModel, readDeployment } fr
 import type { DeviceSpec } from './deployment-schema.ts';
 import type { CompileProgram } from './device-endpoint.ts';
 import { type ClientHolder, clientFor, type SessionOptions } from './device-session.ts';
-import { DeviceTask } from './device-task.ts';
+import { DeviceTask, type TaskPart } from './device-task.ts';
 import { deviceLayers } from './layers.ts';
+import type { LayerRange } from './planned-layers.ts';
 import { DeployError, type DeployStep, type StepReport } from './report.ts';
-import { StateFolder } from './state.ts';
+import { type DeploymentState, StateFolder } from './state.ts';
 import { WorkerTask } from './worker-task.ts';
 
 export interface RolloutEvent {
@@ -28,15 +29,26 @@ export interface RolloutEvent {
 export interface RolloutOptions extends SessionOptions {
   /** Folder of the state; default beside the deployment file. */
   readonly state?: string;
-  /** Of the version for which a device without a program gets one; default that of the file. */
-  readonly model?: Model;
+  /** By id: of the versions for which a device without a program gets one; default those of the file. */
+  readonly models?: ReadonlyMap<number, Model>;
   /** Push another program where the one that runs does not do; the device drops packets until all is in place. */
   readonly replaceProgram?: boolean;
   readonly onProgress?: (event: RolloutEvent) => void;
 }
 
+/** A version of a model that is to be current. */
+export interface WantedVersion {
+  readonly modelId: number;
+  readonly version: ModelVersion;
+  /** Other versions of it that stay. */
+  readonly keep: readonly number[];
+}
+
+/** What is wanted of one model; of the others everything stays as it is. */
+type WantedModel = Omit<DesiredModel, 'versions' | 'slot'> & { readonly versions: readonly ModelVersion[] };
+
 /**
- * The devices of a deployment, and the steps by which a version of the model comes and goes on all of them. Between any
+ * The devices of a deployment, and the steps by which versions of its models come and go on all of them. Between any
  * two steps a packet is computed by one version wholly, or left alone. Devices stand in the order of the path; each step
  * ends with the report of every device, and a step that fails takes back what it did.
  */
@@ -48,12 +60,15 @@ export class Rollout {
   /** Of the import and of the layers. */
   readonly warnings: readonly Diagnostic[];
   readonly state: StateFolder;
-  /** The version that the last flip made current everywhere. */
-  flipped: number | undefined;
-  readonly #model: Model;
+  /** Whether the last flip made its versions current everywhere. */
+  flipped = false;
+  /** By id: for which programs are made. */
+  readonly #models: ReadonlyMap<number, Model>;
   readonly #options: RolloutOptions;
+  /** By model id: what is remembered of its versions. */
+  readonly #states: ReadonlyMap<number, StateFolder>;
   /** For which the programs of devices were made when they got them. */
-  readonly #bases = new Map<string, Model>();
+  readonly #bases = new Map<string, NonNullable<KnownProgram['shapes']>>();
 
   private constructor(
     deployment: Deployment,
@@ -61,7 +76,8 @@ export class Rollout {
     workers: readonly WorkerTask[],
     warnings: readonly Diagnostic[],
     state: StateFolder,
-    model: Model,
+    states: ReadonlyMap<number, StateFolder>,
+    models: ReadonlyMap<number, Model>,
     options: RolloutOptions,
   ) {
     this.deployment = deployment;
@@ -69,7 +85,8 @@ export class Rollout {
     this.workers = workers;
     this.warnings = warnings;
     this.state = state;
-    this.#model = model;
+    this.#states = states;
+    this.#models = models;
     this.#options = options;
   }
 
@@ -103,44 +120,62 @@ export class Rollout {
     folder?: StateFolder,
   ): Promise<Rollout> {
     const { file, spec } = deployment;
-    const { model, diagnostics } =
-      options.model === undefined
-        ? await deployedModel(deployment)
-        : { model: options.model, diagnostics: [] };
-    const { ranges, warnings } = deviceLayers(deployment, model);
-    const state = folder ?? new StateFolder(options.state ?? defaultStateFolder(file), model.file);
-    const common = { ...options, modelId: spec.model.id, port: spec.port, mtu: spec.mtu };
+    const warnings: Diagnostic[] = [];
+    const models = new Map<number, Model>();
+    const ranges = new Map<number, readonly (LayerRange | undefined)[]>();
+    for (const deployed of deployment.models) {
+      const { id } = deployed.spec;
+      const given = options.models?.get(id);
+      const { model, diagnostics } = given
+        ? { model: given, diagnostics: [] }
+        : await deployedModel(deployment, deployed);
+      const layers = deviceLayers(deployment, model, deployed);
+      models.set(id, model);
+      ranges.set(id, layers.ranges);
+      warnings.push(...diagnostics, ...layers.warnings);
+    }
+    const [first] = models.values();
+    const state = folder ?? new StateFolder(options.state ?? defaultStateFolder(file), first!.file);
+    const states = statesOf(deployment, state);
+    const common = { ...options, port: spec.port, mtu: spec.mtu };
     const compile: CompileProgram = async (program) => (await state.programs([program])).get(program.cookie)!;
-    const tasks = spec.devices.map(
-      (device, i) => new DeviceTask(device, ranges[i], holderOf(device), compile, common),
-    );
+    const tasks = spec.devices.map((device, i) => {
+      const parts = deployment.models.map(({ spec, placement }): TaskPart => {
+        const { threshold = 0, slot, steering = [] } = placement.get(device.name) ?? {};
+        return { modelId: spec.id, range: ranges.get(spec.id)?.[i], threshold, slot, steering };
+      });
+      return new DeviceTask(device, parts, holderOf(device), compile, common);
+    });
     // The path leads through ascending layers; among equals the file's order counts.
-    const place = ({ range }: DeviceTask) => range?.from ?? model.layers.length;
+    const last = Math.max(...[...models.values()].map((m) => m.layers.length));
+    const place = ({ computed }: DeviceTask) => Math.min(last, ...computed.map(({ range }) => range.from));
     const path = [...tasks].sort((a, b) => place(a) - place(b));
     const { electionId = 1n, timeoutMs } = options;
+    const ids = [...models.keys()];
     const workers = spec.workers.map(
-      (worker) =>
-        new WorkerTask({ ...worker, electionId }, deployment.tls.get(worker.name), spec.model.id, timeoutMs),
+      (worker) => new WorkerTask({ ...worker, electionId }, deployment.tls.get(worker.name), ids, timeoutMs),
     );
-    return new Rollout(deployment, path, workers, [...diagnostics, ...warnings], state, model, options);
+    return new Rollout(deployment, path, workers, warnings, state, states, models, options);
   }
 
   /** The same deployment over some of its devices and workers. */
   part(tasks: readonly DeviceTask[], workers: readonly WorkerTask[]): Rollout {
     const { deployment, warnings, state } = this;
-    return new Rollout(deployment, tasks, workers, warnings, state, this.#model, this.#options);
+    return new Rollout(
+      ...([deployment, tasks, workers, warnings, state, this.#states, this.#models, this.#options] as const),
+    );
   }
 
   /** Connects where that is not so yet, and reads what the devices hold. @throws DeployError */
   async read(): Promise<void> {
-    const saved = this.state.state;
-    for (const { spec } of this.tasks) {
-      const base = await this.state.loadModel(saved?.bases[spec.name]);
-      if (base !== undefined) this.#bases.set(spec.name, base);
+    for (const task of this.tasks) {
+      const shapes = await this.#savedShapes(task);
+      if (shapes !== undefined) this.#bases.set(task.name, shapes);
     }
     const openDevice = async (task: DeviceTask): Promise<void> => {
-      const base = this.#bases.get(task.name);
-      await task.read(base === undefined ? [this.#model] : [base, this.#model]);
+      const shapes = this.#bases.get(task.name);
+      const own = () => task.programOf(this.#models);
+      await task.read(shapes === undefined ? [own] : [() => task.programFor(shapes), own]);
     };
     const work = [
       ...this.tasks.map((t) => this.#connect(t, () => openDevice(t))),
@@ -148,6 +183,18 @@ export class Rollout {
     ];
     const failures = (await Promise.all(work)).flat();
     if (failures.length > 0) throw this.#error(failures);
+  }
+
+  /** For which the program of a device was made; undefined where that is not known, or not all of it. */
+  async #savedShapes(task: DeviceTask): Promise<NonNullable<KnownProgram['shapes']> | undefined> {
+    const saved = this.state.state?.bases[task.name];
+    const range = task.computed[0]?.range;
+    if (saved === undefined || range === undefined) return undefined;
+    const list = typeof saved === 'string' ? [{ digest: saved, ...range, slots: 0 }] : saved;
+    const shapes: ProgramShapes = await Promise.all(
+      list.map(async ({ digest, ...rest }) => ({ ...rest, base: await this.state.loadModel(digest) })),
+    );
+    return isWhole(shapes) ? shapes : undefined;
   }
 
   /** @returns why it cannot be had; nothing where it can */
@@ -165,34 +212,57 @@ export class Rollout {
 
   /** Devices that hold versions; the others only forward. */
   get computing(): readonly DeviceTask[] {
-    return this.tasks.filter((t) => t.range !== undefined);
+    return this.tasks.filter((t) => t.computed.length > 0);
+  }
+
+  /** Devices and workers that hold versions of a model. */
+  concerned(modelId: number): readonly (DeviceTask | WorkerTask)[] {
+    const devices = this.tasks.filter((t) => t.computed.some((p) => p.modelId === modelId));
+    return [...devices, ...this.workers];
   }
 
   /** The version of requests that name none; undefined where devices differ, or none has one. */
-  get current(): number | undefined {
-    const [first, ...rest] = [...this.computing, ...this.workers].map((t) => t.current);
+  currentOf(modelId: number): number | undefined {
+    const [first, ...rest] = this.concerned(modelId).map((t) => t.currentOf(modelId));
     return rest.every((v) => v === first) ? first : undefined;
   }
 
-  /** Versions that every device and every worker holds. */
-  get versions(): readonly number[] {
-    const [first, ...rest] = [...this.computing, ...this.workers].map((t) =>
-      versionsOn(t.observed, this.#modelId),
-    );
+  /** Of the first model. */
+  get current(): number | undefined {
+    return this.currentOf(this.#first);
+  }
+
+  /** Versions of a model that every device and every worker holds. */
+  versionsOf(modelId: number): readonly number[] {
+    const [first, ...rest] = this.concerned(modelId).map((t) => versionsOn(t.observed, modelId));
     return (first ?? []).filter((v) => rest.every((held) => held.includes(v))).sort((a, b) => a - b);
   }
 
-  /** What leads to the version as the current one, with forwarding and without what nobody asked for. @throws DiagnosticError */
-  difference(v: ModelVersion, keep: readonly number[]): Difference {
-    return this.#difference(
-      { versions: [v], current: v.version, keep },
-      { forwarding: true, others: this.#ours },
-    );
+  /** Of the first model. */
+  get versions(): readonly number[] {
+    return this.versionsOf(this.#first);
+  }
+
+  /** What is remembered of the versions of a model. */
+  stateOf(modelId: number): StateFolder {
+    return this.#states.get(modelId)!;
+  }
+
+  /**
+   * What leads to the versions as the current ones, with forwarding and without what nobody asked for; models that are not named
+   * stay as they are.
+   * @throws DiagnosticError
+   */
+  difference(wanted: readonly WantedVersion[]): Difference {
+    const models = wanted.map(({ modelId, version, keep }) => ({
+      ...{ modelId, versions: [version], current: version.version, keep },
+    }));
+    return this.#difference(models, { forwarding: this.tasks, others: this.#ours });
   }
 
   /** Runs steps that were found before. @throws DeployError; what is taken back then, `takenBack` says */
-  async carryOut(found: Difference, v: ModelVersion, drainMs: number): Promise<void> {
-    await this.#run(found, ['prepare', 'install', 'flip', 'settle'], { version: v, drainMs });
+  async carryOut(found: Difference, wanted: readonly WantedVersion[], drainMs: number): Promise<void> {
+    await this.#run(found, ['prepare', 'install', 'flip', 'settle'], { wanted, drainMs });
   }
 
   /**
@@ -201,9 +271,9 @@ export class Rollout {
    * whose program does not do, get one before.
    * @throws DeployError; the version is then taken off where it was put, and whatever was current goes on
    */
-  async install(v: ModelVersion): Promise<void> {
-    const found = this.#difference({ versions: [v], current: 'as-is', keep: 'all' });
-    await this.#run(found, ['prepare', 'install'], { version: v });
+  async install(version: ModelVersion, modelId = this.#first): Promise<void> {
+    const found = this.#difference([{ modelId, versions: [version], current: 'as-is', keep: 'all' }]);
+    await this.#run(found, ['prepare', 'install'], { wanted: [{ modelId, version }] });
   }
 
   /**
@@ -211,47 +281,57 @@ export class Rollout {
    * device gave it, so from one write on all packets that enter are computed by this version, on every device.
    * @throws DeployError; devices that had been flipped are flipped back
    */
-  async flip(version: number): Promise<void> {
+  async flip(version: number, modelId = this.#first): Promise<void> {
     // Devices that only forward know no versions.
-    const concerned = [...this.computing, ...this.workers];
+    const concerned = this.concerned(modelId);
     if (concerned.length === 0) return;
     for (const task of concerned)
-      if (!task.versions().has(version))
+      if (!versionsOn(task.observed, modelId).includes(version))
         throw new Error(`${task.name} does not hold version ${version}: install it first`);
-    await this.#run(this.#difference({ versions: [], current: version, keep: 'all' }), ['flip']);
+    await this.#run(this.#difference([{ modelId, versions: [], current: version, keep: 'all' }]), ['flip']);
   }
 
   /** Zones, ports, routes and steering, on all devices. @throws DeployError; a device that fails keeps what it had */
   async forward(): Promise<void> {
-    const found = this.#difference({ versions: [], current: 'as-is', keep: 'all' }, { forwarding: true });
+    const found = this.#difference([], { forwarding: this.tasks });
     await this.#run(found, ['settle']);
   }
 
   /** Takes a version off all devices and workers. @throws DeployError; and an Error where it is current */
-  async remove(version: number): Promise<void> {
-    const all = [...this.computing, ...this.workers];
+  async remove(version: number, modelId = this.#first): Promise<void> {
+    const all = this.concerned(modelId);
     for (const task of all)
-      if (task.current === version)
+      if (task.currentOf(modelId) === version)
         throw new Error(`version ${version} is current on ${task.name}: flip to another first`);
-    const keep = [...new Set(all.flatMap((t) => versionsOn(t.observed, this.#modelId)))];
-    await this.removeOthers(keep.filter((v) => v !== version));
+    const keep = [...new Set(all.flatMap((t) => versionsOn(t.observed, modelId)))];
+    await this.removeOthers(
+      keep.filter((v) => v !== version),
+      modelId,
+    );
   }
 
   /** Takes off all versions but these and the current one, and whatever a run that was broken off has left. */
-  async removeOthers(keep: readonly number[]): Promise<void> {
-    const found = this.#difference({ versions: [], current: 'as-is', keep }, { others: this.#ours });
+  async removeOthers(keep: readonly number[], modelId = this.#first): Promise<void> {
+    const found = this.#difference([{ modelId, versions: [], current: 'as-is', keep }], {
+      others: this.#ours,
+    });
     await this.#run(found, ['settle']);
   }
 
-  /** What takes the deployment off its devices: its models, their steering, and all forwarding that no other model may need. */
-  removal(): Difference {
+  /**
+   * What takes models off the devices: the models, their steering, and, where they are all that is of the deployment, all
+   * forwarding that no other model may need.
+   */
+  removal(modelIds: readonly number[]): Difference {
+    const isAll = [...this.#models.keys()].every((id) => modelIds.includes(id));
+    const models = isAll ? this.#ours.models : modelIds;
     const devices = this.tasks.map((task, place): DesiredDevice => {
       const { name } = task;
       return {
         ...{ on: 'device', name, place, models: [], earlier: undefined, replaceProgram: false },
-        program: () => task.programOf(this.#model),
-        forwarding: [],
-        others: this.#ours,
+        program: () => task.programOf(this.#models),
+        forwarding: isAll ? [] : task.forwarding(modelIds),
+        others: { models },
       };
     });
     return diff({ devices, workers: [] }, new Map(this.tasks.map((t) => [t.name, t.observed])));
@@ -262,52 +342,75 @@ export class Rollout {
     await this.#run(found, ['settle']);
   }
 
+  /** @param forwarding devices whose forwarding is to be that of the file */
   #difference(
-    model: Omit<DesiredModel, 'modelId' | 'versions'> & { readonly versions: readonly ModelVersion[] },
-    { forwarding = false, others = 'stay' }: { forwarding?: boolean; others?: DesiredDevice['others'] } = {},
+    wanted: readonly WantedModel[],
+    {
+      forwarding = [],
+      others = 'stay',
+    }: { forwarding?: readonly DeviceTask[]; others?: DesiredDevice['others'] } = {},
   ): Difference {
-    const deployed = this.state.state?.versions ?? {};
-    const versions = model.versions.map((v) => ({
-      ...v,
-      ours: deployed[v.version] === modelDigest(v.model),
-    }));
-    const wanted = { ...model, modelId: this.#modelId, versions };
+    const models = this.#withOthers(wanted);
     const desired: Desired = {
-      devices: this.tasks.map((task, place) => {
-        const base = this.#bases.get(task.name);
+      devices: this.tasks.map((task, place): DesiredDevice => {
+        const shapes = this.#bases.get(task.name);
+        const own = task.computed.flatMap((part) => {
+          const model = models.find((m) => m.modelId === part.modelId);
+          if (model === undefined) return [];
+          const slot = part.slot !== undefined && { slot: part.slot };
+          return [{ ...model, ...slot, held: (v: ModelVersion) => task.heldAs(part, v) }];
+        });
+        const bases = new Map(this.#models);
+        for (const { modelId, versions } of wanted)
+          if (versions[0] !== undefined) bases.set(modelId, versions[0].model);
         return {
-          on: 'device',
-          name: task.name,
-          place,
-          models: task.range === undefined ? [] : [{ ...wanted, held: (v) => task.heldAs(v) }],
-          program: () => task.programOf(model.versions[0]?.model ?? this.#model),
-          earlier: base && (() => task.programOf(base)),
+          ...{ on: 'device', name: task.name, place, models: own },
+          program: () => task.programOf(bases),
+          earlier: shapes && (() => task.programFor(shapes)),
           replaceProgram: this.#options.replaceProgram === true,
-          forwarding: forwarding ? task.forwarding() : 'as-is',
+          forwarding: forwarding.includes(task) ? task.forwarding() : 'as-is',
           others,
         };
       }),
-      workers: this.workers.map((worker) => ({ on: 'worker', name: worker.name, models: [wanted] })),
+      workers: this.workers.map(({ name }) => ({ on: 'worker', name, models })),
     };
     const endpoints = [...this.tasks, ...this.workers];
     return diff(desired, new Map(endpoints.map((e) => [e.name, e.observed])));
   }
 
+  /** All models of the deployment: those of which nothing is wanted stay as they are. */
+  #withOthers(wanted: readonly WantedModel[]): DesiredModel[] {
+    return [...this.#models.keys()].map((modelId) => {
+      const own = wanted.find((m) => m.modelId === modelId);
+      if (own === undefined) return { modelId, versions: [], current: 'as-is', keep: 'all' };
+      const deployed = this.stateOf(modelId).state?.versions ?? {};
+      const versions = own.versions.map((v) => ({
+        ...v,
+        ours: deployed[v.version] === modelDigest(v.model),
+      }));
+      return { ...own, versions };
+    });
+  }
+
   async #run(
     { steps, obstacles }: Difference,
     phases: readonly Phase[],
-    { version, drainMs }: { readonly version?: ModelVersion; readonly drainMs?: number } = {},
+    {
+      wanted = [],
+      drainMs,
+    }: { readonly wanted?: readonly Omit<WantedVersion, 'keep'>[]; readonly drainMs?: number } = {},
   ): Promise<void> {
     if (obstacles.refusals.length > 0) throw this.#error(obstacles.refusals);
-    if (version !== undefined) this.#remember(version);
+    for (const { modelId, version } of wanted) this.#remember(modelId, version);
     // Where the program is replaced, only the state knows what was current.
-    const old = () => this.current ?? this.computing[0]?.current ?? this.state.state?.current;
-    let before: number | undefined;
+    const old = (id: number) =>
+      this.currentOf(id) ?? this.concerned(id)[0]?.currentOf(id) ?? this.stateOf(id).state?.current;
+    const before = new Map<number, number | undefined>();
     const host: Host = {
       tell: (...told) => this.#tell(...told),
       begin: async (phase, own) => {
         if (phase === 'prepare') await this.#compile(own);
-        before = old();
+        for (const id of this.#models.keys()) before.set(id, old(id));
       },
       end: (phase, failed) => {
         if (phase === 'prepare' || phase === 'install') this.#saveBases();
@@ -325,11 +428,12 @@ export class Rollout {
   }
 
   /** Before a version is anywhere: a run that is broken off is finished, or taken back, by the next. */
-  #remember({ model, version, source }: ModelVersion): void {
-    const digest = this.state.saveModel(model);
-    if (source !== undefined && this.workers.length > 0) this.state.saveSource(digest, source);
-    const known = this.state.state?.versions ?? {};
-    this.state.update({ modelId: this.#modelId, versions: { ...known, [version]: digest } });
+  #remember(modelId: number, { model, version, source }: ModelVersion): void {
+    const state = this.stateOf(modelId);
+    const digest = state.saveModel(model);
+    if (source !== undefined && this.workers.length > 0) state.saveSource(digest, source);
+    const known = state.state?.versions ?? {};
+    state.update({ modelId, versions: { ...known, [version]: digest } });
   }
 
   /** All are compiled before the first is pushed: what cannot be compiled changes nothing. */
@@ -341,22 +445,47 @@ export class Rollout {
 
   /** Of those that took a program, though others failed. */
   #saveBases(): void {
-    const saved = { ...this.state.state?.bases };
-    for (const { name, known } of this.computing)
-      if (known !== undefined) saved[name] = this.state.saveModel(known.base);
-    this.state.update({ modelId: this.#modelId, bases: saved });
+    this.saveBases(this.state.state?.bases ?? {});
   }
 
-  #flipped(steps: readonly Step[], old: number | undefined): void {
-    const version = steps.flatMap(({ effect }) => (effect.do === 'point' ? (effect.version ?? []) : []))[0];
-    if (version === undefined) return;
-    const previous = old === version ? this.state.state?.previous : old;
-    this.flipped = version;
-    this.state.update({
-      modelId: this.#modelId,
-      current: version,
-      ...(previous !== undefined && { previous }),
-    });
+  /** Remembers for which models the programs were made that run. @param bases of devices that are not here */
+  saveBases(bases: DeploymentState['bases']): void {
+    const saved = { ...bases };
+    for (const { name, known } of this.computing)
+      if (known !== undefined)
+        saved[name] =
+          known.shapes?.map(({ base, ...shape }) => ({ ...shape, digest: this.state.saveModel(base) })) ??
+          this.state.saveModel(known.base);
+    const former = this.#stateId === EVERY_MODEL && { former: this.#everOurs() };
+    this.state.update({ modelId: this.#stateId, bases: saved, ...former });
+  }
+
+  /** Forgets versions of models but those that stay, and models that went. */
+  keepVersions(stay: ReadonlyMap<number, readonly number[]>): void {
+    for (const [modelId, versions] of stay) {
+      const state = this.stateOf(modelId);
+      const { previous } = state.state ?? {};
+      state.keepVersions(modelId, previous === undefined ? versions : [...versions, previous]);
+    }
+    if (this.#stateId === EVERY_MODEL) this.state.keepVersions(EVERY_MODEL, [], [...this.#models.keys()]);
+  }
+
+  /** Nothing of these models is anywhere any more. */
+  forget(modelIds: readonly number[]): void {
+    for (const id of modelIds) this.stateOf(id).forget();
+    if ([...this.#models.keys()].every((id) => modelIds.includes(id))) this.state.forget();
+  }
+
+  #flipped(steps: readonly Step[], old: ReadonlyMap<number, number | undefined>): void {
+    const flips = steps.flatMap(({ effect }) => (effect.do === 'point' ? [effect] : []));
+    for (const modelId of new Set(flips.map((f) => f.modelId))) {
+      const version = flips.find((f) => f.modelId === modelId && f.version !== undefined)?.version;
+      if (version === undefined) continue;
+      const state = this.stateOf(modelId);
+      const previous = old.get(modelId) === version ? state.state?.previous : old.get(modelId);
+      this.flipped = true;
+      state.update({ modelId, current: version, ...(previous !== undefined && { previous }) });
+    }
   }
 
   #tell(name: string, step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
@@ -373,14 +502,23 @@ export class Rollout {
     );
   }
 
-  /** Its model, also where a device only forwards, and those that were deployed from here before. */
+  /** Its models, also where a device only forwards, and those that were deployed from here before. */
   get #ours(): { readonly models: readonly number[] } {
-    const { modelId, former = [] } = this.state.state ?? {};
-    return { models: [...new Set([this.#modelId, ...former, ...(modelId === undefined ? [] : [modelId])])] };
+    return { models: this.#everOurs() };
   }
 
-  get #modelId(): number {
-    return this.deployment.spec.model.id;
+  #everOurs(): number[] {
+    const { modelId = EVERY_MODEL, former = [] } = this.state.state ?? {};
+    return [...new Set([...this.#models.keys(), ...former, modelId])].filter((id) => id !== EVERY_MODEL);
+  }
+
+  get #first(): number {
+    return this.deployment.models[0]!.spec.id;
+  }
+
+  /** Whose state that of the whole is: the one model's, or that of none. */
+  get #stateId(): number {
+    return this.deployment.spec.models === undefined ? this.#first : EVERY_MODEL;
   }
 
   close(): void {
@@ -388,3 +526,22 @@ export class Rollout {
     this.state.unlock();
   }
 }
+
+/** Stands in a state that is of several models: none has this id. */
+const EVERY_MODEL = 0;
+
+/** Of one model its state is that of the whole. */
+export const statesOf = (deployment: Deployment, state: StateFolder): ReadonlyMap<number, StateFolder> =>
+  new Map(
+    deployment.models.map(({ spec }) => [
+      spec.id,
+      deployment.spec.models === undefined ? state : state.ofModel(spec.id, spec.file),
+    ]),
+  );
+
+type ProgramShapes = readonly (Omit<NonNullable<KnownProgram['shapes']>[number], 'base'> & {
+  readonly base: Model | undefined;
+})[];
+
+const isWhole = (shapes: ProgramShapes): shapes is NonNullable<KnownProgram['shapes']> =>
+  shapes.every(({ base }) => base !== undefined);

@@ -24,6 +24,11 @@ const PROGRAM_FORMAT = 'intransit-program/1';
 const [FOLDER_MODE, FILE_MODE] = [0o700, 0o600];
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
+/** The models for whose shapes a program was compiled. */
+const baseSchema = z.union([
+  digest,
+  z.array(z.strictObject({ digest, from: z.int(), to: z.int(), slots: z.int() })).min(1),
+]);
 const stateSchema = z.strictObject({
   format: z.literal('intransit-deployment-state'),
   version: z.literal(1),
@@ -34,8 +39,8 @@ const stateSchema = z.strictObject({
   previous: z.int().optional(),
   /** Ids of models that were deployed from here before, and may still be somewhere. */
   former: z.array(z.int()).optional(),
-  /** The model for which the program of each device was compiled. */
-  bases: z.record(z.string(), digest),
+  /** The model for which the program of each device was compiled, or those of its shapes. */
+  bases: z.record(z.string(), baseSchema),
   /** SHA-256 of all the rest. */
   checksum: digest.optional(),
 });
@@ -49,6 +54,7 @@ const sourceSchema = z.strictObject({
   options: importOptionsSchema,
 });
 
+export type SavedBase = z.infer<typeof baseSchema>;
 export type DeploymentState = Omit<z.infer<typeof stateSchema>, 'checksum'>;
 
 /**
@@ -168,20 +174,28 @@ export class StateFolder {
     return bytes;
   }
 
-  /** Versions other than these are forgotten, and models that no version and no program refers to go. */
-  keepVersions(modelId: number, keep: readonly number[]): void {
+  /**
+   * Versions other than these are forgotten, and models that no version and no program refers to go.
+   * @param former ids of models that are somewhere still
+   */
+  keepVersions(modelId: number, keep: readonly number[], former: readonly number[] = []): void {
     const known = Object.entries(this.#state?.versions ?? {});
     this.update({
       modelId,
       versions: Object.fromEntries(known.filter(([v]) => keep.includes(Number(v)))),
-      former: [],
+      former: [...former],
     });
     const { versions = {}, bases = {} } = this.#state ?? {};
-    const used = new Set([...Object.values(versions), ...Object.values(bases)]);
+    const used = new Set([...Object.values(versions), ...Object.values(bases).flatMap(digestsOf)]);
     const folder = join(this.path, MODELS);
     for (const name of existsSync(folder) ? readdirSync(folder) : [])
       if (!used.has(name.replace(/(\.source)?\.json$/, ''))) rmSync(join(folder, name), { force: true });
     for (const name of this.#models.keys()) if (!used.has(name)) this.#models.delete(name);
+  }
+
+  /** That of one of several models: its versions; programs and the lock are those of the whole. */
+  ofModel(modelId: number, modelFile: string): StateFolder {
+    return new StateFolder(join(this.path, `model-${modelId}`), modelFile);
   }
 
   /** Nothing of it is anywhere any more; compiled programs are kept. */
@@ -221,6 +235,9 @@ export class StateFolder {
     writeWhole(file, content, FILE_MODE);
   }
 }
+
+const digestsOf = (base: SavedBase): readonly string[] =>
+  typeof base === 'string' ? [base] : base.map((shape) => shape.digest);
 
 /** Of a state that is of another model from now on. */
 const formerOf = (state: DeploymentState | undefined): Pick<DeploymentState, 'former'> =>

@@ -224,7 +224,7 @@ class Watching implements Watcher {
       this.#links.set(key, link);
       links.set(spec.name, link);
     }
-    const options = { ...this.#options, model: target.model };
+    const options = { ...this.#options, models: target.bases };
     const rollout = await Rollout.prepare(deployment, options, linkOf, this.#state);
     return { deployment, target, rollout, links };
   }
@@ -288,7 +288,7 @@ class Watching implements Watcher {
       this.#fileBackoff.reset();
     } catch (error) {
       // Where it is current already, what is missing is brought to each device by itself.
-      const isCurrent = part?.flipped !== undefined;
+      const isCurrent = part?.flipped === true;
       if (isCurrent) this.#setup = setup;
       // Devices of which something was tried may not be what they were.
       if (part !== undefined)

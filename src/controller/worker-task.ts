@@ -4,7 +4,7 @@ import { canonicalText, modelDigest } from '../import/json/digest.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
 import type { ModelVersion } from './core/desired.ts';
 import { type Effect, goneFromWorker } from './core/effects.ts';
-import { modelOn, type ObservedModel, type ObservedWorker } from './core/observed.ts';
+import { modelOn, type ObservedWorker } from './core/observed.ts';
 import type { Done, Endpoint } from './core/run.ts';
 import type { DeployStep, StepReport, WorkerReport } from './report.ts';
 import { type ModelSource, WorkerClient, type WorkerDoor } from './worker-client.ts';
@@ -95,13 +95,19 @@ export class WorkerEndpoint implements Endpoint {
 /** A worker of a deployment, and what was done to it. */
 export class WorkerTask extends WorkerEndpoint {
   readonly spec: WorkerDoor;
-  readonly modelId: number;
   readonly steps: StepReport[] = [];
+  /** Of the deployment. */
+  readonly #modelIds: readonly number[];
 
-  constructor(spec: WorkerDoor, tls: TlsOptions | undefined, modelId: number, timeoutMs?: number) {
+  constructor(
+    spec: WorkerDoor,
+    tls: TlsOptions | undefined,
+    modelIds: readonly number[],
+    timeoutMs?: number,
+  ) {
     super(spec, tls, timeoutMs);
     this.spec = spec;
-    this.modelId = modelId;
+    this.#modelIds = modelIds;
   }
 
   /** Reads what it holds, anew each time. @throws DiagnosticError */
@@ -110,17 +116,9 @@ export class WorkerTask extends WorkerEndpoint {
     await this.refresh();
   }
 
-  get #model(): ObservedModel {
-    return modelOn(this.observed, this.modelId);
-  }
-
-  /** Digest of each version of this deployment's model that it holds, by number. */
-  versions(): ReadonlyMap<number, string> {
-    return this.#model.versions;
-  }
-
-  get current(): number | undefined {
-    return this.#model.current;
+  /** The version of a model for requests that name none. */
+  currentOf(modelId: number): number | undefined {
+    return modelOn(this.observed, modelId).current;
   }
 
   note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void {
@@ -129,14 +127,23 @@ export class WorkerTask extends WorkerEndpoint {
 
   report(): WorkerReport {
     const { name, address } = this.spec;
-    const { current } = this;
+    const models = this.#modelIds.map((id) => {
+      const current = this.currentOf(id);
+      return { id, ...(current !== undefined && { current }) };
+    });
+    const current = models.length === 1 ? models[0]!.current : undefined;
     const engines = (of: readonly (string | null)[]) => [...new Set(of.filter((e) => e !== null))];
-    const versions = this.held?.models.find((m) => m.modelId === this.modelId)?.versions ?? [];
+    const own = this.held?.models.filter((m) => this.#modelIds.includes(m.modelId)) ?? [];
+    const versions = own.flatMap(({ modelId, versions }) => versions.map((v) => ({ ...v, modelId })));
     return {
       name,
       address,
-      versions: versions.map((v) => ({ version: v.version, digest: v.digest, engines: engines(v.engines) })),
+      versions: versions.map(({ modelId, version, digest, engines: by }) => ({
+        ...{ modelId, version, digest },
+        engines: engines(by),
+      })),
       ...(current !== undefined && { current }),
+      models,
       steps: [...this.steps],
     };
   }

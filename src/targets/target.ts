@@ -102,6 +102,41 @@ export interface TargetEngine {
 export interface TargetDevice {
   /** Without a sign of the device for as many ms, and as many again, its connection is made anew. */
   readonly keepaliveMs?: number;
+  /**
+   * Programs of several shapes on one device; absent where a device computes one shape.
+   * @returns what forbids it, else all of them together
+   * @throws DiagnosticError where a shape does not fit alone
+   */
+  together?(shapes: readonly Shape[]): Together | readonly Diagnostic[];
+}
+
+/** Layers of a model, for whose shapes and lane widths a device gets a program beside others. */
+export interface Shape {
+  readonly model: Model;
+  readonly options: ProgramOptions;
+  /** Versions that it should hold side by side at least. */
+  readonly slots: number;
+}
+
+/** Programs of several shapes as a device takes them: in one push. */
+export interface Together {
+  /** One a shape, in their order. */
+  readonly parts: readonly {
+    /** Slots of the device that are the shape's own. */
+    readonly slots: readonly number[];
+    /** As `TargetProgram.replacement`. */
+    readonly replacement: TargetProgram['replacement'];
+  }[];
+  p4info(): P4Info;
+  /** All text that tells this set of programs from another. */
+  source(): readonly string[];
+  /** The device's part of the pipeline config, compiled in an empty folder. @throws DiagnosticError, BpfError */
+  build(folder: string): Promise<Uint8Array>;
+  /** As `TargetProgram.beside`. */
+  beside?(
+    running: Uint8Array,
+    inUse: (slot: number) => boolean,
+  ): (Together & { readonly runs: boolean }) | undefined;
 }
 
 /** Own options of a target by name, as the command line or a file gives them. */

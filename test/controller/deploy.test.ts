@@ -152,7 +152,7 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
     const file = s.file(2);
     for (const name of ['v1.json', 'v2.json']) rmSync(join(s.folder, name));
     const back = await deploy(file, { rollback: true });
-    expect([back.outcome, back.previous, back.model.version]).toEqual(['replaced', 2, 1]);
+    expect([back.outcome, back.previous, back.model?.version]).toEqual(['replaced', 2, 1]);
     expect(s.state()).toMatchObject({ current: 1, previous: 2 });
   });
 

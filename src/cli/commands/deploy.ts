@@ -18,6 +18,7 @@ interface Arguments {
   readonly rollback: boolean;
   readonly remove: boolean;
   readonly replaceProgram: boolean;
+  readonly model?: string | undefined;
   readonly watch: boolean;
   readonly electionId: string;
   readonly drain?: number | undefined;
@@ -28,7 +29,7 @@ interface Arguments {
 export const deployCommand = (io: Io) =>
   defineCommand<Arguments>({
     command: 'deploy <file>',
-    describe: 'Bring program, weights and forwarding of a model to devices over P4Runtime',
+    describe: 'Bring programs, weights and forwarding of models to devices over P4Runtime',
     builder: (y) =>
       jsonOption(
         y.positional('file', {
@@ -50,7 +51,7 @@ export const deployCommand = (io: Io) =>
         .option('remove', {
           type: 'boolean',
           default: false,
-          describe: 'Take the model off the devices; models of other files stay',
+          describe: 'Take the models off the devices; models of other files stay',
         })
         .option('keep', {
           type: 'boolean',
@@ -66,6 +67,11 @@ export const deployCommand = (io: Io) =>
           type: 'boolean',
           default: false,
           describe: 'Stay, and bring devices that come back, or a file that changes, to the devices',
+        })
+        .option('model', {
+          type: 'string',
+          describe: 'Only this one of the models of the file, by name or id; the others stay as they are',
+          requiresArg: true,
         })
         .option('state', {
           type: 'string',
@@ -126,7 +132,10 @@ function optionsOf(a: Arguments) {
     );
   if (a.remove && (a.rollback || a.keep || a.replaceProgram))
     throw new UsageError('--remove: not with --rollback, --keep or --replace-program');
+  if (a.model !== undefined && (a.watch || a.replaceProgram))
+    throw new UsageError('--model: the others stay as they are, so not with --watch or --replace-program');
   return {
+    ...(a.model !== undefined && { only: a.model }),
     dryRun: a.dryRun,
     keep: a.keep,
     rollback: a.rollback,
@@ -172,19 +181,20 @@ function eventLine(e: WatchEvent): string {
   }
 }
 
-function summary({ outcome, model, devices, previous, ms }: DeployReport): string {
+function summary({ outcome, models, devices, ms }: DeployReport): string {
   const count = `${devices.length} device${devices.length === 1 ? '' : 's'}`;
-  const what = `model ${model.id}, version ${model.version}`;
+  const what = models.map((m) => `model ${m.id}, version ${m.version}`).join('; ');
+  const previous = models.flatMap((m) => m.previous ?? []).join(', ') || '?';
   const time = `${(ms / 1000).toFixed(2)} s`;
   switch (outcome) {
     case 'unchanged':
       return `${what}: unchanged on ${count}, nothing was written (${time})`;
     case 'replaced':
-      return `${what}: current on ${count} instead of version ${previous ?? '?'}, read back and equal (${time})`;
+      return `${what}: current on ${count} instead of version ${previous}, read back and equal (${time})`;
     case 'deployed':
       return `${what}: deployed on ${count}, read back and equal (${time})`;
     case 'removed':
-      return `model ${model.id}: taken off ${count} (${time})`;
+      return `model ${models.map((m) => m.id).join(', ')}: taken off ${count} (${time})`;
     case 'would-change':
       return `${what}: a dry run, nothing was written (${time})`;
     case 'failed':
@@ -205,16 +215,37 @@ const changes = (d: DeviceReport): string => {
   return text.length === 0 ? 'none' : text.join(', ');
 };
 
+/** Of several models each with its id. */
+function ofModels<M extends { readonly id: number }>(
+  { models }: { readonly models: readonly M[] },
+  text: (model: M) => string,
+): string {
+  const [first, ...more] = models;
+  if (first === undefined) return 'none';
+  return more.length === 0 ? text(first) : models.map((m) => `${m.id}: ${text(m)}`).join(', ');
+}
+
+function versionsOf<V extends { readonly modelId: number; readonly version: number }>(
+  { models, versions }: { readonly models: readonly unknown[]; readonly versions: readonly V[] },
+  digest: (version: V) => string,
+): string {
+  const texts = versions.map((v) => {
+    const of = models.length > 1 ? `${v.modelId}: ` : '';
+    return `${of}${v.version} (${digest(v).slice(0, 12)})`;
+  });
+  return texts.join(', ') || 'none';
+}
+
 const deviceTable = (devices: readonly DeviceReport[]): string =>
   table([
     ['device', 'kind', 'layers', 'program', 'current', 'versions', 'changes'],
     ...devices.map((d) => [
       d.name,
       d.kind,
-      d.layers === undefined ? 'none' : `${d.layers.from}..${d.layers.to}`,
+      ofModels(d, ({ layers }) => `${layers.from}..${layers.to}`),
       d.steps.some((s) => s.step === 'program' && s.outcome === 'would') ? 'would be pushed' : d.program,
-      `${d.current ?? 'none'}`,
-      d.versions.map((v) => `${v.version} (${v.weights.slice(0, 12)})`).join(', ') || 'none',
+      ofModels(d, ({ current }) => `${current ?? 'none'}`),
+      versionsOf(d, (v) => v.weights),
       changes(d),
     ]),
   ]);
@@ -224,8 +255,8 @@ const workerTable = (workers: readonly WorkerReport[]): string =>
     ['worker', 'current', 'versions', 'steps'],
     ...workers.map((w) => [
       w.name,
-      `${w.current ?? 'none'}`,
-      w.versions.map((v) => `${v.version} (${v.digest.slice(0, 12)})`).join(', ') || 'none',
+      ofModels(w, ({ current }) => `${current ?? 'none'}`),
+      versionsOf(w, (v) => v.digest),
       w.steps
         .filter((s) => s.outcome !== 'unchanged' && s.step !== 'connect')
         .map((s) => `${s.step} ${s.outcome}: ${s.detail}`)

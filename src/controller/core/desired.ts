@@ -21,6 +21,8 @@ export interface DesiredVersion extends ModelVersion {
 export interface DesiredModel {
   readonly modelId: number;
   readonly versions: readonly DesiredVersion[];
+  /** Slot of the device in which the version is to stand; any of its program if absent. */
+  readonly slot?: number;
   /** The version of requests that name none. */
   readonly current: number | 'as-is';
   /** Versions besides those wanted that stay, if they are there; the current one always does. */

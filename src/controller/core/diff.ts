@@ -13,6 +13,7 @@ import {
 } from './observed.ts';
 import { type Obstacles, obstaclesOf } from './obstacles.ts';
 import { rolloutOrder, type Stage } from './order.ts';
+import { slotsOn } from './slots.ts';
 import type { Precondition, Step } from './step.ts';
 
 /** The way from what is to what should be. */
@@ -145,16 +146,20 @@ class Plan<T extends ObservedDevice | ObservedWorker> {
 }
 
 function devicePlan(
-  { place, models, forwarding, others }: DesiredDevice,
+  device: DesiredDevice,
   there: ObservedDevice,
   pushed: KnownProgram | undefined,
 ): Plan<ObservedDevice> {
+  const { place, models, forwarding, others } = device;
   const plan = new Plan(there, place, deviceAfter);
   if (pushed !== undefined) plan.add('program', { do: 'push', known: pushed }, 'would be pushed');
+  // Of all models before any is written: weights alone do not take a slot.
+  const slots = slotsOn(device, plan.there);
   for (const { modelId, versions, held } of models)
     for (const v of versions) {
-      plan.install('weights', { do: 'load', modelId, version: v }, modelId, v.version);
-      const know: Effect = { do: 'know', modelId, version: v.version, held: held(v) };
+      const slot = slots.of(modelId, v.version);
+      plan.install('weights', { do: 'load', modelId, version: v, slot }, modelId, v.version);
+      const know: Effect = { do: 'know', modelId, version: v.version, held: { ...held(v), slot } };
       plan.install('version', know, modelId, v.version);
     }
   for (const model of models) plan.flip(model);

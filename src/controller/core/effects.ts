@@ -1,13 +1,11 @@
 import { modelIds, models, steer } from '../../backends/common/table-model.ts';
 import { modelDigest } from '../../import/json/digest.ts';
-import type { Model } from '../../model/model.ts';
 import { difference, type Init } from '../../p4runtime/index.ts';
 import { forwardingTables } from '../forwarding.ts';
 import {
   CURRENT,
   type HeldVersion,
   heldModelIds,
-  inSlot,
   isOf,
   isWeights,
   keyOf,
@@ -24,23 +22,28 @@ import {
   modelOn,
   type ObservedDevice,
   type ObservedWorker,
-  roomyVersion,
-  slotFor,
   slotsInUse,
 } from './observed.ts';
+import { weightsAt } from './slots.ts';
 
 /** What a step does to a device or worker. Each may be done twice: what is so already is not written. */
 export type Effect =
   /** Another program; all entries go. */
   | { readonly do: 'push'; readonly known: KnownProgram }
-  /** Weights in a slot that no version uses; where all are used, one that is not current makes room. */
-  | { readonly do: 'load'; readonly modelId: number; readonly version: ModelVersion }
+  /** Weights in a slot of a device; a version that is not current makes room there. */
+  | {
+      readonly do: 'load';
+      readonly modelId: number;
+      readonly version: ModelVersion;
+      /** Absent for workers. */
+      readonly slot?: number;
+    }
   /** Packets that name the version find it. */
   | {
       readonly do: 'know';
       readonly modelId: number;
       readonly version: number;
-      readonly held: Omit<HeldVersion, 'version' | 'slot'>;
+      readonly held: Omit<HeldVersion, 'version'>;
     }
   /** One write: requests that name no version are computed by this one from now on, or by none. */
   | {
@@ -96,10 +99,7 @@ export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: Observ
       return loadWrites(effect, device);
     case 'know': {
       const { modelId, version, held } = effect;
-      // Weights alone do not take a slot: it is still the one that was chosen for them.
-      const slot = slotFor(device, modelId, version);
-      if (slot === undefined) throw new Error(`${device.name} has no slot for version ${version}`);
-      const wanted = [versionEntity(modelId, version, { ...held, version, slot }), modelIdEntity(modelId)];
+      const wanted = [versionEntity(modelId, version, { ...held, version }), modelIdEntity(modelId)];
       const keys = new Set(wanted.map(keyOf));
       return [{ part: (e) => keys.has(keyOf(e)), wanted }];
     }
@@ -119,25 +119,24 @@ export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: Observ
 }
 
 function loadWrites(
-  { modelId, version: v }: Extract<Effect, { do: 'load' }>,
+  { modelId, version: v, slot }: Extract<Effect, { do: 'load' }>,
   device: ObservedDevice,
 ): readonly Write[] {
   const { known } = device;
-  if (known === undefined) throw new Error(`the program of ${device.name} is not known`);
-  const free = slotFor(device, modelId, v.version);
-  const room = free === undefined ? roomyVersion(device) : undefined;
-  const slot = free ?? room?.slot;
-  if (slot === undefined) throw new Error(`every slot of ${device.name} holds a current version`);
-  const wanted = weightsFor(known, v.model).map((e) => inSlot(e, slot));
+  if (known === undefined || slot === undefined)
+    throw new Error(`the program of ${device.name} is not known`);
+  const wanted = weightsAt(known, v.model, slot);
   const load = { part: (e: Entity) => isWeights(e) && slotOf(e) === slot, wanted };
-  if (room === undefined) return [load];
-  const keys = new Set(room.entities.map(keyOf));
+  const others = (slotsInUse(device).get(slot) ?? []).filter((e) => {
+    const [id, key] = versionKey(e);
+    return id !== modelId || (key !== v.version && key !== CURRENT);
+  });
+  if (others.length === 0) return [load];
+  if (others.some((e) => versionKey(e)[1] === CURRENT))
+    throw new Error(`slot ${slot} of ${device.name} holds a current version`);
+  const keys = new Set(others.map(keyOf));
   return [...forgetWrites(device, (e) => keys.has(keyOf(e))), load];
 }
-
-/** Weights in the first slot of the program. @throws DiagnosticError `envelope-exceeded` */
-export const weightsFor = ({ program }: KnownProgram, model: Model): readonly Entity[] =>
-  program.weights(model, program.slots[0]!);
 
 /** Entries of forwarding that are ours: all, but where models of others are there only those that we know of. */
 function ownForwarding(

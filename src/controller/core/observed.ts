@@ -1,24 +1,24 @@
 import { models } from '../../backends/common/table-model.ts';
 import type { Model } from '../../model/model.ts';
 import type { Init } from '../../p4runtime/index.ts';
+import type { LayerRange } from '../planned-layers.ts';
 import type { DeviceProgram } from '../program.ts';
-import {
-  CURRENT,
-  type HeldVersion,
-  heldVersions,
-  holdSlot,
-  isOf,
-  isWeights,
-  slotOf,
-  versionKey,
-} from '../versions.ts';
+import { CURRENT, type HeldVersion, heldVersions, holdSlot, isOf, isWeights, slotOf } from '../versions.ts';
 
 export type Entity = Init<'Entity'>;
 
+/** Layers of a model, for whose shapes and lane widths a program was made. */
+export interface ProgramShape extends LayerRange {
+  readonly base: Model;
+}
+
 /** A program, and the model for whose shapes and lane widths it was made. */
 export interface KnownProgram {
+  /** Of several shapes that of the first. */
   readonly base: Model;
   readonly program: DeviceProgram;
+  /** Where it computes several: all of them, in order, and how many slots each has. */
+  readonly shapes?: readonly (ProgramShape & { readonly slots: number })[];
 }
 
 /** A device as it was read. */
@@ -89,24 +89,6 @@ export function slotsInUse({ entities }: ObservedDevice): ReadonlyMap<number, re
     used.set(slot, [...(used.get(slot) ?? []), entity]);
   }
   return used;
-}
-
-/** Where the version is, or goes; undefined where all slots of the program are taken by others. */
-export function slotFor(device: ObservedDevice, modelId: number, version: number): number | undefined {
-  const held = heldOn(device, modelId, version);
-  if (held !== undefined) return held.slot;
-  const used = slotsInUse(device);
-  return device.known?.program.slots.find((slot) => !used.has(slot));
-}
-
-/** A slot of the program that may be cleared for another version: one whose version is not current, of whatever model. */
-export function roomyVersion(
-  device: ObservedDevice,
-): { readonly slot: number; readonly entities: readonly Entity[] } | undefined {
-  for (const [slot, entities] of slotsInUse(device))
-    if (device.known?.program.slots.includes(slot) && entities.every((e) => versionKey(e)[1] !== CURRENT))
-      return { slot, entities };
-  return undefined;
 }
 
 /** Whether a slot of the device holds weights, or is named by a version. */

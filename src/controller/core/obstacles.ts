@@ -1,10 +1,8 @@
 import { type Diagnostic, DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
 import { modelDigest } from '../../import/json/digest.ts';
-import { inSlot, weightsDigest } from '../versions.ts';
-import type { Desired, DesiredDevice, DesiredModel, DesiredVersion, DesiredWorker } from './desired.ts';
-import { weightsFor } from './effects.ts';
+import { weightsDigest } from '../versions.ts';
+import type { Desired, DesiredDevice, DesiredVersion, DesiredWorker } from './desired.ts';
 import {
-  type Entity,
   heldOn,
   isInUse,
   type KnownProgram,
@@ -14,6 +12,7 @@ import {
   type ObservedWorker,
   weightsIn,
 } from './observed.ts';
+import { misfit, slotsFor, slotsOn, weightsAt } from './slots.ts';
 
 /** What is in the way of what is desired; found once, before anything is written. */
 export interface Obstacles {
@@ -30,17 +29,28 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
   for (const device of desired.devices) {
     const there = observed.get(device.name);
     if (there?.on !== 'device') continue;
-    let obstacle = deviceObstacle(device, there);
-    if (obstacle === undefined) continue;
+    const obstacle = deviceObstacle(device, there);
+    if (obstacle === undefined) {
+      refusals.push(...slotsOn(device, there).refusals);
+      continue;
+    }
     const joined =
       obstacle !== 'none' && joinable.has(obstacle.code) ? joinedProgram(device, there) : undefined;
     if (joined !== undefined) {
-      programs.set(device.name, joined);
-      obstacle = deviceObstacle(device, { ...there, known: joined });
-      if (obstacle === undefined) continue;
+      const after = { ...there, known: joined };
+      // One that takes the place of what it had is no program beside others.
+      if (deviceObstacle(device, after) === undefined) {
+        programs.set(device.name, joined);
+        refusals.push(...slotsOn(device, after).refusals);
+        continue;
+      }
     }
     if (obstacle !== 'none' && !device.replaceProgram) refusals.push(obstacle);
-    else programs.set(device.name, programFor(device, there));
+    else {
+      const known = programFor(device, there);
+      programs.set(device.name, known);
+      refusals.push(...slotsOn(device, { ...there, known, entities: [] }).refusals);
+    }
   }
   for (const worker of desired.workers) {
     const there = observed.get(worker.name);
@@ -53,19 +63,12 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
 const joinable: ReadonlySet<string> = new Set(['device-program', 'version-misfit']);
 
 /** The device's program as one of several, where those that run there are of others and can stay. */
-function joinedProgram(
-  { others, program, models }: DesiredDevice,
-  there: ObservedDevice,
-): KnownProgram | undefined {
+function joinedProgram({ others, program }: DesiredDevice, there: ObservedDevice): KnownProgram | undefined {
   const { running } = there;
   if (running === undefined || others === 'go') return undefined;
   const known = program();
   const beside = known.program.beside?.(running, (slot) => isInUse(there, slot));
-  // What it would take the place of is not of others.
-  const isOurs = models.some(({ modelId, versions }) =>
-    versions.some((v) => heldOn(there, modelId, v.version) !== undefined),
-  );
-  return beside === undefined || isOurs ? undefined : { base: known.base, program: beside.program };
+  return beside && { ...known, program: beside.program };
 }
 
 /** `none` where the device runs nothing yet; undefined where nothing is in the way. */
@@ -79,7 +82,7 @@ function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' |
   for (const model of desired.models)
     for (const v of model.versions) {
       const { version } = v;
-      const what = misfit(() => weightsFor(known, v.model));
+      const what = misfit(() => slotsFor(known, v.model, model.held(v)));
       if (what !== undefined) return diagnostic('version-misfit', { device, version, what });
       if (isTaken(there, known, model, v)) return diagnostic('version-taken', { device, version });
     }
@@ -90,15 +93,15 @@ function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' |
 function isTaken(
   there: ObservedDevice,
   known: KnownProgram,
-  { modelId }: DesiredModel,
-  { version, model, ours }: DesiredVersion,
+  { modelId, held: as }: DesiredDevice['models'][number],
+  v: DesiredVersion,
 ): boolean {
-  const held = heldOn(there, modelId, version);
+  const held = heldOn(there, modelId, v.version);
   if (held === undefined) return false;
   // A version stands in one program.
-  if (!known.program.slots.includes(held.slot)) return true;
-  if (ours) return false;
-  const own: Entity[] = weightsFor(known, model).map((e) => inSlot(e, held.slot));
+  if (!slotsFor(known, v.model, as(v)).includes(held.slot)) return true;
+  if (v.ours) return false;
+  const own = weightsAt(known, v.model, held.slot);
   return weightsDigest(weightsIn(there, held.slot)) !== weightsDigest(own);
 }
 
@@ -117,22 +120,10 @@ function programFor({ earlier, models, program }: DesiredDevice, there: Observed
   if (earlier === undefined || there.cookie !== 'none') return program();
   try {
     const known = earlier();
-    for (const { versions } of models) for (const { model } of versions) weightsFor(known, model);
+    for (const { versions, held } of models) for (const v of versions) slotsFor(known, v.model, held(v));
     return known;
   } catch (error) {
     if (error instanceof DiagnosticError) return program();
-    throw error;
-  }
-}
-
-/** What a program cannot take of a model; undefined where all fits. */
-function misfit(work: () => unknown): string | undefined {
-  try {
-    work();
-    return undefined;
-  } catch (error) {
-    if (error instanceof DiagnosticError && error.diagnostics.every((d) => d.code === 'envelope-exceeded'))
-      return error.diagnostics.map((d) => d.message.replace(/^.*?: /, '')).join('; ');
     throw error;
   }
 }

@@ -57,6 +57,35 @@ export const deploymentsMessages = {
     (a) => `device ${a.device} holds version ${a.version} with other weights`,
     () => 'give these weights a version of their own: packets tell weights apart by it',
   ),
+  'no-such-model': entry<{ model: string; known: string }>(
+    'error',
+    (a) => `there is no model ${a.model} in the deployment`,
+    (a) => `name one of ${a.known}`,
+  ),
+  'shapes-apart': entry<{ target: string; shapes: number }>(
+    'error',
+    (a) => `the models are of ${a.shapes} shapes, and a device of target ${a.target} computes one`,
+    () => 'put models of other shapes on devices of their own',
+  ),
+  'device-full': entry<{ device: string; modelId: number; version: number; slots: number }>(
+    'error',
+    (a) =>
+      `device ${a.device} has no slot for version ${a.version} of model ${a.modelId}: each of the ${a.slots} that its program has for this shape holds a current version`,
+    () => 'take a model of that shape off the device (deploy --remove), or put this one on another device',
+  ),
+  'slot-taken': entry<{
+    device: string;
+    modelId: number;
+    version: number;
+    slot: number;
+    what: string;
+    remedy: string;
+  }>(
+    'error',
+    (a) =>
+      `slot ${a.slot} of device ${a.device} is not to be had for version ${a.version} of model ${a.modelId}: ${a.what}`,
+    (a) => a.remedy,
+  ),
   job: entry<{ job: string; reason: string; remedy: string }>(
     'error',
     (a) => `Job/${a.job} cannot be handed over: ${a.reason}`,

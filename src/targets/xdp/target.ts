@@ -15,10 +15,11 @@ import { planReplacement } from '../../backends/xdp/replacement.ts';
 import { weightSlots } from '../../backends/xdp/weights.ts';
 import { compileBpf } from '../../bpf/index.ts';
 import { EBPF_DIR } from '../../paths.ts';
-import { defineTarget, noOwnOptions, type TargetProgram } from '../target.ts';
-import { besideOthers } from './beside.ts';
+import { defineTarget, noOwnOptions, type Planned, type Shape, type TargetProgram } from '../target.ts';
+import { besideOthers, type OwnProgram } from './beside.ts';
 import { xdpCost } from './cost.ts';
 import { xdpProfiles } from './profile.ts';
+import { xdpTogether } from './together.ts';
 
 /** The kernel's fast path, before a packet has any memory of its own. */
 export const xdpTarget = defineTarget({
@@ -26,12 +27,7 @@ export const xdpTarget = defineTarget({
   describe: 'eBPF in the kernel of a Linux host',
   compiler: 'clang',
   own: noOwnOptions,
-  plan(model, options) {
-    const { plan, diagnostics } = planXdp(model, options);
-    if (plan === undefined) return { program: undefined, diagnostics };
-    const program = programOf(plan);
-    return { program, diagnostics: [...diagnostics, ...needDiagnostics(program.needs, 'xdp', model.file)] };
-  },
+  plan: (model, options) => planned({ model, options }),
   profiles: xdpProfiles,
   cost: xdpCost,
   colour: '#e7f0fb',
@@ -41,8 +37,19 @@ export const xdpTarget = defineTarget({
     open: async (model, options) => (await import('../../engines/xdp.ts')).createXdpEngine(model, options),
     bench: async (...args) => (await import('../../engines/bench.ts')).bench(...args),
   },
-  device: { keepaliveMs: 10_000 },
+  device: { keepaliveMs: 10_000, together: (shapes) => xdpTogether(shapes, planned) },
 });
+
+function planned({
+  model,
+  options,
+}: Pick<Shape, 'model' | 'options'>): Planned & { readonly own?: OwnProgram } {
+  const { plan, diagnostics } = planXdp(model, options);
+  if (plan === undefined) return { program: undefined, diagnostics };
+  const program = programOf(plan);
+  const refused = needDiagnostics(program.needs, 'xdp', model.file);
+  return { program, diagnostics: [...diagnostics, ...refused], own: { plan, source: sourceOf(plan) } };
+}
 
 /** What the generated source includes: with it beside the source the program builds anywhere. */
 const headers = (): (readonly [name: string, text: string])[] =>
@@ -74,7 +81,7 @@ const programOf = (plan: XdpPlan): TargetProgram => ({
       tableEntry: tableEntry(entry),
     })),
   slots: weightSlots(plan),
-  beside: (running, inUse) => besideOthers(plan, sourceOf(plan), running, inUse),
+  beside: (running, inUse) => besideOthers({ plan, source: sourceOf(plan) }, running, inUse),
 });
 
 /** What tells programs apart before they are compiled. */
