@@ -12,7 +12,7 @@ function healthCell(object) {
 export function services(objects) {
   return table(
     'Services',
-    ['Name', 'Model', 'Version', 'Objective', 'Measured', 'State'],
+    ['Name', 'Model', 'Version', 'Objective', 'Measured', 'Answers a second', 'State'],
     ofKind(objects, 'Service').map((o) => {
       const { objective } = o.spec;
       const p99 = o.status?.latency?.p99Us;
@@ -25,8 +25,9 @@ export function services(objects) {
         html(
           'span',
           isMissed ? { class: 'bad' } : {},
-          p99 === undefined ? '-' : `${p99} µs${isMissed ? ', missed' : ''}`,
+          p99 === undefined ? '-' : `${p99} µs by ${o.status.latency.by}s${isMissed ? ', missed' : ''}`,
         ),
+        shown(o.status?.rates?.answeredPerSecond || o.status?.rates?.networkPerSecond),
         healthCell(o),
       ];
     }),
@@ -51,7 +52,7 @@ export function rollouts(objects) {
 export function trouble(objects) {
   const rows = objects.flatMap((o) =>
     conditionsOf(o)
-      .filter((c) => c.status !== 'True' && c.type === 'Ready')
+      .filter((c) => c.status !== 'True' && (c.type === 'Ready' || c.type === 'ObjectiveMet'))
       .map((c) => [
         objectLink(keyOf(o)),
         html('span', { class: c.status === 'False' ? 'bad' : 'unknown' }, `${c.type} is ${c.status}`),
@@ -63,10 +64,21 @@ export function trouble(objects) {
   return table('Conditions that are not met', ['Object', 'Condition', 'Reason', 'Message', 'Since'], rows);
 }
 
+/** What becomes of packets; of what there is none of, nothing is said. */
+function ratesOf({ status }) {
+  const load = status?.load ?? {};
+  const words = ['computed', 'passed', 'shed', 'refused'].flatMap((outcome) => {
+    const rate = load[`${outcome}PerSecond`] ?? 0;
+    return rate > 0 ? [`${rate} ${outcome}`] : [];
+  });
+  if (load.isOverloaded) words.push('! overloaded');
+  return words.join(', ') || '-';
+}
+
 export function nodes(objects, filter) {
   return table(
     'Devices and workers',
-    ['Name', 'Kind', 'State', 'Load', 'Models', 'Layers', 'Address'],
+    ['Name', 'Kind', 'State', 'Load', 'A second', 'Models', 'Layers', 'Address'],
     ofKind(objects, 'Device', 'Worker')
       .filter((o) => o.metadata.name.includes(filter))
       .map((o) => [
@@ -74,6 +86,7 @@ export function nodes(objects, filter) {
         o.kind === 'Device' ? `device, ${o.spec.target}` : 'worker',
         healthCell(o),
         `${Math.round(loadOf(o) * 100)} %`,
+        ratesOf(o),
         (o.status?.models ?? []).map((m) => `${m.modelId} version ${shown(m.current)}`).join(', ') || '-',
         layersOn(objects, o.metadata.name).join(', ') || '-',
         o.spec.address ?? o.spec.control,

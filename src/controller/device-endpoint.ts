@@ -3,6 +3,7 @@ import type { Diagnostic } from '../diagnostics/index.ts';
 import { type Effect, updatesOf, type Write, writesOf } from './core/effects.ts';
 import { isInUse, type KnownProgram, type ObservedDevice, weightsIn } from './core/observed.ts';
 import type { Done, Endpoint } from './core/run.ts';
+import { type DeviceCounts, readDeviceCounts } from './device-counts.ts';
 import { deviceDiagnostics } from './device-errors.ts';
 import {
   type ClientHolder,
@@ -97,6 +98,11 @@ export class DeviceEndpoint implements Endpoint {
       ...(running && { running }),
       entities,
     };
+  }
+
+  /** What it has counted; undefined while it is not known what runs. @throws P4RuntimeError */
+  async counts(): Promise<DeviceCounts | undefined> {
+    return this.#known && (await readDeviceCounts(this.session.client, this.observed));
   }
 
   /** Reads again what it holds. @throws P4RuntimeError */

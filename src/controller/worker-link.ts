@@ -1,4 +1,5 @@
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
+import type { HeldDocument } from '../doors/worker-protocol.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
 import { WorkerClient, type WorkerDoor } from './worker-client.ts';
 
@@ -14,20 +15,26 @@ export type WorkerLinkState =
 export class WorkerLink {
   readonly #client: WorkerClient;
   readonly #tell: (state: WorkerLinkState) => void;
+  readonly #onAnswer: (held: HeldDocument) => void;
   readonly #timer: NodeJS.Timeout;
   #asking: Promise<void> | undefined;
   #state: WorkerLinkState = { kind: 'unknown' };
   #closed = false;
 
-  /** @param tell hears of each state that differs from the one before */
+  /**
+   * @param tell hears of each state that differs from the one before
+   * @param onAnswer hears each answer, with what the worker has counted
+   */
   constructor(
     spec: WorkerDoor,
     tls: TlsOptions | undefined,
     tell: (state: WorkerLinkState) => void,
     timeoutMs?: number,
+    onAnswer: (held: HeldDocument) => void = () => {},
   ) {
     this.#client = new WorkerClient(spec, tls, timeoutMs);
     this.#tell = tell;
+    this.#onAnswer = onAnswer;
     this.#timer = setInterval(() => this.#ask(), PROBE_MS);
     this.#ask();
   }
@@ -54,7 +61,10 @@ export class WorkerLink {
 
   async #probe(): Promise<void> {
     const next = await this.#client.held(true).then(
-      ({ instance }): WorkerLinkState => ({ kind: 'here', instance, since: performance.now() }),
+      (held): WorkerLinkState => {
+        if (!this.#closed) this.#onAnswer(held);
+        return { kind: 'here', instance: held.instance, since: performance.now() };
+      },
       (error: unknown): WorkerLinkState => {
         if (!(error instanceof DiagnosticError)) throw error;
         return { kind: 'away', diagnostics: error.diagnostics };

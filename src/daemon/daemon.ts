@@ -14,6 +14,8 @@ import type { Store } from './store/index.ts';
 export interface Part {
   /** Calls that it answers. */
   readonly routes?: readonly Route[];
+  /** What it adds for Prometheus, in its text format. */
+  metrics?(): string;
   close(): Promise<void>;
 }
 
@@ -63,6 +65,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
       version,
       unready: () => unreadyReason(store),
       routes: parts.flatMap((p) => p.routes ?? []),
+      metrics: () => parts.map((p) => p.metrics?.() ?? '').join(''),
     });
     if (token === undefined) return { address: api.address, objects, close };
     const file = options.tokenFile ?? tokenFile(api.address);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ImportOptions } from '../import/index.ts';
 import { parseRealRange, type RealRange } from '../model/real-range.ts';
+import { measuresSchema, workerLoadSchema } from './measures.ts';
 
 /**
  * The control door of a worker: HTTP with JSON documents, behind a socket or TLS as the agent's door is. Paths:
@@ -28,6 +29,7 @@ export const heldSchema = z.object({
   version: z.literal(1),
   /** Another one after each start of the worker. */
   instance: z.string(),
+  load: workerLoadSchema.optional(),
   models: z.array(
     z.object({
       modelId: number,
@@ -39,6 +41,8 @@ export const heldSchema = z.object({
           layerCount: z.int(),
           engines: z.array(z.string().nullable()),
           answered: z.int(),
+          /** Absent of workers of earlier releases, as is `load`. */
+          measures: measuresSchema.optional(),
         }),
       ),
     }),

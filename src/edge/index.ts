@@ -1,3 +1,4 @@
+export { isAmong, type Member, memberFor } from './balance.ts';
 export {
   createSender,
   createWireSender,

@@ -238,6 +238,7 @@ const heldDocument = (worker: Worker, instance: string): HeldDocument => ({
   format: CONTROL_FORMAT,
   version: 1,
   instance,
+  load: worker.workload(),
   models: worker.held().map(({ modelId, current, versions }) => ({
     modelId,
     current: current ?? null,

@@ -1,4 +1,5 @@
 import { type Diagnostic, DiagnosticError, diagnostic, refuse, throwErrors } from '../diagnostics/index.ts';
+import { VersionMeasures } from '../doors/measures.ts';
 import { modelDigest } from '../import/json/digest.ts';
 import { layerCountRefusals } from '../model/layer-count.ts';
 import { inputType, type Model, outputType } from '../model/model.ts';
@@ -61,7 +62,9 @@ export class LoadedVersion {
   readonly #computations = new Map<number, Computation>();
   /** Rows that wait or are being computed. */
   #pending = 0;
-  #answered = 0;
+  readonly measures = new VersionMeasures();
+  /** Whether answers are verdicts: class and margin. */
+  readonly isVerdict: boolean;
   #idle: (() => void) | undefined;
 
   constructor(
@@ -82,6 +85,7 @@ export class LoadedVersion {
     this.file = model.file;
     this.layerCount = model.layers.length;
     this.outputElement = outputType(model).element;
+    this.isVerdict = isVerdict(model.layers.at(-1));
     this.inputs = heldInputs(model);
     this.fragments = fragments;
     this.answerBytes = outputs + HEADER_BYTES * fragments;
@@ -96,7 +100,7 @@ export class LoadedVersion {
   }
 
   get answered(): number {
-    return this.#answered;
+    return this.measures.answered;
   }
 
   /** What computes a request with this cursor: the same object each time. @pre there is an input at the cursor */
@@ -121,9 +125,11 @@ export class LoadedVersion {
     this.#pending += rows;
   }
 
-  /** @param answered whether they were, or were refused */
-  settle(answered: boolean, rows = 1): void {
-    if (answered) this.#answered += rows;
+  /**
+   * @param outcome what was counted of them by `measures.answer`, else whether they were refused, or are somebody else's now
+   */
+  settle(outcome: 'answered' | 'failed' | 'given away', rows = 1): void {
+    if (outcome === 'failed') this.measures.fail(rows);
     this.#pending -= rows;
     if (this.#pending === 0) this.#idle?.();
   }

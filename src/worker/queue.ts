@@ -7,6 +7,8 @@ export interface Job {
   readonly header: Header;
   readonly tensor: Uint8Array;
   readonly from: Address;
+  /** Of the steady clock, ms. */
+  readonly arrivedAt: number;
 }
 
 /** Jobs of one computation; what that is, is the caller's matter, but the same one is the same value. */

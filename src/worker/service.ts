@@ -1,4 +1,5 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
+import type { WorkerLoad } from '../doors/measures.ts';
 import { PROBE_REPLY_BYTES } from '../edge/sender.ts';
 import { countIn } from '../edge/statistics.ts';
 import { encodeTensor } from '../wire/fragments.ts';
@@ -23,6 +24,7 @@ import type { Holdings } from './holdings.ts';
 import { JobMoves } from './job-moves.ts';
 import { Listeners } from './listeners.ts';
 import { type Computation, LoadedVersion } from './loaded-version.ts';
+import { Overload } from './overload.ts';
 import { type Batch, type Job, JobQueue } from './queue.ts';
 import { Reassembly, type ReassemblyCounts, type ReassemblyLimits } from './reassembly.ts';
 import { examine, malformation } from './requests.ts';
@@ -72,6 +74,8 @@ export interface ServiceParts {
   readonly sourceRate: number | undefined;
   /** Told of the first failure of each kind. */
   readonly onEngineError: (reason: string, rows: number, file?: string) => void;
+  /** How long rows may wait before it says that it is overloaded, ms. */
+  readonly overloadMs: number;
   /** Rows of one run at most. */
   readonly batch: number;
   readonly reassembly: ReassemblyLimits;
@@ -111,6 +115,7 @@ export class Service {
   readonly #moves = new JobMoves();
   readonly #rates: SourceRates | undefined;
   readonly #reassembly: Reassembly;
+  readonly #overload: Overload;
   readonly #sweep: NodeJS.Timeout;
   readonly #answered: Record<string, number> = {};
   readonly #refused: Record<string, number> = {};
@@ -138,6 +143,7 @@ export class Service {
     this.#parts = parts;
     this.#reassembly = new Reassembly(parts.reassembly);
     this.#rates = parts.sourceRate === undefined ? undefined : new SourceRates(parts.sourceRate);
+    this.#overload = new Overload(parts.overloadMs, () => this.#waiting);
     this.#sweep = setInterval(() => this.#reassembly.expire(performance.now()), 1000).unref();
   }
 
@@ -211,7 +217,7 @@ export class Service {
     const rows = [...this.#proven.remove(isOfJob), ...this.#unproven.remove(isOfJob)].flatMap(
       ({ computation: { of }, jobs }) =>
         jobs.map(({ header, tensor, from }) => {
-          of.settle(false);
+          of.settle('given away');
           const bytes = HEADER_BYTES * header.fragmentCount + tensor.length;
           this.#moves.asked(jobId, header.sequence, { from, bytes });
           return { header: { ...header, modelVersion: of.version }, tensor };
@@ -223,6 +229,7 @@ export class Service {
   /** Takes a job on, or back. @returns how many of its rows wait here now; the others were refused, and come again */
   accept(jobId: bigint, rows: readonly ReleasedRow[], by?: Address): number {
     this.#moves.remove(jobId);
+    const arrivedAt = performance.now();
     let accepted = 0;
     for (const { header, tensor } of rows) {
       // A sender hears only the worker that it has asked.
@@ -238,7 +245,7 @@ export class Service {
         typeof input === 'string' ? input : input.elements === tensor.length ? undefined : 'bad_shape';
       const queued =
         reason === undefined &&
-        this.#proven.add(held.computation(header.nextLayer), { header, tensor, from });
+        this.#proven.add(held.computation(header.nextLayer), { header, tensor, from, arrivedAt });
       if (!queued) {
         this.#refuse(header, from, reason ?? 'failed');
         continue;
@@ -280,7 +287,7 @@ export class Service {
     }
     const computation = held.computation(header.nextLayer);
     const queue = proven ? this.#proven : this.#unproven;
-    if (!queue.add(computation, { header, tensor, from })) {
+    if (!queue.add(computation, { header, tensor, from, arrivedAt: now })) {
       if (proven) this.#refuse(header, from, 'failed');
       else this.#challenge(header, from, now);
       return;
@@ -333,6 +340,7 @@ export class Service {
   async #compute({ computation, jobs }: Batch<Computation>): Promise<void> {
     const width = jobs[0]!.tensor.length;
     const rows = new Uint8Array(jobs.length * width);
+    this.#overload.waited(performance.now() - jobs[0]!.arrivedAt);
     for (const [i, job] of jobs.entries()) rows.set(job.tensor, i * width);
     this.#batches++;
     this.#largestBatch = Math.max(this.#largestBatch, jobs.length);
@@ -343,13 +351,14 @@ export class Service {
       this.#engineFailed(error, jobs.length, computation.of.file);
       for (const { header, from } of jobs) {
         this.#refuse(header, from, 'failed');
-        computation.of.settle(false);
+        computation.of.settle('failed');
       }
       return;
     }
     const size = results.length / jobs.length;
+    const now = performance.now();
     for (const [i, job] of jobs.entries())
-      this.#answer(job, computation, results.subarray(i * size, (i + 1) * size));
+      this.#answer(job, computation, results.subarray(i * size, (i + 1) * size), now);
   }
 
   #engineFailed(error: unknown, rows: number, file: string): void {
@@ -360,7 +369,7 @@ export class Service {
     if (this.#engineErrors[reason] === 1) this.#parts.onEngineError(reason, rows, file);
   }
 
-  #answer({ header, from }: Job, computation: Computation, result: Uint8Array): void {
+  #answer({ header, from, arrivedAt }: Job, computation: Computation, result: Uint8Array, now: number): void {
     const { of, from: start } = computation;
     countIn(this.#answered, start);
     const unsure = start === 'large' ? flagUnsure : 0;
@@ -373,7 +382,8 @@ export class Service {
       elementType: elementTypes[of.outputElement],
     };
     for (const payload of encodeTensor(answer, result, of.fragments)) this.#send(payload, from);
-    of.settle(true);
+    of.measures.answer(1000 * (now - arrivedAt), of.isVerdict ? result[1] : undefined);
+    of.settle('answered');
   }
 
   /** @param coming whether asking again will do in a moment */
@@ -424,6 +434,7 @@ export class Service {
   async stop(graceMs: number): Promise<boolean> {
     this.#stopped = true;
     clearInterval(this.#sweep);
+    this.#overload.close();
     const isLate = await this.#isLate(graceMs);
     for (const { header, from } of [...this.#proven.drain(), ...this.#unproven.drain()]) {
       this.#abandoned++;
@@ -448,6 +459,10 @@ export class Service {
   /** Ends with the batch that is being computed. */
   get working(): Promise<void> {
     return this.#working ?? Promise.resolve();
+  }
+
+  load(): WorkerLoad {
+    return { ...this.#overload.load(), queue: this.#waiting, refused: { ...this.#refused } };
   }
 
   statistics(): WorkerStatistics {

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { type Diagnostic, diagnostic, refuse } from '../diagnostics/index.ts';
+import type { Measures, WorkerLoad } from '../doors/measures.ts';
 import { raiseBuffers } from '../edge/socket.ts';
 import { DEFAULT_PORT } from '../wire/index.ts';
 import type { Finisher } from './finisher.ts';
@@ -21,6 +22,8 @@ export interface WorkerOptions extends Partial<VersionOptions> {
   readonly reassembly?: Partial<ReassemblyLimits>;
   /** Requests a second of one host, more are dropped; as many as it likes if absent. */
   readonly sourceRate?: number | undefined;
+  /** ms that rows may wait before the worker says that it is overloaded; 50 if absent. */
+  readonly overloadMs?: number | undefined;
   /** ms for which `close` computes what waits; then it is refused. 5,000 if absent. */
   readonly graceMs?: number;
   /** A controller will say what there is: until then whoever asks is told to ask again. */
@@ -39,6 +42,7 @@ export interface HeldVersion {
   readonly engines: readonly (Finisher['on'] | undefined)[];
   /** Rows that it has answered. */
   readonly answered: number;
+  readonly measures: Measures;
 }
 
 export interface HeldModel {
@@ -94,6 +98,8 @@ export interface Worker {
     from?: { readonly address: string; readonly port: number },
   ): number;
   statistics(): WorkerStatistics;
+  /** How much it has to do. */
+  workload(): WorkerLoad;
   /**
    * Finishes what waits, then stops; after `graceMs` it refuses what still waits, and stops all the same. Can be called again.
    */
@@ -101,6 +107,7 @@ export interface Worker {
 }
 
 const GRACE_MS = 5000;
+const OVERLOAD_MS = 50;
 
 /**
  * Finishes the layers that the path has left.
@@ -156,6 +163,7 @@ function serve(
     zones: new Set(options.zones),
     sourceRate: options.sourceRate,
     onEngineError,
+    overloadMs: options.overloadMs ?? OVERLOAD_MS,
     batch,
     reassembly: { ...defaultLimits, ...options.reassembly },
   });
@@ -205,6 +213,7 @@ function serve(
           layerCount: v.layerCount,
           engines: v.engines,
           answered: v.answered,
+          measures: v.measures.document(),
         })),
       })),
     loaded: () => [...holdings.models].map(([modelId, model]) => ({ modelId, ...model })),
@@ -212,6 +221,7 @@ function serve(
     release: (jobId, to) => service.release(jobId, to),
     accept: (jobId, rows, from) => service.accept(jobId, rows, from),
     statistics: () => service.statistics(),
+    workload: () => service.load(),
     close() {
       closing ??= stop();
       return closing;

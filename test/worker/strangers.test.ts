@@ -94,6 +94,7 @@ async function served(run: (rows: Uint8Array) => Promise<Uint8Array>, batch = 1)
     sourceRate: undefined,
     onEngineError: (reason, rows) => told.push(`${reason}: ${rows}`),
     batch,
+    overloadMs: 50,
     reassembly: defaultLimits,
   });
   socket.on('message', (payload, from) => service.receive(payload, from));

@@ -88,7 +88,7 @@ export const controllerCommand = (io: Io, version: string) =>
       const place = a.store ?? `sqlite:${join(stateFolder(), 'store.db')}`;
       const store = await openStore(place);
       const nodeTls = nodeTlsOf(a);
-      let leader: { readonly isLeading: boolean } | undefined;
+      let leader: InstanceType<typeof Reconciler> | undefined;
       const reconciler = async (objects: Objects) => {
         const made = new Reconciler(objects, { folder: programsOf(place) });
         leader = made;
@@ -102,7 +102,7 @@ export const controllerCommand = (io: Io, version: string) =>
         return { routes: registryRoutes(made), close: () => made.close() };
       };
       const names = async (objects: Objects) => ({
-        routes: nameRoutes(objects, version),
+        routes: nameRoutes(objects, version, (worker) => leader?.shareOf(worker) ?? 1),
         close: async () => {},
       });
       const daemon = await startDaemon({

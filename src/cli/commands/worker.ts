@@ -53,6 +53,7 @@ interface Arguments
   readonly mtu: number;
   readonly statsInterval?: number | undefined;
   readonly sourceRate?: number | undefined;
+  readonly overload: number;
   readonly grace: number;
   readonly json: boolean;
 }
@@ -124,6 +125,13 @@ export const workerCommand = (io: Io, version: string) =>
           realNumber('source-rate', 1, 1e7, { describe: 'Requests a second of one host; more are dropped' }),
         )
         .option(
+          'overload',
+          realNumber('overload', 1, 60_000, {
+            default: 50,
+            describe: 'ms that rows may wait before it tells the controller that it is overloaded',
+          }),
+        )
+        .option(
           'grace',
           realNumber('grace', 0, 3600, {
             default: 5,
@@ -171,6 +179,7 @@ export const workerCommand = (io: Io, version: string) =>
         ...{ on, large, listen, onDiagnostic, upstream },
         awaitsController: control !== undefined,
         sourceRate: a.sourceRate,
+        overloadMs: a.overload,
         graceMs: a.grace * 1000,
       });
       const door = await opened(worker, control && (() => openControl(worker, control, on)));

@@ -21,7 +21,9 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  constructor(objects: Objects) {
+  /** @param more what others add, in the text format of Prometheus */
+  constructor(objects: Objects, more: () => string = () => '') {
+    this.#more = more;
     collectDefaultMetrics({ register: this.registry, prefix: 'intransit_' });
     const registers = [this.registry];
     const [count, conditions, states, packets, seen, latency, version] = [
@@ -50,11 +52,12 @@ export class Metrics {
     };
   }
 
+  readonly #more: () => string;
   readonly #collect: () => Promise<void>;
 
   async text(): Promise<string> {
     await this.#collect();
-    return this.registry.metrics();
+    return `${await this.registry.metrics()}\n${this.#more()}`;
   }
 }
 

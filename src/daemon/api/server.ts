@@ -22,6 +22,8 @@ export interface ApiOptions {
   readonly unready: () => Promise<string | undefined>;
   /** Calls of other parts of the daemon. */
   readonly routes?: readonly Route[];
+  /** What they add for Prometheus. */
+  readonly metrics?: () => string;
 }
 
 export interface Api {
@@ -37,8 +39,9 @@ export async function openApiDoor({
   version,
   unready,
   routes = [],
+  metrics: more = () => '',
 }: ApiOptions): Promise<Api> {
-  const metrics = new Metrics(objects);
+  const metrics = new Metrics(objects, more);
   const open = new Set<ServerResponse>();
   // What is named goes before what any name stands for.
   const all = [...plainRoutes({ metrics, unready }), ...pageRoutes, ...routes, ...objectRoutes(objects)];

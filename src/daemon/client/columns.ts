@@ -49,6 +49,10 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
     held,
     wide(spec('DEVICE-ID', 'deviceId')),
     wide(spec('ZONE', 'zone')),
+    wide(status('COMPUTED/S', 'load', 'computedPerSecond')),
+    wide(status('PASSED/S', 'load', 'passedPerSecond')),
+    wide(status('SHED/S', 'load', 'shedPerSecond')),
+    wide(status('REFUSED/S', 'load', 'refusedPerSecond')),
     wide(status('ELECTION', 'electionId')),
     wide(status('LAST-SEEN', 'lastSeen')),
   ],
@@ -57,6 +61,10 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
     status('STATE', 'state'),
     held,
     wide(spec('ADDRESS', 'address')),
+    wide(status('COMPUTED/S', 'load', 'computedPerSecond')),
+    wide(status('REFUSED/S', 'load', 'refusedPerSecond')),
+    wide(status('BUSY', 'load', 'utilisation')),
+    wide(status('QUEUE', 'load', 'queue')),
     wide(spec('ZONE', 'zone')),
     wide(status('LAST-SEEN', 'lastSeen')),
   ],
@@ -79,6 +87,10 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
     status('VERSION', 'version'),
     spec('OBJECTIVE-US', 'objective', 'latencyUs'),
     status('P99-US', 'latency', 'p99Us'),
+    wide(status('MEASURED-BY', 'latency', 'by')),
+    wide(status('ANSWERED/S', 'rates', 'answeredPerSecond')),
+    wide(status('FAILED/S', 'rates', 'failedPerSecond')),
+    wide(status('NETWORK/S', 'rates', 'networkPerSecond')),
     wide(spec('INGRESS', 'ingress')),
     wide(spec('SCHEDULING', 'policy', 'scheduling')),
     wide(spec('PRIORITY', 'class', 'priority')),
@@ -109,6 +121,13 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
         return segments.map((s) => `${dig(s, ['node'])}[${dig(s, ['layers'])}]`).join(' ');
       },
     },
+    wide({
+      title: 'COMPUTED/S',
+      of: (o) => {
+        const segments = dig(o.status, ['segments']);
+        return Array.isArray(segments) ? segments.map((s) => dig(s, ['computedPerSecond'])) : undefined;
+      },
+    }),
   ],
 };
 

@@ -88,6 +88,11 @@ const heldModel = z.object({
 const load = z.object({
   /** Inferences a second that it computed in the last window. */
   computedPerSecond: z.number().optional(),
+  passedPerSecond: z.number().optional().describe('Packets that were meant for others, or were no requests'),
+  shedPerSecond: z.number().optional().describe('Requests beyond a budget'),
+  refusedPerSecond: z.number().optional(),
+  queue: z.int().optional().describe('Rows that wait at a worker'),
+  isOverloaded: z.boolean().optional().describe('As the worker says'),
   utilisation: z.number().optional(),
   slotsFree: z.int().optional(),
   memoryFreeBytes: z.int().optional(),
@@ -115,6 +120,9 @@ export const endpointStatus = z.object({
     .optional()
     .describe('What it is, holds and could hold, as it says'),
   metrics: z.array(z.record(z.string(), z.unknown())).optional().describe('CATS metrics, levels 0 to 2'),
-  counters: z.record(z.string(), z.number()).optional().describe('Packets by outcome'),
+  counters: z
+    .record(z.string(), z.number())
+    .optional()
+    .describe('Packets by outcome, when the rates were written last'),
   lastSeen: z.iso.datetime().optional(),
 });

@@ -5,7 +5,7 @@ import { jobSpec, jobStatus } from './job.ts';
 import type { Kind } from './kind-names.ts';
 import { linkSpec, plainStatus } from './link.ts';
 import { modelSpec, modelVersionSpec, modelVersionStatus } from './model.ts';
-import { placementSpec } from './placement.ts';
+import { placementSpec, placementStatus } from './placement.ts';
 import { rolloutSpec, rolloutStatus } from './rollout.ts';
 import { modelsOf, serviceSpec, serviceStatus } from './service.ts';
 import { workerSpec } from './worker.ts';
@@ -101,7 +101,7 @@ export const kinds = {
   }),
   Placement: define({
     spec: placementSpec,
-    status: plainStatus,
+    status: placementStatus,
     references: () => [],
   }),
 } satisfies Record<Kind, unknown>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { conditionSchema } from './conditions.ts';
 import { integer, listOf, number, reference, text } from './fields.ts';
 
 /** Which layers of a service's model run where. Made by the daemon; there is one a service, of the same name. */
@@ -17,4 +18,12 @@ export const placementSpec = z.strictObject({
   ).default([]),
   foreseenLatencyUs: number(0, 1e12, 'By the planner').optional(),
   reason: text('Why it is so').optional(),
+});
+
+export const placementStatus = z.object({
+  conditions: z.array(conditionSchema).default([]),
+  segments: z
+    .array(z.object({ node: z.string(), layers: z.string(), computedPerSecond: z.number() }))
+    .optional()
+    .describe('What each computes, over the last 10 s'),
 });

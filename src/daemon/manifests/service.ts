@@ -103,8 +103,22 @@ export const serviceStatus = z.object({
   version: z.int().optional().describe('Current version'),
   placement: z.string().optional(),
   latency: z
-    .object({ p50Us: z.number(), p99Us: z.number(), count: z.int(), missed: z.int() })
+    .object({
+      p50Us: z.number(),
+      p99Us: z.number(),
+      count: z.int().describe('Answers of the window'),
+      missed: z.int().describe('Answers of the window that took longer than the objective'),
+      by: z
+        .enum(['edge', 'worker'])
+        .describe('Who measured: edges from end to end, or workers from arrival to answer'),
+    })
     .partial()
-    .optional(),
+    .optional()
+    .describe('Over the last 10 s'),
+  rates: z
+    .object({ answeredPerSecond: z.number(), failedPerSecond: z.number(), networkPerSecond: z.number() })
+    .partial()
+    .optional()
+    .describe('Answers and failures as they were measured, and answers that devices gave'),
   counters: z.record(z.string(), z.number()).optional(),
 });

@@ -21,7 +21,7 @@ const addressSchema = z.object({
   protocol: z.string().describe('intransit+udp, p4runtime, intransit-control, or the scheme of a URL'),
   score: z.int().optional().describe('CATS level 2, 0 to 10'),
   recommendation: z.enum(['not recommended', 'optional', 'priority']).optional(),
-  weight: z.number().default(1),
+  weight: z.number().default(1).describe('Share of new jobs beside the others, by its load too'),
 });
 export type NamedAddress = z.output<typeof addressSchema>;
 
@@ -36,6 +36,10 @@ export const resolutionSchema = z.object({
       modelId: z.int(),
       version: z.int().optional(),
       service: z.string().optional(),
+      canary: z
+        .object({ version: z.int(), percent: z.number() })
+        .optional()
+        .describe('Share of jobs that name another version'),
     }),
   ),
   jobId: z.string().optional().describe('Of packets, a decimal number'),
@@ -62,20 +66,29 @@ export function parseName(text: string): { readonly name: string; readonly type?
   return known && { name, type: known };
 }
 
+/** Which part of its weight a worker gets of new jobs, 0 to 1. */
+export type ShareOf = (worker: string) => number;
+
 /** All names that there are and fit. */
-export function resolveAll(objects: readonly StoredObject[], query: NameQuery = {}): readonly Resolution[] {
+export function resolveAll(
+  objects: readonly StoredObject[],
+  query: NameQuery = {},
+  shareOf: ShareOf = () => 1,
+): readonly Resolution[] {
   const of = <K extends Kind>(kind: K) => objects.filter((o): o is StoredObject<K> => isKind(o, kind));
   const all: All = {
     devices: of('Device'),
     workers: of('Worker'),
     models: of('Model'),
     services: of('Service'),
+    rollouts: of('Rollout'),
+    shareOf,
   };
   const found = [
     ...all.services.map((o) => serviceNamed(o, all)),
     ...of('Job').map((o) => jobNamed(o, all)),
-    ...all.devices.map(nodeNamed),
-    ...all.workers.map(nodeNamed),
+    ...all.devices.map((o) => nodeNamed(o, all)),
+    ...all.workers.map((o) => nodeNamed(o, all)),
   ];
   const { type, labels = {}, model } = query;
   return found.filter(
@@ -93,6 +106,8 @@ interface All {
   readonly workers: readonly StoredObject<'Worker'>[];
   readonly models: readonly StoredObject<'Model'>[];
   readonly services: readonly StoredObject<'Service'>[];
+  readonly rollouts: readonly StoredObject<'Rollout'>[];
+  readonly shareOf: ShareOf;
 }
 
 type Node = StoredObject<'Device' | 'Worker'>;
@@ -126,8 +141,9 @@ const scored = (node: Node): Pick<NamedAddress, 'score' | 'recommendation'> => {
 const best = (a: NamedAddress, b: NamedAddress): number =>
   (b.score ?? 5) - (a.score ?? 5) || b.weight - a.weight || (a.node! < b.node! ? -1 : 1);
 
-function workerAddress(worker: StoredObject<'Worker'>): readonly NamedAddress[] {
-  const { address, weight } = worker.spec;
+function workerAddress(worker: StoredObject<'Worker'>, { shareOf }: All): readonly NamedAddress[] {
+  const { address } = worker.spec;
+  const weight = worker.spec.weight * shareOf(worker.metadata.name);
   if (address === undefined) return [];
   return [{ node: keyOf(worker), address, protocol: 'intransit+udp', weight, ...scored(worker) }];
 }
@@ -143,7 +159,7 @@ function serviceNamed(object: StoredObject<'Service'>, all: All): Resolution {
     ready: isTrue(object, 'Ready'),
     models: [...modelsOf(spec)].sort(answering(object)).flatMap((name) => modelNamed(name, all, object)),
     services: [],
-    addresses: workers.flatMap(workerAddress).sort(best),
+    addresses: workers.flatMap((w) => workerAddress(w, all)).sort(best),
   };
 }
 
@@ -153,19 +169,33 @@ const answering =
   (a: string, b: string): number =>
     Number(b === status.model) - Number(a === status.model);
 
-function modelNamed(name: string, { models }: All, { metadata, spec, status }: StoredObject<'Service'>) {
+function modelNamed(
+  name: string,
+  { models, rollouts }: All,
+  { metadata, spec, status }: StoredObject<'Service'>,
+) {
   const model = models.find((m) => m.metadata.name === name);
   if (model === undefined) return [];
   const isCurrent = status.model === undefined || status.model === name;
   const version = isCurrent ? (status.version ?? spec.version) : undefined;
+  const canary = isCurrent ? canaryOf(metadata.name, rollouts) : undefined;
   return [
     {
       model: name,
       modelId: model.spec.id,
       service: metadata.name,
       ...(version !== undefined && { version }),
+      ...(canary !== undefined && { canary }),
     },
   ];
+}
+
+function canaryOf(service: string, rollouts: readonly StoredObject<'Rollout'>[]) {
+  const rollout = rollouts.find((r) => r.spec.service === service && r.status.phase === 'canary');
+  const { percent } = rollout?.status ?? {};
+  return rollout === undefined || percent === undefined
+    ? undefined
+    : { version: rollout.spec.version, percent };
 }
 
 function jobNamed(object: StoredObject<'Job'>, all: All): Resolution {
@@ -176,7 +206,7 @@ function jobNamed(object: StoredObject<'Job'>, all: All): Resolution {
   const worker = all.workers.find((w) => w.metadata.name === own);
   // With its worker as long as that can be had, else where the first service is.
   const at =
-    worker !== undefined && canBeHad(worker) ? workerAddress(worker) : (resolved[0]?.addresses ?? []);
+    worker !== undefined && canBeHad(worker) ? workerAddress(worker, all) : (resolved[0]?.addresses ?? []);
   return {
     ...commonOf(object),
     type: spec.type satisfies JobType,
@@ -195,9 +225,9 @@ function ownAddress({ address }: SpecOf<'Job'>): readonly NamedAddress[] {
   return [{ address, protocol: /^([a-z0-9+.-]+):\/\//.exec(address)?.[1] ?? 'udp', weight: 1 }];
 }
 
-function nodeNamed(object: Node): Resolution {
+function nodeNamed(object: Node, all: All): Resolution {
   const { spec, status } = object;
-  const packets = isKind(object, 'Worker') ? workerAddress(object) : [];
+  const packets = isKind(object, 'Worker') ? workerAddress(object, all) : [];
   const door = 'control' in spec ? spec.control : spec.address;
   const protocol = 'control' in spec ? 'intransit-control' : 'p4runtime';
   return {

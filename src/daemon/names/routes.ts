@@ -9,7 +9,7 @@ import type { Objects } from '../objects/index.ts';
 import { agentCard } from './agent-card.ts';
 import { isDomain, zoneText } from './dns-sd.ts';
 import { handOver } from './handover.ts';
-import { nameTypes, parseName, type Resolution, resolveAll } from './resolve.ts';
+import { nameTypes, parseName, type Resolution, resolveAll, type ShareOf } from './resolve.ts';
 
 const MOST_BYTES = 4096;
 const handoverBody = z.strictObject({ to: z.string().min(1).max(63).describe('Name of a Worker') });
@@ -27,10 +27,11 @@ const zoneQuery = namesQuery.extend({
 });
 
 /** The calls that resolve names. */
-export function nameRoutes(objects: Objects, version: string): readonly Route[] {
+export function nameRoutes(objects: Objects, version: string, shareOf?: ShareOf): readonly Route[] {
   const all = async (query: z.output<typeof namesQuery> = {}) => {
     const { revision, objects: stored } = await objects.list();
-    const names = resolveAll(stored, { type: query.type, model: query.model, labels: labelsOf(query.label) });
+    const asked = { type: query.type, model: query.model, labels: labelsOf(query.label) };
+    const names = resolveAll(stored, asked, shareOf);
     return { revision, names };
   };
   const one = async (text: string): Promise<readonly Resolution[]> => {

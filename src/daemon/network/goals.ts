@@ -4,7 +4,7 @@ import { type Forwarding, forwardingEntities } from '../../controller/forwarding
 import type { LayerRange } from '../../controller/planned-layers.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import type { Named, Network } from './network.ts';
-import { type Steered, steeringOf } from './steering.ts';
+import { routesToWorkers, type Steered, steeringOf } from './steering.ts';
 import { type PlacementSpec, rangeOf } from './topology.ts';
 import type { VersionsWanted } from './versions-wanted.ts';
 
@@ -61,13 +61,14 @@ export function goalsOf(
     }),
   );
   const steering = steeringOf(network, steered, up);
+  const toWorkers = routesToWorkers(network, services, up);
   const owners = ownersOf(services);
   for (const device of network.devices.values()) {
     const own = owners.get(device.name);
-    const entries = steering.get(device.name) ?? [];
-    const madeFor = JSON.stringify([device.spec, entries, own && madeOf(own, device.name)]);
+    const ways = { steering: steering.get(device.name) ?? [], toWorkers: toWorkers.get(device.name) ?? [] };
+    const madeFor = JSON.stringify([device.spec, ways, own && madeOf(own, device.name)]);
     const known = memory.get(device.name);
-    const goal = known?.for === madeFor ? known.goal : deviceGoal(device, own, programs, entries);
+    const goal = known?.for === madeFor ? known.goal : deviceGoal(device, own, programs, ways);
     memory.set(device.name, { for: madeFor, goal });
     goals.set(device.name, goal);
   }
@@ -94,12 +95,18 @@ function deviceGoal(
   { name, spec }: Named<'Device'>,
   own: PlacedService | undefined,
   programs: Programs,
-  steering: Forwarding['steering'],
+  {
+    steering,
+    toWorkers,
+  }: { readonly steering: Forwarding['steering']; readonly toWorkers: Forwarding['routes'] },
 ): Goal {
   const range = rangeOf(own?.placement.segments.find((s) => s.node === name)?.layers ?? '0..0');
   const threshold = own?.service.spec.policy.threshold ?? 0;
   const { ports, routes } = spec.forwarding;
-  const forwarding = forwardingEntities({ zones: spec.zones, ports, routes, steering }, 0);
+  const forwarding = forwardingEntities(
+    { zones: spec.zones, ports, routes: [...routes, ...toWorkers], steering },
+    0,
+  );
   const versions = own === undefined ? [] : versionsOf(own);
   const common = { port: own?.service.spec.port ?? PORT, mtu: own?.service.spec.mtu ?? MTU };
   const base = own?.models.get(own.wanted.current);
@@ -128,7 +135,7 @@ function deviceGoal(
     forwarding,
     others: 'go',
   };
-  const key = JSON.stringify([spec, range, threshold, common, steering, own && wantedKey(own)]);
+  const key = JSON.stringify([spec, range, threshold, common, steering, toWorkers, own && wantedKey(own)]);
   return { on: 'device', key, desired };
 }
 

@@ -1,10 +1,12 @@
 import type { KnownProgram, Observed } from '../../controller/core/observed.ts';
 import type { Endpoint } from '../../controller/core/run.ts';
+import type { DeviceCounts } from '../../controller/device-counts.ts';
 import { type CompileProgram, DeviceEndpoint } from '../../controller/device-endpoint.ts';
 import { Backoff, DeviceLink } from '../../controller/device-link.ts';
 import { WorkerLink } from '../../controller/worker-link.ts';
 import { WorkerEndpoint } from '../../controller/worker-task.ts';
 import type { Diagnostic, DiagnosticError } from '../../diagnostics/index.ts';
+import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import { readBytes } from '../../files.ts';
 import type { TlsOptions } from '../../p4runtime/index.ts';
 import type { EndpointState } from '../manifests/index.ts';
@@ -26,6 +28,8 @@ export interface NodeOptions {
   readonly probeMs?: number;
   /** How long after a read it is read again at the latest, ms. */
   readonly readbackMs: number;
+  /** Hears what a worker has counted, with each answer of its door. */
+  readonly onCounts: (node: ManagedNode, held: HeldDocument) => void;
   /** Hears of each change of reach. */
   readonly onReach: (node: ManagedNode) => void;
 }
@@ -63,6 +67,7 @@ export class ManagedNode {
   anewAt: number | undefined;
   readonly #readbackMs: number;
   readonly #close: () => void;
+  readonly #counts: () => Promise<DeviceCounts | undefined>;
   readonly #read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
 
   private constructor(
@@ -73,6 +78,7 @@ export class ManagedNode {
       readonly readbackMs: number;
       readonly endpoint: Endpoint;
       readonly close: () => void;
+      readonly counts?: () => Promise<DeviceCounts | undefined>;
       readonly read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
     },
   ) {
@@ -82,6 +88,7 @@ export class ManagedNode {
     this.endpoint = parts.endpoint;
     this.#readbackMs = parts.readbackMs;
     this.#close = parts.close;
+    this.#counts = parts.counts ?? (async () => undefined);
     this.#read = parts.read;
   }
 
@@ -106,6 +113,7 @@ export class ManagedNode {
     const node = new ManagedNode('Device', name, connectionOf(spec), {
       ...{ readbackMs: options.readbackMs, endpoint },
       close: () => link.close(),
+      counts: () => endpoint.counts(),
       read: (candidates) => endpoint.open(candidates),
     });
     return node;
@@ -124,6 +132,7 @@ export class ManagedNode {
           node.#reached({ kind: 'away', why: textOf(state.diagnostics) }, options);
       },
       options.timeoutMs,
+      (held) => options.onCounts(node, held),
     );
     const endpoint = new WorkerEndpoint(door, tls, options.timeoutMs);
     const node = new ManagedNode('Worker', name, connectionOf(spec), {
@@ -183,6 +192,11 @@ export class ManagedNode {
     this.readAt = now;
     // Nodes that came together are not read together for ever.
     this.readAgainAt = now + this.#readbackMs * (0.5 + Math.random() / 2);
+  }
+
+  /** What a device has counted; undefined where that cannot be known. @throws P4RuntimeError */
+  counts(): Promise<DeviceCounts | undefined> {
+    return this.#counts();
   }
 
   close(): void {

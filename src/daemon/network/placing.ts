@@ -15,13 +15,19 @@ export type Placing =
     }
   | { readonly service: Named<'Service'>; readonly placed: undefined; readonly problem: string };
 
+/** Why a model is passed over that was measured to miss the objective of a service; undefined where it is not. */
+export type IsLate = (service: string, model: string) => string | undefined;
+
 /** Places all services; what was found is kept as long as nothing changes that it was found for. */
 export class Placer {
   readonly #library: ModelLibrary;
+  readonly #isLate: IsLate;
   readonly #known = new Map<string, { readonly key: string; readonly found: Placed | Unplaceable }>();
 
-  constructor(library: ModelLibrary) {
+  /** @param isLate what was measured of a model of a service; default nothing */
+  constructor(library: ModelLibrary, isLate: IsLate = () => undefined) {
     this.#library = library;
+    this.#isLate = isLate;
   }
 
   /** @param usable nodes that work can be given to */
@@ -42,7 +48,8 @@ export class Placer {
   }
 
   /**
-   * Tries the models of a service in the order of its preference: the first one that meets the objective answers. Where none does, the
+   * Tries the models of a service in the order of its preference: the first one that meets the objective answers, by what is foreseen
+   * and by what was measured. Where none does, the
    * preferred one is late rather than not there. A rollout is of the preferred one, which stays until it is over.
    */
   async #placeOne(
@@ -55,14 +62,15 @@ export class Placer {
     if (preferred === undefined) return { service, placed: undefined, problem: 'its model is not there' };
     const wanted = versionsWanted(network, service);
     const first = await this.#placeModel(network, service, preferred, wanted, { usable, taken });
-    const why = misfit(first);
+    const late = (model: string) => this.#isLate(service.name, model);
+    const why = misfit(first) ?? late(preferred.name);
     if (why === undefined || isUnderWay(network, service)) return first;
     for (const model of others) {
       const second = await this.#placeModel(network, service, model, newestWanted(network, model), {
         usable,
         taken,
       });
-      if (second.placed === undefined || misfit(second) !== undefined) continue;
+      if (second.placed === undefined || (misfit(second) ?? late(model.name)) !== undefined) continue;
       const { placement } = second.placed;
       const reason = `${placement.reason ?? ''}${IN_PLACE}Model/${preferred.name}: ${why}`;
       return { ...second, placed: { ...second.placed, placement: { ...placement, reason } } };

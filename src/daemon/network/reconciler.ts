@@ -4,9 +4,12 @@ import type { KnownProgram } from '../../controller/core/observed.ts';
 import type { DeviceProgram } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
 import { DiagnosticError } from '../../diagnostics/index.ts';
+import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import { messageOf } from '../../durable/index.ts';
-import { type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
+import type { Route } from '../api/routes.ts';
+import { isKind, type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
 import { type Objects, objectOf } from '../objects/index.ts';
+import { reportRoutes } from '../sight/reports.ts';
 import { type EventInput, StoreFenced, type Term, type WatchBatch } from '../store/index.ts';
 import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
 import { about, bring, type JobHost, type Task } from './job.ts';
@@ -14,8 +17,11 @@ import { Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
 import { committedVersion, type Named, type Network, networkOf, rolloutOf } from './network.ts';
 import { connectionOf, ManagedNode, type NodeOptions } from './node.ts';
+import { LateModels } from './objectives.ts';
+import { Observer } from './observer.ts';
 import { Placer, type Placing } from './placing.ts';
 import { Recorder } from './recorder.ts';
+import { trafficMetrics } from './traffic-metrics.ts';
 import { nextPhase, type RolloutSight } from './versions-wanted.ts';
 
 export interface ReconcilerOptions {
@@ -33,6 +39,8 @@ export interface ReconcilerOptions {
   readonly timeoutMs?: number;
   /** How often a device is asked whether it is there, ms; default 5,000. */
   readonly probeMs?: number;
+  /** How long a model that missed the objective of its service is passed over, ms; default 60,000, more where it misses it again. */
+  readonly lateHoldMs?: number;
 }
 
 const ACTOR = 'controller';
@@ -60,6 +68,7 @@ export class Reconciler {
   readonly #placer: Placer;
   readonly #state: StateFolder;
   readonly #recorder: Recorder;
+  readonly #observer: Observer;
   readonly #leadership: Leadership;
   readonly #jobs = new Set<Promise<void>>();
   /** Compiled programs by their cookies. */
@@ -79,6 +88,8 @@ export class Reconciler {
   #network: { readonly revision: number; readonly network: Network } | undefined;
   #placings: { readonly key: string; readonly placings: readonly Placing[] } | undefined;
   #goalsFor = '';
+  /** Services as they were placed last. */
+  #placed: readonly PlacedService[] = [];
   #tickedAt = 0;
   #watching: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -91,9 +102,12 @@ export class Reconciler {
   constructor(objects: Objects, options: ReconcilerOptions) {
     this.#objects = objects;
     this.#options = { ...DEFAULTS, ...options };
-    this.#placer = new Placer(new ModelLibrary(objects.store.blobs));
     this.#state = new StateFolder(options.folder, 'programs');
     this.#recorder = new Recorder(objects, ACTOR);
+    this.#observer = new Observer(() => this.#nodes.values(), new LateModels(options.lateHoldMs));
+    this.#placer = new Placer(new ModelLibrary(objects.store.blobs), (service, model) =>
+      this.#observer.late.why(service, model, performance.now()),
+    );
     this.#leadership = new Leadership({
       leases: objects.store.leases,
       holder: `${hostname()}/${process.pid}`,
@@ -108,7 +122,23 @@ export class Reconciler {
     return this.#term !== undefined;
   }
 
+  /** Calls that it answers. */
+  get routes(): readonly Route[] {
+    return reportRoutes(this.#observer.sight, () => this.isLeading);
+  }
+
+  /** Which part of its weight a worker gets of new jobs; all where another one leads, which knows better. */
+  readonly shareOf = (worker: string): number =>
+    this.isLeading ? this.#observer.shares.factor(worker, performance.now()) : 1;
+
+  /** What Prometheus reads of the traffic; nothing where another one leads. */
+  metrics(): string {
+    if (!this.isLeading) return '';
+    return trafficMetrics(this.#observer.sight, [...this.#nodes.values()], this.#placed);
+  }
+
   async close(): Promise<void> {
+    this.#observer.close();
     await this.#leadership.close();
   }
 
@@ -131,6 +161,8 @@ export class Reconciler {
     this.#nodes.clear();
     this.#away.clear();
     this.#changedNodes.clear();
+    this.#observer.forget();
+    this.#placed = [];
     this.#goals = new Map();
     this.#goalMemory.clear();
     this.#goalsFor = '';
@@ -186,7 +218,7 @@ export class Reconciler {
       const isNode = kind === 'Device' || kind === 'Worker';
       const { generation, uid } = object.metadata;
       const same = before?.metadata.generation === generation && before.metadata.uid === uid;
-      if (!isNode || !same) counts = true;
+      if (!same || !(isNode || isOnlyMeasured(before, object))) counts = true;
       if (same) continue;
       this.#specRevision++;
       if (isNode) this.#changedNodes.add(name);
@@ -213,6 +245,12 @@ export class Reconciler {
     const anew = [...this.#away].some((node) => node.anewAt !== undefined && node.anewAt < now);
     if (anew) this.#network = undefined;
     if (isDue || drains || anew) this.#wake();
+    const network = this.#network?.network;
+    if (network === undefined) return;
+    this.#observer.write(network, this.#placed, this.#recorder, now);
+    if (!this.#observer.judge(this.#placed, this.#recorder, now)) return;
+    this.#revision++;
+    this.#wake();
   }
 
   /** Whether it is not what it should be, or has to be read again. */
@@ -265,6 +303,7 @@ export class Reconciler {
     const now = performance.now();
     const placings = await this.#place(network, now);
     const placed = placings.flatMap((p) => p.placed ?? []);
+    this.#placed = placed;
     this.#setGoals(network, placed, now);
     await this.#recordPlacements(network, placings);
     await this.#advance(network, placed, now);
@@ -324,6 +363,7 @@ export class Reconciler {
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
       readbackMs: this.#options.readbackMs,
       onReach: (node: ManagedNode) => this.#reached(node),
+      onCounts: (node: ManagedNode, held: HeldDocument) => this.#observer.worker(node.name, held),
     };
     for (const device of network.devices.values()) this.#add('Device', device, options);
     for (const worker of network.workers.values()) this.#add('Worker', worker, options);
@@ -361,7 +401,8 @@ export class Reconciler {
     for (const { service, placed } of placings) {
       const before = network.placements.get(service.name);
       if (placed === undefined || JSON.stringify(before?.spec) === JSON.stringify(placed.placement)) continue;
-      const moved = JSON.stringify(before?.spec.segments) !== JSON.stringify(placed.placement.segments);
+      const placeOf = (spec?: PlacedService['placement']) => JSON.stringify([spec?.model, spec?.segments]);
+      const moved = placeOf(before?.spec) !== placeOf(placed.placement);
       const why = placed.placement.reason ?? '';
       const reason = before === undefined ? 'Placed' : 'Moved';
       const event = {
@@ -522,6 +563,13 @@ export class Reconciler {
   #log(event: Omit<EventInput, 'actor'>): void {
     this.#recorder.event(event);
   }
+}
+
+/** Whether nothing else is new of an object than what is measured of it. */
+function isOnlyMeasured(before: StoredObject, now: StoredObject): boolean {
+  if (now.kind === 'Placement') return true;
+  if (!isKind(before, 'Service') || !isKind(now, 'Service')) return false;
+  return before.status.version === now.status.version && before.status.model === now.status.model;
 }
 
 const ABOUT_SELF = { object: { kind: 'Controller', name: ACTOR } } as const;

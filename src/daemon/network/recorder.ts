@@ -10,8 +10,9 @@ import {
 } from '../manifests/index.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 import { type EventInput, StoreFenced, StoreTooLarge, StoreUnavailable, type Term } from '../store/index.ts';
-import type { Network } from './network.ts';
+import type { Named, Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
+import type { ObjectiveState } from './objectives.ts';
 import type { Placing } from './placing.ts';
 import type { PlacementSpec } from './topology.ts';
 
@@ -113,7 +114,10 @@ export class Recorder {
       for (const [key] of changes) this.#changes.delete(key);
       this.#events = this.#events.slice(events.length);
       const putBack = () => {
-        for (const [key, change] of changes) if (!this.#changes.has(key)) this.#changes.set(key, change);
+        for (const [key, change] of changes) {
+          const later = this.#changes.get(key);
+          this.#changes.set(key, later === undefined ? change : inTurn(change, later));
+        }
         this.#events = [...events, ...this.#events];
       };
       try {
@@ -268,10 +272,47 @@ export class Recorder {
     } as StatusChange);
   }
 
+  /** Whether a service keeps to its objective. */
+  objective({ name, generation }: Named<'Service'>, before: ObjectiveState, state: ObjectiveState): void {
+    const now = new Date().toISOString();
+    const condition = { type: 'ObjectiveMet', ...state };
+    this.#set({
+      kind: 'Service',
+      name,
+      change: ({ status }: StoredObject<'Service'>) => ({
+        ...status,
+        conditions: withAll(status.conditions, [condition], generation, now),
+      }),
+    } as StatusChange);
+    this.flush();
+    const isMissed = state.status === 'False';
+    if (!isMissed && before.status !== 'False') return;
+    const [type, reason] = isMissed
+      ? (['Warning', 'ObjectiveMissed'] as const)
+      : (['Normal', state.status === 'True' ? 'ObjectiveMet' : 'ObjectiveNotMeasured'] as const);
+    this.event({ type, reason, message: state.message, object: { kind: 'Service', name } });
+  }
+
+  /** A part of a status that somebody else measures. */
+  part(change: StatusChange): void {
+    this.#set(change);
+  }
+
   #set(change: StatusChange): void {
-    this.#changes.set(`${change.kind}/${change.name}`, change);
+    const key = `${change.kind}/${change.name}`;
+    const before = this.#changes.get(key);
+    this.#changes.set(key, before === undefined ? change : inTurn(before, change));
   }
 }
+
+/** Two changes of one object. */
+const inTurn = (first: StatusChange, second: StatusChange): StatusChange => ({
+  ...second,
+  change: (object) => {
+    const status = first.change(object) ?? object.status;
+    return second.change({ ...object, status }) ?? status;
+  },
+});
 
 type Plain = Omit<ConditionInput, 'observedGeneration'>;
 

@@ -56,6 +56,49 @@ function towards(goal: string, ways: ReadonlyMap<string, readonly Way[]>): Reado
   return first;
 }
 
+/** Workers of a service that are told apart by the destination of packets: several, each with an address of its own. */
+export function addressedWorkers(
+  network: Network,
+  workers: readonly string[],
+): ReadonlyMap<string, string> | undefined {
+  const hosts = new Map(
+    workers.flatMap((name) => {
+      const address = network.workers.get(name)?.spec.address;
+      return address === undefined ? [] : [[name, address.split(':')[0]!] as const];
+    }),
+  );
+  const isApart =
+    hosts.size > 1 && hosts.size === workers.length && new Set(hosts.values()).size === hosts.size;
+  return isApart ? hosts : undefined;
+}
+
+type Route = Forwarding['routes'][number];
+
+/** For each device a route to each such worker: a job is sent to its worker, and devices keep to that. */
+export function routesToWorkers(
+  network: Network,
+  services: readonly Pick<Steered, 'workers'>[],
+  up: (node: string) => boolean,
+): ReadonlyMap<string, Route[]> {
+  const ways = waysOf(network, up);
+  const routes = new Map<string, Route[]>();
+  const hosts = new Map(services.flatMap(({ workers }) => [...(addressedWorkers(network, workers) ?? [])]));
+  for (const [worker, host] of hosts) {
+    if (!up(worker)) continue;
+    for (const [device, way] of towards(worker, ways)) {
+      const own = network.devices.get(device)?.spec.forwarding.routes;
+      // What an operator says of this host goes before.
+      const isSaid = own?.some(({ prefix }) => prefix === host || prefix === `${host}/32`);
+      if (own === undefined || isSaid || way.port === undefined) continue;
+      routes.set(device, [
+        ...(routes.get(device) ?? []),
+        { prefix: `${host}/32`, port: way.port, ...way.macs },
+      ]);
+    }
+  }
+  return routes;
+}
+
 /** A service as steering sees it. */
 export interface Steered {
   readonly modelId: number;
@@ -67,7 +110,8 @@ export interface Steered {
 
 /**
  * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot
- * be, or is the device itself, to a worker, which finishes anything. Answers go by ordinary forwarding.
+ * be, or is the device itself, to a worker, which finishes anything; or, where the service has several workers with addresses, to whichever
+ * the packet is addressed to. Answers go by ordinary forwarding.
  * @param up nodes that can be reached
  */
 export function steeringOf(
@@ -84,7 +128,8 @@ export function steeringOf(
   };
   const steering = new Map<string, Steering[]>();
   for (const { modelId, layerCount, placement, workers } of services) {
-    const finishers = workers.filter(up);
+    // Where jobs choose their worker, only layers that devices compute are steered.
+    const finishers = addressedWorkers(network, workers) === undefined ? workers.filter(up) : [];
     for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
       const computes = placement.segments
         .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)

@@ -142,18 +142,22 @@ export class ModelServer {
     this.#waiting += count;
     this.#waitingBytes += rows.length;
     held.take(count);
+    const began = performance.now();
     let answered = false;
     try {
       const work = this.#turn.then(() => this.#run(held, rows, count));
       this.#turn = work.catch(() => {});
       const made = await work;
       answered = true;
+      const us = 1000 * (performance.now() - began);
+      for (let row = 0; row < count; row++)
+        held.measures.answer(us, held.isVerdict ? made[2 * row + 1] : undefined);
       return made;
     } catch (error) {
       const [reason] = messageOf(error).split('\n');
       throw new InferenceFault('unavailable', `the engine failed: ${reason}`);
     } finally {
-      held.settle(answered, count);
+      held.settle(answered ? 'answered' : 'failed', count);
       this.#waiting -= count;
       this.#waitingBytes -= rows.length;
     }

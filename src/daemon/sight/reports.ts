@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { measuresSchema } from '../../doors/measures.ts';
+import { expectation } from '../../import/json/parse.ts';
+import { bodyOf, jsonOf, refuseRequest, reply } from '../api/http.ts';
+import { API_PREFIX, type Route } from '../api/routes.ts';
+import type { Sight } from './sight.ts';
+
+const MOST_BYTES = 2 ** 18;
+const number = z.int().min(1).max(0xffff);
+
+/** What an edge has measured since its last report that was taken. */
+export const edgeReport = z.strictObject({
+  versions: z
+    .array(z.strictObject({ modelId: number, version: number, measures: measuresSchema }))
+    .max(256)
+    .describe('Latencies are those from the first packet of a request to its answer'),
+});
+export type EdgeReport = z.input<typeof edgeReport>;
+
+/** The call by which edges report. */
+export function reportRoutes(sight: Sight, isLeading: () => boolean): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: `${API_PREFIX}/measures`,
+      right: 'register',
+      summary: 'What an edge has measured since its last report: answers, failures and latencies by version',
+      body: edgeReport,
+      answers: async ({ request, response }) => {
+        const given = edgeReport.safeParse(jsonOf(await bodyOf(request, MOST_BYTES)));
+        if (!given.success) {
+          const [issue] = given.error.issues;
+          return refuseRequest(
+            'Invalid',
+            `body ${issue!.path.join('.')}: ${expectation(issue!)}`,
+            `GET ${API_PREFIX}/openapi.json tells what calls take`,
+          );
+        }
+        if (!isLeading())
+          return refuseRequest('Unavailable', 'another controller leads', 'report to that one');
+        for (const { modelId, version, measures } of given.data.versions)
+          sight.edge(modelId, version, measures);
+        reply(response, 200, { taken: given.data.versions.length });
+      },
+    },
+  ];
+}
