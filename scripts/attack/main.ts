@@ -34,7 +34,7 @@ const attacks: readonly Attack[] = [
   suite(
     'odd arguments and files, command line',
     'a stack trace, an internal error, a terminal escape, a wait',
-    ['test/cli/odd-arguments.test.ts', 'test/cli/odd-names.test.ts'],
+    ['test/cli/odd-arguments.test.ts', 'test/cli/odd-names.test.ts', 'test/cli/numbers.test.ts'],
   ),
   suite(
     'TLS and authorisation, P4Runtime and control doors',

@@ -213,6 +213,7 @@ export class FlowTables implements ProgramTables {
       isUnderWay = true;
       void sweeper
         .sweep(buckets)
+        // What it did not come to is swept the next time.
         .catch(() => {})
         .finally(() => {
           isUnderWay = false;

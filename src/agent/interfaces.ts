@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   attachXdp,
+  BpfError,
   type BpfProgram,
   ensureBpffs,
   interfaceDriver,
@@ -122,8 +123,9 @@ export class Interfaces {
       const ifindex = this.#inside(() => {
         try {
           return interfaceIndex(port.name);
-        } catch {
-          return 0;
+        } catch (error) {
+          if (error instanceof BpfError && error.code === 'bpf-interface') return 0;
+          throw error;
         }
       });
       const gone = port.link !== undefined && port.link.info().ifindex !== ifindex;

@@ -9,6 +9,7 @@ import {
   ensureFolder,
   errnoOf,
   LogUncertainError,
+  messageOf,
   RecordLog,
   removeTree,
   replaceFile,
@@ -259,31 +260,26 @@ export class StateFolder {
   }
 
   #readIndex(lost: (what: string) => void): string | undefined {
-    const text = readIfThere(join(this.path, INDEX_FILE));
-    if (text === undefined) {
-      if (this.#generations().length > 0) lost(`${INDEX_FILE} is missing`);
-      return undefined;
-    }
-    try {
-      const { generation } = indexSchema.parse(JSON.parse(text.toString('utf8')));
-      if (indexText(generation) === text.toString('utf8')) return generation;
-    } catch {
-      // As below.
-    }
-    lost(`${INDEX_FILE} is damaged, or of another version`);
-    return undefined;
+    const { bytes, fault } = contentOf(join(this.path, INDEX_FILE));
+    const generation = bytes && generationIn(bytes.toString('utf8'));
+    if (generation === undefined && (bytes !== undefined || this.#generations().length > 0))
+      lost(`${INDEX_FILE} ${fault}`);
+    return generation;
   }
 
   #readPipeline(generation: string, lost: (what: string) => void, mended: string[]) {
     let found: { readonly head: Head; readonly config: Message<'ForwardingPipelineConfig'> } | undefined;
     const bad: string[] = [];
     for (const name of PIPELINE_FILES) {
-      const bytes = readIfThere(join(this.path, generation, name));
+      const { bytes, fault } = contentOf(join(this.path, generation, name));
       const pipeline = bytes && decodePipeline(bytes);
-      if (pipeline !== undefined) found ??= pipeline;
-      else bad.push(name);
+      if (pipeline !== undefined) {
+        found ??= pipeline;
+        continue;
+      }
+      bad.push(name);
+      lost(`${generation}/${name} ${fault}`);
     }
-    for (const name of bad) lost(`${generation}/${name} is missing or damaged`);
     if (found !== undefined) mended.push(...bad);
     return found;
   }
@@ -302,7 +298,9 @@ export class StateFolder {
       this.#uncertain = contents.damage !== undefined;
       return { groups, damage: contents.damage };
     } catch (error) {
-      const reason = errnoOf(error) === 'ENOENT' ? 'is missing' : 'is damaged';
+      const code = errnoOf(error);
+      const reason =
+        code === 'ENOENT' ? 'is missing' : code ? `cannot be read (${messageOf(error)})` : 'is damaged';
       lost(`${generation}/${LOG_FILE} ${reason}`);
       this.#uncertain = true;
       return { groups: [], damage: 'lost' };
@@ -377,6 +375,16 @@ function isFolder(path: string): boolean {
   }
 }
 
+/** Undefined for a text that is no index, or not one of this program. */
+function generationIn(text: string): string | undefined {
+  try {
+    const { generation } = indexSchema.parse(JSON.parse(text));
+    return indexText(generation) === text ? generation : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 const indexText = (generation: string): string => {
   const checksum = sha256(FORMAT, generation).toString('hex');
   return `${JSON.stringify({ format: FORMAT, generation, checksum })}\n`;
@@ -410,10 +418,12 @@ function changeOf({ type, entity }: Message<'Update'>): Change {
   return { type, entity };
 }
 
-function readIfThere(path: string): Buffer | undefined {
+/** What is in a file, or why that is not known. */
+function contentOf(path: string): { readonly bytes?: Buffer; readonly fault: string } {
   try {
-    return readFileSync(path);
-  } catch {
-    return undefined;
+    return { bytes: readFileSync(path), fault: 'is damaged, or of another version' };
+  } catch (error) {
+    const fault = errnoOf(error) === 'ENOENT' ? 'is missing' : `cannot be read (${messageOf(error)})`;
+    return { fault };
   }
 }

@@ -22,6 +22,7 @@ export function withMessages<T>(run: () => Promise<T>): Promise<{ result: T; mes
       lib.setPrint(null);
     }
   });
+  // Whoever asked for the turn has its error; the next one has its turn all the same.
   turns = turn.catch(() => undefined);
   return turn;
 }

@@ -50,6 +50,7 @@ export function bundledProgram(command: string | undefined): Program | undefined
   }
 }
 
+/** Undefined for what cannot be read: V8 then compiles the program itself. */
 function ifThere(file: string): Buffer | undefined {
   try {
     return readFileSync(file);

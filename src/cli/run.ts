@@ -40,8 +40,8 @@ const commands: Readonly<Record<string, (io: Io, onEnd: OnEnd, version: string) 
     agent: async (io) => (await import('./commands/agent.ts')).agentCommand(io),
   };
 
-/** The command that comes first; all of them where something else does, for the help and for what was meant. */
-const commandsOf = (
+/** The commands of a command line: the one that comes first; all of them where something else does, for the help and for what was meant. */
+export const commandsOf = (
   argv: readonly string[],
   ...given: [Io, OnEnd, string]
 ): Promise<readonly CommandModule[]> => {

@@ -282,6 +282,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
+/** For a message; the file may be gone by now. */
 function ownerOf(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim() || 'unknown';

@@ -177,6 +177,7 @@ function placeOf(
   return { host, port: Number(port ?? 0) };
 }
 
+/** Undefined for what is no JSON, which no schema takes. */
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);

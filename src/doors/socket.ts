@@ -3,7 +3,7 @@ import { lstatSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
-import { ensureFolder, lockFile } from '../durable/index.ts';
+import { ensureFolder, lockFile, messageOf } from '../durable/index.ts';
 import { type Door, placeOf } from '../p4runtime/server/door.ts';
 import { type DoorListen, socketPath } from './rules.ts';
 
@@ -76,7 +76,9 @@ export function groupId(group: string): number {
   try {
     const entry = execFileSync('getent', ['group', '--', group], { encoding: 'utf8', stdio: 'pipe' });
     return Number(entry.split(':')[2]);
-  } catch {
-    throw new Error(`there is no group ${group}`);
+  } catch (error) {
+    // getent ends with 2 where it knows no such name.
+    if ((error as { readonly status?: number }).status === 2) throw new Error(`there is no group ${group}`);
+    throw new Error(`the group ${group} cannot be looked up: ${messageOf(error)}; name it by its number`);
   }
 }

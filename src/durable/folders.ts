@@ -52,6 +52,7 @@ export function isPrivate(path: string): boolean {
     }
     return true;
   } catch {
+    // What cannot be looked at is nobody's word for it.
     return false;
   }
 }

@@ -10,22 +10,31 @@ import {
   writeSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
+import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 
 type Koffi = typeof koffi;
 
 const LOCK_EX_NB = 2 | 4;
+const [EINTR, EAGAIN] = [4, 11];
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
-let flock: ((fd: number, operation: number) => number) | undefined;
+let calls:
+  | { readonly flock: (fd: number, operation: number) => number; readonly errno: () => number }
+  | undefined;
 
-/** Node has no call for it. */
-function tryLock(fd: number): boolean {
-  if (flock === undefined) {
+/** Node has no call for it. @returns no where another process has it @throws Error where the file system has no locks, or no more */
+function tryLock(fd: number, path: string): boolean {
+  if (calls === undefined) {
     const ffi: Koffi = createRequire(import.meta.url)('koffi');
-    flock = ffi.load(null).func('int flock(int fd, int operation)');
+    calls = { flock: ffi.load(null).func('int flock(int fd, int operation)'), errno: () => ffi.errno() };
   }
-  return flock(fd, LOCK_EX_NB) === 0;
+  for (;;) {
+    if (calls.flock(fd, LOCK_EX_NB) === 0) return true;
+    const errno = calls.errno();
+    if (errno === EAGAIN) return false;
+    if (errno !== EINTR) throw new Error(`${path} cannot be locked: ${getSystemErrorName(-errno)}`);
+  }
 }
 
 export interface Lock {
@@ -42,10 +51,13 @@ export interface Lock {
 export function lockFile(path: string, note = `${process.pid}\n`): Lock | undefined {
   for (;;) {
     const fd = openSync(path, FLAGS, 0o600);
-    if (!tryLock(fd)) {
-      closeSync(fd);
-      return undefined;
+    let isOurs = false;
+    try {
+      isOurs = tryLock(fd, path);
+    } finally {
+      if (!isOurs) closeSync(fd);
     }
+    if (!isOurs) return undefined;
     // Whoever had it may have removed the file between the two calls: then this lock is on no file any more.
     if (lstatSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) {
       closeSync(fd);

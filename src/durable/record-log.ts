@@ -154,6 +154,7 @@ export class RecordLog {
         this.#at = { ...this.#at, size: target };
         return;
       } catch (error) {
+        // What is behind the end does not count: zeros, or the beginning of them.
         await file.truncate(size).catch(() => {});
         if (target === least) throw error;
       }

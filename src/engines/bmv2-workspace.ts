@@ -49,6 +49,7 @@ function killLeftover(directory: string): void {
   if (pid !== undefined && commandLine(pid).includes(directory)) kill(pid);
 }
 
+/** Undefined where no switch was started yet. */
 function readPid(file: string): number | undefined {
   try {
     const pid = Number(readFileSync(file, 'utf8'));

@@ -52,6 +52,8 @@ export async function classifyOnDevice(
     readonly until: () => Promise<unknown>;
     readonly ready: () => void;
     readonly told: (verdict: ToldVerdict) => void;
+    /** The device cannot be reached any more; it is tried again. */
+    readonly lost: (reason: string) => void;
   },
 ): Promise<FlowDeviceReport> {
   const updates = actions.flatMap((a) => actionUpdates(a, model.file));
@@ -69,7 +71,12 @@ export async function classifyOnDevice(
     ]);
     client.on('digest', (list) => {
       for (const data of list.data) events.told(verdictOf(data, definition.features.length));
-      void client.acknowledge(list).catch(() => {});
+      // One that gets no acknowledgement tells the flows again, or is lost, which is said below.
+      if (client.state().kind === 'primary') client.acknowledge(list).catch(() => {});
+    });
+    client.on('state', (state) => {
+      if (state.kind === 'disconnected' && state.attempt === 0)
+        events.lost(state.error?.message ?? 'the connection ended');
     });
     if (actions.some((a) => a.tell))
       await client.insert([

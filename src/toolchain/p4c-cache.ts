@@ -33,6 +33,7 @@ export async function p4cEntry(
       try {
         return gunzipSync(await readFile(file)).toString();
       } catch {
+        // Not there, or no archive: compiled, and kept anew.
         return undefined;
       }
     },

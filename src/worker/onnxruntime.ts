@@ -63,6 +63,7 @@ export class OrtSession {
     try {
       opened.#batches = (await opened.#run(new Uint8Array(2 * width), 2)).length === 2 * one.length;
     } catch {
+      // A graph of one row at a time. What is wrong otherwise the first row has shown.
       opened.#batches = false;
     }
     return opened;

@@ -52,7 +52,16 @@ describe('a socket', () => {
     expect([mode & 0o777, gid]).toEqual([0o660, 1]);
     shared.release();
     const third = { address: `unix:${join(folder, 'third.sock')}`, group: 'no-such-group' };
-    await expect(openDoor(serve(), third)).rejects.toThrow('no group');
+    await expect(openDoor(serve(), third)).rejects.toThrow('there is no group no-such-group');
+    const path = process.env.PATH;
+    try {
+      process.env.PATH = folder;
+      await expect(openDoor(serve(), third)).rejects.toThrow(
+        /no-such-group cannot be looked up.*by its number/,
+      );
+    } finally {
+      process.env.PATH = path;
+    }
   });
 
   it('replaces what a dead process has left, and nothing else', async () => {

@@ -159,6 +159,29 @@ describeWith(loading, 'the state of an agent', () => {
     }
   });
 
+  it('says why a file of it cannot be read, and takes the other copy', async () => {
+    const net = lay();
+    const agent = await startOn(net);
+    const client = await connect(agent.address);
+    await install(client);
+    client.close();
+    await agent.close();
+    const generation = readdirSync(net.stateFolder).find((name) => /^[0-9a-f]{8}$/.test(name))!;
+    const file = join(net.stateFolder, generation, 'pipeline.bin');
+    rmSync(file);
+    mkdirSync(file);
+    const said: string[] = [];
+    const next = await startOn(net, { log: (text) => said.push(text) });
+    expect([next.restored, said.join()]).toEqual([
+      true,
+      expect.stringMatching(
+        /pipeline\.bin cannot be read \(EISDIR.*data plane found running.*not mended: EISDIR/,
+      ),
+    ]);
+    await expectAnswer(net);
+    await next.close();
+  });
+
   it('leaves the data plane alone where nobody can say what runs, and is pushed anew', async () => {
     const net = lay();
     const agent = await startOn(net);

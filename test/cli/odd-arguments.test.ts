@@ -123,53 +123,6 @@ describe('a device that is written to', () => {
   it('is refused where nobody reads', async () => expectTold(await intransit(...run(pipe)), 1));
 });
 
-describe('numbers', () => {
-  const run = ['run', MODEL, '--on', 'reference', '--input', ROWS, '--output', path('y')];
-  const send = ['send', MODEL, '--to', '127.0.0.1:9', '--input', ROWS, '--output', path('y')];
-  const options: readonly (readonly [argv: readonly string[], names: readonly string[]])[] = [
-    [run, ['rows', 'model-id', 'model-version', 'port', 'mtu']],
-    [['verify', MODEL, '--on', 'reference', '--input', ROWS], ['rows']],
-    [['bench', MODEL], ['rounds']],
-    [
-      send,
-      ['rows', 'rate', 'window', 'timeout', 'retries', 'mtu', 'model-id', 'model-version', 'zone', 'job'],
-    ],
-    [
-      ['worker', MODEL],
-      ['batch', 'model-id', 'model-version', 'zones', 'mtu', 'stats-interval'],
-    ],
-    [
-      ['deploy', 'none.json'],
-      ['drain', 'election-id'],
-    ],
-    [['agent', '--name', 'odd', '--interface', 'none0=1'], ['device-id']],
-  ];
-  const values = [
-    'NaN',
-    'Infinity',
-    '-1',
-    '1e999',
-    '-0x10',
-    '1.5.2',
-    '',
-    ' ',
-    '1,',
-    '٣',
-    '9'.repeat(400),
-    '\x1b[2J',
-  ];
-  it.each(options.flatMap(([argv, names]) => names.map((name) => [argv[0]!, name, argv] as const)))(
-    '%s --%s',
-    async (_, name, argv) => {
-      for (const value of values) {
-        const told = await intransit(...argv, `--${name}=${value}`);
-        expectTold(told, 2);
-        expect(told.err).toContain(`--${name}`);
-      }
-    },
-  );
-});
-
 describe('more layers than a cursor counts', () => {
   const layer = { kind: 'dense', weights: [1], weightScale: 0.1, output: { element: 'uint8', scale: 0.1 } };
   const deep = (layers: number) =>

@@ -167,6 +167,7 @@ function through(store: Store, before: () => void): Store {
   return {
     name: store.name,
     isShared: store.isShared,
+    placeOf: (kind, name) => store.placeOf(kind, name),
     read: guard(() => store.read()),
     get: guard((kind, name) => store.get(kind, name)),
     pick: guard((names) => store.pick(names)),

@@ -169,3 +169,19 @@ describe.skipIf(!isRoot)(`a full disk${onFull}`, () => {
     lock?.release();
   });
 });
+
+it('a process whose state cannot be found out is not taken for one that has ended', () => {
+  const durable = JSON.stringify(join(import.meta.dirname, '../../src/durable/index.ts'));
+  const script = `
+    import { openSync } from 'node:fs';
+    import { isOwnerGone, ownerMark } from ${durable};
+    const gone = ownerMark().replace(/-\\d+-\\d+$/, '-${2 ** 22 + 1}-7');
+    const before = [isOwnerGone(process.argv[1]), isOwnerGone(gone)];
+    try { for (;;) openSync('/dev/null'); } catch {}
+    process.stdout.write(JSON.stringify([...before, isOwnerGone(process.argv[1])]));`;
+  const argv = ['--import', 'tsx', '--input-type=module', '-e', script, ownerMark()];
+  const { stdout, stderr } = spawnSync('prlimit', ['--nofile=64', process.execPath, ...argv], {
+    encoding: 'utf8',
+  });
+  expect([stdout, stderr]).toEqual(['[false,true,false]', '']);
+});

@@ -1,6 +1,6 @@
 /** The Open Inference Protocol as a worker serves it, against recorded answers of ONNX Runtime and a client of gRPC's C library. */
 
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DoorListen } from '../../src/doors/rules.ts';
@@ -207,6 +207,12 @@ describe('over HTTP', () => {
     expect((await act('broken', 'load')).json().error).toMatch(/broken\.onnx: /);
     expect((await act('../..', 'load')).status).toBe(404);
     expect((await act('none', 'load')).json().error).toMatch(/repository has no model "none"/);
+    // A folder that cannot be read is not an empty one.
+    renameSync(repository, `${repository}-away`);
+    writeFileSync(repository, '');
+    expect((await act('digits', 'load')).json().error).toMatch(/the repository cannot be read: ENOTDIR/);
+    rmSync(repository);
+    renameSync(`${repository}-away`, repository);
     const file = (version: string, text: string) =>
       JSON.stringify({ parameters: { [`file:${version}/m.onnx`]: text } });
     const model = readFileSync('examples/digits-mlp.onnx').toString('base64');

@@ -229,6 +229,7 @@ async function overDevice(
       until,
       ready: () => io.err(`${a.device}: classifying${a.seconds === undefined ? '; end with Ctrl-C' : ''}\n`),
       told: toldLine(io, names),
+      lost: (reason) => io.err(`intransit classify: ${a.device}: lost (${reason}); trying again\n`),
     }),
   );
   const classes = actionsJson(found.classes, names);

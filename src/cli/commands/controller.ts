@@ -90,7 +90,10 @@ export const controllerCommand = (io: Io, version: string) =>
       const nodeTls = nodeTlsOf(a);
       let leader: InstanceType<typeof Reconciler> | undefined;
       const reconciler = async (objects: Objects) => {
-        const made = new Reconciler(objects, { folder: programsOf(place) });
+        const made = new Reconciler(objects, {
+          folder: programsOf(place),
+          onFault: (text) => io.err(`intransit controller: ${text}\n`),
+        });
         leader = made;
         return made;
       };

@@ -52,6 +52,7 @@ function match(pattern: string, path: string): Record<string, string> | undefine
   return parameters;
 }
 
+/** As it came where it is no encoded text: no object has such a name. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

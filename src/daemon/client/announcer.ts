@@ -86,6 +86,7 @@ export class Announcer {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const waitMs = await this.#announce();
+      // The sleep ends early when this is closed.
       await sleep(waitMs, undefined, { signal: this.#stop.signal }).catch(() => {});
     }
   }

@@ -4,7 +4,7 @@ export { type Condition, type ConditionInput, conditionSchema, withCondition } f
 export { type EndpointState, endpointStates } from './device.ts';
 export { type Fault, fault, faultSchema, type RefusalReason, Refused } from './fault.ts';
 export { type JobType, jobIdOf, jobTypes } from './job.ts';
-export { appliedKinds, type Kind, kindNamed, kindNames, namesOf } from './kind-names.ts';
+export { appliedKinds, isKindName, type Kind, kindNamed, kindNames, namesOf } from './kind-names.ts';
 export { kinds, type Reference, type SpecOf, type StatusOf } from './kinds.ts';
 export {
   isKind,

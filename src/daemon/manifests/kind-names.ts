@@ -58,6 +58,8 @@ export const namesOf: Readonly<Record<Kind, KindNames>> = names;
 
 export const kindNames = Object.keys(names) as readonly Kind[];
 
+export const isKindName = (kind: string): kind is Kind => (kindNames as readonly string[]).includes(kind);
+
 /** Kinds that are applied. */
 export const appliedKinds: readonly Kind[] = kindNames.filter((kind) => !namesOf[kind].isDerived);
 

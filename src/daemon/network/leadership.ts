@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Leases, StoreUnavailable, type Term } from '../store/index.ts';
+import type { Leases, Term } from '../store/index.ts';
 
 const LEASE = 'controller';
 /** Between two looks at the lease, ms: at most a second, however long it is. */
@@ -17,6 +17,10 @@ export interface LeadershipOptions {
   readonly onLead: (term: Term) => Promise<void>;
   /** Another may lead now. */
   readonly onLost: () => Promise<void>;
+  /** Of a look at the lease that failed; it is tried again. */
+  readonly onFault: (error: unknown) => void;
+  /** Of one that succeeded. */
+  readonly onWell: () => void;
 }
 
 /**
@@ -48,7 +52,8 @@ export class Leadership {
     this.#term = undefined;
     await this.#begun;
     await this.#options.onLost();
-    await this.#options.leases.release(term).catch(passUnavailable);
+    // What is not given back ends by itself.
+    await this.#options.leases.release(term).catch(() => {});
   }
 
   async #run(): Promise<void> {
@@ -56,9 +61,12 @@ export class Leadership {
     while (!this.#stop.signal.aborted) {
       try {
         await this.#step();
+        this.#options.onWell();
       } catch (error) {
-        passUnavailable(error);
+        // Whatever it is, such as a value in the store that is none: a controller that ends would be no better.
+        this.#options.onFault(error);
       }
+      // The sleep ends early when this is closed.
       const waitMs = ttlMs / (this.#term === undefined ? 2 * SHOWN : SHOWN);
       await sleep(Math.min(waitMs, MOST_WAIT_MS), undefined, { signal: this.#stop.signal }).catch(() => {});
     }
@@ -86,12 +94,9 @@ export class Leadership {
     } catch (error) {
       // Whoever cannot begin does not stand in the way of others, and tries again.
       if (this.#term === term) this.#term = undefined;
-      await this.#options.leases.release(term).catch(passUnavailable);
-      passUnavailable(error);
+      // What is not given back ends by itself.
+      await this.#options.leases.release(term).catch(() => {});
+      this.#options.onFault(error);
     }
   }
-}
-
-function passUnavailable(error: unknown): void {
-  if (!(error instanceof StoreUnavailable)) throw error;
 }

@@ -13,7 +13,13 @@ export type Placing =
       readonly placed: PlacedService;
       readonly problem: string | undefined;
     }
-  | { readonly service: Named<'Service'>; readonly placed: undefined; readonly problem: string };
+  | {
+      readonly service: Named<'Service'>;
+      readonly placed: undefined;
+      readonly problem: string;
+      /** Whether all that it lacks is a file that was there. */
+      readonly isFileLost?: boolean;
+    };
 
 /** Why a model is passed over that was measured to miss the objective of a service; undefined where it is not. */
 export type IsLate = (service: string, model: string) => string | undefined;
@@ -88,7 +94,10 @@ export class Placer {
     const none = (problem: string): Placing => ({ service, placed: undefined, problem });
     if (wanted === undefined) return none(`Model/${named.name} has no version`);
     const models = await this.#models(network, named, wanted);
-    if (typeof models === 'string') return none(models);
+    if (typeof models === 'string') {
+      const isFileLost = versionOf(network, named.name, wanted.current) !== undefined;
+      return { service, placed: undefined, problem: models, isFileLost };
+    }
     const { model } = models.get(wanted.current)!;
     const last = network.placements.get(service.name)?.spec;
     // What another model had is no place of this one.

@@ -3,15 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KnownProgram } from '../../controller/core/observed.ts';
 import type { DeviceProgram } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
-import { DiagnosticError } from '../../diagnostics/index.ts';
+import { DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import { messageOf } from '../../durable/index.ts';
 import type { Route } from '../api/routes.ts';
-import { isKind, type Kind, keyOf, kindNames, type StoredObject } from '../manifests/index.ts';
-import { type Objects, objectOf } from '../objects/index.ts';
+import { isKind, isKindName, type Kind, keyOf, type StoredObject } from '../manifests/index.ts';
+import { type DamagedObject, type Objects, objectOf } from '../objects/index.ts';
 import { reportRoutes } from '../sight/reports.ts';
 import { type EventInput, StoreFenced, type Term, type WatchBatch } from '../store/index.ts';
 import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
+import { heldBack } from './held-back.ts';
 import { about, bring, type JobHost, type Task } from './job.ts';
 import { Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
@@ -41,6 +42,8 @@ export interface ReconcilerOptions {
   readonly probeMs?: number;
   /** How long a model that missed the objective of its service is passed over, ms; default 60,000, more where it misses it again. */
   readonly lateHoldMs?: number;
+  /** Hears of what keeps it from its work, such as a store that does not answer; each once for as long as it stays the same. */
+  readonly onFault?: (text: string) => void;
 }
 
 const ACTOR = 'controller';
@@ -95,9 +98,12 @@ export class Reconciler {
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> | undefined;
   #isDue = false;
+  /** Nodes that stay as they are. */
+  #held: ReadonlySet<string> = new Set();
   /** What kept the last turn from its end. */
   #fault: string | undefined;
   #term: Term | undefined;
+  readonly #unlisten: () => void;
 
   constructor(objects: Objects, options: ReconcilerOptions) {
     this.#objects = objects;
@@ -114,7 +120,10 @@ export class Reconciler {
       ttlMs: this.#options.ttlMs ?? (objects.store.isShared ? TTL_MS : OWN_TTL_MS),
       onLead: (term) => this.#lead(term),
       onLost: () => this.#standBy(),
+      onFault: (error) => this.#faulty(error),
+      onWell: () => this.#well(),
     });
+    this.#unlisten = objects.onDamaged((damaged) => this.#tellDamaged(damaged));
   }
 
   /** Whether this one leads. */
@@ -140,6 +149,7 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#observer.close();
     await this.#leadership.close();
+    this.#unlisten();
   }
 
   async #lead(term: Term): Promise<void> {
@@ -194,7 +204,8 @@ export class Reconciler {
         await this.#watch();
         this.#wake();
         return;
-      } catch {
+      } catch (error) {
+        this.#faulty(error);
         await sleep(FAULT_MS);
       }
     }
@@ -257,6 +268,7 @@ export class Reconciler {
   #needsWork(node: ManagedNode, now: number): boolean {
     const goal = this.#goals.get(node.name);
     if (goal === undefined || !node.isHere || node.isBusy || now < node.notBefore) return false;
+    if (this.#held.has(node.name)) return false;
     return node.settledAt !== goal.key || now > node.readAgainAt;
   }
 
@@ -274,7 +286,7 @@ export class Reconciler {
       const begun = performance.now();
       try {
         await this.#turn();
-        this.#fault = undefined;
+        this.#well();
         const took = performance.now() - begun;
         await sleep(Math.min(Math.max(took, GAP_MS[0]), GAP_MS[1]));
       } catch (error) {
@@ -291,7 +303,25 @@ export class Reconciler {
     const text = messageOf(error);
     if (text === this.#fault) return;
     this.#fault = text;
-    this.#log({ ...ABOUT_SELF, type: 'Warning', reason: 'Fault', message: `${text}; tried again` });
+    const message = `${text}; tried again`;
+    this.#options.onFault?.(message);
+    if (this.#term !== undefined) this.#log({ ...ABOUT_SELF, type: 'Warning', reason: 'Fault', message });
+  }
+
+  #well(): void {
+    this.#fault = undefined;
+  }
+
+  /** Of a record that is no object the reconciler goes by what it knew of it; where that is nothing, nodes stay as they are. */
+  #tellDamaged({ kind, name, message: what }: DamagedObject): void {
+    const { message, remedy } = diagnostic('object-damaged', { what });
+    this.#options.onFault?.(`${message}; ${remedy}`);
+    this.#log({
+      object: { kind, name },
+      type: 'Warning',
+      reason: 'Damaged',
+      message: `${message}; ${remedy}`,
+    });
   }
 
   async #turn(): Promise<void> {
@@ -307,6 +337,7 @@ export class Reconciler {
     this.#setGoals(network, placed, now);
     await this.#recordPlacements(network, placings);
     await this.#advance(network, placed, now);
+    this.#held = heldBack(network, placings, this.#objects.store.damaged);
     this.#begin(placed, now);
     this.#recordStatuses(network, placings);
   }
@@ -574,7 +605,6 @@ function isOnlyMeasured(before: StoredObject, now: StoredObject): boolean {
 
 const ABOUT_SELF = { object: { kind: 'Controller', name: ACTOR } } as const;
 const objectNamed = (kind: Kind, name: string) => ({ kind, name });
-const isKindName = (kind: string): kind is Kind => (kindNames as readonly string[]).includes(kind);
 
 /** @throws DiagnosticError where files of TLS cannot be read */
 const dial = (named: Named<'Device'> | Named<'Worker'>, options: NodeOptions): ManagedNode =>

@@ -151,6 +151,7 @@ export class Recorder {
     try {
       await this.#objects.log(events);
     } catch {
+      // A store that does not answer: they are kept, and written by the next term.
       this.#events = [...events, ...this.#events];
     }
   }

@@ -16,6 +16,7 @@ import {
   validate,
 } from '../manifests/index.ts';
 import type { Change, EventInput, Snapshot, Store } from '../store/index.ts';
+import type { CheckedStore } from './checked-store.ts';
 import { keptOf, objectOf, recordKey, sameJson } from './stored.ts';
 
 export interface ApplyOptions {
@@ -66,7 +67,7 @@ export function validated(documents: readonly unknown[]): readonly Manifest[] {
 
 /** What applying would do to what there is. @throws Refused */
 export async function planApply(
-  store: Store,
+  store: CheckedStore,
   snapshot: Snapshot,
   manifests: readonly Manifest[],
   options: ApplyOptions,
@@ -98,7 +99,10 @@ export async function planApply(
       kind: object.kind,
       name: object.metadata.name,
       value: keptOf(object),
-      expect: before === undefined ? 'absent' : Number(before.metadata.resourceVersion),
+      expect:
+        before === undefined
+          ? (store.damaged.get(keyOf(object))?.revision ?? 'absent')
+          : Number(before.metadata.resourceVersion),
     })),
     events: changed.map(({ action, object, before }) => ({
       actor: options.actor,

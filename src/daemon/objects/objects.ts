@@ -21,6 +21,7 @@ import {
   type Term,
 } from '../store/index.ts';
 import { type Admission, type Applied, type ApplyOptions, planApply, validated } from './apply.ts';
+import { CheckedStore, type DamagedObject } from './checked-store.ts';
 import { keptOf, type ObjectName, objectOf, recordKey, sameJson } from './stored.ts';
 
 /** How often a change is begun anew because another one came between. */
@@ -49,13 +50,22 @@ interface Written {
  * them. Whoever waits for changes watches the store.
  */
 export class Objects {
-  readonly store: Store;
+  readonly store: CheckedStore;
   readonly #admit: Admission;
+  readonly #listeners = new Set<(damaged: DamagedObject) => void>();
 
   /** @param admit what else must be right before objects are taken; default nothing */
   constructor(store: Store, admit: Admission = async () => []) {
-    this.store = store;
+    this.store = new CheckedStore(store, (damaged) => {
+      for (const listener of this.#listeners) listener(damaged);
+    });
     this.#admit = admit;
+  }
+
+  /** Hears of each record that is no object, when it is first met. @returns what ends that */
+  onDamaged(listener: (damaged: DamagedObject) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** All at one moment, with the revision behind which a watch goes on. */
@@ -74,6 +84,8 @@ export class Objects {
   async need<K extends Kind>(kind: K, name: string): Promise<StoredObject<K>> {
     const object = await this.get(kind, name);
     if (object !== undefined) return object;
+    const damaged = this.store.damaged.get(`${kind}/${name}`);
+    if (damaged !== undefined) throw new Refused('Conflict', [damagedFault(damaged)]);
     throw new Refused('NotFound', [unknownFault({ kind, name }, (await this.list(kind)).objects)]);
   }
 
@@ -99,35 +111,43 @@ export class Objects {
       const objects = snapshot.records.map(objectOf);
       const universe = universeOf(objects);
       const wanted = new Set(names.map(recordKey));
-      const missing = names.filter((n) => !universe.has(recordKey(n)));
+      const damaged = names.flatMap((n) => this.store.damaged.get(recordKey(n)) ?? []);
+      const missing = names.filter(
+        (n) => !universe.has(recordKey(n)) && !this.store.damaged.has(recordKey(n)),
+      );
       if (missing.length > 0)
         throw new Refused(
           'NotFound',
           missing.map((n) => unknownFault(n, objects)),
         );
-      const faults = names.flatMap((n) => deleteFaults(n, universe, wanted, options.resourceVersion));
+      const whole = names.filter((n) => universe.has(recordKey(n)));
+      const faults = whole.flatMap((n) => deleteFaults(n, universe, wanted, options.resourceVersion));
       if (faults.length > 0) throw new Refused('Conflict', faults);
       const byKey = new Map(objects.map((o) => [keyOf(o), o]));
-      const gone = [...wanted].map((key) => byKey.get(key)!);
+      const gone = [...wanted].flatMap((key) => byKey.get(key) ?? []);
       // What the daemon made of a service goes with it.
       const derived = objects.filter(
         (o) => o.kind === 'Placement' && wanted.has(`Service/${o.metadata.name}`),
       );
       if (options.dryRun) return gone;
       await this.#commit({
-        changes: [...gone, ...derived].map(({ kind, metadata }) => ({
-          op: 'delete',
-          kind,
-          name: metadata.name,
-          expect: Number(metadata.resourceVersion),
-        })),
-        events: gone.map(({ kind, metadata: { name } }) => ({
-          actor: options.actor,
-          type: 'Normal',
-          reason: 'Deleted',
-          message: 'deleted',
-          object: { kind, name },
-        })),
+        changes: [
+          ...[...gone, ...derived].map(({ kind, metadata }) => ({
+            kind,
+            name: metadata.name,
+            expect: Number(metadata.resourceVersion),
+          })),
+          ...damaged.map(({ kind, name, revision }) => ({ kind, name, expect: revision })),
+        ].map((change) => ({ op: 'delete', ...change })),
+        events: [...gone.map(({ kind, metadata: { name } }) => ({ kind, name })), ...damaged].map(
+          ({ kind, name }) => ({
+            actor: options.actor,
+            type: 'Normal',
+            reason: 'Deleted',
+            message: 'deleted',
+            object: { kind, name },
+          }),
+        ),
         basis: snapshot.specRevision,
       });
       await this.#dropFiles(gone, objects);
@@ -168,7 +188,8 @@ export class Objects {
       if (spec === undefined ? before === undefined : before !== undefined && sameJson(before.spec, spec))
         return;
       const kind = 'Placement';
-      const expect = record?.revision ?? 'absent';
+      const damaged = this.store.damaged.get(`Placement/${name}`);
+      const expect = record?.revision ?? damaged?.revision ?? 'absent';
       const change =
         spec === undefined
           ? ({ op: 'delete', kind, name, expect: record!.revision } as const)
@@ -218,6 +239,9 @@ const atRevision = (object: StoredObject, revision: number): StoredObject => ({
   ...object,
   metadata: { ...object.metadata, resourceVersion: `${revision}` },
 });
+
+const damagedFault = ({ kind, name, message }: DamagedObject) =>
+  fault('object-damaged', { what: message }, { object: `${kind}/${name}` });
 
 function unknownFault(name: ObjectName, objects: readonly StoredObject[]) {
   const names = objects.filter((o) => o.kind === name.kind).map((o) => o.metadata.name);

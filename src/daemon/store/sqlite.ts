@@ -29,6 +29,7 @@ import {
   type WatchChange,
   type WatchListener,
 } from './store.ts';
+import { storedValue } from './stored-value.ts';
 
 export interface SqliteOptions {
   /** Revisions that watchers may lag behind; default 10,000. */
@@ -108,6 +109,10 @@ class SqliteStore implements Store {
     this.leases = this.#held;
     this.blobs = new SqliteBlobs(db);
     this.#clear();
+  }
+
+  placeOf(kind: string, name: string): string {
+    return `${kind}/${name} in the table objects`;
   }
 
   async read(): Promise<Snapshot> {
@@ -378,13 +383,13 @@ const recordOf = ({ kind, name, revision, value }: ObjectRow): StoreRecord => ({
   kind,
   name,
   revision,
-  value: JSON.parse(value),
+  value: storedValue(value),
 });
 
 const changeOf = ({ kind, name, revision, value }: ChangeRow): WatchChange =>
   value === null
     ? { type: 'delete', kind, name }
-    : { type: 'put', record: { kind, name, revision, value: JSON.parse(value) } };
+    : { type: 'put', record: { kind, name, revision, value: storedValue(value) } };
 
 const eventOf = ({
   revision,

@@ -10,6 +10,8 @@ export interface Store {
   readonly name: string;
   /** Whether another process may have it too, and lead when this one falls silent. */
   readonly isShared: boolean;
+  /** Where a record stands, as an operator finds it. */
+  placeOf(kind: string, name: string): string;
   /** Every record at one moment. */
   read(): Promise<Snapshot>;
   get(kind: string, name: string): Promise<StoreRecord | undefined>;
@@ -36,7 +38,7 @@ export interface RecordName {
 }
 
 export interface StoreRecord extends RecordName {
-  /** JSON. */
+  /** JSON; an `UnreadableValue` where it is none. */
   readonly value: unknown;
   readonly revision: number;
 }

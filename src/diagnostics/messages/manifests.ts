@@ -72,6 +72,11 @@ export const manifestsMessages = {
     (a) =>
       a.near.length > 0 ? `is ${a.near.join(' or ')} meant?` : 'intransit get KIND lists what there is',
   ),
+  'object-damaged': entry<{ what: string }>(
+    'error',
+    (a) => `${a.what}: it is left alone`,
+    () => 'apply it again, delete it, or put right what stands there',
+  ),
   'object-referenced': entry<{ object: string; by: readonly string[] }>(
     'error',
     (a) => `${a.object} is referred to by ${list(a.by)}`,

@@ -4,6 +4,7 @@ export class Turns {
 
   run<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(work);
+    // Its error is told to whoever waits for it, and keeps nobody else.
     this.#last = turn.catch(() => {});
     return turn;
   }

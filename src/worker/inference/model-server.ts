@@ -146,6 +146,7 @@ export class ModelServer {
     let answered = false;
     try {
       const work = this.#turn.then(() => this.#run(held, rows, count));
+      // Told below; the next rows are computed all the same.
       this.#turn = work.catch(() => {});
       const made = await work;
       answered = true;
@@ -212,6 +213,7 @@ export class ModelServer {
     if (files === undefined)
       return invalid('there is no repository: start the worker with --repository, or send file:VERSION/NAME');
     const work = this.#loading.then(() => this.#take(name, files));
+    // Told to whoever asked; the next model is loaded all the same.
     this.#loading = work.catch(() => {});
     await work;
   }

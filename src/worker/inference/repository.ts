@@ -1,5 +1,6 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { errnoOf, messageOf } from '../../durable/index.ts';
 import { readBytes } from '../../files.ts';
 import { InferenceFault, invalid } from './fault.ts';
 
@@ -58,8 +59,10 @@ export class Repository {
 const entriesOf = (folder: string): readonly Dirent[] => {
   try {
     return readdirSync(folder, { withFileTypes: true });
-  } catch {
-    return [];
+  } catch (error) {
+    // A folder may be taken away while others are looked at.
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw new InferenceFault('unavailable', `the repository cannot be read: ${messageOf(error)}`);
   }
 };
 

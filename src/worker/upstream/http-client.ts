@@ -141,6 +141,7 @@ function exchange({ url, tls }: UpstreamAddress, { body, ...asked }: Asked): Pro
   });
 }
 
+/** Undefined for what is no JSON, which no schema takes. */
 function documentOf({ body, jsonLength = body.length }: Reply): unknown {
   try {
     return JSON.parse(body.subarray(0, jsonLength).toString('utf8'));

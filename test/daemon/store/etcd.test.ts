@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Objects } from '../../../src/daemon/objects/index.ts';
@@ -7,15 +6,8 @@ import { Registry, registrationSchema } from '../../../src/daemon/registry/index
 import { copyStore, openSqlite, openStore, type Store } from '../../../src/daemon/store/index.ts';
 import { testFolder } from '../../support/io.ts';
 import { describeWithTools } from '../../support/machine.ts';
+import { startEtcd } from './etcd-server.ts';
 import { describeStore, sleep } from './suite.ts';
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 
 describeWithTools(['etcd'], 'etcd', () => {
   const folder = testFolder();
@@ -24,33 +16,7 @@ describeWithTools(['etcd'], 'etcd', () => {
   let count = 0;
 
   beforeAll(async () => {
-    const [client, peer] = [await freePort(), await freePort()];
-    place = `127.0.0.1:${client}`;
-    const [clients, peers] = [`http://${place}`, `http://127.0.0.1:${peer}`];
-    etcd = spawn(
-      'etcd',
-      [
-        ...[
-          '--data-dir',
-          join(folder, 'etcd'),
-          '--log-level',
-          'error',
-          '--initial-cluster',
-          `default=${peers}`,
-        ],
-        ...['--listen-client-urls', clients, '--advertise-client-urls', clients],
-        ...['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
-      ],
-      { stdio: 'ignore' },
-    );
-    for (let i = 0; ; i++) {
-      try {
-        return await (await openStore(`etcd:${place}`)).close();
-      } catch (error) {
-        if (i === 100) throw error;
-        await sleep(200);
-      }
-    }
+    ({ place, process: etcd } = await startEtcd(folder));
   });
   afterAll(() => void etcd.kill('SIGKILL'));
 

@@ -1,5 +1,5 @@
 import { digestOf } from '../digest.ts';
-import type { Blobs } from '../store.ts';
+import { type Blobs, MOST_BLOB_BYTES } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { EtcdRpc } from './rpc.ts';
 
@@ -18,7 +18,8 @@ export class EtcdBlobs implements Blobs {
 
   async put(bytes: Uint8Array): Promise<string> {
     const digest = digestOf(bytes);
-    if (await this.has(digest)) return digest;
+    // One that was altered is written again.
+    if ((await this.get(digest)) !== undefined) return digest;
     const count = Math.ceil(bytes.length / CHUNK_BYTES);
     for (let i = 0; i < count; i++)
       await this.#put(
@@ -33,12 +34,16 @@ export class EtcdBlobs implements Blobs {
     const { kvs } = await this.#rpc.call('KV.Range', { key: this.#keys.digest(digest) });
     if (kvs[0] === undefined) return undefined;
     const chunks: Buffer[] = [];
-    for (let i = 0; i < Number(kvs[0].value.toString()); i++) {
+    const count = Number(kvs[0].value.toString('latin1'));
+    if (!(count <= Math.ceil(MOST_BLOB_BYTES / CHUNK_BYTES))) return undefined;
+    for (let i = 0; i < count; i++) {
       const found = await this.#rpc.call('KV.Range', { key: this.#keys.chunk(digest, i) });
       if (found.kvs[0] === undefined) return undefined;
       chunks.push(found.kvs[0].value);
     }
-    return Buffer.concat(chunks);
+    const bytes = Buffer.concat(chunks);
+    // Somebody else wrote there: a file is what its name says, or not there.
+    return digestOf(bytes) === digest ? bytes : undefined;
   }
 
   async has(digest: string): Promise<boolean> {

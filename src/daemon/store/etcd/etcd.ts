@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { type ChannelCredentials, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { z } from 'zod';
 import { refuse } from '../../../diagnostics/index.ts';
 import { messageOf } from '../../../durable/index.ts';
 import { readBytes } from '../../../files.ts';
@@ -21,6 +23,7 @@ import {
   type WatchChange,
   type WatchListener,
 } from '../store.ts';
+import { storedValue } from '../stored-value.ts';
 import { EtcdBlobs } from './blobs.ts';
 import { Keys } from './keys.ts';
 import { EtcdLeases, fenceOf } from './leases.ts';
@@ -49,7 +52,7 @@ export async function openEtcd(place: string): Promise<Store> {
       reason: 'it is no address',
       remedy: 'name it etcd:HOST:PORT,HOST:PORT',
     });
-  const rpc = new EtcdRpc(endpoints, security());
+  const rpc = new EtcdRpc(endpoints, security(name));
   const store = new EtcdStore(
     rpc,
     name,
@@ -63,16 +66,39 @@ export async function openEtcd(place: string): Promise<Store> {
     return refuse('store', {
       store: name,
       reason: messageOf(error),
-      remedy: 'see that etcd runs and listens there',
+      remedy: `see that etcd runs and listens there, ${
+        !process.env[CA]
+          ? `without TLS (else set ${CA})`
+          : `over TLS, with a certificate of ${CA} for that host, and takes the one of ${CERT}`
+      }`,
     });
   }
 }
 
-function security(): ChannelCredentials {
-  const { ETCDCTL_CACERT: ca, ETCDCTL_CERT: cert, ETCDCTL_KEY: key } = process.env;
+const [CA, CERT, KEY] = ['ETCDCTL_CACERT', 'ETCDCTL_CERT', 'ETCDCTL_KEY'];
+
+/** @throws DiagnosticError `store` where the files of TLS do not go together, or are none */
+function security(store: string): ChannelCredentials {
+  const [ca, cert, key] = [CA, CERT, KEY].map((name) => process.env[name] || undefined);
+  if ((cert === undefined) !== (key === undefined) || (ca === undefined && cert !== undefined))
+    return refuse('store', {
+      store,
+      reason: `${CERT} and ${KEY} belong together, and to ${CA}`,
+      remedy: 'set all three, or none',
+    });
   if (ca === undefined) return credentials.createInsecure();
   const pem = (file: string | undefined) => (file === undefined ? null : readBytes(file, 'pem'));
-  return credentials.createSsl(pem(ca), pem(key), pem(cert));
+  const files = [pem(ca), pem(key), pem(cert)] as const;
+  try {
+    createSecureContext({ ca: files[0]!, ...(files[1] && files[2] && { key: files[1], cert: files[2] }) });
+    return credentials.createSsl(...files);
+  } catch (error) {
+    return refuse('store', {
+      store,
+      reason: `${CA}, ${CERT} and ${KEY} cannot be used: ${messageOf(error)}`,
+      remedy: 'name files of PEM: an authority, a certificate and its key',
+    });
+  }
 }
 
 class EtcdStore implements Store {
@@ -92,6 +118,10 @@ class EtcdStore implements Store {
     this.name = name;
     this.leases = new EtcdLeases(rpc, keys);
     this.blobs = new EtcdBlobs(rpc, keys);
+  }
+
+  placeOf(kind: string, name: string): string {
+    return `the key ${this.#keys.object(kind, name)}`.replace(/\/+$/, '');
   }
 
   async read(): Promise<Snapshot> {
@@ -217,7 +247,7 @@ class EtcdStore implements Store {
     return {
       kind: kind!,
       name: name.join('/'),
-      value: JSON.parse(value.toString('utf8')),
+      value: storedValue(value),
       revision: Number(mod_revision),
     };
   }
@@ -283,12 +313,35 @@ const modified = (key: Buffer, mod_revision: number): Compare => ({
 const put = (key: Buffer, value: string): RequestOp => ({ request_put: { key, value: Buffer.from(value) } });
 const range = (key: Buffer): RequestOp => ({ request_range: { key } });
 
-const eventsOf = ({ value, mod_revision }: KeyValue): StoreEvent[] =>
-  // Written by `#logged` alone.
-  (JSON.parse(value.toString('utf8')) as (EventInput & { readonly time: string })[]).map((event, i) => ({
-    ...event,
-    id: `${mod_revision}.${i}`,
-  }));
+const eventSchema = z.object({
+  time: z.string(),
+  actor: z.string(),
+  type: z.enum(['Normal', 'Warning']),
+  reason: z.string(),
+  message: z.string(),
+  object: z.object({ kind: z.string(), name: z.string() }),
+});
+
+/** Whoever reads the log is told of what stands among it and is none. */
+function eventsOf({ key, value, mod_revision }: KeyValue): StoreEvent[] {
+  const parsed = z.array(eventSchema).safeParse(storedValue(value));
+  if (parsed.success) return parsed.data.map((event, i) => ({ ...event, id: `${mod_revision}.${i}` }));
+  const name = key.toString('utf8');
+  const message = `the key ${name} holds no events: it is left alone`;
+  const time = new Date(0).toISOString();
+  const object = { kind: 'Event', name };
+  return [
+    {
+      id: `${mod_revision}.0`,
+      time,
+      actor: 'controller',
+      type: 'Warning',
+      reason: 'Damaged',
+      message,
+      object,
+    },
+  ];
+}
 
 const byId = (a: StoreEvent, b: StoreEvent): number => {
   const [x, y] = [a, b].map(({ id }) => id.split('.').map(Number));

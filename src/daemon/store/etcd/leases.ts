@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { type Leases, type Term, termsOf } from '../store.ts';
+import { type Leases, StoreUnavailable, type Term, termsOf } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { Compare, EtcdRpc, RangeRequest } from './rpc.ts';
 
@@ -87,7 +87,7 @@ export class EtcdLeases implements Leases {
     }
     if ((await this.#showLife(term, own)) && (await this.#prolongOwn(own))) return true;
     this.#own.delete(nameOf(term));
-    // Nothing hangs on it any more.
+    // Nothing hangs on it any more, and it ends by itself.
     void this.#rpc.call('Lease.LeaseRevoke', { ID: own.id }).catch(() => {});
     return false;
   }
@@ -95,6 +95,7 @@ export class EtcdLeases implements Leases {
   async release(term: Term): Promise<void> {
     const ID = this.#own.get(nameOf(term))?.id ?? (await this.#idOf(term));
     this.#own.delete(nameOf(term));
+    // One that cannot be given back ends by itself.
     if (ID !== undefined) await this.#rpc.call('Lease.LeaseRevoke', { ID }).catch(() => {});
   }
 
@@ -107,7 +108,8 @@ export class EtcdLeases implements Leases {
       ],
     });
     const [term, holder] = responses.map((r) => r.response_range?.kvs[0]?.value.toString());
-    return term === undefined || holder === undefined ? undefined : { holder, term: Number(term) };
+    if (term === undefined || holder === undefined) return undefined;
+    return { holder, term: termIn(this.#keys.lease(lease), term) };
   }
 
   async held(prefix: string): Promise<ReadonlySet<string>> {
@@ -118,7 +120,10 @@ export class EtcdLeases implements Leases {
   async terms(): Promise<ReadonlyMap<string, number>> {
     const { kvs } = await this.#rpc.call('KV.Range', this.#keys.terms());
     return new Map(
-      kvs.map(({ key, value }) => [this.#keys.parts(key).slice(1).join('/'), Number(value.toString())]),
+      kvs.map(({ key, value }) => [
+        this.#keys.parts(key).slice(1).join('/'),
+        termIn(key, value.toString('latin1')),
+      ]),
     );
   }
 
@@ -154,7 +159,8 @@ export class EtcdLeases implements Leases {
       this.#beats.set(lease, { revision: beat.mod_revision, since: now });
       return undefined;
     }
-    if (now - seen.since < Number(beat.value.toString())) return undefined;
+    // A beat that is no number ends with the lease itself.
+    if (!(now - seen.since >= Number(beat.value.toString()))) return undefined;
     return [
       {
         result: 'EQUAL',
@@ -207,12 +213,14 @@ export class EtcdLeases implements Leases {
   async releaseAll(): Promise<void> {
     const ids = [...this.#own.values()].map(({ id }) => id);
     this.#own.clear();
+    // Those that cannot be given back end by themselves.
     await Promise.all(ids.map((ID) => this.#rpc.call('Lease.LeaseRevoke', { ID }).catch(() => {})));
   }
 
   async #term(lease: string): Promise<{ readonly term: number; readonly revision: number }> {
     const found = await this.#value({ key: this.#keys.term(termsOf(lease)) });
-    return { term: Number(found?.value.toString() ?? 0), revision: Number(found?.mod_revision ?? 0) };
+    const term = found === undefined ? 0 : termIn(found.key, found.value.toString('latin1'));
+    return { term, revision: Number(found?.mod_revision ?? 0) };
   }
 
   async #value(request: RangeRequest) {
@@ -221,3 +229,11 @@ export class EtcdLeases implements Leases {
 }
 
 const nameOf = ({ lease, term }: Term): string => `${lease}/${term}`;
+
+/** Terms count up for good, and election ids at devices go by them: one that cannot be read is not begun anew. @throws StoreUnavailable */
+function termIn(key: Buffer, text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw new StoreUnavailable(
+    `etcd: the key ${key} holds no term: put a number there that is above all terms before, as the log tells them`,
+  );
+}
