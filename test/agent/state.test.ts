@@ -175,7 +175,7 @@ describeWith(loading, 'the state of an agent', () => {
     expect([next.restored, said.join()]).toEqual([
       true,
       expect.stringMatching(
-        /pipeline\.bin cannot be read \(EISDIR.*data plane found running.*not mended: EISDIR/,
+        /pipeline\.bin cannot be read \(EISDIR.*not mended: EISDIR.*data plane found running/,
       ),
     ]);
     await expectAnswer(net);
