@@ -67,21 +67,27 @@ parser IntransitFrame(packet_in packet, inout headers_t hdr) {
             default: accept;
         }
     }
+    // A state matches four bytes, and none that it has left behind: so the header is looked at before it is extracted.
     state inference {
-        packet.extract(hdr.intransit);
-        transition select(hdr.intransit.magic, hdr.intransit.header_version, hdr.intransit.kind) {
-            (INTRANSIT_MAGIC, INTRANSIT_HEADER_VERSION, INTRANSIT_KIND_REQUEST): shape;
+        transition select(packet.lookahead<bit<32>>()) {
+            INTRANSIT_MAGIC ++ INTRANSIT_HEADER_VERSION ++ INTRANSIT_KIND_REQUEST: cursor;
+            default: accept;
+        }
+    }
+    state cursor {
+        transition select(packet.lookahead<bit<104>>()[23:0]) {
+            INTRANSIT_FIRST_LAYER ++ INTRANSIT_LAYER_COUNT ++ INTRANSIT_INPUT_ELEMENT: shape;
             default: accept;
         }
     }
     state shape {
-        transition select(hdr.intransit.next_layer, hdr.intransit.layer_count, hdr.intransit.element_type,
-            hdr.intransit.element_count, hdr.intransit.fragment_count) {
-            (INTRANSIT_FIRST_LAYER, INTRANSIT_LAYER_COUNT, INTRANSIT_INPUT_ELEMENT, INTRANSIT_INPUTS, 1): request;
+        transition select(packet.lookahead<bit<128>>()[15:0], packet.lookahead<bit<240>>()[7:0]) {
+            (INTRANSIT_INPUTS, 1): request;
             default: accept;
         }
     }
     state request {
+        packet.extract(hdr.intransit);
         packet.extract(hdr.activations);
         transition accept;
     }

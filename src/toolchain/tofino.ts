@@ -1,14 +1,19 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { refuse } from '../diagnostics/index.ts';
+import { jsonText, refuse } from '../diagnostics/index.ts';
 import { findTool } from './p4c.ts';
+import { readPlacement } from './tofino-resources.ts';
 
 /** The open compiler for Tofino, and its assembler: only this one refuses what does not fit. */
 export const BAREFOOT = 'p4c-barefoot';
 export const BFAS = 'bfas';
 
-const TIMEOUT_MS = 300_000;
+/** What the compiler placed where, beside the program. */
+export const JUDGED_FILE = 'judged.json';
+
+/** A compiler without optimisation, on a busy machine, takes minutes for the largest programs that fit. */
+const TIMEOUT_MS = 1_500_000;
 const MOST_OUTPUT = 64 * 2 ** 20;
 
 interface Outcome {
@@ -19,7 +24,10 @@ interface Outcome {
 const runTool = (tool: string, args: readonly string[]): Promise<Outcome> =>
   new Promise((resolve) => {
     execFile(tool, args, { timeout: TIMEOUT_MS, maxBuffer: MOST_OUTPUT }, (error, stdout, stderr) =>
-      resolve({ failed: error !== null, output: `${stdout}${stderr}` }),
+      resolve({
+        failed: error !== null,
+        output: `${stdout}${stderr}${error?.killed ? `\nerror: no end within ${TIMEOUT_MS / 1000} s` : ''}`,
+      }),
     );
   });
 
@@ -27,7 +35,7 @@ const runTool = (tool: string, args: readonly string[]): Promise<Outcome> =>
 const OVERLAP = /overlap/i;
 
 /**
- * Compiles and assembles, where both tools are there; else makes nothing.
+ * Compiles and assembles, where both tools are there; else makes nothing. What was placed is written beside the program.
  * @returns names of the files that were made, relative to the folder of the program
  * @throws DiagnosticError `tna-refused` with what the tool said
  */
@@ -37,41 +45,35 @@ export async function compileTna(program: string, chip: string, file: string): P
   const folder = dirname(program);
   const out = join(folder, 'tofino');
   const architecture = chip === 'tofino' ? 'tna' : 't2na';
-  const args = [
-    '--target',
-    chip,
-    '--arch',
-    architecture,
-    '-g',
-    '--verbose',
-    '0',
-    '-I',
-    folder,
-    '-o',
-    out,
-    program,
-  ];
+  const args = ['--target', chip, '--arch', architecture, '-g', '-I', folder, '-o', out, program];
   const compiled = await runTool(compiler, args);
   if (compiled.failed)
     refuse('tna-refused', { tool: BAREFOOT, said: lastError(compiled.output) }, { file }, compiled.output);
-  const assembly = findAssembly(out, basename(program, '.p4'));
+  const assembly = findMade(out, `${basename(program, '.p4')}.bfa`);
   if (assembly === undefined)
     return refuse('tna-refused', { tool: BAREFOOT, said: 'it made no assembly' }, { file }, compiled.output);
-  const assembled = await runTool(assembler, ['-o', join(out, 'assembled'), '--target', chip, assembly]);
+  const assembledFolder = join(out, 'assembled');
+  // It writes into a folder that it does not make.
+  mkdirSync(join(assembledFolder, 'logs'), { recursive: true });
+  const assembled = await runTool(assembler, ['-o', assembledFolder, '--target', chip, assembly]);
   if (assembled.failed || OVERLAP.test(assembled.output))
     refuse('tna-refused', { tool: BFAS, said: lastError(assembled.output) }, { file }, assembled.output);
-  return [relative(folder, assembly)];
+  const resources = findMade(out, 'resources.json');
+  if (resources === undefined)
+    return refuse('tna-refused', { tool: BAREFOOT, said: 'it made no resources.json' }, { file });
+  writeFileSync(join(folder, JUDGED_FILE), jsonText(readPlacement(resources, assembly)));
+  return [relative(folder, assembly), JUDGED_FILE];
 }
 
-/** The assembly stands in a folder of the pipe's name, or beside it. */
-function findAssembly(folder: string, name: string): string | undefined {
+/** A file that the compiler made, in a folder of the pipe's name or beside it. */
+function findMade(folder: string, name: string): string | undefined {
   if (!existsSync(folder)) return undefined;
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.bfa'));
-  const found = files.find((f) => basename(f) === `${name}.bfa`) ?? files[0];
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  const found = files.find((f) => basename(f) === name);
   return found === undefined ? undefined : join(folder, found);
 }
 
 function lastError(output: string): string {
   const lines = output.split('\n').filter((line) => line.trim() !== '');
-  return (lines.find((line) => /error|overlap/i.test(line)) ?? lines.at(-1) ?? 'nothing').trim();
+  return (lines.find((line) => /\berror:|overlap/i.test(line)) ?? lines.at(-1) ?? 'nothing').trim();
 }

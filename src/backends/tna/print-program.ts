@@ -77,14 +77,13 @@ function printTypes(p: Printer, plan: TnaPlan): void {
       .line();
   const last = bridged(plan);
   p.block('header bridge_t', () => {
-    p.line('bit<8> computing;').line('bit<8> version;').line('bit<16> model_version;');
+    p.line('bit<6> unused;').line('bit<1> computing;').line('bit<1> version;').line('bit<16> model_version;');
     for (let w = 0; w < (last?.words ?? 0); w++) p.line(`bit<${last!.wordBits}> w${w};`);
   }).line();
   bytes('activations_t', 'e', countOf(plan.input.shape));
   bytes('result_t', 'r', countOf(plan.output.shape));
   for (const gress of ['ingress', 'egress'] as const) {
     p.block(`struct ${gress}_metadata_t`, () => {
-      p.line('bit<1> version;').line('bit<1> computing;').line('bit<16> model_version;');
       for (const [i, layer] of plan.layers.entries()) {
         const block = plan.schedule.blocks[i]!;
         if (block.gress !== gress) continue;
@@ -120,15 +119,18 @@ function printTable(p: Printer, plan: TnaPlan, table: TnaTable, body: readonly s
   });
   p.block(`table ${name}`, () => {
     p.block('key =', () => {
-      p.line('meta.version: exact @name("version");');
+      p.line('hdr.bridge.version: exact @name("version");');
       for (const [k, key] of table.keys.entries())
         p.line(
           `${keyText(plan, key)}: ${table.isTernary ? 'ternary' : 'exact'} @name("${keys[k + 1]!.name}");`,
         );
     });
-    p.line(`actions = { ${action!.name}; pass; }`)
-      .line('const default_action = pass();')
-      .line(`size = ${size};`);
+    // A table of one action, with an entry for each value of its key, needs no memory to match: the key is the address.
+    const zeros = action!.parameters.map(() => '0').join(', ');
+    if (table.isTernary)
+      p.line(`actions = { ${action!.name}; pass; }`).line('const default_action = pass();');
+    else p.line(`actions = { ${action!.name}; }`).line(`const default_action = ${action!.name}(${zeros});`);
+    p.line(`size = ${size};`);
   }).line();
 }
 
@@ -183,8 +185,7 @@ function printIngress(p: Printer, plan: TnaPlan): void {
       p.block('state start', () => {
         p.line('packet.extract(standard);')
           .line('packet.advance(PORT_METADATA_SIZE);')
-          .line('meta.version = 0;')
-          .line('meta.computing = 0;')
+          .line('hdr.bridge.setValid();')
           .line('frame.apply(packet, hdr);')
           .line('transition accept;');
       });
@@ -203,9 +204,9 @@ function printIngress(p: Printer, plan: TnaPlan): void {
     p.line(PASS);
     p.block('action choose(bit<1> version, bit<16> model_version)', () =>
       p
-        .line('meta.version = version;')
-        .line('meta.model_version = model_version;')
-        .line('meta.computing = 1;'),
+        .line('hdr.bridge.version = version;')
+        .line('hdr.bridge.model_version = model_version;')
+        .line('hdr.bridge.computing = 1;'),
     );
     p.block(`table ${choices.name}`, () => {
       p.line(
@@ -223,18 +224,12 @@ function printIngress(p: Printer, plan: TnaPlan): void {
         .line(`size = ${crossings.size};`);
     }).line();
     const applied = printLayers(p, plan, 'ingress');
-    p.block('action bridge()', () => {
-      p.line('hdr.bridge.version = (bit<8>)meta.version;')
-        .line('hdr.bridge.computing = (bit<8>)meta.computing;')
-        .line('hdr.bridge.model_version = meta.model_version;');
-    }).line();
     p.block('apply', () => {
-      p.line(`${crossings.name}.apply();`).line('hdr.bridge.setValid();');
+      p.line(`${crossings.name}.apply();`);
       p.block('if (hdr.activations.isValid())', () => {
         p.line(`${choices.name}.apply();`);
         for (const line of applied) p.line(line);
       });
-      p.line('bridge();');
     });
   });
   p.line('}').line();
@@ -251,9 +246,6 @@ function printEgress(p: Printer, plan: TnaPlan): void {
       p.line('IntransitFrame() frame;');
       p.block('state start', () => {
         p.line('packet.extract(standard);').line('packet.extract(hdr.bridge);');
-        p.line('meta.version = hdr.bridge.version[0:0];')
-          .line('meta.computing = hdr.bridge.computing[0:0];')
-          .line('meta.model_version = hdr.bridge.model_version;');
         p.line('frame.apply(packet, hdr);').line('transition accept;');
       });
     },
@@ -276,7 +268,7 @@ function printEgress(p: Printer, plan: TnaPlan): void {
         .line('hdr.result.setValid();')
         .line('hdr.intransit.kind = ANSWER_KIND;')
         .line('hdr.intransit.next_layer = INTRANSIT_NEXT_LAYER;')
-        .line('hdr.intransit.model_version = meta.model_version;')
+        .line('hdr.intransit.model_version = hdr.bridge.model_version;')
         .line('hdr.intransit.element_type = INTRANSIT_OUTPUT_ELEMENT;')
         .line('hdr.intransit.element_count = INTRANSIT_OUTPUTS;')
         .line('hdr.udp.length = ANSWER_UDP_LENGTH;')
@@ -284,7 +276,7 @@ function printEgress(p: Printer, plan: TnaPlan): void {
         .line('hdr.ipv4.total_length = ANSWER_IPV4_LENGTH;');
     }).line();
     p.block('apply', () =>
-      p.block('if (meta.computing == 1 && hdr.activations.isValid())', () => {
+      p.block('if (hdr.bridge.computing == 1 && hdr.activations.isValid())', () => {
         for (const line of applied) p.line(line);
         p.line('answer();');
       }),
@@ -341,7 +333,9 @@ function printOutputs(p: Printer, plan: TnaPlan): string[] {
       for (const [k, [i, j]] of pairs.entries())
         p.line(`${last.differences ? wordName(plan, last, 0, k) : `meta.d${i}_${j}`}[15:15]: ternary;`);
     });
-    p.line('actions = { tell; pass; }').line('const default_action = pass();');
+    p.line('actions = { tell; pass; }')
+      .line('const default_action = pass();')
+      .line(`size = ${plan.outputs.length};`);
     p.block('const entries =', () => {
       for (const t of plan.outputs.keys()) {
         // A negative difference says that the second is larger; of equals the first is the class.

@@ -60,7 +60,8 @@ export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
   return {
     ...base,
     keys: [exact('version', 1), ...keys],
-    defaultAction: pass,
+    // An exact table has an entry for all that there is to match.
+    defaultAction: table.isTernary ? pass : base.actions[0]!,
     size: table.rows.length * VERSIONS,
   };
 }
