@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { DiagnosticError } from '../src/diagnostics/index.ts';
 import { type ImportResult, importBytes } from '../src/import/index.ts';
 import { type Model, macs, outputType } from '../src/model/model.ts';
-import { decodeElements, elementCount } from '../src/model/tensor.ts';
+import { decodeElements, tensorBytes } from '../src/model/tensor.ts';
 import { interpretRows } from '../src/reference/interpreter.ts';
 import { compareWithRuntime } from '../test/support/onnx-runtime.ts';
 import { random, randomRows } from '../test/support/random.ts';
@@ -44,7 +44,7 @@ async function outcomeOf(file: string): Promise<Outcome> {
   const { model } = imported;
   const work = model.layers.reduce((sum, layer) => sum + macs(model, layer), 1);
   const count = Math.max(1, Math.min(ROWS, Math.floor(MOST_WORK / work)));
-  const rows = randomRows(random(5), count, elementCount(model.input.shape));
+  const rows = randomRows(random(5), count, tensorBytes(model.input));
   try {
     const { mismatches, elements, furthest } =
       extname(file) === '.onnx'

@@ -123,9 +123,17 @@ class Interpreter:
         high = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))
         return pot(high, np.int64(max(0, -exponent)))
 
+    @staticmethod
+    def scaled_wide(x, multiplier):
+        """The same of 64-bit sums, as inputs of 16 bits have: the multiplier on 16 bits, one rounding."""
+        fixed, exponent = multiplier
+        reduced = np.int64((fixed + (1 << 15)) >> 16 if fixed < 0x7FFF0000 else 0x7FFF)
+        shift = np.int64(15 - exponent)
+        return (x * reduced + (np.int64(1) << (shift - 1))) >> shift
+
     def run(self, row):
         values = {self.inputs[0]: row.astype(np.int64)}
-        last = None
+        last = self.made = None
         for op in self.operators:
             code = self.codes[op.number(0, 'I')]
             name = CODES.get(code) or (NAMES[code] if code < len(NAMES) else f'BUILTIN_{code}')
@@ -136,6 +144,7 @@ class Interpreter:
                 values[outs[0]] = values[ins[0]]
                 continue
             x = values.get(ins[0])
+            self.made = outs[0]
             values[outs[0]] = last = getattr(self, name.lower())(op.table(4), ins, outs[0], x, values)
         return values[self.outputs[0]]
 
@@ -154,11 +163,13 @@ class Interpreter:
         x, w, y = self.tensors[ins[0]], self.tensors[ins[1]], self.tensors[out]
         if len(ins) > 2 and ins[2] >= 0:
             acc = acc + self.tensors[ins[2]].value.astype(np.int64)
+        # Of convolutions those of older converters have biases, and so sums, of 32 bits.
+        wide = x.kind == 7 and (axis is None or len(ins) < 3 or ins[2] < 0 or self.tensors[ins[2]].kind == 4)
         result = np.empty_like(acc)
         for c in range(acc.shape[-1]):
             sw = w.scales[c if len(w.scales) > 1 else 0]
             product = float(x.scale) * float(sw) if doubles else float(np.float32(x.scale) * np.float32(sw))
-            result[..., c] = self.scaled(acc[..., c], quantize_multiplier(product / y.scale))
+            result[..., c] = (self.scaled_wide if wide else self.scaled)(acc[..., c], quantize_multiplier(product / y.scale))
         return self.finish(result, out, activation)
 
     def windows(self, x, options, kernel, fill, dilation=(1, 1)):
@@ -185,7 +196,7 @@ class Interpreter:
         dilation = options.number(5, 'i', 1), options.number(4, 'i', 1)
         taps, _ = self.windows(self.image(x, ins[0]) - self.tensors[ins[0]].zero, options, w.shape[1:3], 0, dilation)
         acc = np.tensordot(taps, weights, axes=([2, 3, 4], [1, 2, 3]))
-        return self.linear(acc, ins, out, options.number(3, 'b'), 0, self.tensors[ins[0]].kind == 9)
+        return self.linear(acc, ins, out, options.number(3, 'b'), 0, self.tensors[ins[0]].kind in (7, 9))
 
     def depthwise_conv_2d(self, options, ins, out, x, values):
         w = self.tensors[ins[1]]
@@ -194,14 +205,14 @@ class Interpreter:
         taps, _ = self.windows(self.image(x, ins[0]) - self.tensors[ins[0]].zero, options, w.shape[1:3], 0, dilation)
         taps = np.repeat(taps, weights.shape[-1] // taps.shape[-1], axis=-1)
         acc = (taps * weights).sum((2, 3))
-        return self.linear(acc, ins, out, options.number(4, 'b'), 3, self.tensors[ins[0]].kind == 9)
+        return self.linear(acc, ins, out, options.number(4, 'b'), 3, self.tensors[ins[0]].kind in (7, 9))
 
     def fully_connected(self, options, ins, out, x, values):
         w = self.tensors[ins[1]]
         weights = w.value.astype(np.int64) - w.zero
         rows = x.reshape(-1, weights.shape[1]) - self.tensors[ins[0]].zero
         acc = rows @ weights.T
-        return self.linear(acc, ins, out, options.number(0, 'b') if options else 0, 0, len(w.scales) > 1)
+        return self.linear(acc, ins, out, options.number(0, 'b') if options else 0, None, len(w.scales) > 1)
 
     def pool(self, options):
         return options.number(4, 'i', 1), options.number(3, 'i', 1)
@@ -223,7 +234,7 @@ class Interpreter:
     def add(self, options, ins, out, x, values, sign=1):
         a, b, y = self.tensors[ins[0]], self.tensors[ins[1]], self.tensors[out]
         other = values.get(ins[1], b.value)
-        left = 20
+        left = 15 if y.kind == 7 else 20
         twice = 2 * max(a.scale, b.scale)
         part = lambda v, t: self.scaled((v.astype(np.int64).reshape(t.shape) - t.zero) << left, quantize_multiplier(t.scale / twice))
         total = part(values.get(ins[0], a.value), a) + sign * part(other, b)
@@ -298,8 +309,9 @@ def run(path, source, target, rounding):
     kind = net.tensors[net.inputs[0]].kind
     count = int(np.prod(net.tensors[net.inputs[0]].shape))
     rows = np.fromfile(source, KINDS[kind] if kind != 0 else np.int8).reshape(-1, count)
-    outputs = [np.asarray(net.run(row)).reshape(-1).astype(np.int64) & 0xFF for row in rows]
-    np.concatenate(outputs).astype(np.uint8).tofile(target)
+    outputs = np.concatenate([np.asarray(net.run(row)).reshape(-1).astype(np.int64) for row in rows])
+    wide = net.made is not None and net.tensors[net.made].kind == 7
+    (outputs & 0xFFFF if wide else outputs & 0xFF).astype('<u2' if wide else np.uint8).tofile(target)
 
 
 main()

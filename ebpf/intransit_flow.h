@@ -166,8 +166,8 @@ struct intransit_weights;
 /* What the body of a loop over a layer's outputs works on. */
 struct intransit_loop {
 	const struct intransit_weights *weights;
-	const __u8 *from;
-	__u8 *to;
+	const void *from;
+	void *to;
 };
 
 /*

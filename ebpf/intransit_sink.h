@@ -106,7 +106,9 @@ static __always_inline int intransit_resize(struct xdp_md *ctx)
  */
 static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outputs, __u64 held)
 {
-	const __u8 sign = INTRANSIT_OUTPUT_ELEMENT == INTRANSIT_ELEMENT_INT8 ? 0x80 : 0;
+	const __u8 low = INTRANSIT_OUTPUT_ELEMENT == INTRANSIT_ELEMENT_INT8 ? 0x80 : 0;
+	/* The sign of two bytes is in the second. */
+	const __u8 high = INTRANSIT_OUTPUT_ELEMENT == INTRANSIT_ELEMENT_INT16 ? 0x80 : low;
 	struct intransit_slot_counts *counts;
 	struct intransit_packet *p;
 	__u32 turn_round;
@@ -127,7 +129,7 @@ static __always_inline int intransit_answer(struct xdp_md *ctx, const __u8 *outp
 
 #pragma clang loop unroll_count(16)
 	for (int i = 0; i < INTRANSIT_OUTPUTS; i++)
-		payload[i] = outputs[i] ^ sign;
+		payload[i] = outputs[i] ^ (i & 1 ? high : low);
 
 	p->header.next_layer = INTRANSIT_NEXT_LAYER;
 	p->header.kind = INTRANSIT_NEXT_LAYER == INTRANSIT_LAYER_COUNT ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST;

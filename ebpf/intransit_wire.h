@@ -16,6 +16,8 @@
 #define INTRANSIT_KIND_PROOF 6
 #define INTRANSIT_ELEMENT_UINT8 1
 #define INTRANSIT_ELEMENT_INT8 2
+#define INTRANSIT_ELEMENT_UINT16 3
+#define INTRANSIT_ELEMENT_INT16 4
 #define INTRANSIT_FLAG_TURN_ROUND 0x1
 #define INTRANSIT_FLAG_UNSURE 0x2
 #define INTRANSIT_FLAG_WORKER 0x4
@@ -55,7 +57,7 @@ struct intransit_header {
 	__u8 layer_count; /* Layers of the whole model; the cursor of a result */
 	__u8 element_type; /* Type of the activations */
 	__u8 trust_zone; /* Zone that a device must be in to compute this packet; 0 is any */
-	__be16 element_count; /* Activations in this packet */
+	__be16 element_count; /* Bytes of the activations in this packet; with types of one byte their number */
 	__be64 job_id; /* The application's agent, workflow or job; returned as sent */
 	__be32 sequence; /* Number of the request within the job; returned as sent */
 	__u8 fragment_index; /* Which part of the tensor this is, from 0 */

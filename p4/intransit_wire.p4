@@ -14,6 +14,8 @@ const bit<8> INTRANSIT_KIND_CHALLENGE = 5;
 const bit<8> INTRANSIT_KIND_PROOF = 6;
 const bit<8> INTRANSIT_ELEMENT_UINT8 = 1;
 const bit<8> INTRANSIT_ELEMENT_INT8 = 2;
+const bit<8> INTRANSIT_ELEMENT_UINT16 = 3;
+const bit<8> INTRANSIT_ELEMENT_INT16 = 4;
 const bit<16> INTRANSIT_FLAG_TURN_ROUND = 0x1;
 const bit<16> INTRANSIT_FLAG_UNSURE = 0x2;
 const bit<16> INTRANSIT_FLAG_WORKER = 0x4;
@@ -50,7 +52,7 @@ header intransit_header_t {
     bit<8> layer_count; // Layers of the whole model; the cursor of a result
     bit<8> element_type; // Type of the activations
     bit<8> trust_zone; // Zone that a device must be in to compute this packet; 0 is any
-    bit<16> element_count; // Activations in this packet
+    bit<16> element_count; // Bytes of the activations in this packet; with types of one byte their number
     bit<64> job_id; // The application's agent, workflow or job; returned as sent
     bit<32> sequence; // Number of the request within the job; returned as sent
     bit<8> fragment_index; // Which part of the tensor this is, from 0

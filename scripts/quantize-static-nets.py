@@ -1,6 +1,7 @@
-"""Small float networks of many shapes, quantised by ONNX Runtime's own quantize_static in three styles.
+"""Small float networks of many shapes, quantised by ONNX Runtime's own quantize_static in three styles, and on request with
+activations of 16 bits.
 
-usage: quantize-static-nets.py FOLDER [SHAPE ...]
+usage: quantize-static-nets.py FOLDER [--wide] [SHAPE ...]
 
 Writes FOLDER/<shape>.<style>.onnx. Needs onnx, onnxruntime and numpy; the same versions write the same bytes. The tests read
 what is committed; this script is how it was made, and how to make more.
@@ -270,6 +271,13 @@ STYLES = {
     "qoperator": dict(quant_format=QuantFormat.QOperator, activation_type=QuantType.QUInt8, weight_type=QuantType.QUInt8),
 }
 
+# Activations of 16 bits, weights of 8.
+WIDE_STYLES = {
+    "qdq-uint16": dict(quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt16, weight_type=QuantType.QInt8),
+    "qdq-int16": dict(quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt16, weight_type=QuantType.QInt8, per_channel=True,
+        extra_options={"ActivationSymmetric": True}),
+}
+
 
 class Rows(CalibrationDataReader):
     def __init__(self, shape):
@@ -280,14 +288,14 @@ class Rows(CalibrationDataReader):
         return next(self.rows, None)
 
 
-def main(folder, only):
+def main(folder, only, styles):
     os.makedirs(folder, exist_ok=True)
     for name, (build, shape) in SHAPES.items():
         if only and name not in only:
             continue
         net = Net(name, shape)
         model = net.model(build(net))
-        for style, options in STYLES.items():
+        for style, options in styles.items():
             path = os.path.join(folder, f"{name}.{style}.onnx")
             with tempfile.TemporaryDirectory() as temporary:
                 source = os.path.join(temporary, "float.onnx")
@@ -303,4 +311,5 @@ def main(folder, only):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2:])
+    names = [name for name in sys.argv[2:] if name != "--wide"]
+    main(sys.argv[1], names, WIDE_STYLES if "--wide" in sys.argv else STYLES)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { tensorBytes } from '../model/tensor.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { fragmentsFor, MAX_FRAGMENTS } from '../wire/fragments.ts';
 import { decodePacket, encodePacket, packetKinds, requestPacket } from '../wire/index.ts';
@@ -90,9 +90,9 @@ export async function createSender({ model, layers = 0, ...wire }: SenderOptions
 
 /** Layers 0..`to` of each row by the reference, letting others run in between. */
 async function firstLayers(model: Model, rows: Uint8Array, to: number): Promise<Uint8Array> {
-  const width = elementCount(model.input.shape);
+  const width = tensorBytes(model.input);
   const count = rows.length / width;
-  const outWidth = elementCount(model.layers[to - 1]!.output.shape);
+  const outWidth = tensorBytes(model.layers[to - 1]!.output);
   const out = new Uint8Array(count * outWidth);
   for (let row = 0; row < count; row++) {
     out.set(interpret(model, rows.subarray(row * width, (row + 1) * width), 0, to), row * outWidth);

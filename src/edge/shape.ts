@@ -2,7 +2,7 @@ import { refuse, throwErrors } from '../diagnostics/index.ts';
 import { cutReader } from '../model/cut.ts';
 import { layerCountRefusals } from '../model/layer-count.ts';
 import { type Model, type ValueId, valueType } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { tensorBytes } from '../model/tensor.ts';
 import { MOST_LAYERS } from '../wire/header.ts';
 import type { WireTensor } from './transfer.ts';
 
@@ -16,8 +16,8 @@ export interface WireShape {
 }
 
 const wireTensor = (model: Model, value: ValueId): WireTensor => {
-  const { element, shape } = valueType(model, value);
-  return { element, count: elementCount(shape) };
+  const type = valueType(model, value);
+  return { element: type.element, count: tensorBytes(type) };
 };
 
 /** @throws DiagnosticError if the model has no layer `from`, or one packet does not carry all that is read from there on */

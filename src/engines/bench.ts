@@ -5,10 +5,11 @@ import { promisify } from 'node:util';
 import { emitNative } from '../backends/native/emit.ts';
 import { multiplies, type XdpOptions } from '../backends/xdp/plan.ts';
 import type { XdpDevice } from '../devices/xdp.ts';
-import { refuse } from '../diagnostics/index.ts';
+import { refuse, throwErrors } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { macs, valueType } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { elementCount, tensorBytes } from '../model/tensor.ts';
+import { wideRefusals } from '../model/wide-layers.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { emptyRequest, loadXdp, planOrRefuse } from './xdp.ts';
 
@@ -114,6 +115,7 @@ export async function bench(
   rounds: number,
   onRound: (done: number) => void,
 ): Promise<BenchResult> {
+  throwErrors(wideRefusals(model, 0, model.layers.length, 'the native yardstick of bench'));
   const packed = planOrRefuse(model, { ...options, lanes: 'on' });
   const unpacked = planOrRefuse(model, { ...options, lanes: 'off' });
   using scalar = await buildNative(model, SCALAR_FLAGS);
@@ -125,7 +127,7 @@ export async function bench(
   using unpackedLayers = await loadXdp(unpacked, layersAlone);
   using program = await loadXdp(packed);
 
-  const inputs = elementCount(valueType(model, 0).shape);
+  const inputs = tensorBytes(valueType(model, 0));
   const count = rows.length / inputs;
   const request = emptyRequest(packed);
   const total = model.layers.reduce((sum, layer) => sum + macs(model, layer), 0);

@@ -2,7 +2,7 @@ import { refuse, throwErrors } from '../diagnostics/index.ts';
 import { layerRangeRefusals } from '../model/layer-count.ts';
 import type { Model } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { tensorBytes } from '../model/tensor.ts';
 import { interpret } from '../reference/interpreter.ts';
 import type { Engine } from './engine.ts';
 
@@ -19,8 +19,8 @@ export function createReferenceEngine(
       const reason = 'it reads a value from before the split';
       refuse('unsupported-layer', { kind, target: 'reference', reason }, { file: model.file, layer: name });
     }
-  const inputs = elementCount(valueType(model, from).shape);
-  const outputs = elementCount(valueType(model, to).shape);
+  const inputs = tensorBytes(valueType(model, from));
+  const outputs = tensorBytes(valueType(model, to));
   return {
     async run(rows, onProgress) {
       const count = rows.length / inputs;

@@ -9,7 +9,7 @@ import { BpfError, compileBpf } from '../bpf/index.ts';
 import { XdpDevice } from '../devices/xdp.ts';
 import { refuse, throwErrors } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { tensorBytes } from '../model/tensor.ts';
 import { EBPF_DIR } from '../paths.ts';
 import { temporaryFolder } from '../temporary.ts';
 import {
@@ -83,8 +83,8 @@ export async function loadXdp(plan: XdpPlan, flags: readonly string[] = []): Pro
 export async function createXdpEngine(model: Model, options: XdpOptions = {}): Promise<Engine> {
   const plan = planOrRefuse(model, options);
   const device = await loadXdp(plan);
-  const inputs = elementCount(plan.input.shape);
-  const outputs = elementCount(plan.output.shape);
+  const inputs = tensorBytes(plan.input);
+  const outputs = tensorBytes(plan.output);
   const frame = emptyRequest(plan);
   const runner = device.program.createTestRunner(frame.length, frame.length + outputs);
   return {
@@ -114,7 +114,7 @@ export async function createXdpEngine(model: Model, options: XdpOptions = {}): P
 
 /** A request frame of the plan's shape, the activations zero. Its UDP checksum is absent: rows are set in place. */
 export function emptyRequest(plan: XdpPlan): Uint8Array {
-  const packet = requestPacket(new Uint8Array(elementCount(plan.input.shape)), {
+  const packet = requestPacket(new Uint8Array(tensorBytes(plan.input)), {
     modelId: plan.options.modelId,
     modelVersion: plan.options.modelVersion,
     layerCount: plan.model.layers.length,

@@ -2,7 +2,7 @@ import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/index.ts';
 import type { ImportResult } from '../import/index.ts';
 import type { LutLayer, Model } from '../model/model.ts';
-import { decodeElements, elementCount } from '../model/tensor.ts';
+import { decodeElements, elementCount, isWide } from '../model/tensor.ts';
 import { withVerdict } from '../model/verdict.ts';
 import { toElements } from '../rows/index.ts';
 
@@ -17,6 +17,8 @@ const FEATURE_VALUES = 256;
  */
 export function modelOfFeatures(imported: ImportResult, definition: FeatureDefinition): Model {
   const { model } = imported;
+  if (isWide(model.input.element))
+    refuse('wide-activation', { what: 'flow mode by an input' }, { file: model.file });
   const inputs = elementCount(model.input.shape);
   if (inputs !== definition.features.length)
     refuse(

@@ -1,5 +1,5 @@
 import type { AddLayer } from './model.ts';
-import { type Exactness, oddBit, roundHalfEven } from './requantiser.ts';
+import { type Exactness, oddBit, roundHalfEven, shiftToEven } from './requantiser.ts';
 import type { Interval } from './tensor.ts';
 
 /** The source's own rounding of `a + b`, from q-values less their zero points to q before the clamp. */
@@ -107,6 +107,50 @@ export function fitAdd(
     }
   }
   return best!;
+}
+
+/** Bits of a sum of 16-bit operands, which doubles hold exactly. */
+const WIDE_SUM_BITS = 51;
+/** Distance of the operands that are tried; odd, so that all low bits come by. */
+const WIDE_STEP = 251;
+
+/**
+ * The same where there are too many pairs: the finest line that doubles hold. It is tried at some tens of thousands of pairs, and
+ * what is off of those is counted.
+ */
+export function fitWideAdd(
+  source: PairRounding,
+  ratios: readonly [number, number],
+  [a, b]: readonly [Interval, Interval],
+  zeroPoint: number,
+  min: number,
+  max: number,
+): AddForm {
+  const most = ({ lo, hi }: Interval) => Math.max(Math.abs(lo), Math.abs(hi));
+  const sum = ratios[0] * most(a) + ratios[1] * most(b) + Math.abs(zeroPoint) + 1;
+  const shift = Math.max(0, Math.min(30, Math.floor(WIDE_SUM_BITS - Math.log2(sum))));
+  const unit = 2 ** shift;
+  const multipliers = [Math.round(ratios[0] * unit), Math.round(ratios[1] * unit)] as const;
+  const offset = zeroPoint * unit + unit / 2;
+  const forms: Pick<AddForm, 'ties'>[] = [
+    {},
+    ...(source.odd === undefined ? [] : [{ ties: { part: 1, odd: source.odd } }]),
+  ];
+  const counted = forms.map((form) => {
+    let off = 0;
+    let total = 0;
+    for (let x = a.lo; x <= a.hi; x += WIDE_STEP)
+      for (let y = b.lo; y <= b.hi; y += WIDE_STEP, total++) {
+        const q = shiftToEven(x * multipliers[0] + y * multipliers[1] + offset, shift, form.ties);
+        const wanted = Math.max(min, Math.min(max, source(x, y)));
+        if (Math.max(min, Math.min(max, q)) !== wanted) off++;
+      }
+    const exactness = { channels: off === 0 ? 0 : 1, accumulators: off, total };
+    return { multipliers, offset, shift, ...form, exactness };
+  });
+  return counted.reduce((best, form) =>
+    form.exactness.accumulators < best.exactness.accumulators ? form : best,
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import { analyse, analyseSplit, analyseTies, type Channel, MAX_SHIFT, type Side } from './fit-channel.ts';
+import { fitWide } from './fit-wide.ts';
 import { type Line, multipliers, nearestSlope, offsets } from './line.ts';
 import { lineSteps, nearestLine } from './nearest.ts';
 import type { Requantiser } from './requantise.ts';
@@ -28,6 +29,9 @@ export function fitRequantiser(
   minShift = 0,
   maxBits = 52,
 ): Requantiser {
+  // Too many steps for a search.
+  const wide = max - min > 255 ? fitWide(sources, ranges, min, max) : undefined;
+  if (wide !== undefined) return wide;
   const { channels, shift } = chooseForm(sources, ranges, min, max, minShift, maxBits);
   const lines: (readonly Line[])[] = [];
   let inexact = 0;

@@ -12,12 +12,15 @@ interface LayerBase {
   readonly output: TensorType;
 }
 
+/** In units of the accumulator; beyond 32 bits only where inputs have 16. */
+export type Biases = Int32Array | Float64Array;
+
 /** `acc[o] = bias[o] + sum_i weights[o][i] * (x[i] - zx)`, then requantised. Reads its input flat. */
 export interface DenseLayer extends LayerBase {
   readonly kind: 'dense';
   /** Row-major `[out][in]`, less their zero point: -255..255. */
   readonly weights: Int16Array;
-  readonly bias: Int32Array;
+  readonly bias: Biases;
   readonly weightBits?: WeightBits;
   readonly requantiser: Requantiser;
 }
@@ -46,7 +49,7 @@ export interface Conv2dLayer extends LayerBase, Window {
   readonly kind: 'conv2d';
   /** Row-major `[out][in / groups][kernel height][kernel width]`, less their zero point: -255..255. */
   readonly weights: Int16Array;
-  readonly bias: Int32Array;
+  readonly bias: Biases;
   readonly groups: number;
   readonly weightBits?: WeightBits;
   readonly requantiser: Requantiser;

@@ -1,4 +1,4 @@
-import { elementRange, type Interval, type TensorType } from './tensor.ts';
+import { elementRange, type Interval, isWide, type TensorType } from './tensor.ts';
 
 /** Bits of a two's complement integer that holds the interval. */
 export function signedBits({ lo, hi }: Interval): number {
@@ -9,6 +9,12 @@ export function signedBits({ lo, hi }: Interval): number {
 
 /** Accumulators must fit in 31 bits and a sign: what int32 hardware and the frameworks use. */
 export const ACCUMULATOR_BITS = 32;
+
+/** The same of 16-bit inputs: what the kernels of TFLite hold such sums in, and what doubles add exactly. */
+export const WIDE_ACCUMULATOR_BITS = 48;
+
+export const accumulatorBits = ({ element }: Pick<TensorType, 'element'>): number =>
+  isWide(element) ? WIDE_ACCUMULATOR_BITS : ACCUMULATOR_BITS;
 
 /**
  * Exact bounds of each output channel's accumulator when every input may be any element of its type: inputs come off

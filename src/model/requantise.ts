@@ -2,7 +2,8 @@
  * Maps exact accumulators to q-values with integers alone:
  * `q = clamp(floor((acc * multiplier[c] + offset[c]) / 2^shift), min, max)`.
  * The offset holds the rounding and the zero point, min and max also hold a folded ReLU. One shift serves all channels,
- * so that packed lanes shift together. `|acc * multiplier + offset| < 2^53` over the channel's accumulators.
+ * so that packed lanes shift together. `|acc * multiplier + offset| < 2^53` over the channel's accumulators; of 16-bit inputs
+ * or outputs 2^62.
  */
 export interface Requantiser {
   readonly multiplier: readonly number[];
@@ -47,10 +48,26 @@ export interface Exactness {
 
 export const requantise = (r: Requantiser, channel: number, acc: number): number => {
   const { offset } = r.below !== undefined && acc < r.below.pivot[channel]! ? r.below : r;
-  const scaled = acc * r.multiplier[channel]! + offset[channel]!;
+  const product = acc * r.multiplier[channel]!;
+  const scaled = product + offset[channel]!;
+  if (Math.abs(product) > EXACT || Math.abs(scaled) > EXACT)
+    return requantiseWide(r, channel, acc, offset[channel]!);
   const q = shiftToEven(scaled, r.shift, r.ties && { part: r.ties.part[channel]!, odd: r.ties.odd });
   return Math.max(r.min, Math.min(r.max, q));
 };
+
+/** All whole numbers up to it are doubles. */
+const EXACT = 2 ** 53;
+
+/** The same in 64 bits. */
+function requantiseWide(r: Requantiser, channel: number, acc: number, offset: number): number {
+  const scaled = BigInt(acc) * BigInt(r.multiplier[channel]!) + BigInt(offset);
+  const shift = BigInt(r.shift);
+  let q = Number(scaled >> shift);
+  if (r.ties !== undefined && (q & 1) === r.ties.odd)
+    q = Number((scaled - BigInt(r.ties.part[channel]!)) >> shift);
+  return Math.max(r.min, Math.min(r.max, q));
+}
 
 /** `floor(scaled / 2^shift)`, of a q that is odd less `part` before. */
 export function shiftToEven(

@@ -11,6 +11,7 @@ export {
   affineRounding,
   float32Rounding,
   halfUpRounding,
+  type IntegerLine,
   idealRounding,
   nearTie,
   oddBit,
@@ -22,4 +23,4 @@ export {
   tiesToEven,
 } from './rounding.ts';
 export { thresholds } from './steps.ts';
-export { tfliteRounding } from './tflite-rounding.ts';
+export { tfliteRounding, tfliteWideRounding } from './tflite-rounding.ts';

@@ -14,7 +14,30 @@ export interface SourceRounding {
     readonly down: (acc: number) => number;
     readonly odd: 0 | 1;
   };
+  /** What it rounds, where that is known: outputs of 16 bits have too many steps to find it out. */
+  readonly real?: RealLine;
+  /** What it is, where that is a line of integers. */
+  readonly integers?: IntegerLine;
 }
+
+/** `round(acc * slope + by) + zeroPoint`; ties go to even if the bit is given that they avoid. */
+export interface RealLine {
+  readonly slope: number;
+  readonly by: number;
+  readonly zeroPoint: number;
+  readonly odd?: 0 | 1;
+}
+
+/** `floor((acc * multiplier + offset) / 2^shift)`; below zero with `below` for the offset, if given. */
+export interface IntegerLine {
+  readonly multiplier: number;
+  readonly offset: number;
+  readonly shift: number;
+  readonly below?: number;
+}
+
+const withReal = (rounding: SourceRounding, real: RealLine): SourceRounding =>
+  Object.assign(rounding, { real });
 
 /** A rounding whose sides meet at a pivot: the requantiser may then have a line on each side. */
 export const pivoted = (rounding: (acc: number) => number, pivot: number): SourceRounding =>
@@ -45,7 +68,10 @@ export function roundHalfEven(x: number): number {
 /** Rounds `acc * scale` computed in float32, half to even; scale is a float32. */
 export function float32Rounding(scale: number, zeroPoint: number): SourceRounding {
   // The product of two float32 is exact in a double, so one `fround` gives the float32 product.
-  return tiesToEven((acc) => Math.fround(Math.fround(acc) * scale), zeroPoint);
+  return withReal(
+    tiesToEven((acc) => Math.fround(Math.fround(acc) * scale), zeroPoint),
+    { slope: scale, by: 0, zeroPoint, odd: oddBit(zeroPoint) },
+  );
 }
 
 /** The same with the zero point added in float32 before it is rounded, as the kernels of two activations do. */
@@ -66,8 +92,13 @@ export function idealRounding(scale: number, zeroPoint: number): SourceRounding 
  */
 export function affineRounding(scale: number, offset: number, zeroPoint: number): SourceRounding {
   const real = (acc: number) => acc * scale + offset;
-  if (tiesRecur(scale, offset)) return tiesToEven((acc) => nearTie(real(acc)), zeroPoint);
-  return (acc) => roundHalfEven(real(acc)) + zeroPoint;
+  const line = { slope: scale, by: offset, zeroPoint };
+  if (tiesRecur(scale, offset))
+    return withReal(
+      tiesToEven((acc) => nearTie(real(acc)), zeroPoint),
+      { ...line, odd: oddBit(zeroPoint) },
+    );
+  return withReal((acc) => roundHalfEven(real(acc)) + zeroPoint, line);
 }
 
 /** Of float32 and some operations on them. */

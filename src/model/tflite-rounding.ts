@@ -1,4 +1,4 @@
-import { pivoted, type SourceRounding } from './rounding.ts';
+import { type IntegerLine, pivoted, type SourceRounding } from './rounding.ts';
 
 /**
  * The integers of the TFLite reference kernels, from the formulas that gemmlowp (`fixedpoint.h`) and TFLite
@@ -90,5 +90,35 @@ export function byMultiplier(
   rounding: TfliteRounding,
 ): SourceRounding {
   const of = (acc: number) => multiplyByQuantized(acc, multiplier, rounding) + zeroPoint;
-  return rounding === 'single' ? of : pivoted(of, 0);
+  const integers = integerLine(multiplier, zeroPoint, rounding);
+  return Object.assign(rounding === 'single' ? of : pivoted(of, 0), integers && { integers });
+}
+
+/** The line that it is; undefined of a scale beyond those of the kernels. */
+function integerLine(
+  { multiplier, exponent }: QuantizedMultiplier,
+  zeroPoint: number,
+  rounding: TfliteRounding,
+): IntegerLine | undefined {
+  const shift = 31 - exponent;
+  if (shift < 1) return undefined;
+  const zero = zeroPoint * 2 ** shift;
+  // Bits to the left come first, so there is but one rounding.
+  if (rounding === 'single' || shift <= 31) return { multiplier, offset: zero + 2 ** (shift - 1), shift };
+  const offset = zero + 2 ** 30 + 2 ** (shift - 1);
+  return { multiplier, offset, shift, below: offset - 2 ** 31 };
+}
+
+/**
+ * How the kernels requantise the sums of 16-bit inputs, in 64 bits (`MultiplyByQuantizedMultiplier` of int64): the multiplier
+ * rounded to 16 bits, then one rounding, ties up.
+ */
+export function tfliteWideRounding(scale: number, zeroPoint: number): SourceRounding {
+  const { multiplier, exponent } = quantizeMultiplier(scale);
+  const reduced = multiplier < 0x7fff0000 ? Math.floor((multiplier + 2 ** 15) / 2 ** 16) : 0x7fff;
+  const shift = 15 - exponent;
+  const [by, half] = [BigInt(reduced), 2n ** BigInt(shift - 1)];
+  const of = (acc: number) => Number((BigInt(acc) * by + half) >> BigInt(shift)) + zeroPoint;
+  const offset = zeroPoint * 2 ** shift + 2 ** (shift - 1);
+  return Object.assign(of, { integers: { multiplier: reduced, offset, shift } });
 }

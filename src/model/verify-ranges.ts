@@ -1,13 +1,16 @@
 import { type ByKind, ofKind } from './by-kind.ts';
 import type { AddLayer, Conv2dLayer, DenseLayer, Layer, SoftmaxLayer } from './model.ts';
-import { ACCUMULATOR_BITS, accumulatorRanges, embeddingRange, productRange, signedBits } from './ranges.ts';
+import { accumulatorBits, accumulatorRanges, embeddingRange, productRange, signedBits } from './ranges.ts';
 import { type Requantiser, requantise } from './requantiser.ts';
-import { elementRange, type Interval, type TensorType } from './tensor.ts';
+import { elementRange, type Interval, isWide, type TensorType } from './tensor.ts';
 import type { Report } from './verify-report.ts';
 import { verifyScores } from './verify-trees.ts';
 
 /** Largest magnitude at which all integers are doubles. */
 const EXACT = 2 ** 53;
+
+/** Of 16-bit inputs or outputs, the largest products that targets hold in 64 bits. */
+const WIDE = 2 ** 62;
 
 /** Values: weights, accumulators over all inputs of their type, requantisers over these accumulators. */
 export const verifyRanges = (layer: Layer, inputs: readonly TensorType[], report: Report): void =>
@@ -20,18 +23,18 @@ const rangesOf = {
   conv2d: verifyWeights,
   averagePool(layer, [input], report) {
     const ranges = layer.divisors.map((divisor) => scaled(centred(input!), divisor));
-    verifyRequantiser(layer.requantiser, ranges, layer.output, report);
+    verifyRequantiser(layer.requantiser, ranges, [input!, layer.output], report);
   },
   requantise: (layer, [input], report) =>
-    verifyRequantiser(layer.requantiser, [centred(input!)], layer.output, report),
+    verifyRequantiser(layer.requantiser, [centred(input!)], [input!, layer.output], report),
   add: verifyAdd,
   mul: (layer, [a, b], report) =>
-    verifyRequantiser(layer.requantiser, [productRange(a!, b!)], layer.output, report),
+    verifyRequantiser(layer.requantiser, [productRange(a!, b!)], [a!, layer.output], report),
   softmax: (layer, _, report) => verifySoftmax(layer, report),
   gather: (layer, _, report) => verifyElements([layer.value], layer.output, report),
   embedding(layer, _, report) {
     if (layer.table.some((w) => w < -255 || w > 255)) report('an entry is outside -255..255');
-    verifyRequantiser(layer.requantiser, [embeddingRange(layer)], layer.output, report);
+    verifyRequantiser(layer.requantiser, [embeddingRange(layer)], [layer.output], report);
   },
   lut: (layer, _, report) => verifyElements([...layer.table], layer.output, report),
   pad: (layer, _, report) => verifyElements([layer.value], layer.output, report),
@@ -49,9 +52,9 @@ function verifyWeights(
   if (layer.weights.some((w) => w < -255 || w > 255)) report('a weight is outside -255..255');
   verifyWeightBits(layer, report);
   const ranges = accumulatorRanges(layer, input!);
-  const wide = ranges.findIndex((range) => signedBits(range) > ACCUMULATOR_BITS);
+  const wide = ranges.findIndex((range) => signedBits(range) > accumulatorBits(input!));
   if (wide >= 0) report(`the accumulator of channel ${wide} needs ${signedBits(ranges[wide]!)} bits`);
-  verifyRequantiser(layer.requantiser, ranges, layer.output, report);
+  verifyRequantiser(layer.requantiser, ranges, [input!, layer.output], report);
 }
 
 /** Weights of 4 bits span 16 levels in each channel, which have one zero point. */
@@ -99,10 +102,12 @@ const scaled = ({ lo, hi }: Interval, by: number): Interval => ({ lo: lo * by, h
 function verifyRequantiser(
   r: Requantiser,
   ranges: readonly Interval[],
-  output: TensorType,
+  types: readonly TensorType[],
   report: Report,
 ): void {
-  verifyShiftAndClamp(r, output, report);
+  verifyShiftAndClamp(r, types.at(-1)!, report);
+  const wide = types.some(({ element }) => isWide(element));
+  const [limit, bits] = wide ? [WIDE, 62] : [EXACT, 53];
   for (const [c, { lo, hi }] of ranges.entries()) {
     const multiplier = r.multiplier[c]!;
     const offset = r.offset[c]!;
@@ -113,8 +118,8 @@ function verifyRequantiser(
     // Readers search steps by bisection and compare ends of ranges only.
     if (multiplier < 0) report(`multiplier ${multiplier} of channel ${c} is negative, so q would fall`);
     const ends = [lo * multiplier, hi * multiplier, lo * multiplier + offset, hi * multiplier + offset];
-    if (ends.some((x) => Math.abs(x) >= EXACT)) report(`products of channel ${c} exceed 53 bits`);
-    verifyBelow(r, c, { lo, hi }, report);
+    if (ends.some((x) => Math.abs(x) >= limit)) report(`products of channel ${c} exceed ${bits} bits`);
+    verifyBelow(r, c, { lo, hi }, limit, report);
   }
   verifyTies(r, report);
 }
@@ -135,7 +140,7 @@ function verifyPart(part: number, shift: number, report: Report): void {
     report(`the part ${part} of a tie is not in 0..2^${shift}`);
 }
 
-function verifyBelow(r: Requantiser, c: number, range: Interval, report: Report): void {
+function verifyBelow(r: Requantiser, c: number, range: Interval, limit: number, report: Report): void {
   if (r.below === undefined) return;
   const [pivot, offset] = [r.below.pivot[c]!, r.below.offset[c]!];
   if (!Number.isInteger(pivot) || !Number.isInteger(offset)) {
@@ -144,8 +149,8 @@ function verifyBelow(r: Requantiser, c: number, range: Interval, report: Report)
   }
   if (pivot > range.lo && pivot <= range.hi && requantise(r, c, pivot - 1) > requantise(r, c, pivot))
     report(`q falls at the pivot of channel ${c}`);
-  if (Math.abs(range.lo * r.multiplier[c]! + offset) >= EXACT)
-    report(`products of channel ${c} exceed 53 bits`);
+  if (Math.abs(range.lo * r.multiplier[c]! + offset) >= limit)
+    report(`products of channel ${c} exceed ${Math.log2(limit)} bits`);
 }
 
 function verifyShiftAndClamp(

@@ -11,7 +11,7 @@ import type {
   PadLayer,
   TransposeLayer,
 } from './model.ts';
-import { elementCount, formatTensorType, type TensorType } from './tensor.ts';
+import { elementCount, formatTensorType, isWide, type TensorType } from './tensor.ts';
 import { type Report, verifyLength, verifySameCount } from './verify-report.ts';
 import { verifyTrees } from './verify-trees.ts';
 import { tapCounts, windowOutput } from './window.ts';
@@ -43,6 +43,7 @@ const shapesOf = {
     verifyChannels(layer, 1, report);
   },
   softmax({ size, exponentials, numerators, output }, [input], report) {
+    verifyBytes([input!, output], report);
     verifySameCount(report, input!, output);
     if (!isSize(size) || elementCount(input!.shape) % size !== 0)
       report(`${formatTensorType(input!)} is no whole number of rows of ${size}`);
@@ -53,6 +54,7 @@ const shapesOf = {
   pad: (layer, [input], report) => verifyPad(layer, input!, report),
   transpose: (layer, [input], report) => verifyTranspose(layer, input!, report),
   lut(layer, [input], report) {
+    verifyBytes([input!, layer.output], report);
     verifySameCount(report, input!, layer.output);
     verifyTables(layer, report);
   },
@@ -62,8 +64,17 @@ const shapesOf = {
       report(`the output is ${formatTensorType(output)}, not uint8[2]`);
     if (elementCount(input!.shape) > 256) report('more than 256 classes do not fit in a byte');
   },
-  forest: (layer, [input], report) => verifyTrees(layer, elementCount(input!.shape), report),
+  forest(layer, [input], report) {
+    verifyBytes([input!, layer.output], report);
+    verifyTrees(layer, elementCount(input!.shape), report);
+  },
 } satisfies ByKind<void, [inputs: readonly TensorType[], report: Report]>;
+
+/** What goes by tables of 256 numbers. */
+function verifyBytes(types: readonly TensorType[], report: Report): void {
+  const wide = types.find(({ element }) => isWide(element));
+  if (wide !== undefined) report(`${formatTensorType(wide)} has 16-bit elements, and a table has 256 places`);
+}
 
 function verifyPair({ output }: Layer, inputs: readonly TensorType[], report: Report): void {
   for (const type of inputs) verifyOperand(type, output, report);
@@ -191,6 +202,7 @@ function verifyTranspose({ from, axes, output }: TransposeLayer, input: TensorTy
 
 function verifyEmbedding(layer: EmbeddingLayer, input: TensorType, report: Report): void {
   const { keyBytes, bag, rows, width, table, output } = layer;
+  verifyBytes([output], report);
   if (input.element !== 'uint8') report(`reads ${formatTensorType(input)}, but keys are uint8`);
   if (![1, 2, 4].includes(keyBytes)) report(`keys of ${keyBytes} bytes`);
   if (![bag, rows, width].every(isSize)) {

@@ -43,7 +43,7 @@ export function verifyModel(model: Model): Diagnostic[] {
 }
 
 function verifyType({ element, shape, scale, zeroPoint }: TensorType, report: Report, name: string): void {
-  if (element !== 'uint8' && element !== 'int8') {
+  if (!['uint8', 'int8', 'uint16', 'int16'].includes(element)) {
     report(`element type ${String(element)}`, name);
     return;
   }

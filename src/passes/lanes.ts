@@ -1,3 +1,4 @@
+import type { Biases } from '../model/model.ts';
 import { accumulatorRanges, signedBits } from '../model/ranges.ts';
 import type { Requantiser } from '../model/requantiser.ts';
 import { elementRange, type Interval, type TensorType } from '../model/tensor.ts';
@@ -25,7 +26,7 @@ export interface LaneLayout {
 /** What lane packing needs to know of a matrix layer. */
 export interface MatrixLayer {
   readonly weights: Int16Array;
-  readonly bias: Int32Array;
+  readonly bias: Biases;
   readonly requantiser: Requantiser;
 }
 

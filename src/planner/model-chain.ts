@@ -1,5 +1,5 @@
 import { type Model, type ValueId, valueType } from '../model/model.ts';
-import { elementCount, formatTensorType } from '../model/tensor.ts';
+import { formatTensorType, tensorBytes } from '../model/tensor.ts';
 import type { KindProfiles, SegmentProfile } from '../targets/profiles.ts';
 import type { Chain } from './chain.ts';
 import { nodeModel } from './node-kinds.ts';
@@ -36,7 +36,7 @@ export function modelChain(model: Model): Chain {
     tensors: cuts.map((cut) => {
       const type = valueType(model, cut);
       // One byte an element on the wire: see src/wire/header.ts.
-      return { bytes: elementCount(type.shape), text: formatTensorType(type) };
+      return { bytes: tensorBytes(type), text: formatTensorType(type) };
     }),
     profile: (kind, from, to): SegmentProfile => profiles(kind).profile(from, to),
     confirm: (kind, from, to) => profiles(kind).confirm(from, to),

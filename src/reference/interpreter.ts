@@ -11,7 +11,13 @@ import type {
 } from '../model/model.ts';
 import { outputType, valueType } from '../model/model.ts';
 import { requantise, shiftToEven } from '../model/requantiser.ts';
-import { decodeElements, elementCount, encodeElements, type TensorType } from '../model/tensor.ts';
+import {
+  decodeElements,
+  elementCount,
+  encodeElements,
+  type TensorType,
+  tensorBytes,
+} from '../model/tensor.ts';
 import { forest } from './forest.ts';
 import { embedding, gather, lut, pad, transpose } from './lookup.ts';
 import { softmax } from './softmax.ts';
@@ -35,13 +41,13 @@ export function interpret(model: Model, row: Uint8Array, from = 0, to = model.la
       layer.inputs.map((v) => valueType(model, v)),
     );
   }
-  return encodeElements(values[to]!);
+  return encodeElements(valueType(model, to).element, values[to]!);
 }
 
 /** Runs each row of `rows` (raw, one after the other) and returns the outputs likewise. */
 export function interpretRows(model: Model, rows: Uint8Array): Uint8Array {
-  const inputSize = elementCount(model.input.shape);
-  const outputSize = elementCount(outputType(model).shape);
+  const inputSize = tensorBytes(model.input);
+  const outputSize = tensorBytes(outputType(model));
   const count = rows.length / inputSize;
   const out = new Uint8Array(count * outputSize);
   for (let r = 0; r < count; r++)

@@ -24,10 +24,12 @@ export function toElements(
 ): Elements {
   const { values, whole } = numbers;
   if (!whole) return quantised(affine === undefined ? numbers : scaled(numbers, affine), type, file);
-  const asIs = type.element === 'uint8' ? values instanceof Uint8Array : values instanceof Int8Array;
+  const asIs =
+    (type.element === 'uint8' && values instanceof Uint8Array) ||
+    (type.element === 'int8' && values instanceof Int8Array);
   if (asIs && ArrayBuffer.isView(values))
     return { bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), diagnostics: [] };
-  return { bytes: encodeElements(integers(numbers, type, file)), diagnostics: [] };
+  return { bytes: encodeElements(type.element, integers(numbers, type, file)), diagnostics: [] };
 }
 
 /** In float32, as the network's own multiplication and addition. */
@@ -75,7 +77,7 @@ function quantised({ values, place }: Numbers, type: TensorType, file: string): 
   const real = (q: number) => Number((scale * (q - zeroPoint)).toPrecision(5));
   const args = { clamped, of: values.length, lo: real(lo), hi: real(hi) };
   return {
-    bytes: encodeElements(out),
+    bytes: encodeElements(element, out),
     diagnostics: clamped === 0 ? [] : [diagnostic('rows-clamped', args, { file })],
   };
 }

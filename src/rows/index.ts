@@ -1,6 +1,6 @@
 import { writeWhole } from '../files.ts';
 import type { InputAffine } from '../model/model.ts';
-import { decodeElements, elementCount, type TensorType } from '../model/tensor.ts';
+import { decodeElements, elementCount, type TensorType, tensorBytes } from '../model/tensor.ts';
 import { formatCsv } from './csv.ts';
 import { type Elements, toElements } from './grid.ts';
 import { formatNpy } from './npy.ts';
@@ -38,7 +38,7 @@ export function formatRows(type: TensorType, file: string, bytes: Uint8Array): s
   const format = formatOf(file);
   switch (format) {
     case 'npy':
-      return formatNpy(type.element, [bytes.length / width, ...type.shape], bytes);
+      return formatNpy(type.element, [bytes.length / tensorBytes(type), ...type.shape], bytes);
     case 'csv':
     case 'tsv':
       return formatCsv(decodeElements(type.element, bytes), width, format === 'csv' ? ',' : '\t');

@@ -1,5 +1,6 @@
 import { refuse } from '../diagnostics/index.ts';
 import { isNumberFormat, numberReaders, sizeOf } from '../model/number-formats.ts';
+import type { ElementType } from '../model/tensor.ts';
 
 /**
  * NumPy's `.npy` format, versions 1.0 to 3.0: magic, version, the length of a header, the header (a literal of Python:
@@ -121,11 +122,17 @@ function rowMajor<T extends NpyArray['values']>(values: T, given: readonly numbe
   return out;
 }
 
-/** A file of 8-bit integers in row-major order, as `numpy.save` writes it. */
-export function formatNpy(element: 'uint8' | 'int8', shape: readonly number[], data: Uint8Array): Buffer {
-  const descr = element === 'uint8' ? '|u1' : '|i1';
+const descriptions: Readonly<Record<ElementType, string>> = {
+  uint8: '|u1',
+  int8: '|i1',
+  uint16: '<u2',
+  int16: '<i2',
+};
+
+/** A file of integers in row-major order, as `numpy.save` writes it. */
+export function formatNpy(element: ElementType, shape: readonly number[], data: Uint8Array): Buffer {
   const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
-  const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`;
+  const header = `{'descr': '${descriptions[element]}', 'fortran_order': False, 'shape': (${dims}), }`;
   const start = MAGIC.length + 4;
   const length = Math.ceil((start + header.length + 1) / ALIGNMENT) * ALIGNMENT - start;
   const head = Buffer.alloc(start);

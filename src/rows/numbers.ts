@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { refuse } from '../diagnostics/index.ts';
-import { elementCount } from '../model/tensor.ts';
+import { decodeElements, type ElementType, elementBytes, elementCount } from '../model/tensor.ts';
 import { firstLineBytes, hasLineEnd, parseCsv } from './csv.ts';
 import { type NpyArray, parseNpy } from './npy.ts';
 import { readBounded, STANDARD } from './read.ts';
@@ -31,9 +31,9 @@ export function formatOf(file: string): RowFormat {
 }
 
 /** Elements of raw files, little-endian. */
-export type RawElement = 'uint8' | 'int8' | 'float32';
+export type RawElement = ElementType | 'float32';
 
-const sizes: Readonly<Record<RawElement, number>> = { uint8: 1, int8: 1, float32: 4 };
+const sizeOf = (raw: RawElement): number => (raw === 'float32' ? 4 : elementBytes(raw));
 
 /** Rows as a file has them, before any grid. */
 export interface Numbers {
@@ -70,7 +70,7 @@ export function readNumbers(
       return { ...table, count: values.length / width, values, place: placeIn(width) };
     }
     case 'raw': {
-      const row = width * sizes[raw];
+      const row = width * sizeOf(raw);
       const bytes = readBounded(file, limit * row);
       if (bytes.length === 0 || bytes.length % row !== 0)
         refuse('rows-mismatch', { bytes: bytes.length, row }, { file });
@@ -89,7 +89,7 @@ const placeIn = (width: number) => (index: number) =>
 
 function rawElements(bytes: Buffer, raw: RawElement): ArrayLike<number> {
   if (raw === 'uint8') return bytes;
-  if (raw === 'int8') return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (raw !== 'float32') return decodeElements(raw, bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }

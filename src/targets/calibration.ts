@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { type Model, valueType } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { tensorBytes } from '../model/tensor.ts';
 import type { TableOptions } from '../passes/tables/lower.ts';
 import { readLabels, readRows } from '../rows/index.ts';
 import { Approximator } from './approximation.ts';
@@ -61,7 +61,7 @@ export function approximatorOf(
   const type = valueType(model, options.from);
   const affine = options.from === 0 ? model.inputAffine : undefined;
   const read = readRows(type, file, { affine });
-  const count = read.bytes.length / elementCount(type.shape);
+  const count = read.bytes.length / tensorBytes(type);
   const rows = { rows: read.bytes, ...(labels !== undefined && { labels: readLabels(labels, count) }) };
   return { approximator: new Approximator(model, options, rows), diagnostics: read.diagnostics };
 }

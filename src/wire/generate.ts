@@ -101,7 +101,7 @@ export function wireHeaderDocs(): string {
     '# The inference header',
     '',
     `UDP payload, by default to port ${DEFAULT_PORT}. All fields are big-endian. The activations follow behind byte`,
-    `${HEADER_BYTES}, one byte an element, row-major.`,
+    `${HEADER_BYTES}, one byte an element (of 16-bit types two, the low one first), row-major.`,
     '',
     '| byte | size | field | meaning |',
     '|---|---|---|---|',

@@ -1,7 +1,7 @@
 /**
  * The inference header: UDP payload of every packet that carries activations. This is its only definition: the codec
  * (`codec.ts`), the C struct (`ebpf/intransit_wire.h`) and the P4 header (`p4/intransit_wire.p4`) are made from it.
- * All fields are big-endian and whole bytes; the activations follow, one byte an element.
+ * All fields are big-endian and whole bytes; the activations follow, one byte an element, of 16-bit types two, little-endian.
  */
 
 export interface HeaderField {
@@ -24,7 +24,7 @@ export const headerFields = [
   field('layerCount', 8, 'Layers of the whole model; the cursor of a result'),
   field('elementType', 8, 'Type of the activations'),
   field('trustZone', 8, 'Zone that a device must be in to compute this packet; 0 is any'),
-  field('elementCount', 16, 'Activations in this packet'),
+  field('elementCount', 16, 'Bytes of the activations in this packet; with types of one byte their number'),
   field('jobId', 64, "The application's agent, workflow or job; returned as sent"),
   field('sequence', 32, 'Number of the request within the job; returned as sent'),
   field('fragmentIndex', 8, 'Which part of the tensor this is, from 0'),
@@ -54,7 +54,8 @@ export const TOKEN_BYTES = 16;
  * receives at the address that it names. As in QUIC (RFC 9000, 8.1).
  */
 export const MOST_AMPLIFICATION = 3;
-export const elementTypes = { uint8: 1, int8: 2 } as const;
+/** Of two bytes the low one stands first. */
+export const elementTypes = { uint8: 1, int8: 2, uint16: 3, int16: 4 } as const;
 
 /** The device that computes the last layer sends the packet back where it came from. */
 export const flagTurnRound = 0x0001;
@@ -74,8 +75,8 @@ export const flagComing = 0x0008;
 /** Ethernet, IPv4 without options and UDP, in bytes: what stands before the header. */
 export const OUTER_BYTES = 14 + 20 + 8;
 
-/** Bytes of the IPv4 packet that carries so many activations: what must fit the MTU. */
-export const ipv4Bytes = (elements: number): number => OUTER_BYTES - 14 + HEADER_BYTES + elements;
+/** Bytes of the IPv4 packet that carries so many bytes of activations: what must fit the MTU. */
+export const ipv4Bytes = (activations: number): number => OUTER_BYTES - 14 + HEADER_BYTES + activations;
 
 /**
  * What became of a packet: index of the device's counter, and why it was passed on untouched. A packet is counted once.

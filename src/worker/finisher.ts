@@ -3,7 +3,7 @@ import type { SourceTensor } from '../import/index.ts';
 import { cutOnnx } from '../import/onnx/cut.ts';
 import { cutReader } from '../model/cut.ts';
 import { type Model, macs, type ValueId, valueType } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { tensorBytes } from '../model/tensor.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { bytesOf, type OnnxRuntime, OrtSession } from './onnxruntime.ts';
 
@@ -92,7 +92,7 @@ export async function interpretAll(
 ): Promise<Uint8Array> {
   if (from === to) return rows;
   const width = rows.length / count;
-  const outWidth = elementCount(valueType(model, to).shape);
+  const outWidth = tensorBytes(valueType(model, to));
   const out = new Uint8Array(count * outWidth);
   let since = performance.now();
   for (let row = 0; row < count; row++) {
@@ -148,7 +148,7 @@ const TRIAL_MACS = 2e7;
 
 /** Made-up rows through both. */
 async function tryOut(finisher: Finisher, reference: Finisher, model: Model, from: number) {
-  const width = elementCount(valueType(model, from).shape);
+  const width = tensorBytes(valueType(model, from));
   const work = model.layers.slice(from).reduce((sum, layer) => sum + macs(model, layer), 1);
   const count = Math.max(2, Math.min(64, Math.floor(TRIAL_MACS / work)));
   const rows = madeUpRows(width, count);

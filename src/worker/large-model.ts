@@ -1,6 +1,6 @@
 import { refuse } from '../diagnostics/index.ts';
 import { readBytes } from '../files.ts';
-import { elementCount, formatTensorType, type TensorType } from '../model/tensor.ts';
+import { elementBytes, elementCount, formatTensorType, type TensorType } from '../model/tensor.ts';
 import { MAX_CLASSES } from '../model/verdict.ts';
 import { type OnnxRuntime, OrtSession } from './onnxruntime.ts';
 
@@ -31,7 +31,7 @@ export async function openLargeModel(
   const given = session.session.outputMetadata[0]!;
   if (given.isTensor && given.type !== 'float32') bad(`its output is ${given.type}, not float32 logits`);
   const width = elementCount(shape);
-  const trial = await session.run(new Uint8Array(width), 1);
+  const trial = await session.run(new Uint8Array(width * elementBytes(input.element)), 1);
   if (trial.length !== classes || classes > MAX_CLASSES)
     bad(`it tells ${trial.length} classes apart, the small model ${classes}`);
   return {

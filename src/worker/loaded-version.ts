@@ -3,7 +3,7 @@ import { VersionMeasures } from '../doors/measures.ts';
 import { modelDigest } from '../import/json/digest.ts';
 import { layerCountRefusals } from '../model/layer-count.ts';
 import { inputType, type Model, outputType } from '../model/model.ts';
-import { type ElementType, elementCount } from '../model/tensor.ts';
+import { type ElementType, elementCount, tensorBytes } from '../model/tensor.ts';
 import { isVerdict } from '../model/verdict.ts';
 import { fragmentsFor, MAX_FRAGMENTS } from '../wire/fragments.ts';
 import { HEADER_BYTES, MOST_LAYERS } from '../wire/index.ts';
@@ -74,7 +74,7 @@ export class LoadedVersion {
     { large, upstream }: { readonly large: LargeModel | undefined; readonly upstream: Upstream | undefined },
   ) {
     const { model, modelId = 1, modelVersion = 1 } = o;
-    const outputs = elementCount(outputType(model).shape);
+    const outputs = tensorBytes(outputType(model));
     const sources = o.onnx?.sources;
     this.model = model;
     this.name = o.servedName ?? model.name;
@@ -160,7 +160,7 @@ export async function loadVersion(
   onDiagnostic: (d: Diagnostic) => void,
 ): Promise<LoadedVersion> {
   const { model, onnx } = o;
-  const outputs = elementCount(outputType(model).shape);
+  const outputs = tensorBytes(outputType(model));
   const fragments = fragmentsFor(outputs, mtu);
   if (fragments > MAX_FRAGMENTS)
     refuse(

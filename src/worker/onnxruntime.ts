@@ -1,6 +1,6 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import { refuse } from '../diagnostics/index.ts';
-import { type ElementType, elementCount } from '../model/tensor.ts';
+import { type ElementType, elementBytes, isWide, tensorBytes } from '../model/tensor.ts';
 
 export type OnnxRuntime = typeof import('onnxruntime-node');
 
@@ -58,7 +58,7 @@ export class OrtSession {
       logSeverityLevel: FATAL,
     });
     const opened = new OrtSession(runtime, session, spec);
-    const width = elementCount(spec.input.shape);
+    const width = tensorBytes(spec.input);
     const one = await opened.#run(new Uint8Array(width), 1);
     try {
       opened.#batches = (await opened.#run(new Uint8Array(2 * width), 2)).length === 2 * one.length;
@@ -83,7 +83,7 @@ export class OrtSession {
 
   async #run(rows: Uint8Array, count: number): Promise<Output> {
     const { input, output } = this.#spec;
-    const data = input.element === 'int8' ? new Int8Array(rows.buffer, rows.byteOffset, rows.length) : rows;
+    const data = elementsOf(input.element, rows);
     const tensor = new this.#runtime.Tensor(input.element, data, [count, ...input.shape]);
     const results = await this.session.run({ [input.name]: tensor }, [output.name], {
       logSeverityLevel: FATAL,
@@ -94,6 +94,16 @@ export class OrtSession {
   close(): Promise<void> {
     return this.session.release();
   }
+}
+
+const views = { int8: Int8Array, uint16: Uint16Array, int16: Int16Array } as const;
+
+/** A typed array of the same numbers; of two bytes it must begin at an even place, so they are copied. */
+function elementsOf(element: ElementType, rows: Uint8Array) {
+  if (element === 'uint8') return rows;
+  const bytes = isWide(element) ? Uint8Array.from(rows) : rows;
+  const { buffer, byteOffset, length } = bytes as Uint8Array<ArrayBuffer>;
+  return new views[element](buffer, byteOffset, length / elementBytes(element));
 }
 
 /** The same bytes, whatever the type of the elements. */

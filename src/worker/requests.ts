@@ -1,6 +1,6 @@
 import { cutReader } from '../model/cut.ts';
 import { type Model, valueType } from '../model/model.ts';
-import { elementCount } from '../model/tensor.ts';
+import { tensorBytes } from '../model/tensor.ts';
 import { isPieceOf } from '../wire/fragments.ts';
 import {
   elementTypes,
@@ -26,8 +26,8 @@ export interface HeldInput {
 export function heldInputs(model: Model): (HeldInput | undefined)[] {
   return model.layers.map((_, cursor) => {
     if (cutReader(model, cursor) !== undefined) return undefined;
-    const { element, shape } = valueType(model, cursor);
-    return { elementType: elementTypes[element], elements: elementCount(shape) };
+    const type = valueType(model, cursor);
+    return { elementType: elementTypes[type.element], elements: tensorBytes(type) };
   });
 }
 

@@ -9,7 +9,7 @@ import {
 
 /** A quantisation of a test tensor. */
 export interface Grid {
-  readonly type: 'uint8' | 'int8';
+  readonly type: 'uint8' | 'int8' | 'uint16' | 'int16';
   readonly scale: number;
   readonly zero: number;
 }

@@ -136,7 +136,7 @@ describe('ends', () => {
     expect(told).toContain('--output-tensor');
   });
 
-  it('int16 activations are named', async () => {
+  it('int16 activations may be written in the typed field', async () => {
     const b = new GraphBuilder();
     const scale = b.constant('s', tensor('float', [], [0.01]));
     const q = b.node('QuantizeLinear', [
@@ -144,8 +144,10 @@ describe('ends', () => {
       scale,
       b.constant('z', { ...tensor('int16', [], [0]), fields: true }),
     ]);
-    const graph = b.graph({ type: 'float', dims: [1, 4] }, q, 'int16', 21);
-    expect(await refusals(writeOnnx(graph))).toContain('activations are int16');
+    const moved = b.node('Transpose', [q], { perm: [0, 2, 1] });
+    const graph = b.graph({ type: 'float', dims: [1, 4, 2] }, moved, 'int16', 21);
+    const { model } = await importBytes(writeOnnx(graph), 'm.onnx');
+    expect(model.input).toEqual({ element: 'int16', shape: [4, 2], scale: Math.fround(0.01), zeroPoint: 0 });
   });
 });
 

@@ -125,6 +125,10 @@ function rawBytes(type: TypeName, values: ArrayLike<number>): Uint8Array {
         return Float64Array.from(numbers);
       case 'int32':
         return Int32Array.from(numbers);
+      case 'int16':
+        return Int16Array.from(numbers);
+      case 'uint16':
+        return Uint16Array.from(numbers);
       case 'int64':
         return BigInt64Array.from(numbers, BigInt);
       default:

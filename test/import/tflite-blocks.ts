@@ -9,7 +9,7 @@ export interface Grid {
   readonly shape: readonly number[];
   readonly scale: number;
   readonly zero: number;
-  readonly kind?: 'int8' | 'uint8';
+  readonly kind?: 'int8' | 'uint8' | 'int16';
 }
 
 export const activation = (name: string, { shape, scale, zero, kind = 'int8' }: Grid): TensorSpec => ({

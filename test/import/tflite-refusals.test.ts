@@ -101,7 +101,7 @@ describe('models that are not fully of integers', () => {
       'dynamic-range (hybrid)',
     ],
     ['float output', fc({ y: { kind: 'float32' } }), 'y is float32'],
-    ['16x8', fc({ x: { kind: 'int16' } }), 'int16 (16x8 quantisation)'],
+    ['int32 activations', fc({ x: { kind: 'int32' } }), 'int32; activations of int8, uint8 and int16'],
     ['float bias', fc({ b: { kind: 'float32', data: [1] } }), 'b is float32'],
   ])('%s', async (_, bytes, message) => {
     const [found, ...more] = await faults(bytes);

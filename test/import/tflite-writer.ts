@@ -42,6 +42,7 @@ function encode({ kind, data = [] }: TensorSpec): Uint8Array {
     if (kind === 'float32') view.setFloat32(4 * i, v, true);
     else if (kind === 'int32') view.setInt32(4 * i, v, true);
     else if (kind === 'int64') view.setBigInt64(8 * i, BigInt(v), true);
+    else if (kind === 'int16') view.setInt16(2 * i, v, true);
     else if (sizes[kind] === 1) view.setInt8(i, v);
   }
   return bytes;

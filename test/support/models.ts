@@ -1,7 +1,7 @@
 import { importJson } from '../../src/import/json/index.ts';
 import type { JsonLayerInput, JsonModelInput } from '../../src/import/json/schema.ts';
 import type { Model } from '../../src/model/model.ts';
-import { elementCount } from '../../src/model/tensor.ts';
+import { tensorBytes } from '../../src/model/tensor.ts';
 import { type Random, random, randomRows } from './random.ts';
 
 /** A model from layers of the JSON format, in few words. */
@@ -201,7 +201,7 @@ export function randomEmbedding(r: Random) {
 
 /** Random rows of a model; where it begins with an embedding, half of the keys are in its table. */
 export function rowsOf(r: Random, model: Model, count: number): Uint8Array {
-  const rows = randomRows(r, count, elementCount(model.input.shape));
+  const rows = randomRows(r, count, tensorBytes(model.input));
   const first = model.layers[0]!;
   if (first.kind !== 'embedding') return rows;
   for (let at = 0; at < rows.length; at += first.keyBytes) {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
 import { importBytes } from '../../src/import/index.ts';
 import { macs } from '../../src/model/model.ts';
-import { elementCount } from '../../src/model/tensor.ts';
+import { tensorBytes } from '../../src/model/tensor.ts';
 import { compareWithRuntime } from './onnx-runtime.ts';
 import { random, randomRows } from './random.ts';
 
@@ -40,7 +40,7 @@ export async function netOutcome(file: string): Promise<readonly [NetOutcome, st
     if (model.layers.at(-1)!.kind === 'argmax') return ['verdict', ''];
     const work = model.layers.reduce((sum, layer) => sum + macs(model, layer), 1);
     const count = Math.max(1, Math.min(ROWS, Math.floor(MOST_WORK / work)));
-    const rows = randomRows(random(5), count, elementCount(model.input.shape));
+    const rows = randomRows(random(5), count, tensorBytes(model.input));
     const { mismatches, elements, furthest } = await compareWithRuntime(bytes, imported, rows);
     if (mismatches === 0) return ['equal', ''];
     const told = diagnostics.filter(({ severity }) => severity === 'warning');

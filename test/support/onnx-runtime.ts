@@ -3,7 +3,7 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ImportResult } from '../../src/import/index.ts';
 import { outputType } from '../../src/model/model.ts';
 import { roundHalfEven } from '../../src/model/requantiser.ts';
-import { decodeElements, elementCount, type TensorType } from '../../src/model/tensor.ts';
+import { decodeElements, elementCount, type TensorType, tensorBytes } from '../../src/model/tensor.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
 
 /** How the reference and ONNX Runtime compare on some rows, element by element. */
@@ -13,6 +13,8 @@ export interface Comparison {
   /** Largest difference in steps of the output. */
   readonly furthest: number;
 }
+
+const arrays = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array } as const;
 
 const element = (type: TensorType, q: number): number => Math.fround((q - type.zeroPoint) * type.scale);
 
@@ -34,7 +36,7 @@ export async function runtimeRows(
 ): Promise<Int32Array> {
   const { input, inputAffine } = model;
   const output = outputType(model);
-  const width = elementCount(input.shape);
+  const width = tensorBytes(input);
   const size = elementCount(output.shape);
   const name = session.inputNames[0]!;
   const [info] = session.inputMetadata;
@@ -50,9 +52,7 @@ export async function runtimeRows(
             ? element(input, v)
             : ((v - input.zeroPoint) * input.scale - inputAffine.offsets[i]!) / inputAffine.factors[i]!,
         )
-      : input.element === 'int8'
-        ? Int8Array.from(q)
-        : Uint8Array.from(q);
+      : arrays[input.element].from(q);
     const made = await session.run({
       [name]: new Tensor(isFloat ? 'float32' : input.element, data, [1, ...shape]),
     });

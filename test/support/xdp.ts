@@ -3,7 +3,7 @@ import type { XdpOptions, XdpPlan } from '../../src/backends/xdp/plan.ts';
 import type { XdpDevice } from '../../src/devices/xdp.ts';
 import { emptyRequest, loadXdp, planOrRefuse } from '../../src/engines/xdp.ts';
 import type { Model } from '../../src/model/model.ts';
-import { elementCount } from '../../src/model/tensor.ts';
+import { tensorBytes } from '../../src/model/tensor.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, HEADER_BYTES, OUTER_BYTES } from '../../src/wire/index.ts';
 
@@ -22,7 +22,7 @@ export const foretold = (plan: XdpPlan): number =>
 export async function compareXdp(model: Model, options: XdpOptions, rows: Uint8Array): Promise<Comparison> {
   const plan = planOrRefuse(model, options);
   using device = await loadXdp(plan);
-  const inputs = elementCount(plan.input.shape);
+  const inputs = tensorBytes(plan.input);
   let mismatches = 0;
   let elements = 0;
   const ask = asker(plan, device);
@@ -45,7 +45,7 @@ export async function compareXdp(model: Model, options: XdpOptions, rows: Uint8A
 /** A function that asks the loaded program for one row; undefined where the packet was not computed. */
 export function asker(plan: XdpPlan, device: XdpDevice): (row: Uint8Array) => Uint8Array | undefined {
   const request = emptyRequest(plan);
-  const outputs = elementCount(plan.output.shape);
+  const outputs = tensorBytes(plan.output);
   const runner = device.program.createTestRunner(request.length, request.length + outputs);
   return (row) => {
     request.set(row, OUTER_BYTES + HEADER_BYTES);

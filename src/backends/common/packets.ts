@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { type Model, type ValueId, valueType } from '../../model/model.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { tensorBytes } from '../../model/tensor.ts';
 import { ipv4Bytes } from '../../wire/header.ts';
 
 /**
@@ -18,7 +18,7 @@ export function packetWarnings(
     if (!ends.has(to)) ends.set(to, 'output');
   }
   return [...ends].flatMap(([value, tensor]) => {
-    const bytes = ipv4Bytes(elementCount(valueType(model, value).shape));
+    const bytes = ipv4Bytes(tensorBytes(valueType(model, value)));
     const layer = value === 0 ? undefined : model.layers[value - 1]!.name;
     const place = { file: model.file, ...(layer !== undefined && { layer }) };
     return bytes > mtu ? [diagnostic('mtu-exceeded', { tensor, bytes, mtu }, place)] : [];

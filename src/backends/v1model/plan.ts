@@ -2,6 +2,7 @@ import type { Diagnostic } from '../../diagnostics/index.ts';
 import { layerCountRefusals, layerRangeRefusals } from '../../model/layer-count.ts';
 import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, type TensorType } from '../../model/tensor.ts';
+import { wideRefusals } from '../../model/wide-layers.ts';
 import type { TableProgram } from '../../passes/tables/program.ts';
 import { DEFAULT_PORT, ipv4Bytes, MOST_LAYERS } from '../../wire/header.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
@@ -65,6 +66,8 @@ export function planV1model(
   if (noRange.length > 0) return { diagnostics: noRange };
   const tooMany = layerCountRefusals(model, MOST_LAYERS, v1model.name);
   if (tooMany.length > 0) return { diagnostics: tooMany };
+  const wide = wideRefusals(model, from, to, v1model.name);
+  if (wide.length > 0) return { diagnostics: wide };
   const { lowered, diagnostics: refusals } =
     options.lowering === 'tables' ? lowerTables(model, options) : lowerCheapest(model, options);
   if (lowered === undefined) return { diagnostics: refusals };

@@ -1,7 +1,7 @@
 import { isBroadcast } from '../../model/broadcast.ts';
 import type { Layer, Model, ValueId } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
-import { elementCount, elementRange } from '../../model/tensor.ts';
+import { elementCount, elementRange, isWide, tensorBytes } from '../../model/tensor.ts';
 import { featureBytes } from './forest-sizes.ts';
 import { xdpLimits } from './limits.ts';
 
@@ -23,19 +23,27 @@ export interface ValueBuffer {
   readonly fill: number;
   /** Bytes behind it that may be read, whatever they are; 0 if absent. */
   readonly slack?: number;
+  /** Of 16-bit elements, each takes two bytes; 1 if absent. */
+  readonly elementBytes?: 2;
 }
 
-export const rowBytes = (b: ValueBuffer): number => (b.width + b.border[1] + b.border[3]) * b.channels;
+export const elementBytesOf = (b: Pick<ValueBuffer, 'elementBytes'>): 1 | 2 => b.elementBytes ?? 1;
 
-export const bufferBytes = (b: ValueBuffer): number => (b.height + b.border[0] + b.border[2]) * rowBytes(b);
+/** The C type of its elements, which pointers step by. */
+export const elementType = (b: ValueBuffer): string => (elementBytesOf(b) === 2 ? '__u16' : '__u8');
 
-/** Byte of pixel `(y, x)`, channel 0, from the buffer's beginning; y and x may reach into the border. */
+export const rowElements = (b: ValueBuffer): number => (b.width + b.border[1] + b.border[3]) * b.channels;
+
+export const bufferBytes = (b: ValueBuffer): number =>
+  (b.height + b.border[0] + b.border[2]) * rowElements(b) * elementBytesOf(b);
+
+/** Element of pixel `(y, x)`, channel 0, from the buffer's beginning; y and x may reach into the border. */
 export const pixelAt = (b: ValueBuffer, y: number, x: number): number =>
-  (y + b.border[0]) * rowBytes(b) + (x + b.border[1]) * b.channels;
+  (y + b.border[0]) * rowElements(b) + (x + b.border[1]) * b.channels;
 
 export const hasBorder = (b: ValueBuffer): boolean => b.border.some((pixels) => pixels > 0);
 
-/** Byte of row-major element `index` of `[channels, height, width]`, from the buffer's beginning. */
+/** Place of row-major element `index` of `[channels, height, width]`, from the buffer's beginning. */
 export function elementAt(b: ValueBuffer, index: number): number {
   const pixels = b.height * b.width;
   const pixel = index % pixels;
@@ -52,6 +60,13 @@ export const liesAlike = (a: ValueBuffer, b: ValueBuffer): boolean =>
   !hasBorder(b) &&
   ((isRowMajor(a) && isRowMajor(b)) ||
     (a.channels === b.channels && a.height === b.height && a.width === b.width));
+
+/** Eight bytes of one element again and again, as hexadecimal digits. */
+export const wordOf = (b: ValueBuffer, element: number): string =>
+  element
+    .toString(16)
+    .padStart(2 * elementBytesOf(b), '0')
+    .repeat(8 / elementBytesOf(b));
 
 /** `[channels, height, width]` of any shape: a vector is one pixel. */
 export function imageShape(shape: readonly number[]): [channels: number, height: number, width: number] {
@@ -108,10 +123,11 @@ function widest(borders: readonly Border[]): Border {
 export function layOutBuffers(model: Model, from: number, to: number): Layout {
   const buffers = new Map<ValueId, ValueBuffer>();
   const copies: BufferCopy[] = [];
-  const place = (channels: number, height: number, width: number, border: Border): ValueBuffer => {
-    return { page: 0, offset: 0, channels, height, width, border: border.pads, fill: border.fill };
-  };
   for (let value = from; value <= to; value++) {
+    const wide = isWide(valueType(model, value).element) ? ({ elementBytes: 2 } as const) : {};
+    const place = (channels: number, height: number, width: number, border: Border): ValueBuffer => {
+      return { page: 0, offset: 0, channels, height, width, border: border.pads, fill: border.fill, ...wide };
+    };
     const readers = model.layers.slice(from, to).filter((layer) => layer.inputs.includes(value));
     const borders = readers.map((layer) => borderFor(model, layer)).filter((b) => b !== undefined);
     const [first, ...others] = [...new Set(borders.map(({ fill }) => fill))].map((fill) =>
@@ -135,7 +151,7 @@ export function layOutBuffers(model: Model, from: number, to: number): Layout {
       });
   }
   const result = buffers.get(to)!;
-  const moved = movesChannels(result) ? elementCount(valueType(model, to).shape) : 0;
+  const moved = movesChannels(result) ? tensorBytes(valueType(model, to)) : 0;
   const places = placeAll([...buffers.values(), ...copies.map(({ buffer }) => buffer)], result, moved);
   const placed = (buffer: ValueBuffer) => ({ ...buffer, ...places.get(buffer)! });
   return {

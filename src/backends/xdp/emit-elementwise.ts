@@ -1,7 +1,15 @@
 import { isBroadcast } from '../../model/broadcast.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { commentText } from '../common/comment.ts';
-import { imageShape, isRowMajor, liesAlike, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
+import {
+  elementType,
+  imageShape,
+  isRowMajor,
+  liesAlike,
+  pixelAt,
+  rowElements,
+  type ValueBuffer,
+} from './buffers.ts';
 import { forestBody } from './emit-forest.ts';
 import { embeddingBody, gatherBody, padBody, softmaxBody, transposeBody } from './emit-lookup.ts';
 import { callPositions, pixelPlace, pixelPointer, positionCallback, rowPlace } from './emit-loop.ts';
@@ -9,12 +17,12 @@ import { type ElementwisePlan, sumWords } from './plan.ts';
 
 /** C of a layer without weights. All values are unsigned activations in scratch memory. */
 export function emitElementwise(p: ElementwisePlan): string {
-  const parameters = p.inputs.map((_, i) => `const __u8 *from${i}`).join(', ');
+  const parameters = p.from.map((b, i) => `const ${elementType(b)} *from${i}`).join(', ');
   const lines = body(p);
   return [
     `/* ${commentText(p.layer.name)}: ${p.layer.kind} */`,
     ...(p.loop === 'plain' ? [] : positionCallback(p, lines)),
-    `static __always_inline void layer${p.index}(${parameters}, __u8 *to, const struct intransit_weights *w${sumWords(p) > 0 ? ', __u64 *sums' : ''})`,
+    `static __always_inline void layer${p.index}(${parameters}, ${elementType(p.to)} *to, const struct intransit_weights *w${sumWords(p) > 0 ? ', __u64 *sums' : ''})`,
     '{',
     ...(p.loop === 'plain' ? lines : callPositions(p)),
     '}',
@@ -115,8 +123,10 @@ function overElements(
     const place = p.loop === 'rows' ? rowPlace : pixelPlace;
     const inputPlace = (b: ValueBuffer, i: number) => (broadcast[i] ? `${pixelAt(b, 0, 0)}` : place(b));
     return [
-      ...p.from.flatMap((b, i) => pixelPointer('const __u8', `in${i}`, `from${i}`, inputPlace(b, i))),
-      ...pixelPointer('__u8', 'out', 'to', place(p.to)),
+      ...p.from.flatMap((b, i) =>
+        pixelPointer(`const ${elementType(b)}`, `in${i}`, `from${i}`, inputPlace(b, i)),
+      ),
+      ...pixelPointer(elementType(p.to), 'out', 'to', place(p.to)),
       '#pragma clang loop unroll_count(4)',
       `\tfor (int i = 0; i < ${p.to.channels * (p.loop === 'rows' ? p.to.width : 1)}; i++) {`,
       `\t\tout[i] = ${resultOf(
@@ -190,10 +200,10 @@ function walkOn(b: ValueBuffer, name: string): string[] {
     `\t\t${at} += ${b.channels};`,
     `\t\tif (++${x} == ${b.width}) {`,
     `\t\t\t${x} = 0;`,
-    `\t\t\t${at} += ${rowBytes(b) - b.width * b.channels};`,
+    `\t\t\t${at} += ${rowElements(b) - b.width * b.channels};`,
     `\t\t\tif (++${y} == ${b.height}) {`,
     `\t\t\t\t${y} = 0;`,
-    `\t\t\t\t${at} += ${1 - b.height * rowBytes(b)};`,
+    `\t\t\t\t${at} += ${1 - b.height * rowElements(b)};`,
     '\t\t\t}',
     '\t\t}',
   ];
@@ -208,7 +218,7 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
   const [kh, kw] = layer.kernel;
   const [sy, sx] = layer.strides;
   const origin = pixelAt(from, -layer.pads[0], -layer.pads[1]);
-  const source = `${origin} + py * ${sy * rowBytes(from)} + px * ${sx * from.channels}`;
+  const source = `${origin} + py * ${sy * rowElements(from)} + px * ${sx * from.channels}`;
   const [down, right] = layer.dilations ?? [1, 1];
   const loop = (variable: string, count: number) => [
     '#pragma clang loop unroll(disable)',
@@ -220,8 +230,8 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
       ? [[...loop('py', height), ...loop('px', width)], `from0 + ${source}`, `to[${pixelPlace(p.to)} + c]`]
       : [
           [
-            ...pixelPointer('const __u8', 'pixel', 'from0', source),
-            ...pixelPointer('__u8', 'out', 'to', pixelPlace(p.to)),
+            ...pixelPointer(`const ${elementType(from)}`, 'pixel', 'from0', source),
+            ...pixelPointer(elementType(p.to), 'out', 'to', pixelPlace(p.to)),
           ],
           'pixel',
           'out[c]',
@@ -229,13 +239,13 @@ function overWindows(p: ElementwisePlan, start: readonly string[], tap: string, 
   return [
     ...before,
     ...(p.loop === 'elements' ? ['\t{'] : overChannels),
-    `\t\tconst __u8 *in = ${input} + c;`,
+    `\t\tconst ${elementType(from)} *in = ${input} + c;`,
     ...start.map((line) => `\t\t${line}`),
     '#pragma clang loop unroll(full)',
     `\t\tfor (int r = 0; r < ${kh}; r++)`,
     '#pragma clang loop unroll(full)',
     `\t\tfor (int t = 0; t < ${kw}; t++) {`,
-    `\t\t\tint at = r * ${down * rowBytes(from)} + t * ${right * from.channels};`,
+    `\t\t\tint at = r * ${down * rowElements(from)} + t * ${right * from.channels};`,
     `\t\t\t${tap}`,
     '\t\t}',
     `\t\t${output} = ${result};`,

@@ -7,7 +7,16 @@ import type {
 } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { transposeSources } from '../../reference/lookup.ts';
-import { bufferBytes, hasBorder, isRowMajor, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
+import {
+  bufferBytes,
+  elementBytesOf,
+  hasBorder,
+  isRowMajor,
+  pixelAt,
+  rowElements,
+  type ValueBuffer,
+  wordOf,
+} from './buffers.ts';
 import { emitRuns, findRuns, NO_IDIOM, placesOf, type Run } from './emit-moves.ts';
 import type { ElementwisePlan } from './plan.ts';
 
@@ -72,7 +81,7 @@ type Filled = ElementwisePlan & { readonly layer: PadLayer | GatherLayer };
 /** The whole image: that is a word at a time, or a row where it has a border of another value. */
 function filling(p: Filled): string[] {
   const value = p.layer.value - elementRange(p.layer.output.element).lo;
-  const literal = `0x${value.toString(16).padStart(2, '0')}`;
+  const digits = value.toString(16).padStart(2 * elementBytesOf(p.to), '0');
   const loop =
     hasBorder(p.to) && p.to.fill !== value
       ? [
@@ -80,12 +89,12 @@ function filling(p: Filled): string[] {
           `\tfor (int y = 0; y < ${p.to.height}; y++)`,
           '#pragma clang loop unroll_count(4)',
           `\tfor (int x = 0; x < ${p.to.width * p.to.channels}; x++) {`,
-          `\t\tto[${pixelAt(p.to, 0, 0)} + y * ${rowBytes(p.to)} + x] = ${literal};`,
+          `\t\tto[${pixelAt(p.to, 0, 0)} + y * ${rowElements(p.to)} + x] = 0x${digits};`,
         ]
       : [
           '#pragma clang loop unroll_count(8)',
           `\tfor (int i = 0; i < ${Math.ceil(bufferBytes(p.to) / 8)}; i++) {`,
-          `\t\t((__u64 *)to)[i] = 0x${literal.slice(2).repeat(8)}ULL;`,
+          `\t\t((__u64 *)to)[i] = 0x${wordOf(p.to, value)}ULL;`,
         ];
   return [...loop, `\t\t${NO_IDIOM}`, '\t}'];
 }

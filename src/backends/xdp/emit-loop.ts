@@ -1,18 +1,22 @@
-import { imageShape, pixelAt, rowBytes, type ValueBuffer } from './buffers.ts';
+import { elementType, imageShape, pixelAt, rowElements, type ValueBuffer } from './buffers.ts';
 import type { LayerPlan } from './plan.ts';
 import { RECIPROCAL_SHIFT } from './reciprocal.ts';
 
 /** Pointers that a loop's body works on, by their names in it and in the struct that brings them there. */
 interface Work {
   readonly struct: string;
-  readonly inputs: readonly (readonly [local: string, field: string])[];
+  readonly inputs: readonly (readonly [local: string, field: string, type: string])[];
+  readonly to: string;
 }
 
 function workOf(p: LayerPlan): Work {
-  if (p.kind === 'matrix') return { struct: 'intransit_loop', inputs: [['from', 'from']] };
-  if (p.from.length === 1) return { struct: 'intransit_loop', inputs: [['from0', 'from']] };
-  const names = p.from.map((_, i) => `from${i}`);
-  return { struct: `layer${p.index}_work`, inputs: names.map((name) => [name, name]) };
+  const struct = 'intransit_loop';
+  const to = elementType(p.to);
+  if (p.kind === 'matrix') return { struct, inputs: [['from', 'from', elementType(p.from)]], to };
+  const [first, ...more] = p.from;
+  if (more.length === 0) return { struct, inputs: [['from0', 'from', elementType(first!)]], to };
+  const inputs = p.from.map((b, i) => [`from${i}`, `from${i}`, elementType(b)] as const);
+  return { struct: `layer${p.index}_work`, inputs, to };
 }
 
 /**
@@ -20,14 +24,15 @@ function workOf(p: LayerPlan): Work {
  * element's channel. All are checked although they keep to the image, as the verifier does not know.
  */
 export function positionCallback(p: LayerPlan, body: readonly string[]): string[] {
-  const { struct, inputs } = workOf(p);
+  const work = workOf(p);
+  const { struct, inputs, to } = work;
   return [
-    ...(inputs.length > 1 ? workStruct(struct, inputs) : []),
+    ...(inputs.length > 1 ? workStruct(work) : []),
     `static long layer${p.index}_position(__u32 index, struct ${struct} *work)`,
     '{',
     ...(p.layer.kind === 'maxPool' ? [] : ['\tconst struct intransit_weights *w = work->weights;']),
-    ...inputs.map(([local, field]) => `\tconst __u8 *${local} = work->${field};`),
-    '\t__u8 *to = work->to;',
+    ...inputs.map(([local, field, type]) => `\tconst ${type} *${local} = work->${field};`),
+    `\t${to} *to = work->to;`,
     ...placeOfIndex(p),
     ...(p.loop === 'rows' && hasColumns(p)
       ? [
@@ -43,11 +48,11 @@ export function positionCallback(p: LayerPlan, body: readonly string[]): string[
   ];
 }
 
-const workStruct = (name: string, inputs: Work['inputs']): string[] => [
-  `struct ${name} {`,
+const workStruct = ({ struct, inputs, to }: Work): string[] => [
+  `struct ${struct} {`,
   '\tconst struct intransit_weights *weights;',
-  ...inputs.map(([, field]) => `\tconst __u8 *${field};`),
-  '\t__u8 *to;',
+  ...inputs.map(([, field, type]) => `\tconst ${type} *${field};`),
+  `\t${to} *to;`,
   '};',
   '',
 ];
@@ -117,7 +122,7 @@ export function callPositions(p: LayerPlan): string[] {
 }
 
 /** C of the byte at which the row begins, from the buffer's beginning. */
-export const rowPlace = (b: ValueBuffer): string => `${pixelAt(b, 0, 0)} + py * ${rowBytes(b)}`;
+export const rowPlace = (b: ValueBuffer): string => `${pixelAt(b, 0, 0)} + py * ${rowElements(b)}`;
 
 /** Likewise of the position's pixel. */
 export const pixelPlace = (b: ValueBuffer): string => `${rowPlace(b)} + px * ${b.channels}`;

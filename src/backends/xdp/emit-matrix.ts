@@ -1,5 +1,5 @@
 import { commentText } from '../common/comment.ts';
-import { imageShape, pixelAt, rowBytes } from './buffers.ts';
+import { elementType, imageShape, pixelAt, rowElements } from './buffers.ts';
 import { byInputBody, inputCallback, laneBody } from './emit-lanes.ts';
 import { callPositions, pixelPlace, pixelPointer, positionCallback } from './emit-loop.ts';
 import { plainBody } from './emit-plain.ts';
@@ -26,7 +26,7 @@ export function emitMatrix(p: MatrixPlan, direct: boolean, weights: 'runtime' | 
     ...(p.looped > 0 ? [...blockCallback(p, direct), ''] : []),
     ...(lanes ? [...inputCallback(p, lanes), ''] : []),
     ...(p.loop === 'plain' ? [] : positionCallback(p, atPosition(p, all))),
-    `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w${lanes ? ', __u64 *sums' : ''})`,
+    `static __always_inline void layer${p.index}(const ${elementType(p.from)} *from, ${elementType(p.to)} *to, const struct intransit_weights *w${lanes ? ', __u64 *sums' : ''})`,
     '{',
     ...body,
     '}',
@@ -52,16 +52,16 @@ function atPosition(p: MatrixPlan, body: readonly string[]): string[] {
   if (p.layer.kind !== 'conv2d') throw new Error('layer has no positions');
   const [strideY, strideX] = p.layer.strides;
   const origin = pixelAt(p.from, -p.layer.pads[0], -p.layer.pads[1]);
-  const source = `${origin} + py * ${strideY * rowBytes(p.from)} + px * ${strideX * p.from.channels}`;
+  const source = `${origin} + py * ${strideY * rowElements(p.from)} + px * ${strideX * p.from.channels}`;
   if (p.loop !== 'plain')
     return [
-      ...pixelPointer('const __u8', 'in', 'from', source),
-      ...pixelPointer('__u8', 'out', 'to', pixelPlace(p.to)),
+      ...pixelPointer(`const ${elementType(p.from)}`, 'in', 'from', source),
+      ...pixelPointer(elementType(p.to), 'out', 'to', pixelPlace(p.to)),
       ...overGroups(p, body),
     ];
   return [
-    `\t\tconst __u8 *in = from + ${source};`,
-    `\t\t__u8 *out = to + ${pixelPlace(p.to)};`,
+    `\t\tconst ${elementType(p.from)} *in = from + ${source};`,
+    `\t\t${elementType(p.to)} *out = to + ${pixelPlace(p.to)};`,
     '',
     ...overGroups(p, body),
   ];
@@ -141,8 +141,8 @@ function blockCallback(p: MatrixPlan, direct: boolean): string[] {
     `static long layer${p.index}_block(__u32 block, struct intransit_loop *loop)`,
     '{',
     '\tconst struct intransit_weights *w = loop->weights;',
-    '\tconst __u8 *from = loop->from;',
-    '\t__u8 *to = loop->to;',
+    `\tconst ${elementType(p.from)} *from = loop->from;`,
+    `\t${elementType(p.to)} *to = loop->to;`,
     '',
     `\tif (block >= ${p.looped})`,
     '\t\treturn 1;',

@@ -1,11 +1,11 @@
 import { elementRange } from '../../model/tensor.ts';
-import { elementAt, rowBytes } from './buffers.ts';
+import { elementAt, elementType, rowElements } from './buffers.ts';
 import type { MatrixPlan } from './plan.ts';
 
 /** One loop over the taps. */
 interface Level {
   readonly count: number;
-  /** Bytes from one activation to the next. */
+  /** Elements from one activation to the next. */
   readonly stride: number;
 }
 
@@ -15,7 +15,7 @@ export function tapLevels(p: MatrixPlan): Levels {
   const [down, right] = (p.layer.kind === 'conv2d' ? p.layer.dilations : undefined) ?? [1, 1];
   const levels: Level[] = [];
   for (const level of [
-    { count: height, stride: down * rowBytes(p.from) },
+    { count: height, stride: down * rowElements(p.from) },
     { count: width, stride: right * p.from.channels },
     { count: p.from.channels / p.groups, stride: 1 },
   ]) {
@@ -176,7 +176,7 @@ function overPointers(
     ...lines,
     '\t\t}',
   ];
-  /** Leaves `k` behind these levels, and `x` behind them and `further` bytes. */
+  /** Leaves `k` behind these levels, and `x` behind them and `further` elements. */
   const over = (levels: Levels, further: number): string[] => {
     const taps = product(levels);
     if (taps <= UNROLL)
@@ -193,14 +193,14 @@ function overPointers(
       ...(rest > 0 ? over([{ count: rest, stride }], further) : walk(further, 0)),
     ];
   };
-  return [`\t\tconst __u8 *x = ${at.from};`, '', ...over(tapLevels(p), 0)];
+  return [`\t\tconst ${elementType(p.from)} *x = ${at.from};`, '', ...over(tapLevels(p), 0)];
 }
 
 type Levels = readonly [Level, ...Level[]];
 
 const isSome = (levels: readonly Level[]): levels is Levels => levels.length > 0;
 
-/** Byte of a channel's activation from where the layer writes: a convolution writes one pixel, a dense layer all elements. */
+/** Place of a channel's activation from where the layer writes: a convolution writes one pixel, a dense layer all elements. */
 export const placeOf = (p: MatrixPlan, channel: number): number =>
   p.layer.kind === 'dense' ? elementAt(p.to, channel) : channel;
 

@@ -1,19 +1,21 @@
 import { readFileSync } from 'node:fs';
 import Handlebars from 'handlebars';
 import { valueType } from '../../model/model.ts';
-import { elementCount, formatTensorType } from '../../model/tensor.ts';
+import { formatTensorType, tensorBytes } from '../../model/tensor.ts';
 import { isVerdict } from '../../model/verdict.ts';
 import { commentText } from '../common/comment.ts';
 import {
   type BufferCopy,
   bufferBytes,
+  elementBytesOf,
   hasBorder,
   isRowMajor,
   movesChannels,
   pageBytes,
   pixelAt,
-  rowBytes,
+  rowElements,
   type ValueBuffer,
+  wordOf,
 } from './buffers.ts';
 import { emitElementwise } from './emit-elementwise.ts';
 import { emitMatrix } from './emit-matrix.ts';
@@ -48,9 +50,9 @@ export function xdpView(plan: XdpPlan) {
       `NEXT_LAYER ${o.to}`,
       `LAYER_COUNT ${model.layers.length}`,
       `INPUT_ELEMENT INTRANSIT_ELEMENT_${plan.input.element.toUpperCase()}`,
-      `INPUTS ${elementCount(plan.input.shape)}`,
+      `INPUTS ${tensorBytes(plan.input)}`,
       `OUTPUT_ELEMENT INTRANSIT_ELEMENT_${plan.output.element.toUpperCase()}`,
-      `OUTPUTS ${elementCount(plan.output.shape)}`,
+      `OUTPUTS ${tensorBytes(plan.output)}`,
       `SLOTS ${weightSlots(plan)}`,
       `SCRATCH_BYTES ${firstPageBytes(plan)}`,
       `RESULT_AT ${resultAt(plan)}`,
@@ -71,7 +73,7 @@ export function xdpView(plan: XdpPlan) {
  */
 function readsPayload(plan: XdpPlan, p: LayerPlan): boolean {
   if (p.kind !== 'matrix' || p.layer.inputs[0] !== plan.options.from) return false;
-  return isRowMajor(p.from) && p.loop === 'plain';
+  return isRowMajor(p.from) && elementBytesOf(p.from) === 1 && p.loop === 'plain';
 }
 
 /** Whether the program lays the value out in memory. */
@@ -103,7 +105,7 @@ export function firstPageBytes(plan: XdpPlan): number {
 
 /** Where sums lie that are not in registers: in the first page, behind all else. Each layer's in turn. */
 function sumsAt(plan: XdpPlan): number {
-  const moved = movesChannels(plan.buffers.get(plan.options.to)!) ? elementCount(plan.output.shape) : 0;
+  const moved = movesChannels(plan.buffers.get(plan.options.to)!) ? tensorBytes(plan.output) : 0;
   return pageBytes(plan)[0]! + Math.ceil(moved / 8) * 8;
 }
 
@@ -130,8 +132,11 @@ function pagesMap(plan: XdpPlan): string {
 
 const pageOf = (b: ValueBuffer): string => (b.page === 0 ? 'bytes' : `bytes${b.page}`);
 
-/** C of a byte of a buffer. */
-const byteOf = (b: ValueBuffer, at: number): string => `${pageOf(b)} + ${b.offset + at}`;
+/** C of the place of an element of a buffer. */
+const byteOf = (b: ValueBuffer, at: number): string =>
+  elementBytesOf(b) === 1
+    ? `${pageOf(b)} + ${b.offset + at}`
+    : `(__u16 *)(${pageOf(b)} + ${b.offset + 2 * at})`;
 
 const startOf = (b: ValueBuffer): string => byteOf(b, 0);
 
@@ -232,7 +237,7 @@ const copyAgain = (plan: XdpPlan, value: number): string[] =>
 const fill = (value: number, b: ValueBuffer): string[] => [
   '#pragma clang loop unroll_count(8)',
   `for (int i = 0; i < ${Math.ceil(bufferBytes(b) / 8)}; i++) { /* border of value ${value} */`,
-  `\t((__u64 *)(${startOf(b)}))[i] = 0x${b.fill.toString(16).padStart(2, '0').repeat(8)}ULL;`,
+  `\t((__u64 *)(${startOf(b)}))[i] = 0x${wordOf(b, b.fill)}ULL;`,
   `\t${NO_IDIOM}`,
   '}',
 ];
@@ -240,14 +245,23 @@ const fill = (value: number, b: ValueBuffer): string[] => [
 /** Payload (channels outermost) to buffer (channels innermost, unsigned, with border). */
 function copyInput(plan: XdpPlan): string[] {
   const b = plan.buffers.get(plan.options.from)!;
-  const sign = plan.input.element === 'int8' ? ' ^ 0x80' : '';
-  if (b.channels === 1) return copyRows(plan, b);
-  const target = `${pageOf(b)}[${b.offset + pixelAt(b, 0, 0)} + y * ${rowBytes(b)} + x * ${b.channels} + c]`;
+  if (b.channels === 1 && elementBytesOf(b) === 1) return copyRows(plan, b);
+  const sign = { uint8: '', int8: ' ^ 0x80', uint16: '', int16: ' ^ 0x8000' }[plan.input.element];
+  const [target, payload] =
+    elementBytesOf(b) === 1
+      ? [
+          `${pageOf(b)}[${b.offset + pixelAt(b, 0, 0)} + y * ${rowElements(b)} + x * ${b.channels} + c]`,
+          'payload',
+        ]
+      : [
+          `(${byteOf(b, pixelAt(b, 0, 0))})[y * ${rowElements(b)} + x * ${b.channels} + c]`,
+          '((const __u16 *)payload)',
+        ];
   return [
     `for (int c = 0; c < ${b.channels}; c++)`,
     `\tfor (int y = 0; y < ${b.height}; y++)`,
     `\t\tfor (int x = 0; x < ${b.width}; x++) {`,
-    `\t\t\t${target} = payload[(c * ${b.height} + y) * ${b.width} + x]${sign};`,
+    `\t\t\t${target} = ${payload}[(c * ${b.height} + y) * ${b.width} + x]${sign};`,
     `\t\t\t${NO_IDIOM}`,
     '\t\t}',
   ];
@@ -262,7 +276,7 @@ function copyRows(plan: XdpPlan, b: ValueBuffer): string[] {
   const [rows, width] = copiedRows(b);
   const words = Math.floor(width / 8);
   const signed = plan.input.element === 'int8';
-  const to = `(${byteOf(b, pixelAt(b, 0, 0))} + y * ${rowBytes(b)})`;
+  const to = `(${byteOf(b, pixelAt(b, 0, 0))} + y * ${rowElements(b)})`;
   const from = `(payload + y * ${width})`;
   const loop = (from: number, to: number, statement: string) => [
     '#pragma clang loop unroll_count(4)',
@@ -287,9 +301,9 @@ function moveChannelsOut(plan: XdpPlan): string[] {
   const b = plan.buffers.get(plan.options.to)!;
   if (!movesChannels(b)) return [];
   const pixels = b.height * b.width;
-  return [
-    `for (int c = 0; c < ${b.channels}; c++)`,
-    `\tfor (int p = 0; p < ${pixels}; p++)`,
-    `\t\tbytes[${resultAt(plan)} + c * ${pixels} + p] = ${pageOf(b)}[${b.offset} + p * ${b.channels} + c];`,
-  ];
+  const move =
+    elementBytesOf(b) === 1
+      ? `bytes[${resultAt(plan)} + c * ${pixels} + p] = ${pageOf(b)}[${b.offset} + p * ${b.channels} + c];`
+      : `((__u16 *)(bytes + ${resultAt(plan)}))[c * ${pixels} + p] = (${startOf(b)})[p * ${b.channels} + c];`;
+  return [`for (int c = 0; c < ${b.channels}; c++)`, `\tfor (int p = 0; p < ${pixels}; p++)`, `\t\t${move}`];
 }

@@ -1,9 +1,10 @@
-import { elementCount } from '../../model/tensor.ts';
+import { elementCount, tensorBytes } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
 import { HEADER_BYTES, ipv4Bytes, OUTER_BYTES } from '../../wire/header.ts';
 import type { Need } from '../common/need.ts';
 import {
   bufferBytes,
+  elementBytesOf,
   hasBorder,
   imageShape,
   isRowMajor,
@@ -59,11 +60,11 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
   whole('scratch memory', programScratchBytes(plan), MOST_PAGES * PAGE_BYTES, 'bytes', split);
   whole('map memory with one processor', mapBytes(plan), MOST_MAP_BYTES, 'bytes', split);
   needs.push(largestTensor(plan), stackNeed(plan));
-  const elements = Math.max(elementCount(plan.input.shape), elementCount(plan.output.shape));
-  const frame = OUTER_BYTES + HEADER_BYTES + elements;
+  const activations = Math.max(tensorBytes(plan.input), tensorBytes(plan.output));
+  const frame = OUTER_BYTES + HEADER_BYTES + activations;
   whole('frame', frame, xdpLimits.frameBytes, 'bytes', FRAME_HELP);
   const mtu = { limit: plan.options.mtu, unit: 'bytes', help: 'raise --mtu where the path allows it' };
-  needs.push({ resource: 'packet', need: ipv4Bytes(elements), ...mtu, ofPath: true });
+  needs.push({ resource: 'packet', need: ipv4Bytes(activations), ...mtu, ofPath: true });
   return needs;
 }
 
@@ -138,7 +139,7 @@ function laneBitsNeed(p: MatrixPlan, limit: number): Need {
  */
 function movingInstructions(plan: XdpPlan): number {
   // The checksum of the request takes an instruction a byte or less.
-  let sum = elementCount(plan.input.shape) + 6 * elementCount(plan.output.shape) + copyInstructions(plan);
+  let sum = tensorBytes(plan.input) + 6 * tensorBytes(plan.output) + copyInstructions(plan);
   if (!isRowMajor(plan.buffers.get(plan.options.to)!)) sum += 8 * elementCount(plan.output.shape);
   for (const copy of plan.copies) sum += runInstructions(copyRuns(plan, copy)).walked;
   for (const buffer of [...plan.buffers.values(), ...plan.copies.map((copy) => copy.buffer)])
@@ -149,7 +150,8 @@ function movingInstructions(plan: XdpPlan): number {
 /** The input, element by element; of one channel into a buffer, word by word. */
 function copyInstructions(plan: XdpPlan): number {
   const b = plan.buffers.get(plan.options.from)!;
-  if (b.channels > 1 || !readsBuffer(plan, plan.options.from)) return 9 * elementCount(plan.input.shape);
+  if (b.channels > 1 || elementBytesOf(b) === 2 || !readsBuffer(plan, plan.options.from))
+    return 9 * elementCount(plan.input.shape);
   const [rows, width] = copiedRows(b);
   return rows * (5 * Math.floor(width / 8) + 5 * (width % 8) + 16);
 }

@@ -14,7 +14,7 @@ import type {
 } from '../../model/model.ts';
 import { valueType } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
-import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
+import { elementCount, elementRange, isWide, type TensorType } from '../../model/tensor.ts';
 import { type LaneLayout, laneNeed, MOST_LANES, packLanes } from '../../passes/lanes.ts';
 import { DEFAULT_PORT, MOST_LAYERS } from '../../wire/header.ts';
 import type { ProgramOptions } from '../common/program-options.ts';
@@ -228,7 +228,9 @@ function planLayer(
   const channels = layer.bias.length / groups;
   const taps = layer.weights.length / layer.bias.length;
   // A group of one channel has nothing to share a word with.
-  const packed = o.lanes === 'on' && (channels > 1 || groups === 1);
+  // Sums of 16-bit elements take a word each, and so do results: a lane would have no room for their shift.
+  const wide = isWide(input.element) || isWide(layer.output.element);
+  const packed = o.lanes === 'on' && !wide && (channels > 1 || groups === 1);
   const isFree = o.weights === 'static' || layer.weightBits === 4;
   const most = isFree ? MOST_LANES.any : MOST_LANES.replaceable;
   const lanes = packed ? packLanes(laneNeed(layer, input), taps, channels, most) : undefined;

@@ -2,7 +2,7 @@ import { refuse } from '../../diagnostics/index.ts';
 import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import type { Model } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
-import { elementRange } from '../../model/tensor.ts';
+import { elementRange, isWide } from '../../model/tensor.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
 import { type ForestSizes, stepsOf } from './forest-sizes.ts';
 import {
@@ -74,6 +74,7 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
   if (!window && (r.min !== min || r.max !== max))
     return `it clamps to ${r.min}..${r.max}, the program to ${min}..${max}`;
   const { element } = own.layer.output;
+  if (isWide(element) && r.shift !== held.shift) return OTHER_SHIFT;
   if (!window && element !== held.layer.output.element) return `its output is ${element}`;
   if (held.lanes === undefined) return undefined;
   const need = laneNeed(own.layer, own.input);
@@ -84,6 +85,8 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
     : undefined;
 }
 
+const OTHER_SHIFT =
+  'its 16-bit outputs are scaled by another power of two, which the program has in its code';
 const TIES =
   'its ties go to even numbers, those of the program do not; a program made for these weights takes both kinds';
 const SECOND_LINE = 'its rounding needs a second line below a pivot';

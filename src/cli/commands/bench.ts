@@ -1,4 +1,4 @@
-import { elementCount } from '../../model/tensor.ts';
+import { tensorBytes } from '../../model/tensor.ts';
 import { targets } from '../../targets/registry.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
@@ -48,7 +48,7 @@ export const benchCommand = (io: Io) =>
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const rows =
-        a.input === undefined ? madeUpRows(elementCount(model.input.shape)) : inputRows(io, model, a.input);
+        a.input === undefined ? madeUpRows(tensorBytes(model.input)) : inputRows(io, model, a.input);
       const bar = progress(io, 'bench: rounds', a.rounds);
       const r = await timed().get(a.on)!(model, rows, programOf(model, a), a.rounds, bar.update);
       bar.end();

@@ -1,6 +1,6 @@
 import { createEngine, engineNames } from '../../engines/index.ts';
 import { valueType } from '../../model/model.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { tensorBytes } from '../../model/tensor.ts';
 import { STANDARD, writeRows } from '../../rows/index.ts';
 import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import {
@@ -69,7 +69,7 @@ export const runCommand = (io: Io) =>
       const rows = inputRows(io, model, a.input, { limit: a.rows, from: options.from });
       const engine = await createEngine(a.on, model, options, engineOptionsOf([a.on], a));
       try {
-        const bar = progress(io, `${a.on}: rows`, rows.length / elementCount(rowType.shape));
+        const bar = progress(io, `${a.on}: rows`, rows.length / tensorBytes(rowType));
         const bytes = await engine.run(rows, bar.update);
         bar.end();
         const answers = { model, to: options.to, bytes, names };

@@ -1,7 +1,7 @@
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { createSender, type LostRow, NO_ANSWER, type SendResult } from '../../edge/index.ts';
 import { outputType } from '../../model/model.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { tensorBytes } from '../../model/tensor.ts';
 import { STANDARD, writeRows } from '../../rows/index.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
@@ -136,7 +136,7 @@ export const sendCommand = (io: Io) =>
       const sender = await createSender({ model, layers, ...wire });
       let result: SendResult;
       try {
-        const bar = progress(io, 'send: rows', rows.length / elementCount(model.input.shape));
+        const bar = progress(io, 'send: rows', rows.length / tensorBytes(model.input));
         result = await sender.send(rows, bar.update);
         bar.end();
       } finally {

@@ -1,6 +1,6 @@
 import { createEngine, engineNames, REFERENCE, targetEngines } from '../../engines/index.ts';
 import { valueType } from '../../model/model.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { tensorBytes } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
   defineCommand,
@@ -58,7 +58,7 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
       const options = programOf(model, a);
       const rowType = valueType(model, Math.min(options.from, model.layers.length));
       const rows = inputRows(io, model, a.input, { limit: a.rows, from: options.from });
-      const count = rows.length / elementCount(rowType.shape);
+      const count = rows.length / tensorBytes(rowType);
 
       const runOn = async (name: string) => {
         const engine = await createEngine(name, model, options, own);

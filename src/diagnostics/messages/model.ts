@@ -43,6 +43,14 @@ export const modelMessages = {
       'value here, as in ONNX Runtime for most elements',
     () => 'clip the input to where the function is defined',
   ),
+  'wide-activation': entry<{ what: string }>(
+    'error',
+    (a) =>
+      `${a.what} of 16-bit activations is not supported: sums, products, pools, clamps and moves of them are`,
+    () =>
+      'give this operator 8-bit activations: of quantize_static activation_type=QuantType.QUInt8, or TensorQuantOverrides ' +
+      'of its tensors; of TFLite OpsSet.TFLITE_BUILTINS_INT8',
+  ),
   'too-much-work': entry<{ steps: number; limit: number }>(
     'error',
     (a) =>

@@ -14,7 +14,9 @@ const integer = (lo: number, hi: number, what: string) =>
     .max(hi)
     .describe(what);
 
-const element = z.enum(['uint8', 'int8']).describe('Element type: each element takes one byte');
+const element = z
+  .enum(['uint8', 'int8', 'uint16', 'int16'])
+  .describe('Element type: each takes one byte, or two, little-endian');
 const scale = z.number().positive().describe('real = scale * (q - zeroPoint)');
 const zeroPoint = integer(-128, 255, 'The q-value of real zero; within the element type').default(0);
 const size = z.int({ error: 'expected a size of at least 1' }).min(1).max(65_535);

@@ -1,7 +1,7 @@
-import { fitAdd, type PairRounding } from '../../model/add-fit.ts';
+import { fitAdd, fitWideAdd, type PairRounding } from '../../model/add-fit.ts';
 import type { AddLayer } from '../../model/model.ts';
 import type { Requantiser, SourceRounding } from '../../model/requantiser.ts';
-import { elementRange, type Interval } from '../../model/tensor.ts';
+import { elementRange, type Interval, isWide } from '../../model/tensor.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
 import type { Clamp } from './linear.ts';
 import { pairShape } from './product.ts';
@@ -42,7 +42,9 @@ export function lowerAdd(builder: ModelBuilder, spec: AddSpec): Activation {
   const shape = pairShape(builder, name, a, b);
   const { min, max, element, scale, zeroPoint } = output;
   const ratios: [number, number] = [a.type.scale / scale, b.type.scale / scale];
-  const { exactness, ...form } = fitAdd(spec.rounding, ratios, [centred(a), centred(b)], zeroPoint, min, max);
+  const wide = [a.type, b.type, output].some(({ element: e }) => isWide(e));
+  const fitted = wide ? fitWideAdd : fitAdd;
+  const { exactness, ...form } = fitted(spec.rounding, ratios, [centred(a), centred(b)], zeroPoint, min, max);
   builder.reportExactness(name, { exactness, multiplier: [0], offset: [0], shift: 0, min, max });
   const type = { element, scale, zeroPoint, shape };
   return builder.add(name, { kind: 'add', inputs: [a.value, b.value], output: type, ...form, min, max });

@@ -1,5 +1,6 @@
 import { diagnostic } from '../../diagnostics/index.ts';
 import {
+  affineRounding,
   nearTie,
   type Requantiser,
   requantise,
@@ -7,11 +8,11 @@ import {
   type SourceRounding,
   tiesToEven,
 } from '../../model/requantiser.ts';
-import { elementCount, elementRange, type Interval } from '../../model/tensor.ts';
+import { elementCount, elementRange, type Interval, isWide } from '../../model/tensor.ts';
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerRequantise } from './elementwise.ts';
 import { type Clamp, lowerConv2d } from './linear.ts';
-import { lowerFunction, lowerFunctions } from './lookup.ts';
+import { lowerFunction, lowerFunctions, requireBytes } from './lookup.ts';
 
 /** 256 KiB of tables: beyond that lines are worth being off by one here and there. */
 const MOST_TABLES = 512;
@@ -39,6 +40,7 @@ export function lowerElements(
 ): Activation {
   const functions = defined(builder, given);
   const { name, input, steps, channels, zeroPoint } = functions;
+  if (isWide(input.type.element) || isWide(to.element)) return lowerWide(builder, functions, to);
   const range = centred(input);
   if (channels === 1)
     return lowerElement(
@@ -56,6 +58,17 @@ export function lowerElements(
     const tables = signs.map((_, o) => tiesToEven((acc) => steps(acc, o), zeroPoint));
     return lowerFunctions(builder, name, input, to, tables);
   }
+  return lowerScaledChannels(builder, functions, signs, rounding, to);
+}
+
+/** A line a channel: a convolution of one tap. */
+function lowerScaledChannels(
+  builder: ModelBuilder,
+  { name, input, channels }: ElementFunctions,
+  signs: readonly number[],
+  rounding: Requantiser,
+  to: Quantisation & Clamp,
+): Activation {
   return lowerConv2d(
     builder,
     {
@@ -102,17 +115,68 @@ export function lowerElement(
   return lowerFunction(builder, name, input, to, source);
 }
 
+/**
+ * Where tables are too large, of 16 bits: functions that are lines but for what float32 makes of them, each given by its ends. What
+ * such a line misses of the source is counted.
+ *
+ * @throws DiagnosticError `wide-activation` of any other function
+ */
+function lowerWide(builder: ModelBuilder, functions: ElementFunctions, to: Quantisation & Clamp): Activation {
+  const { name, input, steps, channels, zeroPoint } = functions;
+  const range = centred(input);
+  const lines = Array.from({ length: channels }, (_, o) => lineOf((acc) => steps(acc, o), range));
+  const straight = lines.filter((line) => line !== undefined);
+  if (straight.length < channels || (channels === 1 && straight[0]!.slope < 0))
+    requireBytes(builder, name, [input.type.element, to.element], 'a function');
+  const sources = straight.map(({ slope, by }) => affineRounding(Math.abs(slope), by, zeroPoint));
+  const signs = straight.map(({ slope }) => (slope < 0 ? -1 : 1));
+  const rounding = countedLines(builder, functions, { sources, signs }, range, to);
+  return channels === 1
+    ? lowerRequantise(builder, name, input, to, rounding)
+    : lowerScaledChannels(builder, functions, signs, rounding, to);
+}
+
+/** The line through both ends, if no value is further from it than the noise of float32. */
+function lineOf(
+  real: (acc: number) => number,
+  { lo, hi }: Interval,
+): { readonly slope: number; readonly by: number } | undefined {
+  const slope = (real(hi) - real(lo)) / (hi - lo);
+  const by = real(lo) - slope * lo;
+  const noise = 2 ** -20 * Math.max(Math.abs(real(lo)), Math.abs(real(hi)), 1);
+  for (let acc = lo; acc <= hi; acc++)
+    if (!(Math.abs(real(acc) - (acc * slope + by)) <= noise)) return undefined;
+  return { slope, by };
+}
+
 /** A line for each channel, of the accumulator `sign * (q - zeroPoint)`; what they miss of the source is counted. */
 function nearestLines(
   builder: ModelBuilder,
-  { steps, zeroPoint }: ElementFunctions,
+  functions: ElementFunctions,
   signs: readonly number[],
+  range: Interval,
+  clamp: Clamp,
+): Requantiser {
+  const { steps, zeroPoint } = functions;
+  const sources = signs.map((sign, o) =>
+    lineSource(builder, (acc) => steps(sign * acc, o), zeroPoint, turned(range, sign), clamp),
+  );
+  return countedLines(builder, functions, { sources, signs }, range, clamp);
+}
+
+const turned = (range: Interval, sign: number): Interval =>
+  sign > 0 ? range : { lo: -range.hi, hi: -range.lo };
+
+/** Fits the sources, one a channel, and counts what the integers miss of the functions. */
+function countedLines(
+  builder: ModelBuilder,
+  { steps, zeroPoint }: ElementFunctions,
+  { sources, signs }: { readonly sources: readonly SourceRounding[]; readonly signs: readonly number[] },
   range: Interval,
   { min, max }: Clamp,
 ): Requantiser {
   const rising = signs.map((sign, o) => (acc: number) => steps(sign * acc, o));
-  const ranges = signs.map((sign) => (sign > 0 ? range : { lo: -range.hi, hi: -range.lo }));
-  const sources = rising.map((real, o) => lineSource(builder, real, zeroPoint, ranges[o]!, { min, max }));
+  const ranges = signs.map((sign) => turned(range, sign));
   const fitted = builder.fit(sources, ranges, min, max);
   let accumulators = 0;
   let channels = 0;

@@ -1,8 +1,8 @@
 import { refuse } from '../../diagnostics/index.ts';
-import type { Window } from '../../model/model.ts';
-import { ACCUMULATOR_BITS, accumulatorRanges, signedBits } from '../../model/ranges.ts';
+import type { Biases, Window } from '../../model/model.ts';
+import { accumulatorBits, accumulatorRanges, signedBits } from '../../model/ranges.ts';
 import type { Requantiser, SourceRounding } from '../../model/requantiser.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { elementCount, isWide } from '../../model/tensor.ts';
 import { windowOutput } from '../../model/window.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
 
@@ -113,17 +113,18 @@ export function imageShape(
 
 const shapeText = (a: Activation): string => `[${a.type.shape.join(', ')}]`;
 
-function accumulate(builder: ModelBuilder, spec: LinearSpec): { bias: Int32Array; requantiser: Requantiser } {
+function accumulate(builder: ModelBuilder, spec: LinearSpec): { bias: Biases; requantiser: Requantiser } {
   // Ranges from the unrounded bias, so that one beyond 32 bits is told instead of wrapping round.
   const ranges = accumulatorRanges(spec, spec.input.type);
+  const limit = accumulatorBits(spec.input.type);
   for (const [channel, range] of ranges.entries()) {
     const bits = signedBits(range);
-    if (bits > ACCUMULATOR_BITS)
-      refuse('accumulator-overflow', { bits, limit: ACCUMULATOR_BITS, channel }, builder.place(spec.name));
+    if (bits > limit) refuse('accumulator-overflow', { bits, limit, channel }, builder.place(spec.name));
   }
   const { rounding, output } = spec;
   const requantiser =
     'multiplier' in rounding ? rounding : builder.fit(rounding, ranges, output.min, output.max);
   builder.reportExactness(spec.name, requantiser);
-  return { bias: Int32Array.from(spec.bias), requantiser };
+  const bias = isWide(spec.input.type.element) ? Float64Array.from(spec.bias) : Int32Array.from(spec.bias);
+  return { bias, requantiser };
 }

@@ -1,9 +1,19 @@
 import { refuse } from '../../diagnostics/index.ts';
 import { embeddingRange } from '../../model/ranges.ts';
 import type { Requantiser, SourceRounding } from '../../model/requantiser.ts';
-import { elementCount, elementRange } from '../../model/tensor.ts';
+import { type ElementType, elementCount, elementRange, isWide } from '../../model/tensor.ts';
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { type Clamp, imageShape } from './linear.ts';
+
+/** @throws DiagnosticError `wide-activation` of what is a table of 256 numbers */
+export function requireBytes(
+  builder: ModelBuilder,
+  name: string,
+  elements: readonly ElementType[],
+  what: string,
+): void {
+  if (elements.some(isWide)) refuse('wide-activation', { what }, builder.place(name));
+}
 
 /** An image with a border of one q-value; `[top, left, bottom, right]`. */
 export function lowerPad(
@@ -50,6 +60,7 @@ export function lowerFunctions(
   functions: readonly ((q: number) => number)[],
 ): Activation {
   const { min, max, element, scale, zeroPoint } = output;
+  requireBytes(builder, name, [input.type.element, element], 'a function');
   const { lo } = elementRange(input.type.element);
   const table = new Int16Array(256 * functions.length);
   for (const [c, function_] of functions.entries())

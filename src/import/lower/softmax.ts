@@ -1,5 +1,6 @@
 import type { SoftmaxLayer } from '../../model/model.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
+import { requireBytes } from './lookup.ts';
 
 type Tables = Pick<SoftmaxLayer, 'exponentials' | 'numerators'>;
 
@@ -33,6 +34,7 @@ export function lowerSoftmax(
   size: number,
   tables: Tables,
 ): Activation {
+  requireBytes(builder, name, [input.type.element, element], 'a softmax within the network');
   const output = { element, scale, zeroPoint, shape: input.type.shape };
   return builder.add(name, { kind: 'softmax', inputs: [input.value], output, size, ...tables });
 }

@@ -1,4 +1,4 @@
-import type { TensorType } from '../../model/tensor.ts';
+import { encodeElements, type TensorType } from '../../model/tensor.ts';
 import type { SourceTensor } from '../result.ts';
 import { type OnnxGraph, type OnnxNode, onnxModelType } from './proto.ts';
 import { DataType } from './tensor-data.ts';
@@ -10,7 +10,12 @@ export interface OnnxCut {
   readonly output: string;
 }
 
-const elementDataType = { uint8: DataType.uint8, int8: DataType.int8 } as const;
+const elementDataType = {
+  uint8: DataType.uint8,
+  int8: DataType.int8,
+  uint16: DataType.uint16,
+  int16: DataType.int16,
+} as const;
 
 /**
  * Cuts out the nodes between two tensors. A tensor of reals gets the DequantizeLinear or QuantizeLinear of its grid, which
@@ -37,7 +42,7 @@ export function cutOnnx(model: Uint8Array, from: SourceTensor, to: SourceTensor)
     });
     constants.push({
       ...scalar(`${name}_zero`, elementDataType[element]),
-      rawData: Uint8Array.of(zeroPoint & 0xff),
+      rawData: encodeElements(element, Int32Array.of(zeroPoint)),
     });
     return [`${name}_scale`, `${name}_zero`];
   };

@@ -29,7 +29,7 @@ export function averageShare(
   requantiser: Requantiser,
 ): number {
   const { element, scale, zeroPoint } = input.type;
-  const { lo } = elementRange(element);
+  const { lo, hi } = elementRange(element);
   const next = sequence();
   let off = 0;
   for (let i = 0; i < WINDOWS; i++) {
@@ -39,7 +39,7 @@ export function averageShare(
     let exact = 0;
     let float = 0;
     for (let tap = 0; tap < count; tap++) {
-      const q = lo + next(256) - zeroPoint;
+      const q = lo + next(hi - lo + 1) - zeroPoint;
       exact += q;
       float = f(float + f(q * scale));
     }
@@ -69,7 +69,7 @@ export function linearShare(
 ): number {
   const { input, weights, unrounded = weights, bias, scale, offset } = term;
   const { element, scale: unit, zeroPoint } = input.type;
-  const { lo } = elementRange(element);
+  const { lo, hi } = elementRange(element);
   const taps = weights.length / bias.length;
   const next = sequence();
   const clamp = (q: number) => Math.max(to.min, Math.min(to.max, q));
@@ -82,7 +82,7 @@ export function linearShare(
       let exact = bias[o]!;
       let float = 0;
       for (let tap = 0; tap < taps; tap++) {
-        const q = lo + next(256) - zeroPoint;
+        const q = lo + next(hi - lo + 1) - zeroPoint;
         const w = weights[o * taps + tap]!;
         exact += q * w;
         float = f(float + f(q * unit) * f(unrounded[o * taps + tap]! * weightScale));

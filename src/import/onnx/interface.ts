@@ -64,6 +64,8 @@ function near(typed: string, names: ReadonlySet<string>): string[] {
 const elementTypes: ReadonlyMap<number, ElementType> = new Map([
   [DataType.uint8, 'uint8'],
   [DataType.int8, 'int8'],
+  [DataType.uint16, 'uint16'],
+  [DataType.int16, 'int16'],
 ]);
 
 /** The input as the first value of the model, `[batch, ...]`. */
@@ -81,7 +83,7 @@ export function readInput(builder: ModelBuilder, info: OnnxValueInfo): Value {
   if (element === undefined)
     refuse(
       'onnx-interface',
-      { what: `the input is ${dataTypeName(dataType)}; uint8, int8 and float are supported` },
+      { what: `the input is ${dataTypeName(dataType)}; uint8, int8, uint16, int16 and float are supported` },
       place,
     );
   // Its scale is told by the first node that reads it.

@@ -6,7 +6,7 @@ import {
   roundHalfEven,
   type SourceRounding,
 } from '../../model/requantiser.ts';
-import { elementCount, elementRange } from '../../model/tensor.ts';
+import { elementCount, elementRange, isWide } from '../../model/tensor.ts';
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerAdd } from '../lower/elementwise.ts';
 import { type ElementFunctions, lowerElement, lowerElements } from '../lower/functions-of-elements.ts';
@@ -134,7 +134,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       const rounding = term.fused
         ? onnxAddRounding(scales, [a.zeroPoint, b.zeroPoint, to.zeroPoint])
         : qdqAddRounding(scales, to.zeroPoint);
-      if (isSameValue(term.a, term.b)) {
+      if (isSameValue(term.a, term.b) && !isWide(a.element) && !isWide(to.element)) {
         const apart = a.zeroPoint - b.zeroPoint;
         return lowerElement(builder, term.name, term.a, to, (acc) => rounding(acc, acc + apart));
       }

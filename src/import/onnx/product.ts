@@ -8,7 +8,7 @@ import {
   roundHalfEven,
   shiftedRounding,
 } from '../../model/requantiser.ts';
-import { elementRange } from '../../model/tensor.ts';
+import { elementRange, isWide } from '../../model/tensor.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
 import { lowerElement } from '../lower/functions-of-elements.ts';
 import type { Clamp } from '../lower/linear.ts';
@@ -22,6 +22,13 @@ import type { ProductTerm } from './values.ts';
  */
 export function lowerProduct(builder: ModelBuilder, term: ProductTerm, to: Quantisation & Clamp): Activation {
   const { a, b, fused } = term;
+  const ratio = (a.type.scale * b.type.scale) / to.scale;
+  if ([a.type, b.type, to].some(({ element }) => isWide(element))) {
+    const [range, rounding] = [productRange(a.type, b.type), affineRounding(ratio, 0, to.zeroPoint)];
+    const fitted = builder.fit([rounding], [range], to.min, to.max);
+    const exactness = productExactness(fitted, term, to);
+    return lowerMul(builder, { ...term, output: to, rounding: { ...fitted, exactness } });
+  }
   if (isSameValue(a, b)) {
     const product = fusedRounding(term, to);
     const round = fused ? (x: number, y: number) => product(x * y) : pairRounding(term, to);
@@ -29,7 +36,6 @@ export function lowerProduct(builder: ModelBuilder, term: ProductTerm, to: Quant
     return lowerElement(builder, term.name, a, to, (acc) => round(acc, acc + apart));
   }
   if (fused) return lowerMul(builder, { ...term, output: to, rounding: fusedRounding(term, to) });
-  const ratio = (a.type.scale * b.type.scale) / to.scale;
   const range = [productRange(a.type, b.type)];
   const [best] = [
     idealRounding(ratio, to.zeroPoint),
@@ -53,15 +59,20 @@ function pairRounding({ a, b }: ProductTerm, to: Quantisation): (x: number, y: n
   return (x, y) => roundHalfEven(f(f(f(x * a.type.scale) * f(y * b.type.scale)) / to.scale)) + to.zeroPoint;
 }
 
+/** Odd, so that all low bits come by. */
+const WIDE_STEP = 251;
+
 /** A form for ties costs instructions. */
 const tieForms = ({ ties }: Requantiser): number => (ties === undefined ? 0 : 1);
 
-/** Of all pairs of q-values. */
+/** Of all pairs of q-values; of 16 bits every so manieth. */
 function productExactness(fitted: Requantiser, term: ProductTerm, to: Quantisation): Exactness {
   const round = pairRounding(term, to);
   const centred = ({ type: { element, zeroPoint } }: Activation) => {
     const { lo, hi } = elementRange(element);
-    return Array.from({ length: hi - lo + 1 }, (_, i) => lo + i - zeroPoint);
+    const step = isWide(element) ? WIDE_STEP : 1;
+    const count = Math.ceil((hi - lo + 1) / step);
+    return Array.from({ length: count }, (_, i) => lo + i * step - zeroPoint);
   };
   const [left, right] = [centred(term.a), centred(term.b)];
   let accumulators = 0;

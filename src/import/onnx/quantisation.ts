@@ -54,8 +54,10 @@ export function readParameters(c: NodeReader, scaleAt: number, zeroPointAt: numb
 export function elementOf(c: NodeReader, dataType: number, input: number): ElementType {
   if (dataType === DataType.uint8) return 'uint8';
   if (dataType === DataType.int8) return 'int8';
+  if (dataType === DataType.uint16) return 'uint16';
+  if (dataType === DataType.int16) return 'int16';
   const what =
-    `activations are ${dataTypeName(dataType)}, and packets carry bytes: quantise them to uint8 or int8 ` +
+    `activations are ${dataTypeName(dataType)}: quantise them to uint8, int8, uint16 or int16 ` +
     '(of quantize_static: activation_type=QuantType.QUInt8)';
   return refuse('bad-quantisation', { what }, c.place(input));
 }

@@ -58,8 +58,8 @@ const gridEnds = ({ element, scale, zeroPoint }: TensorType): number[] => {
 
 function functionValues({ input, of, channels }: FunctionTerm): number[] {
   const { element, scale, zeroPoint } = input.type;
-  const { lo } = elementRange(element);
-  const reals = Array.from({ length: 256 }, (_, i) => Math.fround((lo + i - zeroPoint) * scale));
+  const { lo, hi } = elementRange(element);
+  const reals = Array.from({ length: hi - lo + 1 }, (_, i) => Math.fround((lo + i - zeroPoint) * scale));
   return Array.from({ length: channels }, (_, channel) =>
     reals.map((x) => Math.fround(of(x, channel))),
   ).flat();

@@ -1,5 +1,5 @@
 import { roundHalfEven, type SourceRounding } from '../../model/requantiser.ts';
-import { elementRange } from '../../model/tensor.ts';
+import { elementRange, isWide } from '../../model/tensor.ts';
 import type { ModelBuilder, Quantisation } from '../builder.ts';
 import { lineSource } from '../lower/functions-of-elements.ts';
 import type { Clamp } from '../lower/linear.ts';
@@ -20,7 +20,8 @@ export interface SingleTaps {
  */
 export function singleTaps(builder: ModelBuilder, term: LinearTerm, to: Quantisation & Clamp): SingleTaps {
   const roundings = new Map<number, SourceRounding>();
-  if (term.fused || term.unrounded !== undefined) return { term, roundings, share: 0 };
+  const wide = isWide(term.input.type.element) || isWide(to.element);
+  if (term.fused || term.unrounded !== undefined || wide) return { term, roundings, share: 0 };
   const { input, bias, scale, offset } = term;
   const taps = term.weights.length / bias.length;
   const weights = Int16Array.from(term.weights);

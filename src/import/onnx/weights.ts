@@ -33,12 +33,12 @@ export function weightsAt(c: NodeReader, index: number): QuantisedConstant {
 }
 
 export function checkedWeights(c: NodeReader, value: QuantisedConstant, index: number): QuantisedConstant {
-  if (!weightTypes.includes(value.dataType))
-    refuse(
-      'bad-quantisation',
-      { what: `weights are ${dataTypeName(value.dataType)}; int8, uint8, int4 and uint4 are supported` },
-      c.place(index),
-    );
+  if (!weightTypes.includes(value.dataType)) {
+    const what =
+      `weights are ${dataTypeName(value.dataType)}; int8, uint8, int4 and uint4 are supported, beside activations of 16 bits ` +
+      'too (of quantize_static: weight_type=QuantType.QInt8)';
+    refuse('bad-quantisation', { what }, c.place(index));
+  }
   return value;
 }
 

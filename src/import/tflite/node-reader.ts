@@ -1,5 +1,5 @@
 import { type Place, refuse } from '../../diagnostics/index.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { decodeElements, elementCount } from '../../model/tensor.ts';
 import {
   multiplyByQuantized,
   type QuantizedMultiplier,
@@ -82,7 +82,7 @@ export class NodeReader {
     const what =
       tensor.kind === TensorKind.float32 && hybrid
         ? 'float32 beside int8 weights: dynamic-range (hybrid) quantisation, whose sums are scaled at run time'
-        : `${where}; ${this.node.operator} reads computed activations of 8 bits`;
+        : `${where}; ${this.node.operator} reads computed activations of 8 or 16 bits`;
     return refuse('tflite-not-integer', { tensor: tensor.name, what }, this.place(tensor));
   }
 
@@ -148,13 +148,10 @@ export class NodeReader {
     const grid = activationGrid(tensor, this.place(tensor));
     if (tensor.data === undefined)
       return refuse('tflite-dynamic', { tensor: tensor.name, what: 'an operand' }, this.place(tensor));
-    const bytes =
-      grid.element === 'int8'
-        ? new Int8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.length)
-        : tensor.data;
-    if (bytes.length !== elementCount(tensor.shape))
-      return this.refuseShape(`${elementCount(tensor.shape)} elements`, `${bytes.length}`);
-    return { values: Int32Array.from(bytes, (q) => q - grid.zeroPoint), grid, shape: tensor.shape };
+    const values = decodeElements(grid.element, tensor.data);
+    if (values.length !== elementCount(tensor.shape))
+      return this.refuseShape(`${elementCount(tensor.shape)} elements`, `${values.length}`);
+    return { values: values.map((q) => q - grid.zeroPoint), grid, shape: tensor.shape };
   }
 
   /** Whether an input is a constant of the file. */

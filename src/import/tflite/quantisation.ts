@@ -1,6 +1,6 @@
 import { type Place, refuse } from '../../diagnostics/index.ts';
 import type { ElementType } from '../../model/tensor.ts';
-import { elementRange } from '../../model/tensor.ts';
+import { elementRange, isWide } from '../../model/tensor.ts';
 import type { Quantisation } from '../builder.ts';
 import type { Clamp } from '../lower/linear.ts';
 import { Activations, TensorKind, tensorKindName } from './names.ts';
@@ -9,9 +9,10 @@ import type { TfliteTensor } from './schema.ts';
 const elements: ReadonlyMap<number, ElementType> = new Map([
   [TensorKind.uint8, 'uint8'],
   [TensorKind.int8, 'int8'],
+  [TensorKind.int16, 'int16'],
 ]);
 
-/** The grid of an activation. @throws DiagnosticError if it is none of 8 bits with one scale */
+/** The grid of an activation. @throws DiagnosticError if it is none of 8 or 16 bits with one scale */
 export function activationGrid(tensor: TfliteTensor, place: Place): Quantisation {
   const element = elements.get(tensor.kind);
   const { name, quantisation } = tensor;
@@ -32,13 +33,17 @@ export function activationGrid(tensor: TfliteTensor, place: Place): Quantisation
       { what: `scale ${scale} and zero point ${zeroPoint} are no ${element} grid` },
       place,
     );
+  if (isWide(element) && zeroPoint !== 0)
+    refuse(
+      'bad-quantisation',
+      { what: `${name} is int16 with zero point ${zeroPoint}; activations of 16 bits are symmetric` },
+      place,
+    );
   return { element, scale, zeroPoint };
 }
 
 const kindText = (kind: number): string =>
-  kind === TensorKind.int16
-    ? 'int16 (16x8 quantisation); activations of int8 and uint8 are supported'
-    : `${tensorKindName(kind)}; activations of int8 and uint8 are supported`;
+  `${tensorKindName(kind)}; activations of int8, uint8 and int16 are supported`;
 
 /** Bounds in reals of a fused activation; undefined for one that is no clamp. */
 export function realBounds(activation: number): readonly [lo: number, hi: number] | undefined {

@@ -1,4 +1,5 @@
 import { refuse } from '../../diagnostics/index.ts';
+import type { Biases } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { TensorKind, tensorKindName } from './names.ts';
 import type { NodeReader } from './node-reader.ts';
@@ -71,18 +72,21 @@ function decode(
   }
 }
 
-/** int32 biases on the scale of the accumulator; zeros if there are none. */
-export function biasAt(c: NodeReader, index: number, channels: number): Int32Array {
+/** Biases on the scale of the accumulator, int32, or int64 beside inputs of 16 bits; zeros if there are none. */
+export function biasAt(c: NodeReader, index: number, channels: number): Biases {
   const tensor = c.optional(index);
   if (tensor === undefined) return new Int32Array(channels);
-  if (tensor.kind !== TensorKind.int32)
+  if (tensor.kind !== TensorKind.int32 && tensor.kind !== TensorKind.int64)
     refuse(
       'tflite-not-integer',
-      { tensor: tensor.name, what: `${tensorKindName(tensor.kind)}; biases of int32 are supported` },
+      {
+        tensor: tensor.name,
+        what: `${tensorKindName(tensor.kind)}; biases of int32 and int64 are supported`,
+      },
       c.place(tensor),
     );
   constantData(c, tensor, 'the bias');
   const values = c.integers(index, 'the bias');
   if (values.length !== channels) c.refuseShape(`${channels} biases, one a channel`, `${values.length}`);
-  return Int32Array.from(values);
+  return Float64Array.from(values);
 }

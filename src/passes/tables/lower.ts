@@ -3,6 +3,7 @@ import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import { type Layer, lutTable, type Model, valueType } from '../../model/model.ts';
 import { requantise } from '../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
+import { wideRefusals } from '../../model/wide-layers.ts';
 import { type Activation, byteActivation, constantActivation, mapActivation } from './activation.ts';
 import { averageLinear, convLinear, denseLinear, type Linear } from './linear.ts';
 import type { SumLayer, TableProgram } from './program.ts';
@@ -53,6 +54,8 @@ export function lowerWith(
   model: Model,
   { from, to, target, bits, inputs: given, sums }: Lowering,
 ): { program?: TableProgram; diagnostics: Diagnostic[] } {
+  const wide = wideRefusals(model, from, to, target);
+  if (wide.length > 0) return { diagnostics: wide };
   const layers: SumLayer[] = [];
   const values = new Map<number, readonly Activation[]>([[from, given ?? inputActivations(model, from)]]);
   let verdict: number | undefined;

@@ -1,19 +1,19 @@
 import { messageOf } from '../../durable/index.ts';
 import { importBytes } from '../../import/index.ts';
 import { outputType } from '../../model/model.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { type ElementType, tensorBytes } from '../../model/tensor.ts';
 import type { LoadedVersion, VersionOptions } from '../loaded-version.ts';
 import type { Worker } from '../worker.ts';
 import { InferenceFault, invalid } from './fault.ts';
 import { namedModels, needModel, needVersion } from './names.ts';
 import type { Repository, VersionFile } from './repository.ts';
 import {
-  bytesOfDatatype,
   type Datatype,
   type GivenTensor,
   inDatatype,
   integersOf,
   isDatatype,
+  isIntegers,
   MOST_ROWS,
   rowsOf,
 } from './tensors.ts';
@@ -167,7 +167,7 @@ export class ModelServer {
   async #run(held: LoadedVersion, rows: Uint8Array, count: number): Promise<Uint8Array> {
     const { batch = 64 } = this.#options;
     const { from } = held.computation(0);
-    const [width, outWidth] = [rows.length / count, elementCount(outputType(held.model).shape)];
+    const [width, outWidth] = [rows.length / count, tensorBytes(outputType(held.model))];
     const out = new Uint8Array(count * outWidth);
     for (let row = 0; row < count; row += batch) {
       const last = Math.min(count, row + batch);
@@ -255,7 +255,7 @@ function freeId(taken: readonly number[]): number {
 function tensorsOf(held: LoadedVersion): { readonly input: TensorMetadata; readonly output: TensorMetadata } {
   const { model, tensorNames } = held;
   const output = outputType(model);
-  const datatype = (element: 'uint8' | 'int8') => (model.readsReals ? 'FP32' : integersOf[element]);
+  const datatype = (element: ElementType) => (model.readsReals ? 'FP32' : integersOf[element]);
   return {
     input: {
       name: tensorNames.input ?? 'input',
@@ -277,8 +277,8 @@ function datatypeOf({ outputs }: InferRequest, output: TensorMetadata, brought: 
   if (unknown !== undefined)
     return invalid(`there is no output "${unknown.name}": the model has one, "${output.name}"`);
   const { datatype } = wanted ?? {};
-  if (datatype === undefined) return bytesOfDatatype[brought] > 1 ? brought : output.datatype;
-  const isFit = isDatatype(datatype) && (bytesOfDatatype[datatype] > 1 || datatype === output.datatype);
+  if (datatype === undefined) return !isIntegers(brought) ? brought : output.datatype;
+  const isFit = isDatatype(datatype) && (!isIntegers(datatype) || datatype === output.datatype);
   return isFit
     ? datatype
     : invalid(`output "${output.name}" comes as ${output.datatype}, FP32 or FP64, not as ${datatype}`);

@@ -170,6 +170,8 @@ export interface ModelMetadataResponse {
 export const contentsOf = {
   UINT8: 'uint_contents',
   INT8: 'int_contents',
+  UINT16: 'uint_contents',
+  INT16: 'int_contents',
   FP32: 'fp32_contents',
   FP64: 'fp64_contents',
 } as const satisfies Record<Datatype, keyof Contents>;

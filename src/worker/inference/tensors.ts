@@ -1,17 +1,32 @@
-import { type ElementType, elementCount, type TensorType } from '../../model/tensor.ts';
+import { decodeElements, type ElementType, elementCount, type TensorType } from '../../model/tensor.ts';
 import { type Numbers, toElements } from '../../rows/index.ts';
 import { invalid } from './fault.ts';
 
-/** Of the protocol's datatypes those in which a grid of eight bits is told: its integers, or the reals that they stand for. */
-export const datatypes = ['UINT8', 'INT8', 'FP32', 'FP64'] as const;
+/** Of the protocol's datatypes those in which a grid is told: its integers, or the reals that they stand for. */
+export const datatypes = ['UINT8', 'INT8', 'UINT16', 'INT16', 'FP32', 'FP64'] as const;
 export type Datatype = (typeof datatypes)[number];
 
-export const bytesOfDatatype: Readonly<Record<Datatype, number>> = { UINT8: 1, INT8: 1, FP32: 4, FP64: 8 };
+export const bytesOfDatatype: Readonly<Record<Datatype, number>> = {
+  UINT8: 1,
+  INT8: 1,
+  UINT16: 2,
+  INT16: 2,
+  FP32: 4,
+  FP64: 8,
+};
+
+/** Whether its numbers are whole. */
+export const isIntegers = (datatype: Datatype): boolean => bytesOfDatatype[datatype] < 4;
 
 export const isDatatype = (name: string): name is Datatype => datatypes.includes(name as Datatype);
 
 /** The datatype of a tensor's integers. */
-export const integersOf: Readonly<Record<ElementType, Datatype>> = { uint8: 'UINT8', int8: 'INT8' };
+export const integersOf: Readonly<Record<ElementType, Datatype>> = {
+  uint8: 'UINT8',
+  int8: 'INT8',
+  uint16: 'UINT16',
+  int16: 'INT16',
+};
 
 /** A tensor as it comes in, whichever way: its elements are still to be believed. */
 export interface GivenTensor {
@@ -44,7 +59,7 @@ export const MOST_ROWS = 16_384;
 export function rowsOf(given: GivenTensor, type: TensorType, affine?: Affine): Rows {
   const own = integersOf[type.element];
   const { name, datatype, shape } = given;
-  if (!isDatatype(datatype) || (datatype !== own && bytesOfDatatype[datatype] === 1))
+  if (!isDatatype(datatype) || (datatype !== own && isIntegers(datatype)))
     return invalid(
       `input "${name}" has datatype ${datatype}: give ${own}, the integers of the network, or FP32 or FP64, which go through its grid`,
     );
@@ -60,7 +75,7 @@ export function rowsOf(given: GivenTensor, type: TensorType, affine?: Affine): R
   const values = valuesOf(given, datatype, count * width);
   const numbers: Numbers = {
     count,
-    whole: bytesOfDatatype[datatype] === 1,
+    whole: isIntegers(datatype),
     values,
     place: (index) => `row ${Math.floor(index / width) + 1}, element ${(index % width) + 1}`,
   };
@@ -82,7 +97,7 @@ function valuesOf({ name, data }: GivenTensor, datatype: Datatype, elements: num
   if (!(data instanceof Uint8Array)) {
     if (data.length !== elements)
       invalid(`input "${name}" holds ${data.length} elements, its shape asks for ${elements}`);
-    const broken = bytesOfDatatype[datatype] === 1 ? data.findIndex((v) => !Number.isInteger(v)) : -1;
+    const broken = isIntegers(datatype) ? data.findIndex((v) => !Number.isInteger(v)) : -1;
     if (broken >= 0) invalid(`input "${name}": element ${broken + 1}, ${data[broken]}, is no ${datatype}`);
     return data;
   }
@@ -98,18 +113,21 @@ function valuesOf({ name, data }: GivenTensor, datatype: Datatype, elements: num
 export function numbersOf(data: Uint8Array, datatype: Datatype): ArrayLike<number> {
   if (datatype === 'UINT8') return data;
   if (datatype === 'INT8') return new Int8Array(data.buffer, data.byteOffset, data.length);
+  if (datatype === 'UINT16') return decodeElements('uint16', data);
+  if (datatype === 'INT16') return decodeElements('int16', data);
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   return datatype === 'FP32'
     ? Float32Array.from({ length: data.length / 4 }, (_, i) => view.getFloat32(4 * i, true))
     : Float64Array.from({ length: data.length / 8 }, (_, i) => view.getFloat64(8 * i, true));
 }
 
-/** Numbers as little-endian bytes; integers keep their low eight bits. */
+/** Numbers as little-endian bytes; integers keep their low bits. */
 export function littleEndian(values: ArrayLike<number>, datatype: Datatype): Uint8Array {
   const size = bytesOfDatatype[datatype];
   const view = new DataView(new ArrayBuffer(size * values.length));
   for (let i = 0; i < values.length; i++)
     if (size === 1) view.setUint8(i, values[i]! & 0xff);
+    else if (size === 2) view.setUint16(2 * i, values[i]! & 0xffff, true);
     else if (size === 4) view.setFloat32(4 * i, values[i]!, true);
     else view.setFloat64(8 * i, values[i]!, true);
   return new Uint8Array(view.buffer);
@@ -117,7 +135,7 @@ export function littleEndian(values: ArrayLike<number>, datatype: Datatype): Uin
 
 /** The integers of a tensor in a datatype, little-endian: as they are, or `scale * (q - zeroPoint)`, in float32 for FP32. */
 export function inDatatype(bytes: Uint8Array, type: TensorType, datatype: Datatype): Uint8Array {
-  if (bytesOfDatatype[datatype] === 1) return bytes;
+  if (isIntegers(datatype)) return bytes;
   const values = numbersOf(bytes, integersOf[type.element]);
   const scale = Math.fround(type.scale);
   // Where there is no grid the integers are all that there is.

@@ -2,7 +2,7 @@ import { type Diagnostic, diagnostic, refuse } from '../../diagnostics/index.ts'
 import { socketPath } from '../../doors/rules.ts';
 import { cutReader } from '../../model/cut.ts';
 import { type Model, outputType, valueType } from '../../model/model.ts';
-import { elementCount, formatTensorType, type TensorType } from '../../model/tensor.ts';
+import { elementCount, formatTensorType, type TensorType, tensorBytes } from '../../model/tensor.ts';
 import { isVerdict } from '../../model/verdict.ts';
 import { toElements } from '../../rows/index.ts';
 import { type Finisher, interpretAll, madeUpRows } from '../finisher.ts';
@@ -12,6 +12,7 @@ import {
   inDatatype,
   integersOf,
   isDatatype,
+  isIntegers,
   numbersOf,
 } from '../inference/tensors.ts';
 import { verdicts } from '../large-model.ts';
@@ -132,7 +133,7 @@ const described = ({ datatype, shape }: TensorDescription): string => `${datatyp
 /** In which it takes the tensor: the integers themselves, or the reals that they stand for. */
 function datatypeOf({ datatype }: TensorDescription, type: TensorType): Datatype | undefined {
   if (!isDatatype(datatype)) return undefined;
-  if (bytesOfDatatype[datatype] > 1) return datatype;
+  if (!isIntegers(datatype)) return datatype;
   return datatype === integersOf[type.element] ? datatype : undefined;
 }
 
@@ -167,10 +168,10 @@ function onGrid(
   const wrong = (what: string): never => {
     throw new Error(`output "${name}" of the server ${what}`);
   };
-  if (!isDatatype(datatype) || (bytesOfDatatype[datatype] === 1 && datatype !== integersOf[type.element]))
+  if (!isDatatype(datatype) || (isIntegers(datatype) && datatype !== integersOf[type.element]))
     return wrong(`is ${datatype}, not ${integersOf[type.element]}, FP32 or FP64`);
   const elements = bytes.length / bytesOfDatatype[datatype];
-  if (bytesOfDatatype[datatype] === 1) {
+  if (isIntegers(datatype)) {
     if (elements !== count * width) return wrong(`has ${elements} elements, not ${expected}`);
     return bytes;
   }
@@ -192,7 +193,7 @@ async function tryOut(
   name: string,
   onDiagnostic: (d: Diagnostic) => void,
 ): Promise<void> {
-  const rows = madeUpRows(elementCount(valueType(model, from).shape), TRIAL_ROWS);
+  const rows = madeUpRows(tensorBytes(valueType(model, from)), TRIAL_ROWS);
   const failed = (error: Error) => refuse('upstream', { model: name, what: error.message }, { file: url });
   const answers = await run(rows, TRIAL_ROWS).catch(failed);
   const expected = await interpretAll(model, rows, TRIAL_ROWS, from, model.layers.length);

@@ -1,12 +1,12 @@
 import type { Window } from '../../../model/model.ts';
-import { type SourceRounding, tfliteRounding } from '../../../model/requantiser.ts';
-import { elementCount } from '../../../model/tensor.ts';
+import { type SourceRounding, tfliteRounding, tfliteWideRounding } from '../../../model/requantiser.ts';
+import { elementCount, isWide } from '../../../model/tensor.ts';
 import type { TfliteRounding } from '../../../model/tflite-rounding.ts';
 import { type Activation, type Quantisation, viewed } from '../../builder.ts';
 import { type LinearSpec, lowerConv2d, lowerDense } from '../../lower/linear.ts';
 import { windowOf } from '../geometry.ts';
 import { asImage, flatWeights, fromImage } from '../layout.ts';
-import { Padding } from '../names.ts';
+import { Padding, TensorKind } from '../names.ts';
 import type { NodeReader } from '../node-reader.ts';
 import type { Blocked, Quantised } from '../values.ts';
 import { biasAt, type Weights, weightsAt } from '../weights.ts';
@@ -14,6 +14,7 @@ import { biasAt, type Weights, weightsAt } from '../weights.ts';
 /**
  * `effective scale = sx * sw / sy`. Kernels with a scale a channel multiply in doubles
  * (`PopulateConvolutionQuantizationParams`), those with one in float32 (`GetQuantizedConvolutionMultipler`).
+ * @param wide the sums are of 64 bits
  */
 function roundings(
   input: Quantisation,
@@ -22,10 +23,27 @@ function roundings(
   outs: number,
   inDoubles: boolean,
   rounding: TfliteRounding,
+  wide: boolean,
 ): SourceRounding[] {
   const product = (sw: number) => (inDoubles ? input.scale * sw : Math.fround(input.scale * sw));
-  const sources = scales.map((sw) => tfliteRounding(product(sw) / output.scale, output.zeroPoint, rounding));
+  const sources = scales.map((sw) => {
+    const scale = product(sw) / output.scale;
+    return wide
+      ? tfliteWideRounding(scale, output.zeroPoint)
+      : tfliteRounding(scale, output.zeroPoint, rounding);
+  });
   return Array.from({ length: outs }, (_, o) => sources[sources.length === 1 ? 0 : o]!);
+}
+
+/** Inputs of 16 bits are summed in 64, but for convolutions whose converter was told to make biases of 32 bits. */
+function sumsAreWide(c: NodeReader): boolean {
+  const value = c.value(0);
+  const { type } = (value?.kind === 'blocked' ? value.of : c.activation(0)).activation;
+  const { element } = c.outputGrid;
+  if (isWide(type.element) !== isWide(element))
+    c.refuseOption('output type', element, `that of the input, ${type.element}: no kernel has both`);
+  if (!isWide(type.element)) return false;
+  return c.node.operator === 'FULLY_CONNECTED' || c.optional(2)?.kind !== TensorKind.int32;
 }
 
 /** Options: activation, weights format. Weights `[out, in]`. */
@@ -44,7 +62,15 @@ export function fullyConnected(c: NodeReader): Quantised {
     weightBits: weights.bits,
     bias: biasAt(c, 2, outs),
     output,
-    rounding: roundings(input.activation.type, weights, output, outs, weights.scales.length > 1, c.rounding),
+    rounding: roundings(
+      input.activation.type,
+      weights,
+      output,
+      outs,
+      weights.scales.length > 1,
+      c.rounding,
+      sumsAreWide(c),
+    ),
   });
   const values = centred(weights);
   if (elementCount(input.shape) === taps) {
@@ -125,7 +151,7 @@ function convolution(
     weightBits: weights.bits,
     bias: biasAt(c, 2, outs),
     output,
-    rounding: roundings(input.activation.type, weights, output, outs, !isUint8, c.rounding),
+    rounding: roundings(input.activation.type, weights, output, outs, !isUint8, c.rounding, sumsAreWide(c)),
   };
   const window =
     blocked === undefined ? windowOf(c, kernel, image, dilations) : unblocked(c, kernel, blocked);

@@ -1,5 +1,5 @@
 import { isBroadcast } from '../../../model/broadcast.ts';
-import { elementCount, elementRange } from '../../../model/tensor.ts';
+import { elementCount, elementRange, isWide } from '../../../model/tensor.ts';
 import { tfliteAddRounding } from '../../../model/tflite-add.ts';
 import { byMultiplier, quantizeMultiplier } from '../../../model/tflite-rounding.ts';
 import type { Quantisation } from '../../builder.ts';
@@ -101,7 +101,8 @@ const gridOf = (c: NodeReader, index: number): Quantisation =>
 export function add(c: NodeReader): Quantised {
   const output = c.fusedOutput(0);
   const scales = [gridOf(c, 0).scale, gridOf(c, 1).scale, output.scale] as const;
-  const rounding = tfliteAddRounding(scales, output.zeroPoint, c.rounding);
+  const width = isWide(output.element) ? 'wide' : 'narrow';
+  const rounding = tfliteAddRounding(scales, output.zeroPoint, c.rounding, 1, width);
   return pair(c, output, rounding, (a, b) => lowerAdd(c.builder, { name: c.name, a, b, output, rounding }));
 }
 

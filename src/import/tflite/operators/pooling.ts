@@ -1,5 +1,5 @@
 import type { Window } from '../../../model/model.ts';
-import { pivoted, type SourceRounding } from '../../../model/requantiser.ts';
+import { type IntegerLine, pivoted, type SourceRounding } from '../../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../../model/tensor.ts';
 import {
   byMultiplier,
@@ -65,10 +65,28 @@ export function averagePool(c: NodeReader): Quantised {
  */
 export function averageRounding(count: number, zeroPoint: number): SourceRounding {
   const half = Math.floor(count / 2);
-  return pivoted((acc) => {
+  const rounding = pivoted((acc) => {
     const sum = acc + count * zeroPoint;
     return sum > 0 ? Math.floor((sum + half) / count) : Math.ceil((sum - half) / count) + 0;
   }, -count * zeroPoint);
+  return zeroPoint === 0 && count <= MOST_DIVISOR
+    ? Object.assign(rounding, { integers: quotient(count) })
+    : rounding;
+}
+
+/** With `DIVISOR_BITS` of a reciprocal, sums of so many int16 are divided exactly. */
+const DIVISOR_BITS = 44;
+const MOST_DIVISOR = 2 ** 14;
+
+/**
+ * Sums of int16 by their count, ties away from zero. The reciprocal is rounded up, by less than 1: of the sums n its error stays
+ * below the distance of n / count to the next whole number, from below; under zero as much is added.
+ */
+function quotient(count: number): IntegerLine {
+  const multiplier = Math.ceil(2 ** DIVISOR_BITS / count);
+  const half = Math.floor(count / 2);
+  const below = (count - 1 - half) * multiplier + 2 ** 15 * count;
+  return { multiplier, offset: half * multiplier, shift: DIVISOR_BITS, below };
 }
 
 /** What an operator that reduces axes of an image does, and how its result is seen. */
