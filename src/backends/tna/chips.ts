@@ -11,6 +11,8 @@ export interface Chip {
   readonly wideContainers: number;
   /** Containers of 16 bits that arithmetic can write. */
   readonly halfContainers: number;
+  /** Bytes of a packet that the parser of egress may pass, what ingress sends along with them; undefined where there is no limit. */
+  readonly egressParsed?: number;
 }
 
 export const chips = {
@@ -22,6 +24,7 @@ export const chips = {
     phvBits: 64 * 8 + 96 * 16 + 64 * 32,
     wideContainers: 64,
     halfContainers: 96,
+    egressParsed: 160,
   },
   tofino2: {
     name: 'tofino2',

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../../diagnostics/index.ts';
 import { type Model, valueType } from '../../model/model.ts';
-import { elementRange, type TensorType } from '../../model/tensor.ts';
+import { elementCount, elementRange, type TensorType } from '../../model/tensor.ts';
 import { type Activation, prefixesOf } from '../../passes/tables/activation.ts';
 import type { SumLayer, TableProgram } from '../../passes/tables/program.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
@@ -162,8 +162,9 @@ function planLayers(
     const index = (last?.layer === options.to - 1 ? last.tables.length : 0) + element;
     return { layer: options.to - 1, index, keys: [a], result: { kind: 'output', element }, rows, isTernary };
   });
+  const inputs = elementCount(valueType(model, options.from).shape);
   const made = schedule(chip, blocksOf(program, layers, outputs), layers.length, FORWARDING);
-  const needs = needsOf(chip, made, layers);
+  const needs = [...needsOf(chip, made, layers), ...parsedBytes(chip, made, layers, inputs)];
   return {
     model,
     chip,
@@ -281,8 +282,12 @@ function groupsOf(tables: SumLayer['tables'], share: number): SumLayer['tables']
   const least = tables.filter((t) => t.keys[0]!.source?.kind === 'sum').sort((a, b) => rows(a) - rows(b));
   const paired = least.slice(0, 2 * Math.floor((least.length * share) / 2));
   const groups: (typeof tables)[] = [];
-  for (let i = 0; i < paired.length; i += 2) {
-    const two = [paired[i]!, paired[i + 1]!].sort((a, b) => a.index - b.index);
+  const left = [...paired];
+  for (let first = left.shift(); first !== undefined; first = left.shift()) {
+    // The next one that shares a row of TCAM with it, or else the next.
+    const known = left.findIndex((t) => !clash(first!.keys[0]!, t.keys[0]!));
+    const [second] = left.splice(Math.max(0, known), 1);
+    const two = [first, second!].sort((a, b) => a.index - b.index);
     groups.push(...(canPair(two[0]!.keys[0]!, two[1]!.keys[0]!) ? [two] : two.map((t) => [t])));
   }
   groups.push(...tables.filter((t) => !paired.includes(t)).map((t) => [t]));
@@ -294,11 +299,23 @@ const canPair = (a: Activation, b: Activation): boolean =>
   b.source?.kind === 'sum' &&
   prefixesOf(a).length * prefixesOf(b).length <= MOST_PAIR_ROWS;
 
+/** Which of the sums side by side in a word a key is. */
+const laneOf = ({ source, bits }: Activation): number =>
+  source?.kind === 'sum' ? source.output % Math.max(1, Math.floor(WORD / bits)) : 0;
+
+/**
+ * Whether two halves of words do not go into one row of TCAM: a byte of a container reaches the places of its own number modulo four
+ * alone, so two lower halves want the same ones.
+ */
+const clash = (a: Activation, b: Activation): boolean =>
+  a.source?.kind === 'sum' && b.source?.kind === 'sum' && laneOf(a) === laneOf(b);
+
 /** What a table takes of its stage, with all versions, if its action data are so many words. */
 function useOf(t: TnaTable, words: number, wordBits: number): StageUse {
   const bits = words * wordBits;
   const rows = t.rows.length * VERSIONS;
   const keyBits = t.keys.reduce((n, k) => n + k.bits, 0) + 1;
+  const wide = t.keys.length === 2 && clash(t.keys[0]!, t.keys[1]!) ? 2 : 1;
   const data = Math.ceil(bits / SRAM_BITS) * Math.ceil(rows / SRAM_ROWS);
   const common = {
     tables: 1,
@@ -311,11 +328,28 @@ function useOf(t: TnaTable, words: number, wordBits: number): StageUse {
     ? {
         ...common,
         sram: data + Math.ceil(rows / (2 * SRAM_ROWS)),
-        tcam: Math.ceil(rows / TCAM_ROWS) * Math.ceil(keyBits / TCAM_BITS),
+        tcam: Math.ceil(rows / TCAM_ROWS) * Math.max(Math.ceil(keyBits / TCAM_BITS), wide),
         ternaryTables: 1,
         hashBits: 0,
       }
     : { ...common, sram: data, tcam: 0, ternaryTables: 0, hashBits: keyBits };
+}
+
+/** Ethernet, IPv4, UDP, the header of requests, version and model version, and of the metadata of egress what is read: its port. */
+const PARSED_HEADERS = 14 + 20 + 8 + 32 + 3 + 2;
+
+/** What egress parses before it may begin: headers, the sums that cross, and the activations. */
+function parsedBytes(chip: Chip, made: Schedule, layers: readonly TnaLayer[], inputs: number): Need[] {
+  if (chip.egressParsed === undefined) return [];
+  const crossing = bridgedLayer(made, layers);
+  const sums = crossing === undefined ? 0 : (crossing.words * crossing.wordBits) / 8;
+  const need = PARSED_HEADERS + sums + inputs;
+  return [{ resource: 'egress parser', need, limit: chip.egressParsed, unit: 'bytes', help: HELP }];
+}
+
+/** The last layer that ingress computes: its sums go on to egress. */
+export function bridgedLayer({ blocks }: Schedule, layers: readonly TnaLayer[]): TnaLayer | undefined {
+  return layers[blocks.slice(0, layers.length).findLastIndex((b) => b.gress === 'ingress')];
 }
 
 const HELP =

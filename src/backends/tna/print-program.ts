@@ -1,6 +1,6 @@
 import type { Activation } from '../../passes/tables/activation.ts';
 import { Printer } from '../common/printer.ts';
-import { pairsOf, type TnaLayer, type TnaPlan, type TnaTable } from './plan.ts';
+import { bridgedLayer, pairsOf, type TnaLayer, type TnaPlan, type TnaTable } from './plan.ts';
 import type { Gress, PlacedBlock } from './schedule.ts';
 import { choices, crossings, tableModel } from './tables.ts';
 
@@ -16,6 +16,8 @@ export function printTna(plan: TnaPlan): string {
     .line(`#include <${chip.include}>`)
     .line('#include "intransit_wire.p4"')
     .line();
+  // Metadata that nothing reads would count as parsed, too. It stands before a declaration, whichever.
+  if (chip.egressParsed !== undefined) p.line('@pragma egress_intrinsic_metadata_opt');
   printConstants(p, plan);
   printTypes(p, plan);
   p.line('#include "intransit_tna.p4"').line();
@@ -62,11 +64,7 @@ function wordName(plan: TnaPlan, layer: TnaLayer, set: number, word: number): st
 
 const field = (layer: number, set: number, word: number): string => `l${layer}_s${set}_w${word}`;
 
-/** The last layer that ingress computes: its sums go on to egress. */
-const bridged = (plan: TnaPlan): TnaLayer | undefined => {
-  const at = plan.schedule.blocks.slice(0, plan.layers.length).findLastIndex((b) => b.gress === 'ingress');
-  return plan.layers[at];
-};
+const bridged = ({ schedule, layers }: TnaPlan): TnaLayer | undefined => bridgedLayer(schedule, layers);
 
 function printTypes(p: Printer, plan: TnaPlan): void {
   const bytes = (name: string, prefix: string, count: number) =>
