@@ -10,8 +10,11 @@
  *   INTRANSIT_FLOW_CLOCK_NS      nanoseconds of a unit of the clock
  *   INTRANSIT_FLOW_PAYLOAD       payload bytes that features read, 0 if none
  *   INTRANSIT_FLOW_FEATURES      inputs of the model
+ *   INTRANSIT_FLOW_FEATURE_WORDS words of eight features that a test run is told
  *   INTRANSIT_SCRATCH_BYTES      bytes that the layers use between them
  *   INTRANSIT_FLOW_KEPT          state that is copied from its place to be read: numbers, at least 1
+ *   INTRANSIT_FLOW_SET           if the model is one of several of the host
+ *   INTRANSIT_FLOW_PER_PACKET    if it is for packets whose flow has found no place
  *   INTRANSIT_FLOW_AT_END        if flows are classified at their ends; then also
  *   INTRANSIT_FLOW_TCP_CLOSE     1 where FIN of both ends or a RST is one
  *
@@ -57,14 +60,11 @@ enum intransit_flow_word {
 	INTRANSIT_FLOW_TEST_LENGTH = 1, /* in: bytes of the frame on the wire, if more than there are; else 0 */
 	INTRANSIT_FLOW_TEST_RESULT = 2, /* out: outcome, class << 8, margin << 16, 1 << 24 with a verdict */
 	INTRANSIT_FLOW_TEST_FEATURES = 3, /* out: eight features each */
-#ifdef INTRANSIT_FLOW_AT_END
-	INTRANSIT_FLOW_TEST_PLACE = INTRANSIT_FLOW_TEST_FEATURES + (INTRANSIT_FLOW_FEATURES + 7) / 8, /* out: of the flow */
+	/* Where flows are classified at their ends. */
+	INTRANSIT_FLOW_TEST_PLACE = INTRANSIT_FLOW_TEST_FEATURES + INTRANSIT_FLOW_FEATURE_WORDS, /* out: of the flow */
 	INTRANSIT_FLOW_TEST_GONE, /* out: verdict of a flow that was found over, or 0; then its features */
 	INTRANSIT_FLOW_TEST_GONE_FEATURES,
-	INTRANSIT_FLOW_TEST_WORDS = INTRANSIT_FLOW_TEST_GONE_FEATURES + (INTRANSIT_FLOW_FEATURES + 7) / 8,
-#else
-	INTRANSIT_FLOW_TEST_WORDS = INTRANSIT_FLOW_TEST_FEATURES + (INTRANSIT_FLOW_FEATURES + 7) / 8,
-#endif
+	INTRANSIT_FLOW_TEST_WORDS = INTRANSIT_FLOW_TEST_GONE_FEATURES + INTRANSIT_FLOW_FEATURE_WORDS,
 };
 
 /* The fields of a packet, as numbers. Addresses of IPv4 are in the first words alone. */
@@ -160,6 +160,28 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } flow_test SEC(".maps");
+
+#ifdef INTRANSIT_FLOW_SET
+enum intransit_flow_next {
+	INTRANSIT_FLOW_OTHERS = 0, /* packets that the model is not for */
+	INTRANSIT_FLOW_NO_PLACE = 1, /* packets whose flow has found no place */
+};
+
+/* Programs of the other models of the host. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u32);
+} next SEC(".maps");
+
+/* Classes have numbers among those of all models. */
+#define INTRANSIT_FLOW_CLASS(class) intransit_flow_classes_of[(class) & 0xff]
+#define INTRANSIT_FLOW_HAND_ON(ctx, which) bpf_tail_call(ctx, &next, which)
+#else
+#define INTRANSIT_FLOW_CLASS(class) (class)
+#define INTRANSIT_FLOW_HAND_ON(ctx, which)
+#endif
 
 struct intransit_weights;
 

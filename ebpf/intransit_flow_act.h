@@ -142,7 +142,7 @@ static __always_inline void intransit_flow_output(const struct intransit_flow_me
 
 #ifndef INTRANSIT_FLOW_AT_END
 /* Tells that a flow has become a class, if somebody wants to know of flows of that class. */
-static __noinline int intransit_flow_tell_class(__u64 place, __u64 verdict, __u32 reply)
+static __noinline __attribute__((unused)) int intransit_flow_tell_class(__u64 place, __u64 verdict, __u32 reply)
 {
 	__u32 zero = 0, class = verdict & 0xff;
 	const struct intransit_flow_work *c = bpf_map_lookup_elem(&work, &zero);

@@ -8,6 +8,7 @@ import { manifestsSchemaText } from '../src/daemon/manifests/index.ts';
 import { abiC } from '../src/dataplane/generate.ts';
 import { featuresSchemaText, fieldsDocs } from '../src/features/docs.ts';
 import { actionsSchemaText } from '../src/flow/actions.ts';
+import { modelsSchemaText } from '../src/flow/models-file.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../src/wire/generate.ts';
 import { generatedFolder, generatedProto } from './generate-proto.ts';
 
@@ -21,6 +22,7 @@ const files: Readonly<Record<string, string>> = {
   'docs/feature-fields.md': fieldsDocs(),
   'docs/wire.md': wireHeaderDocs(),
   'schema/actions.schema.json': actionsSchemaText(),
+  'schema/models.schema.json': modelsSchemaText(),
   'schema/features.schema.json': featuresSchemaText(),
   'schema/deployment.schema.json': deploymentSchemaText(),
   'schema/manifests.schema.json': manifestsSchemaText(),

@@ -105,7 +105,7 @@ export function flowPolicy({ manifest }: Pick<FlowConfig, 'manifest'>): ObjectPo
   const { table, features } = manifest;
   const bucket = Math.ceil((BUCKET_HEAD + table.places * table.placeBytes) / LINE) * LINE;
   const featureWords = Math.ceil(features.names.length / 8);
-  const testWords = features.atEnd ? 5 + 2 * featureWords : 3 + featureWords;
+  const testWords = 5 + 2 * featureWords;
   const mapped = mapFlags.BPF_F_MMAPABLE;
   return {
     programs: [FLOW_PROGRAM, ...(features.atEnd ? [FLOW_SWEEP] : [])],

@@ -20,6 +20,23 @@ import { FlowSweeper } from './flow-sweep.ts';
 const TEST = { time: 0, length: 1, result: 2, features: 3 } as const;
 const KNOWN = 1 << 24;
 
+/** Places of the map `next`: enum intransit_flow_next. */
+const NEXT = { others: 0, collided: 1 } as const;
+
+/** Maps that devices of a set have in common. */
+const SHARED = [
+  'flow_counts',
+  'flow_test',
+  'ports',
+  'tx',
+  'classes',
+  'rates',
+  'class_counts',
+  'message',
+  'told',
+  'telling',
+] as const;
+
 /** Longest frame of a test run: a page, less what the kernel keeps of it. */
 export const MOST_TEST_FRAME = 3520;
 /** And the shortest. */
@@ -54,14 +71,16 @@ export interface FlowPlace {
 export class XdpFlowDevice implements Disposable {
   readonly #object: BpfObject;
   readonly #features: number;
+  readonly #featureWords: number;
   readonly #test: MappedWords | undefined;
   readonly #model: MappedWords;
   #runner: TestRunner | undefined;
   #sweeper: FlowSweeper | undefined;
 
-  private constructor(object: BpfObject, features: number, test: boolean) {
+  private constructor(object: BpfObject, features: number, featureWords: number, test: boolean) {
     this.#object = object;
     this.#features = features;
+    this.#featureWords = featureWords;
     this.#model = object.map('flow_model').words();
     this.#test = test ? object.map('flow_test').words() : undefined;
   }
@@ -70,20 +89,29 @@ export class XdpFlowDevice implements Disposable {
    * Loads the object.
    * @param features inputs of the model
    * @param o.test whether it is for test runs, which give arrivals and tell features
+   * @param o.share another device of the same set: counts, actions and what is told are its
+   * @param o.featureWords words of eight features of a test run, where they are not its own
    * @param o.acts whether classes have actions; without, every packet goes up to the host
    * @throws BpfError, VerifierError
    */
   static async load(
     elf: string | Uint8Array,
     features: number,
-    o: { readonly test: boolean; readonly acts?: boolean },
+    o: {
+      readonly test: boolean;
+      readonly acts?: boolean;
+      readonly share?: XdpFlowDevice;
+      readonly featureWords?: number;
+    },
   ): Promise<XdpFlowDevice> {
     const globals = {
       intransit_flow_test: o.test ? 1 : 0,
       intransit_flow_acts: o.acts ? 1 : 0,
       intransit_flow_secrets: flowSecrets(),
     };
-    return new XdpFlowDevice(await openObject(elf, { name: 'intransit_flow', globals }), features, o.test);
+    const maps = o.share && Object.fromEntries(SHARED.map((name) => [name, o.share!.map(name)]));
+    const object = await openObject(elf, { name: 'intransit_flow', globals, ...(maps && { maps }) });
+    return new XdpFlowDevice(object, features, o.featureWords ?? Math.ceil(features / 8), o.test);
   }
 
   get program(): BpfProgram {
@@ -92,6 +120,11 @@ export class XdpFlowDevice implements Disposable {
 
   map(name: string): BpfMap {
     return this.#object.map(name);
+  }
+
+  /** Whither packets go that are not for this model, or whose flow finds no place: to the program of another of its set. */
+  handOn(what: 'others' | 'collided', to: XdpFlowDevice): void {
+    this.map('next').update(NEXT[what], to.program.fd);
   }
 
   /** Puts weights into a slot, and lets packets be classified by them from now on: one write. */
@@ -169,7 +202,7 @@ export class XdpFlowDevice implements Disposable {
 
   /** INTRANSIT_FLOW_TEST_PLACE, behind the features. */
   get #placeWord(): number {
-    return TEST.features + Math.ceil(this.#features / 8);
+    return TEST.features + this.#featureWords;
   }
 
   /** Forgets all flows. No packet may be under way. */

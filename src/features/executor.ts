@@ -104,7 +104,7 @@ export class FeatureExecutor {
     const number = this.#frames++;
     const packet = parsePacket(frame);
     if (typeof packet === 'string') return { outcome: packet, rows: [] };
-    if (!this.#accepts(packet.fields)) return { outcome: 'foreign', rows: [] };
+    if (!acceptsPacket(this.definition, packet.fields)) return { outcome: 'foreign', rows: [] };
     return this.#packet(packet, this.#now(frame.timeNs), number);
   }
 
@@ -213,17 +213,17 @@ export class FeatureExecutor {
     };
   }
 
-  #accepts(f: FieldValues): boolean {
-    const { ipVersions, protocols } = this.definition;
-    const protocol = f['is.tcp'] ? 'tcp' : f['is.udp'] ? 'udp' : 'icmp';
-    return protocols.includes(protocol) && (ipVersions as readonly number[]).includes(f['ip.version']);
-  }
-
   /** Counted from the first frame's second, so that it stays exact in a double. */
   #now(timeNs: bigint): number {
     this.#origin ??= timeNs - (timeNs % 1_000_000_000n);
     return Number((timeNs - this.#origin) / this.#clock);
   }
+}
+
+/** Whether a packet is one that a definition is of; others are foreign to it. */
+export function acceptsPacket({ ipVersions, protocols }: FeatureDefinition, f: FieldValues): boolean {
+  const protocol = f['is.tcp'] ? 'tcp' : f['is.udp'] ? 'udp' : 'icmp';
+  return protocols.includes(protocol) && (ipVersions as readonly number[]).includes(f['ip.version']);
 }
 
 const flowOf = (slot: Slot): Flow => ({ ...slot.ends, number: slot.number, packets: slot.packets });

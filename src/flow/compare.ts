@@ -23,6 +23,8 @@ export class Comparison {
   readonly #examples: string[] = [];
   /** The verdict of each flow of the capture, by the reference. */
   #cached = new Map<number, Verdict>();
+  /** Flows of which a packet found no place. */
+  readonly #lost = new Set<number>();
   #frame = 0;
   #packets = 0;
   #mismatches = 0;
@@ -34,6 +36,7 @@ export class Comparison {
   /** A capture begins. */
   begin(): void {
     this.#cached = new Map();
+    this.#lost.clear();
     this.#frame = 0;
   }
 
@@ -41,6 +44,12 @@ export class Comparison {
   packet(expected: PacketResult, device: DeviceResult): PacketDecision {
     this.#frame++;
     this.#packets++;
+    if (expected.flow !== undefined && this.#lost.has(expected.flow.number))
+      return {
+        outcome: device.outcome === 'cached' ? 'early' : device.outcome,
+        rows: [],
+        flow: expected.flow,
+      };
     // Before its own row stands that of a flow whose end it tells of.
     const row = expected.rows.find((r) => r.flow.number === expected.flow?.number);
     const over = expected.rows.find((r) => r !== row);
@@ -58,6 +67,18 @@ export class Comparison {
         : [];
     const outcome: FlowOutcome = device.outcome === 'cached' ? 'early' : device.outcome;
     return { outcome, rows: [...ended, ...rows], ...(flow && { flow }) };
+  }
+
+  /**
+   * A packet whose flow has found no place, which the reference never lacks: it has the verdict of the model of packets. The state of
+   * its flow is then another than the reference's, so the flow is compared no more.
+   */
+  collided(expected: PacketResult, device: DeviceResult, verdict: Verdict): PacketDecision {
+    this.#frame++;
+    this.#packets++;
+    if (expected.flow !== undefined) this.#lost.add(expected.flow.number);
+    this.#compare('verdict of the packet', verdictText(verdict), verdictText(device.verdict));
+    return { outcome: 'collided', rows: [], ...(expected.flow && { flow: expected.flow }) };
   }
 
   /** A flow that ended without a packet of its own. @returns what the device said of it */

@@ -12,6 +12,8 @@ import type { Model } from '../model/model.ts';
 import type { NamedAction } from './actions.ts';
 import type { Classification, FlowRecord } from './flows.ts';
 import { LiveActions } from './live-actions.ts';
+import type { FlowSet } from './set.ts';
+import { type LoadedProgram, loadXdpSet } from './set-engines.ts';
 import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
 
 /** Bytes of a bucket before its places: lock, generation, tags, times. */
@@ -40,9 +42,36 @@ export async function classifyLive(
   attached: (mode: string) => void,
   acting?: Acting,
 ): Promise<Classification> {
-  const plan = planFlowOrRefuse(definition, model, {}, true);
+  const plan = planFlowOrRefuse(definition, model, {}, { records: true });
   using device = await loadXdpFlow(plan, { test: false, acts: acting !== undefined });
-  const atEnd = definition.occasion.kind === 'end';
+  return classifyWith([{ plan, device }], name, until, attached, classCount(model), acting);
+}
+
+/** The same by several models, each for its packets. @throws DiagnosticError, BpfError as `classifyLive` */
+export async function classifySetLive(
+  set: FlowSet,
+  name: string,
+  until: () => Promise<unknown>,
+  attached: (mode: string) => void,
+  acting?: Acting,
+): Promise<Classification> {
+  using loaded = await loadXdpSet(set, { test: false, acts: acting !== undefined, records: true });
+  return classifyWith(loaded.programs, name, until, attached, set.classes.length, acting);
+}
+
+/** @param programs the first stands on the interface; of others that have no flows none are told */
+async function classifyWith(
+  programs: readonly LoadedProgram[],
+  name: string,
+  until: () => Promise<unknown>,
+  attached: (mode: string) => void,
+  classCount: number,
+  acting: Acting | undefined,
+): Promise<Classification> {
+  const { device } = programs[0]!;
+  const withFlows = programs.filter(({ plan }) => !plan.role.perPacket);
+  const endings = withFlows.filter(({ plan }) => plan.definition.occasion.kind === 'end');
+  const atEnd = endings.length > 0;
   const ends: ToldEnd[] = [];
   const hearsEnd = atEnd ? (end: ToldEnd) => ends.push(end) : undefined;
   using done =
@@ -55,17 +84,28 @@ export async function classifyLive(
   try {
     attached(link.mode ?? 'native');
     const over = until();
-    if (atEnd) await sweepUntil(device, over);
+    if (atEnd)
+      await sweepUntil(
+        endings.map((p) => p.device),
+        over,
+      );
     await over;
   } finally {
     link.detach();
   }
   // With the classification its flows end.
-  if (atEnd) await device.sweep(true);
+  for (const ending of endings) await ending.device.sweep(true);
   done?.consume();
-  const classes = acting && done ? done.counts(classCount(model)) : undefined;
+  const classes = acting && done ? done.counts(classCount) : undefined;
   const { begun, evicted, ended, ...outcomes } = device.counts();
-  const flows = atEnd ? endedFlows(ends, definition, name) : recordsOf(plan, device, name);
+  const flows = [
+    ...withFlows
+      .filter((p) => !endings.includes(p))
+      .flatMap(({ plan, device: own }) => recordsOf(plan, own, name)),
+    ...endedFlows(ends, endings[0]?.plan.definition, name),
+  ]
+    .sort((x, y) => (x.begunNs < y.begunNs ? -1 : x.begunNs > y.begunNs ? 1 : 0))
+    .map((record, i) => ({ ...record, flow: i + 1 }));
   const numbers = Object.fromEntries(
     Object.entries(outcomes).map(([outcome, count]) => [outcome, Number(count)]),
   );
@@ -90,7 +130,7 @@ export async function classifyLive(
 /** Between two sweeps. */
 const SWEEP_MS = 1000;
 
-async function sweepUntil(device: XdpFlowDevice, over: Promise<unknown>): Promise<void> {
+async function sweepUntil(devices: readonly XdpFlowDevice[], over: Promise<unknown>): Promise<void> {
   const end = over.then(
     () => true,
     () => true,
@@ -100,40 +140,38 @@ async function sweepUntil(device: XdpFlowDevice, over: Promise<unknown>): Promis
     const isOver = await Promise.race([end, setTimeout(SWEEP_MS, false, { signal: pause.signal })]);
     pause.abort();
     if (isOver) return;
-    await device.sweep();
+    for (const device of devices) await device.sweep();
   }
 }
 
 /** The kernel's clock, which is this process's too, began with the machine: nanoseconds since 1970 of its zero. */
 const clockOrigin = (): bigint => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
 
-/** The flows that ended, in the order of their beginnings. */
+/** The flows that ended. */
 function endedFlows(
   ends: readonly ToldEnd[],
-  { clockNs }: FeatureDefinition,
+  definition: FeatureDefinition | undefined,
   capture: string,
-): readonly FlowRecord[] {
+): Omit<FlowRecord, 'flow'>[] {
+  const clockNs = definition?.clockNs ?? 1;
   const origin = clockOrigin();
   const address = (v: ToldEnd, bytes: Buffer) => (v.ipVersion === 4 ? bytes.subarray(12) : bytes);
-  return ends
-    .toSorted((a, b) => (a.begun < b.begun ? -1 : a.begun > b.begun ? 1 : 0))
-    .map((v, i) => ({
-      capture,
-      flow: i + 1,
-      protocol: v.protocol,
-      client: endText(address(v, v.client), v.clientPort),
-      server: endText(address(v, v.server), v.serverPort),
-      packets: Number(v.packets),
-      begunNs: origin + v.begun * BigInt(clockNs),
-      seenNs: origin + v.seen * BigInt(clockNs),
-      verdicts: 1,
-      verdict: { class: v.class, margin: v.margin },
-      label: undefined,
-    }));
+  return ends.map((v) => ({
+    capture,
+    protocol: v.protocol,
+    client: endText(address(v, v.client), v.clientPort),
+    server: endText(address(v, v.server), v.serverPort),
+    packets: Number(v.packets),
+    begunNs: origin + v.begun * BigInt(clockNs),
+    seenNs: origin + v.seen * BigInt(clockNs),
+    verdicts: 1,
+    verdict: { class: v.class, margin: v.margin },
+    label: undefined,
+  }));
 }
 
-/** The flows that the table holds, in the order of their beginnings. */
-function recordsOf(plan: XdpFlowPlan, device: XdpFlowDevice, capture: string): readonly FlowRecord[] {
+/** The flows that a table holds. */
+function recordsOf(plan: XdpFlowPlan, device: XdpFlowDevice, capture: string): Omit<FlowRecord, 'flow'>[] {
   const key = keyCode(plan.definition);
   const size = placeBytes(plan, key.words);
   const clockNs = BigInt(plan.definition.clockNs);
@@ -168,9 +206,7 @@ function recordsOf(plan: XdpFlowPlan, device: XdpFlowDevice, capture: string): r
       });
     }
   }
-  return found
-    .sort((a, b) => (a.begunNs < b.begunNs ? -1 : a.begunNs > b.begunNs ? 1 : 0))
-    .map((record, i) => ({ ...record, flow: i + 1 }));
+  return found;
 }
 
 /** The ends that a key has; what is no part of it is 0. */

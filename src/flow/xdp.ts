@@ -9,7 +9,7 @@ import { PROGRAM_FILE } from '../backends/xdp/emit.ts';
 import { weightEntries } from '../backends/xdp/entries.ts';
 import { xdpFlowFiles, xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
 import { emitXdpFlow } from '../backends/xdp/flow/emit.ts';
-import { planXdpFlow, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
+import { type FlowRole, planXdpFlow, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
 import { xdpNeeds } from '../backends/xdp/needs.ts';
 import { weightsLayout } from '../backends/xdp/p4info.ts';
 import type { XdpOptions } from '../backends/xdp/plan.ts';
@@ -34,9 +34,9 @@ export function planFlowOrRefuse(
   definition: FeatureDefinition,
   model: Model,
   options: XdpOptions = {},
-  records = false,
+  role: FlowRole = {},
 ): XdpFlowPlan {
-  const { plan, diagnostics } = planXdpFlow(definition, model, options, records);
+  const { plan, diagnostics } = planXdpFlow(definition, model, options, role);
   throwErrors(diagnostics);
   if (plan === undefined) throw new Error('a refusal without a diagnostic');
   throwErrors(needDiagnostics(xdpNeeds(plan.compute), 'xdp', model.file));
@@ -60,14 +60,17 @@ export async function xdpFlowPipeline(definition: FeatureDefinition, model: Mode
 /** Compiles, loads and installs a plan. @param flags of the compiler, for benchmarks @throws DiagnosticError */
 export async function loadXdpFlow(
   plan: XdpFlowPlan,
-  o: { readonly test: boolean; readonly acts?: boolean },
+  o: { readonly test: boolean; readonly acts?: boolean; readonly share?: XdpFlowDevice },
   flags: readonly string[] = [],
 ): Promise<XdpFlowDevice> {
   using folder = temporaryFolder();
   const { compute } = plan;
   try {
     const elf = await buildXdp(emitXdpFlow(plan), folder.path, flags);
-    const device = await XdpFlowDevice.load(elf, plan.definition.features.length, o);
+    const device = await XdpFlowDevice.load(elf, plan.definition.features.length, {
+      ...o,
+      ...(plan.role.member && { featureWords: plan.role.member.featureWords }),
+    });
     device.install(0, compute.options.weights === 'runtime' ? encodeWeights(compute) : undefined);
     return device;
   } catch (error) {
@@ -132,7 +135,7 @@ export async function createXdpFlowEngine(definition: FeatureDefinition, model: 
 }
 
 /** The frame as it goes to the kernel and to the reference. */
-const given = (frame: Frame): Frame =>
+export const given = (frame: Frame): Frame =>
   frame.data.length > MOST_TEST_FRAME ? { ...frame, data: frame.data.subarray(0, MOST_GIVEN) } : frame;
 
 function resultOf(device: XdpFlowDevice, frame: Frame): DeviceResult {

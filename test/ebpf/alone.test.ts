@@ -27,6 +27,7 @@ const SHAPES = [
   'FLOW_CLOCK_NS=1',
   'FLOW_PAYLOAD=8',
   'FLOW_FEATURES=5',
+  'FLOW_FEATURE_WORDS=1',
   'FLOW_KEPT=1',
 ].map((define) => `-DINTRANSIT_${define}`);
 

@@ -6,10 +6,10 @@ import { endText, type Labels, parseLabels } from '../../features/labels.ts';
 import { readText, writeWhole } from '../../files.ts';
 import { type NamedAction, readActions } from '../../flow/actions.ts';
 import { classifyOnDevice } from '../../flow/device.ts';
-import type { Equality } from '../../flow/engine.ts';
+import type { Equality, FlowEngine } from '../../flow/engine.ts';
 import { type Classification, classifyCaptures } from '../../flow/flows.ts';
 import { reportHtml } from '../../flow/html.ts';
-import { type Acting, classifyLive } from '../../flow/live.ts';
+import { type Acting, classifyLive, classifySetLive } from '../../flow/live.ts';
 import { modelOfFeatures } from '../../flow/model.ts';
 import {
   actionsJson,
@@ -20,6 +20,8 @@ import {
   reportOf,
   transportName,
 } from '../../flow/report.ts';
+import { readFlowSet } from '../../flow/set.ts';
+import { createReferenceSetEngine, createXdpSetEngine } from '../../flow/set-engines.ts';
 import { flowEngines } from '../../flow/targets.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
@@ -37,7 +39,7 @@ import { type ClassArguments, classOptions, namesOf } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
 interface Arguments extends ModelArguments, ClassArguments {
-  readonly features: string;
+  readonly features?: string | undefined;
   readonly pcap?: readonly string[] | undefined;
   readonly live?: string | undefined;
   readonly seconds?: number | undefined;
@@ -61,8 +63,8 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
       jsonOption(classOptions(modelArgument(y)))
         .option('features', {
           type: 'string',
-          demandOption: true,
-          describe: 'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16',
+          describe:
+            'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16; a file of models names its own',
           requiresArg: true,
         })
         .option('pcap', {
@@ -125,7 +127,8 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
     async handler(a) {
       const { pcap, live } = a;
       checkUsage(a);
-      const definition = readFeatures(a.features);
+      if (isSet(a)) return overSet(io, a, onEnd);
+      const definition = readFeatures(a.features!);
       const imported = await importArgument(a);
       printDiagnostics(io, imported.diagnostics);
       const model = modelOfFeatures(imported, definition);
@@ -148,14 +151,58 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
         classCount: classCount(model),
         names,
       };
-      const report = reportOf(subject, found, labels !== undefined, equality);
-      if (a.csv !== undefined) writeWhole(a.csv, flowsCsv(report));
-      if (a.html !== undefined) writeWhole(a.html, reportHtml(report));
-      if (a.json) printJson(io, reportJson(report));
-      else io.out(reportText(report));
-      onEnd((report.equality?.mismatches ?? 0) > 0);
+      tell(io, a, reportOf(subject, found, labels !== undefined, equality), onEnd);
     },
   });
+
+function tell(io: Io, a: Arguments, report: FlowReport, onEnd: (failed: boolean) => void): void {
+  if (a.csv !== undefined) writeWhole(a.csv, flowsCsv(report));
+  if (a.html !== undefined) writeWhole(a.html, reportHtml(report));
+  if (a.json) printJson(io, reportJson(report));
+  else io.out(reportText(report));
+  onEnd((report.equality?.mismatches ?? 0) > 0);
+}
+
+/** Whether the model is a file of several. */
+const isSet = ({ model }: Arguments): boolean => /\.ya?ml$/.test(model);
+
+/** Several models beside each other, over captures or an interface. */
+async function overSet(io: Io, a: Arguments, onEnd: (failed: boolean) => void): Promise<void> {
+  const set = await readFlowSet(a.model);
+  const names = set.classes;
+  const labels =
+    a.labels === undefined
+      ? undefined
+      : { of: parseLabels(readText(a.labels), a.labels, names), file: a.labels };
+  const actions = a.actions === undefined ? undefined : readActions(a.actions, names, names.length);
+  const subject = {
+    on: a.live === undefined ? a.on : 'xdp',
+    model: set.name,
+    definition: set.members.map((m) => m.name).join(', '),
+    captures: a.pcap ?? [a.live!],
+    classCount: names.length,
+    names,
+  };
+  if (a.live !== undefined) {
+    const found = await untilOver(a.seconds, (until) =>
+      classifySetLive(
+        set,
+        a.live!,
+        until,
+        (mode) => io.err(attachedText(a.live!, mode, a.seconds)),
+        acting(io, actions, names),
+      ),
+    );
+    return tell(io, a, reportOf(subject, found, false, undefined), onEnd);
+  }
+  const engine = a.on === 'xdp' ? await createXdpSetEngine(set) : createReferenceSetEngine(set);
+  const { found, equality } = await withEngine(io, a, a.pcap!, engine, labels);
+  printDiagnostics(io, found.diagnostics);
+  tell(io, a, reportOf(subject, found, labels !== undefined, equality), onEnd);
+}
+
+const attachedText = (live: string, mode: string, seconds: number | undefined): string =>
+  `${live}: classifying (${mode} mode)${seconds === undefined ? '; end with Ctrl-C' : ''}\n`;
 
 async function overCaptures(
   io: Io,
@@ -165,7 +212,16 @@ async function overCaptures(
   model: Model,
   labels: Naming['labels'],
 ): Promise<{ found: Classification; equality: Equality | undefined }> {
-  const engine = await flowEngines[a.on]!(definition, model);
+  return withEngine(io, a, pcap, await flowEngines[a.on]!(definition, model), labels);
+}
+
+async function withEngine(
+  io: Io,
+  a: Arguments,
+  pcap: readonly string[],
+  engine: FlowEngine,
+  labels: Naming['labels'],
+): Promise<{ found: Classification; equality: Equality | undefined }> {
   try {
     const bar = progress(io, `${a.on}: captures`, pcap.length);
     const found = await classifyCaptures(engine, pcap, labels, bar.update);
@@ -179,6 +235,7 @@ async function overCaptures(
 /** Which options go together. @throws UsageError */
 function checkUsage(a: Arguments): void {
   const { pcap, live, device } = a;
+  checkModels(a);
   if ([pcap, live, device].filter((x) => x !== undefined).length !== 1)
     throw new UsageError('give either --pcap, --live or --device');
   if (live !== undefined && (a.labels !== undefined || a.on !== 'reference'))
@@ -193,6 +250,22 @@ function checkUsage(a: Arguments): void {
     throw new UsageError('--device wants --on xdp or --on bmv2: its kind');
   if (a.labels !== undefined || a.csv !== undefined || a.html !== undefined)
     throw new UsageError('a device tells counts, not flows: leave out --labels, --csv and --html');
+}
+
+/** A file of models names its features, and is for captures and interfaces. @throws UsageError */
+function checkModels(a: Arguments): void {
+  if (!isSet(a)) {
+    if (a.features === undefined) throw new UsageError('--features says what the model reads');
+    return;
+  }
+  if (a.features !== undefined || a.classNames !== undefined || a.labelsFile !== undefined)
+    throw new UsageError(
+      'a file of models names features and classes: leave out --features, --class-names and --labels-file',
+    );
+  if (a.device !== undefined || a.on === 'bmv2')
+    throw new UsageError(
+      'several models run on the reference and in the kernel: give --pcap (--on xdp) or --live',
+    );
 }
 
 /** Actions, and a line for each flow that is told. */
@@ -277,15 +350,7 @@ const overInterface = (
   acts: Acting | undefined,
 ): Promise<Classification> =>
   untilOver(seconds, (until) =>
-    classifyLive(
-      definition,
-      model,
-      live,
-      until,
-      (mode) =>
-        io.err(`${live}: classifying (${mode} mode)${seconds === undefined ? '; end with Ctrl-C' : ''}\n`),
-      acts,
-    ),
+    classifyLive(definition, model, live, until, (mode) => io.err(attachedText(live, mode, seconds)), acts),
   );
 
 /** Gives work a promise that ends when the seconds are over, or a signal says so. */

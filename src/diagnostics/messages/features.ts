@@ -33,6 +33,11 @@ export const featuresMessages = {
     (a) => `${a.target} is ${a.what}`,
     () => '--live sends to interfaces, named as `ip link` does; --device to ports, by their numbers',
   ),
+  'models-field': entry<{ path: string; what: string }>(
+    'error',
+    (a) => `${a.path}: ${a.what}`,
+    () => 'docs/classify.md says what stands in a file of models',
+  ),
   'flow-device': entry<{ address: string; reason: string }>(
     'error',
     (a) => `the device at ${a.address} does not do it: ${a.reason}`,

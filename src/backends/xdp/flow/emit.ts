@@ -9,6 +9,8 @@ import { xdpView } from '../emit.ts';
 import { CPrinter, logTable, type Names, tableText } from './c-printer.ts';
 import { endsCode, keyCode } from './key.ts';
 import { bytesOf, endsAreTold, type XdpFlowPlan } from './plan.ts';
+import { PROTOCOL_NUMBERS } from './protocols.ts';
+import { selectorCode } from './select-code.ts';
 
 const skeleton = Handlebars.compile(
   readFileSync(new URL('../../../../templates/xdp-flow.c.hbs', import.meta.url), 'utf8'),
@@ -39,14 +41,19 @@ export function xdpFlowView(plan: XdpFlowPlan) {
       `FLOW_PAYLOAD ${payloadBytes(d)}`,
       `FLOW_FEATURES ${d.features.length}`,
       `FLOW_KEPT ${plan.copies ? d.state.length : 1}`,
+      `FLOW_FEATURE_WORDS ${plan.role.member?.featureWords ?? Math.ceil(d.features.length / 8)}`,
+      ...(plan.role.member ? ['FLOW_SET'] : []),
+      ...(plan.role.perPacket ? ['FLOW_PER_PACKET'] : []),
       ...(endsAreTold(d) ? ['FLOW_AT_END', `FLOW_TCP_CLOSE ${d.tcpClose ? 1 : 0}`] : []),
     ],
     state: stateStruct(plan, key.words),
-    tables: code.tables,
+    tables: [...code.tables, ...classTable(plan)],
     weights,
     layers,
     body,
-    accepts: acceptance(d),
+    accepts: [acceptance(d), ...(plan.role.member?.when ? [selectorCode(plan.role.member.when)] : [])].join(
+      ' && ',
+    ),
     key: key.lines,
     hash: Array.from({ length: key.words }, (_, i) => `hash = intransit_flow_mix(hash, key${i}, ${i});`),
     same: Array.from({ length: key.words }, (_, i) => `f->key[${i}] == key${i}`).join(' && '),
@@ -66,6 +73,13 @@ export function xdpFlowView(plan: XdpFlowPlan) {
     due: dueText(d.occasion),
     features: code.features,
   };
+}
+
+/** Numbers that the model's classes have among those of all models. */
+function classTable({ role }: XdpFlowPlan): string[] {
+  if (role.member === undefined) return [];
+  const of = Array.from({ length: 256 }, (_, i) => role.member!.classes[i] ?? 0);
+  return [`static const __u8 intransit_flow_classes_of[256] SEC(".rodata") = { ${of.join(', ')} };`];
 }
 
 const hasActiveTimeout = (d: FeatureDefinition): boolean => Number.isFinite(d.activeTimeout);
@@ -181,13 +195,11 @@ function payloadBytes(d: FeatureDefinition): number {
   return Math.max(0, ...bytes);
 }
 
-const PROTOCOLS = { tcp: [6], udp: [17], icmp: [1, 58] } as const;
-
 /** C that is true for packets that the definition accepts. */
 function acceptance({ ipVersions, protocols }: FeatureDefinition): string {
   const any = (name: string, values: readonly number[]) =>
     values.map((v) => `p->${name} == ${v}`).join(' || ');
-  const numbers = protocols.flatMap((p): readonly number[] => PROTOCOLS[p]);
+  const numbers = protocols.flatMap((p): readonly number[] => PROTOCOL_NUMBERS[p]);
   return `(${any('ip_version', ipVersions)}) && (${any('ip_protocol', numbers)})`;
 }
 

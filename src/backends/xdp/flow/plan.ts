@@ -1,7 +1,27 @@
 import { type Diagnostic, diagnostic } from '../../../diagnostics/index.ts';
 import type { FeatureDefinition, Scalar } from '../../../features/definition.ts';
+import type { Selector } from '../../../features/selector.ts';
 import type { Model } from '../../../model/model.ts';
 import { planXdp, type XdpOptions, type XdpPlan } from '../plan.ts';
+
+/** A model among several of a host: each has its own program, which hands on what is not its own. */
+export interface SetMember {
+  /** Packets that the model is for; all that its definition accepts if absent. */
+  readonly when: Selector | undefined;
+  /** By the model's own numbers of its classes: those among the classes of all models. */
+  readonly classes: readonly number[];
+  /** Words of eight features that test runs are told, the same of all. */
+  readonly featureWords: number;
+}
+
+/** What a program is for, beyond classifying what an interface receives. */
+export interface FlowRole {
+  /** Flows are to be read out of the table: they keep packets and beginning. */
+  readonly records?: boolean;
+  readonly member?: SetMember;
+  /** It has no flows: it classifies packets of which the flow has found no place. */
+  readonly perPacket?: boolean;
+}
 
 /** All that a program of flow mode is made from. */
 export interface XdpFlowPlan {
@@ -17,6 +37,7 @@ export interface XdpFlowPlan {
   readonly keepsBeginning: boolean;
   /** Whether state is copied to memory to be read: too much of it for registers and the stack. */
   readonly copies: boolean;
+  readonly role: FlowRole;
 }
 
 export type CType = '__u8' | '__u16' | '__u32' | '__u64';
@@ -32,15 +53,15 @@ const MOST_BUCKET_BYTES = 32_768;
 
 /**
  * Decides about a program that classifies flows by the model, or says what forbids it.
- * @param records whether flows are to be read out of the table: then they keep packets and beginning
  */
 export function planXdpFlow(
   definition: FeatureDefinition,
   model: Model,
   options: XdpOptions = {},
-  records = false,
+  role: FlowRole = {},
 ): { readonly plan: XdpFlowPlan | undefined; readonly diagnostics: readonly Diagnostic[] } {
   const { plan: compute, diagnostics } = planXdp(model, options);
+  const { records = false } = role;
   const all = [...diagnostics];
   const place = { file: definition.file };
   const types = definition.state.map(typeOf);
@@ -60,6 +81,7 @@ export function planXdpFlow(
     buckets: definition.table.flows / FLOW_PLACES,
     types,
     keepsPackets: definition.occasion.kind !== 'every-packet' || records,
+    role,
     keepsBeginning: Number.isFinite(definition.activeTimeout) || records || endsAreTold(definition),
     copies: types.length > MOST_ON_STACK,
   };

@@ -1,0 +1,129 @@
+import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import type { Typed } from '../features/expression/index.ts';
+import { acceptsPacket, type FeatureDefinition, readFeatures } from '../features/index.ts';
+import type { ParsedPacket } from '../features/packet.ts';
+import { type Selector, selects } from '../features/selector.ts';
+import { importModel } from '../import/index.ts';
+import { classCount } from '../model/classes.ts';
+import type { Model } from '../model/model.ts';
+import { modelOfFeatures } from './model.ts';
+import { readModelsFile } from './models-file.ts';
+
+/** A model with its features, and where its classes stand among those of all models. */
+export interface SetModel {
+  readonly definition: FeatureDefinition;
+  readonly model: Model;
+  /** By the model's own number of a class: its number in the set. */
+  readonly classes: readonly number[];
+}
+
+export interface SetMember extends SetModel {
+  readonly name: string;
+  readonly when: Selector | undefined;
+}
+
+/** Models beside each other, and what classifies packets of which the flow has no place. */
+export interface FlowSet {
+  readonly name: string;
+  readonly file: string;
+  readonly members: readonly SetMember[];
+  readonly collided: SetModel | undefined;
+  /** Names of the classes of all; those that have the same name are one. */
+  readonly classes: readonly string[];
+}
+
+const MOST_CLASSES = 256;
+
+/** Which member a packet is for: the first that takes it. */
+export const memberOf = (set: FlowSet, packet: ParsedPacket): number =>
+  set.members.findIndex(
+    ({ when, definition }) =>
+      acceptsPacket(definition, packet.fields) && (when === undefined || selects(when, packet)),
+  );
+
+/** Reads a file of models, the models and their features. @throws DiagnosticError */
+export async function readFlowSet(file: string): Promise<FlowSet> {
+  const { metadata, spec } = readModelsFile(file);
+  const names: string[] = [];
+  const faults: Diagnostic[] = [];
+  const read = async (
+    own: {
+      readonly model: string;
+      readonly features: string;
+      readonly classes?: readonly string[] | undefined;
+    },
+    name: string,
+    path: string,
+  ): Promise<SetModel> => {
+    const definition = readFeatures(own.features);
+    const imported = await importModel(own.model);
+    const model = modelOfFeatures(imported, definition);
+    const count = classCount(model);
+    if (own.classes !== undefined && own.classes.length !== count)
+      faults.push(
+        diagnostic(
+          'models-field',
+          { path: `${path}.classes`, what: `are ${own.classes.length}, and the model tells ${count} apart` },
+          { file },
+        ),
+      );
+    const usual = definition.classes?.length === count ? definition.classes : undefined;
+    const given =
+      own.classes ?? model.classes ?? usual ?? Array.from({ length: count }, (_, i) => `${name}-${i}`);
+    const classes = Array.from({ length: count }, (_, i) => {
+      const known = names.indexOf(given[i] ?? '');
+      return known >= 0 ? known : names.push(given[i] ?? `${name}-${i}`) - 1;
+    });
+    return { definition, model, classes };
+  };
+  const members: SetMember[] = [];
+  for (const [i, m] of spec.models.entries())
+    members.push({ ...(await read(m, m.name, `spec.models[${i}]`)), name: m.name, when: m.when });
+  const collided = spec.collided && (await read(spec.collided, 'collided', 'spec.collided'));
+  if (collided !== undefined) {
+    const why = notOfPacket(collided.definition);
+    if (why !== undefined)
+      faults.push(diagnostic('models-field', { path: 'spec.collided.features', what: why }, { file }));
+  }
+  const ends = members.filter((m) => m.definition.occasion.kind === 'end');
+  const other = ends.find((m) => m.definition.clockNs !== ends[0]!.definition.clockNs);
+  if (other !== undefined)
+    faults.push(
+      diagnostic(
+        'models-field',
+        {
+          path: `spec.models.${other.name}`,
+          what: `and ${ends[0]!.name} are told at their ends by different clocks`,
+        },
+        { file },
+      ),
+    );
+  if (names.length > MOST_CLASSES)
+    faults.push(
+      diagnostic(
+        'models-field',
+        {
+          path: 'spec.models',
+          what: `have ${names.length} classes together; at most ${MOST_CLASSES} have numbers`,
+        },
+        { file },
+      ),
+    );
+  if (faults.length > 0) throw new DiagnosticError(faults);
+  return { name: metadata.name, file, members, collided, classes: names };
+}
+
+/** Fields that only a flow gives a packet. */
+const OF_FLOWS = ['direction', 'port.client', 'port.server'];
+
+/** Why a definition is not of packets alone. */
+function notOfPacket({ state, features, occasion }: FeatureDefinition): string | undefined {
+  if (state.length > 0) return 'keep state, and a packet without a flow has none';
+  if (occasion.kind !== 'every-packet') return 'are not for every packet (classify: every-packet)';
+  const text = JSON.stringify(features.map((f) => f.value));
+  const field = OF_FLOWS.find((name) =>
+    text.includes(JSON.stringify({ kind: 'field', name } as Partial<Typed>).slice(1, -1)),
+  );
+  if (field !== undefined) return `read ${field}, which only a flow gives a packet`;
+  return text.includes('"kind":"now"') ? 'read the time, which means nothing without a flow' : undefined;
+}

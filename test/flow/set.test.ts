@@ -1,0 +1,215 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { parseFeatures } from '../../src/features/index.ts';
+import { selectorSchema } from '../../src/features/selector.ts';
+import type { FlowSet, SetModel } from '../../src/flow/set.ts';
+import {
+  createReferenceSetEngine,
+  createXdpSetEngine,
+  loadXdpSet,
+  verdictsIn,
+} from '../../src/flow/set-engines.ts';
+import { ipv6, udp4 } from '../features/packets.ts';
+import { intransit, testFolder } from '../support/io.ts';
+import { describeWith, loading } from '../support/machine.ts';
+import { random } from '../support/random.ts';
+import { deviceDefinitions, endDefinition, smallDefinition } from './definitions.ts';
+import { randomFrame } from './frames.ts';
+import { networkOf } from './networks.ts';
+
+const FRAMES = 3000;
+
+const member = (definition: SetModel['definition'], first: number): SetModel => ({
+  definition,
+  model: networkOf(definition),
+  classes: Array.from({ length: 5 }, (_, i) => first + ((i * 2) % 5)),
+});
+const headers = parseFeatures(
+  `apiVersion: intransit.dev/v1alpha1
+kind: Features
+metadata: { name: headers }
+spec:
+  accept: { ip: [4, 6], protocols: [tcp, udp, icmp] }
+  features: { a: "log8(ip.length)", b: "ip.ttl", c: "min(port.source, port.destination) >> 8", d: payload.length & 255 }
+`,
+  'headers.yaml',
+);
+const when = (spec: object) => selectorSchema.parse(spec);
+
+describeWith(loading, 'several models in the kernel', () => {
+  it('gives each packet to the first model that takes it, and decides as the reference does', async () => {
+    const set: FlowSet = {
+      name: 'test',
+      file: 'models.yaml',
+      members: [
+        {
+          name: 'a',
+          when: when({ prefixes: ['10.0.0.1/32', '2001:db8::2/127'], ports: ['0-60', 879] }),
+          ...member(deviceDefinitions.long!, 0),
+        },
+        {
+          name: 'b',
+          when: when({ vlans: [0], dscp: Array.from({ length: 20 }, (_, i) => 3 * i) }),
+          ...member(endDefinition('{ idle: 20ms, active: 90ms }'), 5),
+        },
+        {
+          name: 'c',
+          when: when({ protocols: ['udp', 'icmp'] }),
+          ...member(deviceDefinitions.everything!, 10),
+        },
+        { name: 'd', when: undefined, ...member(deviceDefinitions.oneWay!, 15) },
+      ],
+      collided: member(headers, 20),
+      classes: Array.from({ length: 25 }, (_, i) => `class-${i}`),
+    };
+    const [xdp, reference] = [await createXdpSetEngine(set), createReferenceSetEngine(set)];
+    try {
+      const r = random(5);
+      let timeNs = 1_700_000_000_000_000_000n;
+      const frames = Array.from({ length: FRAMES }, () => {
+        timeNs += BigInt(r.int(1, 400_000));
+        const { data, length } = randomFrame(r);
+        return { data, length, link: 'ethernet' as const, timeNs };
+      });
+      const seen = new Set<number>();
+      const told: string[][] = [[], []];
+      for (const [i, engine] of [xdp, reference].entries())
+        await engine.capture(frames, ({ outcome, rows, flow }) => {
+          for (const row of rows) if (i === 0) seen.add(Math.floor(row.class / 5));
+          told[i]!.push(
+            `${outcome} ${flow?.number} ${rows.map((row) => `${row.flow.number}:${row.class}/${row.margin}`)}`,
+          );
+        });
+      expect(xdp.equality?.()).toEqual({ packets: FRAMES, mismatches: 0, examples: [] });
+      expect([...seen].sort()).toEqual([0, 1, 2, 3]);
+      expect(told[0]).toEqual(told[1]);
+    } finally {
+      await xdp.close();
+    }
+  });
+
+  it('classifies packets by themselves whose flow finds no place, and counts what was said', async () => {
+    const set: FlowSet = {
+      name: 'test',
+      file: 'models.yaml',
+      members: [{ name: 'a', when: undefined, ...member(smallDefinition, 0) }],
+      collided: member(headers, 5),
+      classes: Array.from({ length: 10 }, (_, i) => `class-${i}`),
+    };
+    using loaded = await loadXdpSet(set, { test: true });
+    const [head, packets] = loaded.devices;
+    const verdictOf = verdictsIn(set.collided!);
+    const outcomes = Array.from({ length: 200 }, (_, flow) => {
+      const frame = ipv6(17, [flow >> 8, flow & 255, 0, 53, 0, 8, 0, 0]);
+      const result = head!.run(frame, 10_000_000_000n);
+      if (result.outcome === 'collided') {
+        const features = packets!.features();
+        expect([...features]).toEqual([expect.any(Number), 64, 0, 0]);
+        expect(result.verdict).toEqual(verdictOf(features));
+      }
+      return result.outcome;
+    });
+    expect(new Set(outcomes)).toEqual(new Set(['classified', 'collided']));
+    const collided = outcomes.filter((o) => o === 'collided').length;
+    expect(head!.counts()).toMatchObject({ classified: BigInt(200 - collided), collided: BigInt(collided) });
+    // What no model takes is foreign.
+    expect(head!.run(udp4(), 11_000_000_000n).outcome).toBe('foreign');
+  });
+});
+
+/** Three models of two classes, by the command line. */
+describeWith(loading, 'classify by a file of models', () => {
+  const folder = testFolder();
+  const write = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  write(
+    'long.yaml',
+    'apiVersion: intransit.dev/v1alpha1\nkind: Features\nmetadata: { name: long }\nspec:\n  state: { n: { count: true } }\n  features: { a: log8(ip.length), b: "n > 3 ? 200 : 0" }\n',
+  );
+  write(
+    'net.json',
+    JSON.stringify({
+      format: 'intransit-model',
+      version: 1,
+      name: 'net',
+      input: { element: 'uint8', zeroPoint: 0, scale: 1, shape: [2] },
+      layers: [
+        {
+          kind: 'dense',
+          weights: [
+            [1, 0],
+            [0, 1],
+          ],
+          weightScale: 1,
+          output: { element: 'uint8', zeroPoint: 0, scale: 1 },
+        },
+      ],
+    }),
+  );
+  const models = (spec: string, name = 'models.yaml') =>
+    write(
+      name,
+      `apiVersion: intransit.dev/v1alpha1\nkind: FlowModels\nmetadata: { name: two }\nspec:\n${spec}`,
+    );
+  const usual = `  models:
+    - { name: names, model: net.json, features: long.yaml, classes: [short, lasting], when: { ports: [53] } }
+    - { name: rest, model: net.json, features: long.yaml, classes: [brief, lasting] }
+`;
+  const captures = ['--pcap', 'examples/captures/dns_doh.pcap', 'examples/captures/viber.pcap'];
+
+  it('tells flows by the classes of all, the same in the kernel', async () => {
+    const results = [];
+    for (const on of ['reference', 'xdp']) {
+      const { code, out, err } = await intransit(
+        'classify',
+        models(usual),
+        ...captures,
+        '--on',
+        on,
+        '--json',
+      );
+      expect([code, err]).toEqual([0, '']);
+      results.push(JSON.parse(out));
+    }
+    const [reference, xdp] = results;
+    expect(reference.classes.map((c: { name: string }) => c.name)).toEqual(['short', 'lasting', 'brief']);
+    expect(xdp.equality).toMatchObject({ mismatches: 0 });
+    expect(xdp.flows).toEqual(reference.flows);
+    for (const flow of reference.flows) {
+      const isName = /:53$/.test(flow.client) || /:53$/.test(flow.server);
+      expect(flow.name === 'lasting' || flow.name === (isName ? 'short' : 'brief')).toBe(true);
+    }
+    expect(reference.flows.some((f: { name: string }) => f.name === 'short')).toBe(true);
+  });
+
+  const wrong: Readonly<Record<string, readonly [string, string]>> = {
+    'a prefix that is none': [
+      `${usual}    - { name: c, model: net.json, features: long.yaml, when: { prefixes: [10.0.0.0/40] } }\n`,
+      'expected a prefix',
+    ],
+    'two of one name': [usual.replace('rest', 'names'), 'names is there twice'],
+    'too few classes': [
+      usual.replace('[brief, lasting]', '[brief, lasting, more]'),
+      'the model tells 2 apart',
+    ],
+    'state of a packet': [`${usual}  collided: { model: net.json, features: long.yaml }\n`, 'keep state'],
+    'a field that there is not': [usual.replace('ports', 'port'), 'spec.models[0].when'],
+  };
+  for (const [what, [spec, said]] of Object.entries(wrong))
+    it(`refuses ${what}`, async () => {
+      const { code, err } = await intransit('classify', models(spec, 'wrong.yaml'), ...captures);
+      expect([code, err]).toEqual([1, expect.stringContaining(said)]);
+      expect(err).toContain('wrong.yaml');
+    });
+
+  it('names its own features, and is for captures and interfaces', async () => {
+    const usage = async (...argv: string[]) => (await intransit('classify', models(usual), ...argv)).code;
+    expect(await usage(...captures, '--features', 'traffic-16')).toBe(2);
+    expect(await usage(...captures, '--on', 'bmv2')).toBe(2);
+    expect(await usage('--device', 'unix:/nowhere', '--on', 'xdp')).toBe(2);
+    expect((await intransit('classify', 'examples/traffic-mlp.onnx', ...captures)).code).toBe(2);
+  });
+});
