@@ -17,7 +17,7 @@ import { type ClassCounts, classEntry, rateEntity, type ToldVerdict } from '../d
 import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
-import { type Init, P4Client, P4RuntimeError, type Update } from '../p4runtime/index.ts';
+import { type Init, P4Client, P4RuntimeError, type TlsOptions, type Update } from '../p4runtime/index.ts';
 import { deviceAction, type NamedAction, sessionOf, type Target } from './actions.ts';
 import { flowPipelines } from './targets.ts';
 
@@ -27,6 +27,8 @@ export interface FlowDevice {
   readonly address: string;
   readonly deviceId: bigint;
   readonly kind: 'xdp' | 'bmv2';
+  /** Without, the connection is not encrypted. */
+  readonly tls: TlsOptions | undefined;
   /** Ports whose packets cross to another. */
   readonly ports: readonly { readonly from: number; readonly to: number }[];
 }
@@ -58,7 +60,11 @@ export async function classifyOnDevice(
 ): Promise<FlowDeviceReport> {
   const updates = actions.flatMap((a) => actionUpdates(a, model.file));
   const { config, updates: weights } = await flowPipelines[device.kind]!(definition, model);
-  const client = new P4Client({ address: device.address, deviceId: device.deviceId });
+  const client = new P4Client({
+    address: device.address,
+    deviceId: device.deviceId,
+    ...(device.tls && { tls: device.tls }),
+  });
   try {
     await client.connect();
     await client.pipeline.commit(config);

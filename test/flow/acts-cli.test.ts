@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RawSocket } from '../agent/raw-socket.ts';
 import { udp4 } from '../features/packets.ts';
+import { makeCertificate } from '../p4runtime/support/certificates.ts';
+import { startServer } from '../p4runtime/support/server.ts';
 import { cliArguments, intransit, testFolder } from '../support/io.ts';
-import { describeWith, loading } from '../support/machine.ts';
+import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 });
 
@@ -85,6 +87,40 @@ describe('a file of actions', () => {
     const named = actions('{ red: { redirect: eth1 } }', 'named.yaml');
     const { code, err } = await intransit(...base, '--device', 'unix:/no', '--on', 'xdp', '--actions', named);
     expect([code, err]).toEqual([1, expect.stringContaining('eth1 is no number of a port')]);
+  });
+});
+
+/** A device that keeps what it is given, behind TLS. */
+describeWithTools(['p4c-bm2-ss', 'openssl'], 'classify --device over TLS', () => {
+  it('comes in with the right certificates, and no others', async () => {
+    const [ca, stranger] = [makeCertificate(folder, 'ca'), makeCertificate(folder, 'stranger')];
+    const [server, client] = [makeCertificate(folder, 'server', ca), makeCertificate(folder, 'client', ca)];
+    const running = await startServer({
+      listen: { tls: { ca: ca.cert, cert: server.cert, key: server.key } },
+    });
+    const device = ['--device', running.address, '--on', 'bmv2', '--seconds', '0.1', '--json'];
+    const own = ['--tls-cert', client.certFile, '--tls-key', client.keyFile];
+    try {
+      const good = await intransit(...base, ...device, '--tls-ca', ca.certFile, ...own);
+      expect([good.code, JSON.parse(good.out).device]).toEqual([0, running.address]);
+      for (const wrong of [
+        [],
+        ['--tls-ca', ca.certFile],
+        ['--tls-ca', stranger.certFile, ...own],
+        ['--tls-ca', ca.certFile, '--tls-cert', stranger.certFile, '--tls-key', stranger.keyFile],
+        ['--tls-ca', ca.certFile, ...own, '--tls-name', 'elsewhere'],
+      ]) {
+        const { code, out, err } = await intransit(...base, ...device, ...wrong);
+        expect([wrong, code, out]).toEqual([wrong, 1, '']);
+        expect(err).toContain(`the device at ${running.address} does not do it`);
+      }
+      const absent = await intransit(...base, ...device, '--tls-ca', at('no.pem'));
+      expect([absent.code, absent.err]).toEqual([1, expect.stringContaining('no.pem')]);
+      const half = await intransit(...base, ...device, '--tls-ca', ca.certFile, ...own.slice(0, 2));
+      expect(half.code).toBe(2);
+    } finally {
+      await running.close();
+    }
   });
 });
 

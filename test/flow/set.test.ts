@@ -171,7 +171,7 @@ describeWith(loading, 'classify by a file of models', () => {
         on,
         '--json',
       );
-      expect([code, err]).toEqual([0, '']);
+      expect([code, err]).toEqual([0, `${on}: captures: 2/2\n`]);
       results.push(JSON.parse(out));
     }
     const [reference, xdp] = results;

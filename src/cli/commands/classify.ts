@@ -3,9 +3,9 @@ import type { ToldVerdict } from '../../devices/flow-actions.ts';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
 import { endText, type Labels, parseLabels } from '../../features/labels.ts';
-import { readText, writeWhole } from '../../files.ts';
+import { readBytes, readText, writeWhole } from '../../files.ts';
 import { type NamedAction, readActions } from '../../flow/actions.ts';
-import { classifyOnDevice } from '../../flow/device.ts';
+import { classifyOnDevice, type FlowDevice } from '../../flow/device.ts';
 import type { Equality, FlowEngine } from '../../flow/engine.ts';
 import { type Classification, classifyCaptures } from '../../flow/flows.ts';
 import { reportHtml } from '../../flow/html.ts';
@@ -51,6 +51,10 @@ interface Arguments extends ModelArguments, ClassArguments {
   readonly device?: string | undefined;
   readonly deviceId: string;
   readonly ports?: readonly string[] | undefined;
+  readonly tlsCa?: string | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly tlsName?: string | undefined;
   readonly json: boolean;
 }
 
@@ -88,6 +92,22 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
           type: 'string',
           default: '1',
           describe: 'Of --device: its id',
+          requiresArg: true,
+        })
+        .option('tls-ca', {
+          type: 'string',
+          describe: 'Of --device: over TLS; who must have signed its certificate, PEM',
+          requiresArg: true,
+        })
+        .option('tls-cert', {
+          type: 'string',
+          describe: 'Of --device: our certificate, for one that asks for it, PEM',
+          requiresArg: true,
+        })
+        .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
+        .option('tls-name', {
+          type: 'string',
+          describe: 'Of --device: the name in its certificate, where it is not the one dialled',
           requiresArg: true,
         })
         .option('ports', {
@@ -242,7 +262,11 @@ function checkUsage(a: Arguments): void {
     throw new UsageError('--live runs in the kernel and has no labels: leave out --on and --labels');
   if (pcap !== undefined && (a.seconds !== undefined || a.actions !== undefined))
     throw new UsageError('--seconds and --actions go with --live and --device');
+  const isTls = TLS.some((name) => a[name] !== undefined);
+  if ((a.tlsCert === undefined) !== (a.tlsKey === undefined) || (isTls && a.tlsCa === undefined))
+    throw new UsageError('TLS wants --tls-ca, and a certificate its key: --tls-cert and --tls-key');
   if (device === undefined) {
+    if (isTls) throw new UsageError('--tls-... go with --device');
     if (a.ports !== undefined) throw new UsageError('--ports goes with --device');
     return;
   }
@@ -296,6 +320,7 @@ async function overDevice(
     deviceId: deviceIdOf(a.deviceId),
     kind: a.on as 'xdp' | 'bmv2',
     ports: (a.ports ?? []).map(crossingOf),
+    tls: tlsOf(a),
   };
   const found = await untilOver(a.seconds, (until) =>
     classifyOnDevice(definition, model, device, actions, classCount(model), {
@@ -332,6 +357,19 @@ function deviceIdOf(text: string): bigint {
   if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n)
     throw new UsageError(`--device-id ${text} is no number below 2^64`);
   return BigInt(text);
+}
+
+const TLS = ['tlsCa', 'tlsCert', 'tlsKey', 'tlsName'] as const;
+
+/** @throws DiagnosticError where a file cannot be read */
+function tlsOf(a: Arguments): FlowDevice['tls'] {
+  if (a.tlsCa === undefined) return undefined;
+  return {
+    ca: readBytes(a.tlsCa, 'pem'),
+    ...(a.tlsCert !== undefined && { cert: readBytes(a.tlsCert, 'pem') }),
+    ...(a.tlsKey !== undefined && { key: readBytes(a.tlsKey, 'pem') }),
+    ...(a.tlsName !== undefined && { serverName: a.tlsName }),
+  };
 }
 
 function crossingOf(text: string): { from: number; to: number } {
