@@ -44,7 +44,7 @@ export async function classifyLive(
 ): Promise<Classification> {
   const plan = planFlowOrRefuse(definition, model, {}, { records: true });
   using device = await loadXdpFlow(plan, { test: false, acts: acting !== undefined });
-  return classifyWith([{ plan, device }], name, until, attached, classCount(model), acting);
+  return await classifyWith([{ plan, device }], name, until, attached, classCount(model), acting);
 }
 
 /** The same by several models, each for its packets. @throws DiagnosticError, BpfError as `classifyLive` */
@@ -56,7 +56,7 @@ export async function classifySetLive(
   acting?: Acting,
 ): Promise<Classification> {
   using loaded = await loadXdpSet(set, { test: false, acts: acting !== undefined, records: true });
-  return classifyWith(loaded.programs, name, until, attached, set.classes.length, acting);
+  return await classifyWith(loaded.programs, name, until, attached, set.classes.length, acting);
 }
 
 /** @param programs the first stands on the interface; of others that have no flows none are told */
