@@ -9,6 +9,7 @@ import {
   notPrimary,
   type SessionOptions,
 } from './device-session.ts';
+import { targetNamed } from '../targets/registry.ts';
 
 /** Delays between attempts to reach a device, ms: a switch that comes back is noticed within the last. */
 const DIAL_MS = [20, 250] as const;
@@ -67,7 +68,7 @@ export class DeviceLink implements ClientHolder {
   #client: P4Client;
   #state: LinkState = { kind: 'unknown' };
   #timer: NodeJS.Timeout | undefined;
-  #probes: NodeJS.Timeout;
+  #probes: NodeJS.Timeout | undefined;
   #closed = false;
 
   /** @param tell hears of each state that differs from the one before */
@@ -83,8 +84,9 @@ export class DeviceLink implements ClientHolder {
     this.#tell = tell;
     this.#client = this.#dial();
     links++;
-    // Those that begin together are not asked together for ever.
-    this.#probes = setTimeout(() => void this.#probe(), this.#probeMs * Math.random());
+    // A connection that pings tells by itself; those that begin together are not asked together for ever.
+    if (options.probeMs !== undefined || targetNamed(spec.kind).device?.keepaliveMs === undefined)
+      this.#probes = setTimeout(() => void this.#probe(), this.#probeMs * Math.random());
   }
 
   get client(): P4Client {

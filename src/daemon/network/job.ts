@@ -81,8 +81,12 @@ async function readAll(tasks: readonly Task[], host: JobHost): Promise<readonly 
 async function readOne(task: Task, host: JobHost): Promise<boolean> {
   const { node, goal } = task;
   try {
-    const own = goal.on === 'device' ? [() => goal.desired.program()] : [];
-    await node.read([...own, ...host.candidates().map((known) => () => known)], host.now());
+    const own = goal.on === 'device' ? [goal.desired.program()] : [];
+    const others = host.candidates().filter((known) => known !== own[0]);
+    await node.read(
+      [...own, ...others].map((known) => () => known),
+      host.now(),
+    );
     return true;
   } catch (error) {
     // Planning a program may fail too; what is no answer of the node is thrown on.

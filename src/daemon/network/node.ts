@@ -27,7 +27,7 @@ export interface NodeOptions {
   /** How often a device is asked whether it is there, ms. */
   readonly probeMs?: number;
   /** How long after a read it is read again at the latest, ms. */
-  readonly readbackMs: number;
+  readonly readbackMs: () => number;
   /** Hears what a worker has counted, with each answer of its door. */
   readonly onCounts: (node: ManagedNode, held: HeldDocument) => void;
   /** Hears of each change of reach. */
@@ -65,7 +65,7 @@ export class ManagedNode {
   isDraining = false;
   /** Set where no connection could be begun, such as without a certificate: when that is tried again, ms of the steady clock. */
   anewAt: number | undefined;
-  readonly #readbackMs: number;
+  readonly #readbackMs: () => number;
   readonly #close: () => void;
   readonly #counts: () => Promise<DeviceCounts | undefined>;
   readonly #read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
@@ -75,7 +75,7 @@ export class ManagedNode {
     name: string,
     connection: string,
     parts: {
-      readonly readbackMs: number;
+      readonly readbackMs: () => number;
       readonly endpoint: Endpoint;
       readonly close: () => void;
       readonly counts?: () => Promise<DeviceCounts | undefined>;
@@ -156,7 +156,7 @@ export class ManagedNode {
         ? { on: 'device', name, cookie: 'none', known: undefined, entities: [] }
         : { on: 'worker', name, models: new Map() };
     const endpoint = { name, observed, refresh: refuse, perform: refuse, fault: () => error.diagnostics };
-    const parts = { readbackMs: 0, endpoint, close: () => {}, read: refuse };
+    const parts = { readbackMs: () => 0, endpoint, close: () => {}, read: refuse };
     const node = new ManagedNode(kind, name, connectionOf(spec), parts);
     node.reach = { kind: 'away', why: error.message };
     node.anewAt = now + ANEW_MS;
@@ -191,7 +191,7 @@ export class ManagedNode {
     await this.#read(candidates);
     this.readAt = now;
     // Nodes that came together are not read together for ever.
-    this.readAgainAt = now + this.#readbackMs * (0.5 + Math.random() / 2);
+    this.readAgainAt = now + this.#readbackMs() * (0.5 + Math.random() / 2);
   }
 
   /** What a device has counted; undefined where that cannot be known. @throws P4RuntimeError */

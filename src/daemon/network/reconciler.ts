@@ -30,7 +30,7 @@ export interface ReconcilerOptions {
   readonly folder: string;
   /** How long a leader that has gone silent stays one, ms; default 1,200, and a minute where no other process could lead. */
   readonly ttlMs?: number;
-  /** How often a node that is in sync is read again, ms; default 60,000. */
+  /** How often a node that is in sync is read again, ms; default 60,000, and as long as it takes to read 20 a second. */
   readonly readbackMs?: number;
   /** How long a node may be away before traffic is led around it, ms; default 200: a switch that restarts is back by then. */
   readonly graceMs?: number;
@@ -53,6 +53,8 @@ const DEFAULTS = { readbackMs: 60_000, graceMs: 200, moveMs: 5_000 } as const;
 const TICK_MS = 100;
 /** Between two turns, ms: as long as the one before took, within these. What comes meanwhile is seen together. */
 const GAP_MS = [10, 250] as const;
+/** Of many nodes so many are read again a second. */
+const MOST_READBACKS = 20;
 /** Jobs at once, of nodes that stand alone: each holds a program and what was read. */
 const MOST_JOBS = 100;
 /** Before a turn that failed is tried again, ms. */
@@ -392,7 +394,7 @@ export class Reconciler {
       compile: (program: DeviceProgram) => this.#compiled(program),
       ...(this.#options.timeoutMs !== undefined && { timeoutMs: this.#options.timeoutMs }),
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
-      readbackMs: this.#options.readbackMs,
+      readbackMs: () => Math.max(this.#options.readbackMs, (1000 * this.#nodes.size) / MOST_READBACKS),
       onReach: (node: ManagedNode) => this.#reached(node),
       onCounts: (node: ManagedNode, held: HeldDocument) => this.#observer.worker(node.name, held),
     };

@@ -22,6 +22,12 @@ const FLUSH_MS = 100;
 const SEEN_MS = 5_000;
 /** Events that wait for a store that does not answer; the oldest go. */
 const MOST_WAITING = 10_000;
+/**
+ * So long others are waited for that are about to say what they will do, ms: a commit takes the time of a disk, whatever is in it. Where the
+ * disk is slow, a multiple of that time, so that most of it is left for other work.
+ */
+const GATHER_MS = [10, 100] as const;
+const GATHER_SHARE = 4;
 /** How long a store that does not answer may keep a device from being changed, ms. */
 const MOST_LOG_MS = 1_000;
 
@@ -44,6 +50,10 @@ export class Recorder {
   /** Whether of what has gathered something is news. */
   #isNews = false;
   #writing: Promise<void> = Promise.resolve();
+  /** What the last one took. */
+  #commitMs = 0;
+  /** The commit that is about to be made for those who wait until the log holds what they told. */
+  #telling: Promise<void> | undefined;
 
   constructor(objects: Objects, actor: string) {
     this.#objects = objects;
@@ -91,7 +101,12 @@ export class Recorder {
    * @returns whether somebody else leads by now
    */
   async logged(): Promise<'fenced' | 'told'> {
-    await Promise.race([this.#queue(() => this.#write(false)), sleep(MOST_LOG_MS)]);
+    const gatherMs = Math.min(Math.max(GATHER_SHARE * this.#commitMs, GATHER_MS[0]), GATHER_MS[1]);
+    this.#telling ??= sleep(gatherMs).then(() => {
+      this.#telling = undefined;
+      return this.#queue(() => this.#write(false));
+    });
+    await Promise.race([this.#telling, sleep(MOST_LOG_MS, undefined, { ref: false })]);
     return this.#isFenced ? 'fenced' : 'told';
   }
 
@@ -120,6 +135,7 @@ export class Recorder {
         }
         this.#events = [...events, ...this.#events];
       };
+      const begun = performance.now();
       try {
         if (changes.length === 0) await this.#objects.log(events, fence);
         else
@@ -127,6 +143,7 @@ export class Recorder {
             changes.map(([, change]) => change),
             { events, fence },
           );
+        this.#commitMs = performance.now() - begun;
       } catch (error) {
         putBack();
         const count = Math.max(changes.length, events.length);
