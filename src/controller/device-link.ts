@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { type Diagnostic, diagnostic } from '../diagnostics/index.ts';
 import { type P4Client, P4RuntimeError, type SessionState, type TlsOptions } from '../p4runtime/index.ts';
+import { targetNamed } from '../targets/registry.ts';
 import { deviceDiagnostics } from './device-errors.ts';
 import {
   type ClientHolder,
@@ -9,7 +10,6 @@ import {
   notPrimary,
   type SessionOptions,
 } from './device-session.ts';
-import { targetNamed } from '../targets/registry.ts';
 
 /** Delays between attempts to reach a device, ms: a switch that comes back is noticed within the last. */
 const DIAL_MS = [20, 250] as const;

@@ -6,10 +6,10 @@ import { Reconciler, startDaemon } from '../../../src/daemon/index.ts';
 import { EtcdRpc } from '../../../src/daemon/store/etcd/rpc.ts';
 import { openStore } from '../../../src/daemon/store/index.ts';
 import { makeCertificate } from '../../p4runtime/support/certificates.ts';
+import { startEtcd } from '../../support/etcd.ts';
 import { intransit, testFolder } from '../../support/io.ts';
 import { describeWithTools } from '../../support/machine.ts';
 import { device } from '../api/support.ts';
-import { startEtcd } from './etcd-server.ts';
 
 const PREFIX = '/intransit/v1alpha1/';
 const MOST = 20_000_000;
@@ -23,7 +23,7 @@ describeWithTools(['etcd'], 'an etcd in which others write', () => {
     const etcd = await startEtcd(folder, ['--max-request-bytes', `${MOST}`]);
     place = etcd.place;
     rpc = new EtcdRpc([place]);
-    open.push({ close: () => etcd.process.kill('SIGKILL') }, rpc);
+    open.push({ close: () => etcd.kill() }, rpc);
   });
   afterAll(async () => {
     for (const one of open.reverse()) await one.close();
@@ -191,7 +191,7 @@ describeWithTools(['etcd', 'openssl'], 'an etcd behind TLS', () => {
     ];
     const etcd = await startEtcd(folder, [...tls, '--client-cert-auth'], 'https');
     place = `etcd:${etcd.place}`;
-    end = () => void etcd.process.kill('SIGKILL');
+    end = () => void etcd.kill();
   });
   afterAll(() => {
     vi.unstubAllEnvs();

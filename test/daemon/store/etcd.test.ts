@@ -1,24 +1,28 @@
-import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Objects } from '../../../src/daemon/objects/index.ts';
 import { Registry, registrationSchema } from '../../../src/daemon/registry/index.ts';
-import { copyStore, openSqlite, openStore, type Store } from '../../../src/daemon/store/index.ts';
+import {
+  copyStore,
+  openSqlite,
+  openStore,
+  type Store,
+  StoreFenced,
+} from '../../../src/daemon/store/index.ts';
+import { type RunningEtcd, startEtcd } from '../../support/etcd.ts';
 import { testFolder } from '../../support/io.ts';
 import { describeWithTools } from '../../support/machine.ts';
-import { startEtcd } from './etcd-server.ts';
 import { describeStore, sleep } from './suite.ts';
 
 describeWithTools(['etcd'], 'etcd', () => {
   const folder = testFolder();
-  let place = '';
-  let etcd: ChildProcess;
+  let etcd: RunningEtcd;
   let count = 0;
 
   beforeAll(async () => {
-    ({ place, process: etcd } = await startEtcd(folder));
+    etcd = await startEtcd(folder);
   });
-  afterAll(() => void etcd.kill('SIGKILL'));
+  afterAll(() => etcd.kill());
 
   const names = new WeakMap<Store, string>();
   const openAt = async (name: string) => {
@@ -26,7 +30,7 @@ describeWithTools(['etcd'], 'etcd', () => {
     names.set(store, name);
     return store;
   };
-  const fresh = () => openAt(`etcd:${place}/test-${process.pid}-${count++}`);
+  const fresh = () => openAt(`etcd:${etcd.place}/test-${process.pid}-${count++}`);
 
   describeStore('store', fresh, async (store) => {
     const name = names.get(store)!;
@@ -57,6 +61,43 @@ describeWithTools(['etcd'], 'etcd', () => {
     expect(seen).toEqual(['a']);
     abort.abort();
     await Promise.all([one.close(), other.close()]);
+  });
+
+  it('a holder that is silent for its time is followed at once, and cannot write any more', async () => {
+    const one = await fresh();
+    const other = await openStore(names.get(one)!);
+    const first = (await one.leases.acquire('leader', 'a', 400))!;
+    const looks = async (): Promise<number> => {
+      for (const begun = performance.now(); ; await sleep(50)) {
+        const term = await other.leases.acquire('leader', 'b', 400);
+        if (term !== undefined) return term.term;
+        if (performance.now() - begun > 20_000) throw new Error('it is not followed');
+      }
+    };
+    // As long as its beat is seen it keeps the lease.
+    const beating = setInterval(() => void one.leases.renew(first), 100);
+    await sleep(1000);
+    expect(await other.leases.acquire('leader', 'b', 400)).toBeUndefined();
+    clearInterval(beating);
+    await sleep(150);
+    expect(await looks()).toBeGreaterThan(first.term);
+    await expect(one.commit({ changes: [], fence: first })).rejects.toBeInstanceOf(StoreFenced);
+    expect(await one.leases.renew(first)).toBe(false);
+    expect((await other.leases.holder('leader'))?.holder).toBe('b');
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  it('a watch that is lost is told of once', async () => {
+    const own = await startEtcd(join(folder, 'lost'));
+    const store = await openStore(`etcd:${own.place}`);
+    let lost = 0;
+    const { revision } = await store.read();
+    await store.watch(revision, { onBatch: () => {}, onLost: () => lost++ }, new AbortController().signal);
+    await own.kill();
+    for (let i = 0; i < 500 && lost === 0; i++) await sleep(20);
+    await sleep(300);
+    expect(lost).toBe(1);
+    await store.close();
   });
 
   it('nodes of two controllers: one hears a heartbeat of what was announced to the other, which ends', async () => {

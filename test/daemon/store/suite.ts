@@ -253,6 +253,22 @@ export function describeStore(
         expect((await leases.acquire('leader', 'c', LEASE_MS))!.term).toBeGreaterThan(1000);
       }));
 
+    it('keeps one count of terms for leases whose names begin alike', () =>
+      use(async ({ leases }) => {
+        let last = 0;
+        for (const name of ['node/a', 'node/b', 'node/Worker/c', 'node/a']) {
+          const term = (await leases.acquire(name, 'x', LEASE_MS, true))!;
+          expect(term.term).toBeGreaterThan(last);
+          last = term.term;
+          await leases.release(term);
+        }
+        const many = await Promise.all(
+          Array.from({ length: 10 }, (_, i) => leases.acquire(`node/n${i}`, 'x', LEASE_MS, true)),
+        );
+        expect(new Set(many.map((term) => term?.term)).size).toBe(10);
+        expect([...(await leases.terms()).keys()]).toEqual(['node']);
+      }));
+
     it('tells which leases are held, by the beginning of their names', () =>
       use(async ({ leases }) => {
         const [one] = [await leases.acquire('node/a/1', 'x', LEASE_MS, true)];
