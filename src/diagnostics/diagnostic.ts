@@ -72,6 +72,21 @@ export function refuse<C extends DiagnosticCode>(
   throw new DiagnosticError([diagnostic(code, args, place, log)]);
 }
 
+/** What is thrown without a place is of this one: work that many do does not know where it is done. */
+export function placed<T>(place: Place, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof DiagnosticError) || error.diagnostics.every((d) => d.place.file !== undefined))
+      throw error;
+    throw new DiagnosticError(
+      error.diagnostics.map((d) =>
+        d.place.file === undefined ? { ...d, place: { ...place, ...d.place } } : d,
+      ),
+    );
+  }
+}
+
 /** Throws all errors among the diagnostics; warnings and notes alone let the work go on. */
 export function throwErrors(diagnostics: readonly Diagnostic[]): void {
   const errors = diagnostics.filter((d) => d.severity === 'error');

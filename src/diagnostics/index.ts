@@ -4,6 +4,7 @@ export {
   diagnostic,
   formatDiagnostic,
   type Place,
+  placed,
   refuse,
   throwErrors,
 } from './diagnostic.ts';

@@ -4,6 +4,7 @@ import { parse as parseYaml, YAMLParseError } from 'yaml';
 import type { z } from 'zod';
 import { DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
 import { readText } from '../files.ts';
+import { isYamlDeep, MOST_DEPTH } from '../import/json/bounds.ts';
 import { expectation, MOST_FAULTS, pathText } from '../import/json/parse.ts';
 import { GALLERY_DIR } from '../paths.ts';
 import { checkDefinition, type FeatureDefinition } from './definition.ts';
@@ -65,6 +66,8 @@ function closest(issue: z.core.$ZodIssue): readonly z.core.$ZodIssue[] {
 export function parseYamlDocument(text: string, file: string): unknown {
   if (text.length > MOST_BYTES)
     refuse('features-syntax', { reason: `is larger than ${MOST_BYTES} bytes` }, { file });
+  if (isYamlDeep(text))
+    refuse('features-syntax', { reason: `it is nested deeper than ${MOST_DEPTH} levels` }, { file });
   try {
     return parseYaml(text, { maxAliasCount: MOST_ALIASES, uniqueKeys: true, logLevel: 'error' });
   } catch (error) {

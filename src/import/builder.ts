@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnostic, type Place } from '../diagnostics/index.ts';
+import { type Diagnostic, diagnostic, type Place, refuse } from '../diagnostics/index.ts';
 import type { InputAffine, Layer, Model, ValueId } from '../model/model.ts';
 import type { RealRange } from '../model/real-range.ts';
 import { fitRequantiser, type Requantiser, type SourceRounding } from '../model/requantiser.ts';
@@ -43,12 +43,19 @@ export interface ImportOptions {
 }
 
 /** Collects layers and diagnostics of one import; every importer ends in it. */
+/** Of all tensors that are made of others. */
+const MOST_MOVED = 2 ** 24;
+/** A constant is made at once, and in numbers of 64 bits: as much as so many elements that only are to be moved. */
+export const CONSTANT_COST = 8;
+
 export class ModelBuilder {
   readonly diagnostics: Diagnostic[] = [];
   /** Whether anything in the source quantises: a network in float32 is told so at its first operator. */
   quantises = true;
   /** The source's input is float. */
   readsReals = false;
+  /** Elements that may still be moved or computed while the file is read. */
+  #budget = MOST_MOVED;
   /** Whether the source has decision trees. */
   hasTrees = false;
   /** Names of the classes, where an operator has them. */
@@ -70,6 +77,18 @@ export class ModelBuilder {
 
   get file(): string {
     return this.#file;
+  }
+
+  /** What a file holds may be moved, too. @param elements of its constants */
+  allow(elements: number): void {
+    this.#budget += 2 * CONSTANT_COST * elements;
+  }
+
+  /** @throws DiagnosticError `too-large` where a file has more moved and computed than its size can be worth */
+  spend(elements: number): void {
+    this.#budget -= elements;
+    if (this.#budget < 0)
+      refuse('too-large', { what: 'has more elements moved and folded than any network', limit: MOST_MOVED });
   }
 
   get options(): ImportOptions {

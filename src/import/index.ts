@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { refuse } from '../diagnostics/index.ts';
+import { placed, refuse } from '../diagnostics/index.ts';
 import { readBytes } from '../files.ts';
 import type { ImportOptions } from './builder.ts';
 import type { ImportResult } from './result.ts';
@@ -54,7 +54,7 @@ export async function importJson(
   options: ImportOptions = {},
 ): Promise<ImportResult> {
   const json = await import('./json/index.ts');
-  return json.importJson(text, file, options);
+  return placed({ file }, () => json.importJson(text, file, options));
 }
 
 type Format = 'onnx' | 'tflite' | 'json';

@@ -148,6 +148,48 @@ describe('more layers than a cursor counts', () => {
   });
 });
 
+describe('YAML that is nested without end', () => {
+  it.each([
+    ['lists', '['.repeat(100_000)],
+    ['objects on a line', 'a: '.repeat(100_000)],
+    ['dashes on a line', '- '.repeat(100_000)],
+    ['lines that are set in', Array.from({ length: 1200 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+  ])('%s', async (_, text) => {
+    const f = file('deep.yaml', text);
+    for (const argv of [
+      ['features', f, '--pcap', 'none', '-o', path('x.npy')],
+      ['apply', '-f', f, '--controller', 'unix:/none'],
+    ]) {
+      const started = process.cpuUsage();
+      const told = await intransit(...argv);
+      expectTold(told, 1);
+      expect(told.err).toMatch(/deep\.yaml.*nested/);
+      expect(process.cpuUsage(started).user / 1e6).toBeLessThan(4);
+    }
+  });
+});
+
+describe('a file that is no P4Info', () => {
+  const many = (text: string) => text.repeat(300_000);
+  it.each([
+    ['a picture', Buffer.from('89504e470d0a1a0a0000000d', 'hex')],
+    ['a JSON document', '{"tables": []}'],
+    ['a model', readFileSync(MODEL)],
+    ['another text', 'what is this'],
+    ['brackets without end', many('tables { ')],
+    ['messages in messages', Buffer.concat(Array.from({ length: 20_000 }, () => Buffer.of(0x12, 0x7f)))],
+    ['a number of 300,000 digits', `tables { preamble { id: ${many('9')} } }`],
+    ['a text that does not end', `tables { preamble { name: "${many('x')}`],
+  ])('%s is told with 1, soon', async (_, content) => {
+    const started = process.cpuUsage();
+    const told = await intransit('p4info', 'types', file('odd.p4info', content));
+    expectTold(told, 1);
+    expect(told.err).toMatch(/odd\.p4info: is no P4Info: /);
+    expect(told.err.length).toBeLessThan(2000);
+    expect(process.cpuUsage(started).user / 1e6).toBeLessThan(4);
+  });
+});
+
 describe('what a message repeats', () => {
   it('says where JSON goes wrong, and quotes nothing of it', async () => {
     const secret = file('secret', 'root:$6$abcdefgh:19000:0:99999:7:::\n');

@@ -1,9 +1,10 @@
+import { refuse } from '../../diagnostics/index.ts';
+import { messageOf } from '../../durable/index.ts';
 import { readBytes } from '../../files.ts';
 import { generateTypes } from '../../p4runtime/generate-types.ts';
 import { parseP4Info } from '../../p4runtime/text-parse.ts';
 import type { Io } from '../io.ts';
 import { defineCommand } from '../options.ts';
-import { UsageError } from '../usage.ts';
 
 interface Arguments {
   readonly file: string;
@@ -38,8 +39,13 @@ export const p4infoCommand = (io: Io) =>
 function readP4Info(file: string) {
   const bytes = readBytes(file, 'p4info');
   try {
-    return parseP4Info(bytes);
+    const info = parseP4Info(bytes);
+    // Bytes of anything may be a message of which no field is known.
+    const isEmpty =
+      info.pkgInfo === undefined && Object.values(info).every((v) => !Array.isArray(v) || v.length === 0);
+    if (!isEmpty) return info;
   } catch (error) {
-    throw new UsageError(`${file} is no P4Info: ${error instanceof Error ? error.message : error}`);
+    return refuse('p4info', { reason: messageOf(error) }, { file });
   }
+  return refuse('p4info', { reason: 'it names neither a program nor a table' }, { file });
 }

@@ -10,6 +10,7 @@ import {
   refuse,
 } from '../../diagnostics/index.ts';
 import { readBytes, readText } from '../../files.ts';
+import { isYamlDeep } from '../../import/json/bounds.ts';
 import { pathText } from '../../import/json/parse.ts';
 import type { Fault } from '../manifests/fault.ts';
 import type { ControllerClient } from './client.ts';
@@ -73,6 +74,7 @@ export function parseDocuments(text: string, file: string): readonly SourceDocum
 }
 
 function parsedDocuments(text: string, file: string, lineCounter: LineCounter): readonly Document[] {
+  if (isYamlDeep(text)) refuse('manifest-syntax', { reason: 'it is nested too deep' }, { file });
   try {
     const parsed = parseAllDocuments(text, { lineCounter, prettyErrors: true });
     return Array.isArray(parsed) ? parsed : [];

@@ -18,6 +18,11 @@ export const filesMessages = {
     'error',
     (a) => `is of no known model format (known: ${list(a.known)})`,
   ),
+  p4info: entry<{ reason: string }>(
+    'error',
+    (a) => `is no P4Info: ${a.reason}`,
+    () => 'name a file that p4c writes with --p4runtime-files',
+  ),
   'rows-mismatch': entry<{ bytes: number; row: number }>(
     'error',
     (a) => `holds ${a.bytes} bytes, which is not a whole number of rows of ${a.row}`,

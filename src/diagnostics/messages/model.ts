@@ -51,6 +51,11 @@ export const modelMessages = {
       'give this operator 8-bit activations: of quantize_static activation_type=QuantType.QUInt8, or TensorQuantOverrides ' +
       'of its tensors; of TFLite OpsSet.TFLITE_BUILTINS_INT8',
   ),
+  'too-large': entry<{ what: string; limit: number }>(
+    'error',
+    (a) => `${a.what}; the limit is ${a.limit} elements`,
+    () => 'cut the graph before it (--input-tensor, --output-tensor), or make it smaller',
+  ),
   'too-much-work': entry<{ steps: number; limit: number }>(
     'error',
     (a) =>

@@ -71,3 +71,11 @@ export function isDeeperThan(text: string, most: number): boolean {
   }
   return false;
 }
+
+/** Keys, dashes and question marks that begin one another's value on one line, or a line that is set in. */
+const NESTED_ON_A_LINE = /^[ \t]*(?:(?:[-?]|[^\s:#'"[\]{}]+:)[ \t]+){65}/m;
+const SET_IN = /^ {513}\S/m;
+
+/** The same of YAML, as far as depth costs its reader more than time in proportion. */
+export const isYamlDeep = (text: string): boolean =>
+  isDeeperThan(text, MOST_DEPTH) || NESTED_ON_A_LINE.test(text) || SET_IN.test(text);

@@ -1,5 +1,20 @@
+import { refuse } from '../../diagnostics/index.ts';
 import { elementCount } from '../../model/tensor.ts';
 import type { Activation, ModelBuilder } from '../builder.ts';
+
+/** Elements of a tensor that is made of others: more than any target holds. One that was that long before may stay so. */
+const MOST_ELEMENTS = 2 ** 22;
+
+/**
+ * Elements of a shape before anything of it is made. Whoever walks the graph knows the place of what is thrown.
+ * @param from elements of what it is made of @throws DiagnosticError `too-large`
+ */
+export function boundedCount(shape: readonly number[], from = 0): number {
+  const limit = Math.max(MOST_ELEMENTS, from);
+  const count = elementCount(shape);
+  if (count <= limit && shape.every((size) => Number.isSafeInteger(size) && size >= 0)) return count;
+  return refuse('too-large', { what: `would make a tensor of [${shape.slice(0, 8).join(', ')}]`, limit });
+}
 
 /** Elements of a shape by place, and the shape: what a movement of data makes of them. */
 export interface Moved {
@@ -23,6 +38,7 @@ export function lowerGather(
   const output = { ...type, shape };
   const same = sources.length === elementCount(type.shape) && sources.every((source, i) => source === i);
   if (same) return { value: first, type: output };
+  builder.spend(sources.length);
   return builder.add(name, { kind: 'gather', inputs: inputs.map((i) => i.value), output, sources, value });
 }
 
@@ -34,7 +50,7 @@ export function movedBy(
 ): Moved {
   const strides = from.map((_, axis) => elementCount(from.slice(axis + 1)));
   const place = shape.map(() => 0);
-  const sources = Int32Array.from({ length: elementCount(shape) }, () => {
+  const sources = Int32Array.from({ length: boundedCount(shape, elementCount(from)) }, () => {
     const source = read(place);
     const index = source?.reduce((sum, at, axis) => sum + at * strides[axis]!, 0) ?? -1;
     for (let axis = shape.length - 1; axis >= 0 && ++place[axis]! === shape[axis]; axis--) place[axis] = 0;
@@ -49,7 +65,7 @@ export function concatSources(shapes: readonly (readonly number[])[], axis: numb
   const total = shapes.reduce((sum, shape) => sum + shape[axis]!, 0);
   const shape = first.map((size, i) => (i === axis ? total : size));
   const outer = elementCount(first.slice(0, axis));
-  const sources = new Int32Array(elementCount(shape));
+  const sources = new Int32Array(boundedCount(shape));
   const runs = shapes.map((s) => elementCount(s.slice(axis)));
   let at = 0;
   for (let o = 0; o < outer; o++) {

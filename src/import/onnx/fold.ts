@@ -1,5 +1,7 @@
+import { refuse } from '../../diagnostics/index.ts';
 import { elementCount } from '../../model/tensor.ts';
-import { broadcastSources } from '../lower/gather.ts';
+import { CONSTANT_COST } from '../builder.ts';
+import { boundedCount, broadcastSources } from '../lower/gather.ts';
 import type { NodeReader } from './node-reader.ts';
 import { type Constant, DataType, isFloat } from './tensor-data.ts';
 import type { Value } from './values.ts';
@@ -14,10 +16,12 @@ export function folded(c: NodeReader, inputs: readonly (Value | undefined)[]): V
   const fold = folds[c.operator];
   if (fold === undefined || c.node.domain || inputs.length === 0) return undefined;
   if (!inputs.every((value) => value?.kind === 'constant')) return undefined;
-  return fold(
+  const made = fold(
     c,
     inputs.map((_, i) => c.constant(i, 'the value')),
   );
+  c.builder.spend(CONSTANT_COST * made.values.length);
+  return made;
 }
 
 type Fold = (c: NodeReader, inputs: readonly Constant[]) => Constant;
@@ -45,6 +49,7 @@ const pairs =
   (of: (a: number, b: number, isReal: boolean) => number, dataType?: number): Fold =>
   (c, [a, b]) => {
     const dims = broadcastDims(a!.dims, b!.dims);
+    boundedCount(dims, Math.max(a!.values.length, b!.values.length));
     const [at, bt] = [a!, b!].map((x) => broadcastSources(x.dims, dims).sources);
     const isReal = isFloat(a!.dataType);
     const values = Array.from({ length: elementCount(dims) }, (_, i) =>
@@ -79,7 +84,9 @@ const folds: Readonly<Record<string, Fold>> = {
   Pow: pairs((a, b) => a ** b),
   Range: (c, [start, limit, step]) => {
     const [from, to, by] = [start!, limit!, step!].map((x) => x.values[0]!) as [number, number, number];
-    const count = Math.max(0, Math.ceil((to - from) / by));
+    if (!(by !== 0 && Number.isFinite((to - from) / by)))
+      refuse('shape-mismatch', { expected: 'a step that comes to an end', actual: `${by}` }, c.place(2));
+    const count = boundedCount([Math.max(0, Math.ceil((to - from) / by))]);
     return result(
       c,
       [count],
@@ -112,7 +119,9 @@ export function constantOfShape(c: NodeReader): Value {
   const dataType = given?.dataType ?? DataType.float;
   const raw = given?.floatData[0] ?? given?.int64Data[0] ?? given?.int32Data[0];
   const value = raw ?? firstOf(given?.rawData, dataType);
-  return result(c, dims, dataType, new Array<number>(elementCount(dims)).fill(value));
+  const count = boundedCount(dims);
+  c.builder.spend(CONSTANT_COST * count);
+  return result(c, dims, dataType, new Array<number>(count).fill(value));
 }
 
 function firstOf(raw: Uint8Array | undefined, dataType: number): number {

@@ -1,4 +1,4 @@
-import { DiagnosticError, diagnostic, type Place, refuse } from '../../diagnostics/index.ts';
+import { DiagnosticError, diagnostic, type Place, placed, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { type ImportOptions, ModelBuilder } from '../builder.ts';
 import { byKind, type Unsupported } from '../unsupported.ts';
@@ -48,6 +48,7 @@ export function importGraph(
   builder.hasTrees = nodes.some(({ opType = '' }) => opType.startsWith('TreeEnsemble'));
   const read = new Set(nodes.flatMap((node) => node.input));
   attempt(() => readInitializers(graph, read, values, file));
+  for (const value of values.values()) if (value.kind === 'constant') builder.allow(value.values.length);
   // Whatever is wrong with it, nodes that read it are to give no message of their own.
   for (const { name: input = '' } of graph.input)
     if (!values.has(input) && input !== cut.input.name) values.set(input, { kind: 'refused' });
@@ -131,12 +132,12 @@ function evaluate(
   });
   if (inputs.some((value) => value?.kind === 'refused')) return { kind: 'refused' };
   const reader = new NodeReader(builder, node, inputs, opsetOf(source, domain, place));
-  const constant = folded(reader, inputs);
+  const constant = placed(place, () => folded(reader, inputs));
   if (constant === undefined && importer === undefined) {
     unsupported.push({ operator, place, readsFloat: inputs.some((value) => value?.kind === 'floatInput') });
     return { kind: 'refused' };
   }
-  const made = constant ?? importer!(reader);
+  const made = constant ?? placed(place, () => importer!(reader));
   reader.refuseUnread();
   return made;
 }

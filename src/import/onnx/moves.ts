@@ -1,7 +1,14 @@
 import { refuse } from '../../diagnostics/index.ts';
 import { roundHalfEven } from '../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
-import { type Activation, type ModelBuilder, type Quantisation, sameShape, viewed } from '../builder.ts';
+import {
+  type Activation,
+  CONSTANT_COST,
+  type ModelBuilder,
+  type Quantisation,
+  sameShape,
+  viewed,
+} from '../builder.ts';
 import { lowerGather, type Moved } from '../lower/gather.ts';
 import { type Activity, type Fixed, isFixed, withoutBatch } from './dims.ts';
 import type { NodeReader } from './node-reader.ts';
@@ -21,6 +28,7 @@ export function moveValues(
   moved: Moved,
   fill = 0,
 ): Value {
+  c.builder.spend(moved.sources.length * (values.every(isFixed) ? CONSTANT_COST : 1));
   if (values.every(isFixed)) return movedConstant(c, values, moved, fill);
   const shape = withoutBatch(c, moved.shape);
   const { sources } = moved;

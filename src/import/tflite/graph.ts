@@ -1,4 +1,4 @@
-import { DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
+import { DiagnosticError, diagnostic, placed, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { type Activation, type ImportOptions, ModelBuilder } from '../builder.ts';
 import { byKind, type Unsupported } from '../unsupported.ts';
@@ -89,7 +89,7 @@ function evaluate(
         c.place(),
       );
   }
-  const made = importer(c);
+  const made = placed(c.place(), () => importer(c));
   return 'kind' in made ? [made] : made;
 }
 

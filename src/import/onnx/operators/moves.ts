@@ -1,6 +1,6 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { elementCount } from '../../../model/tensor.ts';
-import { broadcastSources, concatSources, type Moved, movedBy } from '../../lower/gather.ts';
+import { boundedCount, broadcastSources, concatSources, type Moved, movedBy } from '../../lower/gather.ts';
 import {
   type Activity,
   axisOf,
@@ -202,9 +202,6 @@ export function chosen(
   return moveValues(c, activities, { shape: dims, sources }, fill);
 }
 
-/** Elements of a padded tensor: more than any target holds. */
-const MOST_PADDED = 2 ** 24;
-
 /** A border of one value, of what is there mirrored, or of the last element repeated. */
 export function pad(c: NodeReader): Value {
   const x = valueAt(c, 0);
@@ -226,12 +223,6 @@ export function pad(c: NodeReader): Value {
   const shape = dims.map((size, axis) => size + before[axis]! + after[axis]!);
   if (shape.some((size) => size < 1))
     refuse('shape-mismatch', { expected: 'elements left by the pads', actual: dimsText(shape) }, c.place(0));
-  if (shape.reduce((a, b) => a * b, 1) > MOST_PADDED)
-    refuse(
-      'shape-mismatch',
-      { expected: `at most ${MOST_PADDED} elements`, actual: dimsText(shape) },
-      c.place(0),
-    );
   const place = borderOf(c, mode, dims);
   const moved = movedBy(shape, dims, (at) => {
     const inside = at.map((p, axis) => place(p - before[axis]!, axis));
@@ -364,6 +355,7 @@ export function resize(c: NodeReader): Value {
       { expected: `sizes of ${dims.length} axes`, actual: dimsText(shape) },
       c.place(0),
     );
+  boundedCount(shape, elementCount(dims));
   const tables = dims.map((size, axis) =>
     Array.from({ length: shape[axis]! }, (_, at) => {
       const from = coordinate(c, transformation, at, scale(axis), size, shape[axis]!);

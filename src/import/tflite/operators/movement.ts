@@ -1,5 +1,5 @@
 import { elementCount, elementRange } from '../../../model/tensor.ts';
-import { concatSources, type Moved, movedBy, sliceSources } from '../../lower/gather.ts';
+import { boundedCount, concatSources, type Moved, movedBy, sliceSources } from '../../lower/gather.ts';
 import { lowerFunction, lowerPad, lowerTranspose } from '../../lower/lookup.ts';
 import { asImage, fromImage, likewise } from '../layout.ts';
 import { gathered } from '../movement.ts';
@@ -323,8 +323,9 @@ export function resizeNearest(c: NodeReader): Value {
       return Math.max(0, Math.min(from - 1, aligned ? Math.floor(place + 0.5) : Math.floor(place)));
     });
   };
-  const [rows, columns] = [table(height!, sizes[0]!), table(width!, sizes[1]!)];
   const shape = [...sizes, channels];
+  boundedCount(shape, elementCount(input.shape));
+  const [rows, columns] = [table(height!, sizes[0]!), table(width!, sizes[1]!)];
   return gathered(
     c,
     [input],
