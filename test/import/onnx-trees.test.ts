@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
@@ -73,6 +74,20 @@ describe('the labels of ONNX Runtime', () => {
       const labels = await runtime(bytes, rows, spec);
       expect(labels.map((_, i) => answers[2 * i])).toEqual(labels.map(Number));
     }
+  });
+
+  it.each([
+    [10, 8],
+    [100, 6],
+  ])('%d trees of depth %d, on all rows of traffic-mlp', async (trees, depth) => {
+    const spec = { features: 16, trees, depth, scores: 7, leaves: 'all' } as const;
+    const bytes = forestOnnx(random(depth), spec);
+    const { model } = importOnnx(bytes, 'forest.onnx');
+    const rows = readFileSync('examples/traffic-mlp.x.bin');
+    const answers = interpretRows(model, rows);
+    const labels = await runtime(bytes, rows, spec);
+    expect(labels).toHaveLength(6003);
+    expect(labels.map((_, i) => answers[2 * i])).toEqual(labels.map(Number));
   });
 
   it('are names where the file has names', async () => {

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { needDiagnostics } from '../../backends/common/need.ts';
 import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { tnaFiles } from '../../backends/tna/artifact.ts';
-import { type ChipName, chipNames, chips } from '../../backends/tna/chips.ts';
+import { type Chip, type ChipName, chipNames, chips } from '../../backends/tna/chips.ts';
 import { tnaSvg } from '../../backends/tna/draw.ts';
+import { forestNeeds } from '../../backends/tna/forest-needs.ts';
 import {
   type Pairing,
   pairings,
@@ -63,6 +65,8 @@ export const tnaTarget = defineTarget({
     const decided = decide(model, options);
     const refusal = optionRefusal(model, options, decided, given);
     if (refusal !== undefined) return { program: undefined, diagnostics: [refusal] };
+    const forests = forestRefusals(model, chips[given.chip], decided);
+    if (forests.length > 0) return { program: undefined, diagnostics: forests };
     return given.calibrate === undefined
       ? planExact(model, given.chip, decided)
       : planApproximated(model, given, given.calibrate, decided);
@@ -100,6 +104,29 @@ function optionRefusal(
     );
   const wrong = calibrationRefusal(given);
   return wrong && diagnostic('target-option', { target: 'tna', ...wrong }, place);
+}
+
+/** Trees are no sums of look-ups; what they would take all the same, and what of that the chip lacks. */
+function forestRefusals(model: Model, chip: Chip, { from, to }: Decided): Diagnostic[] {
+  return model.layers.slice(from, to).flatMap((layer) => {
+    if (layer.kind !== 'forest') return [];
+    const needs = forestNeeds(layer, chip).map((need) => ({ ...need, layer: layer.name }));
+    const would = needs
+      .map(({ resource, need, limit, unit }) => `${need} ${unit} of ${resource} (${limit})`)
+      .join(' and ');
+    const count = `${layer.roots.length} ${layer.roots.length === 1 ? 'tree' : 'trees'}`;
+    const reason =
+      `its ${count}, a ternary table each over the sides of their thresholds, would take ${would}; ` +
+      'only sums of look-ups are laid out over stages: --target v1model and xdp have forests';
+    return [
+      diagnostic(
+        'unsupported-layer',
+        { kind: layer.kind, target: chip.name, reason },
+        { file: model.file, layer: layer.name },
+      ),
+      ...needDiagnostics(needs, chip.name, model.file),
+    ];
+  });
 }
 
 function planExact(model: Model, chip: ChipName, o: Decided): Planned {

@@ -7,7 +7,8 @@ import { planTna, type TnaPlan, type TnaTable } from '../../../src/backends/tna/
 import { printTna } from '../../../src/backends/tna/print-program.ts';
 import { PROGRAM_FILE } from '../../../src/backends/tna/replacement.ts';
 import { versionEntries } from '../../../src/backends/tna/tables.ts';
-import type { Model } from '../../../src/model/model.ts';
+import { importOnnx } from '../../../src/import/onnx/index.ts';
+import type { ForestLayer, Model } from '../../../src/model/model.ts';
 import { withVerdict } from '../../../src/model/verdict.ts';
 import type { Activation } from '../../../src/passes/tables/activation.ts';
 import { answerTables, interpretTables, levelOf, runLayer } from '../../../src/passes/tables/interpret.ts';
@@ -15,6 +16,7 @@ import { lowerToTables } from '../../../src/passes/tables/lower.ts';
 import { type Agreement, Approximator } from '../../../src/targets/approximation.ts';
 import { BAREFOOT, BFAS, compileTna, JUDGED_FILE } from '../../../src/toolchain/tofino.ts';
 import type { Placement } from '../../../src/toolchain/tofino-resources.ts';
+import { forestOnnx } from '../../support/forests.ts';
 import { intransit, testFolder } from '../../support/io.ts';
 import { random, randomRows } from '../../support/random.ts';
 import { perceptron } from '../../support/small-models.ts';
@@ -288,6 +290,20 @@ describe('the command line', () => {
     const outcome = await intransit('compile', traffic, '-o', out, '--target', 'tna', ...given);
     expect(outcome).toMatchObject({ code, err: expect.stringContaining(text) });
     expect(existsSync(out)).toBe(false);
+  });
+
+  it('refuses a forest with what it would take, and what of that the chip lacks', async () => {
+    const file = join(testFolder(), 'forest.onnx');
+    const trees = { features: 16, trees: 120, depth: 6, scores: 7, leaves: 'all' } as const;
+    writeFileSync(file, forestOnnx(random(1), trees));
+    const outcome = await intransit('inspect', file, '--target', 'tna');
+    const { nodes } = importOnnx(forestOnnx(random(1), trees), file).model.layers[0] as ForestLayer;
+    const splits = nodes.feature.filter((f) => f >= 0).length;
+    expect(outcome).toMatchObject({ code: 1, err: expect.stringContaining('120 trees') });
+    const [, bits] = /needs (\d+) bits of containers, tofino2 has 4096/.exec(outcome.err) ?? [];
+    // A threshold that a tree has twice is one bit.
+    expect(Number(bits)).toBeLessThanOrEqual(splits);
+    expect(Number(bits)).toBeGreaterThan(chips.tofino2.phvBits);
   });
 
   it('refuses activations that no table can hold', async () => {
