@@ -191,7 +191,9 @@ function modelNamed(
 }
 
 function canaryOf(service: string, rollouts: readonly StoredObject<'Rollout'>[]) {
-  const rollout = rollouts.find((r) => r.spec.service === service && r.status.phase === 'canary');
+  const isShared = ({ phase }: StoredObject<'Rollout'>['status']) =>
+    phase === 'canary' || phase === 'paused' || phase === 'installing';
+  const rollout = rollouts.find((r) => r.spec.service === service && isShared(r.status) && r.status.percent);
   const { percent } = rollout?.status ?? {};
   return rollout === undefined || percent === undefined
     ? undefined

@@ -5,6 +5,7 @@ import type { StatusChange } from '../objects/index.ts';
 import { lowerBoundUs, quantileUs } from '../sight/distribution.ts';
 import { type Polled, Poller } from '../sight/poller.ts';
 import { Sight } from '../sight/sight.ts';
+import { Canaries } from './canary.ts';
 import type { PlacedService } from './goals.ts';
 import type { Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
@@ -28,12 +29,14 @@ export class Observer {
   readonly #watches = new Map<string, ObjectiveWatch>();
   readonly late: LateModels;
   readonly shares = new Shares();
+  readonly canaries: Canaries;
   #writtenAt = 0;
   #judgedAt = 0;
 
   /** @param nodes all that are looked after */
   constructor(nodes: () => Iterable<ManagedNode>, late = new LateModels(), sight = new Sight()) {
     this.sight = sight;
+    this.canaries = new Canaries(sight);
     this.late = late;
     this.#poller = new Poller(() => polledOf(nodes(), sight));
   }
@@ -56,6 +59,7 @@ export class Observer {
     this.#watches.clear();
     this.late.clear();
     this.shares.keep(new Set());
+    this.canaries.keep(new Set());
   }
 
   /** Writes what has moved, if it is time for that. */
@@ -66,6 +70,7 @@ export class Observer {
     const workers = new Set(network.workers.keys());
     this.sight.keep(new Set(network.devices.keys()), workers);
     this.shares.keep(workers);
+    this.canaries.keep(new Set(network.rollouts.keys()));
     for (const name of network.devices.keys()) this.#device(name, network, recorder);
     for (const name of network.workers.keys()) this.#worker(name, network, recorder);
     for (const service of placed) this.#service(service, recorder);

@@ -23,7 +23,7 @@ import { Observer } from './observer.ts';
 import { Placer, type Placing } from './placing.ts';
 import { Recorder } from './recorder.ts';
 import { trafficMetrics } from './traffic-metrics.ts';
-import { nextPhase, type RolloutSight } from './versions-wanted.ts';
+import { type NextPhase, nextPhase, type RolloutSight } from './versions-wanted.ts';
 
 export interface ReconcilerOptions {
   /** Where compiled programs are kept. */
@@ -57,6 +57,8 @@ const GAP_MS = [10, 250] as const;
 const MOST_READBACKS = 20;
 /** Jobs at once, of nodes that stand alone: each holds a program and what was read. */
 const MOST_JOBS = 100;
+/** How often rollouts are judged by what was counted, ms. */
+const JUDGE_MS = 250;
 /** Before a turn that failed is tried again, ms. */
 const FAULT_MS = 500;
 
@@ -96,6 +98,7 @@ export class Reconciler {
   /** Services as they were placed last. */
   #placed: readonly PlacedService[] = [];
   #tickedAt = 0;
+  #judgedAt = 0;
   #watching: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> | undefined;
@@ -257,13 +260,23 @@ export class Reconciler {
     );
     const anew = [...this.#away].some((node) => node.anewAt !== undefined && node.anewAt < now);
     if (anew) this.#network = undefined;
-    if (isDue || drains || anew) this.#wake();
+    if (isDue || drains || anew || this.#isJudgementDue(now)) this.#wake();
     const network = this.#network?.network;
     if (network === undefined) return;
     this.#observer.write(network, this.#placed, this.#recorder, now);
     if (!this.#observer.judge(this.#placed, this.#recorder, now)) return;
     this.#revision++;
     this.#wake();
+  }
+
+  /** Steps of canaries end by time, and what was counted may end them. */
+  #isJudgementDue(now: number): boolean {
+    const rollouts = [...(this.#network?.network.rollouts.values() ?? [])];
+    const isDue =
+      now - this.#judgedAt > JUDGE_MS &&
+      rollouts.some(({ object: { status } }) => status.phase === 'canary' || status.phase === 'paused');
+    if (isDue) this.#judgedAt = now;
+    return isDue;
   }
 
   /** Whether it is not what it should be, or has to be read again. */
@@ -456,10 +469,14 @@ export class Reconciler {
       const own = placed.find((p) => p.service.name === service.name);
       const next = nextPhase(rollout, this.#sight(network, rollout, own, now));
       if (next === undefined) continue;
-      const { phase, why } = next;
+      const { phase, why, step } = next;
       const { status } = rollout.object;
       const previous = status.previous ?? committedVersion(network, service) ?? own?.wanted.current;
-      const written = { ...status, phase, ...(previous !== undefined && { previous }) };
+      const written = {
+        ...{ ...status, phase, ...(previous !== undefined && { previous }) },
+        ...(step !== undefined && { step }),
+        ...(rollout.spec.canary.length > 0 && { percent: percentAt(rollout, next) }),
+      };
       const bad = phase === 'failed' || phase === 'rolling back';
       const kept = await this.#recorder.now('Rollout', rollout.name, written, {
         type: bad ? 'Warning' : 'Normal',
@@ -482,8 +499,9 @@ export class Reconciler {
   ): RolloutSight {
     const phase = object.status.phase ?? 'pending';
     const known = this.#phases.get(name);
-    const since = known?.phase === phase ? known.since : now;
-    if (known?.phase !== phase) this.#phases.set(name, { phase, since });
+    const at = `${phase} ${object.status.step ?? 0}`;
+    const since = known?.phase === at ? known.since : now;
+    if (known?.phase !== at) this.#phases.set(name, { phase: at, since });
     const nodes = own === undefined ? [] : this.#nodesOf(own);
     const here = nodes.filter((n) => n.isHere);
     const failed = here.find(
@@ -497,10 +515,19 @@ export class Reconciler {
       settled,
       failure:
         failed?.failure && `${failed.name}: ${failed.failure.diagnostics.map((d) => d.message).join('; ')}`,
-      worse: undefined,
+      worse: own && this.#worse({ name, spec, object }, own),
       sinceMs: now - since,
       mayBegin: spec.after.every((other) => network.rollouts.get(other)?.object.status.phase === 'complete'),
     };
+  }
+
+  /** Only a rollout that asks for it is judged: by its limits, or by having a canary. */
+  #worse({ name, spec, object }: Pick<Named<'Rollout'>, 'name' | 'spec' | 'object'>, own: PlacedService) {
+    const { previous, phase = 'pending' } = object.status;
+    const isJudged = spec.abort !== undefined || spec.canary.length > 0;
+    if (!isJudged || previous === undefined || !UNDER_WAY.has(phase)) return undefined;
+    const devices = own.placement.segments.flatMap((s) => (s.kind === 'Device' ? [s.node] : []));
+    return this.#observer.canaries.worse(name, own.modelId, [previous, spec.version], devices, spec.abort);
   }
 
   #nodesOf({ placement, workers }: PlacedService): readonly ManagedNode[] {
@@ -603,6 +630,31 @@ function isOnlyMeasured(before: StoredObject, now: StoredObject): boolean {
   if (now.kind === 'Placement') return true;
   if (!isKind(before, 'Service') || !isKind(now, 'Service')) return false;
   return before.status.version === now.status.version && before.status.model === now.status.model;
+}
+
+/** Phases in which a rollout may be found worse. */
+const UNDER_WAY: ReadonlySet<string> = new Set(['installing', 'canary', 'paused', 'flipping', 'draining']);
+
+/** Share of jobs that name the version of a rollout, or all once it is current. */
+function percentAt({ spec, object }: Named<'Rollout'>, { phase, step }: NextPhase): number {
+  switch (phase) {
+    case 'canary':
+      return spec.canary[step ?? 0]?.percent ?? 0;
+    case 'paused':
+      return object.status.percent ?? 0;
+    case 'installing':
+      return object.status.percent ?? 0;
+    case 'flipping':
+    case 'draining':
+    case 'removing':
+    case 'complete':
+      return 100;
+    case 'pending':
+    case 'rolling back':
+    case 'rolled back':
+    case 'failed':
+      return 0;
+  }
 }
 
 const ABOUT_SELF = { object: { kind: 'Controller', name: ACTOR } } as const;

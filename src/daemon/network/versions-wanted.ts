@@ -82,19 +82,29 @@ export interface RolloutSight {
   readonly failure: string | undefined;
   /** Why it should go back: worse answers than its spec allows. */
   readonly worse: string | undefined;
-  /** Since the phase began, ms. */
+  /** Since the phase began, or the step of a canary, ms. */
   readonly sinceMs: number;
   /** Whether those that come before are complete. */
   readonly mayBegin: boolean;
 }
 
-/** The phase that follows, with the reason; undefined where it stays. */
-export function nextPhase(
-  { spec, object }: Named<'Rollout'>,
-  sight: RolloutSight,
-): { readonly phase: RolloutPhase; readonly why: string } | undefined {
+/** Where a rollout goes next. */
+export interface NextPhase {
+  readonly phase: RolloutPhase;
+  readonly why: string;
+  /** Of a canary. */
+  readonly step?: number;
+}
+
+/** The phase that follows, or the next step of a canary, with the reason; undefined where it stays. */
+export function nextPhase({ spec, object }: Named<'Rollout'>, sight: RolloutSight): NextPhase | undefined {
   const phase = object.status.phase ?? 'pending';
-  const to = (next: RolloutPhase, why: string) => ({ phase: next, why });
+  const to = (next: RolloutPhase, why: string): NextPhase => ({ phase: next, why });
+  const canary = (step: number): NextPhase => {
+    const own = spec.canary[step];
+    if (own === undefined) return to('flipping', 'every node holds the version');
+    return { phase: 'canary', step, why: `${own.percent} % of jobs name the version, for ${own.holdMs} ms` };
+  };
   switch (phase) {
     case 'complete':
       return spec.rollback ? to('rolling back', 'asked for') : undefined;
@@ -102,12 +112,14 @@ export function nextPhase(
     case 'failed':
       return undefined;
     case 'rolling back':
-      return sight.settled ? to('rolled back', 'the version before is current everywhere') : undefined;
+      if (!sight.settled || (spec.canary.length > 0 && sight.sinceMs < spec.drainMs)) return undefined;
+      return to('rolled back', 'the version before is current everywhere');
     case 'pending':
       if (spec.rollback || !sight.mayBegin) return undefined;
       return spec.paused ? undefined : to('installing', 'the version goes beside the current one');
     case 'paused':
       if (spec.rollback) return to('rolling back', 'asked for');
+      if (sight.worse !== undefined) return to('rolling back', sight.worse);
       return spec.paused ? undefined : to('installing', 'resumed');
   }
   if (sight.failure !== undefined && (phase === 'installing' || phase === 'canary' || phase === 'flipping'))
@@ -116,9 +128,16 @@ export function nextPhase(
   if (sight.worse !== undefined && phase !== 'removing') return to('rolling back', sight.worse);
   switch (phase) {
     case 'installing':
-    case 'canary':
       if (spec.paused) return to('paused', 'asked for');
-      return sight.settled ? to('flipping', 'every node holds the version') : undefined;
+      // One that was paused goes on where it was.
+      return sight.settled ? canary(object.status.step ?? 0) : undefined;
+    case 'canary': {
+      if (spec.paused) return to('paused', 'asked for');
+      const { step = 0 } = object.status;
+      return sight.settled && sight.sinceMs >= (spec.canary[step]?.holdMs ?? 0)
+        ? canary(step + 1)
+        : undefined;
+    }
     case 'flipping':
       return sight.settled ? to('draining', 'the version is current everywhere') : undefined;
     case 'draining':
