@@ -55,6 +55,24 @@ describe('commands of a controller', async () => {
     expect(stale.err).toMatch(/get it anew/);
   });
 
+  it('apply prints what get prints', async () => {
+    const path = file('printed.yaml', documents(device('s8', 8), device('s9', 9)));
+    const dry = await cli('apply', '-f', path, '-o', 'name', '--dry-run');
+    expect([dry.code, dry.out]).toEqual([0, 'Device/s8\nDevice/s9\n']);
+    expect((await cli('get', 'device', 's8')).code).toBe(1);
+    const list = JSON.parse((await cli('apply', '-f', path, '-o', 'json')).out);
+    expect(list).toEqual(JSON.parse((await cli('get', 'device', 's8', 's9', '-o', 'json')).out));
+    const one = file('one.yaml', documents(device('s8', 8)));
+    expect((await cli('apply', '-f', one, '-o', 'yaml')).out).toBe(
+      (await cli('get', 'device', 's8', '-o', 'yaml')).out,
+    );
+    expect((await cli('apply', '-f', one, '-o', 'wide')).out).toBe(
+      (await cli('get', 'device', 's8', '-o', 'wide')).out,
+    );
+    expect((await cli('apply', '-f', one, '-o', 'toml')).code).toBe(2);
+    expect((await cli('delete', 'device', 's8', 's9')).code).toBe(0);
+  });
+
   it('diff shows what apply would do, and does nothing', async () => {
     const path = file('diff.yaml', documents(device('s1', 1, ', zone: edge'), device('s9', 9)));
     const { out, code } = await cli('diff', '-f', path);

@@ -7,14 +7,25 @@ import {
   type FileArguments,
   fileOption,
   filesOf,
+  kindOf,
+  lastOf,
+  OUTPUTS,
+  type Output,
   objectName,
+  printDocument,
+  type Target,
   withController,
   yamlOf,
 } from './common.ts';
+import { listOf, printTables } from './get.ts';
 
 interface Arguments extends ControllerArguments, FileArguments {
   readonly dryRun: boolean;
   readonly json: boolean;
+}
+
+interface ApplyArguments extends Arguments {
+  readonly output: Output;
 }
 
 interface Result {
@@ -25,22 +36,46 @@ interface Result {
 
 /** `apply -f FILE` */
 export const applyCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand<ApplyArguments>({
     command: 'apply',
     describe: 'Have the controller create or change the objects of manifests, all of them or none',
     builder: (y) =>
-      controllerOptions(fileOption(jsonOption(y))).option('dry-run', {
-        type: 'boolean',
-        default: false,
-        describe: 'Say what would come of it; change nothing',
-      }),
+      controllerOptions(fileOption(jsonOption(y)))
+        .option('output', {
+          alias: 'o',
+          choices: OUTPUTS,
+          default: 'table' as const,
+          describe: 'How the objects are printed, as get does; table: what became of each',
+          requiresArg: true,
+          coerce: lastOf,
+        })
+        .option('dry-run', {
+          type: 'boolean',
+          default: false,
+          describe: 'Say what would come of it; change nothing',
+        }),
     async handler(a) {
       const results = await applied(a, a.dryRun);
       if (a.json) return printJson(io, { dryRun: a.dryRun, results });
+      const objects = results.map((r) => r.object);
+      switch (a.output) {
+        case 'json':
+        case 'yaml':
+          return printDocument(io, a.output, objects.length === 1 ? objects[0] : listOf(objects));
+        case 'name':
+          return objects.forEach((o) => void printLine(io, objectName(o)));
+        case 'wide':
+          return printTables(io, targetsIn(objects), objects, true);
+        case 'table':
+      }
       const note = a.dryRun ? ' (dry run, nothing was changed)' : '';
       for (const { action, object } of results) printLine(io, `${objectName(object)} ${action}${note}`);
     },
   });
+
+/** Their kinds, each once, in the order of the documents. */
+const targetsIn = (objects: readonly ShownObject[]): readonly Target[] =>
+  [...new Set(objects.map((o) => kindOf(o.kind)))].map((kind) => ({ kind }));
 
 async function applied(a: ControllerArguments & FileArguments, dryRun: boolean): Promise<readonly Result[]> {
   const { readDocuments, withFiles } = await import('../../../daemon/client/index.ts');

@@ -64,7 +64,8 @@ export const getCommand = (io: Io) =>
     },
   });
 
-const listOf = (items: readonly ShownObject[]) => ({
+/** As the API answers with several objects. */
+export const listOf = (items: readonly ShownObject[]) => ({
   apiVersion: 'intransit.dev/v1alpha1',
   kind: 'List',
   items,
@@ -90,7 +91,8 @@ async function objectsOf(
   return found.flat();
 }
 
-async function printTables(
+/** A table for each kind. */
+export async function printTables(
   io: Io,
   targets: readonly Target[],
   objects: readonly ShownObject[],
