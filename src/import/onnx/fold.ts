@@ -13,7 +13,8 @@ import type { Value } from './values.ts';
  * @returns `undefined` if the operator is none of these or an input is no constant
  */
 export function folded(c: NodeReader, inputs: readonly (Value | undefined)[]): Value | undefined {
-  const fold = folds[c.operator];
+  // A file may name an operator as JavaScript names what every object has.
+  const fold = Object.hasOwn(folds, c.operator) ? folds[c.operator] : undefined;
   if (fold === undefined || c.node.domain || inputs.length === 0) return undefined;
   if (!inputs.every((value) => value?.kind === 'constant')) return undefined;
   const made = fold(
