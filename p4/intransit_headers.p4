@@ -51,13 +51,17 @@ struct headers_t {
     ipv4_t ipv4;
     udp_t udp;
     intransit_header_t intransit;
+#ifdef INTRANSIT_SHAPE_HEADERS
+    INTRANSIT_SHAPE_HEADERS
+#else
     activations_t activations; // of a request that could be computed
     result_t result; // the activations of the answer
-    permitted_t permitted;
-    partial_t partial;
 #ifdef INTRANSIT_RAW_BITS
     raw_t raw; // the activations once more, never on the wire
 #endif
+#endif
+    permitted_t permitted;
+    partial_t partial;
     refusal_t refusal;
     scratch_t scratch; // what is computed in; valid once a model is found, never on the wire
 }

@@ -8,6 +8,18 @@
 #include "intransit_example.p4"
 #endif
 
+// What depends on a shape of layers stands in files of its own, intransit_shape_*.p4. A program of several shapes brings files that
+// include them once a shape, each time under other names; else they are included once.
+#ifndef INTRANSIT_SHAPES
+#define INTRANSIT_SHAPES INTRANSIT_PART
+#define INTRANSIT_REQUESTS INTRANSIT_PART
+#define INTRANSIT_TAKEN hdr.activations.isValid()
+#define INTRANSIT_BEGINS_HERE (hdr.intransit.next_layer == INTRANSIT_FIRST_LAYER)
+#define INTRANSIT_EMIT_SHAPES packet.emit(hdr.activations); packet.emit(hdr.result);
+#define INTRANSIT_BEGIN_SHAPE
+#define INTRANSIT_END_SHAPE
+#endif
+
 const bit<16> ETHERTYPE_IPV4 = 0x0800;
 const bit<8> PROTOCOL_UDP = 17;
 
@@ -16,17 +28,19 @@ const bit<16> ETHERNET_BYTES = 14;
 const bit<16> IPV4_BYTES = 20;
 const bit<16> UDP_BYTES = 8;
 const bit<16> LEAST_UDP_LENGTH = UDP_BYTES + INTRANSIT_HEADER_BYTES;
-const bit<16> REQUEST_UDP_LENGTH = LEAST_UDP_LENGTH + INTRANSIT_INPUTS;
-const bit<16> ANSWER_UDP_LENGTH = LEAST_UDP_LENGTH + INTRANSIT_OUTPUTS;
-const bit<16> REQUEST_IPV4_LENGTH = IPV4_BYTES + REQUEST_UDP_LENGTH;
-const bit<16> ANSWER_IPV4_LENGTH = IPV4_BYTES + ANSWER_UDP_LENGTH;
 const bit<32> OUTER_BYTES = (bit<32>)(ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES);
-const bit<32> REQUEST_BYTES = (bit<32>)(ETHERNET_BYTES + REQUEST_IPV4_LENGTH);
-const bit<32> ANSWER_BYTES = (bit<32>)(ETHERNET_BYTES + ANSWER_IPV4_LENGTH);
+
+// What follows from a shape is expanded where it is used: a program may have several.
+#define REQUEST_UDP_LENGTH (LEAST_UDP_LENGTH + INTRANSIT_INPUTS)
+#define ANSWER_UDP_LENGTH (LEAST_UDP_LENGTH + INTRANSIT_OUTPUTS)
+#define REQUEST_IPV4_LENGTH (IPV4_BYTES + REQUEST_UDP_LENGTH)
+#define ANSWER_IPV4_LENGTH (IPV4_BYTES + ANSWER_UDP_LENGTH)
+#define REQUEST_BYTES ((bit<32>)(ETHERNET_BYTES + REQUEST_IPV4_LENGTH))
+#define ANSWER_BYTES ((bit<32>)(ETHERNET_BYTES + ANSWER_IPV4_LENGTH))
 
 // What the answer's length adds to the one's complement sum of the IPv4 header: new - old, folded to 16 bits.
-const bit<17> IPV4_CHANGE_UNFOLDED = (bit<17>)(~REQUEST_IPV4_LENGTH) + (bit<17>)ANSWER_IPV4_LENGTH;
-const bit<17> IPV4_CHANGE = (IPV4_CHANGE_UNFOLDED & 0xffff) + (IPV4_CHANGE_UNFOLDED >> 16);
+#define IPV4_CHANGE_UNFOLDED ((bit<17>)(~REQUEST_IPV4_LENGTH) + (bit<17>)ANSWER_IPV4_LENGTH)
+#define IPV4_CHANGE ((IPV4_CHANGE_UNFOLDED & 0xffff) + (IPV4_CHANGE_UNFOLDED >> 16))
 
 // The time to live is the high byte of its 16-bit word: one less, in one's complement.
 const bit<17> TTL_CHANGE = 0xfeff;
@@ -43,11 +57,11 @@ const bit<9> DROP_PORT = 511;
     (bit<16>)(((bit<17>)checksum - change) - (((bit<17>)checksum - change) >> 16))
 
 // What the entry of a model must say to be one for this program.
-const bit<24> LAYERS = INTRANSIT_FIRST_LAYER ++ INTRANSIT_NEXT_LAYER ++ INTRANSIT_LAYER_COUNT;
+#define LAYERS (INTRANSIT_FIRST_LAYER ++ INTRANSIT_NEXT_LAYER ++ INTRANSIT_LAYER_COUNT)
 
 // The last layer's output is the result; any other goes on as a request.
-const bit<8> ANSWER_KIND =
-    INTRANSIT_NEXT_LAYER == INTRANSIT_LAYER_COUNT ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST;
+#define ANSWER_KIND \
+    (INTRANSIT_NEXT_LAYER == INTRANSIT_LAYER_COUNT ? INTRANSIT_KIND_RESULT : INTRANSIT_KIND_REQUEST)
 
 // What is the same in every request, and in every answer: protocol, UDP length (in the pseudo-header too), some of the
 // header's fields, fragment 0 of 1.
@@ -56,11 +70,11 @@ const bit<8> ANSWER_KIND =
 #define SUM_OF_CONSTANTS(type, udp_length, kind, next_layer, element, elements) \
     ((type)PROTOCOL_UDP + 2 * (type)udp_length + (type)INTRANSIT_MAGIC + 256 * (type)INTRANSIT_HEADER_VERSION \
         + (type)kind + 256 * (type)next_layer + (type)INTRANSIT_LAYER_COUNT + 256 * (type)element + (type)elements + 1)
-const intransit_request_sum_t REQUEST_CONSTANTS = SUM_OF_CONSTANTS(intransit_request_sum_t, REQUEST_UDP_LENGTH,
-    INTRANSIT_KIND_REQUEST, INTRANSIT_FIRST_LAYER, INTRANSIT_INPUT_ELEMENT, INTRANSIT_INPUTS);
-const intransit_sum_t ANSWER_CONSTANTS = SUM_OF_CONSTANTS(intransit_sum_t, ANSWER_UDP_LENGTH,
-    ANSWER_KIND, INTRANSIT_NEXT_LAYER, INTRANSIT_OUTPUT_ELEMENT, INTRANSIT_OUTPUTS);
-const intransit_sum_t PSEUDO_CONSTANTS = (intransit_sum_t)PROTOCOL_UDP + (intransit_sum_t)REQUEST_UDP_LENGTH + 0xffff;
+#define REQUEST_CONSTANTS SUM_OF_CONSTANTS(intransit_request_sum_t, REQUEST_UDP_LENGTH, \
+    INTRANSIT_KIND_REQUEST, INTRANSIT_FIRST_LAYER, INTRANSIT_INPUT_ELEMENT, INTRANSIT_INPUTS)
+#define ANSWER_CONSTANTS SUM_OF_CONSTANTS(intransit_sum_t, ANSWER_UDP_LENGTH, \
+    ANSWER_KIND, INTRANSIT_NEXT_LAYER, INTRANSIT_OUTPUT_ELEMENT, INTRANSIT_OUTPUTS)
+#define PSEUDO_CONSTANTS ((intransit_sum_t)PROTOCOL_UDP + (intransit_sum_t)REQUEST_UDP_LENGTH + 0xffff)
 
 // RFC 768: over the pseudo-header, the header and the payload. A one's complement sum of 16-bit words is the number itself
 // modulo 2^16 - 1, so fields of any width are added up as they are, where they end on an even byte. This is what a request and
@@ -115,21 +129,16 @@ parser IntransitParser(
             hdr.intransit.element_type,
             hdr.intransit.element_count
         ) {
-            (INTRANSIT_MAGIC, INTRANSIT_HEADER_VERSION, INTRANSIT_KIND_REQUEST, INTRANSIT_FIRST_LAYER,
-                INTRANSIT_INPUT_ELEMENT, INTRANSIT_INPUTS): activations;
+#define INTRANSIT_PART "intransit_shape_select.p4"
+#include INTRANSIT_REQUESTS
+#undef INTRANSIT_PART
             default: accept;
         }
     }
 
-    state activations {
-#ifdef INTRANSIT_RAW_BITS
-        // All of them once more as one number, for the checksum: to add up single bytes costs more.
-        hdr.raw.setValid();
-        hdr.raw.bytes = packet.lookahead<bit<INTRANSIT_RAW_BITS>>();
-#endif
-        packet.extract(hdr.activations);
-        transition accept;
-    }
+#define INTRANSIT_PART "intransit_shape_parser.p4"
+#include INTRANSIT_REQUESTS
+#undef INTRANSIT_PART
 }
 
 control NoChecksum(inout headers_t hdr, inout metadata_t meta) {
@@ -314,14 +323,6 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         });
     }
 
-    // The verdict is no answer: the input goes on as it came, and says so.
-    @hidden
-    action leave_unsure() {
-        verdicts.count(INTRANSIT_UNSURE);
-        hdr.result.setInvalid();
-        hdr.intransit.flags = hdr.intransit.flags | INTRANSIT_FLAG_UNSURE;
-    }
-
     // The flag was not set, so its word grows by it.
     @hidden
     action sum_unsure() {
@@ -334,40 +335,10 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         hdr.udp.checksum = 0xffff;
     }
 
-    // The request becomes its answer; the layers have set the result.
-    @hidden
-    action answer() {
-        verdicts.count(INTRANSIT_COMPUTED);
-        hdr.activations.setInvalid();
-        hdr.intransit.kind = ANSWER_KIND;
-        hdr.intransit.model_version = hdr.scratch.version;
-        hdr.intransit.next_layer = INTRANSIT_NEXT_LAYER;
-        hdr.intransit.element_type = INTRANSIT_OUTPUT_ELEMENT;
-        hdr.intransit.element_count = INTRANSIT_OUTPUTS;
-        hdr.udp.length = ANSWER_UDP_LENGTH;
-        hdr.ipv4.total_length = ANSWER_IPV4_LENGTH;
-        hdr.ipv4.checksum = CHECKSUM_AFTER(hdr.ipv4.checksum, IPV4_CHANGE);
-    }
-
     // The checksum is that of the pseudo-header alone: a sender on this host left the rest to its interface.
     @hidden
     action accept_partial() {
         hdr.partial.setValid();
-    }
-
-    // The words of the sum are added: two by two in lanes of 32 bits, and the lanes by a product that gathers them on top.
-    @hidden
-    action sum_udp() {
-        hdr.scratch.sum = SUM_OF_FIELDS(intransit_sum_t) + SUM(hdr.scratch.version)
-            + (ANSWER_CONSTANTS + INTRANSIT_RESULT_SUM);
-        hdr.scratch.setValid();
-        hdr.scratch.total = (bit<32>)((((hdr.scratch.sum & INTRANSIT_SUM_WORDS)
-            + (hdr.scratch.sum >> 16 & INTRANSIT_SUM_WORDS)) * INTRANSIT_SUM_LANES) >> INTRANSIT_SUM_TOP);
-        hdr.scratch.setValid();
-        // 2 * 0xffff less the sum, folded: the complement, and 0xffff where that is 0.
-        hdr.scratch.total = 0x1fffe - ((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
-        hdr.scratch.setValid();
-        hdr.udp.checksum = (bit<16>)((hdr.scratch.total & 0xffff) + (hdr.scratch.total >> 16));
     }
 
     // Back where it came from.
@@ -386,14 +357,16 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         standard.egress_spec = standard.ingress_port;
     }
 
-    IntransitLayers() layers;
+#define INTRANSIT_PART "intransit_shape_actions.p4"
+#include INTRANSIT_SHAPES
+#undef INTRANSIT_PART
 
     apply {
         if (hdr.intransit.isValid()) {
             // Activations are those of a request for this device: the parser has seen to it.
             if (
-                hdr.activations.isValid() ||
-                hdr.intransit.next_layer == INTRANSIT_FIRST_LAYER &&
+                INTRANSIT_TAKEN ||
+                INTRANSIT_BEGINS_HERE &&
                 hdr.intransit.kind == INTRANSIT_KIND_REQUEST &&
                 hdr.intransit.magic == INTRANSIT_MAGIC &&
                 hdr.intransit.header_version == INTRANSIT_HEADER_VERSION
@@ -402,91 +375,23 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 if (hdr.intransit.trust_zone != 0) {
                     zones.apply();
                 }
-                if (
-                    hdr.activations.isValid() &&
-                    hdr.scratch.isValid() &&
-                    hdr.scratch.layers == LAYERS &&
-                    hdr.udp.length == REQUEST_UDP_LENGTH &&
-                    hdr.ipv4.total_length == REQUEST_IPV4_LENGTH &&
-                    hdr.intransit.layer_count == INTRANSIT_LAYER_COUNT &&
-                    hdr.intransit.fragment_index == 0 &&
-                    hdr.intransit.fragment_count == 1 &&
-                    (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) == 0 &&
-                    (hdr.intransit.trust_zone == 0 || hdr.permitted.isValid())
-                ) {
-                    if (hdr.udp.checksum != 0) {
-                        if (!IS_MULTIPLE(SUM_OF_FIELDS(intransit_request_sum_t) + REQUEST_SUM(hdr.udp.checksum)
-                            + REQUEST_SUM(hdr.intransit.model_version) + (REQUEST_CONSTANTS + INTRANSIT_INPUT_SUM),
-                            INTRANSIT_REQUEST_ONES)) {
-                            if (IS_MULTIPLE(SUM(hdr.ipv4.source) + SUM(hdr.ipv4.destination) + PSEUDO_CONSTANTS
-                                - SUM(hdr.udp.checksum), INTRANSIT_SUM_ONES)) {
-                                accept_partial();
-                            } else {
-                                refuse((bit<8>)INTRANSIT_BAD_CHECKSUM);
-                            }
-                        }
-                    }
-                    if (!hdr.refusal.isValid()) {
-                        layers.apply(hdr);
-                        if (!hdr.result.isValid()) {
-                            verdicts.count(INTRANSIT_FAILED);
-#ifdef INTRANSIT_MARGIN
-                        } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
-                            leave_unsure();
-                            if (hdr.udp.checksum != 0 && !hdr.partial.isValid()) {
-                                sum_unsure();
-                                if (hdr.udp.checksum == 0) {
-                                    sum_of_zero();
-                                }
-                            }
-#endif
-                        } else {
-                            answer();
-                            if (hdr.udp.checksum != 0) {
-                                sum_udp();
-                            }
-                            if (standard.packet_length > REQUEST_BYTES) {
-                                truncate(ANSWER_BYTES); // the request was padded
-                            }
-                            if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
-                                turn_round();
-                                exit;
-                            }
-                        }
+#ifdef INTRANSIT_SEVERAL_SHAPES
+                if (hdr.udp.length < LEAST_UDP_LENGTH) {
+                    refuse((bit<8>)INTRANSIT_TRUNCATED);
+                } else if (!hdr.scratch.isValid()) {
+                    if (model_ids.apply().hit) {
+                        refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
+                    } else {
+                        verdicts.count(INTRANSIT_UNKNOWN_MODEL);
                     }
                 } else {
-                    if (hdr.udp.length < LEAST_UDP_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_TRUNCATED);
-                    } else if (!hdr.scratch.isValid()) {
-                        if (model_ids.apply().hit) {
-                            refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
-                        } else {
-                            verdicts.count(INTRANSIT_UNKNOWN_MODEL);
-                        }
-                    } else if (hdr.scratch.layers != LAYERS) {
-                        refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
-                    } else if ((hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
-                        verdicts.count(INTRANSIT_UNSURE);
-                    } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
-                        verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
-                    } else if (
-                        hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
-                        hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
-                        hdr.intransit.element_count != INTRANSIT_INPUTS
-                    ) {
-                        refuse((bit<8>)INTRANSIT_BAD_SHAPE);
-                    } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_TRUNCATED);
-                    } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_OVERSIZED);
-                    } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_TRUNCATED);
-                    } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_OVERSIZED);
-                    } else {
-                        refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
-                    }
+#endif
+#define INTRANSIT_PART "intransit_shape_apply.p4"
+#include INTRANSIT_SHAPES
+#undef INTRANSIT_PART
+#ifdef INTRANSIT_SEVERAL_SHAPES
                 }
+#endif
             } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
                 refuse((bit<8>)INTRANSIT_TRUNCATED);
             } else if (
@@ -550,8 +455,7 @@ control IntransitDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.ipv4);
         packet.emit(hdr.udp);
         packet.emit(hdr.intransit);
-        packet.emit(hdr.activations);
-        packet.emit(hdr.result);
+        INTRANSIT_EMIT_SHAPES
     }
 }
 

@@ -32,19 +32,52 @@ export function printProgram(plan: V1modelPlan): string {
   return p.toString();
 }
 
+/** A fact that the hand-written parts ask a shape for. */
+export interface Definition {
+  readonly name: string;
+  /** Of a constant; absent for what is a text, or a type. */
+  readonly type?: string;
+  readonly as: 'constant' | 'type' | 'text';
+  readonly value: string;
+}
+
 function printConstants(p: Printer, plan: V1modelPlan): void {
+  p.line(`const bit<16> INTRANSIT_PORT = ${plan.options.port};`);
+  for (const part of definitionsOf(plan)) {
+    for (const { name, type, as, value } of part)
+      p.line(
+        as === 'text'
+          ? `#define ${name} ${value}`
+          : as === 'type'
+            ? `typedef ${value} ${name};`
+            : `const ${type} ${name} = ${value};`,
+      );
+    if (part.length > 0) p.line();
+  }
+}
+
+/** All that the hand-written parts ask a shape for, in groups. @param input fields of its requests */
+export function definitionsOf(
+  plan: V1modelPlan,
+  input = plan.lowered.input,
+): readonly (readonly Definition[])[] {
   const element = (name: keyof typeof elementTypes) => `INTRANSIT_ELEMENT_${name.toUpperCase()}`;
-  p.line(`const bit<16> INTRANSIT_PORT = ${plan.options.port};`)
-    .line(`const bit<8> INTRANSIT_FIRST_LAYER = ${plan.options.from};`)
-    .line(`const bit<8> INTRANSIT_NEXT_LAYER = ${plan.options.to};`)
-    .line(`const bit<8> INTRANSIT_LAYER_COUNT = ${plan.model.layers.length};`)
-    .line(`const bit<16> INTRANSIT_INPUTS = ${plan.inputs};`)
-    .line(`const bit<16> INTRANSIT_OUTPUTS = ${plan.outputs};`)
-    .line(`const bit<8> INTRANSIT_INPUT_ELEMENT = ${element(plan.input.element)};`)
-    .line(`const bit<8> INTRANSIT_OUTPUT_ELEMENT = ${element(plan.output.element)};`)
-    .line();
-  printSums(p, plan);
-  printMargin(p, plan);
+  const byte = (name: string, value: number | string): Definition => ({
+    ...{ name, type: 'bit<8>', as: 'constant', value: `${value}` },
+  });
+  const word = (name: string, value: number): Definition => ({
+    ...{ name, type: 'bit<16>', as: 'constant', value: `${value}` },
+  });
+  const shape = [
+    byte('INTRANSIT_FIRST_LAYER', plan.options.from),
+    byte('INTRANSIT_NEXT_LAYER', plan.options.to),
+    byte('INTRANSIT_LAYER_COUNT', plan.model.layers.length),
+    word('INTRANSIT_INPUTS', plan.inputs),
+    word('INTRANSIT_OUTPUTS', plan.outputs),
+    byte('INTRANSIT_INPUT_ELEMENT', element(plan.input.element)),
+    byte('INTRANSIT_OUTPUT_ELEMENT', element(plan.output.element)),
+  ];
+  return [shape, sumsOf(plan, input), marginOf(plan)];
 }
 
 /** Bits of one lane of the checksum's sum: two words are added in it, and then all lanes. */
@@ -57,8 +90,8 @@ const SUM_WORD = 16;
  * second word and for the lanes, ones in every word, and the sums of the activations, each field so that it ends on an even
  * byte.
  */
-function printSums(p: Printer, plan: V1modelPlan): void {
-  const { input, output } = plan.lowered;
+function sumsOf(plan: V1modelPlan, input: V1modelPlan['lowered']['input']): readonly Definition[] {
+  const { output } = plan.lowered;
   const answer = sumOfFields(
     output.map(({ width }, i) => ({ name: resultField(i), width })),
     'intransit_sum_t',
@@ -66,26 +99,31 @@ function printSums(p: Printer, plan: V1modelPlan): void {
   const offsets = (width: number, step: number) => Array.from({ length: width / step }, (_, i) => i * step);
   const lanes = offsets(answer.width, SUM_LANE);
   const ones = (width: number) => printLiteral(lanesOf(offsets(width, SUM_WORD), 1n), width);
-  p.line(`typedef bit<${answer.width}> intransit_sum_t;`)
-    .line(
-      `const intransit_sum_t INTRANSIT_SUM_WORDS = ${printLiteral(lanesOf(lanes, 0xffffn), answer.width)};`,
-    )
-    .line(`const intransit_sum_t INTRANSIT_SUM_LANES = ${printLiteral(lanesOf(lanes, 1n), answer.width)};`)
-    .line(`const intransit_sum_t INTRANSIT_SUM_ONES = ${ones(answer.width)};`)
-    .line(`#define INTRANSIT_SUM_TOP ${answer.width - SUM_LANE}`)
-    .line(`#define INTRANSIT_RESULT_SUM (${answer.sum})`);
+  const constant = (type: string, name: string, value: string): Definition => ({
+    ...{ name, type, as: 'constant', value },
+  });
+  const text = (name: string, value: string): Definition => ({ name, as: 'text', value });
+  const type = (name: string, width: number): Definition => ({ name, as: 'type', value: `bit<${width}>` });
+  const sum = (name: string, value: string) => constant('intransit_sum_t', name, value);
   const raw = rawBits(input);
-  if (raw !== undefined) p.line(`#define INTRANSIT_RAW_BITS ${raw}`);
   const request = sumOfFields(
     raw === undefined
       ? input.map(({ name, width }) => ({ name: `hdr.activations.${name}`, width }))
       : [{ name: 'hdr.raw.bytes', width: raw }],
     'intransit_request_sum_t',
   );
-  p.line(`typedef bit<${request.width}> intransit_request_sum_t;`)
-    .line(`const intransit_request_sum_t INTRANSIT_REQUEST_ONES = ${ones(request.width)};`)
-    .line(`#define INTRANSIT_INPUT_SUM (${request.sum})`)
-    .line();
+  return [
+    type('intransit_sum_t', answer.width),
+    sum('INTRANSIT_SUM_WORDS', printLiteral(lanesOf(lanes, 0xffffn), answer.width)),
+    sum('INTRANSIT_SUM_LANES', printLiteral(lanesOf(lanes, 1n), answer.width)),
+    sum('INTRANSIT_SUM_ONES', ones(answer.width)),
+    text('INTRANSIT_SUM_TOP', `${answer.width - SUM_LANE}`),
+    text('INTRANSIT_RESULT_SUM', `(${answer.sum})`),
+    ...(raw === undefined ? [] : [text('INTRANSIT_RAW_BITS', `${raw}`)]),
+    type('intransit_request_sum_t', request.width),
+    constant('intransit_request_sum_t', 'INTRANSIT_REQUEST_ONES', ones(request.width)),
+    text('INTRANSIT_INPUT_SUM', `(${request.sum})`),
+  ];
 }
 
 /**
@@ -95,7 +133,7 @@ function printSums(p: Printer, plan: V1modelPlan): void {
 const FEW_FIELDS = 24;
 
 /** Width of the number that holds all activations of a request, where they are taken out in many fields that are not wide. */
-function rawBits(input: readonly { width: number }[]): number | undefined {
+export function rawBits(input: readonly { width: number }[]): number | undefined {
   const bits = input.reduce((sum, { width }) => sum + width, 0);
   return input.length > FEW_FIELDS && bits <= v1model.maxWidthBits ? bits : undefined;
 }
@@ -132,10 +170,10 @@ function sumOf(terms: readonly string[]): string {
 }
 
 /** Only a verdict has a margin: its second byte, the last of the answer. */
-function printMargin(p: Printer, { model, options, lowered }: V1modelPlan): void {
-  if (options.to < model.layers.length || !isVerdict(model.layers.at(-1))) return;
+function marginOf({ model, options, lowered }: V1modelPlan): readonly Definition[] {
+  if (options.to < model.layers.length || !isVerdict(model.layers.at(-1))) return [];
   const last = lowered.output.length - 1;
-  p.line(`#define INTRANSIT_MARGIN ${resultField(last)}[${ELEMENT_BITS - 1}:0]`).line();
+  return [{ name: 'INTRANSIT_MARGIN', as: 'text', value: `${resultField(last)}[${ELEMENT_BITS - 1}:0]` }];
 }
 
 /** Terms of the sum besides the activations; not fewer than intransit_pipeline.p4 has. */
@@ -162,11 +200,14 @@ function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
   }).line();
 }
 
-/** The control that computes the layers, from the activations to the result. */
-export function printLayers(p: Printer, plan: V1modelPlan): void {
+/**
+ * The control that computes the layers, from the activations to the result.
+ * @param first of its slots on the device
+ */
+export function printLayers(p: Printer, plan: V1modelPlan, name = 'IntransitLayers', first = 0): void {
   const { stages } = plan.lowered.code;
   const weighted = stages.filter(hasWeights);
-  p.block('control IntransitLayers(inout headers_t hdr)', () => {
+  p.block(`control ${name}(inout headers_t hdr)`, () => {
     if (weighted.length > 0 || stages.some((s) => s.lookups.length > 0)) {
       p.line('@id(INTRANSIT_ID_NO_WEIGHTS)').line('@name(".no_weights")');
       p.block('action no_weights()', () => {
@@ -179,10 +220,10 @@ export function printLayers(p: Printer, plan: V1modelPlan): void {
       for (const lookup of stage.lookups) printLookup(p, plan, lookup);
       const place = weighted.indexOf(stage);
       const end = place >= 0 && place < weighted.length - 1 ? [`${REACHED} = ${place + 1};`] : [];
-      printAction(p, plan, stage, i, end);
-      if (hasWeights(stage)) printWeightTables(p, stage, plan.options.slots);
+      printAction(p, plan, stage, i, end, first);
+      if (hasWeights(stage)) printWeightTables(p, stage, first, plan.options.slots);
     }
-    p.block('apply', () => printApply(p, plan));
+    p.block('apply', () => printApply(p, plan, first));
   });
 }
 
@@ -195,36 +236,36 @@ const hasWeights = (stage: Stage): boolean => stage.parameters.length > 0;
 const REACHED = 'reached';
 
 /** Name of the action of slots other than the first: with shared bodies it has none. */
-const nameIn = (name: string, slot: number): string => (slot === 0 ? name : `${name}_alike`);
+const alike = (name: string): string => `${name}_alike`;
 
 /**
  * The tables of a layer, one a slot. p4c copies an action for each table that names it, and the body of a layer is most of a
  * program: with shared bodies p4c sees it once.
  */
-function printWeightTables(p: Printer, stage: Stage, slots: number): void {
-  const { name, id } = layerTable(stage, 0).actions[0]!;
+function printWeightTables(p: Printer, stage: Stage, first: number, slots: number): void {
+  const { name, id } = layerTable(stage, first).actions[0]!;
   if (slots > 1) {
     p.line(`#ifdef ${SHARED_BODIES}`);
     p.line(`@id(${hexId(id)})`)
       .line(`@name(".${name}")`)
       .line('@noWarn("unused")');
-    p.block(`action ${nameIn(name, 1)}()`, () => {}).line('#else');
-    p.line(`#define ${nameIn(name, 1)} ${name}`)
+    p.block(`action ${alike(name)}()`, () => {}).line('#else');
+    p.line(`#define ${alike(name)} ${name}`)
       .line('#endif')
       .line();
   }
-  for (let slot = 0; slot < slots; slot++) {
+  for (let slot = first; slot < first + slots; slot++) {
     const table = layerTable(stage, slot);
     p.line(`@id(${hexId(table.id)})`).line(`@name(".${table.name}")`);
     p.block(`table ${table.name}`, () => {
-      p.block('actions =', () => p.line(`${nameIn(name, slot)};`).line('no_weights;'));
+      p.block('actions =', () => p.line(`${slot === first ? name : alike(name)};`).line('no_weights;'));
       p.line('default_action = no_weights();').line(`size = ${table.size};`);
     }).line();
   }
 }
 
 /** Layers run only if those before them have: without its weights nothing of a packet is computed. */
-function printApply(p: Printer, plan: V1modelPlan, from = 0, reached = 0): void {
+function printApply(p: Printer, plan: V1modelPlan, first: number, from = 0, reached = 0): void {
   const { stages } = plan.lowered.code;
   const { slots } = plan.options;
   for (let i = from; i < stages.length; i++) {
@@ -236,9 +277,9 @@ function printApply(p: Printer, plan: V1modelPlan, from = 0, reached = 0): void 
       else if (stage.body.length > 0 || i === stages.length - 1) p.line(`stage_${i}();`);
       continue;
     }
-    printSlots(p, stage, 0, slots, true);
+    printSlots(p, stage, first, first, first + slots, true);
     if (stages.slice(i + 1).some(hasWeights)) {
-      p.block(`if (${REACHED} == ${reached + 1})`, () => printApply(p, plan, i + 1, reached + 1));
+      p.block(`if (${REACHED} == ${reached + 1})`, () => printApply(p, plan, first, i + 1, reached + 1));
       return;
     }
   }
@@ -249,16 +290,16 @@ function printApply(p: Printer, plan: V1modelPlan, from = 0, reached = 0): void 
  * by halves.
  * @param open whether a slot may be beyond them
  */
-function printSlots(p: Printer, stage: Stage, from: number, to: number, open = false): void {
+function printSlots(p: Printer, stage: Stage, first: number, from: number, to: number, open = false): void {
   if (from === to) return;
   if (to - from === 1 && !open) {
     p.line(`${layerTable(stage, from).name}.apply();`);
     return;
   }
-  const single = from < FIRST_SLOTS && open;
+  const single = from - first < FIRST_SLOTS && open;
   const middle = single ? from + 1 : open ? to : Math.floor((from + to) / 2);
-  p.line(`if (${SCRATCH}.slot < ${middle}) {`).indent(() => printSlots(p, stage, from, middle));
-  if (middle < to) p.line('} else {').indent(() => printSlots(p, stage, middle, to, open));
+  p.line(`if (${SCRATCH}.slot < ${middle}) {`).indent(() => printSlots(p, stage, first, from, middle));
+  if (middle < to) p.line('} else {').indent(() => printSlots(p, stage, first, middle, to, open));
   p.line('}');
 }
 
@@ -307,13 +348,14 @@ function printAction(
   stage: Stage,
   index: number,
   end: readonly string[],
+  first: number,
 ): void {
   const { stages } = plan.lowered.code;
   if (stage.layer !== undefined) {
     const end = stages[index + 1]?.layer ?? plan.options.to;
     for (let i = stage.layer; i < end; i++) p.comment(`Layer ${i}: ${plan.model.layers[i]!.name}`);
   }
-  const action = hasWeights(stage) ? layerTable(stage, 0).actions[0]! : undefined;
+  const action = hasWeights(stage) ? layerTable(stage, first).actions[0]! : undefined;
   if (action !== undefined) p.line(`@id(${hexId(action.id)})`).line(`@name(".${action.name}")`);
   else p.line('@hidden');
   p.line(`action ${action?.name ?? `stage_${index}`}(`).indent(() =>

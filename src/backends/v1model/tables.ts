@@ -59,17 +59,17 @@ export const lookupKeys = (
   return constant ? [key] : [slot, key];
 };
 
-/** Tables of the layers of a program with so many slots. */
-export function layerTables({ code }: Lowered, slots: number): TableModel[] {
+/** Tables of the layers of a program with so many slots. @param first of them on the device */
+export function layerTables({ code }: Lowered, slots: number, first = 0): TableModel[] {
   const weights = code.stages
     .filter((s) => s.parameters.length > 0)
-    .flatMap((s) => Array.from({ length: slots }, (_, slot) => layerTable(s, slot)));
+    .flatMap((s) => Array.from({ length: slots }, (_, slot) => layerTable(s, first + slot)));
   return [...weights, ...code.stages.flatMap((s) => s.lookups.map(lookupTable))];
 }
 
-/** All tables of such a program, those of the layers last. */
-export const tableSet = (lowered: Lowered, slots: number): TableSet => ({
-  tables: [...deviceTables, ...layerTables(lowered, slots)],
+/** All tables of a program with these layers' tables. */
+export const tableSet = (layers: readonly TableModel[]): TableSet => ({
+  tables: [...deviceTables, ...layers],
   counters: [verdictCounter],
   digests: [refusedRequests],
 });

@@ -1,7 +1,6 @@
-import { deviceTables } from '../../backends/common/table-model.ts';
 import type { Lowered } from '../../backends/v1model/lower.ts';
 import { planV1model } from '../../backends/v1model/plan.ts';
-import { tableSet, widestEntry } from '../../backends/v1model/tables.ts';
+import { layerTables, widestEntry } from '../../backends/v1model/tables.ts';
 import type { Model } from '../../model/model.ts';
 import { workOf } from '../layer-work.ts';
 import { type KindProfiles, profilesOf } from '../profiles.ts';
@@ -21,7 +20,7 @@ export function v1modelProfiles(model: Model, cuts: readonly number[]): KindProf
     plan === undefined
       ? model.layers.slice(from, to).filter((layer) => 'weights' in layer).length
       : // The slots of a layer are one table to a planner.
-        tableSet(plan.lowered, 1).tables.length - deviceTables.length,
+        layerTables(plan.lowered, 1).length,
   );
   const profile = profilesOf({
     work: blocks.map(({ from, to, plan }) => {

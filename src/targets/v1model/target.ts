@@ -19,9 +19,10 @@ import {
   calibrationShape,
   DEFAULT_ENTRIES,
 } from '../calibration.ts';
-import { defineTarget, type TargetProgram } from '../target.ts';
+import { defineTarget, type Shape, type TargetProgram } from '../target.ts';
 import { v1modelCost } from './cost.ts';
 import { v1modelProfiles } from './profile.ts';
+import { type PlannedShape, v1modelTogether } from './together.ts';
 
 /** P4_16 for the architecture of BMv2's simple_switch. */
 export const v1modelTarget = defineTarget({
@@ -55,8 +56,16 @@ export const v1modelTarget = defineTarget({
     },
   },
   // Its server takes many pings for an attack; calls find out what has become of it.
-  device: {},
+  device: { together: (shapes) => v1modelTogether(shapes.map(plannedShape)) },
 });
+
+/** @throws DiagnosticError where it does not fit a switch alone */
+function plannedShape({ model, options, slots }: Shape): PlannedShape {
+  const { plan, diagnostics } = planV1model(model, { ...options, slots });
+  throwErrors(diagnostics);
+  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  return { plan, program: programOf(plan) };
+}
 
 type Own = Calibrated & Required<Pick<V1modelOptions, 'lowering'>>;
 
