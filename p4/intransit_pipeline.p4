@@ -48,6 +48,12 @@ const bit<17> TTL_CHANGE = 0xfeff;
 // The flag of unsure requests, as what it adds to a one's complement sum.
 const bit<17> UNSURE_CHANGE = (bit<17>)INTRANSIT_FLAG_UNSURE;
 
+// A cell of a slot's counter. BMv2 does not look whether there is one: an entry may name any slot.
+#define SLOT_CELL(outcome) ((bit<32>)(hdr.scratch.slot[7:0] ++ outcome))
+
+// Of a meter, as BMv2 has colours.
+const bit<8> COLOUR_RED = 2;
+
 // BMv2's port of no return.
 const bit<9> DROP_PORT = 511;
 
@@ -150,6 +156,16 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     @id(INTRANSIT_ID_VERDICTS)
     @name(".verdicts")
     counter(INTRANSIT_VERDICTS, CounterType.packets) verdicts;
+
+    // Of the version in each slot, as the outcomes stand side by side there.
+    @id(INTRANSIT_ID_INFERENCES)
+    @name(".inferences")
+    counter(INTRANSIT_SIZE_INFERENCES, CounterType.packets) inferences;
+
+    // Inferences that the version in a slot may make: what is red is beyond. Without rates nothing is.
+    @id(INTRANSIT_ID_BUDGETS)
+    @name(".budgets")
+    meter(INTRANSIT_SIZE_BUDGETS, MeterType.packets) budgets;
 
     @id(INTRANSIT_ID_ABSENT)
     @name(".absent")
@@ -339,6 +355,18 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     @hidden
     action accept_partial() {
         hdr.partial.setValid();
+    }
+
+    @hidden
+    action spend() {
+        budgets.execute_meter((bit<32>)hdr.scratch.slot[7:0], hdr.scratch.colour);
+    }
+
+    // Left to another node, as it came.
+    @hidden
+    action shed() {
+        verdicts.count(INTRANSIT_SHED);
+        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_SHED));
     }
 
     // Back where it came from.

@@ -25,31 +25,39 @@ INTRANSIT_BEGIN_SHAPE
                             }
                         }
                     }
-                    if (!hdr.refusal.isValid()) {
-                        compute.apply(hdr);
-                        if (!hdr.result.isValid()) {
-                            verdicts.count(INTRANSIT_FAILED);
-#ifdef INTRANSIT_MARGIN
-                        } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
-                            leave_unsure();
-                            if (hdr.udp.checksum != 0 && !hdr.partial.isValid()) {
-                                sum_unsure();
-                                if (hdr.udp.checksum == 0) {
-                                    sum_of_zero();
-                                }
-                            }
-#endif
+                    if (hdr.refusal.isValid()) {
+                        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_REFUSED));
+                    } else {
+                        spend();
+                        if (hdr.scratch.colour == COLOUR_RED) {
+                            shed();
                         } else {
-                            answer();
-                            if (hdr.udp.checksum != 0) {
-                                sum_udp();
-                            }
-                            if (standard.packet_length > REQUEST_BYTES) {
-                                truncate(ANSWER_BYTES); // the request was padded
-                            }
-                            if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
-                                turn_round();
-                                exit;
+                            compute.apply(hdr);
+                            if (!hdr.result.isValid()) {
+                                verdicts.count(INTRANSIT_FAILED);
+                                inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_REFUSED));
+#ifdef INTRANSIT_MARGIN
+                            } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
+                                leave_unsure();
+                                if (hdr.udp.checksum != 0 && !hdr.partial.isValid()) {
+                                    sum_unsure();
+                                    if (hdr.udp.checksum == 0) {
+                                        sum_of_zero();
+                                    }
+                                }
+#endif
+                            } else {
+                                answer();
+                                if (hdr.udp.checksum != 0) {
+                                    sum_udp();
+                                }
+                                if (standard.packet_length > REQUEST_BYTES) {
+                                    truncate(ANSWER_BYTES); // the request was padded
+                                }
+                                if (ANSWER_KIND == INTRANSIT_KIND_RESULT && (hdr.intransit.flags & INTRANSIT_FLAG_TURN_ROUND) != 0) {
+                                    turn_round();
+                                    exit;
+                                }
                             }
                         }
                     }
@@ -67,28 +75,32 @@ INTRANSIT_BEGIN_SHAPE
                             verdicts.count(INTRANSIT_UNKNOWN_MODEL);
                         }
 #endif
-                    } else if (hdr.scratch.layers != LAYERS) {
-                        refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
-                    } else if ((hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
+                    } else if (hdr.scratch.layers == LAYERS && (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
                         verdicts.count(INTRANSIT_UNSURE);
-                    } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
-                        verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
-                    } else if (
-                        hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
-                        hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
-                        hdr.intransit.element_count != INTRANSIT_INPUTS
-                    ) {
-                        refuse((bit<8>)INTRANSIT_BAD_SHAPE);
-                    } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_TRUNCATED);
-                    } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_OVERSIZED);
-                    } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_TRUNCATED);
-                    } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_OVERSIZED);
+                        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_UNSURE));
                     } else {
-                        refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
+                        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_REFUSED));
+                        if (hdr.scratch.layers != LAYERS) {
+                            refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
+                        } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
+                            verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
+                        } else if (
+                            hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
+                            hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||
+                            hdr.intransit.element_count != INTRANSIT_INPUTS
+                        ) {
+                            refuse((bit<8>)INTRANSIT_BAD_SHAPE);
+                        } else if (standard.packet_length < REQUEST_BYTES || hdr.udp.length < REQUEST_UDP_LENGTH) {
+                            refuse((bit<8>)INTRANSIT_TRUNCATED);
+                        } else if (hdr.udp.length > REQUEST_UDP_LENGTH) {
+                            refuse((bit<8>)INTRANSIT_OVERSIZED);
+                        } else if (hdr.ipv4.total_length < REQUEST_IPV4_LENGTH) {
+                            refuse((bit<8>)INTRANSIT_TRUNCATED);
+                        } else if (hdr.ipv4.total_length > REQUEST_IPV4_LENGTH) {
+                            refuse((bit<8>)INTRANSIT_OVERSIZED);
+                        } else {
+                            refuse((bit<8>)INTRANSIT_ZONE_REFUSED);
+                        }
                     }
                 }
 INTRANSIT_END_SHAPE

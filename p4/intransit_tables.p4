@@ -18,6 +18,8 @@
 #define INTRANSIT_ID_IPV4_LPM 0x02000005
 #define INTRANSIT_ID_STEER 0x02000006
 #define INTRANSIT_ID_VERDICTS 0x12000001
+#define INTRANSIT_ID_INFERENCES 0x12000002
+#define INTRANSIT_ID_BUDGETS 0x14000002
 
 #define INTRANSIT_SIZE_MODELS 256
 #define INTRANSIT_SIZE_MODEL_IDS 256
@@ -25,11 +27,19 @@
 #define INTRANSIT_SIZE_PORTS 512
 #define INTRANSIT_SIZE_IPV4_LPM 1024
 #define INTRANSIT_SIZE_STEER 1024
+#define INTRANSIT_SIZE_INFERENCES 1024
+#define INTRANSIT_SIZE_BUDGETS 256
+
+// Outcomes of a request for a version that is here, as they stand side by side in a slot of `inferences`.
+#define INTRANSIT_OUTCOME_COMPUTED 2w0
+#define INTRANSIT_OUTCOME_UNSURE 2w1
+#define INTRANSIT_OUTCOME_SHED 2w2
+#define INTRANSIT_OUTCOME_REFUSED 2w3
 
 const bit<16> INTRANSIT_HEADER_BYTES = 32;
 
 // What is kept of the entry of a model: the parameters of hold().
-#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold;
+#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour;
 
 // What addresses are kept in while they change places.
 #define INTRANSIT_TURN_FIELDS bit<48> mac; bit<32> address; bit<16> port;

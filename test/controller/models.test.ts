@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
-import { weightsPlace } from '../../src/backends/common/table-model.ts';
+import { slotCounter, verdictCounter, weightsPlace } from '../../src/backends/common/table-model.ts';
 import {
   type DeployError,
   type DeploymentInput,
@@ -10,11 +11,13 @@ import {
   deploy,
   parseDeployment,
 } from '../../src/controller/index.ts';
+import { PROGRAM_SLOTS, slotOutcomes } from '../../src/dataplane/abi.ts';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
 import type { PortPacket } from '../../src/engines/bmv2-dataplane.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import type { Model } from '../../src/model/model.ts';
 import { elementCount } from '../../src/model/tensor.ts';
+import { P4Client } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
@@ -337,4 +340,105 @@ describeWith(loading, 'the example of two models', () => {
       }
     });
   });
+});
+
+/** Rounds in which one model goes and comes again while the others compute. `INTRANSIT_CHURN=60` takes a minute. */
+const ROUNDS = Number(process.env.INTRANSIT_CHURN ?? 2);
+
+describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four shapes on one switch', () => {
+  test('each answers as the reference; they come and go, and no packet of the others is lost or wrong', async () => {
+    const folder = join(root, 'sixteen');
+    mkdirSync(folder);
+    const all = Array.from({ length: 16 }, (_, i) => {
+      const model = retrained(smallModel(2 + (i % 4)), 1 + i);
+      writeModel(folder, `m${i}.json`, model);
+      return { id: i + 1, model };
+    });
+    const bmv2 = await testSwitch();
+    const client = new P4Client({ address: bmv2.address, deviceId: 1, electionId: 0n });
+    try {
+      const file = writeDeployment(folder, {
+        models: all.map(({ id }, i) => ({ file: `m${i}.json`, id })),
+        devices: [
+          {
+            name: 's',
+            kind: 'v1model',
+            address: bmv2.address,
+            layers: '..',
+            ports: [{ ingress: 1, egress: 2 }],
+          },
+        ],
+      });
+      const report = await deploy(file);
+      expect(report.outcome).toBe('deployed');
+      // A slot of each shape is free, so that any of its models can be replaced.
+      const programs = report.devices[0]!.versions.map((v) => Math.floor(v.slot / PROGRAM_SLOTS));
+      expect([0, 1, 2, 3].map((p) => programs.filter((q) => q === p).length)).toEqual([4, 4, 4, 4]);
+      const seen = new Map<number, Uint8Array>();
+      let received = 0;
+      bmv2.dataplane.listen(
+        ({ packet }) => {
+          const { header, activations } = decodePacket(framePayload(packet)!)!;
+          received++;
+          if (header.kind === packetKinds.result) seen.set(header.sequence, activations);
+        },
+        (error) => expect.fail(error.message),
+      );
+      const asked = new Map<number, (typeof all)[number]>();
+      const rowOf = (n: number) => Uint8Array.of(n, 7 * n, 31 + n, 255 - n);
+      const send = (to: (typeof all)[number]) => {
+        const n = asked.size;
+        asked.set(n, to);
+        const plan = planOrRefuse(to.model, { modelId: to.id });
+        bmv2.dataplane.send(1, requestFrame(plan, rowOf(n), { sequence: n, modelVersion: 0 }));
+      };
+      const settled = async () => {
+        for (let i = 0; i < 600 && received < asked.size; i++) await sleep(50);
+        const wrong = [...asked].filter(
+          ([n, { model }]) =>
+            Buffer.compare(seen.get(n) ?? Buffer.alloc(0), interpret(model, rowOf(n))) !== 0,
+        );
+        expect([received, wrong.map(([n, { id }]) => `${n} of model ${id}`)]).toEqual([asked.size, []]);
+      };
+      for (let n = 0; n < 160; n++) send(all[n % 16]!);
+      await settled();
+      // The models of one shape that come and go leave the others alone.
+      const [goes, ...stay] = all;
+      let busy = true;
+      const traffic = (async () => {
+        for (let n = 0; busy; n++) {
+          for (let i = 0; i < 5; i++) send(stay[(5 * n + i) % stay.length]!);
+          await sleep(10);
+        }
+      })();
+      for (let round = 0; round < ROUNDS; round++) {
+        const began = performance.now();
+        expect((await deploy(file, { remove: true, only: `${goes!.id}` })).outcome).toBe('removed');
+        expect((await deploy(file, { only: `${goes!.id}` })).outcome).toBe('deployed');
+        if (ROUNDS > 2) await sleep(Math.max(0, 1000 - (performance.now() - began)));
+      }
+      busy = false;
+      await traffic;
+      send(goes!);
+      await settled();
+      // Every packet is counted once for the device, and once for its model.
+      await client.connect();
+      const count = async (counterId: number) =>
+        (await client.readAll([{ counterEntry: { counterId } }])).map((e) =>
+          Number(e.counterEntry?.data?.packetCount ?? 0n),
+        );
+      expect((await count(verdictCounter.id))[0]).toBe(asked.size);
+      const cells = await count(slotCounter.id);
+      const slotOf = new Map((await deploy(file)).devices[0]!.versions.map((v) => [v.modelId, v.slot]));
+      const sent = (id: number) => [...asked.values()].filter((m) => m.id === id).length;
+      expect(stay.map(({ id }) => cells[slotOutcomes.length * slotOf.get(id)!])).toEqual(
+        stay.map(({ id }) => sent(id)),
+      );
+      expect(cells.reduce((sum, n) => sum + n, 0)).toBe(asked.size);
+      console.log('sixteen models on a switch', JSON.stringify({ sent: asked.size, rounds: ROUNDS }));
+    } finally {
+      client.close();
+      await bmv2.close();
+    }
+  }, 300_000);
 });

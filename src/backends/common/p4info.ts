@@ -23,7 +23,7 @@ export function p4infoOf({ tables, counters, digests, meters = [] }: TableSet, a
     ...(meters.length > 0 && {
       meters: meters.map((m) => ({
         preamble: preamble(m.id, m.name),
-        spec: { unit: 'BYTES' as const },
+        spec: { unit: m.unit ?? ('BYTES' as const) },
         size: m.size,
       })),
     }),

@@ -38,11 +38,13 @@ export interface CounterModel {
   readonly unit?: 'PACKETS' | 'BOTH';
 }
 
-/** A meter of bytes, a cell an index. */
+/** A meter, a cell an index. */
 export interface MeterModel {
   readonly name: string;
   readonly id: number;
   readonly size: number;
+  /** Bytes if absent. */
+  readonly unit?: 'PACKETS';
 }
 
 /** What a device tells its controller of its own accord, if the controller asked for it. */
@@ -169,6 +171,14 @@ export const slotCounter: CounterModel = {
   name: 'inferences',
   id: 0x12_000000 + 2,
   size: DEVICE_SLOTS * slotOutcomes.length,
+};
+
+/** Inferences that the version in a slot may make; what is beyond is shed. Without a rate nothing is. */
+export const slotMeter: MeterModel = {
+  name: 'budgets',
+  id: 0x14_000000 + 2,
+  size: DEVICE_SLOTS,
+  unit: 'PACKETS',
 };
 
 /** Versions of the weights that a switch holds side by side, by slot. */

@@ -1,3 +1,4 @@
+import { slotOutcomes } from '../../dataplane/abi.ts';
 import type { Update } from '../../p4runtime/types.ts';
 import { HEADER_BYTES } from '../../wire/header.ts';
 import { type Entry, insertion, type KeyValue } from '../common/entries.ts';
@@ -12,6 +13,8 @@ import {
   models,
   noWeights,
   refusedRequests,
+  slotCounter,
+  slotMeter,
   type TableModel,
   type TableSet,
   verdictCounter,
@@ -70,8 +73,9 @@ export function layerTables({ code }: Lowered, slots: number, first = 0): TableM
 /** All tables of a program with these layers' tables. */
 export const tableSet = (layers: readonly TableModel[]): TableSet => ({
   tables: [...deviceTables, ...layers],
-  counters: [verdictCounter],
+  counters: [verdictCounter, slotCounter],
   digests: [refusedRequests],
+  meters: [slotMeter],
 });
 
 /** Which version of which model an entry belongs to. */
@@ -148,14 +152,17 @@ export function tablesP4(): string {
     '',
     ...actions.map((a) => define('ID', a.name, hex(a.id))),
     ...deviceTables.map((t) => define('ID', t.name, hex(t.id))),
-    define('ID', verdictCounter.name, hex(verdictCounter.id)),
+    ...[verdictCounter, slotCounter, slotMeter].map(({ name, id }) => define('ID', name, hex(id))),
     '',
-    ...deviceTables.map((t) => define('SIZE', t.name, `${t.size}`)),
+    ...[...deviceTables, slotCounter, slotMeter].map((t) => define('SIZE', t.name, `${t.size}`)),
+    '',
+    '// Outcomes of a request for a version that is here, as they stand side by side in a slot of `inferences`.',
+    ...slotOutcomes.map((name, i) => define('OUTCOME', name, `${Math.log2(slotOutcomes.length)}w${i}`)),
     '',
     `const bit<16> INTRANSIT_HEADER_BYTES = ${HEADER_BYTES};`,
     '',
     '// What is kept of the entry of a model: the parameters of hold().',
-    '#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold;',
+    '#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour;',
     '',
     '// What addresses are kept in while they change places.',
     '#define INTRANSIT_TURN_FIELDS bit<48> mac; bit<32> address; bit<16> port;',

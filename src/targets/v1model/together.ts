@@ -5,9 +5,9 @@ import { JSON_FILE } from '../../backends/v1model/artifact.ts';
 import { fixedParts, PROGRAM_FILE, shapesP4Info } from '../../backends/v1model/emit.ts';
 import type { V1modelPlan } from '../../backends/v1model/plan.ts';
 import { firstSlotOf, printTogether } from '../../backends/v1model/print-together.ts';
+import { PROGRAMS } from '../../dataplane/abi.ts';
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { compileP4Program } from '../../toolchain/p4c.ts';
-import { PROGRAMS } from '../../dataplane/abi.ts';
 import type { TargetProgram, Together } from '../target.ts';
 
 /** A shape, its program alone, and how it is planned. */

@@ -24,6 +24,10 @@ test('the same model gives the same bytes, without a date or a path', async () =
     'program.p4',
     'intransit_headers.p4',
     'intransit_pipeline.p4',
+    'intransit_shape_actions.p4',
+    'intransit_shape_apply.p4',
+    'intransit_shape_parser.p4',
+    'intransit_shape_select.p4',
     'intransit_tables.p4',
     'intransit_wire.p4',
     'p4info.txt',
@@ -138,7 +142,10 @@ describeWith([P4C], 'p4c', () => {
   });
 
   test('the hand-written parts compile alone, around a layer that does nothing', async () => {
-    const names = ['headers', 'pipeline', 'tables', 'wire', 'example'].map((n) => `intransit_${n}.p4`);
+    const parts = ['actions', 'apply', 'parser', 'select'].map((part) => `shape_${part}`);
+    const names = ['headers', 'pipeline', 'tables', 'wire', 'example', ...parts].map(
+      (n) => `intransit_${n}.p4`,
+    );
     const files = new Map(names.map((name) => [name, readFileSync(join(P4_DIR, name))]));
     await compile(files, 'intransit_pipeline.p4');
   });
