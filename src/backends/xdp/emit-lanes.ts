@@ -1,4 +1,5 @@
 import type { LaneLayout } from '../../passes/lanes.ts';
+import { elementType } from './buffers.ts';
 import { type BlockPlace, declareNumbers, overTaps, store } from './emit-taps.ts';
 import type { MatrixPlan } from './plan.ts';
 
@@ -34,13 +35,14 @@ export function inputCallback(p: MatrixPlan, lanes: LaneLayout): string[] {
     `static long layer${p.index}_input(__u32 input, struct intransit_loop *loop)`,
     '{',
     '\tconst struct intransit_weights *w = loop->weights;',
+    `\tconst ${elementType(p.from)} *from = loop->from;`,
     '\tconst __u64 *k;',
-    '\t__u64 *sums = (__u64 *)loop->to;',
+    '\t__u64 *sums = loop->to;',
     '\t__u64 v;',
     '',
     `\tif (input >= ${p.taps})`,
     '\t\treturn 1;',
-    '\tv = loop->from[input];',
+    '\tv = from[input];',
     '\tif (!v)',
     '\t\treturn 0;',
     `\tk = w->layer${p.index}_weights + input * ${lanes.words};`,
