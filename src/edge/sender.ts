@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:dgram';
 import { DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
+import type { Measures } from '../doors/measures.ts';
 import type { Model } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
 import { interpret } from '../reference/interpreter.ts';
@@ -54,6 +55,8 @@ export interface SendResult {
   readonly by: Uint8Array;
   readonly lost: readonly LostRow[];
   readonly statistics: SendStatistics;
+  /** Latencies and margins of the answers by version, as a controller is told of them. */
+  readonly measures: ReadonlyMap<number, Measures>;
 }
 
 /** What a worker says of itself. */
@@ -128,7 +131,10 @@ export async function createWireSender(shape: WireShape, options: WireOptions): 
       try {
         const transfer = await runTransfer(socket, make, peerName(options.to), 2 * timeoutMs, onProgress);
         const { answers, by } = transfer;
-        return { answers, by, lost: transfer.lost(), statistics: transfer.statistics() };
+        return {
+          ...{ answers, by, lost: transfer.lost(), statistics: transfer.statistics() },
+          measures: transfer.measures(),
+        };
       } finally {
         busy = false;
       }

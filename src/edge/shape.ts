@@ -3,6 +3,7 @@ import { cutReader } from '../model/cut.ts';
 import { layerCountRefusals } from '../model/layer-count.ts';
 import { type Model, type ValueId, valueType } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
+import { isVerdict } from '../model/verdict.ts';
 import { MOST_LAYERS } from '../wire/header.ts';
 import type { WireTensor } from './transfer.ts';
 
@@ -13,6 +14,8 @@ export interface WireShape {
   readonly nextLayer: number;
   readonly input: WireTensor;
   readonly output: WireTensor;
+  /** Whether what comes back is a verdict: class and margin. */
+  readonly isVerdict?: boolean;
 }
 
 const wireTensor = (model: Model, value: ValueId): WireTensor => {
@@ -34,5 +37,6 @@ export function wireShape(model: Model, from = 0): WireShape {
     nextLayer: from,
     input: wireTensor(model, from),
     output: wireTensor(model, layerCount),
+    isVerdict: isVerdict(model.layers.at(-1)),
   };
 }

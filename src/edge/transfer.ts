@@ -1,3 +1,4 @@
+import { type Measures, VersionMeasures } from '../doors/measures.ts';
 import type { ElementType } from '../model/tensor.ts';
 import { isPieceOf, PartialTensor } from '../wire/fragments.ts';
 import {
@@ -34,6 +35,7 @@ export interface TransferOptions {
   readonly layerCount: number;
   readonly input: WireTensor;
   readonly output: WireTensor;
+  readonly isVerdict?: boolean;
   /** Rows without an answer at a time. */
   readonly window: number;
   readonly pacer?: Pacer | undefined;
@@ -79,6 +81,7 @@ export class Transfer {
   readonly #reasons = new Map<number, string>();
   readonly #errors: Record<string, number> = {};
   readonly #versions: Record<string, number> = {};
+  readonly #measures = new Map<number, VersionMeasures>();
   #next = 0;
   #open = 0;
   #settled = 0;
@@ -276,6 +279,9 @@ export class Transfer {
     else this.by[row] = answeredBy.network;
     countIn(this.#versions, header.modelVersion);
     this.#latency[row] = now - this.#firstSent[row]!;
+    const measures = this.#measures.get(header.modelVersion) ?? new VersionMeasures();
+    this.#measures.set(header.modelVersion, measures);
+    measures.answer(1000 * this.#latency[row]!, this.#o.isVerdict ? answer[1] : undefined);
     if (this.#lastAnswer !== undefined)
       this.#longestPause = Math.max(this.#longestPause, now - this.#lastAnswer);
     this.#lastAnswer = now;
@@ -297,6 +303,11 @@ export class Transfer {
     if (this.#state[row] !== waiting || reason === undefined) return;
     if (coming || passing.has(reason)) this.#reasons.set(row, reason);
     else this.#give(row, reason);
+  }
+
+  /** Answers by version, as a controller is told of them. */
+  measures(): ReadonlyMap<number, Measures> {
+    return new Map([...this.#measures].map(([version, of]) => [version, of.document()]));
   }
 
   lost(): LostRow[] {

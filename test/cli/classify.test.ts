@@ -199,7 +199,7 @@ describe('classify', () => {
     expect(verdicts.macroF1).toBeCloseTo(0.2852497911807411, 12);
   });
 
-  it('compiles a program of flows, and refuses what does not go with one', async () => {
+  it('compiles a program of flows, also of their ends, and refuses layers of it', async () => {
     const argv = ['compile', 'examples/traffic-mlp.onnx', '-o', at('out'), '--no-build'];
     const flow = await intransit(...argv, '--target', 'xdp', '--features', 'traffic-16', '--json');
     expect([flow.code, JSON.parse(flow.out).files]).toEqual([
@@ -218,6 +218,6 @@ describe('classify', () => {
     writeFileSync(at('two.json'), JSON.stringify(model({})));
     const end = ['compile', at('two.json'), '-o', at('o'), '--target', 'xdp', '--features', at('end.yaml')];
     const { code, err } = await intransit(...end);
-    expect([code, err]).toEqual([1, expect.stringContaining('classify: end cannot run on xdp')]);
+    expect(code, err).toBe(0);
   });
 });

@@ -25,10 +25,17 @@ import {
   namesOf,
   ROWS,
 } from '../rows.ts';
-import { UsageError } from '../usage.ts';
+import { reportMeasures, routeOf, type ServiceRoute } from '../service-route.ts';
+import { refuseLone, UsageError } from '../usage.ts';
 
 interface Arguments extends ModelArguments, ClassArguments {
-  readonly to: string;
+  readonly to?: string | undefined;
+  readonly service?: string | undefined;
+  readonly controller?: string;
+  readonly tokenFile?: string;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly input: string;
   readonly output?: string | undefined;
   readonly rows?: number | undefined;
@@ -56,10 +63,24 @@ export const sendCommand = (io: Io) =>
       jsonOption(classOptions(modelArgument(y)))
         .option('to', {
           type: 'string',
-          demandOption: true,
           describe: 'HOST[:PORT] at the end of the path',
           requiresArg: true,
         })
+        .option('service', {
+          type: 'string',
+          describe:
+            'Instead of --to: a service of a controller, which says worker, model id and version, and is told how long answers took',
+          requiresArg: true,
+        })
+        .option('controller', {
+          type: 'string',
+          describe: 'With --service: where it is; default INTRANSIT_CONTROLLER, or its usual socket',
+          requiresArg: true,
+        })
+        .option('token-file', { type: 'string', describe: 'File with its token', requiresArg: true })
+        .option('tls-ca', { type: 'string', describe: 'Who signed its certificate, PEM', requiresArg: true })
+        .option('tls-cert', { type: 'string', describe: 'What it is shown, PEM', requiresArg: true })
+        .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
         .option('input', {
           type: 'string',
           demandOption: true,
@@ -127,12 +148,14 @@ export const sendCommand = (io: Io) =>
     async handler(a) {
       if (a.json && a.output === STANDARD)
         throw new UsageError('--output -: standard output takes the JSON document or the rows, not both');
-      const wire = wireOptions(a);
+      checkTarget(a);
       const layers = layersOf(a.layers);
       const { model, diagnostics } = await importArgument(a);
       printDiagnostics(io, diagnostics);
       const names = namesOf(model, a);
       const rows = inputRows(io, model, a.input, { limit: a.rows });
+      const route = a.service === undefined ? undefined : await routeOf(a.service, jobIdOf(a), a);
+      const wire = wireOptions(a, route);
       const sender = await createSender({ model, layers, ...wire });
       let result: SendResult;
       try {
@@ -143,6 +166,7 @@ export const sendCommand = (io: Io) =>
         await sender.close();
       }
       const { answers, lost, statistics } = result;
+      if (route !== undefined) await reportMeasures(io, route, result, a);
       const complete = lost.length === 0 || a.partial;
       const written = complete && a.output !== undefined;
       if (written) writeRows(outputType(model), a.output!, answers);
@@ -151,7 +175,8 @@ export const sendCommand = (io: Io) =>
       const output = written ? a.output : null;
       if (a.json) {
         const inline = complete && !written && { answers: answersJson(shown) };
-        printJson(io, { output, jobId, ...statistics, lostRows: lost, ...inline });
+        const to = route && { to: `${route.to.host}:${route.to.port}` };
+        printJson(io, { output, jobId, ...to, ...statistics, lostRows: lost, ...inline });
       } else {
         if (complete && !written) io.out(`${answersTable(shown)}\n`);
         if (a.output !== STANDARD) io.out(report(statistics));
@@ -162,23 +187,45 @@ export const sendCommand = (io: Io) =>
     },
   });
 
-function wireOptions(a: Arguments) {
-  const { rate } = a;
-  const version = a.modelVersion;
-  if (version === 0 && layersOf(a.layers) > 0)
+/** @throws UsageError where it is not clear where to send, or options do not go together */
+function checkTarget(a: Arguments): void {
+  if ((a.to === undefined) === (a.service === undefined))
+    throw new UsageError(
+      a.to === undefined
+        ? 'name where to send with --to, or a service with --service'
+        : 'choose one of --to and --service',
+    );
+  const { controller, tokenFile, tlsCa, tlsCert, tlsKey } = a;
+  const others = {
+    ...{ controller, 'token-file': tokenFile, 'tls-ca': tlsCa, 'tls-cert': tlsCert, 'tls-key': tlsKey },
+  };
+  if (a.service === undefined) refuseLone('service', others, 'name the service');
+  if (a.service !== undefined && layersOf(a.layers) > 0 && a.modelVersion === undefined)
+    throw new UsageError('--layers with --service: name the version of the layers with --model-version');
+  if (a.modelVersion === 0 && layersOf(a.layers) > 0)
     throw new UsageError(
       '--model-version 0: layers computed here are of one version of the weights, which must be named',
     );
+  if (a.to !== undefined) parseEndpoint('to', a.to);
+  jobIdOf(a);
+}
+
+const jobIdOf = (a: Arguments): bigint | undefined => (a.job === undefined ? undefined : jobOf(a.job));
+
+function wireOptions(a: Arguments, route: ServiceRoute | undefined) {
+  const { rate } = a;
+  const version = a.modelVersion ?? route?.modelVersion;
+  const jobId = route?.jobId ?? jobIdOf(a);
   return {
-    to: parseEndpoint('to', a.to),
+    to: route?.to ?? parseEndpoint('to', a.to ?? ''),
     timeoutMs: a.timeout,
     retries: a.retries,
     mtu: a.mtu,
-    modelId: a.modelId,
+    modelId: route?.modelId ?? a.modelId,
     zone: a.zone,
     turnRound: a.turnRound,
     ...(version !== undefined && { modelVersion: version }),
-    ...(a.job !== undefined && { jobId: jobOf(a.job) }),
+    ...(jobId !== undefined && { jobId }),
     ...(rate !== undefined && { rate }),
     ...(a.window !== undefined && { window: a.window }),
   };

@@ -50,6 +50,16 @@ export const packetsMessages = {
     () =>
       'two nodes on the path answer by different weights, or one of them wrongly: see the versions with --json',
   ),
+  'service-unrouted': entry<{ service: string; reason: string }>(
+    'error',
+    (a) => `nothing can be sent to the service ${a.service}: ${a.reason}`,
+    () => 'intransit resolve tells what it stands for; workers need an address in their manifests',
+  ),
+  'measures-untold': entry<{ reason: string }>(
+    'warning',
+    (a) => `the controller was not told how long the answers took: ${a.reason}`,
+    () => 'the answers are whole all the same; see that this side may register there',
+  ),
   'listen-failed': entry<{ address: string; reason: string }>(
     'error',
     (a) => `cannot listen on ${a.address}: ${a.reason}`,
