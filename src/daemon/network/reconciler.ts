@@ -1,29 +1,29 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KnownProgram } from '../../controller/core/observed.ts';
-import type { DeviceProgram } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
-import { DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
-import type { HeldDocument } from '../../doors/worker-protocol.ts';
+import { diagnostic } from '../../diagnostics/index.ts';
 import { messageOf } from '../../durable/index.ts';
 import type { Route } from '../api/routes.ts';
-import { isKind, isKindName, type Kind, keyOf, type StoredObject } from '../manifests/index.ts';
+import { isKind, isKindName, keyOf, type StoredObject } from '../manifests/index.ts';
 import { type DamagedObject, type Objects, objectOf } from '../objects/index.ts';
 import { reportRoutes } from '../sight/reports.ts';
 import { type EventInput, StoreFenced, type Term, type WatchBatch } from '../store/index.ts';
+import { ProgramBuilds } from './builds.ts';
 import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
+import { groupsOf } from './groups.ts';
 import { heldBack } from './held-back.ts';
 import { about, bring, type JobHost, type Task } from './job.ts';
 import { Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
-import { committedVersion, type Named, type Network, networkOf, rolloutOf } from './network.ts';
-import { connectionOf, ManagedNode, type NodeOptions } from './node.ts';
+import { type Network, networkOf } from './network.ts';
+import type { ManagedNode } from './node.ts';
+import { NodePool } from './node-pool.ts';
 import { LateModels } from './objectives.ts';
 import { Observer } from './observer.ts';
 import { Placer, type Placing } from './placing.ts';
 import { Recorder } from './recorder.ts';
+import { Rollouts } from './rollouts.ts';
 import { trafficMetrics } from './traffic-metrics.ts';
-import { type NextPhase, nextPhase, type RolloutSight } from './versions-wanted.ts';
 
 export interface ReconcilerOptions {
   /** Where compiled programs are kept. */
@@ -70,24 +70,17 @@ export class Reconciler {
   readonly #objects: Objects;
   readonly #options: ReconcilerOptions & { readonly [K in keyof typeof DEFAULTS]: number };
   readonly #records = new Map<string, StoredObject>();
-  readonly #nodes = new Map<string, ManagedNode>();
+  readonly #nodes = new NodePool();
   readonly #programs = new ProgramLibrary();
   readonly #placer: Placer;
-  readonly #state: StateFolder;
+  readonly #builds: ProgramBuilds;
+  readonly #rollouts: Rollouts;
   readonly #recorder: Recorder;
   readonly #observer: Observer;
   readonly #leadership: Leadership;
   readonly #jobs = new Set<Promise<void>>();
-  /** Compiled programs by their cookies. */
-  readonly #builds = new Map<bigint, Promise<Uint8Array>>();
-  /** When the phase of a rollout was first seen here, and which it was. */
-  readonly #phases = new Map<string, { readonly phase: string; readonly since: number }>();
   #goals: ReadonlyMap<string, Goal> = new Map();
   readonly #goalMemory: GoalMemory = new Map();
-  /** Nodes of whom something else is to be recorded, perhaps. */
-  readonly #changedNodes = new Set<string>();
-  /** Nodes that do not answer. */
-  readonly #away = new Set<ManagedNode>();
   /** Counts changes of what turns go by; states of nodes that come back from the store are none. */
   #revision = 0;
   /** Counts those of them that are not of a status alone. */
@@ -113,9 +106,19 @@ export class Reconciler {
   constructor(objects: Objects, options: ReconcilerOptions) {
     this.#objects = objects;
     this.#options = { ...DEFAULTS, ...options };
-    this.#state = new StateFolder(options.folder, 'programs');
+    this.#builds = new ProgramBuilds(new StateFolder(options.folder, 'programs'));
     this.#recorder = new Recorder(objects, ACTOR);
     this.#observer = new Observer(() => this.#nodes.values(), new LateModels(options.lateHoldMs));
+    this.#rollouts = new Rollouts({
+      ...{ recorder: this.#recorder, observer: this.#observer },
+      nodesOf: (service) => this.#nodesOf(service),
+      goalKey: (name) => this.#goalKey(name),
+      advanced: (rollout) => {
+        this.#records.set(keyOf(rollout), rollout);
+        this.#revision++;
+        this.#isDue = true;
+      },
+    });
     this.#placer = new Placer(new ModelLibrary(objects.store.blobs), (service, model) =>
       this.#observer.late.why(service, model, performance.now()),
     );
@@ -172,10 +175,7 @@ export class Reconciler {
     clearInterval(this.#timer);
     await this.#turning;
     await Promise.all(this.#jobs);
-    for (const node of this.#nodes.values()) node.close();
     this.#nodes.clear();
-    this.#away.clear();
-    this.#changedNodes.clear();
     this.#observer.forget();
     this.#placed = [];
     this.#goals = new Map();
@@ -237,7 +237,7 @@ export class Reconciler {
       if (!same || !(isNode || isOnlyMeasured(before, object))) counts = true;
       if (same) continue;
       this.#specRevision++;
-      if (isNode) this.#changedNodes.add(name);
+      if (isNode) this.#nodes.change(name);
     }
     if (!counts) return;
     this.#revision++;
@@ -254,11 +254,12 @@ export class Reconciler {
       lostAt !== undefined &&
       [graceMs, moveMs].some((patience) => before < lostAt + patience && lostAt + patience <= now);
     const isDue =
-      [...this.#away].some(passed) || [...this.#nodes.values()].some((node) => this.#needsWork(node, now));
+      [...this.#nodes.away].some(passed) ||
+      [...this.#nodes.values()].some((node) => this.#needsWork(node, now));
     const drains = [...(this.#network?.network.rollouts.values() ?? [])].some(
       (r) => r.object.status.phase === 'draining',
     );
-    const anew = [...this.#away].some((node) => node.anewAt !== undefined && node.anewAt < now);
+    const anew = [...this.#nodes.away].some((node) => node.anewAt !== undefined && node.anewAt < now);
     if (anew) this.#network = undefined;
     if (isDue || drains || anew || this.#isJudgementDue(now)) this.#wake();
     const network = this.#network?.network;
@@ -340,194 +341,72 @@ export class Reconciler {
   }
 
   async #turn(): Promise<void> {
-    if (this.#network?.revision !== this.#revision) {
-      this.#network = { revision: this.#revision, network: networkOf(this.#records.values()) };
-      this.#lookAfter(this.#network.network);
-    }
-    const network = this.#network?.network ?? networkOf(this.#records.values());
+    const network = this.#lookAfter();
     const now = performance.now();
     const placings = await this.#place(network, now);
     const placed = placings.flatMap((p) => p.placed ?? []);
     this.#placed = placed;
     this.#setGoals(network, placed, now);
-    await this.#recordPlacements(network, placings);
-    await this.#advance(network, placed, now);
+    await this.#recorder.placements(network, placings);
+    await this.#rollouts.advance(network, placed, now);
     this.#held = heldBack(network, placings, this.#objects.store.damaged);
     this.#begin(placed, now);
     this.#recordStatuses(network, placings);
   }
 
   async #place(network: Network, now: number): Promise<readonly Placing[]> {
-    const gone = this.#gone(now, this.#options.moveMs);
+    const gone = this.#nodes.gone(now, this.#options.moveMs);
     const key = JSON.stringify([this.#revision, [...gone].sort()]);
     if (this.#placings?.key !== key) {
-      const usable = new Set([...this.#nodes.keys()].filter((name) => !gone.has(name)));
+      const usable = new Set([...this.#nodes.names()].filter((name) => !gone.has(name)));
       this.#placings = { key, placings: await this.#placer.place(network, usable) };
     }
     return this.#placings.placings;
   }
 
   #setGoals(network: Network, placed: readonly PlacedService[], now: number): void {
-    const gone = this.#gone(now, this.#options.graceMs);
+    const gone = this.#nodes.gone(now, this.#options.graceMs);
     const goalsFor = JSON.stringify([
       ...[this.#specRevision, [...gone].sort()],
       placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
     ]);
     if (goalsFor === this.#goalsFor) return;
-    const up = (name: string) => this.#nodes.has(name) && !gone.has(name);
+    const up = (name: string) => this.#nodes.get(name) !== undefined && !gone.has(name);
     const goals = goalsOf(network, placed, this.#programs, up, this.#goalMemory);
-    for (const [name, { key }] of goals) if (this.#goals.get(name)?.key !== key) this.#changedNodes.add(name);
+    for (const [name, { key }] of goals) if (this.#goalKey(name) !== key) this.#nodes.change(name);
     this.#goals = goals;
     this.#goalsFor = goalsFor;
   }
 
-  /** Nodes that were there, and have been away for so long; of those that nobody has heard of yet nothing bad is thought. */
-  #gone(now: number, patienceMs: number): ReadonlySet<string> {
-    const gone = [...this.#away].filter(({ lostAt }) => lostAt === undefined || now - lostAt >= patienceMs);
-    return new Set(gone.map(({ name }) => name));
-  }
-
-  /** A connection for each device and worker, and none for those that are gone. */
-  #lookAfter(network: Network): void {
-    for (const [name, node] of this.#nodes) {
-      const spec = network.devices.get(name)?.spec ?? network.workers.get(name)?.spec;
-      const isDialled = node.anewAt === undefined || node.anewAt > performance.now();
-      if (spec !== undefined && isDialled && connectionOf(spec) === node.connection) continue;
-      if (node.isBusy) {
-        // Its job ends first; the next turn looks again.
-        this.#network = undefined;
-        continue;
-      }
-      node.close();
-      this.#nodes.delete(name);
-      this.#away.delete(node);
-    }
-    const options = {
+  /** The network as the records have it, with its nodes looked after. */
+  #lookAfter(): Network {
+    if (this.#network?.revision === this.#revision) return this.#network.network;
+    const network = networkOf(this.#records.values());
+    const isDone = this.#nodes.lookAfter(network, {
       electionId: (BigInt(this.#term?.term ?? 0) << 64n) | 1n,
-      compile: (program: DeviceProgram) => this.#compiled(program),
+      compile: (program) => this.#builds.of(program),
       ...(this.#options.timeoutMs !== undefined && { timeoutMs: this.#options.timeoutMs }),
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
       readbackMs: () => Math.max(this.#options.readbackMs, (1000 * this.#nodes.size) / MOST_READBACKS),
-      onReach: (node: ManagedNode) => this.#reached(node),
-      onCounts: (node: ManagedNode, held: HeldDocument) => this.#observer.worker(node.name, held),
-    };
-    for (const device of network.devices.values()) this.#add('Device', device, options);
-    for (const worker of network.workers.values()) this.#add('Worker', worker, options);
-  }
-
-  #add(kind: 'Device' | 'Worker', named: Named<'Device'> | Named<'Worker'>, options: NodeOptions): void {
-    if (this.#nodes.has(named.name)) return;
-    let node: ManagedNode;
-    try {
-      node = dial(named, options);
-    } catch (error) {
-      if (!(error instanceof DiagnosticError)) throw error;
-      node = ManagedNode.undialled(kind, named, error, performance.now());
-    }
-    this.#nodes.set(named.name, node);
-    this.#changedNodes.add(named.name);
-    if (node.reach.kind === 'away') this.#away.add(node);
+      onReach: (node) => this.#reached(node),
+      onCounts: (node, held) => this.#observer.worker(node.name, held),
+    });
+    this.#network = isDone ? { revision: this.#revision, network } : undefined;
+    return network;
   }
 
   #reached(node: ManagedNode): void {
     const { reach } = node;
-    this.#changedNodes.add(node.name);
-    this.#away.delete(node);
-    if (reach.kind === 'away') {
-      node.lostAt = performance.now();
-      this.#away.add(node);
-    }
+    this.#nodes.reached(node);
     if (reach.kind === 'here') this.#log(about(node, 'Normal', 'Reached', whatOf(node)));
     if (reach.kind === 'away') this.#log(about(node, 'Warning', 'Lost', reach.why));
     if (reach.kind === 'backup') this.#log(about(node, 'Warning', 'TakenOver', reach.why));
     this.#wake();
   }
 
-  async #recordPlacements(network: Network, placings: readonly Placing[]): Promise<void> {
-    for (const { service, placed } of placings) {
-      const before = network.placements.get(service.name);
-      if (placed === undefined || JSON.stringify(before?.spec) === JSON.stringify(placed.placement)) continue;
-      const placeOf = (spec?: PlacedService['placement']) => JSON.stringify([spec?.model, spec?.segments]);
-      const moved = placeOf(before?.spec) !== placeOf(placed.placement);
-      const why = placed.placement.reason ?? '';
-      const reason = before === undefined ? 'Placed' : 'Moved';
-      const event = {
-        type: 'Normal',
-        reason,
-        message: why,
-        object: objectNamed('Service', service.name),
-      } as const;
-      await this.#recorder.placement(service.name, placed.placement, moved ? [event] : []);
-    }
-  }
-
-  /** Rollouts go to their next phase once it is written down. */
-  async #advance(network: Network, placed: readonly PlacedService[], now: number): Promise<void> {
-    for (const service of network.services.values()) {
-      const rollout = rolloutOf(network, service.name);
-      if (rollout === undefined) continue;
-      const own = placed.find((p) => p.service.name === service.name);
-      const next = nextPhase(rollout, this.#sight(network, rollout, own, now));
-      if (next === undefined) continue;
-      const { phase, why, step } = next;
-      const { status } = rollout.object;
-      const previous = status.previous ?? committedVersion(network, service) ?? own?.wanted.current;
-      const written = {
-        ...{ ...status, phase, ...(previous !== undefined && { previous }) },
-        ...(step !== undefined && { step }),
-        ...(rollout.spec.canary.length > 0 && { percent: percentAt(rollout, next) }),
-      };
-      const bad = phase === 'failed' || phase === 'rolling back';
-      const kept = await this.#recorder.now('Rollout', rollout.name, written, {
-        type: bad ? 'Warning' : 'Normal',
-        reason: phase.replace(/(^| )(\w)/g, (_, __, letter: string) => letter.toUpperCase()),
-        message: why,
-        object: objectNamed('Rollout', rollout.name),
-      });
-      if (!kept) continue;
-      this.#records.set(`Rollout/${rollout.name}`, { ...rollout.object, status: written });
-      this.#revision++;
-      this.#isDue = true;
-    }
-  }
-
-  #sight(
-    network: Network,
-    { name, spec, object }: Named<'Rollout'>,
-    own: PlacedService | undefined,
-    now: number,
-  ): RolloutSight {
-    const phase = object.status.phase ?? 'pending';
-    const known = this.#phases.get(name);
-    const at = `${phase} ${object.status.step ?? 0}`;
-    const since = known?.phase === at ? known.since : now;
-    if (known?.phase !== at) this.#phases.set(name, { phase: at, since });
-    const nodes = own === undefined ? [] : this.#nodesOf(own);
-    const here = nodes.filter((n) => n.isHere);
-    const failed = here.find(
-      (n) => n.failure !== undefined && n.failure.goal === this.#goals.get(n.name)?.key,
-    );
-    const settled =
-      here.length > 0 &&
-      nodes.every((n) => n.reach.kind !== 'unknown') &&
-      here.every((n) => !n.isBusy && n.settledAt === this.#goals.get(n.name)?.key);
-    return {
-      settled,
-      failure:
-        failed?.failure && `${failed.name}: ${failed.failure.diagnostics.map((d) => d.message).join('; ')}`,
-      worse: own && this.#worse({ name, spec, object }, own),
-      sinceMs: now - since,
-      mayBegin: spec.after.every((other) => network.rollouts.get(other)?.object.status.phase === 'complete'),
-    };
-  }
-
-  /** Only a rollout that asks for it is judged: by its limits, or by having a canary. */
-  #worse({ name, spec, object }: Pick<Named<'Rollout'>, 'name' | 'spec' | 'object'>, own: PlacedService) {
-    const { previous, phase = 'pending' } = object.status;
-    const isJudged = spec.abort !== undefined || spec.canary.length > 0;
-    if (!isJudged || previous === undefined || !UNDER_WAY.has(phase)) return undefined;
-    const devices = own.placement.segments.flatMap((s) => (s.kind === 'Device' ? [s.node] : []));
-    return this.#observer.canaries.worse(name, own.modelId, [previous, spec.version], devices, spec.abort);
+  /** Key of what a node is to be. */
+  #goalKey(name: string): string | undefined {
+    return this.#goals.get(name)?.key;
   }
 
   #nodesOf({ placement, workers }: PlacedService): readonly ManagedNode[] {
@@ -562,11 +441,11 @@ export class Reconciler {
     const host: JobHost = {
       now: () => performance.now(),
       candidates: () => this.#programs.all(),
-      compile: (programs) => this.#compile(programs),
+      compile: (programs) => this.#builds.all(programs),
       log: (event) => this.#log(event),
       logged: () => this.#logged(term),
       changed: () => {
-        for (const { name } of nodes) this.#changedNodes.add(name);
+        for (const { name } of nodes) this.#nodes.change(name);
         this.#wake();
       },
     };
@@ -589,32 +468,12 @@ export class Reconciler {
     if ((await this.#recorder.logged()) === 'fenced') throw new StoreFenced(term);
   }
 
-  /** @throws DiagnosticError */
-  async #compile(programs: readonly KnownProgram[]): Promise<void> {
-    await Promise.all(programs.map((p) => this.#compiled(p.program)));
-  }
-
-  /** Many devices that want one program wait for the same compiler. */
-  #compiled({ cookie, build }: DeviceProgram): Promise<Uint8Array> {
-    const known = this.#builds.get(cookie);
-    if (known !== undefined) return known;
-    const made = this.#state.programs([{ cookie, build }]).then((found) => found.get(cookie)!);
-    this.#builds.set(cookie, made);
-    // One that failed is tried again by whoever asks next.
-    made.catch(() => this.#builds.delete(cookie));
-    return made;
-  }
-
   #recordStatuses(network: Network, placings: readonly Placing[]): void {
-    const goalKey = (name: string) => this.#goals.get(name)?.key;
-    for (const name of this.#changedNodes) {
-      const node = this.#nodes.get(name);
-      if (node !== undefined) this.#recorder.node(network, node, goalKey(name));
-    }
-    this.#changedNodes.clear();
+    for (const node of this.#nodes.takeChanged())
+      this.#recorder.node(network, node, this.#goalKey(node.name));
     for (const placing of placings) {
       const nodes = placing.placed === undefined ? [] : this.#nodesOf(placing.placed);
-      const isSettled = nodes.filter((n) => n.isHere).every((n) => n.settledAt === goalKey(n.name));
+      const isSettled = nodes.filter((n) => n.isHere).every((n) => n.settledAt === this.#goalKey(n.name));
       this.#recorder.service(placing, nodes, isSettled);
     }
     this.#recorder.flush();
@@ -632,58 +491,9 @@ function isOnlyMeasured(before: StoredObject, now: StoredObject): boolean {
   return before.status.version === now.status.version && before.status.model === now.status.model;
 }
 
-/** Phases in which a rollout may be found worse. */
-const UNDER_WAY: ReadonlySet<string> = new Set(['installing', 'canary', 'paused', 'flipping', 'draining']);
-
-/** Share of jobs that name the version of a rollout, or all once it is current. */
-function percentAt({ spec, object }: Named<'Rollout'>, { phase, step }: NextPhase): number {
-  switch (phase) {
-    case 'canary':
-      return spec.canary[step ?? 0]?.percent ?? 0;
-    case 'paused':
-      return object.status.percent ?? 0;
-    case 'installing':
-      return object.status.percent ?? 0;
-    case 'flipping':
-    case 'draining':
-    case 'removing':
-    case 'complete':
-      return 100;
-    case 'pending':
-    case 'rolling back':
-    case 'rolled back':
-    case 'failed':
-      return 0;
-  }
-}
-
-const ABOUT_SELF = { object: { kind: 'Controller', name: ACTOR } } as const;
-const objectNamed = (kind: Kind, name: string) => ({ kind, name });
-
-/** @throws DiagnosticError where files of TLS cannot be read */
-const dial = (named: Named<'Device'> | Named<'Worker'>, options: NodeOptions): ManagedNode =>
-  isWorker(named) ? ManagedNode.worker(named, options) : ManagedNode.device(named, options);
-
-const isWorker = (named: Named<'Device'> | Named<'Worker'>): named is Named<'Worker'> =>
-  'control' in named.spec;
-
 const whatOf = ({ reach }: ManagedNode): string =>
   reach.kind === 'here' && reach.electionId !== undefined
     ? `primary by election id ${reach.electionId}`
     : 'answers';
 
-/** Services that share nodes are brought on together. */
-function groupsOf(
-  placed: readonly PlacedService[],
-  nodesOf: (service: PlacedService) => readonly ManagedNode[],
-): readonly { readonly nodes: readonly ManagedNode[]; readonly drainMs: number }[] {
-  let groups: { readonly nodes: readonly ManagedNode[]; readonly drainMs: number }[] = [];
-  for (const service of placed) {
-    const own = new Set(nodesOf(service));
-    const touched = groups.filter((g) => g.nodes.some((n) => own.has(n)));
-    for (const { nodes } of touched) for (const node of nodes) own.add(node);
-    const drainMs = Math.max(service.wanted.drainMs, ...touched.map((g) => g.drainMs));
-    groups = [...groups.filter((g) => !touched.includes(g)), { nodes: [...own], drainMs }];
-  }
-  return groups;
-}
+const ABOUT_SELF = { object: { kind: 'Controller', name: ACTOR } } as const;

@@ -188,17 +188,21 @@ export class Recorder {
     );
   }
 
-  async placement(
-    name: string,
-    spec: PlacementSpec,
-    events: readonly Omit<EventInput, 'actor'>[],
-  ): Promise<boolean> {
-    return await this.#attempt((fence) =>
-      this.#objects.setPlacement(name, spec, {
-        events: events.map((e) => ({ ...e, actor: this.#actor })),
-        fence,
-      }),
-    );
+  /** Writes down placements that are others than those of the store, with the reason where layers have moved. */
+  async placements(network: Network, placings: readonly Placing[]): Promise<void> {
+    for (const { service, placed } of placings) {
+      const before = network.placements.get(service.name)?.spec;
+      if (placed === undefined || JSON.stringify(before) === JSON.stringify(placed.placement)) continue;
+      const { placement } = placed;
+      const placeOf = (spec?: PlacementSpec) => JSON.stringify([spec?.model, spec?.segments]);
+      const moved: EventInput = {
+        ...{ actor: this.#actor, object: { kind: 'Service', name: service.name } },
+        ...{ type: 'Normal', reason: before === undefined ? 'Placed' : 'Moved' },
+        message: placement.reason ?? '',
+      };
+      const events = placeOf(before) === placeOf(placement) ? [] : [moved];
+      await this.#attempt((fence) => this.#objects.setPlacement(service.name, placement, { events, fence }));
+    }
   }
 
   async #attempt(write: (fence: Term) => Promise<void>): Promise<boolean> {
