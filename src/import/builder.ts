@@ -42,12 +42,12 @@ export interface ImportOptions {
   readonly tfliteRounding?: TfliteRounding;
 }
 
-/** Collects layers and diagnostics of one import; every importer ends in it. */
 /** Of all tensors that are made of others. */
 const MOST_MOVED = 2 ** 24;
 /** A constant is made at once, and in numbers of 64 bits: as much as so many elements that only are to be moved. */
 export const CONSTANT_COST = 8;
 
+/** Collects layers and diagnostics of one import; every importer ends in it. */
 export class ModelBuilder {
   readonly diagnostics: Diagnostic[] = [];
   /** Whether anything in the source quantises: a network in float32 is told so at its first operator. */

@@ -111,8 +111,8 @@ export function fitAdd(
 
 /** Bits of a sum of 16-bit operands, which doubles hold exactly. */
 const WIDE_SUM_BITS = 51;
-/** Distance of the operands that are tried; odd, so that all low bits come by. */
-const WIDE_STEP = 251;
+/** Distance of the 16-bit operands of a pair that are tried; odd, so that all low bits come by. */
+export const WIDE_STEP = 251;
 
 /**
  * The same where there are too many pairs: the finest line that doubles hold. It is tried at some tens of thousands of pairs, and

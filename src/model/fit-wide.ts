@@ -65,16 +65,15 @@ function realLines(lines: readonly RealLine[], ranges: readonly Interval[]): Lin
   const unit = 2 ** shift;
   const multiplier = lines.map(({ slope }) => Math.round(slope * unit));
   const exact = lines.map(({ slope, by }) => Number.isInteger(slope * unit) && Number.isInteger(by * unit));
-  const even = lines.some(({ odd }) => odd !== undefined);
+  const odd = lines.find((line) => line.odd !== undefined)?.odd;
   // Ties of a line that is not exact are as near to half a step as its error over the steps that matter.
   const slack = lines.map(({ slope }, c) => {
-    if (!even || exact[c]) return 0;
+    if (odd === undefined || exact[c]) return 0;
     return Math.min(unit / 8, Math.ceil(Math.min(2 ** 17 / slope, ranges[c]!.hi - ranges[c]!.lo)));
   });
   const offset = lines.map(({ by, zeroPoint }, c) =>
     Math.floor(by * unit + zeroPoint * unit + unit / 2 + slack[c]!),
   );
-  if (!even) return { multiplier, offset, shift };
-  const { odd } = lines.find((line) => line.odd !== undefined)! as { odd: 0 | 1 };
+  if (odd === undefined) return { multiplier, offset, shift };
   return { multiplier, offset, shift, ties: { part: slack.map((part) => 2 * part + 1), odd } };
 }

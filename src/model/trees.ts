@@ -30,10 +30,6 @@ export function treeDepth({ nodes }: Pick<ForestLayer, 'nodes'>, root: number): 
   return deepest;
 }
 
-/** The deepest tree's steps. */
-export const forestDepth = (layer: ForestLayer): number =>
-  Math.max(0, ...Array.from(layer.roots, (root) => treeDepth(layer, root)));
-
 /** The largest that each score can become, its base with it. */
 export function largestScores(layer: ForestLayer): number[] {
   const count = layer.base.length;

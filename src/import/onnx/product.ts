@@ -1,3 +1,4 @@
+import { WIDE_STEP } from '../../model/add-fit.ts';
 import { productRange } from '../../model/ranges.ts';
 import {
   affineRounding,
@@ -58,9 +59,6 @@ function pairRounding({ a, b }: ProductTerm, to: Quantisation): (x: number, y: n
   const f = Math.fround;
   return (x, y) => roundHalfEven(f(f(f(x * a.type.scale) * f(y * b.type.scale)) / to.scale)) + to.zeroPoint;
 }
-
-/** Odd, so that all low bits come by. */
-const WIDE_STEP = 251;
 
 /** A form for ties costs instructions. */
 const tieForms = ({ ties }: Requantiser): number => (ties === undefined ? 0 : 1);
