@@ -10,16 +10,24 @@ import { emitXdp, PROGRAM_FILE } from '../../backends/xdp/emit.ts';
 import { weightEntries } from '../../backends/xdp/entries.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { programLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
-import { type LayerPlan, planXdp, type XdpPlan } from '../../backends/xdp/plan.ts';
+import { type LayerPlan, planXdp, type XdpOptions, type XdpPlan } from '../../backends/xdp/plan.ts';
 import { planReplacement } from '../../backends/xdp/replacement.ts';
 import { weightSlots } from '../../backends/xdp/weights.ts';
 import { compileBpf } from '../../bpf/index.ts';
+import type { Model } from '../../model/model.ts';
 import { EBPF_DIR } from '../../paths.ts';
-import { defineTarget, noOwnOptions, type Planned, type Shape, type TargetProgram } from '../target.ts';
-import { besideOthers, type OwnProgram } from './beside.ts';
+import {
+  defineTarget,
+  noOwnOptions,
+  type Planned,
+  programOrRefuse,
+  type Shape,
+  type TargetProgram,
+} from '../target.ts';
+import { besideOthers } from './beside.ts';
 import { xdpCost } from './cost.ts';
 import { xdpProfiles } from './profile.ts';
-import { xdpTogether } from './together.ts';
+import { type PlannedShape, xdpTogether } from './together.ts';
 
 /** The kernel's fast path, before a packet has any memory of its own. */
 export const xdpTarget = defineTarget({
@@ -27,7 +35,7 @@ export const xdpTarget = defineTarget({
   describe: 'eBPF in the kernel of a Linux host',
   compiler: 'clang',
   own: noOwnOptions,
-  plan: (model, options) => planned({ model, options }),
+  plan: planned,
   profiles: xdpProfiles,
   cost: xdpCost,
   colour: '#e7f0fb',
@@ -37,18 +45,23 @@ export const xdpTarget = defineTarget({
     open: async (model, options) => (await import('../../engines/xdp.ts')).createXdpEngine(model, options),
     bench: async (...args) => (await import('../../engines/bench.ts')).bench(...args),
   },
-  device: { keepaliveMs: 10_000, together: (shapes) => xdpTogether(shapes, planned) },
+  device: { keepaliveMs: 10_000, together: (shapes) => xdpTogether(shapes.map(plannedShape)) },
 });
 
-function planned({
-  model,
-  options,
-}: Pick<Shape, 'model' | 'options'>): Planned & { readonly own?: OwnProgram } {
+function planned(model: Model, options: XdpOptions): Planned & { readonly plan?: XdpPlan } {
   const { plan, diagnostics } = planXdp(model, options);
   if (plan === undefined) return { program: undefined, diagnostics };
   const program = programOf(plan);
   const refused = needDiagnostics(program.needs, 'xdp', model.file);
-  return { program, diagnostics: [...diagnostics, ...refused], own: { plan, source: sourceOf(plan) } };
+  return { program, plan, diagnostics: [...diagnostics, ...refused] };
+}
+
+/** @throws DiagnosticError where it does not fit a host alone */
+function plannedShape({ model, options }: Shape): PlannedShape {
+  const { plan, ...rest } = planned(model, options);
+  const program = programOrRefuse(rest);
+  if (plan === undefined) throw new Error('a program without a plan');
+  return { plan, program, source: sourceOf(plan) };
 }
 
 /** What the generated source includes: with it beside the source the program builds anywhere. */
