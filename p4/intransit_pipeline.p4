@@ -48,8 +48,12 @@ const bit<17> TTL_CHANGE = 0xfeff;
 // The flag of unsure requests, as what it adds to a one's complement sum.
 const bit<17> UNSURE_CHANGE = (bit<17>)INTRANSIT_FLAG_UNSURE;
 
-// A cell of a slot's counter. BMv2 does not look whether there is one: an entry may name any slot.
-#define SLOT_CELL(outcome) ((bit<32>)(hdr.scratch.slot[7:0] ++ outcome))
+// One more in a slot's counter, once a packet. Its index is made where the slot's was: p4c keeps a field of metadata for each index
+// that is an expression, and makes one of this, too, unless the header is validated in between.
+#define COUNT_OUTCOME(outcome) \
+    hdr.scratch.cell = hdr.scratch.cell * INTRANSIT_OUTCOMES + outcome; \
+    hdr.scratch.setValid(); \
+    inferences.count(hdr.scratch.cell)
 
 // Of a meter, as BMv2 has colours.
 const bit<8> COLOUR_RED = 2;
@@ -184,6 +188,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     ) {
         hdr.scratch.setValid();
         hdr.scratch.slot = slot;
+        hdr.scratch.cell = (bit<32>)slot[7:0]; // BMv2 does not look whether there is one: an entry may name any slot
         hdr.scratch.version = version;
         hdr.scratch.layers = first_layer ++ next_layer ++ layer_count;
         hdr.scratch.threshold = threshold;
@@ -359,14 +364,14 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
 
     @hidden
     action spend() {
-        budgets.execute_meter((bit<32>)hdr.scratch.slot[7:0], hdr.scratch.colour);
+        budgets.execute_meter(hdr.scratch.cell, hdr.scratch.colour);
     }
 
     // Left to another node, as it came.
     @hidden
     action shed() {
         verdicts.count(INTRANSIT_SHED);
-        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_SHED));
+        COUNT_OUTCOME(INTRANSIT_OUTCOME_SHED);
     }
 
     // Back where it came from.

@@ -26,7 +26,7 @@ INTRANSIT_BEGIN_SHAPE
                         }
                     }
                     if (hdr.refusal.isValid()) {
-                        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_REFUSED));
+                        COUNT_OUTCOME(INTRANSIT_OUTCOME_REFUSED);
                     } else {
                         spend();
                         if (hdr.scratch.colour == COLOUR_RED) {
@@ -35,7 +35,7 @@ INTRANSIT_BEGIN_SHAPE
                             compute.apply(hdr);
                             if (!hdr.result.isValid()) {
                                 verdicts.count(INTRANSIT_FAILED);
-                                inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_REFUSED));
+                                COUNT_OUTCOME(INTRANSIT_OUTCOME_REFUSED);
 #ifdef INTRANSIT_MARGIN
                             } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
                                 leave_unsure();
@@ -62,12 +62,12 @@ INTRANSIT_BEGIN_SHAPE
                         }
                     }
                 } else {
-                    if (hdr.udp.length < LEAST_UDP_LENGTH) {
-                        refuse((bit<8>)INTRANSIT_TRUNCATED);
 #ifdef INTRANSIT_SEVERAL_SHAPES
-                    } else if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
+                    if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
                         verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
 #else
+                    if (hdr.udp.length < LEAST_UDP_LENGTH) {
+                        refuse((bit<8>)INTRANSIT_TRUNCATED);
                     } else if (!hdr.scratch.isValid()) {
                         if (model_ids.apply().hit) {
                             refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
@@ -77,9 +77,9 @@ INTRANSIT_BEGIN_SHAPE
 #endif
                     } else if (hdr.scratch.layers == LAYERS && (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
                         verdicts.count(INTRANSIT_UNSURE);
-                        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_UNSURE));
+                        COUNT_OUTCOME(INTRANSIT_OUTCOME_UNSURE);
                     } else {
-                        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_REFUSED));
+                        COUNT_OUTCOME(INTRANSIT_OUTCOME_REFUSED);
                         if (hdr.scratch.layers != LAYERS) {
                             refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
                         } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {

@@ -31,15 +31,16 @@
 #define INTRANSIT_SIZE_BUDGETS 256
 
 // Outcomes of a request for a version that is here, as they stand side by side in a slot of `inferences`.
-#define INTRANSIT_OUTCOME_COMPUTED 2w0
-#define INTRANSIT_OUTCOME_UNSURE 2w1
-#define INTRANSIT_OUTCOME_SHED 2w2
-#define INTRANSIT_OUTCOME_REFUSED 2w3
+#define INTRANSIT_OUTCOME_COMPUTED 0
+#define INTRANSIT_OUTCOME_UNSURE 1
+#define INTRANSIT_OUTCOME_SHED 2
+#define INTRANSIT_OUTCOME_REFUSED 3
+#define INTRANSIT_OUTCOMES 4
 
 const bit<16> INTRANSIT_HEADER_BYTES = 32;
 
-// What is kept of the entry of a model: the parameters of hold().
-#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour;
+// What is kept of the entry of a model, from the parameters of hold().
+#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour; bit<32> cell;
 
 // What addresses are kept in while they change places.
 #define INTRANSIT_TURN_FIELDS bit<48> mac; bit<32> address; bit<16> port;

@@ -4,7 +4,7 @@
     @hidden
     action leave_unsure() {
         verdicts.count(INTRANSIT_UNSURE);
-        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_UNSURE));
+        COUNT_OUTCOME(INTRANSIT_OUTCOME_UNSURE);
         hdr.result.setInvalid();
         hdr.intransit.flags = hdr.intransit.flags | INTRANSIT_FLAG_UNSURE;
     }
@@ -13,7 +13,7 @@
     @hidden
     action answer() {
         verdicts.count(INTRANSIT_COMPUTED);
-        inferences.count(SLOT_CELL(INTRANSIT_OUTCOME_COMPUTED));
+        COUNT_OUTCOME(INTRANSIT_OUTCOME_COMPUTED);
         hdr.activations.setInvalid();
         hdr.intransit.kind = ANSWER_KIND;
         hdr.intransit.model_version = hdr.scratch.version;
