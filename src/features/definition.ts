@@ -64,6 +64,10 @@ export interface FeatureDefinition {
   readonly classes?: readonly string[];
 }
 
+/** Whether flows are classified at their ends: a device then keeps which of its ends have closed, too. */
+export const endsAreTold = ({ occasion }: Pick<FeatureDefinition, 'occasion'>): boolean =>
+  occasion.kind === 'end';
+
 /** State of a flow at most, in scalars: an XDP map value and a BMv2 register field hold as many. */
 export const MOST_SCALARS = 256;
 export const MOST_FEATURES = 1024;

@@ -1,9 +1,9 @@
 import type { Frame } from '../capture/index.ts';
-import type { FeatureDefinition } from './definition.ts';
+import { endsAreTold, type FeatureDefinition } from './definition.ts';
 import { type Context, type Evaluator, evaluator } from './expression/index.ts';
 import type { FieldValues } from './fields.ts';
 import { keyOfPacket } from './flow-key.ts';
-import { type ParsedPacket, parsePacket, type Unparsed } from './packet.ts';
+import { type ParsedPacket, parsePacket, transportOf, type Unparsed } from './packet.ts';
 
 /**
  * What became of a packet. `classified`: its flow's features go to the model; `early`: its flow is not due; `late`: it
@@ -110,7 +110,7 @@ export class FeatureExecutor {
 
   /** Ends all flows: the rows that are due at their ends, in the order of their beginnings. */
   end(): readonly FeatureRow[] {
-    if (this.definition.occasion.kind !== 'end') return [];
+    if (!endsAreTold(this.definition)) return [];
     const rows = [...this.#flows.values()]
       .filter((slot) => !hasEnded(slot))
       .map((slot) => this.#row(slot, undefined));
@@ -121,7 +121,7 @@ export class FeatureExecutor {
   #packet(packet: ParsedPacket, now: number, number: number): PacketResult {
     const key = keyOfPacket(this.definition, packet);
     const known = this.#flows.get(key.text);
-    const atEnd = this.definition.occasion.kind === 'end';
+    const atEnd = endsAreTold(this.definition);
     const rows: FeatureRow[] = [];
     const isOver = known !== undefined && this.#isOver(known, packet.fields, now);
     if (known !== undefined && !isOver && hasEnded(known)) {
@@ -222,8 +222,7 @@ export class FeatureExecutor {
 
 /** Whether a packet is one that a definition is of; others are foreign to it. */
 export function acceptsPacket({ ipVersions, protocols }: FeatureDefinition, f: FieldValues): boolean {
-  const protocol = f['is.tcp'] ? 'tcp' : f['is.udp'] ? 'udp' : 'icmp';
-  return protocols.includes(protocol) && (ipVersions as readonly number[]).includes(f['ip.version']);
+  return protocols.includes(transportOf(f)) && (ipVersions as readonly number[]).includes(f['ip.version']);
 }
 
 const flowOf = (slot: Slot): Flow => ({ ...slot.ends, number: slot.number, packets: slot.packets });

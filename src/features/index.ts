@@ -1,4 +1,4 @@
-export { checkDefinition, type FeatureDefinition, type Scalar } from './definition.ts';
+export { checkDefinition, endsAreTold, type FeatureDefinition, type Scalar } from './definition.ts';
 export { type FeaturesFile, featuresSchema } from './definition-schema.ts';
 export {
   acceptsPacket,

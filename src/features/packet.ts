@@ -209,6 +209,10 @@ function transport(
   };
 }
 
+/** The transport of a packet, as definitions name it. */
+export const transportOf = (f: FieldValues): 'tcp' | 'udp' | 'icmp' =>
+  f['is.tcp'] ? 'tcp' : f['is.udp'] ? 'udp' : 'icmp';
+
 type PayloadBytes = Readonly<Record<PayloadName, number>>;
 
 function payloadBytes(view: DataView, at: number, length: number): PayloadBytes {

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
-import type { ParsedPacket } from './packet.ts';
+import { type ParsedPacket, transportOf } from './packet.ts';
 
 /** Which packets a model is for, where several stand beside each other. Ends are equal: both ways of a flow are one flow's. */
 
@@ -83,12 +83,12 @@ export function selects(s: Selector, { fields, source, destination }: ParsedPack
     return fields['ip.version'] === version && numberOf(end) >> rest === address >> rest;
   };
   const inRange = ([low, high]: readonly [number, number], value: number) => value >= low && value <= high;
-  const hasPorts = fields['is.tcp'] === 1 || fields['is.udp'] === 1;
-  const transport = fields['is.tcp'] ? 'tcp' : fields['is.udp'] ? 'udp' : 'icmp';
+  const transport = transportOf(fields);
   return (
     (s.prefixes?.some((p) => inPrefix(p, source) || inPrefix(p, destination)) ?? true) &&
     (s.ports?.some(
-      (r) => hasPorts && (inRange(r, fields['port.source']) || inRange(r, fields['port.destination'])),
+      (r) =>
+        transport !== 'icmp' && (inRange(r, fields['port.source']) || inRange(r, fields['port.destination'])),
     ) ??
       true) &&
     (s.protocols?.includes(transport) ?? true) &&

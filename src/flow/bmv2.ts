@@ -16,7 +16,7 @@ import { PORT_IN, PORT_OUT } from '../engines/bmv2-session.ts';
 import { DEVICE_ID, type RunningSwitch, startSwitch } from '../engines/bmv2-switch.ts';
 import { createWorkspace } from '../engines/bmv2-workspace.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
-import type { FeatureDefinition } from '../features/definition.ts';
+import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
 import { FeatureExecutor } from '../features/executor.ts';
 import type { Model } from '../model/model.ts';
 import { p4InfoText, writeRequestText } from '../p4runtime/text.ts';
@@ -156,7 +156,7 @@ function decodeReport(
   file: string,
 ): DeviceResult & { readonly timeNs: bigint } {
   const features = definition.features.length;
-  const atEnd = definition.occasion.kind === 'end';
+  const atEnd = endsAreTold(definition);
   const view = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
   const own = 10 + features;
   const head = atEnd ? own + 3 + features : own;

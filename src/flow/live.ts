@@ -4,7 +4,7 @@ import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from '../backends/xdp/flow/
 import { attachXdp, interfaceDriver } from '../bpf/index.ts';
 import type { ToldEnd, ToldVerdict } from '../devices/flow-actions.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
-import type { FeatureDefinition } from '../features/definition.ts';
+import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
 import { noOutcomes } from '../features/extract.ts';
 import { endText } from '../features/labels.ts';
 import { classCount } from '../model/classes.ts';
@@ -70,7 +70,7 @@ async function classifyWith(
 ): Promise<Classification> {
   const { device } = programs[0]!;
   const withFlows = programs.filter(({ plan }) => !plan.role.perPacket);
-  const endings = withFlows.filter(({ plan }) => plan.definition.occasion.kind === 'end');
+  const endings = withFlows.filter(({ plan }) => endsAreTold(plan.definition));
   const atEnd = endings.length > 0;
   const ends: ToldEnd[] = [];
   const hearsEnd = atEnd ? (end: ToldEnd) => ends.push(end) : undefined;

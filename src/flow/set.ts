@@ -1,6 +1,6 @@
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import type { Typed } from '../features/expression/index.ts';
-import { acceptsPacket, type FeatureDefinition, readFeatures } from '../features/index.ts';
+import { acceptsPacket, endsAreTold, type FeatureDefinition, readFeatures } from '../features/index.ts';
 import type { ParsedPacket } from '../features/packet.ts';
 import { type Selector, selects } from '../features/selector.ts';
 import { importModel } from '../import/index.ts';
@@ -85,7 +85,7 @@ export async function readFlowSet(file: string): Promise<FlowSet> {
     if (why !== undefined)
       faults.push(diagnostic('models-field', { path: 'spec.collided.features', what: why }, { file }));
   }
-  const ends = members.filter((m) => m.definition.occasion.kind === 'end');
+  const ends = members.filter((m) => endsAreTold(m.definition));
   const other = ends.find((m) => m.definition.clockNs !== ends[0]!.definition.clockNs);
   if (other !== undefined)
     faults.push(

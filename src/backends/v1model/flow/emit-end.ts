@@ -14,8 +14,6 @@ import { keyFieldBits, type PlaceField, type V1modelFlowPlan } from './plan.ts';
 /** Both directions have said that they have sent all. */
 const FINISHED = 3;
 
-export const endsAreTold = ({ occasion }: FeatureDefinition): boolean => occasion.kind === 'end';
-
 /** Fields that such a program has beside the others. */
 export const endFields = [
   { name: 'gone', width: 1 },

@@ -1,13 +1,14 @@
-import type { Occasion } from '../../../features/definition.ts';
+import { endsAreTold, type Occasion } from '../../../features/definition.ts';
+import { acceptance } from '../../common/flow/accepts.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
 import { flowCounter, flowDigest, flowModel } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import { INPUT, SCRATCH } from '../code.ts';
 import { hexId, printLayers } from '../print-program.ts';
 import { printActions, printTreatment } from './emit-actions.ts';
-import { againLines, endFields, endsAreTold, finishingLines, printEnding, recallLines } from './emit-end.ts';
+import { againLines, endFields, finishingLines, printEnding, recallLines } from './emit-end.ts';
 import { FLOW, type FlowField, type Names, P4Printer } from './p4-printer.ts';
-import { acceptance, fieldLines, ipLines, keyLines, transportLines } from './packet-lines.ts';
+import { fieldLines, ipLines, keyLines, transportLines } from './packet-lines.ts';
 import { type PlaceField, TIME_BITS, type V1modelFlowPlan, VERDICT_BITS, widthOf } from './plan.ts';
 
 /** What the program includes. */
@@ -340,7 +341,11 @@ function printFlow(
   p.block('if (hdr.tcp.isValid())', () => p.line('use_tcp();'), '} else if (hdr.udp.isValid()) {');
   p.indent(() => p.line('use_udp();')).line('} else {');
   p.indent(() => p.line('use_icmp();')).line('}');
-  p.block(`if (!(${acceptance(d)}))`, () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FOREIGN;`), '} else {');
+  p.block(
+    `if (!(${acceptance(d, `${FLOW}.`)}))`,
+    () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FOREIGN;`),
+    '} else {',
+  );
   p.indent(() => {
     p.line('find_key();').line('flow_secret.apply();');
     p.block('@atomic', () => {

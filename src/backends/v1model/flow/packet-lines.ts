@@ -1,4 +1,3 @@
-import type { FeatureDefinition } from '../../../features/definition.ts';
 import type { KeyField } from '../../../features/definition-schema.ts';
 import { FLOW } from './p4-printer.ts';
 import { keyFieldBits, type V1modelFlowPlan } from './plan.ts';
@@ -68,13 +67,4 @@ export function keyLines(plan: V1modelFlowPlan): string[] {
     `${FLOW}.match = 1w1 ++ ${parts.map((part) => `(${part})`).join(' ++ ')};`,
     `${FLOW}.setValid();`,
   ];
-}
-
-const PROTOCOLS = { tcp: [6], udp: [17], icmp: [1, 58] } as const;
-
-export function acceptance({ ipVersions, protocols }: FeatureDefinition): string {
-  const any = (name: string, values: readonly number[]) =>
-    values.map((v) => `${FLOW}.${name} == ${v}`).join(' || ');
-  const numbers = protocols.flatMap((p): readonly number[] => PROTOCOLS[p]);
-  return `(${any('ip_version', ipVersions)}) && (${any('ip_protocol', numbers)})`;
 }

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../../diagnostics/index.ts';
-import type { FeatureDefinition, Scalar } from '../../../features/definition.ts';
+import { endsAreTold, type FeatureDefinition, type Scalar } from '../../../features/definition.ts';
 import type { Model } from '../../../model/model.ts';
 import { FLOW_SLOTS } from '../../common/flow/tables.ts';
 import type { ProgramOptions } from '../../common/program-options.ts';
@@ -88,7 +88,7 @@ export function planV1modelFlow(
   };
 }
 
-function layOut({ state, occasion }: FeatureDefinition, keyBits: number): V1modelFlowPlan['place'] {
+function layOut(definition: FeatureDefinition, keyBits: number): V1modelFlowPlan['place'] {
   let at = 0;
   const field = (width: number): PlaceField => {
     const low = at;
@@ -102,8 +102,8 @@ function layOut({ state, occasion }: FeatureDefinition, keyBits: number): V1mode
     packets: field(32),
     swapped: field(1),
     verdict: field(VERDICT_BITS),
-    finished: occasion.kind === 'end' ? field(2) : undefined,
-    state: state.map((s) => field(widthOf(s))),
+    finished: endsAreTold(definition) ? field(2) : undefined,
+    state: definition.state.map((s) => field(widthOf(s))),
   };
   return { ...fields, width: at };
 }

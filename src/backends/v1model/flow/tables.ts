@@ -17,9 +17,8 @@ export const flowP4Info = ({ compute, definition, buckets, keyBits }: V1modelFlo
     }),
   );
 
-/** The weights in a slot; a fresh switch classifies by slot 0. */
-export const flowEntries = ({ compute }: V1modelFlowPlan, slot = 0): Entry[] =>
-  weightEntries(compute.lowered, slot);
+/** The weights, in the slot that a fresh switch classifies by. */
+export const flowEntries = ({ compute }: V1modelFlowPlan): Entry[] => weightEntries(compute.lowered, 0);
 
 /**
  * Bits of the factor and the start that a key is hashed with: those of the key and of the bucket's number. The top of

@@ -1,4 +1,5 @@
 import { jsonText } from '../../../diagnostics/index.ts';
+import { endsAreTold } from '../../../features/definition.ts';
 import { p4InfoText } from '../../../p4runtime/text.ts';
 import type { P4Info } from '../../../p4runtime/types.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
@@ -11,7 +12,7 @@ import { FLOW_SLOTS, type LayerWeights, layerTables, P4INFO_FILE, weightsLayout 
 import { encodeWeights } from '../weights.ts';
 import { emitXdpFlow } from './emit.ts';
 import { keyCode } from './key.ts';
-import { endsAreTold, FLOW_PLACES, placeBytes, type XdpFlowPlan } from './plan.ts';
+import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from './plan.ts';
 
 /** What a controller and a host need to know of a compiled program of flows. */
 export interface FlowManifest {

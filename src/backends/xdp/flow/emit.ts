@@ -1,15 +1,20 @@
 import { readFileSync } from 'node:fs';
 import Handlebars from 'handlebars';
-import type { FeatureDefinition, Occasion, Scalar } from '../../../features/definition.ts';
+import {
+  endsAreTold,
+  type FeatureDefinition,
+  type Occasion,
+  type Scalar,
+} from '../../../features/definition.ts';
 import { type FieldName, isField } from '../../../features/fields.ts';
 import { floorLog2, log8 } from '../../../features/log8.ts';
 import { commentText } from '../../common/comment.ts';
+import { acceptance } from '../../common/flow/accepts.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
 import { xdpView } from '../emit.ts';
 import { CPrinter, logTable, type Names, tableText } from './c-printer.ts';
 import { endsCode, keyCode } from './key.ts';
-import { bytesOf, endsAreTold, type XdpFlowPlan } from './plan.ts';
-import { PROTOCOL_NUMBERS } from './protocols.ts';
+import { bytesOf, type XdpFlowPlan } from './plan.ts';
 import { selectorCode } from './select-code.ts';
 
 const skeleton = Handlebars.compile(
@@ -51,9 +56,10 @@ export function xdpFlowView(plan: XdpFlowPlan) {
     weights,
     layers,
     body,
-    accepts: [acceptance(d), ...(plan.role.member?.when ? [selectorCode(plan.role.member.when)] : [])].join(
-      ' && ',
-    ),
+    accepts: [
+      acceptance(d, 'p->'),
+      ...(plan.role.member?.when ? [selectorCode(plan.role.member.when)] : []),
+    ].join(' && '),
     key: key.lines,
     hash: Array.from({ length: key.words }, (_, i) => `hash = intransit_flow_mix(hash, key${i}, ${i});`),
     same: Array.from({ length: key.words }, (_, i) => `f->key[${i}] == key${i}`).join(' && '),
@@ -193,14 +199,6 @@ function payloadBytes(d: FeatureDefinition): number {
   const text = JSON.stringify([d.state.map((s) => [s.initial, s.update]), d.features.map((f) => f.value)]);
   const bytes = [...text.matchAll(/"payload\.byte(\d+)"/g)].map((m) => Number(m[1]) + 1);
   return Math.max(0, ...bytes);
-}
-
-/** C that is true for packets that the definition accepts. */
-function acceptance({ ipVersions, protocols }: FeatureDefinition): string {
-  const any = (name: string, values: readonly number[]) =>
-    values.map((v) => `p->${name} == ${v}`).join(' || ');
-  const numbers = protocols.flatMap((p): readonly number[] => PROTOCOL_NUMBERS[p]);
-  return `(${any('ip_version', ipVersions)}) && (${any('ip_protocol', numbers)})`;
 }
 
 /** C that is true where a packet begins a new flow under a known key. A clock that steps back ends nothing. */

@@ -1,5 +1,5 @@
 import { type Diagnostic, diagnostic } from '../../../diagnostics/index.ts';
-import type { FeatureDefinition, Scalar } from '../../../features/definition.ts';
+import { endsAreTold, type FeatureDefinition, type Scalar } from '../../../features/definition.ts';
 import type { Selector } from '../../../features/selector.ts';
 import type { Model } from '../../../model/model.ts';
 import { planXdp, type XdpOptions, type XdpPlan } from '../plan.ts';
@@ -96,9 +96,6 @@ export function placeBytes(plan: XdpFlowPlan, words: number): number {
   if (endsAreTold(plan.definition)) at += 1;
   return Math.ceil(at / 8) * 8;
 }
-
-/** Whether flows are classified at their ends: their place also says which ends have closed. */
-export const endsAreTold = ({ occasion }: FeatureDefinition): boolean => occasion.kind === 'end';
 
 const BYTES: Readonly<Record<CType, number>> = { __u8: 1, __u16: 2, __u32: 4, __u64: 8 };
 

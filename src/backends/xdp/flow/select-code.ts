@@ -1,5 +1,5 @@
 import { addressBits, type Prefix, type Selector } from '../../../features/selector.ts';
-import { PROTOCOL_NUMBERS } from './protocols.ts';
+import { PROTOCOL_NUMBERS } from '../../common/flow/accepts.ts';
 
 /** C that is true for the packets `p` that a selector selects. */
 export function selectorCode(s: Selector): string {
