@@ -1,10 +1,8 @@
 import type { FeatureDefinition } from '../../../features/definition.ts';
-import { flowEvents, flowOutcomes } from '../../common/flow/outcomes.ts';
-import { flowCounter, flowModel } from '../../common/flow/tables.ts';
 import type { Printer } from '../../common/printer.ts';
-import { SCRATCH } from '../code.ts';
 import { FLOW } from './p4-printer.ts';
 import { keyFieldBits, type PlaceField, type V1modelFlowPlan } from './plan.ts';
+import { countEvent, printInference, printUpdate } from './steps.ts';
 
 /**
  * Flows that are classified at their ends. A packet that finds another flow over, or its own by a timeout, goes through the
@@ -82,34 +80,18 @@ export function printEnding(p: Printer, plan: V1modelFlowPlan, slice: (field: Pl
   );
   p.indent(() => p.line('recall();')).line('} else {');
   p.indent(() => {
-    p.block(
-      `if (${FLOW}.fresh == 1)`,
-      () => p.line('begin();').line(`${flowCounter.name}.count(${cell('begun')});`),
-      '} else {',
-    );
-    p.indent(() => p.line('go_on();')).line('}');
-    p.line('update();').line(`${FLOW}.due = (${FLOW}.finished == ${FINISHED} ? 1w1 : 1w0);`);
+    printUpdate(p);
+    p.line(`${FLOW}.due = (${FLOW}.finished == ${FINISHED} ? 1w1 : 1w0);`);
     p.line(`${FLOW}.outcome = (${FLOW}.due == 1 ? INTRANSIT_FLOW_CLASSIFIED : INTRANSIT_FLOW_EARLY);`);
   }).line('}');
   p.block(`if (${FLOW}.gone == 1 || ${FLOW}.due == 1)`, () => {
-    p.line('compute_features();').line(`${SCRATCH}.setValid();`).line(`${flowModel.name}.apply();`);
-    p.line('layers.apply(hdr);');
-    p.block(
-      'if (hdr.result.isValid())',
-      () => {
-        p.line('take_verdict();');
-        p.block(`if (${FLOW}.gone == 1)`, () => p.line(`${flowCounter.name}.count(${cell('ended')});`));
-      },
-      '} else {',
-    );
-    p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FAILED;`)).line('}');
+    printInference(p, () => {
+      p.block(`if (${FLOW}.gone == 1)`, () => countEvent(p, 'ended'));
+    });
   });
   p.block(`if (${FLOW}.gone == 1)`, () => p.line('leave();'), '} else {');
   p.indent(() => p.line('store();')).line('}');
 }
-
-/** The cell of the counter of flows for an event. */
-const cell = (event: (typeof flowEvents)[number]): number => flowOutcomes.length + flowEvents.indexOf(event);
 
 /** The packet goes on with a second pass, with the time of its first. @param features P4 of all of them, of a test */
 export function againLines(features: string | undefined): readonly string[] {

@@ -1,15 +1,16 @@
 import { endsAreTold, type Occasion } from '../../../features/definition.ts';
 import { acceptance } from '../../common/flow/accepts.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
-import { flowCounter, flowDigest, flowModel } from '../../common/flow/tables.ts';
+import { flowCounter, flowDigest } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
-import { INPUT, SCRATCH } from '../code.ts';
+import { INPUT } from '../code.ts';
 import { hexId, printLayers } from '../print-program.ts';
 import { printActions, printTreatment } from './emit-actions.ts';
 import { againLines, endFields, finishingLines, printEnding, recallLines } from './emit-end.ts';
 import { FLOW, type FlowField, type Names, P4Printer } from './p4-printer.ts';
 import { fieldLines, ipLines, keyLines, transportLines } from './packet-lines.ts';
 import { type PlaceField, TIME_BITS, type V1modelFlowPlan, VERDICT_BITS, widthOf } from './plan.ts';
+import { countEvent, printInference, printUpdate } from './steps.ts';
 
 /** What the program includes. */
 export const FLOW_HEADERS = 'intransit_flow.p4';
@@ -372,7 +373,7 @@ function printFlow(
             () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_COLLIDED;`),
             '} else {',
           );
-          p.indent(() => p.line(`${flowCounter.name}.count(${flowOutcomes.length + 1});`)).line('}');
+          p.indent(() => countEvent(p, 'evicted')).line('}');
         });
       }).line('}');
       p.block(`if (${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED)`, () => {
@@ -389,21 +390,10 @@ function printFlow(
           p.line(`flows.write(${FLOW}.index, ${FLOW}.bucket);`);
           return;
         }
-        p.block(
-          `if (${FLOW}.fresh == 1)`,
-          () => p.line('begin();').line(`${flowCounter.name}.count(${flowOutcomes.length});`),
-          '} else {',
-        );
-        p.indent(() => p.line('go_on();')).line('}');
-        p.line('update();');
+        printUpdate(p);
         p.block(
           `if (${dueText(d.occasion)})`,
-          () => {
-            p.line('compute_features();').line(`${SCRATCH}.setValid();`).line(`${flowModel.name}.apply();`);
-            p.line('layers.apply(hdr);');
-            p.block('if (hdr.result.isValid())', () => p.line('take_verdict();'), '} else {');
-            p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FAILED;`)).line('}');
-          },
+          () => printInference(p),
           `} else if (${FLOW}.verdict[${VERDICT_BITS - 1}:${VERDICT_BITS - 1}] == 1) {`,
         );
         p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_CACHED;`)).line('} else {');

@@ -1,0 +1,32 @@
+import { type FlowEventName, flowEvents, flowOutcomes } from '../../common/flow/outcomes.ts';
+import { flowCounter, flowModel } from '../../common/flow/tables.ts';
+import type { Printer } from '../../common/printer.ts';
+import { SCRATCH } from '../code.ts';
+import { FLOW } from './p4-printer.ts';
+
+/** Statements that every program of flows has, whenever it classifies them. */
+
+export const countEvent = (p: Printer, event: FlowEventName): Printer =>
+  p.line(`${flowCounter.name}.count(${flowOutcomes.length + flowEvents.indexOf(event)});`);
+
+/** A packet whose flow has a place begins it or goes on with it. */
+export function printUpdate(p: Printer): void {
+  p.block(`if (${FLOW}.fresh == 1)`, () => countEvent(p.line('begin();'), 'begun'), '} else {');
+  p.indent(() => p.line('go_on();')).line('}');
+  p.line('update();');
+}
+
+/** The model is asked. @param after what follows its verdict */
+export function printInference(p: Printer, after: () => void = () => {}): void {
+  p.line('compute_features();').line(`${SCRATCH}.setValid();`).line(`${flowModel.name}.apply();`);
+  p.line('layers.apply(hdr);');
+  p.block(
+    'if (hdr.result.isValid())',
+    () => {
+      p.line('take_verdict();');
+      after();
+    },
+    '} else {',
+  );
+  p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FAILED;`)).line('}');
+}
