@@ -90,7 +90,7 @@ export class XdpFlowDevice implements Disposable {
    * @param features inputs of the model
    * @param o.test whether it is for test runs, which give arrivals and tell features
    * @param o.share another device of the same set: counts, actions and what is told are its
-   * @param o.featureWords words of eight features of a test run, where they are not its own
+   * @param o.featureWords words of eight features that a test run is told
    * @param o.acts whether classes have actions; without, every packet goes up to the host
    * @throws BpfError, VerifierError
    */
@@ -101,7 +101,7 @@ export class XdpFlowDevice implements Disposable {
       readonly test: boolean;
       readonly acts?: boolean;
       readonly share?: XdpFlowDevice;
-      readonly featureWords?: number;
+      readonly featureWords: number;
     },
   ): Promise<XdpFlowDevice> {
     const globals = {
@@ -111,7 +111,7 @@ export class XdpFlowDevice implements Disposable {
     };
     const maps = o.share && Object.fromEntries(SHARED.map((name) => [name, o.share!.map(name)]));
     const object = await openObject(elf, { name: 'intransit_flow', globals, ...(maps && { maps }) });
-    return new XdpFlowDevice(object, features, o.featureWords ?? Math.ceil(features / 8), o.test);
+    return new XdpFlowDevice(object, features, o.featureWords, o.test);
   }
 
   get program(): BpfProgram {

@@ -99,10 +99,15 @@ export class FeatureExecutor {
     return this.#flowCount;
   }
 
-  /** One frame: its outcome, its flow, and the rows that are due with it. */
-  frame(frame: Pick<Frame, 'timeNs' | 'link' | 'data' | 'length'>): PacketResult {
+  /**
+   * One frame: its outcome, its flow, and the rows that are due with it.
+   * @param packet what it is parsed to, for who knows it already
+   */
+  frame(
+    frame: Pick<Frame, 'timeNs' | 'link' | 'data' | 'length'>,
+    packet: ParsedPacket | Unparsed = parsePacket(frame),
+  ): PacketResult {
     const number = this.#frames++;
-    const packet = parsePacket(frame);
     if (typeof packet === 'string') return { outcome: packet, rows: [] };
     if (!acceptsPacket(this.definition, packet.fields)) return { outcome: 'foreign', rows: [] };
     return this.#packet(packet, this.#now(frame.timeNs), number);

@@ -19,7 +19,7 @@ const MOST_EXAMPLES = 5;
 
 /** Compares a device with the reference, packet by packet: outcome, features, class and margin. */
 export class Comparison {
-  readonly #verdictOf: (features: Uint8Array) => Verdict;
+  readonly #verdictOf: (features: Uint8Array, model: number) => Verdict;
   readonly #examples: string[] = [];
   /** The verdict of each flow of the capture, by the reference. */
   #cached = new Map<number, Verdict>();
@@ -29,7 +29,8 @@ export class Comparison {
   #packets = 0;
   #mismatches = 0;
 
-  constructor(verdictOf: (features: Uint8Array) => Verdict) {
+  /** @param verdictOf the reference's, of the model of that number */
+  constructor(verdictOf: (features: Uint8Array, model: number) => Verdict) {
     this.#verdictOf = verdictOf;
   }
 
@@ -40,8 +41,11 @@ export class Comparison {
     this.#frame = 0;
   }
 
-  /** One packet; what the device said of it becomes the decision, of the flow that the reference knows. */
-  packet(expected: PacketResult, device: DeviceResult): PacketDecision {
+  /**
+   * One packet; what the device said of it becomes the decision, of the flow that the reference knows.
+   * @param model whose packet it is, where there are several
+   */
+  packet(expected: PacketResult, device: DeviceResult, model = 0): PacketDecision {
     this.#frame++;
     this.#packets++;
     if (expected.flow !== undefined && this.#lost.has(expected.flow.number))
@@ -53,8 +57,8 @@ export class Comparison {
     // Before its own row stands that of a flow whose end it tells of.
     const row = expected.rows.find((r) => r.flow.number === expected.flow?.number);
     const over = expected.rows.find((r) => r !== row);
-    const ended = over === undefined && device.gone === undefined ? [] : this.ended(over, device.gone);
-    const own = row && { ...row, ...this.#verdictOf(row.features) };
+    const ended = over === undefined && device.gone === undefined ? [] : this.ended(over, device.gone, model);
+    const own = row && { ...row, ...this.#verdictOf(row.features, model) };
     const { flow } = expected;
     if (own !== undefined) this.#cached.set(own.flow.number, own);
     const cached = flow && this.#cached.get(flow.number);
@@ -82,8 +86,8 @@ export class Comparison {
   }
 
   /** A flow that ended without a packet of its own. @returns what the device said of it */
-  ended(expected: FeatureRow | undefined, found: EndedFlow | undefined): readonly ClassifiedRow[] {
-    const verdict = expected && this.#verdictOf(expected.features);
+  ended(expected: FeatureRow | undefined, found: EndedFlow | undefined, model = 0): readonly ClassifiedRow[] {
+    const verdict = expected && this.#verdictOf(expected.features, model);
     this.#compare('features at the end', textOf(expected?.features), textOf(found?.features));
     this.#compare('verdict at the end', verdictText(verdict), verdictText(found?.verdict));
     if (expected === undefined || found === undefined) return [];

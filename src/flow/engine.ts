@@ -1,6 +1,12 @@
 import type { Frame } from '../capture/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
-import { FeatureExecutor, type FeatureRow, type Flow, type Outcome } from '../features/executor.ts';
+import {
+  FeatureExecutor,
+  type FeatureRow,
+  type Flow,
+  type Outcome,
+  type PacketResult,
+} from '../features/executor.ts';
 import type { Model } from '../model/model.ts';
 import { interpret } from '../reference/interpreter.ts';
 
@@ -52,20 +58,46 @@ export interface FlowEngine {
 /** Packets after which other work of the process has its turn. */
 const TURN = 4096;
 
-export function createReferenceFlowEngine(definition: FeatureDefinition, model: Model): FlowEngine {
-  const verdictOf = verdicts(model);
-  const classify = (row: FeatureRow): ClassifiedRow => ({ ...row, ...verdictOf(row.features) });
+/** The flows of one capture, of one model or of several. */
+export interface CaptureFlows {
+  /** Which model's packet it is, below 0 for none, and what becomes of it there. */
+  frame(frame: Frame): { readonly model: number; readonly result: PacketResult };
+  /** The rows of flows that end with the capture. */
+  end(): Iterable<{ readonly model: number; readonly row: FeatureRow }>;
+}
+
+/** Of the only model. */
+export function flowsOf(definition: FeatureDefinition): CaptureFlows {
+  const executor = new FeatureExecutor(definition);
+  return {
+    frame: (frame) => ({ model: 0, result: executor.frame(frame) }),
+    end: () => executor.end().map((row) => ({ model: 0, row })),
+  };
+}
+
+export const createReferenceFlowEngine = (definition: FeatureDefinition, model: Model): FlowEngine =>
+  referenceEngine(() => flowsOf(definition), [verdicts(model)]);
+
+/** @param begin is called for each capture @param verdictOf by model */
+export function referenceEngine(
+  begin: () => CaptureFlows,
+  verdictOf: readonly ((features: Uint8Array) => Verdict)[],
+): FlowEngine {
+  const classify = (model: number, row: FeatureRow): ClassifiedRow => ({
+    ...row,
+    ...verdictOf[model]!(row.features),
+  });
   return {
     async capture(frames, onPacket) {
-      const executor = new FeatureExecutor(definition);
+      const flows = begin();
       let count = 0;
       for (const frame of frames) {
-        const result = executor.frame(frame);
-        onPacket({ ...result, rows: result.rows.map(classify) }, frame);
+        const { model, result } = flows.frame(frame);
+        onPacket({ ...result, rows: result.rows.map((row) => classify(model, row)) }, frame);
         if (++count % TURN === 0) await new Promise(setImmediate);
       }
-      const rows = executor.end().map(classify);
-      for (const row of rows) onPacket({ outcome: 'classified', rows: [row], flow: row.flow }, undefined);
+      for (const { model, row } of flows.end())
+        onPacket({ outcome: 'classified', rows: [classify(model, row)], flow: row.flow }, undefined);
     },
     async close() {},
   };

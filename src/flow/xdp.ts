@@ -15,19 +15,16 @@ import { weightsLayout } from '../backends/xdp/p4info.ts';
 import type { XdpOptions } from '../backends/xdp/plan.ts';
 import { encodeWeights } from '../backends/xdp/weights.ts';
 import { BpfError, compileBpf } from '../bpf/index.ts';
-import type { Frame } from '../capture/index.ts';
-import { type FlowPlace, LEAST_FRAME, MOST_TEST_FRAME, XdpFlowDevice } from '../devices/xdp-flow.ts';
+import { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { refuse, throwErrors } from '../diagnostics/index.ts';
 import { buildXdp } from '../engines/xdp.ts';
-import { asEthernet } from '../features/as-ethernet.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
-import { FeatureExecutor } from '../features/executor.ts';
 import type { Model } from '../model/model.ts';
 import { EBPF_DIR } from '../paths.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { Comparison, type DeviceResult } from './compare.ts';
-import { type FlowEngine, verdicts } from './engine.ts';
+import { type FlowEngine, flowsOf, verdicts } from './engine.ts';
 import type { FlowPipeline } from './options.ts';
+import { testRunEngine } from './test-runs.ts';
 
 /** Plans the program, or throws what forbids it. @throws DiagnosticError */
 export function planFlowOrRefuse(
@@ -69,7 +66,7 @@ export async function loadXdpFlow(
     const elf = await buildXdp(emitXdpFlow(plan), folder.path, flags);
     const device = await XdpFlowDevice.load(elf, plan.definition.features.length, {
       ...o,
-      ...(plan.role.member && { featureWords: plan.role.member.featureWords }),
+      featureWords: plan.featureWords,
     });
     device.install(0, compute.options.weights === 'runtime' ? encodeWeights(compute) : undefined);
     return device;
@@ -84,65 +81,14 @@ export async function loadXdpFlow(
   }
 }
 
-/** Bytes of a frame that a test run is given: more than all headers and the payload that features read. */
-const MOST_GIVEN = 2048;
-/** Packets after which other work of the process has its turn. */
-const TURN = 1024;
-
-/**
- * The kernel, by test runs: each frame goes through the whole program at the time at which it was captured, and what the
- * program says is compared with the reference.
- * @throws DiagnosticError
- */
+/** One model in the kernel, by test runs, beside the reference. @throws DiagnosticError */
 export async function createXdpFlowEngine(definition: FeatureDefinition, model: Model): Promise<FlowEngine> {
   const device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
-  const comparison = new Comparison(verdicts(model));
-  const atEnd = definition.occasion.kind === 'end';
-  return {
-    async capture(frames, onPacket) {
-      const executor = new FeatureExecutor(definition);
-      device.clear();
-      comparison.begin();
-      let count = 0;
-      const places = new Map<number, FlowPlace>();
-      for (const original of frames) {
-        const frame = given(asEthernet(original));
-        const expected = executor.frame(frame);
-        const result = resultOf(device, frame);
-        if (!atEnd) onPacket(comparison.packet(expected, result), original);
-        else {
-          const hasFlow = expected.flow !== undefined;
-          if (hasFlow) places.set(expected.flow.number, device.place());
-          onPacket(
-            comparison.packet(expected, { ...result, gone: hasFlow ? device.gone() : undefined }),
-            original,
-          );
-        }
-        if (++count % TURN === 0) await new Promise(setImmediate);
-      }
-      // With the capture its flows end.
-      for (const row of executor.end()) {
-        const place = places.get(row.flow.number);
-        const rows = comparison.ended(row, place && device.endPlace(place));
-        onPacket({ outcome: 'classified', rows, flow: row.flow }, undefined);
-      }
-    },
-    equality: () => comparison.equality(),
-    async close() {
-      device.close();
-    },
-  };
-}
-
-/** The frame as it goes to the kernel and to the reference. */
-export const given = (frame: Frame): Frame =>
-  frame.data.length > MOST_TEST_FRAME ? { ...frame, data: frame.data.subarray(0, MOST_GIVEN) } : frame;
-
-function resultOf(device: XdpFlowDevice, frame: Frame): DeviceResult {
-  // The kernel is given no frame without a link header: drivers drop it before.
-  if (frame.data.length < LEAST_FRAME) return { outcome: 'damaged', verdict: undefined, features: undefined };
-  const result = device.run(frame.data, frame.timeNs, frame.length);
-  return { ...result, features: result.outcome === 'classified' ? device.features() : undefined };
+  return testRunEngine({
+    models: [{ definition, device, verdictOf: verdicts(model) }],
+    begin: () => flowsOf(definition),
+    close: () => device.close(),
+  });
 }
 
 /** The program with its headers, weights and manifest. @returns names of the files @throws DiagnosticError */

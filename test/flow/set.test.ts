@@ -98,7 +98,7 @@ describeWith(loading, 'several models in the kernel', () => {
       classes: Array.from({ length: 10 }, (_, i) => `class-${i}`),
     };
     using loaded = await loadXdpSet(set, { test: true });
-    const [head, packets] = loaded.devices;
+    const [head, packets] = loaded.programs.map((p) => p.device);
     const verdictOf = verdictsIn(set.collided!);
     const outcomes = Array.from({ length: 200 }, (_, flow) => {
       const frame = ipv6(17, [flow >> 8, flow & 255, 0, 53, 0, 8, 0, 0]);

@@ -46,7 +46,7 @@ export function xdpFlowView(plan: XdpFlowPlan) {
       `FLOW_PAYLOAD ${payloadBytes(d)}`,
       `FLOW_FEATURES ${d.features.length}`,
       `FLOW_KEPT ${plan.copies ? d.state.length : 1}`,
-      `FLOW_FEATURE_WORDS ${plan.role.member?.featureWords ?? Math.ceil(d.features.length / 8)}`,
+      `FLOW_FEATURE_WORDS ${plan.featureWords}`,
       ...(plan.role.member ? ['FLOW_SET'] : []),
       ...(plan.role.perPacket ? ['FLOW_PER_PACKET'] : []),
       ...(endsAreTold(d) ? ['FLOW_AT_END', `FLOW_TCP_CLOSE ${d.tcpClose ? 1 : 0}`] : []),

@@ -37,6 +37,8 @@ export interface XdpFlowPlan {
   readonly keepsBeginning: boolean;
   /** Whether state is copied to memory to be read: too much of it for registers and the stack. */
   readonly copies: boolean;
+  /** Words of eight features that a test run is told. */
+  readonly featureWords: number;
   readonly role: FlowRole;
 }
 
@@ -84,6 +86,7 @@ export function planXdpFlow(
     role,
     keepsBeginning: Number.isFinite(definition.activeTimeout) || records || endsAreTold(definition),
     copies: types.length > MOST_ON_STACK,
+    featureWords: role.member?.featureWords ?? Math.ceil(definition.features.length / 8),
   };
   return { plan, diagnostics: all };
 }

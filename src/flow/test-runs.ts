@@ -1,0 +1,82 @@
+import type { Frame } from '../capture/index.ts';
+import { type FlowPlace, LEAST_FRAME, MOST_TEST_FRAME, type XdpFlowDevice } from '../devices/xdp-flow.ts';
+import { asEthernet } from '../features/as-ethernet.ts';
+import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
+import { Comparison, type DeviceResult } from './compare.ts';
+import type { CaptureFlows, FlowEngine, Verdict } from './engine.ts';
+
+/** Bytes of a frame that a test run is given: more than all headers and the payload that features read. */
+const MOST_GIVEN = 2048;
+/** Packets after which other work of the process has its turn. */
+const TURN = 1024;
+
+/** A model, and the program that its packets end in. */
+interface TestedModel {
+  readonly definition: FeatureDefinition;
+  readonly device: XdpFlowDevice;
+  readonly verdictOf: (features: Uint8Array) => Verdict;
+}
+
+/**
+ * The kernel, by test runs: each frame goes through the whole program at the time at which it was captured, and what the
+ * program says is compared with the reference.
+ * @param o.models the first one's program is given all frames
+ * @param o.begin is called for each capture
+ * @param o.collided the verdict on a packet whose flow finds no place, where it is to have one
+ */
+export function testRunEngine(o: {
+  readonly models: readonly [TestedModel, ...TestedModel[]];
+  readonly begin: () => CaptureFlows;
+  readonly collided?: ((frame: Frame) => Verdict) | undefined;
+  readonly close: () => void;
+}): FlowEngine {
+  const [head] = o.models;
+  const comparison = new Comparison((features, model) => o.models[model]!.verdictOf(features));
+  return {
+    async capture(frames, onPacket) {
+      const flows = o.begin();
+      const places = new Map<number, FlowPlace>();
+      comparison.begin();
+      for (const { device } of o.models) device.clear();
+      let count = 0;
+      for (const original of frames) {
+        const frame = given(asEthernet(original));
+        const { model, result } = flows.frame(frame);
+        const { flow } = result;
+        const own = o.models[model] ?? head;
+        const mayEnd = flow !== undefined && endsAreTold(own.definition);
+        const ran = resultOf(head.device, own.device, frame);
+        const found = { ...ran, gone: mayEnd ? own.device.gone() : undefined };
+        if (mayEnd) places.set(flow.number, own.device.place());
+        onPacket(
+          found.outcome === 'collided' && o.collided !== undefined
+            ? comparison.collided(result, found, o.collided(frame))
+            : comparison.packet(result, found, model),
+          original,
+        );
+        if (++count % TURN === 0) await new Promise(setImmediate);
+      }
+      // With the capture its flows end.
+      for (const { model, row } of flows.end()) {
+        const place = places.get(row.flow.number);
+        const rows = comparison.ended(row, place && o.models[model]!.device.endPlace(place), model);
+        onPacket({ outcome: 'classified', rows, flow: row.flow }, undefined);
+      }
+    },
+    equality: () => comparison.equality(),
+    async close() {
+      o.close();
+    },
+  };
+}
+
+/** The frame as it goes to the kernel and to the reference. */
+const given = (frame: Frame): Frame =>
+  frame.data.length > MOST_TEST_FRAME ? { ...frame, data: frame.data.subarray(0, MOST_GIVEN) } : frame;
+
+function resultOf(head: XdpFlowDevice, own: XdpFlowDevice, frame: Frame): DeviceResult {
+  // The kernel is given no frame without a link header: drivers drop it before.
+  if (frame.data.length < LEAST_FRAME) return { outcome: 'damaged', verdict: undefined, features: undefined };
+  const result = head.run(frame.data, frame.timeNs, frame.length);
+  return { ...result, features: result.outcome === 'classified' ? own.features() : undefined };
+}
