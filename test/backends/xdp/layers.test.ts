@@ -462,32 +462,6 @@ describeWith(loading, 'rounding half away from zero in the kernel', () => {
   });
 });
 
-describeWith(loading, 'weights of four bits in the kernel', () => {
-  /** Any weights of so many bits; numbers of their own, so that other cases do not change the lanes. */
-  const layersOf = (bits: 4 | 8): Model => {
-    const own = random(3);
-    const [lo, hi] = bits === 4 ? [-8, 7] : [-128, 127];
-    const layer = (taps: number, outs: number): JsonLayerInput => ({
-      kind: 'dense',
-      weights: Array.from({ length: outs * taps }, () => own.int(lo, hi)),
-      weightBits: bits,
-      weightScale: bits === 4 ? 0.08 : 0.005,
-      output: s8,
-    });
-    return modelOf({ ...u8, shape: [32] }, [layer(32, 64), layer(64, 21), layer(21, 30)]);
-  };
-  const lanesOf = (model: Model) =>
-    planXdp(model).plan!.layers.map((p) => (p.kind === 'matrix' ? p.lanes!.lanes : 0));
-
-  it('share a word by more than those of eight bits', async () => {
-    const [narrow, wide] = [lanesOf(layersOf(4)), lanesOf(layersOf(8))];
-    expect(narrow[0]).toBe(4);
-    expect(wide[0]).toBe(3);
-    expect(narrow.every((lanes, i) => lanes >= wide[i]!)).toBe(true);
-    await agree(layersOf(4));
-  });
-});
-
 describeWith(loading, 'splits in the kernel', () => {
   const model = modelOf({ ...u8, shape: [2, 6, 6] }, [
     conv(2, 3, [3, 3], { pads: [1, 1, 1, 1] }),
