@@ -362,11 +362,6 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         hdr.partial.setValid();
     }
 
-    @hidden
-    action spend() {
-        budgets.execute_meter(hdr.scratch.cell, hdr.scratch.colour);
-    }
-
     // Left to another node, as it came.
     @hidden
     action shed() {

@@ -28,7 +28,7 @@ INTRANSIT_BEGIN_SHAPE
                     if (hdr.refusal.isValid()) {
                         COUNT_OUTCOME(INTRANSIT_OUTCOME_REFUSED);
                     } else {
-                        spend();
+                        budgets.execute_meter(hdr.scratch.cell, hdr.scratch.colour);
                         if (hdr.scratch.colour == COLOUR_RED) {
                             shed();
                         } else {

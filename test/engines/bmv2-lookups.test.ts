@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { slotCounter, slotMeter } from '../../src/backends/common/table-model.ts';
 import type { V1modelPlan } from '../../src/backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../src/backends/v1model/replacement.ts';
+import { type SlotOutcome, slotOutcomes } from '../../src/dataplane/abi.ts';
 import { createBmv2Engine, planV1modelOrRefuse, requestFrame } from '../../src/engines/bmv2.ts';
 import { exchange } from '../../src/engines/bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from '../../src/engines/bmv2-session.ts';
@@ -129,6 +131,7 @@ describeWith([P4C, SWITCH], 'versions of look-ups', () => {
   let session: Bmv2Session;
   let plan: V1modelPlan;
   const model = perceptron([4, 6, 3], 3);
+  const other: Model = { ...perceptron([4, 6, 3], 4), file: 'other.json' };
   const row = Uint8Array.of(1, 100, 200, 255);
 
   beforeAll(async () => {
@@ -137,22 +140,31 @@ describeWith([P4C, SWITCH], 'versions of look-ups', () => {
   });
   afterAll(() => session?.close());
 
-  const answerOf = async (version: number): Promise<Uint8Array> => {
-    let answer: Uint8Array | undefined;
+  const answersOf = async (version: number, count: number): Promise<Uint8Array[]> => {
+    const answers: Uint8Array[] = [];
     const asked = { ...plan, options: { ...plan.options, modelVersion: version } };
     await exchange(session, {
-      count: 1,
+      count,
       file: model.file,
       frame: () => requestFrame(asked, row, 0),
       receive({ packet }) {
-        answer = decodePacket(framePayload(packet)!)!.activations;
+        answers.push(Uint8Array.from(decodePacket(framePayload(packet)!)!.activations));
       },
     });
-    return Uint8Array.from(answer!);
+    return answers;
+  };
+  const answerOf = async (version: number): Promise<Uint8Array> => (await answersOf(version, 1))[0]!;
+
+  /** What became of the requests of a slot so far. */
+  const outcomesOf = async (slot: number) => {
+    const cells = await session.device.client.readAll([{ counterEntry: { counterId: slotCounter.id } }]);
+    const count = (i: number) =>
+      Number(cells[slotOutcomes.length * slot + i]!.counterEntry?.data?.packetCount ?? 0);
+    const at = (outcome: SlotOutcome) => count(slotOutcomes.indexOf(outcome));
+    return { computed: at('computed'), unsure: at('unsure'), shed: at('shed'), refused: at('refused') };
   };
 
   test('stand side by side, and one write flips the current one', async () => {
-    const other: Model = { ...perceptron([4, 6, 3], 4), file: 'other.json' };
     const { install, makeCurrent } = v1modelReplacement(plan, other, { modelVersion: 2, slot: 1 });
     await session.device.client.write(install);
     const [first, second] = [interpret(model, row), interpret(other, row)];
@@ -167,6 +179,21 @@ describeWith([P4C, SWITCH], 'versions of look-ups', () => {
     await session.device.client.write(third.install.slice(-1));
     expect(await answerOf(3)).toEqual(row);
     expect(elementCount(model.input.shape)).toBe(row.length);
+    // Its own slot has it, though look-ups without an entry forget the slot.
+    expect(await outcomesOf(7)).toEqual({ computed: 0, unsure: 0, shed: 0, refused: 1 });
+  });
+
+  test('a version beyond its rate is left to other nodes, and no other version with it', async () => {
+    const config = { cir: 1, cburst: 1, pir: 1, pburst: 1 };
+    const entity = { meterEntry: { meterId: slotMeter.id, index: { index: 1 }, config } };
+    await session.device.client.write([{ type: 'MODIFY', entity }]);
+    const before = await outcomesOf(1);
+    const answers = await answersOf(2, 20);
+    const gave = (expected: Uint8Array) => answers.filter((a) => Buffer.compare(a, expected) === 0).length;
+    const [computed, shed] = [gave(interpret(other, row)), gave(row)];
+    expect([computed + shed, computed > 0, shed > 0]).toEqual([20, true, true]);
+    expect(await outcomesOf(1)).toEqual({ ...before, computed: before.computed + computed, shed });
+    expect(await answersOf(1, 20)).toEqual(Array(20).fill(interpret(model, row)));
   });
 
   test('another network is refused', () => {
