@@ -117,6 +117,7 @@ export async function writeXdpFlow(
 const HEADERS = [
   'intransit_flow.h',
   'intransit_flow_act.h',
+  'intransit_flow_packet.h',
   'intransit_lanes.h',
   'intransit_ways.h',
 ] as const;
