@@ -1,3 +1,4 @@
+import { FLOW_CLASSES } from '../backends/common/flow/tables.ts';
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
 import type { Typed } from '../features/expression/index.ts';
 import { acceptsPacket, endsAreTold, type FeatureDefinition, readFeatures } from '../features/index.ts';
@@ -7,7 +8,7 @@ import { importModel } from '../import/index.ts';
 import { classCount } from '../model/classes.ts';
 import type { Model } from '../model/model.ts';
 import { modelOfFeatures } from './model.ts';
-import { readModelsFile } from './models-file.ts';
+import { type ModelsFile, readModelsFile } from './models-file.ts';
 
 /** A model with its features, and where its classes stand among those of all models. */
 export interface SetModel {
@@ -32,8 +33,6 @@ export interface FlowSet {
   readonly classes: readonly string[];
 }
 
-const MOST_CLASSES = 256;
-
 /** Which member a packet is for: the first that takes it. */
 export const memberOf = (set: FlowSet, packet: ParsedPacket): number =>
   set.members.findIndex(
@@ -46,33 +45,25 @@ export async function readFlowSet(file: string): Promise<FlowSet> {
   const { metadata, spec } = readModelsFile(file);
   const names: string[] = [];
   const faults: Diagnostic[] = [];
+  const fault = (path: string, what: string): void => {
+    faults.push(diagnostic('models-field', { path, what }, { file }));
+  };
   const read = async (
-    own: {
-      readonly model: string;
-      readonly features: string;
-      readonly classes?: readonly string[] | undefined;
-    },
+    own: Pick<ModelsFile['spec']['models'][number], 'model' | 'features' | 'classes'>,
     name: string,
     path: string,
   ): Promise<SetModel> => {
     const definition = readFeatures(own.features);
-    const imported = await importModel(own.model);
-    const model = modelOfFeatures(imported, definition);
+    const model = modelOfFeatures(await importModel(own.model), definition);
     const count = classCount(model);
     if (own.classes !== undefined && own.classes.length !== count)
-      faults.push(
-        diagnostic(
-          'models-field',
-          { path: `${path}.classes`, what: `are ${own.classes.length}, and the model tells ${count} apart` },
-          { file },
-        ),
-      );
+      fault(`${path}.classes`, `are ${own.classes.length}, and the model tells ${count} apart`);
     const usual = definition.classes?.length === count ? definition.classes : undefined;
-    const given =
-      own.classes ?? model.classes ?? usual ?? Array.from({ length: count }, (_, i) => `${name}-${i}`);
+    const given = own.classes ?? model.classes ?? usual ?? [];
     const classes = Array.from({ length: count }, (_, i) => {
-      const known = names.indexOf(given[i] ?? '');
-      return known >= 0 ? known : names.push(given[i] ?? `${name}-${i}`) - 1;
+      const called = given[i] ?? `${name}-${i}`;
+      const known = names.indexOf(called);
+      return known >= 0 ? known : names.push(called) - 1;
     });
     return { definition, model, classes };
   };
@@ -80,35 +71,14 @@ export async function readFlowSet(file: string): Promise<FlowSet> {
   for (const [i, m] of spec.models.entries())
     members.push({ ...(await read(m, m.name, `spec.models[${i}]`)), name: m.name, when: m.when });
   const collided = spec.collided && (await read(spec.collided, 'collided', 'spec.collided'));
-  if (collided !== undefined) {
-    const why = notOfPacket(collided.definition);
-    if (why !== undefined)
-      faults.push(diagnostic('models-field', { path: 'spec.collided.features', what: why }, { file }));
-  }
-  const ends = members.filter((m) => endsAreTold(m.definition));
-  const other = ends.find((m) => m.definition.clockNs !== ends[0]!.definition.clockNs);
+  const why = collided && notOfPacket(collided.definition);
+  if (why !== undefined) fault('spec.collided.features', why);
+  const [first, ...more] = members.filter((m) => endsAreTold(m.definition));
+  const other = more.find((m) => m.definition.clockNs !== first!.definition.clockNs);
   if (other !== undefined)
-    faults.push(
-      diagnostic(
-        'models-field',
-        {
-          path: `spec.models.${other.name}`,
-          what: `and ${ends[0]!.name} are told at their ends by different clocks`,
-        },
-        { file },
-      ),
-    );
-  if (names.length > MOST_CLASSES)
-    faults.push(
-      diagnostic(
-        'models-field',
-        {
-          path: 'spec.models',
-          what: `have ${names.length} classes together; at most ${MOST_CLASSES} have numbers`,
-        },
-        { file },
-      ),
-    );
+    fault(`spec.models.${other.name}`, `and ${first!.name} are told at their ends by different clocks`);
+  if (names.length > FLOW_CLASSES)
+    fault('spec.models', `have ${names.length} classes together; at most ${FLOW_CLASSES} have numbers`);
   if (faults.length > 0) throw new DiagnosticError(faults);
   return { name: metadata.name, file, members, collided, classes: names };
 }
