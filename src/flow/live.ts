@@ -12,6 +12,7 @@ import type { Model } from '../model/model.ts';
 import type { NamedAction } from './actions.ts';
 import type { Classification, FlowRecord } from './flows.ts';
 import { LiveActions } from './live-actions.ts';
+import { endsText } from './report.ts';
 import type { FlowSet } from './set.ts';
 import { type LoadedProgram, loadXdpSet } from './set-engines.ts';
 import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
@@ -155,12 +156,10 @@ function endedFlows(
 ): Omit<FlowRecord, 'flow'>[] {
   const clockNs = definition?.clockNs ?? 1;
   const origin = clockOrigin();
-  const address = (v: ToldEnd, bytes: Buffer) => (v.ipVersion === 4 ? bytes.subarray(12) : bytes);
   return ends.map((v) => ({
     capture,
     protocol: v.protocol,
-    client: endText(address(v, v.client), v.clientPort),
-    server: endText(address(v, v.server), v.serverPort),
+    ...endsText(v),
     packets: Number(v.packets),
     begunNs: origin + v.begun * BigInt(clockNs),
     seenNs: origin + v.seen * BigInt(clockNs),

@@ -1,4 +1,5 @@
-import type { ClassCounts } from '../devices/flow-actions.ts';
+import type { ClassCounts, ToldVerdict } from '../devices/flow-actions.ts';
+import { endText } from '../features/labels.ts';
 import type { Equality, FlowOutcome } from './engine.ts';
 import type { Classification, FlowRecord } from './flows.ts';
 import { type Score, score } from './score.ts';
@@ -62,6 +63,15 @@ export const className = (names: readonly string[] | undefined, index: number): 
 /** `192.0.2.1:80`; the transport by its name. */
 export const transportName = (protocol: number): string =>
   ({ 1: 'ICMP', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6' })[protocol] ?? String(protocol);
+
+/** The ends of a flow that a device told: addresses of IPv4 are the last bytes. */
+export const endsText = (
+  v: Omit<ToldVerdict, 'kind'>,
+): { readonly client: string; readonly server: string } => {
+  const end = (address: Buffer, port: number) =>
+    endText(v.ipVersion === 4 ? address.subarray(12) : address, port);
+  return { client: end(v.client, v.clientPort), server: end(v.server, v.serverPort) };
+};
 
 /** The report as one JSON document. */
 export function reportJson(r: FlowReport) {

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { ToldVerdict } from '../../devices/flow-actions.ts';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
-import { endText, type Labels, parseLabels } from '../../features/labels.ts';
+import { type Labels, parseLabels } from '../../features/labels.ts';
 import { readBytes, readText, writeWhole } from '../../files.ts';
 import { type NamedAction, readActions } from '../../flow/actions.ts';
 import { classifyOnDevice, type FlowDevice } from '../../flow/device.ts';
@@ -14,6 +14,7 @@ import { modelOfFeatures } from '../../flow/model.ts';
 import {
   actionsJson,
   className,
+  endsText,
   type FlowReport,
   flowsCsv,
   reportJson,
@@ -36,7 +37,7 @@ import {
   realNumber,
 } from '../options.ts';
 import { type ClassArguments, classOptions, namesOf } from '../rows.ts';
-import { UsageError } from '../usage.ts';
+import { refuseHalfPair, UsageError } from '../usage.ts';
 
 interface Arguments extends ModelArguments, ClassArguments {
   readonly features?: string | undefined;
@@ -263,8 +264,9 @@ function checkUsage(a: Arguments): void {
   if (pcap !== undefined && (a.seconds !== undefined || a.actions !== undefined))
     throw new UsageError('--seconds and --actions go with --live and --device');
   const isTls = TLS.some((name) => a[name] !== undefined);
-  if ((a.tlsCert === undefined) !== (a.tlsKey === undefined) || (isTls && a.tlsCa === undefined))
-    throw new UsageError('TLS wants --tls-ca, and a certificate its key: --tls-cert and --tls-key');
+  refuseHalfPair('tls', a.tlsCert, a.tlsKey);
+  if (isTls && a.tlsCa === undefined)
+    throw new UsageError('TLS wants --tls-ca: who must have signed the certificate of the device');
   if (device === undefined) {
     if (isTls) throw new UsageError('--tls-... go with --device');
     if (a.ports !== undefined) throw new UsageError('--ports goes with --device');
@@ -300,10 +302,10 @@ function acting(io: Io, actions: readonly NamedAction[] | undefined, names: read
 const toldLine =
   (io: Io, names: readonly string[] | undefined) =>
   (v: ToldVerdict): void => {
-    const end = (address: Buffer, port: number) =>
-      endText(v.ipVersion === 4 ? address.subarray(12) : address, port);
-    const ends = `${end(v.client, v.clientPort)} to ${end(v.server, v.serverPort)}`;
-    io.err(`${transportName(v.protocol)} ${ends}: ${className(names, v.class)}, margin ${v.margin}\n`);
+    const { client, server } = endsText(v);
+    io.err(
+      `${transportName(v.protocol)} ${client} to ${server}: ${className(names, v.class)}, margin ${v.margin}\n`,
+    );
   };
 
 /** A device of P4Runtime: the program goes there, and its counts are told at the end. */
