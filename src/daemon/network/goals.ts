@@ -4,7 +4,7 @@ import { type Forwarding, forwardingEntities } from '../../controller/forwarding
 import type { LayerRange } from '../../controller/planned-layers.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import type { Named, Network } from './network.ts';
-import { routesToWorkers, type Steered, steeringOf } from './steering.ts';
+import { firstHopsOf, routesToWorkers, type Steered, steeringOf } from './steering.ts';
 import { type PlacementSpec, rangeOf } from './topology.ts';
 import type { VersionsWanted } from './versions-wanted.ts';
 
@@ -60,8 +60,9 @@ export function goalsOf(
       layerCount: [...models.values()][0]?.model.layers.length ?? 0,
     }),
   );
-  const steering = steeringOf(network, steered, up);
-  const toWorkers = routesToWorkers(network, services, up);
+  const firstHops = firstHopsOf(network, up);
+  const steering = steeringOf(network, steered, up, firstHops);
+  const toWorkers = routesToWorkers(network, services, up, firstHops);
   const owners = ownersOf(services);
   for (const device of network.devices.values()) {
     const own = owners.get(device.name);

@@ -13,7 +13,7 @@ interface Way {
 }
 
 /** Ways out of each node to those that are up. */
-export function waysOf(network: Network, up: (node: string) => boolean): ReadonlyMap<string, readonly Way[]> {
+function waysOf(network: Network, up: (node: string) => boolean): ReadonlyMap<string, readonly Way[]> {
   const ways = new Map<string, Way[]>();
   const add = (from: string, way: Way) => {
     if (!up(from) || !up(way.to)) return;
@@ -33,18 +33,40 @@ export function waysOf(network: Network, up: (node: string) => boolean): Readonl
   return ways;
 }
 
-/** For each node from which the goal can be reached, the first link of the shortest way; ties go by name. */
-function towards(goal: string, ways: ReadonlyMap<string, readonly Way[]>): ReadonlyMap<string, Way> {
-  const back = new Map<string, { readonly from: string; readonly way: Way }[]>();
-  for (const [from, own] of ways)
-    for (const way of own) back.set(way.to, [...(back.get(way.to) ?? []), { from, way }]);
+/** For each node from which a goal can be reached, the first link of the shortest way; ties go by name. */
+export type FirstHops = (goal: string) => ReadonlyMap<string, Way>;
+
+/** @param up nodes that can be reached */
+export function firstHopsOf(network: Network, up: (node: string) => boolean): FirstHops {
+  const into = new Map<string, Inward[]>();
+  for (const [from, ways] of waysOf(network, up))
+    for (const way of ways) {
+      const own = into.get(way.to);
+      if (own === undefined) into.set(way.to, [{ from, way }]);
+      else own.push({ from, way });
+    }
+  const known = new Map<string, ReadonlyMap<string, Way>>();
+  return (goal) => {
+    const found = known.get(goal) ?? towards(goal, into);
+    known.set(goal, found);
+    return found;
+  };
+}
+
+/** A way, seen from where it leads. */
+interface Inward {
+  readonly from: string;
+  readonly way: Way;
+}
+
+function towards(goal: string, into: ReadonlyMap<string, readonly Inward[]>): ReadonlyMap<string, Way> {
   const first = new Map<string, Way>();
   const distance = new Map([[goal, 0]]);
   const open = new Set([goal]);
   while (open.size > 0) {
     const nearest = [...open].reduce((a, b) => (distance.get(b)! < distance.get(a)! ? b : a));
     open.delete(nearest);
-    for (const { from, way } of back.get(nearest) ?? []) {
+    for (const { from, way } of into.get(nearest) ?? []) {
       // A hop costs something even where nobody said what.
       const us = distance.get(nearest)! + way.latencyUs + 1;
       if (us >= (distance.get(from) ?? Number.POSITIVE_INFINITY)) continue;
@@ -57,7 +79,7 @@ function towards(goal: string, ways: ReadonlyMap<string, readonly Way[]>): Reado
 }
 
 /** Workers of a service that are told apart by the destination of packets: several, each with an address of its own. */
-export function addressedWorkers(
+function addressedWorkers(
   network: Network,
   workers: readonly string[],
 ): ReadonlyMap<string, string> | undefined {
@@ -79,13 +101,13 @@ export function routesToWorkers(
   network: Network,
   services: readonly Pick<Steered, 'workers'>[],
   up: (node: string) => boolean,
+  firstHops: FirstHops,
 ): ReadonlyMap<string, Route[]> {
-  const ways = waysOf(network, up);
   const routes = new Map<string, Route[]>();
   const hosts = new Map(services.flatMap(({ workers }) => [...(addressedWorkers(network, workers) ?? [])]));
   for (const [worker, host] of hosts) {
     if (!up(worker)) continue;
-    for (const [device, way] of towards(worker, ways)) {
+    for (const [device, way] of firstHops(worker)) {
       const own = network.devices.get(device)?.spec.forwarding.routes;
       // What an operator says of this host goes before.
       const isSaid = own?.some(({ prefix }) => prefix === host || prefix === `${host}/32`);
@@ -118,14 +140,8 @@ export function steeringOf(
   network: Network,
   services: readonly Steered[],
   up: (node: string) => boolean,
+  firstHops: FirstHops,
 ): ReadonlyMap<string, readonly Steering[]> {
-  const ways = waysOf(network, up);
-  const known = new Map<string, ReadonlyMap<string, Way>>();
-  const firstHops = (goal: string) => {
-    const found = known.get(goal) ?? towards(goal, ways);
-    known.set(goal, found);
-    return found;
-  };
   const steering = new Map<string, Steering[]>();
   for (const { modelId, layerCount, placement, workers } of services) {
     // Where jobs choose their worker, only layers that devices compute are steered.
