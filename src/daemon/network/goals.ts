@@ -49,7 +49,7 @@ export function goalsOf(
   services: readonly PlacedService[],
   programs: Programs,
   up: (node: string) => boolean,
-  memory: GoalMemory = new Map(),
+  memory: GoalMemory,
 ): ReadonlyMap<string, Goal> {
   const goals = new Map<string, Goal>();
   const steered = services.map(
@@ -64,6 +64,7 @@ export function goalsOf(
   const steering = steeringOf(network, steered, up, firstHops);
   const toWorkers = routesToWorkers(network, services, up, firstHops);
   const owners = ownersOf(services);
+  for (const name of memory.keys()) if (!network.devices.has(name)) memory.delete(name);
   for (const device of network.devices.values()) {
     const own = owners.get(device.name);
     const ways = { steering: steering.get(device.name) ?? [], toWorkers: toWorkers.get(device.name) ?? [] };
