@@ -14,7 +14,7 @@ export const latencyBoundsUs: readonly number[] = Array.from(
 );
 
 /** Bucket of a latency. */
-export const bucketOf = (us: number): number =>
+const bucketOf = (us: number): number =>
   us <= LEAST_US ? 0 : Math.min(MOST_BUCKETS - 1, Math.ceil(STEPS_OF_TWO * Math.log2(us / LEAST_US)));
 
 const count = z.int().min(0);
@@ -40,13 +40,13 @@ export class VersionMeasures {
   #marginSum = 0;
 
   /** @param margin of a verdict */
-  answer(us: number, margin?: number, rows = 1): void {
-    this.#answered += rows;
-    this.#latency[bucketOf(us)]! += rows;
-    this.#latencyUs += us * rows;
+  answer(us: number, margin?: number): void {
+    this.#answered++;
+    this.#latency[bucketOf(us)]!++;
+    this.#latencyUs += us;
     if (margin === undefined) return;
-    this.#margins += rows;
-    this.#marginSum += margin * rows;
+    this.#margins++;
+    this.#marginSum += margin;
   }
 
   fail(rows = 1): void {

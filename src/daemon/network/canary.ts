@@ -1,5 +1,12 @@
 import type { SpecOf } from '../manifests/index.ts';
-import { errorShare, type Measured, meanMargin, quantileUs, since } from '../sight/distribution.ts';
+import {
+  errorShare,
+  type Measured,
+  meanMargin,
+  quantileUs,
+  requestsOf,
+  since,
+} from '../sight/distribution.ts';
 import type { Sight, Vantage } from '../sight/sight.ts';
 
 type Abort = NonNullable<SpecOf<'Rollout'>['abort']>;
@@ -22,13 +29,14 @@ export interface Seen extends Measured {
  */
 export function worseThan(next: Seen, before: Seen, limits: Partial<Abort> = {}): string | undefined {
   const { minimumAnswers = DEFAULTS.minimumAnswers } = limits;
-  const isKnown = (seen: Measured) => seen.answered + seen.failed >= minimumAnswers;
+  const isKnown = (seen: Measured) => requestsOf(seen) >= minimumAnswers;
   const unsure = unsureReason(next, before, minimumAnswers);
   if (unsure !== undefined || !isKnown(next)) return unsure;
+  const known = isKnown(before) ? before : undefined;
   return (
-    errorReason(next, isKnown(before) ? before : undefined, limits.errorRate) ??
-    latencyReason(next, isKnown(before) ? before : undefined, limits.latencyUs) ??
-    marginReason(next, isKnown(before) ? before : undefined, limits.marginDrop)
+    errorReason(next, known, limits.errorRate) ??
+    latencyReason(next, known, limits.latencyUs) ??
+    marginReason(next, known, limits.marginDrop)
   );
 }
 
@@ -88,7 +96,8 @@ export class Canaries {
     devices: readonly string[],
     limits?: Partial<Abort>,
   ): string | undefined {
-    const { by } = this.#sight.measured(modelId, versions[1], 'total');
+    const isHeardOf = requestsOf(this.#sight.measuredAt('edge', modelId, versions[1], 'total')) > 0;
+    const by = isHeardOf ? 'edge' : 'worker';
     const now = new Map(versions.map((v) => [v, this.#seen(modelId, v, devices, by)]));
     // Who measures is another once edges report: it begins anew.
     const of = JSON.stringify([modelId, versions, by]);

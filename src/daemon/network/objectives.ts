@@ -1,5 +1,5 @@
 import type { Condition } from '../manifests/index.ts';
-import { type Measured, quantileUs } from '../sight/distribution.ts';
+import { type Measured, quantileUs, requestsOf } from '../sight/distribution.ts';
 
 /** Answers and failures of a window from which something can be said. */
 const LEAST_REQUESTS = 20;
@@ -34,10 +34,9 @@ const UNKNOWN: ObjectiveState = {
  * @returns undefined of too few requests
  */
 export function objectiveQuantile(measured: Measured, { percentile }: Objective): number | undefined {
-  const { answered, failed } = measured;
-  const all = answered + failed;
+  const all = requestsOf(measured);
   if (all < LEAST_REQUESTS) return undefined;
-  const share = (percentile / 100) * (all / Math.max(1, answered));
+  const share = (percentile / 100) * (all / Math.max(1, measured.answered));
   return share > 1 ? Number.POSITIVE_INFINITY : (quantileUs(measured, share) ?? Number.POSITIVE_INFINITY);
 }
 

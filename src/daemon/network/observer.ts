@@ -1,5 +1,5 @@
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
-import { DampedScores, encodeScore, levelZero, type Metric } from '../cats/index.ts';
+import { DampedScores, encodeScore, levelZero, type Metric, WINDOW_MS } from '../cats/index.ts';
 import { type Kind, modelsOf, type SpecOf, type StatusOf, type StoredObject } from '../manifests/index.ts';
 import type { StatusChange } from '../objects/index.ts';
 import { lowerBoundUs, quantileUs } from '../sight/distribution.ts';
@@ -9,7 +9,7 @@ import { Canaries } from './canary.ts';
 import type { PlacedService } from './goals.ts';
 import type { Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
-import { LateModels, ObjectiveWatch } from './objectives.ts';
+import { type LateModels, ObjectiveWatch } from './objectives.ts';
 import type { Recorder } from './recorder.ts';
 import { serviceMeasures } from './service-measures.ts';
 import { Shares } from './shares.ts';
@@ -21,7 +21,7 @@ const [MOVED_SHARE, MOVED_BY] = [0.1, 1] as const;
 
 /** Watches what nodes count, and writes into their statuses what is worth it. */
 export class Observer {
-  readonly sight: Sight;
+  readonly sight = new Sight();
   readonly #poller: Poller;
   /** What was written last, by object. */
   readonly #written = new Map<string, Numbers>();
@@ -29,16 +29,14 @@ export class Observer {
   readonly #watches = new Map<string, ObjectiveWatch>();
   readonly late: LateModels;
   readonly shares = new Shares();
-  readonly canaries: Canaries;
+  readonly canaries = new Canaries(this.sight);
   #writtenAt = 0;
   #judgedAt = 0;
 
   /** @param nodes all that are looked after */
-  constructor(nodes: () => Iterable<ManagedNode>, late = new LateModels(), sight = new Sight()) {
-    this.sight = sight;
-    this.canaries = new Canaries(sight);
+  constructor(nodes: () => Iterable<ManagedNode>, late: LateModels) {
     this.late = late;
-    this.#poller = new Poller(() => polledOf(nodes(), sight));
+    this.#poller = new Poller(() => polledOf(nodes(), this.sight));
   }
 
   close(): void {
@@ -224,7 +222,7 @@ const watchKey = ({ service, placement }: PlacedService): string =>
 
 type Numbers = Readonly<Record<string, number>>;
 
-const WINDOW_S = 10;
+const WINDOW_S = WINDOW_MS / 1000;
 
 /** To what is worth to be read. */
 const round = (value: number): number => Number(value.toPrecision(3));

@@ -1,4 +1,4 @@
-import { type Measured, NOTHING, together } from '../sight/distribution.ts';
+import { type Measured, requestsOf, together } from '../sight/distribution.ts';
 import type { Sight, Vantage } from '../sight/sight.ts';
 import { type PlacementSpec, rangeOf } from './topology.ts';
 
@@ -12,12 +12,9 @@ export interface ServiceMeasures {
 
 export function serviceMeasures(sight: Sight, modelId: number, placement: PlacementSpec): ServiceMeasures {
   const versions = sight.versions(modelId);
-  const at = (by: Vantage) =>
-    versions.length === 0
-      ? NOTHING
-      : together(versions.map((v) => sight.measuredAt(by, modelId, v, 'window')));
+  const at = (by: Vantage) => together(versions.map((v) => sight.measuredAt(by, modelId, v, 'window')));
   const edge = at('edge');
-  const isHeardOf = edge.answered + edge.failed > 0;
+  const isHeardOf = requestsOf(edge) > 0;
   const to = Math.max(0, ...placement.segments.map((s) => rangeOf(s.layers).to));
   const last = placement.segments.filter((s) => s.kind === 'Device' && rangeOf(s.layers).to === to);
   const networkPerSecond = last

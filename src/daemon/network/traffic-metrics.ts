@@ -1,5 +1,6 @@
 import { deviceTables } from '../../backends/common/table-model.ts';
 import { isOf } from '../../controller/versions.ts';
+import { requestsOf } from '../sight/distribution.ts';
 import { exposition, type Family } from '../sight/exposition.ts';
 import type { Sight } from '../sight/sight.ts';
 import type { PlacedService } from './goals.ts';
@@ -129,7 +130,7 @@ function serviceFamilies(sight: Sight, placed: readonly PlacedService[]): readon
       })),
     ),
   );
-  const heard = measured.filter(({ measured: m }) => m.answered + m.failed > 0);
+  const heard = measured.filter(({ measured: m }) => requestsOf(m) > 0);
   return [
     {
       name: 'intransit_answers_total',

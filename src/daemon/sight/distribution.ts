@@ -66,8 +66,10 @@ export function quantileUs({ latency }: Pick<Measured, 'latency'>, share: number
 /** Where a bucket of latencies begins, us. */
 export const lowerBoundUs = (bucket: number): number => latencyBoundsUs[bucket - 1] ?? 0;
 
-export const errorShare = ({ answered, failed }: Measured): number =>
-  answered + failed === 0 ? 0 : failed / (answered + failed);
+/** Requests that were answered, or were not. */
+export const requestsOf = ({ answered, failed }: Measured): number => answered + failed;
+
+export const errorShare = (measured: Measured): number => measured.failed / Math.max(1, requestsOf(measured));
 
 export const meanMargin = ({ margins, marginSum }: Measured): number | undefined =>
   margins === 0 ? undefined : marginSum / margins;

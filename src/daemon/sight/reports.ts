@@ -9,7 +9,7 @@ const MOST_BYTES = 2 ** 18;
 const number = z.int().min(1).max(0xffff);
 
 /** What an edge has measured since its last report that was taken. */
-export const edgeReport = z.strictObject({
+const edgeReport = z.strictObject({
   versions: z
     .array(z.strictObject({ modelId: number, version: number, measures: measuresSchema }))
     .max(256)

@@ -3,12 +3,11 @@ import { slotOutcomes } from '../../dataplane/abi.ts';
 import type { Measures, WorkerLoad } from '../../doors/measures.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import type { VerdictName } from '../../wire/header.ts';
-import { countsOf, type Measured, measuredBy, NOTHING, together } from './distribution.ts';
+import { countsOf, type Measured, measuredBy, together } from './distribution.ts';
 import { Tally } from './tally.ts';
 
 /** What becomes of packets at a device, as it is told: of what it was asked, and of what only went through. */
-export const outcomes = ['computed', 'passed', 'shed', 'refused'] as const;
-export type Outcome = (typeof outcomes)[number];
+export type Outcome = 'computed' | 'passed' | 'shed' | 'refused';
 
 /** Requests with something wrong in them are refused; what is meant for others, or no request, passes. */
 const byVerdict: Readonly<Record<VerdictName, Outcome>> = {
@@ -64,15 +63,9 @@ interface Worker {
  * window of 10 s; a controller that begins knows nothing yet.
  */
 export class Sight {
-  readonly #now: () => number;
   readonly #devices = new Map<string, Device>();
   readonly #workers = new Map<string, Worker>();
   #edges = new Tally('begin at 0');
-
-  /** @param now ms of a clock that does not jump */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-  }
 
   device(name: string, counts: DeviceCounts): void {
     const device = this.#devices.get(name) ?? { tally: new Tally('are known from then on'), versions: [] };
@@ -84,7 +77,7 @@ export class Sight {
         [...own].map(([outcome, n]) => [`${modelId}/${version}/${outcome}`, n] as const),
       ),
     ];
-    device.tally.add(named, this.#now());
+    device.tally.add(named, performance.now());
   }
 
   worker(name: string, { models, load }: HeldDocument): void {
@@ -99,12 +92,12 @@ export class Sight {
         measures === undefined ? [] : [...countsOf(`${modelId}/${version}`, measures)],
       ),
     );
-    worker.tally.add([...refused, ...versions], this.#now());
+    worker.tally.add([...refused, ...versions], performance.now());
   }
 
   /** What an edge has measured since it reported last. */
   edge(modelId: number, version: number, measures: Measures): void {
-    this.#edges.rose(countsOf(`${modelId}/${version}`, measures), this.#now());
+    this.#edges.rose(countsOf(`${modelId}/${version}`, measures), performance.now());
   }
 
   /** Of nodes that are gone nothing is kept. */
@@ -122,13 +115,13 @@ export class Sight {
   /** Since a node was last read, ms; undefined before the first time. */
   stalenessMs(name: string): number | undefined {
     const at = (this.#devices.get(name) ?? this.#workers.get(name))?.tally.at;
-    return at === undefined ? undefined : this.#now() - at;
+    return at === undefined ? undefined : performance.now() - at;
   }
 
   /** What becomes of packets at a device; undefined while it has not been read twice. */
   deviceRates(name: string): Rates | undefined {
     const tally = this.#devices.get(name)?.tally;
-    return tally && this.#byOutcome((verdict) => tally.rate(verdict, this.#now()));
+    return tally && this.#byOutcome((verdict) => tally.rate(verdict, performance.now()));
   }
 
   /** Packets by verdict since the device was first read, and what it had counted then; those that there are. */
@@ -158,7 +151,7 @@ export class Sight {
       return {
         ...{ modelId, version },
         totals: of((count) => tally.total(count)),
-        rates: of((count) => tally.rate(count, this.#now())),
+        rates: of((count) => tally.rate(count, performance.now())),
       };
     });
   }
@@ -173,8 +166,8 @@ export class Sight {
     if (tally === undefined) return undefined;
     const rates = { computed: 0, refused: 0 };
     for (const count of tally.names()) {
-      if (count.endsWith('/answered')) rates.computed += tally.rate(count, this.#now());
-      if (count.startsWith('refused/')) rates.refused += tally.rate(count, this.#now());
+      if (count.endsWith('/answered')) rates.computed += tally.rate(count, performance.now());
+      if (count.startsWith('refused/')) rates.refused += tally.rate(count, performance.now());
     }
     return rates;
   }
@@ -190,7 +183,7 @@ export class Sight {
     const tally = this.#workers.get(name)?.tally;
     if (tally === undefined) return 0;
     return versionsIn(tally, modelId).reduce(
-      (sum, version) => sum + tally.rate(`${modelId}/${version}/answered`, this.#now()),
+      (sum, version) => sum + tally.rate(`${modelId}/${version}/answered`, performance.now()),
       0,
     );
   }
@@ -202,31 +195,16 @@ export class Sight {
   }
 
   /**
-   * What was measured of a version: by edges, where there are any that report, else by workers.
+   * What was measured of a version.
    * @param span the window, or all that is known
    */
-  measured(
-    modelId: number,
-    version: number,
-    span: 'window' | 'total',
-  ): { readonly by: Vantage; readonly measured: Measured } {
-    const [edge, worker] = [
-      this.measuredAt('edge', modelId, version, span),
-      this.measuredAt('worker', modelId, version, span),
-    ];
-    return edge.answered + edge.failed > 0
-      ? { by: 'edge', measured: edge }
-      : { by: 'worker', measured: worker };
-  }
-
   measuredAt(by: Vantage, modelId: number, version: number, span: 'window' | 'total'): Measured {
     const name = `${modelId}/${version}`;
-    const now = this.#now();
+    const now = performance.now();
     const of = (tally: Tally) =>
       measuredBy(name, (count) => (span === 'window' ? tally.rise(count, now) : tally.total(count)));
     if (by === 'edge') return of(this.#edges);
-    const all = [...this.#workers.values()].map(({ tally }) => of(tally));
-    return all.length === 0 ? NOTHING : together(all);
+    return together([...this.#workers.values()].map(({ tally }) => of(tally)));
   }
 }
 
