@@ -3,8 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, test } from 'vitest';
 import { countsOf, measuredBy, quantileUs, since } from '../../src/daemon/sight/distribution.ts';
 import { Poller } from '../../src/daemon/sight/poller.ts';
+import { Sight } from '../../src/daemon/sight/sight.ts';
 import { Tally } from '../../src/daemon/sight/tally.ts';
 import { latencyBoundsUs, VersionMeasures } from '../../src/doors/measures.ts';
+import { CONTROL_FORMAT } from '../../src/doors/worker-protocol.ts';
 import { createSender } from '../../src/edge/index.ts';
 import { encodeFrame, encodePacket, requestPacket } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
@@ -58,6 +60,26 @@ describe('counts', () => {
     // Beyond the last bound nothing is known.
     measures.answer(1e9);
     expect(measures.document().latency).toHaveLength(latencyBoundsUs.length + 1);
+  });
+
+  it('of a version that only fails are heard of', () => {
+    const [sight, measures] = [new Sight(), new VersionMeasures()];
+    const tell = (versions: readonly number[]) =>
+      sight.worker('w', {
+        ...{ format: CONTROL_FORMAT, version: 1, instance: 'i' },
+        models: versions.map((version) => ({
+          ...{ modelId: 7, current: 1 },
+          versions: [
+            { version, digest: '', layerCount: 1, engines: [], answered: 0, measures: measures.document() },
+          ],
+        })),
+      });
+    tell([]);
+    tell([1]);
+    measures.fail(30);
+    tell([1]);
+    expect(sight.versions(7)).toEqual([1]);
+    expect(sight.measuredAt('worker', 7, 1, 'window')).toMatchObject({ answered: 0, failed: 30 });
   });
 
   test('of many are read one at a time each, at times of their own, and on after failures', async () => {

@@ -212,7 +212,7 @@ function versionsIn(tally: Tally, modelId: number): readonly number[] {
   const found = new Set<number>();
   for (const name of tally.names()) {
     const [id, version, what] = name.split('/');
-    if (what === 'answered' && Number(id) === modelId) found.add(Number(version));
+    if ((what === 'answered' || what === 'failed') && Number(id) === modelId) found.add(Number(version));
   }
   return [...found];
 }
