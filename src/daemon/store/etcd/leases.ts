@@ -43,16 +43,12 @@ export class EtcdLeases implements Leases {
   }
 
   async acquire(lease: string, holder: string, ttlMs: number, isOthers = false): Promise<Term | undefined> {
-    if ((await this.#freedBy(lease)) === undefined) return undefined;
+    let isFree = await this.#freedBy(lease);
+    if (isFree === undefined) return undefined;
     const { ID: id } = await this.#rpc.call('Lease.LeaseGrant', {
       TTL: Math.max(LEAST_TTL, Math.ceil(ttlMs / 1000)),
     });
-    for (;;) {
-      const isFree = await this.#freedBy(lease);
-      if (isFree === undefined) {
-        await this.#rpc.call('Lease.LeaseRevoke', { ID: id });
-        return undefined;
-      }
+    while (isFree !== undefined) {
       const before = await this.#term(lease);
       const term = before.term + 1;
       const { succeeded } = await this.#rpc.call('KV.Txn', {
@@ -72,11 +68,15 @@ export class EtcdLeases implements Leases {
           ...(isOthers ? [] : [this.#beat(lease, ttlMs, id)]),
         ],
       });
-      // Another one was faster with this lease, or with a term of the same count: it is looked at again.
-      if (!succeeded) continue;
-      if (!isOthers) this.#own.set(nameOf({ lease, term }), { id, ttlMs, prolongedAt: performance.now() });
-      return { lease, term };
+      if (succeeded) {
+        if (!isOthers) this.#own.set(nameOf({ lease, term }), { id, ttlMs, prolongedAt: performance.now() });
+        return { lease, term };
+      }
+      // Another one was faster with this lease, or with a term of the same count.
+      isFree = await this.#freedBy(lease);
     }
+    await this.#rpc.call('Lease.LeaseRevoke', { ID: id });
+    return undefined;
   }
 
   async renew(term: Term): Promise<boolean> {
