@@ -14,6 +14,7 @@ import {
   type WatchChange,
   type WatchListener,
 } from '../store/index.ts';
+import { recordKey } from './stored.ts';
 
 /** Something stands where an object should, and is none: somebody else wrote there, or a disk did. */
 export interface DamagedObject {
@@ -69,7 +70,7 @@ export class CheckedStore implements Store {
 
   async read(): Promise<Snapshot> {
     const { records, ...rest } = await this.#store.read();
-    const found = new Set(records.map(keyOf));
+    const found = new Set(records.map(recordKey));
     // What came after this moment is another reader's to tell.
     for (const [key, { revision }] of this.#damaged)
       if (!found.has(key) && revision <= rest.revision) this.#damaged.delete(key);
@@ -78,7 +79,7 @@ export class CheckedStore implements Store {
 
   async get(kind: string, name: string): Promise<StoreRecord | undefined> {
     const record = await this.#store.get(kind, name);
-    if (record === undefined) this.#damaged.delete(keyOf({ kind, name }));
+    if (record === undefined) this.#damaged.delete(recordKey({ kind, name }));
     return record !== undefined && this.#isRight(record) ? record : undefined;
   }
 
@@ -107,13 +108,13 @@ export class CheckedStore implements Store {
   /** Whoever watches goes on with what it knows of an object that was damaged. */
   #isKnown(change: WatchChange): boolean {
     if (change.type === 'put') return this.#isRight(change.record);
-    this.#damaged.delete(keyOf(change));
-    this.#right.delete(keyOf(change));
+    this.#damaged.delete(recordKey(change));
+    this.#right.delete(recordKey(change));
     return true;
   }
 
   #isRight(record: StoreRecord): boolean {
-    const key = keyOf(record);
+    const key = recordKey(record);
     const { kind, name, revision } = record;
     if (this.#right.get(key) === revision) return true;
     const known = this.#damaged.get(key);
@@ -131,8 +132,6 @@ export class CheckedStore implements Store {
     return false;
   }
 }
-
-const keyOf = ({ kind, name }: { readonly kind: string; readonly name: string }): string => `${kind}/${name}`;
 
 /** What is wrong with a record; undefined where it is an object. */
 function faultOf({ kind, name, value }: StoreRecord): string | undefined {

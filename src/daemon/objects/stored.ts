@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Kind, StoredObject } from '../manifests/index.ts';
-import type { StoreRecord } from '../store/index.ts';
+import type { RecordName, StoreRecord } from '../store/index.ts';
 
 /** What the store keeps of an object: all but its `resourceVersion`, which is the revision of the record. */
 export const keptOf = ({ apiVersion, kind, metadata, spec, status }: StoredObject): object => {
@@ -18,8 +18,7 @@ export function objectOf({ value, revision }: StoreRecord): StoredObject {
 export const sameJson = (a: unknown, b: unknown): boolean =>
   isDeepStrictEqual(JSON.parse(JSON.stringify(a ?? null)), JSON.parse(JSON.stringify(b ?? null)));
 
-export const recordKey = ({ kind, name }: { readonly kind: string; readonly name: string }): string =>
-  `${kind}/${name}`;
+export const recordKey = ({ kind, name }: RecordName): string => `${kind}/${name}`;
 
 /** An object by its name. */
 export interface ObjectName {
