@@ -22,7 +22,7 @@ export class Metrics {
   });
 
   /** @param more what others add, in the text format of Prometheus */
-  constructor(objects: Objects, more: () => string = () => '') {
+  constructor(objects: Objects, more: () => string) {
     this.#more = more;
     collectDefaultMetrics({ register: this.registry, prefix: 'intransit_' });
     const registers = [this.registry];

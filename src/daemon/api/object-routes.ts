@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { expectation } from '../../import/json/parse.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import {
   API_VERSION,
@@ -13,6 +12,7 @@ import {
 import type { Objects } from '../objects/index.ts';
 import { MOST_BLOB_BYTES } from '../store/index.ts';
 import { bodyOf, jsonOf, refuseRequest, reply } from './http.ts';
+import { parsed } from './parsed.ts';
 import {
   API_PREFIX,
   applyBody,
@@ -196,16 +196,4 @@ function refuseOther(document: unknown, kind: Kind, name: string): void {
       { path: ['metadata', 'name'] },
     ),
   ]);
-}
-
-function parsed<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const path = issue!.path.join('.');
-  return refuseRequest(
-    'BadRequest',
-    `${where}${path === '' ? '' : ` ${path}`}: ${expectation(issue!)}`,
-    `GET ${API_PREFIX}/openapi.json tells what calls take`,
-  );
 }

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { z } from 'zod';
-import { expectation } from '../../import/json/parse.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import { bodyOf, jsonOf, refuseRequest, reply } from '../api/http.ts';
+import { parsed } from '../api/parsed.ts';
 import { API_PREFIX, type Route } from '../api/routes.ts';
 import type { Objects } from '../objects/index.ts';
 import { agentCard } from './agent-card.ts';
@@ -60,7 +60,7 @@ export function nameRoutes(objects: Objects, version: string, shareOf?: ShareOf)
       summary: 'Names of services, jobs, workflows, agents and nodes, with what they stand for',
       query: namesQuery,
       answers: async ({ response, query }) => {
-        const { names } = await all(parsed(namesQuery, query));
+        const { names } = await all(parsed(namesQuery, Object.fromEntries(query), 'query'));
         reply(response, 200, { kind: 'NameList', items: names });
       },
     },
@@ -84,7 +84,7 @@ export function nameRoutes(objects: Objects, version: string, shareOf?: ShareOf)
       summary: 'The same as DNS-SD records in a zone file',
       query: zoneQuery,
       answers: async ({ response, query }) => {
-        const asked = parsed(zoneQuery, query);
+        const asked = parsed(zoneQuery, Object.fromEntries(query), 'query');
         const { revision, names } = await all(asked);
         response.writeHead(200, { 'content-type': 'text/dns; charset=utf-8' });
         response.end(zoneText(names, { domain: asked.domain, serial: revision % 2 ** 32 }));
@@ -130,15 +130,4 @@ function labelsOf(text: string | undefined): Readonly<Record<string, string>> {
   if (pairs.some((pair) => pair === null))
     return refuseRequest('BadRequest', `query label: ${text} is no NAME=VALUE`, 'separate several by commas');
   return Object.fromEntries(pairs.map((pair) => [pair![1]!, pair![2]!]));
-}
-
-function parsed<T>(schema: z.ZodType<T>, query: URLSearchParams): T {
-  const result = schema.safeParse(Object.fromEntries(query));
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  return refuseRequest(
-    'BadRequest',
-    `query ${issue!.path.join('.')}: ${expectation(issue!)}`,
-    `GET ${API_PREFIX}/openapi.json tells what calls take`,
-  );
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { measuresSchema } from '../../doors/measures.ts';
-import { expectation } from '../../import/json/parse.ts';
 import { bodyOf, jsonOf, refuseRequest, reply } from '../api/http.ts';
+import { parsed } from '../api/parsed.ts';
 import { API_PREFIX, type Route } from '../api/routes.ts';
 import type { Sight } from './sight.ts';
 
@@ -27,20 +27,12 @@ export function reportRoutes(sight: Sight, isLeading: () => boolean): readonly R
       summary: 'What an edge has measured since its last report: answers, failures and latencies by version',
       body: edgeReport,
       answers: async ({ request, response }) => {
-        const given = edgeReport.safeParse(jsonOf(await bodyOf(request, MOST_BYTES)));
-        if (!given.success) {
-          const [issue] = given.error.issues;
-          return refuseRequest(
-            'Invalid',
-            `body ${issue!.path.join('.')}: ${expectation(issue!)}`,
-            `GET ${API_PREFIX}/openapi.json tells what calls take`,
-          );
-        }
+        const body = jsonOf(await bodyOf(request, MOST_BYTES));
+        const { versions } = parsed(edgeReport, body, 'body', 'Invalid');
         if (!isLeading())
           return refuseRequest('Unavailable', 'another controller leads', 'report to that one');
-        for (const { modelId, version, measures } of given.data.versions)
-          sight.edge(modelId, version, measures);
-        reply(response, 200, { taken: given.data.versions.length });
+        for (const { modelId, version, measures } of versions) sight.edge(modelId, version, measures);
+        reply(response, 200, { taken: versions.length });
       },
     },
   ];
