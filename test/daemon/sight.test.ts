@@ -8,6 +8,7 @@ import { Tally } from '../../src/daemon/sight/tally.ts';
 import { latencyBoundsUs, VersionMeasures } from '../../src/doors/measures.ts';
 import { CONTROL_FORMAT } from '../../src/doors/worker-protocol.ts';
 import { createSender } from '../../src/edge/index.ts';
+import { importModel } from '../../src/import/index.ts';
 import { encodeFrame, encodePacket, requestPacket } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork } from '../agent/network.ts';
@@ -122,7 +123,6 @@ test('a worker tells how long its answers took, and what it refused', async () =
   const reconciler = net.start();
   await net.until('Worker', 'w', ({ status }) => status.state === 'in sync');
   // Without a device nothing is placed: but the worker tells of itself.
-  const { importModel } = await import('../../src/import/index.ts');
   const { model } = await importModel(files[0]!);
   await w.worker.load({ model, modelId: 9 });
   w.worker.makeCurrent(9, 1);

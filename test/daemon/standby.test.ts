@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import { ControllerClient } from '../../src/daemon/client/index.ts';
 import type { StoredObject } from '../../src/daemon/manifests/index.ts';
-import type { StoreEvent } from '../../src/daemon/store/index.ts';
+import { openStore, type StoreEvent } from '../../src/daemon/store/index.ts';
 import { createWorker, openControl, type Worker } from '../../src/worker/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork, type Network } from '../agent/network.ts';
@@ -238,7 +238,6 @@ describeWith(loading, 'agents and a worker', () => {
 
 /** Who has the lease of the leader. */
 async function leaseOf({ place }: RunningEtcd) {
-  const { openStore } = await import('../../src/daemon/store/index.ts');
   const store = await openStore(`etcd:${place}`);
   try {
     return { holder: (await store.leases.holder('controller'))?.holder };
