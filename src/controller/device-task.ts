@@ -31,8 +31,6 @@ export interface TaskPart {
   readonly steering: DeviceSpec['steering'];
 }
 
-/** Slots of a program, of all its shapes together, where none of them needs more. */
-const ALL_SLOTS = PROGRAM_SLOTS;
 /** The version that is current, and the one that is to follow it. */
 const LEAST_SLOTS = 2;
 
@@ -79,7 +77,7 @@ export class DeviceTask extends DeviceEndpoint {
    * @throws DiagnosticError where the layers do not fit such a device; its messages name the device
    */
   programOf(models: ReadonlyMap<number, Model>): KnownProgram {
-    const shapes: (ProgramShape & { members: number })[] = [];
+    const shapes: (Omit<ProgramShape, 'slots'> & { members: number })[] = [];
     for (const { modelId, range } of this.computed) {
       const model = models.get(modelId);
       if (model === undefined) throw new Error(`model ${modelId} is none of the deployment`);
@@ -89,8 +87,8 @@ export class DeviceTask extends DeviceEndpoint {
       if (found === undefined) shapes.push({ base: model, ...range, members: 1 });
       else found.members++;
     }
-    // Each shape has room for one more version than it has models, so that any of them can be replaced.
-    const share = Math.floor(ALL_SLOTS / Math.max(1, shapes.length));
+    // They share the slots of one program; each has room for one more version than it has models, so that any can be replaced.
+    const share = Math.floor(PROGRAM_SLOTS / Math.max(1, shapes.length));
     return this.programFor(
       shapes.map(({ members, ...shape }) => ({
         ...shape,
@@ -100,7 +98,7 @@ export class DeviceTask extends DeviceEndpoint {
   }
 
   /** @param shapes none where it only forwards @throws DiagnosticError */
-  programFor(shapes: NonNullable<KnownProgram['shapes']>): KnownProgram {
+  programFor(shapes: readonly ProgramShape[]): KnownProgram {
     const key = JSON.stringify(shapes.map(({ base, ...rest }) => [identityOf(base), rest]));
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
@@ -125,7 +123,7 @@ export class DeviceTask extends DeviceEndpoint {
 
   #fits(base: Model, range: LayerRange, model: Model): boolean {
     if (base === model) return true;
-    const known = this.programFor([{ base, ...range, slots: ALL_SLOTS }]);
+    const known = this.programFor([{ base, ...range, slots: PROGRAM_SLOTS }]);
     return misfit(() => slotsFor(known, model, range)) === undefined;
   }
 
@@ -138,11 +136,6 @@ export class DeviceTask extends DeviceEndpoint {
   /** The version of a model for requests that name none. */
   currentOf(modelId: number): number | undefined {
     return currentOn(this.observed, modelId);
-  }
-
-  /** Of the first model. */
-  get current(): number | undefined {
-    return this.currentOf(this.parts[0]!.modelId);
   }
 
   /** What the entry of a version says on this device. */

@@ -33,7 +33,7 @@ export function deviceLayers(
         `the layers of ${model.file} (${names.join(', ')}), but it was made for ${plan.layers.join(', ')}`,
       ),
     );
-  const ranges = spec.devices.map((device, _i) => {
+  const ranges = spec.devices.map((device) => {
     const placed = placement.get(device.name);
     if (placed === undefined) return undefined;
     const range = placed.layers === undefined ? planned(plan, device) : written(placed.layers, model);

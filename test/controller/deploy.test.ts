@@ -254,7 +254,7 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
       expect(codes(error)).toEqual(['device-unreachable']);
       expect(stepsOf(error.devices, 's1').slice(-2)).toEqual(['current done', 'current undone']);
       expect(stepsOf(error.devices, 's2').slice(-2)).toEqual(['current failed', 'current left']);
-      expect(rollout.tasks[0]!.current).toBe(1);
+      expect(rollout.tasks[0]!.currentOf(1)).toBe(1);
     } finally {
       rollout.close();
     }

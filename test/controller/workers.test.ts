@@ -173,7 +173,7 @@ describe('a worker in a deployment', () => {
     const failed = await failureOf(rollout.flip(2));
     expect(codes(failed)).toEqual(['worker-unreachable']);
     expect('devices' in failed && stepsOf(failed.devices, 's1')).toContain('current undone');
-    expect(rollout.tasks[0]!.current).toBe(1);
+    expect(rollout.tasks[0]!.currentOf(1)).toBe(1);
   });
 
   test('refuses other numbers under a version that it holds, and a stranger', async () => {

@@ -7,9 +7,10 @@ import { CURRENT, type HeldVersion, heldVersions, holdSlot, isOf, isWeights, slo
 
 export type Entity = Init<'Entity'>;
 
-/** Layers of a model, for whose shapes and lane widths a program was made. */
+/** Layers of a model, for whose shapes and lane widths a program was made, and how many slots it has for them. */
 export interface ProgramShape extends LayerRange {
   readonly base: Model;
+  readonly slots: number;
 }
 
 /** A program, and the model for whose shapes and lane widths it was made. */
@@ -17,8 +18,8 @@ export interface KnownProgram {
   /** Of several shapes that of the first. */
   readonly base: Model;
   readonly program: DeviceProgram;
-  /** Where it computes several: all of them, in order, and how many slots each has. */
-  readonly shapes?: readonly (ProgramShape & { readonly slots: number })[];
+  /** Where it computes several: all of them, in order. */
+  readonly shapes?: readonly ProgramShape[];
 }
 
 /** A device as it was read. */
