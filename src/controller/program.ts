@@ -1,4 +1,4 @@
-import { DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
+import { DiagnosticError, refuse } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { cookieOf, type Init, type PipelineConfig } from '../p4runtime/index.ts';
 import { writeProgram } from '../targets/build.ts';
@@ -6,6 +6,7 @@ import { targetNamed } from '../targets/registry.ts';
 import { planOrRefuse, type Shape, type TargetProgram, type Together } from '../targets/target.ts';
 import { temporaryFolder } from '../temporary.ts';
 import type { LayerRange } from './planned-layers.ts';
+import { partOf } from './versions.ts';
 
 /** What decides the program of a device besides the model. */
 export interface ProgramOptions extends LayerRange {
@@ -28,10 +29,8 @@ export interface DeviceProgram {
   readonly slots: readonly number[];
   /** Entries of a version's weights in one of them. @throws DiagnosticError `envelope-exceeded` where they do not fit the program */
   weights(model: Model, slot: number): readonly Init<'Entity'>[];
-  /** Where it computes several shapes: slots of that which takes these layers. @throws DiagnosticError `envelope-exceeded` */
-  readonly slotsFor?: (model: Model, range: LayerRange) => readonly number[];
-  /** Where it computes several shapes: the first slot of the shape that has this one. */
-  readonly firstSlot?: (slot: number) => number;
+  /** Where it computes several shapes: the layers of each, and its slots. */
+  readonly parts?: readonly (LayerRange & { readonly slots: readonly number[] })[];
   /** Set where it is pushed together with what runs already: entries of other programs stay, and no packet is lost. */
   readonly joins?: true;
   /** As `TargetProgram.beside`: the same program as one of several of a device. */
@@ -94,14 +93,8 @@ export function programOfShapes(kind: string, shapes: readonly DeviceShape[]): D
 }
 
 function togetherOf(made: Together, shapes: readonly DeviceShape[]): DeviceProgram {
-  const { parts } = made;
-  const partOf = (slot: number) => {
-    const part = parts.find(({ slots }) => slots.includes(slot));
-    if (part === undefined) throw new Error(`slot ${slot} is none of the program's`);
-    return part;
-  };
+  const { parts, beside } = made;
   const p4info = made.p4info();
-  const { beside } = made;
   return {
     p4info,
     cookie: cookieOf({ p4info, deviceConfig: Buffer.from(made.source().join('\0')) }),
@@ -110,29 +103,8 @@ function togetherOf(made: Together, shapes: readonly DeviceShape[]): DeviceProgr
       return await made.build(folder.path);
     },
     slots: parts.flatMap(({ slots }) => slots),
-    weights: (model, slot) => partOf(slot).replacement(model, slot),
-    firstSlot: (slot) => partOf(slot).slots[0]!,
-    slotsFor(model, { from, to }) {
-      let why = new DiagnosticError([
-        diagnostic(
-          'envelope-exceeded',
-          { what: `no shape of it has the layers ${from}..${to}` },
-          { file: model.file },
-        ),
-      ]);
-      for (const [i, { options }] of shapes.entries()) {
-        if (options.from !== from || options.to !== to) continue;
-        const { slots, replacement } = parts[i]!;
-        try {
-          replacement(model, slots[0]!);
-          return slots;
-        } catch (error) {
-          if (!(error instanceof DiagnosticError)) throw error;
-          why = error;
-        }
-      }
-      throw why;
-    },
+    parts: shapes.map(({ options: { from, to } }, i) => ({ from, to, slots: parts[i]!.slots })),
+    weights: (model, slot) => partOf(parts, slot).replacement(model, slot),
     ...(beside && {
       beside(running, inUse) {
         const there = beside(running, inUse);
@@ -142,32 +114,25 @@ function togetherOf(made: Together, shapes: readonly DeviceShape[]): DeviceProgr
   };
 }
 
+/** Of each model the entries, or why there are none. */
+type Encoded = WeakMap<Model, readonly Init<'Entity'>[] | DiagnosticError>;
+
 /**
- * The program with weights that are encoded once a model, alone and beside others.
+ * The program with weights that are encoded once a model, alone and beside others; those that do not fit are refused once too.
  * @param as how a model is named in messages
  */
 export function rememberingWeights(program: DeviceProgram, as: (model: Model) => Model): DeviceProgram {
-  const known = new Map<number, WeakMap<Model, readonly Init<'Entity'>[]>>();
-  const { beside, slotsFor } = program;
-  const fitting = new WeakMap<Model, Map<string, readonly number[]>>();
+  const known = new Map<number, Encoded>();
+  const { beside } = program;
   return {
     ...program,
     weights(model, slot) {
-      const inSlot = known.get(slot) ?? new WeakMap<Model, readonly Init<'Entity'>[]>();
-      const entities = inSlot.get(model) ?? program.weights(as(model), slot);
-      known.set(slot, inSlot.set(model, entities));
-      return entities;
+      const inSlot: Encoded = known.get(slot) ?? new WeakMap();
+      const found = inSlot.get(model) ?? orFault(() => program.weights(as(model), slot));
+      known.set(slot, inSlot.set(model, found));
+      if (found instanceof DiagnosticError) throw found;
+      return found;
     },
-    ...(slotsFor && {
-      slotsFor(model, range) {
-        const of = fitting.get(model) ?? new Map<string, readonly number[]>();
-        fitting.set(model, of);
-        const key = `${range.from}..${range.to}`;
-        const slots = of.get(key) ?? slotsFor(as(model), range);
-        of.set(key, slots);
-        return slots;
-      },
-    }),
     ...(beside && {
       beside(running, inUse) {
         const found = beside(running, inUse);
@@ -175,6 +140,15 @@ export function rememberingWeights(program: DeviceProgram, as: (model: Model) =>
       },
     }),
   };
+}
+
+function orFault<T>(work: () => T): T | DiagnosticError {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof DiagnosticError) return error;
+    throw error;
+  }
 }
 
 function besideOthers(

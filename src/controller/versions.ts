@@ -70,6 +70,16 @@ export function inSlot({ tableEntry }: Entity, slot: number): Entity {
 /** The slot is the first key of a table that has entries. */
 const SLOT_FIELD = 1;
 
+/** That which has a slot, of the parts of a program. */
+export function partOf<P extends { readonly slots: readonly number[] }>(
+  parts: readonly P[],
+  slot: number,
+): P {
+  const part = parts.find(({ slots }) => slots.includes(slot));
+  if (part === undefined) throw new Error(`slot ${slot} is none of the program's`);
+  return part;
+}
+
 /** Model id and the version that packets name: 0 is the current one. */
 export const versionKey = (entity: Entity): readonly [modelId: number, version: number] => {
   const [modelId, version] = exactKeys(entity);

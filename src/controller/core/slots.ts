@@ -1,7 +1,7 @@
-import { type Diagnostic, DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
+import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import type { LayerRange } from '../planned-layers.ts';
-import { CURRENT, inSlot, versionKey } from '../versions.ts';
+import { CURRENT, inSlot, partOf, versionKey } from '../versions.ts';
 import type { DesiredDevice, DesiredModel, DesiredVersion } from './desired.ts';
 import { type Entity, heldOn, type KnownProgram, type ObservedDevice, slotsInUse } from './observed.ts';
 
@@ -15,15 +15,25 @@ type Wanted = DesiredModel & DesiredDevice['models'][number];
 
 /** Slots of the program that take a version of these layers. @throws DiagnosticError `envelope-exceeded` where none does */
 export function slotsFor({ program }: KnownProgram, model: Model, range: LayerRange): readonly number[] {
-  const slots = program.slotsFor?.(model, range) ?? program.slots;
-  program.weights(model, slots[0]!);
-  return slots;
+  const { from, to } = range;
+  let why: DiagnosticError | undefined;
+  for (const { slots } of program.parts?.filter((p) => p.from === from && p.to === to) ?? [program])
+    try {
+      program.weights(model, slots[0]!);
+      return slots;
+    } catch (error) {
+      if (!(error instanceof DiagnosticError)) throw error;
+      why = error;
+    }
+  if (why !== undefined) throw why;
+  const what = `no shape of it has the layers ${from}..${to}`;
+  return refuse('envelope-exceeded', { what }, { file: model.file });
 }
 
 /** Weights of a version in a slot of the program. @throws DiagnosticError `envelope-exceeded` */
 export function weightsAt({ program }: KnownProgram, model: Model, slot: number): readonly Entity[] {
   // Weights are encoded once a program, and moved to their slot.
-  const first = program.firstSlot?.(slot) ?? program.slots[0]!;
+  const first = (program.parts === undefined ? program : partOf(program.parts, slot)).slots[0]!;
   return program.weights(model, first).map((e) => inSlot(e, slot));
 }
 
@@ -67,7 +77,7 @@ export function slotsOn(desired: DesiredDevice, there: ObservedDevice): Slots {
   }
   for (const { model, v } of rest.filter(({ model }) => model.slot !== undefined)) {
     const slot = model.slot!;
-    const slots = slotsFor(known, v.model, rangeOf(model, v));
+    const slots = slotsFor(known, v.model, model.held(v));
     if (!slots.includes(slot)) {
       const what = `its program has the slots ${listed(slots)}`;
       refusals.push(refusal(desired, model, v, what, 'name one of them, or none'));
@@ -77,7 +87,7 @@ export function slotsOn(desired: DesiredDevice, there: ObservedDevice): Slots {
     } else take(model, v, slot);
   }
   for (const { model, v } of rest.filter(({ model }) => model.slot === undefined)) {
-    const slots = slotsFor(known, v.model, rangeOf(model, v));
+    const slots = slotsFor(known, v.model, model.held(v));
     const slot =
       slots.find((s) => !used.has(s) && !taken.has(s)) ?? slots.find((s) => canGo(s) && !taken.has(s));
     if (slot !== undefined) take(model, v, slot);
@@ -95,8 +105,6 @@ export function slotsOn(desired: DesiredDevice, there: ObservedDevice): Slots {
 }
 
 const keyOf = (modelId: number, version: number): string => `${modelId}/${version}`;
-
-const rangeOf = (model: Wanted, v: DesiredVersion): LayerRange => model.held(v);
 
 const refusal = (
   { name: device }: DesiredDevice,
