@@ -149,7 +149,7 @@ export class DeviceTask extends DeviceEndpoint {
     const steering = this.parts.flatMap(({ modelId, steering }) =>
       but.includes(modelId) ? [] : steering.map((s) => ({ ...s, modelId })),
     );
-    return forwardingEntities({ ...this.spec, steering }, 0);
+    return forwardingEntities({ ...this.spec, steering });
   }
 
   note(step: DeployStep, outcome: StepReport['outcome'], detail: string): void {

@@ -31,14 +31,11 @@ function hopAction({ port, sourceMac, destinationMac }: Hop): Pick<Entry, 'actio
 
 /** Where a device sends packets, and for whom it computes. */
 export type Forwarding = Pick<DeviceSpec, 'zones' | 'ports' | 'routes'> & {
-  readonly steering: readonly (DeviceSpec['steering'][number] & {
-    /** Default that of the deployment. */
-    readonly modelId?: number;
-  })[];
+  readonly steering: readonly (DeviceSpec['steering'][number] & { readonly modelId: number })[];
 };
 
 /** The entries of a device by name; a prefix of no bits matches all, which is the absence of a match in P4Runtime. */
-export function forwardingEntries(device: Forwarding, modelId: number): Entry[] {
+export function forwardingEntries(device: Forwarding): Entry[] {
   return [
     ...device.zones.map((zone) => ({ table: zones, keys: [zone], action: permit, parameters: [] })),
     ...device.ports.map(({ ingress, egress }) => ({
@@ -50,15 +47,14 @@ export function forwardingEntries(device: Forwarding, modelId: number): Entry[] 
     ...device.routes.map((r) => ({ table: ipv4Lpm, keys: [prefixOf(r.prefix)!], ...hopAction(r) })),
     ...device.steering.map((s) => ({
       table: steer,
-      keys: [s.modelId ?? modelId, s.nextLayer],
+      keys: [s.modelId, s.nextLayer],
       ...hopAction(s),
     })),
   ];
 }
 
 /** The same as P4Runtime has them. */
-export const forwardingEntities = (device: Forwarding, modelId: number): Entity[] =>
-  forwardingEntries(device, modelId).map(entityOf);
+export const forwardingEntities = (device: Forwarding): Entity[] => forwardingEntries(device).map(entityOf);
 
 export function entityOf(entry: Entry): Entity {
   const encoded = tableEntry(entry);

@@ -105,10 +105,12 @@ function deviceGoal(
   const range = rangeOf(own?.placement.segments.find((s) => s.node === name)?.layers ?? '0..0');
   const threshold = own?.service.spec.policy.threshold ?? 0;
   const { ports, routes } = spec.forwarding;
-  const forwarding = forwardingEntities(
-    { zones: spec.zones, ports, routes: [...routes, ...toWorkers], steering },
-    0,
-  );
+  const forwarding = forwardingEntities({
+    zones: spec.zones,
+    ports,
+    routes: [...routes, ...toWorkers],
+    steering,
+  });
   const versions = own === undefined ? [] : versionsOf(own);
   const common = { port: own?.service.spec.port ?? PORT, mtu: own?.service.spec.mtu ?? MTU };
   const base = own?.models.get(own.wanted.current);
