@@ -298,10 +298,7 @@ export class StateFolder {
       this.#uncertain = contents.damage !== undefined;
       return { groups, damage: contents.damage };
     } catch (error) {
-      const code = errnoOf(error);
-      const reason =
-        code === 'ENOENT' ? 'is missing' : code ? `cannot be read (${messageOf(error)})` : 'is damaged';
-      lost(`${generation}/${LOG_FILE} ${reason}`);
+      lost(`${generation}/${LOG_FILE} ${errnoOf(error) ? faultOf(error) : 'is damaged'}`);
       this.#uncertain = true;
       return { groups: [], damage: 'lost' };
     }
@@ -423,7 +420,9 @@ function contentOf(path: string): { readonly bytes?: Buffer; readonly fault: str
   try {
     return { bytes: readFileSync(path), fault: 'is damaged, or of another version' };
   } catch (error) {
-    const fault = errnoOf(error) === 'ENOENT' ? 'is missing' : `cannot be read (${messageOf(error)})`;
-    return { fault };
+    return { fault: faultOf(error) };
   }
 }
+
+const faultOf = (error: unknown): string =>
+  errnoOf(error) === 'ENOENT' ? 'is missing' : `cannot be read (${messageOf(error)})`;
