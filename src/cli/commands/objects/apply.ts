@@ -12,12 +12,10 @@ import {
   OUTPUTS,
   type Output,
   objectName,
-  printDocument,
-  type Target,
   withController,
   yamlOf,
 } from './common.ts';
-import { listOf, printTables } from './get.ts';
+import { printObjects } from './get.ts';
 
 interface Arguments extends ControllerArguments, FileArguments {
   readonly dryRun: boolean;
@@ -58,24 +56,14 @@ export const applyCommand = (io: Io) =>
       const results = await applied(a, a.dryRun);
       if (a.json) return printJson(io, { dryRun: a.dryRun, results });
       const objects = results.map((r) => r.object);
-      switch (a.output) {
-        case 'json':
-        case 'yaml':
-          return printDocument(io, a.output, objects.length === 1 ? objects[0] : listOf(objects));
-        case 'name':
-          return objects.forEach((o) => void printLine(io, objectName(o)));
-        case 'wide':
-          return printTables(io, targetsIn(objects), objects, true);
-        case 'table':
+      if (a.output !== 'table') {
+        const kinds = objects.map((o) => kindOf(o.kind));
+        return printObjects(io, a.output, kinds, objects, objects.length === 1);
       }
       const note = a.dryRun ? ' (dry run, nothing was changed)' : '';
       for (const { action, object } of results) printLine(io, `${objectName(object)} ${action}${note}`);
     },
   });
-
-/** Their kinds, each once, in the order of the documents. */
-const targetsIn = (objects: readonly ShownObject[]): readonly Target[] =>
-  [...new Set(objects.map((o) => kindOf(o.kind)))].map((kind) => ({ kind }));
 
 async function applied(a: ControllerArguments & FileArguments, dryRun: boolean): Promise<readonly Result[]> {
   const { readDocuments, withFiles } = await import('../../../daemon/client/index.ts');

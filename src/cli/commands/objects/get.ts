@@ -7,6 +7,7 @@ import {
   type ControllerArguments,
   controllerOptions,
   lastOf,
+  type Output,
   type OutputArguments,
   objectName,
   outputOf,
@@ -57,15 +58,27 @@ export const getCommand = (io: Io) =>
       const objects = found.filter((o) => wanted === undefined || labelOf(o, wanted[1]!) === wanted[2]);
       const output = outputOf(a);
       const isOne = targets.length === 1 && targets[0]!.name !== undefined;
-      if (output === 'json' || output === 'yaml')
-        return printDocument(io, output, isOne && objects.length === 1 ? objects[0] : listOf(objects));
-      if (output === 'name') return objects.forEach((o) => void printLine(io, objectName(o)));
-      await printTables(io, targets, objects, output === 'wide');
+      const kinds = targets.map((t) => t.kind);
+      await printObjects(io, output, kinds, objects, isOne && objects.length === 1);
     },
   });
 
+/** Objects in one of the forms. @param kinds in which order their tables come @param isOne whether a document is that of the object */
+export async function printObjects(
+  io: Io,
+  output: Output,
+  kinds: readonly Kind[],
+  objects: readonly ShownObject[],
+  isOne: boolean,
+): Promise<void> {
+  if (output === 'json' || output === 'yaml')
+    return printDocument(io, output, isOne ? objects[0] : listOf(objects));
+  if (output === 'name') return objects.forEach((o) => void printLine(io, objectName(o)));
+  await printTables(io, new Set(kinds), objects, output === 'wide');
+}
+
 /** As the API answers with several objects. */
-export const listOf = (items: readonly ShownObject[]) => ({
+const listOf = (items: readonly ShownObject[]) => ({
   apiVersion: 'intransit.dev/v1alpha1',
   kind: 'List',
   items,
@@ -92,18 +105,17 @@ async function objectsOf(
 }
 
 /** A table for each kind. */
-export async function printTables(
+async function printTables(
   io: Io,
-  targets: readonly Target[],
+  kinds: ReadonlySet<Kind>,
   objects: readonly ShownObject[],
   isWide: boolean,
 ): Promise<void> {
   const { rowsOf } = await import('../../../daemon/client/index.ts');
-  const kinds = [...new Set(targets.map((t) => t.kind))];
-  const tables = kinds.flatMap((kind: Kind) => {
+  const tables = [...kinds].flatMap((kind) => {
     const of = objects.filter((o) => o.kind === kind);
     if (of.length === 0) return [];
-    return [`${kinds.length > 1 ? `${kind}\n` : ''}${table(rowsOf(kind, of, isWide))}`];
+    return [`${kinds.size > 1 ? `${kind}\n` : ''}${table(rowsOf(kind, of, isWide))}`];
   });
   if (tables.length === 0) io.err('intransit: there are none\n');
   else io.out(tables.join('\n'));
