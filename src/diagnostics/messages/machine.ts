@@ -12,10 +12,6 @@ export const machineMessages = {
     (a) => `${a.tool} is not on the PATH`,
     (a) => a.install,
   ),
-  'missing-feature': entry<{ feature: string; reason: string }>(
-    'error',
-    (a) => `this kernel lacks ${a.feature}: ${a.reason}`,
-  ),
   'tool-failed': entry<{ tool: string; summary: string }>(
     'error',
     (a) => `${a.tool} failed: ${a.summary}`,

@@ -73,11 +73,6 @@ export const modelMessages = {
     (a) => `channel ${a.channel} needs a ${a.bits}-bit accumulator, the limit is ${a.limit}`,
     () => 'split the layer over its inputs, or quantise the weights to fewer levels',
   ),
-  'lane-overflow': entry<{ bits: number; limit: number; channel: number }>(
-    'error',
-    (a) => `channel ${a.channel} needs a lane of ${a.bits} bits, ${a.limit} are there`,
-    () => 'compile with fewer lanes, or with --lanes off',
-  ),
   'unsupported-layer': entry<{ kind: string; target: string; reason: string }>(
     'error',
     (a) => `a ${a.kind} layer does not run on ${a.target}: ${a.reason}`,
