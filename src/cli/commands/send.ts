@@ -27,15 +27,11 @@ import {
 } from '../rows.ts';
 import { reportMeasures, routeOf, type ServiceRoute } from '../service-route.ts';
 import { refuseLone, UsageError } from '../usage.ts';
+import { type ControllerArguments, controllerAddressOptions } from './objects/common.ts';
 
-interface Arguments extends ModelArguments, ClassArguments {
+interface Arguments extends ModelArguments, ClassArguments, ControllerArguments {
   readonly to?: string | undefined;
   readonly service?: string | undefined;
-  readonly controller?: string;
-  readonly tokenFile?: string;
-  readonly tlsCa?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
   readonly input: string;
   readonly output?: string | undefined;
   readonly rows?: number | undefined;
@@ -60,7 +56,7 @@ export const sendCommand = (io: Io) =>
     command: 'send <model>',
     describe: 'Send rows as packets along a path that computes them, and write the answers',
     builder: (y) =>
-      jsonOption(classOptions(modelArgument(y)))
+      controllerAddressOptions(jsonOption(classOptions(modelArgument(y))))
         .option('to', {
           type: 'string',
           describe: 'HOST[:PORT] at the end of the path',
@@ -72,15 +68,6 @@ export const sendCommand = (io: Io) =>
             'Instead of --to: a service of a controller, which says worker, model id and version, and is told how long answers took',
           requiresArg: true,
         })
-        .option('controller', {
-          type: 'string',
-          describe: 'With --service: where it is; default INTRANSIT_CONTROLLER, or its usual socket',
-          requiresArg: true,
-        })
-        .option('token-file', { type: 'string', describe: 'File with its token', requiresArg: true })
-        .option('tls-ca', { type: 'string', describe: 'Who signed its certificate, PEM', requiresArg: true })
-        .option('tls-cert', { type: 'string', describe: 'What it is shown, PEM', requiresArg: true })
-        .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
         .option('input', {
           type: 'string',
           demandOption: true,

@@ -24,14 +24,13 @@ export interface ControllerArguments {
 /** Of an option that is given again the last counts. */
 export const lastOf = (value: unknown): unknown => (Array.isArray(value) ? value.at(-1) : value);
 
-export const controllerOptions = <T>(y: Argv<T>) =>
+/** Where a controller is, and what it is shown. */
+export const controllerAddressOptions = <T>(y: Argv<T>) =>
   y
-    // The parser takes words of a list for one word again and again, and would keep the last.
-    .parserConfiguration({ 'duplicate-arguments-array': true })
     .option('controller', {
       type: 'string',
       describe:
-        'Where it is: unix:/path, http://HOST:PORT or https://HOST:PORT; default INTRANSIT_CONTROLLER, or its usual socket',
+        'Where the controller is: unix:/path, http://HOST:PORT or https://HOST:PORT; default INTRANSIT_CONTROLLER, or its usual socket',
       requiresArg: true,
       coerce: lastOf,
     })
@@ -55,6 +54,12 @@ export const controllerOptions = <T>(y: Argv<T>) =>
       coerce: lastOf,
     })
     .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true, coerce: lastOf });
+
+export const controllerOptions = <T>(y: Argv<T>) =>
+  controllerAddressOptions(
+    // The parser takes words of a list for one word again and again, and would keep the last.
+    y.parserConfiguration({ 'duplicate-arguments-array': true }),
+  );
 
 export const OUTPUTS = ['table', 'wide', 'yaml', 'json', 'name'] as const;
 export type Output = (typeof OUTPUTS)[number];
