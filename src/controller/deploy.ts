@@ -10,8 +10,9 @@ import {
   deployedModel,
   readDeployment,
 } from './deployment.ts';
+import { DeploymentMemory } from './deployment-memory.ts';
 import { DeployError, type DeployReport, type DeviceReport } from './report.ts';
-import { Rollout, type RolloutOptions, statesOf, type WantedVersion } from './rollout.ts';
+import { Rollout, type RolloutOptions, type WantedVersion } from './rollout.ts';
 import { StateFolder } from './state.ts';
 
 export interface DeployOptions extends Omit<RolloutOptions, 'models' | 'readOnly'> {
@@ -101,7 +102,7 @@ export async function carryOut(
         : [{ modelId, version, keep: keptVersions(rollout, modelId, version, options) }],
     );
     const found = rollout.difference(wanted);
-    if (found.obstacles.refusals.length > 0) throw failureOf(rollout, found.obstacles.refusals);
+    if (found.obstacles.refusals.length > 0) throw rollout.failure(found.obstacles.refusals);
     if (found.inSync) {
       remember(rollout, wanted, options.dryRun === true);
       return report('unchanged', here());
@@ -178,7 +179,7 @@ async function previousOf(
 ): Promise<FoundVersion> {
   const { file } = deployment;
   const whole = new StateFolder(options.state ?? defaultStateFolder(file), deployed.spec.file);
-  const folder = statesOf(deployment, whole).get(deployed.spec.id)!;
+  const folder = new DeploymentMemory(deployment, whole).of(deployed.spec.id);
   const { state } = folder;
   if (state === undefined) return { ...(await versionInFile(deployment, deployed)), version: undefined };
   const version = state.previous;
@@ -198,7 +199,7 @@ function keptVersions(
   { keep }: DeployOptions,
 ): number[] {
   if (keep !== true) return [];
-  const { current, previous } = rollout.stateOf(modelId).state ?? {};
+  const { current, previous } = rollout.memory.of(modelId).state ?? {};
   const candidates = [rollout.currentOf(modelId), current, previous];
   return candidates.flatMap((v) => (v === undefined || v === version ? [] : [v])).slice(0, 1);
 }
@@ -222,7 +223,7 @@ async function takeOff(
     return found.inSync ? 'unchanged' : 'would-change';
   }
   await known.takeOff(found);
-  rollout.forget(ids);
+  rollout.memory.forget(ids);
   return found.inSync ? 'unchanged' : 'removed';
 }
 
@@ -263,7 +264,7 @@ async function bring(
   const { deployment } = rollout;
   await rollout.carryOut(found, wanted, options.drainMs ?? deployment.spec.drainMs);
   await checkAll(rollout, wanted);
-  rollout.keepVersions(
+  rollout.memory.keepVersions(
     new Map(wanted.map(({ modelId, version, keep }) => [modelId, [version.version, ...keep]])),
   );
 }
@@ -272,12 +273,11 @@ async function bring(
 async function checkAll(rollout: Rollout, wanted: readonly WantedVersion[]): Promise<void> {
   for (const worker of rollout.workers) await worker.refresh();
   const { steps, obstacles } = rollout.difference(wanted);
-  if (obstacles.refusals.length > 0) throw failureOf(rollout, obstacles.refusals);
+  if (obstacles.refusals.length > 0) throw rollout.failure(obstacles.refusals);
   const left = steps.filter((s) => s.changes);
   const wrong = [...new Set(left.map((s) => s.object))];
   if (wrong.length === 0) return;
-  throw failureOf(
-    rollout,
+  throw rollout.failure(
     wrong.map((device) => {
       const what = `left to do: ${left.flatMap((s) => (s.object === device ? s.stage.step : [])).join(', ')}`;
       return diagnostic('device-kept-other', { device, step: 'the whole', what });
@@ -285,26 +285,15 @@ async function checkAll(rollout: Rollout, wanted: readonly WantedVersion[]): Pro
   );
 }
 
-const failureOf = (rollout: Rollout, diagnostics: readonly Diagnostic[]): DeployError =>
-  new DeployError(
-    diagnostics,
-    rollout.tasks.map((t) => t.report()),
-    rollout.workers.map((w) => w.report()),
-  );
-
 /** A state that was lost is made again from what the devices confirmed. */
 function remember(rollout: Rollout, wanted: readonly WantedVersion[], dryRun: boolean): void {
   if (dryRun) return;
   const lost = wanted.filter(
-    ({ modelId, version }) => rollout.stateOf(modelId).state?.current !== version.version,
+    ({ modelId, version }) => rollout.memory.of(modelId).state?.current !== version.version,
   );
   if (lost.length === 0) return;
-  rollout.saveBases(rollout.state.state?.bases ?? {});
-  for (const { modelId, version: v } of lost) {
-    const state = rollout.stateOf(modelId);
-    const versions = { ...state.state?.versions, [v.version]: state.saveModel(v.model) };
-    state.update({ modelId, current: v.version, versions });
-  }
+  rollout.memory.saveBases(rollout.computing);
+  for (const { modelId, version } of lost) rollout.memory.restore(modelId, version);
 }
 
 /** Without a state nobody knows the numbers of the previous version, but the devices may still hold it. */

@@ -9,6 +9,7 @@ import type { Phase } from './core/order.ts';
 import { type Endpoint, type Host, run } from './core/run.ts';
 import type { Step } from './core/step.ts';
 import { type Deployment, defaultStateFolder, deployedModel, readDeployment } from './deployment.ts';
+import { DeploymentMemory } from './deployment-memory.ts';
 import type { DeviceSpec } from './deployment-schema.ts';
 import type { CompileProgram } from './device-endpoint.ts';
 import { type ClientHolder, clientFor, type SessionOptions } from './device-session.ts';
@@ -16,7 +17,7 @@ import { DeviceTask, type TaskPart } from './device-task.ts';
 import { deviceLayers } from './layers.ts';
 import type { LayerRange } from './planned-layers.ts';
 import { DeployError, type DeployStep, type StepReport } from './report.ts';
-import { type DeploymentState, StateFolder } from './state.ts';
+import { StateFolder } from './state.ts';
 import { WorkerTask } from './worker-task.ts';
 
 export interface RolloutEvent {
@@ -59,14 +60,12 @@ export class Rollout {
   readonly workers: readonly WorkerTask[];
   /** Of the import and of the layers. */
   readonly warnings: readonly Diagnostic[];
-  readonly state: StateFolder;
+  readonly memory: DeploymentMemory;
   /** Whether the last flip made its versions current everywhere. */
   flipped = false;
   /** By id: for which programs are made. */
   readonly #models: ReadonlyMap<number, Model>;
   readonly #options: RolloutOptions;
-  /** By model id: what is remembered of its versions. */
-  readonly #states: ReadonlyMap<number, StateFolder>;
   /** For which the programs of devices were made when they got them. */
   readonly #bases = new Map<string, NonNullable<KnownProgram['shapes']>>();
 
@@ -75,8 +74,7 @@ export class Rollout {
     tasks: readonly DeviceTask[],
     workers: readonly WorkerTask[],
     warnings: readonly Diagnostic[],
-    state: StateFolder,
-    states: ReadonlyMap<number, StateFolder>,
+    memory: DeploymentMemory,
     models: ReadonlyMap<number, Model>,
     options: RolloutOptions,
   ) {
@@ -84,8 +82,7 @@ export class Rollout {
     this.tasks = tasks;
     this.workers = workers;
     this.warnings = warnings;
-    this.state = state;
-    this.#states = states;
+    this.memory = memory;
     this.#models = models;
     this.#options = options;
   }
@@ -100,7 +97,7 @@ export class Rollout {
       client: clientFor(device, deployment.tls.get(device.name), options),
     }));
     try {
-      if (options.readOnly !== true) rollout.state.lock();
+      if (options.readOnly !== true) rollout.memory.whole.lock();
       await rollout.read();
       return rollout;
     } catch (error) {
@@ -136,7 +133,7 @@ export class Rollout {
     }
     const [first] = models.values();
     const state = folder ?? new StateFolder(options.state ?? defaultStateFolder(file), first!.file);
-    const states = statesOf(deployment, state);
+    const memory = new DeploymentMemory(deployment, state);
     const common = { ...options, port: spec.port, mtu: spec.mtu };
     const compile: CompileProgram = async (program) => (await state.programs([program])).get(program.cookie)!;
     const tasks = spec.devices.map((device, i) => {
@@ -155,21 +152,21 @@ export class Rollout {
     const workers = spec.workers.map(
       (worker) => new WorkerTask({ ...worker, electionId }, deployment.tls.get(worker.name), ids, timeoutMs),
     );
-    return new Rollout(deployment, path, workers, warnings, state, states, models, options);
+    return new Rollout(deployment, path, workers, warnings, memory, models, options);
   }
 
   /** The same deployment over some of its devices and workers. */
   part(tasks: readonly DeviceTask[], workers: readonly WorkerTask[]): Rollout {
-    const { deployment, warnings, state } = this;
+    const { deployment, warnings, memory } = this;
     return new Rollout(
-      ...([deployment, tasks, workers, warnings, state, this.#states, this.#models, this.#options] as const),
+      ...([deployment, tasks, workers, warnings, memory, this.#models, this.#options] as const),
     );
   }
 
   /** Connects where that is not so yet, and reads what the devices hold. @throws DeployError */
   async read(): Promise<void> {
     for (const task of this.tasks) {
-      const shapes = await this.#savedShapes(task);
+      const shapes = await this.memory.shapesOf(task);
       if (shapes !== undefined) this.#bases.set(task.name, shapes);
     }
     const openDevice = async (task: DeviceTask): Promise<void> => {
@@ -182,19 +179,7 @@ export class Rollout {
       ...this.workers.map((w) => this.#connect(w, () => w.open())),
     ];
     const failures = (await Promise.all(work)).flat();
-    if (failures.length > 0) throw this.#error(failures);
-  }
-
-  /** For which the program of a device was made; undefined where that is not known, or not all of it. */
-  async #savedShapes(task: DeviceTask): Promise<NonNullable<KnownProgram['shapes']> | undefined> {
-    const saved = this.state.state?.bases[task.name];
-    const range = task.computed[0]?.range;
-    if (saved === undefined || range === undefined) return undefined;
-    const list = typeof saved === 'string' ? [{ digest: saved, ...range, slots: 0 }] : saved;
-    const shapes: ProgramShapes = await Promise.all(
-      list.map(async ({ digest, ...rest }) => ({ ...rest, base: await this.state.loadModel(digest) })),
-    );
-    return isWhole(shapes) ? shapes : undefined;
+    if (failures.length > 0) throw this.failure(failures);
   }
 
   /** @returns why it cannot be had; nothing where it can */
@@ -243,11 +228,6 @@ export class Rollout {
     return this.versionsOf(this.#first);
   }
 
-  /** What is remembered of the versions of a model. */
-  stateOf(modelId: number): StateFolder {
-    return this.#states.get(modelId)!;
-  }
-
   /**
    * What leads to the versions as the current ones, with forwarding and without what nobody asked for; models that are not named
    * stay as they are.
@@ -257,7 +237,7 @@ export class Rollout {
     const models = wanted.map(({ modelId, version, keep }) => ({
       ...{ modelId, versions: [version], current: version.version, keep },
     }));
-    return this.#difference(models, { forwarding: this.tasks, others: this.#ours });
+    return this.#difference(models, { forwarding: this.tasks, others: { models: this.memory.ours } });
   }
 
   /** Runs steps that were found before. @throws DeployError; what is taken back then, `takenBack` says */
@@ -313,7 +293,7 @@ export class Rollout {
   /** Takes off all versions but these and the current one, and whatever a run that was broken off has left. */
   async removeOthers(keep: readonly number[], modelId = this.#first): Promise<void> {
     const found = this.#difference([{ modelId, versions: [], current: 'as-is', keep }], {
-      others: this.#ours,
+      others: { models: this.memory.ours },
     });
     await this.#run(found, ['settle']);
   }
@@ -323,8 +303,8 @@ export class Rollout {
    * forwarding that no other model may need.
    */
   removal(modelIds: readonly number[]): Difference {
-    const isAll = [...this.#models.keys()].every((id) => modelIds.includes(id));
-    const models = isAll ? this.#ours.models : modelIds;
+    const isAll = this.memory.areAll(modelIds);
+    const models = isAll ? this.memory.ours : modelIds;
     const devices = this.tasks.map((task, place): DesiredDevice => {
       const { name } = task;
       return {
@@ -383,7 +363,7 @@ export class Rollout {
     return [...this.#models.keys()].map((modelId) => {
       const own = wanted.find((m) => m.modelId === modelId);
       if (own === undefined) return { modelId, versions: [], current: 'as-is', keep: 'all' };
-      const deployed = this.stateOf(modelId).state?.versions ?? {};
+      const deployed = this.memory.of(modelId).state?.versions ?? {};
       const versions = own.versions.map((v) => ({
         ...v,
         ours: deployed[v.version] === modelDigest(v.model),
@@ -400,11 +380,11 @@ export class Rollout {
       drainMs,
     }: { readonly wanted?: readonly Omit<WantedVersion, 'keep'>[]; readonly drainMs?: number } = {},
   ): Promise<void> {
-    if (obstacles.refusals.length > 0) throw this.#error(obstacles.refusals);
-    for (const { modelId, version } of wanted) this.#remember(modelId, version);
+    if (obstacles.refusals.length > 0) throw this.failure(obstacles.refusals);
+    for (const { modelId, version } of wanted) this.memory.begin(modelId, version, this.workers.length > 0);
     // Where the program is replaced, only the state knows what was current.
     const old = (id: number) =>
-      this.currentOf(id) ?? this.concerned(id)[0]?.currentOf(id) ?? this.stateOf(id).state?.current;
+      this.currentOf(id) ?? this.concerned(id)[0]?.currentOf(id) ?? this.memory.of(id).state?.current;
     const before = new Map<number, number | undefined>();
     const host: Host = {
       tell: (...told) => this.#tell(...told),
@@ -413,7 +393,8 @@ export class Rollout {
         for (const id of this.#models.keys()) before.set(id, old(id));
       },
       end: (phase, failed) => {
-        if (phase === 'prepare' || phase === 'install') this.#saveBases();
+        // Of those that took a program, though others failed.
+        if (phase === 'prepare' || phase === 'install') this.memory.saveBases(this.computing);
         if (phase === 'flip' && !failed) this.#flipped(steps, before);
       },
       drain: () => sleep(drainMs ?? 0),
@@ -422,58 +403,16 @@ export class Rollout {
     try {
       await run(steps, phases, endpoints, host);
     } catch (error) {
-      if (error instanceof DiagnosticError) throw this.#error(error.diagnostics);
+      if (error instanceof DiagnosticError) throw this.failure(error.diagnostics);
       throw error;
     }
   }
 
-  /** Before a version is anywhere: a run that is broken off is finished, or taken back, by the next. */
-  #remember(modelId: number, { model, version, source }: ModelVersion): void {
-    const state = this.stateOf(modelId);
-    const digest = state.saveModel(model);
-    if (source !== undefined && this.workers.length > 0) state.saveSource(digest, source);
-    const known = state.state?.versions ?? {};
-    state.update({ modelId, versions: { ...known, [version]: digest } });
-  }
-
   /** All are compiled before the first is pushed: what cannot be compiled changes nothing. */
   async #compile(steps: readonly Step[]): Promise<void> {
-    await this.state.programs(
+    await this.memory.whole.programs(
       steps.flatMap(({ effect }) => (effect.do === 'push' ? [effect.known.program] : [])),
     );
-  }
-
-  /** Of those that took a program, though others failed. */
-  #saveBases(): void {
-    this.saveBases(this.state.state?.bases ?? {});
-  }
-
-  /** Remembers for which models the programs were made that run. @param bases of devices that are not here */
-  saveBases(bases: DeploymentState['bases']): void {
-    const saved = { ...bases };
-    for (const { name, known } of this.computing)
-      if (known !== undefined)
-        saved[name] =
-          known.shapes?.map(({ base, ...shape }) => ({ ...shape, digest: this.state.saveModel(base) })) ??
-          this.state.saveModel(known.base);
-    const former = this.#stateId === EVERY_MODEL && { former: this.#everOurs() };
-    this.state.update({ modelId: this.#stateId, bases: saved, ...former });
-  }
-
-  /** Forgets versions of models but those that stay, and models that went. */
-  keepVersions(stay: ReadonlyMap<number, readonly number[]>): void {
-    for (const [modelId, versions] of stay) {
-      const state = this.stateOf(modelId);
-      const { previous } = state.state ?? {};
-      state.keepVersions(modelId, previous === undefined ? versions : [...versions, previous]);
-    }
-    if (this.#stateId === EVERY_MODEL) this.state.keepVersions(EVERY_MODEL, [], [...this.#models.keys()]);
-  }
-
-  /** Nothing of these models is anywhere any more. */
-  forget(modelIds: readonly number[]): void {
-    for (const id of modelIds) this.stateOf(id).forget();
-    if ([...this.#models.keys()].every((id) => modelIds.includes(id))) this.state.forget();
   }
 
   #flipped(steps: readonly Step[], old: ReadonlyMap<number, number | undefined>): void {
@@ -481,10 +420,8 @@ export class Rollout {
     for (const modelId of new Set(flips.map((f) => f.modelId))) {
       const version = flips.find((f) => f.modelId === modelId && f.version !== undefined)?.version;
       if (version === undefined) continue;
-      const state = this.stateOf(modelId);
-      const previous = old.get(modelId) === version ? state.state?.previous : old.get(modelId);
       this.flipped = true;
-      state.update({ modelId, current: version, ...(previous !== undefined && { previous }) });
+      this.memory.flipped(modelId, version, old.get(modelId));
     }
   }
 
@@ -494,7 +431,8 @@ export class Rollout {
     this.#options.onProgress?.({ device: name, step, outcome, detail });
   }
 
-  #error(diagnostics: readonly Diagnostic[]): DeployError {
+  /** With the report of every device and worker. */
+  failure(diagnostics: readonly Diagnostic[]): DeployError {
     return new DeployError(
       diagnostics,
       this.tasks.map((t) => t.report()),
@@ -502,46 +440,12 @@ export class Rollout {
     );
   }
 
-  /** Its models, also where a device only forwards, and those that were deployed from here before. */
-  get #ours(): { readonly models: readonly number[] } {
-    return { models: this.#everOurs() };
-  }
-
-  #everOurs(): number[] {
-    const { modelId = EVERY_MODEL, former = [] } = this.state.state ?? {};
-    return [...new Set([...this.#models.keys(), ...former, modelId])].filter((id) => id !== EVERY_MODEL);
-  }
-
   get #first(): number {
     return this.deployment.models[0]!.spec.id;
   }
 
-  /** Whose state that of the whole is: the one model's, or that of none. */
-  get #stateId(): number {
-    return this.deployment.spec.models === undefined ? this.#first : EVERY_MODEL;
-  }
-
   close(): void {
     for (const { session } of this.tasks) session.close();
-    this.state.unlock();
+    this.memory.whole.unlock();
   }
 }
-
-/** Stands in a state that is of several models: none has this id. */
-const EVERY_MODEL = 0;
-
-/** Of one model its state is that of the whole. */
-export const statesOf = (deployment: Deployment, state: StateFolder): ReadonlyMap<number, StateFolder> =>
-  new Map(
-    deployment.models.map(({ spec }) => [
-      spec.id,
-      deployment.spec.models === undefined ? state : state.ofModel(spec.id, spec.file),
-    ]),
-  );
-
-type ProgramShapes = readonly (Omit<NonNullable<KnownProgram['shapes']>[number], 'base'> & {
-  readonly base: Model | undefined;
-})[];
-
-const isWhole = (shapes: ProgramShapes): shapes is NonNullable<KnownProgram['shapes']> =>
-  shapes.every(({ base }) => base !== undefined);
