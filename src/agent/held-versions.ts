@@ -63,6 +63,8 @@ export class HeldVersions {
   /** Entries by their keys, and where their words stand. */
   readonly #held = new Map<string, Held>();
   readonly #places = new Map<string, number>();
+  /** Slots with a budget. */
+  readonly #limited = new Set<number>();
 
   constructor({ config, words, weights, running }: HeldVersionsOptions) {
     this.#words = words;
@@ -91,6 +93,18 @@ export class HeldVersions {
     if (present) this.#held.set(name, held);
     else this.#held.delete(name);
     this.#show(name);
+  }
+
+  /** Whether versions in a slot ask for its budget. */
+  setLimited(slot: number, limited: boolean): void {
+    if (limited) this.#limited.add(slot);
+    else this.#limited.delete(slot);
+    this.#showSlot(slot);
+  }
+
+  /** The same, for entries that are yet to be taken over. */
+  limit(slot: number): void {
+    this.#limited.add(slot);
   }
 
   /** Sets or removes a layer's weights. @throws Fault */
@@ -235,7 +249,12 @@ export class HeldVersions {
     const word =
       held === undefined
         ? NO_WORD
-        : encodeWord({ ...held, state: this.#stateOf(held), current: held.keyVersion === 0, limited: false });
+        : encodeWord({
+            ...held,
+            state: this.#stateOf(held),
+            current: held.keyVersion === 0,
+            limited: this.#limited.has(held.slot),
+          });
     const old = this.#words.get(at);
     if (held === undefined) this.#places.delete(name);
     if (word === old) return;

@@ -10,6 +10,7 @@ import {
   permit,
   ports,
   refusedRequests,
+  slotMeter,
   steer,
   type TableModel,
   weightsTable,
@@ -23,6 +24,7 @@ import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { PortState } from './interfaces.ts';
 import { decodeHop } from './next-hops.ts';
+import { budgetEntity, readBudget } from './slot-budgets.ts';
 import { widened } from './table-entry.ts';
 
 type Entity = Init<'Entity'>;
@@ -49,11 +51,13 @@ export function kernelState(
       ...[...versionEntries(programs, held), ...tableEntries(plane, interfaces)].map((e) => ({
         tableEntry: tableEntry(e),
       })),
+      ...budgetsIn(plane, before),
       ...digestOf(plane.map('tell_refusals'), before),
     ];
     return found.map((entity) => {
       const old = before.get(entityKey(entity));
       const same = isDeepStrictEqual(actionOf(old), actionOf(entity));
+      if (entity.meterEntry !== undefined) return { type: 'MODIFY', entity };
       const type = entity.tableEntry?.isDefaultAction ? 'MODIFY' : 'INSERT';
       return { type, entity: old !== undefined && same ? old : entity };
     });
@@ -61,6 +65,14 @@ export function kernelState(
     words.close();
   }
 }
+
+const budgetsIn = (plane: DataPlane, before: ReadonlyMap<string, Entity>): readonly Entity[] =>
+  Array.from({ length: slotMeter.size }, (_, slot) => slot).flatMap((slot) => {
+    const own = readBudget(plane.map('budgets'), slot);
+    if (own === undefined) return [];
+    const key = entityKey({ meterEntry: { meterId: slotMeter.id, index: { index: slot } } });
+    return [budgetEntity(slot, own, before.get(key))];
+  });
 
 /** What stands after some writes, by key. */
 export function entitiesOf(changes: readonly Change[]): ReadonlyMap<string, Entity> {

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   models,
   refusedRequests,
   slotCounter,
+  slotMeter,
   verdictCounter,
   weightsPlace,
 } from '../backends/common/table-model.ts';
@@ -16,6 +18,7 @@ import type { PortState } from './interfaces.ts';
 import { kernelState } from './kernel-state.ts';
 import { cellsOf, NO_COUNT, type ProgramTables, type Tell } from './program-tables.ts';
 import { RefusedRequests } from './refused-requests.ts';
+import { budgetsAfter, budgetsOf, readBudget, type SlotBudget, writeBudget } from './slot-budgets.ts';
 import { type PlainEntry, plainEntry } from './table-entry.ts';
 
 export interface RequestSurroundings {
@@ -61,7 +64,7 @@ export class RequestTables implements ProgramTables {
       if (old !== undefined && old !== this.#plane.weights(index)?.id) this.#versions.retire(index);
     }
     const shown = showPrograms(this.#plane, this.#config);
-    const elements = this.#tables.fill(interfaces);
+    const elements = this.#tables.fill(interfaces) + this.#fillBudgets(budgetsAfter(state));
     const slots = await this.#versions.takeOver(versions, weights);
     return [
       ...(shown > 0 ? [`${shown} places of programs`] : []),
@@ -80,6 +83,10 @@ export class RequestTables implements ProgramTables {
     const present = type !== 'DELETE';
     if (entity.digestEntry !== undefined) return this.#setDigests(present, true);
     if (entity.counterEntry !== undefined) return this.#setCounter(entity.counterEntry);
+    if (entity.meterEntry !== undefined) {
+      for (const [slot, own] of budgetsOf(entity.meterEntry)) this.#setBudget(slot, own);
+      return;
+    }
     if (entity.tableEntry === undefined) throw invalid('a host that computes requests has no such entity');
     const entry = plainEntry(entity.tableEntry);
     const place = weightsPlace(entry.tableId);
@@ -114,6 +121,27 @@ export class RequestTables implements ProgramTables {
   close(): void {
     this.#setDigests(false, false);
     this.#versions.close();
+  }
+
+  /** Where it ends packets ask for it no more before it is gone. */
+  #setBudget(slot: number, own: SlotBudget | undefined): void {
+    if (own === undefined) this.#versions.setLimited(slot, false);
+    writeBudget(this.#plane.map('budgets'), slot, own);
+    if (own !== undefined) this.#versions.setLimited(slot, true);
+  }
+
+  /** @returns how many were not right */
+  #fillBudgets(wanted: ReadonlyMap<number, SlotBudget>): number {
+    const map = this.#plane.map('budgets');
+    let mended = 0;
+    for (let slot = 0; slot < slotMeter.size; slot++) {
+      const own = wanted.get(slot);
+      if (own !== undefined) this.#versions.limit(slot);
+      if (isDeepStrictEqual(readBudget(map, slot), own)) continue;
+      writeBudget(map, slot, own);
+      mended++;
+    }
+    return mended;
   }
 
   /** One CPU is given the whole count. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
-import { slotCounter, verdictCounter, weightsPlace } from '../../src/backends/common/table-model.ts';
+import { slotCounter, slotMeter, verdictCounter, weightsPlace } from '../../src/backends/common/table-model.ts';
 import {
   type DeployError,
   type DeploymentInput,
@@ -435,6 +435,20 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four 
         stay.map(({ id }) => sent(id)),
       );
       expect(cells.reduce((sum, n) => sum + n, 0)).toBe(asked.size);
+      // A budget by the slot: what is beyond it goes on as it came, and is counted as shed.
+      const controller = new P4Client({ address: bmv2.address, deviceId: 1, electionId: 9n });
+      await controller.connect();
+      const own = slotOf.get(goes!.id)!;
+      const config = { cir: 1n, cburst: 5n, pir: 1n, pburst: 5n };
+      await controller.modify([{ meterEntry: { meterId: slotMeter.id, index: { index: own }, config } }]);
+      controller.close();
+      const before = { received, answered: seen.size };
+      for (let n = 0; n < 40; n++) send(goes!);
+      for (let i = 0; i < 600 && received < asked.size; i++) await sleep(50);
+      const within = seen.size - before.answered;
+      expect([received - before.received, within < 30, within > 0]).toEqual([40, true, true]);
+      const shed = (await count(slotCounter.id))[slotOutcomes.length * own + slotOutcomes.indexOf('shed')];
+      expect(shed).toBe(40 - within);
       console.log('sixteen models on a switch', JSON.stringify({ sent: asked.size, rounds: ROUNDS }));
     } finally {
       client.close();

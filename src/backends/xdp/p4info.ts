@@ -10,6 +10,7 @@ import {
   ports,
   refusedRequests,
   slotCounter,
+  slotMeter,
   steer,
   type TableModel,
   verdictCounter,
@@ -64,7 +65,10 @@ export const programLayout = (plan: XdpPlan, index = 0): ProgramLayout => ({
  */
 export function xdpP4InfoOf(programs: readonly ProgramLayout[]): P4Info {
   const tables = [models, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...programs.flatMap(weightTables)];
-  return p4infoOf({ tables, counters: [verdictCounter, slotCounter], digests: [refusedRequests] }, 'xdp');
+  return p4infoOf(
+    { tables, counters: [verdictCounter, slotCounter], digests: [refusedRequests], meters: [slotMeter] },
+    'xdp',
+  );
 }
 
 /** The same, as text. */
