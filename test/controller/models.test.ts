@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
-import { slotCounter, slotMeter, verdictCounter, weightsPlace } from '../../src/backends/common/table-model.ts';
+import {
+  slotCounter,
+  slotMeter,
+  verdictCounter,
+  weightsPlace,
+} from '../../src/backends/common/table-model.ts';
 import {
   type DeployError,
   type DeploymentInput,
