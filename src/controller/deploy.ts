@@ -3,6 +3,7 @@ import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnos
 import { modelDigest } from '../import/json/digest.ts';
 import type { ModelVersion } from './core/desired.ts';
 import type { Difference } from './core/diff.ts';
+import { changesBudget } from './core/effects.ts';
 import {
   type DeployedModel,
   type Deployment,
@@ -244,6 +245,8 @@ function foretell(
     const updates = task.session.changesBetween(before, then);
     if (pushed !== undefined)
       task.note('program', 'would', `would be pushed${pushed.program.joins ? ' beside others' : ''}`);
+    for (const { object, stage, effect, would } of steps)
+      if (object === task.name && changesBudget(task.observed, effect)) task.note(stage.step, 'would', would);
     for (const { modelId, version } of wanted) {
       const now = task.currentOf(modelId);
       if (!task.computed.some((p) => p.modelId === modelId) || now === version.version) continue;

@@ -102,6 +102,15 @@ const range = z
   .tuple([z.number(), z.number()], { error: 'expected two numbers, the least and the greatest' })
   .refine(([lo, hi]) => lo < hi, { error: 'expected the least first' });
 
+const MOST_BUDGET = 1_000_000_000;
+
+const budget = z
+  .strictObject({
+    perSecond: integer(1, MOST_BUDGET, 'Inferences a second'),
+    burst: integer(1, MOST_BUDGET, "At once; a tenth of a second's if absent").optional(),
+  })
+  .describe('On each device; packets beyond it pass on uncomputed, counted as shed');
+
 const modelFields = {
   file: path.describe('ONNX, TFLite or JSON, relative to this file'),
   id: integer(1, 0xffff, 'Model id in packets').default(1),
@@ -110,6 +119,7 @@ const modelFields = {
     .boolean({ error: 'expected true or false' })
     .default(false)
     .describe('Append a layer that makes class and margin of the outputs'),
+  budget: budget.optional(),
   inputTensor: z
     .string({ error: 'expected the name of a tensor' })
     .optional()

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Diagnostic } from '../diagnostics/index.ts';
+import { budgetText } from './budget.ts';
 import { type Effect, updatesOf, type Write, writesOf } from './core/effects.ts';
 import { isInUse, type KnownProgram, type ObservedDevice, weightsIn } from './core/observed.ts';
 import type { Done, Endpoint } from './core/run.ts';
@@ -55,6 +56,7 @@ export class DeviceEndpoint implements Endpoint {
       const known = candidate();
       if (this.session.cookie !== known.program.cookie) continue;
       this.#known = known;
+      this.session.limits = known.program;
       await this.session.readEntities();
       // It may have to take another of them beside it.
       if (known.program.beside !== undefined && i < list.length - 1)
@@ -73,6 +75,7 @@ export class DeviceEndpoint implements Endpoint {
       if (program.beside === undefined) return;
       if (this.#running === undefined) {
         this.#running = await this.session.readConfig();
+        this.session.limits = program;
         await this.session.readEntities();
       }
       const beside = program.beside(this.#running, (slot) => isInUse(this.observed, slot));
@@ -145,8 +148,10 @@ export class DeviceEndpoint implements Endpoint {
         const digest = slot === undefined ? 'none' : weightsDigest(weightsIn(this.observed, slot));
         return `version ${effect.version.version} in slot ${slot}, read back, digest ${digest.slice(0, 12)}`;
       }
-      case 'know':
-        return `version ${effect.version}`;
+      case 'know': {
+        const limit = effect.budget === undefined ? '' : `, budget ${budgetText(effect.budget)}`;
+        return `version ${effect.version}${limit}`;
+      }
       case 'point':
         return `version ${effect.version ?? 'none'}`;
       case 'forward':

@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { models } from '../backends/common/table-model.ts';
 import { refuse } from '../diagnostics/index.ts';
 import {
   difference,
@@ -10,8 +11,9 @@ import {
   type TlsOptions,
 } from '../p4runtime/index.ts';
 import { targetNamed } from '../targets/registry.ts';
+import { budgetRequests, hasBudgets } from './budget.ts';
 import type { DeviceProgram } from './program.ts';
-import { isHeld, keyOf } from './versions.ts';
+import { holdSlot, isHeld, isOf, isWeights, keyOf, slotOf } from './versions.ts';
 
 type Entity = Init<'Entity'>;
 type Update = Init<'Update'>;
@@ -87,6 +89,7 @@ export class DeviceSession {
   readonly #readOnly: boolean;
   #cookie: bigint | 'none' | 'other' = 'none';
   #entities: readonly Entity[] = [];
+  #hasBudgets = false;
 
   constructor(spec: DeviceAddress, holder: ClientHolder, options: SessionOptions) {
     this.spec = spec;
@@ -130,9 +133,19 @@ export class DeviceSession {
     return (await this.client.pipeline.get('DEVICE_CONFIG_AND_COOKIE'))?.p4DeviceConfig ?? new Uint8Array();
   }
 
+  /** Whether the program that runs has budgets, which are then read too. */
+  set limits(program: Pick<DeviceProgram, 'p4info'> | undefined) {
+    this.#hasBudgets = program !== undefined && hasBudgets(program);
+  }
+
+  /** Budgets are read of slots that are in use: the cells of all cost more than all else. */
   async readEntities(): Promise<void> {
-    const read = await this.client.readAll([{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }]);
-    this.#entities = read.filter(isHeld);
+    const known = this.#hasBudgets ? slotsOf(this.#entities) : new Set<number>();
+    const tables = [{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }];
+    const read = (await this.client.readAll([...tables, ...budgetRequests(known)])).filter(isHeld);
+    const more = this.#hasBudgets ? [...slotsOf(read)].filter((slot) => !known.has(slot)) : [];
+    const cells = more.length > 0 ? await this.client.readAll(budgetRequests(more)) : [];
+    this.#entities = [...read, ...cells.filter(isHeld)];
   }
 
   async push(program: DeviceProgram, deviceConfig: Uint8Array): Promise<void> {
@@ -144,6 +157,7 @@ export class DeviceSession {
     await this.readCookie();
     if (this.#cookie !== cookie)
       refuse('device-kept-other', { device: this.spec.name, step: 'program', what: 'the cookie is another' });
+    this.limits = program;
     await this.readEntities();
   }
 
@@ -186,6 +200,10 @@ export class DeviceSession {
     this.client.close();
   }
 }
+
+/** Slots that hold weights, or are named by a version. */
+const slotsOf = (entities: readonly Entity[]): ReadonlySet<number> =>
+  new Set(entities.flatMap((e) => (isWeights(e) ? [slotOf(e)] : isOf(models, e) ? [holdSlot(e)] : [])));
 
 const SHOWN = 4;
 

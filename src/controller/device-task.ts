@@ -2,6 +2,7 @@ import { weightsPlace } from '../backends/common/table-model.ts';
 import { PROGRAM_SLOTS } from '../dataplane/abi.ts';
 import type { Model } from '../model/model.ts';
 import type { Init } from '../p4runtime/index.ts';
+import { type Budget, budgetIn } from './budget.ts';
 import type { ModelVersion } from './core/desired.ts';
 import { currentOn, type Entity, type KnownProgram, type ProgramShape, weightsIn } from './core/observed.ts';
 import type { Done } from './core/run.ts';
@@ -29,6 +30,8 @@ export interface TaskPart {
   readonly threshold: number;
   readonly slot: number | undefined;
   readonly steering: DeviceSpec['steering'];
+  /** Undefined where it may compute all that comes. */
+  readonly budget: Budget | undefined;
 }
 
 /** The version that is current, and the one that is to follow it. */
@@ -178,7 +181,8 @@ export class DeviceTask extends DeviceEndpoint {
           .filter(([key]) => key !== CURRENT)
           .map(([version, { slot }]) => {
             const weights = weightsDigest(weightsIn(observed, slot));
-            return { modelId, version, slot, weights };
+            const budget = budgetIn(this.session.entities, slot);
+            return { modelId, version, slot, weights, ...(budget && { budget }) };
           }),
       ),
       ...(only?.current !== undefined && { current: only.current }),

@@ -1,4 +1,5 @@
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
+import type { Budget } from './budget.ts';
 import type { LayerRange } from './planned-layers.ts';
 
 /** What is done to a device, in this order. */
@@ -35,6 +36,8 @@ export interface DeviceReport {
     readonly version: number;
     readonly slot: number;
     readonly weights: string;
+    /** As it was read back; absent where it may compute all that comes. */
+    readonly budget?: Budget;
   }[];
   /** Of a deployment of several models only under `models`. */
   readonly current?: number;

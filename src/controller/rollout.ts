@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import { modelDigest } from '../import/json/digest.ts';
 import type { Model } from '../model/model.ts';
+import { budgetOf } from './budget.ts';
 import type { Desired, DesiredDevice, DesiredModel, ModelVersion } from './core/desired.ts';
 import { type Difference, diff } from './core/diff.ts';
 import { type KnownProgram, versionsOn } from './core/observed.ts';
@@ -139,7 +140,8 @@ export class Rollout {
     const tasks = spec.devices.map((device, i) => {
       const parts = deployment.models.map(({ spec, placement }): TaskPart => {
         const { threshold = 0, slot, steering = [] } = placement.get(device.name) ?? {};
-        return { modelId: spec.id, range: ranges.get(spec.id)?.[i], threshold, slot, steering };
+        const budget = spec.budget && budgetOf(spec.budget.perSecond, spec.budget.burst);
+        return { modelId: spec.id, range: ranges.get(spec.id)?.[i], threshold, slot, steering, budget };
       });
       return new DeviceTask(device, parts, holderOf(device), compile, common);
     });
@@ -338,7 +340,8 @@ export class Rollout {
           const model = models.find((m) => m.modelId === part.modelId);
           if (model === undefined) return [];
           const slot = part.slot !== undefined && { slot: part.slot };
-          return [{ ...model, ...slot, held: (v: ModelVersion) => task.heldAs(part, v) }];
+          const limit = part.budget && { budget: part.budget };
+          return [{ ...model, ...slot, ...limit, held: (v: ModelVersion) => task.heldAs(part, v) }];
         });
         const bases = new Map(this.#models);
         for (const { modelId, versions } of wanted)

@@ -10,8 +10,7 @@ import {
   weightsPlace,
   weightsTable,
 } from '../backends/common/table-model.ts';
-import { tableEntryKey } from '../p4runtime/entity-key.ts';
-import { canonical, canonicalBytes, type Init } from '../p4runtime/index.ts';
+import { canonical, canonicalBytes, entityKey, type Init } from '../p4runtime/index.ts';
 import { entityOf } from './forwarding.ts';
 
 type Entity = Init<'Entity'>;
@@ -38,8 +37,9 @@ const sharedTables: ReadonlySet<number> = new Set(deviceTables.map((t) => t.id))
 export const isWeights = ({ tableEntry }: Entity): boolean =>
   tableEntry !== undefined && !sharedTables.has(tableEntry.tableId ?? 0);
 
-/** Whether an entity that was read says anything: a default action does where it is the weights of a layer. */
-export function isHeld({ tableEntry }: Entity): boolean {
+/** Whether an entity that was read says anything: a default action does where it is the weights of a layer, a cell of a meter with rates. */
+export function isHeld({ tableEntry, meterEntry }: Entity): boolean {
+  if (meterEntry !== undefined) return meterEntry.config !== undefined;
   if (!tableEntry?.isDefaultAction) return true;
   const actionId = tableEntry.action?.action?.actionId ?? noWeights.id;
   return weightsPlace(tableEntry.tableId ?? 0) !== undefined && actionId !== noWeights.id;
@@ -145,4 +145,4 @@ export function weightsDigest(entities: readonly Entity[]): string {
   return createHash('sha256').update(lines.sort().join('\n')).digest('hex');
 }
 
-export const keyOf = (entity: Entity): string => tableEntryKey(entity.tableEntry ?? {});
+export const keyOf = (entity: Entity): string => entityKey(entity);

@@ -1,6 +1,6 @@
 import { contentsOf } from './normal-form.ts';
 import type { Entity, Update } from './types.ts';
-import { removal } from './whole-entity.ts';
+import { isAlwaysThere, removal } from './whole-entity.ts';
 
 /** Order in which things may be inserted: what others refer to comes first. Deletion goes the other way. */
 const ORDER = ['member', 'group', 'multicast', 'clone', 'table'] as const;
@@ -19,7 +19,7 @@ export function difference(
   for (const [key, { entity, contents }] of wanted) {
     const old = present.get(key);
     if (old?.contents === contents) continue;
-    const modify = old !== undefined || entity.tableEntry?.isDefaultAction === true;
+    const modify = old !== undefined || isAlwaysThere(entity);
     write.push({ update: { type: modify ? 'MODIFY' : 'INSERT', entity }, rank: rank(key) });
   }
   for (const [key, { entity }] of present) {

@@ -1,16 +1,23 @@
 import type { Entity, Update } from './types.ts';
 
-/** The update by which an entity comes. A default action is there always, and so is modified. */
+/** Whether an entity is there whatever is written, and so is only ever modified: a default action, or a cell of a meter. */
+export const isAlwaysThere = ({ tableEntry, meterEntry }: Entity): boolean =>
+  tableEntry?.isDefaultAction === true || meterEntry !== undefined;
+
+/** The update by which an entity comes. What is there always is modified. */
 export const insertion = (entity: Entity): Update => ({
-  type: entity.tableEntry?.isDefaultAction ? 'MODIFY' : 'INSERT',
+  type: isAlwaysThere(entity) ? 'MODIFY' : 'INSERT',
   entity,
 });
 
-/** The update by which an entity goes. A default action is not deleted, but put back to what the program says. */
-export const removal = (entity: Entity): Update =>
-  entity.tableEntry?.isDefaultAction
-    ? {
-        type: 'MODIFY',
-        entity: { tableEntry: { tableId: entity.tableEntry.tableId, isDefaultAction: true } },
-      }
-    : { type: 'DELETE', entity };
+/** The update by which an entity goes. What is there always is put back to what the program says. */
+export function removal(entity: Entity): Update {
+  const { tableEntry, meterEntry } = entity;
+  if (tableEntry?.isDefaultAction)
+    return { type: 'MODIFY', entity: { tableEntry: { tableId: tableEntry.tableId, isDefaultAction: true } } };
+  if (meterEntry !== undefined) {
+    const { meterId, index } = meterEntry;
+    return { type: 'MODIFY', entity: { meterEntry: { meterId, index } } };
+  }
+  return { type: 'DELETE', entity };
+}

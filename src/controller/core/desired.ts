@@ -1,4 +1,5 @@
 import type { Model } from '../../model/model.ts';
+import type { Budget } from '../budget.ts';
 import type { HeldVersion } from '../versions.ts';
 import type { ModelSource } from '../worker-client.ts';
 import type { Entity, KnownProgram } from './observed.ts';
@@ -38,6 +39,8 @@ export interface DesiredDevice {
   readonly models: readonly (DesiredModel & {
     /** What the entries of a version say besides version and slot. */
     readonly held: (version: ModelVersion) => Omit<HeldVersion, 'version' | 'slot'>;
+    /** Of each of its versions; absent where they may compute all that comes. */
+    readonly budget?: Budget;
   })[];
   /** The program that it gets where none runs, or one that does not do; planned when it is asked for. @throws DiagnosticError */
   readonly program: () => KnownProgram;

@@ -1,7 +1,16 @@
+import { budgetIn, budgetText } from '../budget.ts';
 import type { DeployStep } from '../report.ts';
 import { CURRENT } from '../versions.ts';
 import type { Desired, DesiredDevice, DesiredModel, DesiredWorker } from './desired.ts';
-import { changes, deviceAfter, type Effect, updatesOf, workerAfter, writesOf } from './effects.ts';
+import {
+  changes,
+  changesBudget,
+  deviceAfter,
+  type Effect,
+  updatesOf,
+  workerAfter,
+  writesOf,
+} from './effects.ts';
 import {
   currentOn,
   heldOn,
@@ -121,12 +130,29 @@ class Plan<T extends ObservedDevice | ObservedWorker> {
     if (changing) this.there = this.#after(this.there, effect);
   }
 
-  /** Undone by the version's withdrawal, unless it was there before. */
+  /** Undone by the version's withdrawal; of one that was there before its budget goes back. */
   install(step: 'weights' | 'version', effect: Effect, modelId: number, version: number): void {
     const undo = versionsOn(this.#first, modelId).includes(version)
-      ? undefined
+      ? this.#budgetBefore(effect)
       : withdrawal(modelId, version);
-    this.add(step, effect, `version ${version} would be ${step === 'weights' ? 'loaded' : 'known'}`, undo);
+    this.add(step, effect, this.#wouldInstall(step, effect, version), undo);
+  }
+
+  #budgetBefore(effect: Effect): Step['undo'] {
+    const first = this.#first;
+    if (effect.do !== 'know' || first.on !== 'device' || !changesBudget(first, effect)) return undefined;
+    const { budget: _, ...rest } = effect;
+    const budget = budgetIn(first.entities, effect.held.slot);
+    const back: Effect = { ...rest, ...(budget && { budget }) };
+    return { step: 'version', effect: back, detail: `budget back to ${budgetText(budget)}` };
+  }
+
+  #wouldInstall(step: 'weights' | 'version', effect: Effect, version: number): string {
+    const { there } = this;
+    if (effect.do !== 'know' || there.on !== 'device' || !changesBudget(there, effect))
+      return `version ${version} would be ${step === 'weights' ? 'loaded' : 'known'}`;
+    const before = budgetText(budgetIn(there.entities, effect.held.slot));
+    return `budget of version ${version} from ${before} to ${budgetText(effect.budget)}`;
   }
 
   flip({ modelId, current }: DesiredModel): void {
@@ -155,11 +181,12 @@ function devicePlan(
   if (pushed !== undefined) plan.add('program', { do: 'push', known: pushed }, 'would be pushed');
   // Of all models before any is written: weights alone do not take a slot.
   const slots = slotsOn(device, plan.there);
-  for (const { modelId, versions, held } of models)
+  for (const { modelId, versions, held, budget } of models)
     for (const v of versions) {
       const slot = slots.of(modelId, v.version);
       plan.install('weights', { do: 'load', modelId, version: v, slot }, modelId, v.version);
-      const know: Effect = { do: 'know', modelId, version: v.version, held: { ...held(v), slot } };
+      const limit = budget && { budget };
+      const know: Effect = { do: 'know', modelId, version: v.version, held: { ...held(v), slot }, ...limit };
       plan.install('version', know, modelId, v.version);
     }
   for (const model of models) plan.flip(model);

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { modelIds, models, steer } from '../../backends/common/table-model.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import { difference, type Init } from '../../p4runtime/index.ts';
+import { type Budget, budgetEntity, budgetIn, budgetSlot, hasBudgets } from '../budget.ts';
 import { forwardingTables } from '../forwarding.ts';
 import {
   CURRENT,
@@ -38,12 +40,14 @@ export type Effect =
       /** Absent for workers. */
       readonly slot?: number;
     }
-  /** Packets that name the version find it. */
+  /** Packets that name the version find it, and are computed within its budget. */
   | {
       readonly do: 'know';
       readonly modelId: number;
       readonly version: number;
       readonly held: Omit<HeldVersion, 'version'>;
+      /** Absent where it has none. */
+      readonly budget?: Budget;
     }
   /** One write: requests that name no version are computed by this one from now on, or by none. */
   | {
@@ -101,7 +105,7 @@ export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: Observ
       const { modelId, version, held } = effect;
       const wanted = [versionEntity(modelId, version, { ...held, version }), modelIdEntity(modelId)];
       const keys = new Set(wanted.map(keyOf));
-      return [{ part: (e) => keys.has(keyOf(e)), wanted }];
+      return [{ part: (e) => keys.has(keyOf(e)), wanted }, ...budgetWrites(effect, device)];
     }
     case 'point': {
       const { modelId, version } = effect;
@@ -117,6 +121,19 @@ export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: Observ
       return forgetWrites(device, goneFrom(effect.gone, device));
   }
 }
+
+/** The budget of a slot is read where something names the slot: so it comes after its version, which is not current yet. */
+function budgetWrites(
+  { held: { slot }, budget }: Extract<Effect, { do: 'know' }>,
+  { known }: ObservedDevice,
+): readonly Write[] {
+  if (known === undefined || !hasBudgets(known.program)) return [];
+  return [{ part: (e) => budgetSlot(e) === slot, wanted: budget ? [budgetEntity(slot, budget)] : [] }];
+}
+
+/** Whether an effect gives a version another budget than that which its slot has. */
+export const changesBudget = ({ entities }: ObservedDevice, effect: Effect): boolean =>
+  effect.do === 'know' && !isDeepStrictEqual(budgetIn(entities, effect.held.slot), effect.budget);
 
 function loadWrites(
   { modelId, version: v, slot }: Extract<Effect, { do: 'load' }>,
@@ -158,9 +175,13 @@ function forgetWrites(device: ObservedDevice, doomed: (entity: Entity) => boolea
   const there = new Set(device.entities.map(keyOf));
   const own = [...ids].map(modelIdEntity).filter((e) => there.has(keyOf(e)));
   const used = new Set(slotsInUse({ ...device, entities: named }).keys());
+  const isUnused = (e: Entity): boolean => {
+    const slot = isWeights(e) ? slotOf(e) : budgetSlot(e);
+    return slot !== undefined && !used.has(slot);
+  };
   return [
     { part: (e) => isOf(models, e) || isOf(modelIds, e), wanted: [...named, ...own] },
-    { part: (e) => isWeights(e) && !used.has(slotOf(e)), wanted: [] },
+    { part: isUnused, wanted: [] },
   ];
 }
 

@@ -1,5 +1,6 @@
 import { type Diagnostic, DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
 import { modelDigest } from '../../import/json/digest.ts';
+import { hasBudgets } from '../budget.ts';
 import { weightsDigest } from '../versions.ts';
 import type { Desired, DesiredDevice, DesiredVersion, DesiredWorker } from './desired.ts';
 import {
@@ -31,7 +32,7 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
     if (there?.on !== 'device') continue;
     const obstacle = deviceObstacle(device, there);
     if (obstacle === undefined) {
-      refusals.push(...slotsOn(device, there).refusals);
+      refusals.push(...refusalsOn(device, there));
       continue;
     }
     const joined =
@@ -41,7 +42,7 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
       // One that takes the place of what it had is no program beside others.
       if (deviceObstacle(device, after) === undefined) {
         programs.set(device.name, joined);
-        refusals.push(...slotsOn(device, after).refusals);
+        refusals.push(...refusalsOn(device, after));
         continue;
       }
     }
@@ -49,7 +50,7 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
     else {
       const known = programFor(device, there);
       programs.set(device.name, known);
-      refusals.push(...slotsOn(device, { ...there, known, entities: [] }).refusals);
+      refusals.push(...refusalsOn(device, { ...there, known, entities: [] }));
     }
   }
   for (const worker of desired.workers) {
@@ -57,6 +58,17 @@ export function obstaclesOf(desired: Desired, observed: ReadonlyMap<string, Obse
     if (there?.on === 'worker') refusals.push(...workerObstacles(worker, there));
   }
   return { programs, refusals };
+}
+
+/** What the program of a device, the one that runs or is to come, has no room or no means for. */
+function refusalsOn(device: DesiredDevice, there: ObservedDevice): readonly Diagnostic[] {
+  const { known } = there;
+  const limited = device.models.filter((m) => m.budget !== undefined);
+  const without = known === undefined || hasBudgets(known.program) ? [] : limited;
+  return [
+    ...slotsOn(device, there).refusals,
+    ...without.map(({ modelId }) => diagnostic('no-budget', { device: device.name, modelId })),
+  ];
 }
 
 /** What is mended by a program beside those that run. */

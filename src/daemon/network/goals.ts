@@ -1,3 +1,4 @@
+import { budgetOf } from '../../controller/budget.ts';
 import type { Desired, DesiredDevice, DesiredWorker, ModelVersion } from '../../controller/core/desired.ts';
 import type { KnownProgram } from '../../controller/core/observed.ts';
 import { type Forwarding, forwardingEntities } from '../../controller/forwarding.ts';
@@ -114,6 +115,7 @@ function deviceGoal(
   const versions = own === undefined ? [] : versionsOf(own);
   const common = { port: own?.service.spec.port ?? PORT, mtu: own?.service.spec.mtu ?? MTU };
   const base = own?.models.get(own.wanted.current);
+  const limit = own && budgetOfService(own);
   const desired: DesiredDevice = {
     on: 'device',
     name,
@@ -127,6 +129,7 @@ function deviceGoal(
               versions,
               current: own.wanted.current,
               keep: own.wanted.keep,
+              ...limit,
               held: ({ model }) => {
                 const isVerdict = model.layers[range.to - 1]?.kind === 'argmax';
                 return { ...range, layerCount: model.layers.length, threshold: isVerdict ? threshold : 0 };
@@ -139,8 +142,23 @@ function deviceGoal(
     forwarding,
     others: 'go',
   };
-  const key = JSON.stringify([spec, range, threshold, common, steering, toWorkers, own && wantedKey(own)]);
+  const key = JSON.stringify([
+    spec,
+    range,
+    threshold,
+    common,
+    steering,
+    toWorkers,
+    limit,
+    own && wantedKey(own),
+  ]);
   return { on: 'device', key, desired };
+}
+
+/** What a service may take of each device, by its class. */
+function budgetOfService({ service }: PlacedService): Pick<DesiredDevice['models'][number], 'budget'> {
+  const { inferencesPerSecond, burst } = service.spec.class ?? {};
+  return inferencesPerSecond === undefined ? {} : { budget: budgetOf(inferencesPerSecond, burst) };
 }
 
 function workerGoal({ name, spec }: Named<'Worker'>, services: readonly PlacedService[]): Goal {

@@ -86,6 +86,11 @@ export const deploymentsMessages = {
       `slot ${a.slot} of device ${a.device} is not to be had for version ${a.version} of model ${a.modelId}: ${a.what}`,
     (a) => a.remedy,
   ),
+  'no-budget': entry<{ device: string; modelId: number }>(
+    'error',
+    (a) => `device ${a.device} cannot limit model ${a.modelId}: its program has no meter \`budgets\``,
+    () => 'leave out the budget of the model, or compute it on another device',
+  ),
   job: entry<{ job: string; reason: string; remedy: string }>(
     'error',
     (a) => `Job/${a.job} cannot be handed over: ${a.reason}`,
