@@ -275,6 +275,19 @@ describe('desired, observed -> steps', () => {
     }
   });
 
+  test('a budget is refused where the program has no meter', () => {
+    const { devices, workers } = desiredOf(1);
+    const limited = devices.map((d) => ({
+      ...d,
+      models: d.models.map((m) => ({ ...m, budget: { perSecond: 9, burst: 1 } })),
+    }));
+    const { steps, obstacles } = diff({ devices: limited, workers }, empty);
+    expect([steps, obstacles.refusals.map((r) => r.message)]).toEqual([
+      [],
+      deviceNames.map((name) => `device ${name} cannot limit model 1: its program has no meter \`budgets\``),
+    ]);
+  });
+
   test('a device that was not observed is left out, and the others are brought on', () => {
     const { steps } = diff(desiredOf(1), new Map([...empty].filter(([name]) => name !== 'd1')));
     expect(new Set(steps.map((s) => s.object))).toEqual(new Set(['d0', 'd2', 'w']));

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { models, steer } from '../../src/backends/common/table-model.ts';
+import { models, slotMeter, steer } from '../../src/backends/common/table-model.ts';
+import { P4Client } from '../../src/p4runtime/index.ts';
+import { psaTarget } from '../targets/psa/target.ts';
 import { psaDevice } from './network-support.ts';
-import { intruder, scenes } from './scene.ts';
+import { intruder, scenes, splitService } from './scene.ts';
 
 const { files, device, scene } = scenes();
 
@@ -80,6 +82,36 @@ describe('the network', () => {
         },
       )
       .toHaveLength(2);
+  });
+
+  test('a class limits a service on every device; what is changed there is mended', async () => {
+    const { net, d1, d2 } = await scene({ readbackMs: 300 });
+    const slotsLimited = async ({ address }: typeof d1) => {
+      // Only looks: nobody is displaced.
+      const client = new P4Client({ address, deviceId: 1n, electionId: 0n, ...psaTarget.device });
+      try {
+        await client.connect();
+        const read = await client.readAll([{ meterEntry: { meterId: slotMeter.id } }]);
+        return read.flatMap(({ meterEntry: m }) =>
+          m?.config ? [[Number(m.index?.index ?? 0), Number(m.config.pir), Number(m.config.pburst)]] : [],
+        );
+      } finally {
+        client.close();
+      }
+    };
+    const settled = async (expected: unknown) => {
+      for (const node of [d1, d2])
+        await expect.poll(() => slotsLimited(node), { timeout: 20_000, interval: 300 }).toEqual(expected);
+    };
+    await settled([]);
+    await net.apply(['Service', 's', { ...splitService, class: { inferencesPerSecond: 500 } }]);
+    await settled([[0, 500, 50]]);
+    await intruder(d2, (client) =>
+      client.modify([{ meterEntry: { meterId: slotMeter.id, index: { index: 0 } } }]).then(() => undefined),
+    );
+    await settled([[0, 500, 50]]);
+    await net.apply(['Service', 's', splitService]);
+    await settled([]);
   });
 
   test('a device that refuses keeps its last good version, and says so', async () => {

@@ -18,6 +18,18 @@ interface Parts {
   readonly store?: Store | undefined;
 }
 
+/** Of two layers, one a device; the worker finishes what they leave. */
+export const splitService = {
+  model: 'small',
+  ingress: 'd1',
+  policy: {
+    layers: [
+      { layers: '0..1', nodes: ['d1'] },
+      { layers: '1..2', nodes: ['d2', 'w'] },
+    ],
+  },
+};
+
 /** Networks for the tests of one file; what a test opened is closed after it. */
 export function scenes() {
   const folder = testFolder();
@@ -79,20 +91,7 @@ export function scenes() {
       ['Link', 'd2-w', { from: { node: 'd2', port: 2 }, to: { node: 'w' } }],
       ['Model', 'small', { id: 7 }],
       await net.version('small', 1, files[0]!),
-      [
-        'Service',
-        's',
-        {
-          model: 'small',
-          ingress: 'd1',
-          policy: {
-            layers: [
-              { layers: '0..1', nodes: ['d1'] },
-              { layers: '1..2', nodes: ['d2', 'w'] },
-            ],
-          },
-        },
-      ],
+      ['Service', 's', splitService],
     );
     net.start();
     await net.inSync('d1', 'd2');

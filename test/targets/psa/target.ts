@@ -5,7 +5,12 @@ import { z } from 'zod';
 import { tableEntry } from '../../../src/backends/common/entries.ts';
 import { needDiagnostics } from '../../../src/backends/common/need.ts';
 import { p4infoOf } from '../../../src/backends/common/p4info.ts';
-import { deviceTables, verdictCounter, weightsTable } from '../../../src/backends/common/table-model.ts';
+import {
+  deviceTables,
+  slotMeter,
+  verdictCounter,
+  weightsTable,
+} from '../../../src/backends/common/table-model.ts';
 import { diagnostic, refuse } from '../../../src/diagnostics/index.ts';
 import { createReferenceEngine } from '../../../src/engines/reference.ts';
 import type { DenseLayer, Model } from '../../../src/model/model.ts';
@@ -104,7 +109,15 @@ function programOf(model: Model, options: Options): TargetProgram {
     },
     deviceConfig: (folder) => readFile(join(folder, 'program.bin')),
     p4info: () =>
-      p4infoOf({ tables: [...deviceTables, ...tables], counters: [verdictCounter], digests: [] }, 'psa'),
+      p4infoOf(
+        {
+          tables: [...deviceTables, ...tables],
+          counters: [verdictCounter],
+          digests: [],
+          meters: [slotMeter],
+        },
+        'psa',
+      ),
     replacement(other, slot) {
       if (other.layers.length !== model.layers.length)
         refuse('envelope-exceeded', { what: 'the layers are others' }, { file: other.file });
