@@ -1,7 +1,7 @@
 /**
  * P4Runtime against BMv2 over loopback: `npx tsx bench/p4runtime.ts [ENTRIES] [ROUNDS] [echo]`. With `echo` writes go to a server that
  * takes all and keeps nothing (`p4runtime-echo.ts`) instead: what the clients cost by themselves. Entries a second written, from messages and
- * by names with all checks, and read, 10,000 at a time. A Python grpcio client (`p4runtime_grpcio.py`) does the same where
+ * by names with all checks, and read, 10,000 at a time, beside the same answer left as bytes. A Python grpcio client (`p4runtime_grpcio.py`) does the same where
  * Python has grpcio; the clients take turns, round by round, each on a switch of its own for writes, on one switch for
  * reads. Prints a line each: median of the rounds, worst and best, and the client's own CPU time an entry, which other work on
  * the machine disturbs less.
@@ -10,10 +10,12 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Client, credentials } from '@grpc/grpc-js';
 import { P4Client } from '../src/p4runtime/p4-client.ts';
 import { P4Program } from '../src/p4runtime/program.ts';
 import type { Init } from '../src/p4runtime/proto/messages.ts';
 import { v1Codec } from '../src/p4runtime/proto/registry.ts';
+import { p4runtimeService } from '../src/p4runtime/proto/service.ts';
 import { startSwitch } from '../test/p4runtime/support/bmv2.ts';
 import {
   compileFixture,
@@ -179,6 +181,22 @@ async function benchWrites(file: string, hasPython: boolean): Promise<void> {
   }
 }
 
+/** The same answer, left as bytes: no client reads faster than the switch answers. */
+function undecoded(address: string, entity: Init<'Entity'>): Promise<void> {
+  const { path, requestSerialize } = p4runtimeService().Read!;
+  const client = new Client(address, credentials.createInsecure(), { 'grpc.max_receive_message_length': -1 });
+  return new Promise((resolve, reject) => {
+    client
+      .makeServerStreamRequest(path, requestSerialize, (bytes) => bytes, { deviceId: 1n, entities: [entity] })
+      .on('data', () => {})
+      .on('error', reject)
+      .on('end', () => {
+        client.close();
+        resolve();
+      });
+  });
+}
+
 async function benchReads(hasPython: boolean): Promise<void> {
   const request = program.allEntries('exact16');
   const times = rounds * 3;
@@ -193,11 +211,13 @@ async function benchReads(hasPython: boolean): Promise<void> {
     const decoded = async () => {
       for (const { tableEntry } of await read()) program.decodeTableEntry(tableEntry!);
     };
-    const [messages, names]: [Cost[], Cost[]] = [[], []];
+    const [bare, messages, names]: [Cost[], Cost[], Cost[]] = [[], [], []];
     for (let i = 0; i < times + 5; i++) {
+      bare.push(await measure(() => undecoded(address, request)));
       messages.push(await measure(async () => void (await read())));
       names.push(await measure(decoded));
     }
+    report('bytes alone', READ_ENTRIES, bare.slice(5));
     report('p4runtime-js', READ_ENTRIES, messages.slice(5));
     report('p4runtime-js, by names', READ_ENTRIES, names.slice(5));
     if (hasPython)

@@ -173,15 +173,18 @@ it('tells what happens', async () => {
 });
 
 it('ends when what was begun is done', async () => {
-  let finish = () => {};
   const done: string[] = [];
+  let begin = (_: () => void) => {};
+  const begun = new Promise<() => void>((resolve) => {
+    begin = resolve;
+  });
   const device: P4Device = {
     apply: () =>
       new Promise((resolve) => {
-        finish = () => {
+        begin(() => {
           done.push('applied');
           resolve();
-        };
+        });
       }),
   };
   const server = await startServer({ device });
@@ -189,7 +192,7 @@ it('ends when what was begun is done', async () => {
   await client.connect();
   await client.pipeline.commit(pipeline);
   const write = client.insert([entry(1)]).catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const finish = await begun;
   const closed = server.close().then(() => done.push('closed'));
   await write;
   expect(done).toEqual([]);

@@ -14,28 +14,21 @@ import type {
   Message,
   MessageName,
 } from './messages.ts';
-import { settleOneofs } from './settle-oneofs.ts';
-import { decodeShown, decodeWhole } from './shown-form.ts';
+import { readShown } from './shown-form.ts';
 import { wireForm } from './wire-form.ts';
 
 /** The types of protobufjs, made when they are first needed: that takes some 10 ms. @throws Error where there is none */
-export function typesOf(
-  json: Descriptor,
-  plans: ReadonlyMap<string, MessagePlan>,
-): (fullName: string) => protobuf.Type {
+export function typesOf(json: Descriptor): (fullName: string) => protobuf.Type {
   let root: protobuf.Root | undefined;
   return (fullName) => {
-    if (root === undefined) {
-      root = protobuf.Root.fromJSON(json as protobuf.INamespace);
-      for (const plan of plans.values()) decodeShown(root.lookupType(plan.fullName), plan);
-    }
+    root ??= protobuf.Root.fromJSON(json as protobuf.INamespace);
     return root.lookupType(fullName);
   };
 }
 
 const plans = planMessages(descriptor);
 /** The types of P4Runtime. */
-export const messageTypes = typesOf(descriptor, plans);
+export const messageTypes = typesOf(descriptor);
 const writer = new DirectWriter();
 
 /** The fields of a message by its full name, such as `p4.v1.TableEntry`. */
@@ -57,7 +50,7 @@ export interface Codec<I, O> {
   decode(bytes: Uint8Array): O;
 }
 
-/** Both directions of protobufjs, for messages of programs. @param lookup its types by their full name */
+/** Both directions of a message. @param lookup types of protobufjs by their full name */
 export function edgeCodec(
   plan: MessagePlan,
   lookup: (fullName: string) => protobuf.Type,
@@ -66,9 +59,6 @@ export function edgeCodec(
   const type = (): protobuf.Type => {
     found ??= lookup(plan.fullName);
     return found;
-  };
-  const decode = (bytes: Uint8Array): object => {
-    return decodeWhole(type(), bytes) ?? decode(settleOneofs(plan, bytes));
   };
   return {
     plan,
@@ -79,7 +69,7 @@ export function edgeCodec(
     },
     decode(bytes) {
       try {
-        return decode(bytes);
+        return readShown(plan, bytes);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
         throw new RangeError(`these bytes are no ${plan.fullName}: ${reason}`, { cause: error });

@@ -62,7 +62,7 @@ export function p4runtimeService(): ServiceDefinition {
  */
 export function defineService(json: Descriptor, packageName: string, serviceName: string): ServiceDefinition {
   const plans = planMessages(json);
-  const types = typesOf(json, plans);
+  const types = typesOf(json);
   return load(json, packageName, serviceName, (name) => {
     const plan = plans.get(`${packageName}.${name}`);
     if (plan === undefined) throw new Error(`${packageName} has no message ${name}`);

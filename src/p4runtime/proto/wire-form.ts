@@ -102,12 +102,16 @@ function fieldText(field: FieldPlan, at: number): string {
   return `${absent} || (v = ${value}, ${isDefault}) ? null : v`;
 }
 
-const functions = new CompiledFunctions(shared, ({ fullName, fields }) => {
-  const parts = fields.map((field, at) => `${field.name}: ${fieldText(field, at)}`);
-  return `if (typeof m !== 'object' || m === null) throw s.noMessage(m, "${fullName}");
+const functions = new CompiledFunctions<typeof shared, (message: object) => object>(
+  'm',
+  shared,
+  ({ fullName, fields }) => {
+    const parts = fields.map((field, at) => `${field.name}: ${fieldText(field, at)}`);
+    return `if (typeof m !== 'object' || m === null) throw s.noMessage(m, "${fullName}");
 let v;
 return { ${parts.join(',\n')} };`;
-});
+  },
+);
 
 /**
  * A message as protobufjs is to write it: enums as numbers, without what has its default.
