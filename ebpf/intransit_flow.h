@@ -34,6 +34,11 @@
 
 /* Whether this is a test run, which is given arrivals and tells features. Set before loading. */
 const volatile __u32 intransit_flow_test = 0;
+
+/*
+ * Whether a larger model may be asked about flows. Set before loading; where it is 0 the verifier drops that code.
+ */
+const volatile __u32 intransit_flow_asks = 0;
 /* Of the hash: a start, and a factor for each half of a word of a key. More than any key has. */
 #define INTRANSIT_FLOW_SECRETS 16
 
@@ -109,12 +114,19 @@ struct {
 	__type(value, struct intransit_flow_work);
 } work SEC(".maps");
 
-/* Packets by outcome; then flows that began, those that made room for them, and those that were classified without a packet. */
+/*
+ * Packets by outcome; then flows that began, those that made room for them, and those that were classified without a packet; then those
+ * that a larger model was asked about, had its answer, had it too late, and those that there was no budget for.
+ */
 struct intransit_flow_counts {
 	__u64 outcomes[INTRANSIT_FLOW_OUTCOMES];
 	__u64 begun;
 	__u64 evicted;
 	__u64 ended;
+	__u64 asked;
+	__u64 answered;
+	__u64 overdue;
+	__u64 shed;
 };
 
 struct {
@@ -173,12 +185,32 @@ struct intransit_loop {
 };
 
 /*
- * A verdict as a place keeps it, from the highest bit: the generation of the flow (32 bits), whether its client is the higher
- * end, whether there is a verdict, margin and class (8 bits each).
+ * A verdict as a place keeps it, from the highest bit: the generation of the flow (32 bits), whether a larger model has given it,
+ * whether one was asked, whether the flow's client is the higher end, whether there is a verdict, margin and class (8 bits each).
  */
+#define INTRANSIT_FLOW_ANSWERED (1ULL << 19)
+#define INTRANSIT_FLOW_ASKED (1ULL << 18)
 #define INTRANSIT_FLOW_SWAPPED_AT 17
 #define INTRANSIT_FLOW_KNOWN (1ULL << 16)
 #define INTRANSIT_FLOW_VERDICT (2 * INTRANSIT_FLOW_KNOWN - 1)
+
+#ifndef INTRANSIT_FLOW_PER_PACKET
+/* What a larger model says of a flow. */
+struct intransit_flow_answered {
+	__u64 place; /* bucket << 8 and the place in it */
+	__u64 verdict; /* as the flow had it when it was asked about */
+	__u8 class, margin; /* by the model's own numbers */
+};
+
+#define INTRANSIT_FLOW_ANSWER_TRIES 8
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_answered);
+} flow_answer SEC(".maps");
+#endif
 
 /* Arithmetic without branches on numbers below 2^63. */
 

@@ -75,6 +75,7 @@ enum intransit_flow_record_kind {
 	INTRANSIT_FLOW_TOLD = 1, /* a flow became a class; behind the record its features */
 	INTRANSIT_FLOW_COPY = 2, /* a packet for a session; behind the record its bytes */
 	INTRANSIT_FLOW_ENDED = 3, /* a flow that has ended; behind the record its features, filled up to eights, and an ending */
+	INTRANSIT_FLOW_ASKS = 4, /* a flow that a larger model is to be asked about; behind the record its features */
 };
 
 /* What user space is told; numbers in the byte order of the host. Addresses of IPv4 are in the first words alone. */
@@ -115,10 +116,14 @@ struct intransit_flow_ending {
 #define INTRANSIT_FLOW_WANTED_VERDICTS 1
 #define INTRANSIT_FLOW_WANTED_ENDINGS 2
 
-/* What anybody wants to hear of, as bits; then how much could not be told, for want of room. */
+/*
+ * What anybody wants to hear of, as bits; then how much could not be told, for want of room; then the margin below which a larger
+ * model is asked, 0 for never.
+ */
 struct intransit_flow_telling {
 	__u64 wanted;
 	__u64 lost;
+	__u64 below;
 };
 
 struct {
@@ -128,37 +133,62 @@ struct {
 	__type(value, struct intransit_flow_telling);
 } telling SEC(".maps");
 
-static __always_inline void intransit_flow_output(const struct intransit_flow_message *m, __u32 size)
+/* Gives whether there was room for it. */
+static __always_inline int intransit_flow_output(const struct intransit_flow_message *m, __u32 size)
 {
 	__u32 zero = 0;
 	struct intransit_flow_telling *t;
 
 	if (!bpf_ringbuf_output(&told, (void *)m, size, BPF_RB_NO_WAKEUP))
-		return;
+		return 1;
 	t = bpf_map_lookup_elem(&telling, &zero);
 	if (t)
 		__sync_fetch_and_add(&t->lost, 1);
+	return 0;
+}
+
+/* Flows that a larger model may be asked about: a bucket of credit as of a class, a question for a byte. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct intransit_flow_rate);
+} asking SEC(".maps");
+
+/* Whether `need` is within a rate now, which it costs then; what is not costs no credit. */
+static __always_inline int intransit_flow_spend(struct intransit_flow_rate *r, __u64 need)
+{
+	__u64 now = bpf_ktime_get_ns(), elapsed = 0;
+	int within;
+
+	bpf_spin_lock(&r->lock);
+	if (now > r->seen) {
+		elapsed = now - r->seen;
+		r->seen = now;
+	}
+	if (elapsed > r->fill)
+		elapsed = r->fill;
+	r->credit += elapsed * r->rate;
+	if (r->credit > r->burst)
+		r->credit = r->burst;
+	within = r->credit >= need;
+	if (within)
+		r->credit -= need;
+	bpf_spin_unlock(&r->lock);
+	return within;
 }
 
 #ifndef INTRANSIT_FLOW_AT_END
-/* Tells that a flow has become a class, if somebody wants to know of flows of that class. */
-static __noinline __attribute__((unused)) int intransit_flow_tell_class(__u64 place, __u64 verdict, __u32 reply)
+/* A record of the flow of the packet at hand, as a message with its features. */
+static __always_inline void intransit_flow_describe(struct intransit_flow_message *m, const struct intransit_flow_work *c,
+						    __u8 kind, __u64 place, __u64 verdict, __u32 reply)
 {
-	__u32 zero = 0, class = verdict & 0xff;
-	const struct intransit_flow_work *c = bpf_map_lookup_elem(&work, &zero);
-	const struct intransit_flow_class *k = bpf_map_lookup_elem(&classes, &class);
-	const struct intransit_flow_telling *t = bpf_map_lookup_elem(&telling, &zero);
-	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
-	const struct intransit_flow_packet *p;
-	struct intransit_flow_record *r;
+	const struct intransit_flow_packet *p = &c->packet;
+	struct intransit_flow_record *r = &m->record;
 
-	if (!c || !k || !t || !m || !k->present || !k->tell || !(t->wanted & INTRANSIT_FLOW_WANTED_VERDICTS))
-		return 0;
-	p = &c->packet;
-	r = &m->record;
 	*r = (struct intransit_flow_record){
-		.kind = INTRANSIT_FLOW_TOLD,
-		.class = class,
+		.kind = kind,
+		.class = verdict & 0xff,
 		.margin = (__u8)(verdict >> 8),
 		.ip_version = p->ip_version,
 		.ip_protocol = p->ip_protocol,
@@ -173,8 +203,35 @@ static __noinline __attribute__((unused)) int intransit_flow_tell_class(__u64 pl
 		r->server[i] = reply ? p->source[i] : p->destination[i];
 	}
 	__builtin_memcpy(m->bytes, c->features, sizeof(c->features));
-	intransit_flow_output(m, sizeof(*r) + INTRANSIT_FLOW_FEATURES);
+}
+
+/* Tells that a flow has become a class, if somebody wants to know of flows of that class. */
+static __noinline __attribute__((unused)) int intransit_flow_tell_class(__u64 place, __u64 verdict, __u32 reply)
+{
+	__u32 zero = 0, class = verdict & 0xff;
+	const struct intransit_flow_work *c = bpf_map_lookup_elem(&work, &zero);
+	const struct intransit_flow_class *k = bpf_map_lookup_elem(&classes, &class);
+	const struct intransit_flow_telling *t = bpf_map_lookup_elem(&telling, &zero);
+	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
+
+	if (!c || !k || !t || !m || !k->present || !k->tell || !(t->wanted & INTRANSIT_FLOW_WANTED_VERDICTS))
+		return 0;
+	intransit_flow_describe(m, c, INTRANSIT_FLOW_TOLD, place, verdict, reply);
+	intransit_flow_output(m, sizeof(m->record) + INTRANSIT_FLOW_FEATURES);
 	return 0;
+}
+
+/* Asks a larger model about the flow of the packet at hand. Gives whether user space is to hear of it. */
+static __noinline __attribute__((unused)) int intransit_flow_ask_of_packet(__u64 place, __u64 verdict, __u32 reply)
+{
+	__u32 zero = 0;
+	const struct intransit_flow_work *c = bpf_map_lookup_elem(&work, &zero);
+	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
+
+	if (!c || !m)
+		return 0;
+	intransit_flow_describe(m, c, INTRANSIT_FLOW_ASKS, place, verdict, reply);
+	return intransit_flow_output(m, sizeof(m->record) + INTRANSIT_FLOW_FEATURES);
 }
 
 #else
@@ -216,7 +273,66 @@ static __noinline int intransit_flow_tell_ended(const struct intransit_flow_work
 	}
 	return 0;
 }
+
+/* The same of a flow that has ended with its packet. */
+static __noinline __attribute__((unused)) int intransit_flow_ask_ended(__u64 place, __u64 verdict)
+{
+	__u32 zero = 0;
+	const struct intransit_flow_work *c = bpf_map_lookup_elem(&work, &zero);
+	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
+
+	if (!c || !m)
+		return 0;
+	m->record = (struct intransit_flow_record){
+		.kind = INTRANSIT_FLOW_ASKS,
+		.class = verdict & 0xff,
+		.margin = (__u8)(verdict >> 8),
+		.place = place,
+		.verdict = verdict,
+	};
+	intransit_flow_ends_of(&c->ended[1].state, &m->record);
+	__builtin_memcpy(m->bytes, c->features, sizeof(c->features));
+	return intransit_flow_output(m, sizeof(m->record) + INTRANSIT_FLOW_FEATURES);
+}
 #endif
+
+/*
+ * Whether a flow's verdict is one that a larger model is to be asked about, and there is budget for it. The flow is marked with it,
+ * so that none is asked about twice, on whatever processor.
+ * @f: its place  @verdict: as it stands there
+ */
+static __always_inline int intransit_flow_may_ask(struct intransit_flow_state *f, __u64 verdict)
+{
+	__u32 zero = 0;
+	const struct intransit_flow_telling *t = bpf_map_lookup_elem(&telling, &zero);
+	struct intransit_flow_counts *counts;
+	struct intransit_flow_rate *r;
+
+	if (!t || (__u8)(verdict >> 8) >= t->below || (verdict & INTRANSIT_FLOW_ASKED))
+		return 0;
+	r = bpf_map_lookup_elem(&asking, &zero);
+	counts = intransit_flow_counters();
+	if (!r || !counts)
+		return 0;
+	if (!intransit_flow_spend(r, 1000000000ULL)) {
+		counts->shed += 1;
+		return 0;
+	}
+	return __sync_val_compare_and_swap(&f->verdict, verdict, verdict | INTRANSIT_FLOW_ASKED) == verdict;
+}
+
+/* @told: whether user space is to hear of the question; else the flow may be asked about with its next verdict. */
+static __always_inline void intransit_flow_asked(struct intransit_flow_state *f, __u64 verdict, int told)
+{
+	struct intransit_flow_counts *counts = intransit_flow_counters();
+
+	if (!told)
+		__sync_val_compare_and_swap(&f->verdict, verdict | INTRANSIT_FLOW_ASKED, verdict);
+	if (!counts)
+		return;
+	counts->asked += told;
+	counts->shed += !told;
+}
 
 /* The packet as it is at this point, for whoever sends copies to the ports of a session. */
 static __noinline int intransit_flow_copy(struct xdp_md *ctx, __u32 session)
@@ -237,31 +353,12 @@ static __noinline int intransit_flow_copy(struct xdp_md *ctx, __u32 session)
 	return 0;
 }
 
-/* Whether a packet is within the rate of its class; what is not costs no credit. */
+/* Whether a packet is within the rate of its class. */
 static __noinline int intransit_flow_within(__u32 class, __u32 bytes)
 {
 	struct intransit_flow_rate *r = bpf_map_lookup_elem(&rates, &class);
-	__u64 now, elapsed = 0, need = bytes * 1000000000ULL;
-	int within;
 
-	if (!r || !r->rate)
-		return 1;
-	now = bpf_ktime_get_ns();
-	bpf_spin_lock(&r->lock);
-	if (now > r->seen) {
-		elapsed = now - r->seen;
-		r->seen = now;
-	}
-	if (elapsed > r->fill)
-		elapsed = r->fill;
-	r->credit += elapsed * r->rate;
-	if (r->credit > r->burst)
-		r->credit = r->burst;
-	within = r->credit >= need;
-	if (within)
-		r->credit -= need;
-	bpf_spin_unlock(&r->lock);
-	return within;
+	return !r || !r->rate || intransit_flow_spend(r, bytes * 1000000000ULL);
 }
 
 /* Sets the DSCP; the checksum of IPv4 follows by RFC 1624, so that one that was wrong stays wrong. */

@@ -28,6 +28,7 @@ import {
 import { type DeviceMapName, deviceMaps, PROGRAMS } from '../dataplane/abi.ts';
 import {
   DISPATCHER,
+  FLOW_ANSWER,
   FLOW_PROGRAM,
   FLOW_SWEEP,
   flowPolicy,
@@ -38,7 +39,7 @@ import {
 
 /** The pin of the program that stands on the interfaces; maps have their names. */
 export const ENTRY_PIN = 'entry';
-const SWEEP_PIN = 'sweep';
+const [SWEEP_PIN, ANSWER_PIN] = ['sweep', 'answer'];
 
 const DEVICE_MAPS = deviceMaps.map((m) => m.name);
 /** Maps of a program of flows that the agent works on. */
@@ -53,6 +54,8 @@ const FLOW_MAPS = [
   'class_counts',
   'telling',
   'told',
+  'asking',
+  'flow_answer',
 ] as const;
 
 /** Where flows are classified at their ends. */
@@ -75,6 +78,8 @@ export interface DataPlane {
   readonly entry: BpfProgram;
   /** Of flows that are classified at their ends: what ends those that no packet comes to any more. */
   readonly sweep: BpfProgram | undefined;
+  /** Of flows: what writes a larger model's verdict into one. */
+  readonly answer: BpfProgram | undefined;
   map(name: MapName): BpfMap;
   /** Of requests. */
   program(index: number): BpfProgram;
@@ -107,6 +112,7 @@ function pinsOf(config: DeviceConfig): readonly Pin[] {
     ];
     return [
       { pin: ENTRY_PIN, kind: 'program', name: FLOW_PROGRAM, policy },
+      { pin: ANSWER_PIN, kind: 'program', name: FLOW_ANSWER, policy },
       ...(atEnd ? [{ pin: SWEEP_PIN, kind: 'program' as const, name: FLOW_SWEEP, policy }] : []),
       ...maps.map((name) => ({ pin: name, kind: 'map' as const, name, policy })),
     ];
@@ -167,7 +173,7 @@ async function loadFlows(config: FlowConfig, running: DataPlane | undefined): Pr
   const object = await openObjectApart(config.elf, {
     name: 'intransit',
     policy: flowPolicy(config),
-    globals: { intransit_flow_acts: 1, intransit_flow_secrets: [...flowSecrets()] },
+    globals: { intransit_flow_acts: 1, intransit_flow_asks: 1, intransit_flow_secrets: [...flowSecrets()] },
     ...(counters !== undefined && goesOn && { reuse: new Map([['flow_counts', counters]]) }),
   });
   return { objects: new Map([[0, object]]), close: () => object.close() };
@@ -280,6 +286,7 @@ function open(config: DeviceConfig, folder: string): DataPlane {
     config,
     entry: programs.get(ENTRY_PIN)!,
     sweep: programs.get(SWEEP_PIN),
+    answer: programs.get(ANSWER_PIN),
     map(name) {
       const map = maps.get(name);
       if (map !== undefined) return map;

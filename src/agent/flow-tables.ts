@@ -4,6 +4,7 @@ import {
   classCounter,
   classes,
   decide,
+  escalation,
   FLOW_CLASSES,
   FLOW_DIGEST_ID,
   flowCounter,
@@ -28,12 +29,15 @@ import {
   MOST_BURST,
   MOST_RATE,
   rateEntity,
+  WANTED,
 } from '../devices/flow-actions.ts';
-import { FlowSweeper } from '../devices/flow-sweep.ts';
+import { setWanted, wantedOf } from '../devices/flow-asking.ts';
+import { FlowSweeper, type Sweeping, sweepRegularly } from '../devices/flow-sweep.ts';
 import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
 import type { DataPlane } from './data-plane.ts';
+import { FlowEscalation } from './flow-escalation.ts';
 import { FlowSlots } from './flow-slots.ts';
 import { ForwardingTables } from './forwarding-tables.ts';
 import type { SlotWeights } from './held-versions.ts';
@@ -41,12 +45,9 @@ import type { PortState } from './interfaces.ts';
 import { entitiesOf, portEntries, weightsEntry } from './kernel-state.ts';
 import { cellsOf, NO_COUNT, type ProgramTables, type Tell } from './program-tables.ts';
 import { type PlainEntry, plainEntry } from './table-entry.ts';
-import { type CopySession, ToldFlows } from './told-flows.ts';
+import { type CopySession, ToldFlows, verdictData } from './told-flows.ts';
 
 type Entity = Init<'Entity'>;
-
-/** Between two sweeps: a flow whose time is over ends at most so much later. */
-const SWEEP_MS = 1000;
 
 /** What the tables need of their device. */
 export interface FlowSurroundings {
@@ -69,8 +70,9 @@ export class FlowTables implements ProgramTables {
   readonly #forwarding: ForwardingTables;
   readonly #around: FlowSurroundings;
   readonly #sessions = new Map<number, Session>();
+  readonly #escalation: FlowEscalation;
   #told: ToldFlows | undefined;
-  #sweeping: NodeJS.Timeout | undefined;
+  #sweeping: Sweeping | undefined;
 
   /** @param running whether packets may have met the program already */
   constructor(program: DataPlane, config: FlowConfig, running: boolean, around: FlowSurroundings) {
@@ -80,6 +82,9 @@ export class FlowTables implements ProgramTables {
     this.#around = around;
     this.#slots = new FlowSlots(config, program.map('flow_model').words(), weights, running);
     this.#forwarding = new ForwardingTables(program, around.inside, []);
+    this.#escalation = new FlowEscalation(program, (flow) => {
+      if (this.#isTelling()) around.tell(FLOW_DIGEST_ID, verdictData(flow));
+    });
   }
 
   async fill(state: readonly Change[], interfaces: readonly PortState[]): Promise<string> {
@@ -87,6 +92,7 @@ export class FlowTables implements ProgramTables {
     const actions = new Map<number, ClassAction>();
     const rates = new Map<number, ClassRate>();
     let current = 0;
+    let asking: PlainEntry | undefined;
     for (const { entity } of state) {
       if (entity.meterEntry !== undefined)
         for (const [cell, rate] of ratesOf(entity.meterEntry)) setOrDelete(rates, cell, rate);
@@ -98,9 +104,10 @@ export class FlowTables implements ProgramTables {
       if (place !== undefined) weights.push({ ...place, entry });
       else if (entry.tableId === flowModel.id) current = slotOf(entry);
       else if (entry.tableId === classes.id) actions.set(entry.key(0).value, actionOf(entry));
+      else if (entry.tableId === escalation.id) asking = entry;
       else this.#forwarding.set(entry, true, false);
     }
-    let elements = this.#forwarding.fill(interfaces);
+    let elements = this.#forwarding.fill(interfaces) + this.#escalation.fill(asking);
     for (let cell = 0; cell < FLOW_CLASSES; cell++) {
       elements += this.#mend('classes', cell, actions.get(cell), decodeClass, encodeClass);
       elements += this.#mend('rates', cell, rates.get(cell), decodeRate, encodeRate);
@@ -128,6 +135,7 @@ export class FlowTables implements ProgramTables {
     const place = weightsPlace(entry.tableId);
     if (place !== undefined) return this.#slots.setWeights({ ...place, entry });
     if (entry.tableId === flowModel.id) return this.#slots.setCurrent(slotOf(entry));
+    if (entry.tableId === escalation.id) return this.#escalation.set(entry);
     if (entry.tableId === classes.id) {
       const action = present ? actionOf(entry) : undefined;
       this.#program.map('classes').update(entry.key(0).value, encodeClass(action));
@@ -158,8 +166,10 @@ export class FlowTables implements ProgramTables {
       this.#around.inside(() => new FrameSender()),
       this.#around.tell,
       (number) => this.#copySession(number),
+      (question) => this.#escalation.question(question),
     );
     this.#setDigests(digests);
+    this.#escalation.listen();
     this.#beginSweeps();
   }
 
@@ -176,8 +186,10 @@ export class FlowTables implements ProgramTables {
       ...portEntries(this.#program, interfaces),
     ].map((entry) => ({ tableEntry: tableEntry(entry) }));
     found.push(...this.#meterEntries());
-    // What copies go to is in no map: it is as good as what is left of the writes.
-    for (const entity of before.values()) if (entity.packetReplicationEngineEntry) found.push(entity);
+    // What copies go to, and who is asked, is in no map: it is as good as what is left of the writes.
+    for (const entity of before.values())
+      if (entity.packetReplicationEngineEntry || entity.tableEntry?.tableId === escalation.id)
+        found.push(entity);
     if (this.#isTelling()) {
       const entity: Entity = {
         digestEntry: {
@@ -196,30 +208,19 @@ export class FlowTables implements ProgramTables {
   close(): void {
     this.#told?.close();
     this.#told = undefined;
-    clearInterval(this.#sweeping);
+    this.#escalation.close();
+    this.#sweeping?.stop();
     this.#slots.close();
   }
 
   /** Flows that are classified at their ends may be over without a packet that shows it. */
   #beginSweeps(): void {
-    clearInterval(this.#sweeping);
+    this.#sweeping?.stop();
     const { sweep } = this.#program;
     if (sweep === undefined) return;
     const sweeper = new FlowSweeper(sweep, this.#program.map('flow_range'));
     const buckets = this.#program.map('flows').info.maxEntries;
-    let isUnderWay = false;
-    this.#sweeping = setInterval(() => {
-      if (isUnderWay) return;
-      isUnderWay = true;
-      void sweeper
-        .sweep(buckets)
-        // What it did not come to is swept the next time.
-        .catch(() => {})
-        .finally(() => {
-          isUnderWay = false;
-        });
-    }, SWEEP_MS);
-    this.#sweeping.unref();
+    this.#sweeping = sweepRegularly((isOver) => sweeper.sweep(buckets, false, isOver));
   }
 
   /** Rewrites an element that says something else. @returns 1 where it did */
@@ -261,14 +262,11 @@ export class FlowTables implements ProgramTables {
   }
 
   #isTelling(): boolean {
-    return this.#program.map('telling').lookup(0)?.readBigUInt64LE(0) === 1n;
+    return (wantedOf(this.#program.map('telling')) & WANTED.verdicts) !== 0n;
   }
 
   #setDigests(on: boolean): void {
-    const map = this.#program.map('telling');
-    const bytes = map.lookup(0)!;
-    bytes.writeBigUInt64LE(on ? 1n : 0n);
-    map.update(0, bytes);
+    setWanted(this.#program.map('telling'), on ? WANTED.verdicts : 0n);
   }
 
   /** One CPU is given the whole count. */

@@ -5,13 +5,16 @@ import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import type { MapPolicy, ObjectPolicy } from '../bpf/index.ts';
 import { deviceMaps, type MapModel, mapFlags, mapSizes, mapTypes } from '../dataplane/abi.ts';
 import { CLASS_BYTES, RATE_BYTES } from '../devices/flow-actions.ts';
+import { ANSWERED_BYTES, TELLING_BYTES } from '../devices/flow-asking.ts';
 
 /** The programs of an object: one that computes, and the dispatcher that stands before it and others. */
 export const PROGRAM = 'intransit';
 export const DISPATCHER = 'intransit_dispatch';
 /** The program of an object of flows. */
 export const FLOW_PROGRAM = 'intransit_flow';
-/** And beside it, where flows are classified at their ends. */
+/** And beside it: what writes a larger model's verdict into a flow. */
+export const FLOW_ANSWER = 'intransit_flow_answer';
+/** And where flows are classified at their ends. */
 export const FLOW_SWEEP = 'intransit_flow_sweep';
 
 /** What the kernel calls XDP programs. */
@@ -108,7 +111,7 @@ export function flowPolicy({ manifest }: Pick<FlowConfig, 'manifest'>): ObjectPo
   const testWords = 5 + 2 * featureWords;
   const mapped = mapFlags.BPF_F_MMAPABLE;
   return {
-    programs: [FLOW_PROGRAM, ...(features.atEnd ? [FLOW_SWEEP] : [])],
+    programs: [FLOW_PROGRAM, FLOW_ANSWER, ...(features.atEnd ? [FLOW_SWEEP] : [])],
     helpers: numbers(...BOTH, 'spinLock', 'spinUnlock', 'xdpLoadBytes'),
     maps: {
       ...LAYERS,
@@ -124,7 +127,9 @@ export function flowPolicy({ manifest }: Pick<FlowConfig, 'manifest'>): ObjectPo
       rates: map('ARRAY', RATE_BYTES, FLOW_CLASSES),
       class_counts: map('PERCPU_ARRAY', CLASS_COUNTS, FLOW_CLASSES),
       message: map('PERCPU_ARRAY', MESSAGE, 1),
-      telling: map('ARRAY', 16, 1),
+      telling: map('ARRAY', TELLING_BYTES, 1),
+      asking: map('ARRAY', RATE_BYTES, 1),
+      flow_answer: map('ARRAY', ANSWERED_BYTES, 1),
       told: { ...map('RINGBUF', 0, TOLD_BYTES), keySize: 0 },
       ...weightsMap(manifest, FLOW_SLOTS),
     },

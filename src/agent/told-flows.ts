@@ -1,6 +1,11 @@
 import { FLOW_DIGEST_ID, flowDigest } from '../backends/common/flow/tables.ts';
 import { type BpfMap, type FrameSender, RingBuffer } from '../bpf/index.ts';
-import { decodeRecord, type PacketCopy, type ToldVerdict } from '../devices/flow-actions.ts';
+import {
+  decodeRecord,
+  type FlowQuestion,
+  type PacketCopy,
+  type ToldVerdict,
+} from '../devices/flow-actions.ts';
 import { canonicalBytes, type Init } from '../p4runtime/index.ts';
 import type { Tell } from './program-tables.ts';
 
@@ -12,7 +17,10 @@ export interface CopySession {
   readonly length: number;
 }
 
-/** Reads what a program of flows tells: verdicts become digests, copies go out of the ports of their session. */
+/**
+ * Reads what a program of flows tells: verdicts become digests, copies go out of the ports of their session, and
+ * questions to whoever asks them.
+ */
 export class ToldFlows {
   readonly #ring: RingBuffer;
   readonly #timer: NodeJS.Timeout;
@@ -22,18 +30,21 @@ export class ToldFlows {
   /**
    * @param sender is closed with it
    * @param session of a number, undefined where there is none
+   * @param ask is given the flows that a larger model is to be asked about
    */
   constructor(
     ring: BpfMap,
     sender: FrameSender,
     tell: Tell,
     session: (number: number) => CopySession | undefined,
+    ask: (question: FlowQuestion) => void,
   ) {
     this.#sender = sender;
     this.#ring = new RingBuffer(ring, (bytes) => {
       const record = this.#fresh ? undefined : decodeRecord(bytes);
       if (record?.kind === 'verdict') tell(FLOW_DIGEST_ID, verdictData(record));
       else if (record?.kind === 'copy') this.#copy(record, session(record.session));
+      else if (record?.kind === 'question') ask(record);
     });
     // What was left from before is nobody's news.
     this.#ring.consume();
@@ -57,7 +68,7 @@ export class ToldFlows {
 }
 
 /** The digest's data, in the order of its fields. */
-function verdictData(v: ToldVerdict): Init<'P4Data'> {
+export function verdictData(v: ToldVerdict): Init<'P4Data'> {
   const values: Readonly<Record<string, number | Uint8Array>> = {
     class: v.class,
     margin: v.margin,

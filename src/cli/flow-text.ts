@@ -43,6 +43,7 @@ export function reportText(r: FlowReport): string {
     more > 0 ? `... and ${more} flows more; --csv FILE writes all\n` : '',
     `\n${r.flows.length} flows, ${r.verdicts} verdicts; ${r.frames} frames: `,
     `${happened.map(([name, count]) => `${count} ${name}`).join(', ')}\n`,
+    ...(r.escalation ? [`${escalationText(r.escalation)}\n`] : []),
     ...(r.labels ? [labelsText(r, r.labels)] : []),
     ...(r.actions ? [`\n${classTable(actionsJson(r.actions, r.names))}`] : []),
     ...(r.equality
@@ -53,6 +54,9 @@ export function reportText(r: FlowReport): string {
       : []),
   ].join('');
 }
+
+const escalationText = (e: NonNullable<FlowReport['escalation']>): string =>
+  `the larger model: ${e.asked} flows asked about, ${e.answered} answered, ${e.overdue} gone by then, ${e.shed} not asked for want of budget`;
 
 function labelsText(r: FlowReport, labels: NonNullable<FlowReport['labels']>): string {
   const { flows, verdicts, unlabelled } = labels;

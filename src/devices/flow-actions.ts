@@ -142,6 +142,14 @@ export interface ToldEnd extends Omit<ToldVerdict, 'kind'> {
   readonly seen: bigint;
 }
 
+/** A flow that a larger model is to be asked about. */
+export interface FlowQuestion extends Omit<ToldVerdict, 'kind'> {
+  readonly kind: 'question';
+  /** Where the flow lies, and its word there: what an answer is written back by. */
+  readonly place: bigint;
+  readonly word: bigint;
+}
+
 /** A packet for a session; cut to 2048 bytes. */
 export interface PacketCopy {
   readonly kind: 'copy';
@@ -149,15 +157,15 @@ export interface PacketCopy {
   readonly frame: Buffer;
 }
 
-const HEAD = 64;
+const [HEAD, PLACE_AT] = [64, 48];
 const ENDING = 24;
-const kinds = { told: 1, copy: 2, ended: 3 } as const;
+const kinds = { told: 1, copy: 2, ended: 3, asks: 4 } as const;
 
 /** What the map `telling` says that is wanted: INTRANSIT_FLOW_WANTED_... */
 export const WANTED = { verdicts: 1n, endings: 2n } as const;
 
 /** A record of the ring `told`; undefined for what no program of ours tells. */
-export function decodeRecord(record: Buffer): ToldVerdict | ToldEnd | PacketCopy | undefined {
+export function decodeRecord(record: Buffer): ToldVerdict | ToldEnd | FlowQuestion | PacketCopy | undefined {
   if (record.length < HEAD) return undefined;
   const rest = record.subarray(HEAD);
   switch (record.readUInt8(0)) {
@@ -171,6 +179,10 @@ export function decodeRecord(record: Buffer): ToldVerdict | ToldEnd | PacketCopy
         bigint,
       ];
       return { kind: 'end', ...flowOf(record), features: rest.subarray(0, at), packets, begun, seen };
+    }
+    case kinds.asks: {
+      const [place, word] = [record.readBigUInt64LE(PLACE_AT), record.readBigUInt64LE(PLACE_AT + 8)];
+      return { kind: 'question', ...flowOf(record), features: rest, place, word };
     }
     case kinds.copy:
       return { kind: 'copy', session: record.readUInt16LE(6), frame: rest };

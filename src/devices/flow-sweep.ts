@@ -28,11 +28,46 @@ export class FlowSweeper {
     this.#runner.run(this.#frame);
   }
 
-  /** The whole table, by turns: others run between. */
-  async sweep(buckets: number, all = false): Promise<void> {
-    for (let from = 0; from < buckets; from += SWEPT) {
+  /** The whole table, by turns: others run between. @param isOver asked between two turns: whether to leave the rest */
+  async sweep(buckets: number, all = false, isOver = (): boolean => false): Promise<void> {
+    for (let from = 0; from < buckets && !isOver(); from += SWEPT) {
       this.range(from, SWEPT, ALL_PLACES, all);
       if (from % (SWEPT * RUNS_A_TURN) === 0) await new Promise(setImmediate);
     }
   }
+}
+
+/** Between two sweeps: a flow whose time is over ends at most so much later. */
+const SWEEP_MS = 1000;
+
+/** What sweeps every second, one sweep at a time. */
+export interface Sweeping {
+  /** No sweep touches its maps after this: one that is under way leaves the rest. */
+  stop(): void;
+}
+
+/** @param sweep of one table or of several; asks between two turns whether it is to leave the rest */
+export function sweepRegularly(
+  sweep: (isOver: () => boolean) => Promise<void>,
+  everyMs = SWEEP_MS,
+): Sweeping {
+  let isStopped = false;
+  let isUnderWay = false;
+  const timer = setInterval(() => {
+    if (isUnderWay) return;
+    isUnderWay = true;
+    sweep(() => isStopped)
+      // What it did not come to is swept the next time.
+      .catch(() => {})
+      .finally(() => {
+        isUnderWay = false;
+      });
+  }, everyMs);
+  timer.unref();
+  return {
+    stop() {
+      isStopped = true;
+      clearInterval(timer);
+    },
+  };
 }

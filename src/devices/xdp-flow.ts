@@ -12,9 +12,13 @@ import {
   createTestRunner,
   type MappedWords,
   openObject,
+  RingBuffer,
   type TestRunner,
 } from '../bpf/index.ts';
+import { decodeRecord, type FlowQuestion } from './flow-actions.ts';
+import { type Asking, encodeAsking, FlowAnswers, setBelow } from './flow-asking.ts';
 import { FlowSweeper } from './flow-sweep.ts';
+import type { LargerVerdict } from './larger-model.ts';
 
 /** Words of the map `flow_test`: enum intransit_flow_word of ebpf/intransit_flow.h. */
 const TEST = { time: 0, length: 1, result: 2, features: 3 } as const;
@@ -35,6 +39,7 @@ const SHARED = [
   'message',
   'told',
   'telling',
+  'asking',
 ] as const;
 
 /** Longest frame of a test run: a page, less what the kernel keeps of it. */
@@ -76,6 +81,9 @@ export class XdpFlowDevice implements Disposable {
   readonly #model: MappedWords;
   #runner: TestRunner | undefined;
   #sweeper: FlowSweeper | undefined;
+  #answers: FlowAnswers | undefined;
+  #ring: RingBuffer | undefined;
+  #questions: FlowQuestion[] = [];
 
   private constructor(object: BpfObject, features: number, featureWords: number, test: boolean) {
     this.#object = object;
@@ -92,6 +100,7 @@ export class XdpFlowDevice implements Disposable {
    * @param o.share another device of the same set: counts, actions and what is told are its
    * @param o.featureWords words of eight features that a test run is told
    * @param o.acts whether classes have actions; without, every packet goes up to the host
+   * @param o.asks whether it may ask a larger model
    * @throws BpfError, VerifierError
    */
   static async load(
@@ -100,6 +109,7 @@ export class XdpFlowDevice implements Disposable {
     o: {
       readonly test: boolean;
       readonly acts?: boolean;
+      readonly asks?: boolean;
       readonly share?: XdpFlowDevice;
       readonly featureWords: number;
     },
@@ -107,6 +117,7 @@ export class XdpFlowDevice implements Disposable {
     const globals = {
       intransit_flow_test: o.test ? 1 : 0,
       intransit_flow_acts: o.acts ? 1 : 0,
+      intransit_flow_asks: o.asks ? 1 : 0,
       intransit_flow_secrets: flowSecrets(),
     };
     const maps = o.share && Object.fromEntries(SHARED.map((name) => [name, o.share!.map(name)]));
@@ -131,6 +142,34 @@ export class XdpFlowDevice implements Disposable {
   install(slot: 0 | 1, weights: Uint8Array | undefined): void {
     if (weights !== undefined && weights.length > 0) this.map('weights').update(slot, weights);
     this.#model.set(0, BigInt(slot));
+  }
+
+  /** Lets it ask a larger model, from the next packet on. Only of a device that may. */
+  ask({ below, rate }: Asking): void {
+    this.map('asking').update(0, encodeAsking(rate));
+    setBelow(this.map('telling'), below);
+  }
+
+  /** Flows that it has asked about since the last call, where nobody else reads what it tells. */
+  questions(): readonly FlowQuestion[] {
+    this.#ring ??= new RingBuffer(this.map('told'), (bytes) => {
+      const record = decodeRecord(bytes);
+      if (record?.kind === 'question') this.#questions.push(record);
+    });
+    this.#ring.consume();
+    const questions = this.#questions;
+    this.#questions = [];
+    return questions;
+  }
+
+  /** Writes a larger model's verdict into the flow that was asked about. @returns whether that is its verdict now */
+  answer(question: FlowQuestion, verdict: LargerVerdict): boolean {
+    return this.answers.write(question, verdict);
+  }
+
+  get answers(): FlowAnswers {
+    this.#answers ??= new FlowAnswers(this.#object.program('intransit_flow_answer'), this.map('flow_answer'));
+    return this.#answers;
   }
 
   /** Runs a frame that arrived at a time and had so many bytes on the wire. Only of a device for test runs. */
@@ -183,9 +222,10 @@ export class XdpFlowDevice implements Disposable {
   /**
    * Ends the flows that are over by their timeouts, or all of them: those that no packet comes to any more. Only where flows are
    * classified at their ends.
+   * @param isOver asked between two turns: whether to leave the rest
    */
-  sweep(all = false): Promise<void> {
-    return this.#sweeping.sweep(this.map('flows').info.maxEntries, all);
+  sweep(all = false, isOver?: () => boolean): Promise<void> {
+    return this.#sweeping.sweep(this.map('flows').info.maxEntries, all, isOver);
   }
 
   get #sweeping(): FlowSweeper {
@@ -219,6 +259,7 @@ export class XdpFlowDevice implements Disposable {
   }
 
   close(): void {
+    this.#ring?.close();
     this.#test?.close();
     this.#model.close();
     this.#object.close();

@@ -2,6 +2,7 @@ import type { FlowOutcomeName } from '../backends/common/flow/outcomes.ts';
 import type { EndedFlow } from '../devices/xdp-flow.ts';
 import type { FeatureRow, PacketResult } from '../features/executor.ts';
 import type { ClassifiedRow, Equality, FlowOutcome, PacketDecision, Verdict } from './engine.ts';
+import { AskedFlows } from './escalation.ts';
 
 /** What a device said of a packet. */
 export interface DeviceResult {
@@ -12,6 +13,8 @@ export interface DeviceResult {
   readonly features: Uint8Array | undefined;
   /** Where flows are classified at their ends: one that this packet found over. */
   readonly gone?: EndedFlow | undefined;
+  /** Whether it asks a larger model about the packet's flow. */
+  readonly asked?: boolean;
 }
 
 /** Differences that are told in words. */
@@ -25,19 +28,27 @@ export class Comparison {
   #cached = new Map<number, Verdict>();
   /** Flows of which a packet found no place. */
   readonly #lost = new Set<number>();
+  readonly #below: number;
+  #asked: AskedFlows;
   #frame = 0;
   #packets = 0;
   #mismatches = 0;
 
-  /** @param verdictOf the reference's, of the model of that number */
-  constructor(verdictOf: (features: Uint8Array, model: number) => Verdict) {
+  /**
+   * @param verdictOf the reference's, of the model of that number
+   * @param below margins that a larger model is asked about
+   */
+  constructor(verdictOf: (features: Uint8Array, model: number) => Verdict, below = 0) {
     this.#verdictOf = verdictOf;
+    this.#below = below;
+    this.#asked = new AskedFlows(below);
   }
 
   /** A capture begins. */
   begin(): void {
     this.#cached = new Map();
     this.#lost.clear();
+    this.#asked = new AskedFlows(this.#below);
     this.#frame = 0;
   }
 
@@ -45,7 +56,8 @@ export class Comparison {
    * One packet; what the device said of it becomes the decision, of the flow that the reference knows.
    * @param model whose packet it is, where there are several
    */
-  packet(expected: PacketResult, device: DeviceResult, model = 0): PacketDecision {
+  packet(result: PacketResult, device: DeviceResult, model = 0): PacketDecision {
+    const expected = this.#asked.after(result);
     this.#frame++;
     this.#packets++;
     if (expected.flow !== undefined && this.#lost.has(expected.flow.number))
@@ -65,6 +77,8 @@ export class Comparison {
     this.#compare('outcome', outcomeOf(expected.outcome, cached !== undefined), device.outcome);
     if (row !== undefined) this.#compare('features', textOf(row.features), textOf(device.features));
     this.#compare('verdict', verdictText(cached), verdictText(device.verdict));
+    const asks = own !== undefined && this.#asked.asks(own.flow.number, own);
+    this.#compare('flow', askedText(asks), askedText(device.asked));
     const rows =
       row !== undefined && device.verdict !== undefined && device.outcome === 'classified'
         ? [{ ...row, features: device.features ?? row.features, ...device.verdict }]
@@ -77,12 +91,18 @@ export class Comparison {
    * A packet whose flow has found no place, which the reference never lacks: it has the verdict of the model of packets. The state of
    * its flow is then another than the reference's, so the flow is compared no more.
    */
-  collided(expected: PacketResult, device: DeviceResult, verdict: Verdict): PacketDecision {
+  collided(expected: PacketResult, device: DeviceResult, verdict: Verdict | undefined): PacketDecision {
     this.#frame++;
     this.#packets++;
     if (expected.flow !== undefined) this.#lost.add(expected.flow.number);
     this.#compare('verdict of the packet', verdictText(verdict), verdictText(device.verdict));
     return { outcome: 'collided', rows: [], ...(expected.flow && { flow: expected.flow }) };
+  }
+
+  /** A larger model's verdict on a flow that was asked about stands there now. @param flow its number */
+  answer(flow: number, verdict: Verdict): void {
+    this.#asked.answer(flow, verdict);
+    this.#cached.set(flow, verdict);
   }
 
   /** A flow that ended without a packet of its own. @returns what the device said of it */
@@ -110,6 +130,8 @@ const outcomeOf = (outcome: PacketResult['outcome'], known: boolean): string =>
   outcome === 'early' && known ? 'cached' : outcome;
 
 const textOf = (features: Uint8Array | undefined): string => features?.join(' ') ?? 'none';
+
+const askedText = (asked = false): string => (asked ? 'asked about' : 'not asked about');
 
 const verdictText = (verdict: Verdict | undefined): string =>
   verdict === undefined ? 'none' : `class ${verdict.class}, margin ${verdict.margin}`;

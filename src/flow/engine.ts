@@ -9,6 +9,7 @@ import {
 } from '../features/executor.ts';
 import type { Model } from '../model/model.ts';
 import { interpret } from '../reference/interpreter.ts';
+import { AskedFlows, type Escalation } from './escalation.ts';
 
 /** Index of the class, and how far the second lies behind it: output steps, at most 255. */
 export interface Verdict {
@@ -30,6 +31,8 @@ export interface PacketDecision {
   readonly outcome: FlowOutcome;
   readonly rows: readonly ClassifiedRow[];
   readonly flow?: Flow;
+  /** What a larger model says of the flow, which is its verdict from the next packet on. */
+  readonly answer?: Verdict & { readonly flow: Flow };
 }
 
 /** How far a device was from the reference, over all packets. */
@@ -75,13 +78,17 @@ export function flowsOf(definition: FeatureDefinition): CaptureFlows {
   };
 }
 
-export const createReferenceFlowEngine = (definition: FeatureDefinition, model: Model): FlowEngine =>
-  referenceEngine(() => flowsOf(definition), [verdicts(model)]);
+export const createReferenceFlowEngine = (
+  definition: FeatureDefinition,
+  model: Model,
+  escalation?: Escalation,
+): FlowEngine => referenceEngine(() => flowsOf(definition), [verdicts(model)], escalation);
 
 /** @param begin is called for each capture @param verdictOf by model */
 export function referenceEngine(
   begin: () => CaptureFlows,
   verdictOf: readonly ((features: Uint8Array) => Verdict)[],
+  escalation?: Escalation,
 ): FlowEngine {
   const classify = (model: number, row: FeatureRow): ClassifiedRow => ({
     ...row,
@@ -90,10 +97,19 @@ export function referenceEngine(
   return {
     async capture(frames, onPacket) {
       const flows = begin();
+      const asked = new AskedFlows(escalation?.below ?? 0);
       let count = 0;
       for (const frame of frames) {
-        const { model, result } = flows.frame(frame);
-        onPacket({ ...result, rows: result.rows.map((row) => classify(model, row)) }, frame);
+        const { model, result: found } = flows.frame(frame);
+        const result = asked.after(found);
+        const rows = result.rows.map((row) => classify(model, row));
+        const own = rows.find((row) => row.flow.number === result.flow?.number);
+        const isAsked = own !== undefined && asked.asks(own.flow.number, own);
+        const verdict = isAsked ? await escalation?.ask(own.features) : undefined;
+        if (isAsked && verdict !== undefined) {
+          asked.answer(own.flow.number, verdict);
+          onPacket({ ...result, rows, answer: { flow: own.flow, ...verdict } }, frame);
+        } else onPacket({ ...result, rows }, frame);
         if (++count % TURN === 0) await new Promise(setImmediate);
       }
       for (const { model, row } of flows.end())

@@ -25,6 +25,8 @@ export interface FlowRecord {
   readonly verdicts: number;
   /** The last of them, which its packets have from then on; undefined if none was due. */
   readonly verdict: { readonly class: number; readonly margin: number } | undefined;
+  /** Whether a larger model has given it. */
+  readonly larger?: boolean;
   /** Index of the class that the labels say. */
   readonly label: number | undefined;
 }
@@ -45,7 +47,12 @@ export interface Classification {
   readonly diagnostics: readonly Diagnostic[];
   /** Of classes with actions: what was counted of each. */
   readonly classes?: readonly ClassCounts[];
+  /** Where a larger model was asked. */
+  readonly escalation?: EscalationCounts;
 }
+
+/** Flows that a larger model was asked about, had its answer, were gone by then, and that there was no budget for. */
+export type EscalationCounts = Readonly<Record<'asked' | 'answered' | 'overdue' | 'shed', number>>;
 
 type OpenRecord = { -readonly [K in keyof FlowRecord]: FlowRecord[K] };
 
@@ -77,7 +84,7 @@ export async function classifyCaptures(
       flows.push(record);
       return record;
     };
-    const take = ({ outcome, flow, rows }: PacketDecision, frame: Frame | undefined): void => {
+    const take = ({ outcome, flow, rows, answer }: PacketDecision, frame: Frame | undefined): void => {
       if (frame !== undefined) {
         outcomes[outcome]++;
         frames++;
@@ -93,6 +100,11 @@ export async function classifyCaptures(
         record.verdict = { class: row.class, margin: row.margin };
         verdictCount++;
         if (record.label !== undefined) verdicts.push({ class: row.class, label: record.label });
+      }
+      if (answer !== undefined) {
+        const record = recordOf(answer.flow, frame?.timeNs ?? 0n);
+        record.verdict = { class: answer.class, margin: answer.margin };
+        record.larger = true;
       }
     };
     const before = frames;

@@ -5,10 +5,12 @@ import {
   decodeRecord,
   encodeClass,
   encodeRate,
+  type FlowQuestion,
   type ToldEnd,
   type ToldVerdict,
   WANTED,
 } from '../devices/flow-actions.ts';
+import { setWanted } from '../devices/flow-asking.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { refuse } from '../diagnostics/index.ts';
 import { deviceAction, type NamedAction, sessionOf, type Target } from './actions.ts';
@@ -27,6 +29,7 @@ export class LiveActions implements Disposable {
    * Writes the actions into the maps of a device that was loaded to act.
    * @param told hears of flows that become a class whose action says so
    * @param ended hears of all flows that end, where they are classified then
+   * @param ask is given the flows that a larger model is to be asked about
    * @throws BpfError `bpf-interface` where there is no such interface
    */
   constructor(
@@ -34,6 +37,7 @@ export class LiveActions implements Disposable {
     actions: readonly NamedAction[],
     told: (verdict: ToldVerdict) => void,
     ended?: (end: ToldEnd) => void,
+    ask?: (question: FlowQuestion) => void,
   ) {
     this.#device = device;
     const ports: number[] = [];
@@ -54,14 +58,16 @@ export class LiveActions implements Disposable {
       device.map('rates').update(a.class, encodeRate(a.rate));
       device.map('classes').update(a.class, encodeClass(deviceAction(a, portOf, sessionOf(a))));
     }
-    const telling = Buffer.alloc(16);
-    telling.writeBigUInt64LE(ended === undefined ? WANTED.verdicts : WANTED.verdicts | WANTED.endings);
-    device.map('telling').update(0, telling);
+    setWanted(
+      device.map('telling'),
+      ended === undefined ? WANTED.verdicts : WANTED.verdicts | WANTED.endings,
+    );
     this.#sender = new FrameSender();
     this.#ring = new RingBuffer(device.map('told'), (bytes) => {
       const record = decodeRecord(bytes);
       if (record?.kind === 'verdict') told(record);
       if (record?.kind === 'end') ended?.(record);
+      if (record?.kind === 'question') ask?.(record);
       if (record?.kind === 'copy')
         for (const ifindex of this.#copies.get(record.session) ?? [])
           this.#sender.send(ifindex, record.frame);

@@ -1,8 +1,11 @@
-import { setTimeout } from 'node:timers/promises';
+import { flowOutcomes } from '../backends/common/flow/outcomes.ts';
 import { keyCode } from '../backends/xdp/flow/key.ts';
 import { FLOW_PLACES, placeBytes, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
 import { attachXdp, interfaceDriver } from '../bpf/index.ts';
-import type { ToldEnd, ToldVerdict } from '../devices/flow-actions.ts';
+import type { FlowQuestion, ToldEnd, ToldVerdict } from '../devices/flow-actions.ts';
+import { type Asking, askLarger } from '../devices/flow-asking.ts';
+import { sweepRegularly } from '../devices/flow-sweep.ts';
+import type { LargerModel } from '../devices/larger-model.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
 import { noOutcomes } from '../features/extract.ts';
@@ -19,12 +22,17 @@ import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
 
 /** Bytes of a bucket before its places: lock, generation, tags, times. */
 const BUCKET = { tags: 8, seen: 24, places: 64 } as const;
-const [KNOWN, SWAPPED] = [16n, 17n];
+const [KNOWN, SWAPPED, ANSWERED] = [16n, 17n, 19n];
 
 /** What is done with packets of classes, and who hears of flows that become one. */
 export interface Acting {
   readonly actions: readonly NamedAction[];
   readonly told: (verdict: ToldVerdict) => void;
+}
+
+/** Whom the kernel's program asks about flows, and when. */
+export interface LiveAsking extends Asking {
+  readonly model: LargerModel;
 }
 
 /**
@@ -33,6 +41,7 @@ export interface Acting {
  * @param until is asked once the program is attached
  * @param attached is told once packets are counted, of the mode
  * @param acting what is done with packets by the class of their flow; without, nothing
+ * @param asking who is asked about flows of low margin; without, nobody
  * @throws DiagnosticError, BpfError where the program does not fit or the interface is not there
  */
 export async function classifyLive(
@@ -42,10 +51,12 @@ export async function classifyLive(
   until: () => Promise<unknown>,
   attached: (mode: string) => void,
   acting?: Acting,
+  asking?: LiveAsking,
 ): Promise<Classification> {
   const plan = planFlowOrRefuse(definition, model, {}, { records: true });
-  using device = await loadXdpFlow(plan, { test: false, acts: acting !== undefined });
-  return await classifyWith([{ plan, device }], name, until, attached, classCount(model), acting);
+  const loaded = { test: false, acts: acting !== undefined, asks: asking !== undefined };
+  using device = await loadXdpFlow(plan, loaded);
+  return await classifyWith([{ plan, device }], name, until, attached, classCount(model), acting, asking);
 }
 
 /** The same by several models, each for its packets. @throws DiagnosticError, BpfError as `classifyLive` */
@@ -68,29 +79,42 @@ async function classifyWith(
   attached: (mode: string) => void,
   classCount: number,
   acting: Acting | undefined,
+  asking?: LiveAsking,
 ): Promise<Classification> {
   const { device } = programs[0]!;
   const withFlows = programs.filter(({ plan }) => !plan.role.perPacket);
   const endings = withFlows.filter(({ plan }) => endsAreTold(plan.definition));
   const atEnd = endings.length > 0;
-  const ends: ToldEnd[] = [];
+  const ends: (ToldEnd & { readonly larger?: true })[] = [];
   const hearsEnd = atEnd ? (end: ToldEnd) => ends.push(end) : undefined;
+  const told = acting?.told ?? (() => {});
+  const isTold = (now: ToldVerdict) => acting?.actions.some((a) => a.class === now.class && a.tell) ?? false;
+  const ask =
+    asking &&
+    askLarger({
+      ...{ model: asking.model, answers: device.answers, classCount },
+      answered: (before, now) => {
+        const at = ends.findLastIndex((end) => isSameEnd(end, before));
+        if (at >= 0) ends[at] = { ...ends[at]!, class: now.class, margin: now.margin, larger: true };
+        if (now.class !== before.class && isTold(now)) told(now);
+      },
+    });
   using done =
-    acting || atEnd
-      ? new LiveActions(device, acting?.actions ?? [], acting?.told ?? (() => {}), hearsEnd)
+    acting || atEnd || asking
+      ? new LiveActions(device, acting?.actions ?? [], told, hearsEnd, ask)
       : undefined;
+  if (asking !== undefined) device.ask(asking);
   // What a native program of a veth redirects is dropped without a word, unless its peer has a program too.
   const mode = acting !== undefined && interfaceDriver(name) === 'veth' ? 'generic' : 'auto';
   const link = attachXdp(device.program, { interface: name, mode });
   try {
     attached(link.mode ?? 'native');
-    const over = until();
-    if (atEnd)
-      await sweepUntil(
-        endings.map((p) => p.device),
-        over,
-      );
-    await over;
+    const sweeping = atEnd ? sweepRegularly((isOver) => sweepAll(endings, isOver)) : undefined;
+    try {
+      await until();
+    } finally {
+      sweeping?.stop();
+    }
   } finally {
     link.detach();
   }
@@ -98,7 +122,10 @@ async function classifyWith(
   for (const ending of endings) await ending.device.sweep(true);
   done?.consume();
   const classes = acting && done ? done.counts(classCount) : undefined;
-  const { begun, evicted, ended, ...outcomes } = device.counts();
+  // Answers that are under way are waited for: an answer is worth little, but the count of those asked is to add up.
+  await asking?.model.idle();
+  const counts = device.counts();
+  const outcomes = flowOutcomes.map(({ name: outcome }) => [outcome, Number(counts[outcome])] as const);
   const flows = [
     ...withFlows
       .filter((p) => !endings.includes(p))
@@ -107,42 +134,34 @@ async function classifyWith(
   ]
     .sort((x, y) => (x.begunNs < y.begunNs ? -1 : x.begunNs > y.begunNs ? 1 : 0))
     .map((record, i) => ({ ...record, flow: i + 1 }));
-  const numbers = Object.fromEntries(
-    Object.entries(outcomes).map(([outcome, count]) => [outcome, Number(count)]),
-  );
   const all: Classification['outcomes'] = {
     ...noOutcomes(),
     collided: 0,
     cached: 0,
     failed: 0,
-    ...numbers,
+    ...Object.fromEntries(outcomes),
   };
   return {
     flows,
     verdicts: [],
-    verdictCount: all.classified + Number(ended),
+    verdictCount: all.classified + Number(counts.ended),
     frames: Object.values(all).reduce((a, b) => a + b, 0),
     outcomes: all,
     diagnostics: [],
     ...(classes && { classes }),
+    ...(asking && {
+      escalation: {
+        asked: Number(counts.asked),
+        answered: Number(counts.answered),
+        overdue: Number(counts.overdue),
+        shed: Number(counts.shed),
+      },
+    }),
   };
 }
 
-/** Between two sweeps. */
-const SWEEP_MS = 1000;
-
-async function sweepUntil(devices: readonly XdpFlowDevice[], over: Promise<unknown>): Promise<void> {
-  const end = over.then(
-    () => true,
-    () => true,
-  );
-  for (;;) {
-    const pause = new AbortController();
-    const isOver = await Promise.race([end, setTimeout(SWEEP_MS, false, { signal: pause.signal })]);
-    pause.abort();
-    if (isOver) return;
-    for (const device of devices) await device.sweep();
-  }
+async function sweepAll(programs: readonly LoadedProgram[], isOver: () => boolean): Promise<void> {
+  for (const { device } of programs) await device.sweep(false, isOver);
 }
 
 /** The kernel's clock, which is this process's too, began with the machine: nanoseconds since 1970 of its zero. */
@@ -150,7 +169,7 @@ const clockOrigin = (): bigint => BigInt(Date.now()) * 1_000_000n - process.hrti
 
 /** The flows that ended. */
 function endedFlows(
-  ends: readonly ToldEnd[],
+  ends: readonly (ToldEnd & { readonly larger?: true })[],
   definition: FeatureDefinition | undefined,
   capture: string,
 ): Omit<FlowRecord, 'flow'>[] {
@@ -165,9 +184,19 @@ function endedFlows(
     seenNs: origin + v.seen * BigInt(clockNs),
     verdicts: 1,
     verdict: { class: v.class, margin: v.margin },
+    ...(v.larger && { larger: true }),
     label: undefined,
   }));
 }
+
+/** Whether a flow that was asked about when it ended is that of the record. */
+const isSameEnd = (end: ToldEnd, asked: FlowQuestion): boolean =>
+  end.protocol === asked.protocol &&
+  end.clientPort === asked.clientPort &&
+  end.serverPort === asked.serverPort &&
+  end.client.equals(asked.client) &&
+  end.server.equals(asked.server) &&
+  end.features.subarray(0, asked.features.length).equals(asked.features);
 
 /** The flows that a table holds. */
 function recordsOf(plan: XdpFlowPlan, device: XdpFlowDevice, capture: string): Omit<FlowRecord, 'flow'>[] {
@@ -201,6 +230,7 @@ function recordsOf(plan: XdpFlowPlan, device: XdpFlowDevice, capture: string): O
         verdict: isKnown
           ? { class: Number(verdict & 0xffn), margin: Number((verdict >> 8n) & 0xffn) }
           : undefined,
+        ...(((verdict >> ANSWERED) & 1n) === 1n && { larger: true }),
         label: undefined,
       });
     }

@@ -1,7 +1,7 @@
 import type { ClassCounts, ToldVerdict } from '../devices/flow-actions.ts';
 import { endText } from '../features/labels.ts';
 import type { Equality, FlowOutcome } from './engine.ts';
-import type { Classification, FlowRecord } from './flows.ts';
+import type { Classification, EscalationCounts, FlowRecord } from './flows.ts';
 import { type Score, score } from './score.ts';
 
 /** What a classification is of. */
@@ -28,11 +28,13 @@ export interface FlowReport extends Subject {
   readonly equality: Equality | undefined;
   /** Of classes with actions, by class: what they were counted. */
   readonly actions?: readonly ClassCounts[];
+  /** Where a larger model was asked. */
+  readonly escalation?: EscalationCounts;
 }
 
 export function reportOf(
   subject: Subject,
-  { flows, verdicts, verdictCount, frames, outcomes, classes }: Classification,
+  { flows, verdicts, verdictCount, frames, outcomes, classes, escalation }: Classification,
   hasLabels: boolean,
   equality: Equality | undefined,
 ): FlowReport {
@@ -54,6 +56,7 @@ export function reportOf(
       : undefined,
     equality,
     ...(classes && { actions: classes }),
+    ...(escalation && { escalation }),
   };
 }
 
@@ -101,6 +104,7 @@ export function reportJson(r: FlowReport) {
     }),
     ...(r.equality && { equality: r.equality }),
     ...(r.actions && { actions: actionsJson(r.actions, names) }),
+    ...(r.escalation && { escalation: r.escalation }),
     flows: r.flows.map((f) => flowJson(f, names)),
   };
 }
@@ -137,6 +141,7 @@ function flowJson(f: FlowRecord, names: readonly string[] | undefined) {
     class: f.verdict?.class ?? null,
     ...(names && { name: f.verdict === undefined ? null : names[f.verdict.class] }),
     margin: f.verdict?.margin ?? null,
+    ...(f.larger && { larger: true }),
     ...(f.label !== undefined && { label: f.label, ...(names && { labelName: names[f.label] }) }),
   };
 }

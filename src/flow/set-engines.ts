@@ -120,13 +120,12 @@ export async function createXdpSetEngine(set: FlowSet): Promise<FlowEngine> {
   });
 }
 
-/** A model of packets is given of one what it would be of a flow that begins with it. */
-function packetVerdicts(of: SetModel): (frame: Frame) => Verdict {
+/** A model of packets is given of one what it would be of a flow that begins with it; of one that it does not accept it says nothing. */
+function packetVerdicts(of: SetModel): (frame: Frame) => Verdict | undefined {
   const { definition } = of;
   const verdictOf = verdictsIn(of);
-  return (frame) =>
-    verdictOf(
-      new FeatureExecutor(definition).frame(frame).rows[0]?.features ??
-        new Uint8Array(definition.features.length),
-    );
+  return (frame) => {
+    const [row] = new FeatureExecutor(definition).frame(frame).rows;
+    return row && verdictOf(row.features);
+  };
 }

@@ -31,6 +31,8 @@ export interface FlowSet {
   readonly collided: SetModel | undefined;
   /** Names of the classes of all; those that have the same name are one. */
   readonly classes: readonly string[];
+  /** What was noted when the models were read: no errors. */
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Which member a packet is for: the first that takes it. */
@@ -45,6 +47,7 @@ export async function readFlowSet(file: string): Promise<FlowSet> {
   const { metadata, spec } = readModelsFile(file);
   const names: string[] = [];
   const faults: Diagnostic[] = [];
+  const notes: Diagnostic[] = [];
   const fault = (path: string, what: string): void => {
     faults.push(diagnostic('models-field', { path, what }, { file }));
   };
@@ -54,7 +57,10 @@ export async function readFlowSet(file: string): Promise<FlowSet> {
     path: string,
   ): Promise<SetModel> => {
     const definition = readFeatures(own.features);
-    const model = modelOfFeatures(await importModel(own.model), definition);
+    const imported = await importModel(own.model);
+    // A model that several of them have is noted once.
+    if (!notes.some((d) => d.place?.file === own.model)) notes.push(...imported.diagnostics);
+    const model = modelOfFeatures(imported, definition);
     const count = classCount(model);
     if (own.classes !== undefined && own.classes.length !== count)
       fault(`${path}.classes`, `are ${own.classes.length}, and the model tells ${count} apart`);
@@ -80,7 +86,7 @@ export async function readFlowSet(file: string): Promise<FlowSet> {
   if (names.length > FLOW_CLASSES)
     fault('spec.models', `have ${names.length} classes together; at most ${FLOW_CLASSES} have numbers`);
   if (faults.length > 0) throw new DiagnosticError(faults);
-  return { name: metadata.name, file, members, collided, classes: names };
+  return { name: metadata.name, file, members, collided, classes: names, diagnostics: notes };
 }
 
 /** Fields that only a flow gives a packet. */

@@ -3,10 +3,15 @@ import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { createBmv2FlowEngine, v1modelFlowPipeline, writeV1modelFlow } from './bmv2.ts';
 import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
+import type { Escalation } from './escalation.ts';
 import type { FlowPipeline, FlowProgramOptions } from './options.ts';
 import { createXdpFlowEngine, writeXdpFlow, xdpFlowPipeline } from './xdp.ts';
 
-type CreateEngine = (definition: FeatureDefinition, model: Model) => Promise<FlowEngine>;
+type CreateEngine = (
+  definition: FeatureDefinition,
+  model: Model,
+  escalation?: Escalation,
+) => Promise<FlowEngine>;
 type WriteProgram = (
   definition: FeatureDefinition,
   model: Model,
@@ -17,9 +22,10 @@ type WriteProgram = (
 
 /** What classifies flows on this machine, by its name for `--on`. */
 export const flowEngines: Readonly<Record<string, CreateEngine>> = {
-  reference: async (definition, model) => createReferenceFlowEngine(definition, model),
+  reference: async (definition, model, escalation) =>
+    createReferenceFlowEngine(definition, model, escalation),
   xdp: createXdpFlowEngine,
-  bmv2: createBmv2FlowEngine,
+  bmv2: (definition, model) => createBmv2FlowEngine(definition, model),
 };
 
 /** What devices of P4Runtime are pushed, by the name of their kind for `--on`. */

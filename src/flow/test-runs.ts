@@ -1,9 +1,12 @@
 import type { Frame } from '../capture/index.ts';
+import type { FlowQuestion } from '../devices/flow-actions.ts';
 import { type FlowPlace, LEAST_FRAME, MOST_TEST_FRAME, type XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
 import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
+import type { Flow } from '../features/executor.ts';
 import { Comparison, type DeviceResult } from './compare.ts';
 import type { CaptureFlows, FlowEngine, Verdict } from './engine.ts';
+import type { Escalation } from './escalation.ts';
 
 /** Bytes of a frame that a test run is given: more than all headers and the payload that features read. */
 const MOST_GIVEN = 2048;
@@ -22,16 +25,32 @@ interface TestedModel {
  * program says is compared with the reference.
  * @param o.models the first one's program is given all frames
  * @param o.begin is called for each capture
- * @param o.collided the verdict on a packet whose flow finds no place, where it is to have one
+ * @param o.escalation of the first model: what it asks about is answered before the next packet
+ * @param o.collided the verdict on a packet whose flow finds no place, where a model is for such
  */
 export function testRunEngine(o: {
   readonly models: readonly [TestedModel, ...TestedModel[]];
   readonly begin: () => CaptureFlows;
-  readonly collided?: ((frame: Frame) => Verdict) | undefined;
+  readonly collided?: ((frame: Frame) => Verdict | undefined) | undefined;
+  readonly escalation?: Escalation | undefined;
   readonly close: () => void;
 }): FlowEngine {
   const [head] = o.models;
-  const comparison = new Comparison((features, model) => o.models[model]!.verdictOf(features));
+  const { escalation } = o;
+  const comparison = new Comparison(
+    (features, model) => o.models[model]!.verdictOf(features),
+    escalation?.below ?? 0,
+  );
+  /** Answers what the program has asked with a packet. */
+  const answered = async (questions: readonly FlowQuestion[], flow: Flow | undefined) => {
+    for (const question of questions) {
+      const verdict = await escalation!.ask(question.features);
+      if (verdict === undefined || flow === undefined || !head.device.answer(question, verdict)) continue;
+      comparison.answer(flow.number, verdict);
+      return { flow, ...verdict };
+    }
+    return undefined;
+  };
   return {
     async capture(frames, onPacket) {
       const flows = o.begin();
@@ -46,14 +65,16 @@ export function testRunEngine(o: {
         const own = o.models[model] ?? head;
         const mayEnd = flow !== undefined && endsAreTold(own.definition);
         const ran = resultOf(head.device, own.device, frame);
-        const found = { ...ran, gone: mayEnd ? own.device.gone() : undefined };
+        const questions = escalation === undefined ? [] : head.device.questions();
+        const asked = questions.length > 0;
+        const found = { ...ran, asked, gone: mayEnd ? own.device.gone() : undefined };
         if (mayEnd) places.set(flow.number, own.device.place());
-        onPacket(
+        const decision =
           found.outcome === 'collided' && o.collided !== undefined
             ? comparison.collided(result, found, o.collided(frame))
-            : comparison.packet(result, found, model),
-          original,
-        );
+            : comparison.packet(result, found, model);
+        const answer = await answered(questions, flow);
+        onPacket(answer === undefined ? decision : { ...decision, answer }, original);
         if (++count % TURN === 0) await new Promise(setImmediate);
       }
       // With the capture its flows end.

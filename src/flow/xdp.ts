@@ -23,6 +23,7 @@ import type { Model } from '../model/model.ts';
 import { EBPF_DIR } from '../paths.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { type FlowEngine, flowsOf, verdicts } from './engine.ts';
+import type { Escalation } from './escalation.ts';
 import type { FlowPipeline } from './options.ts';
 import { testRunEngine } from './test-runs.ts';
 
@@ -57,7 +58,12 @@ export async function xdpFlowPipeline(definition: FeatureDefinition, model: Mode
 /** Compiles, loads and installs a plan. @param flags of the compiler, for benchmarks @throws DiagnosticError */
 export async function loadXdpFlow(
   plan: XdpFlowPlan,
-  o: { readonly test: boolean; readonly acts?: boolean; readonly share?: XdpFlowDevice },
+  o: {
+    readonly test: boolean;
+    readonly acts?: boolean;
+    readonly asks?: boolean;
+    readonly share?: XdpFlowDevice;
+  },
   flags: readonly string[] = [],
 ): Promise<XdpFlowDevice> {
   using folder = temporaryFolder();
@@ -81,12 +87,22 @@ export async function loadXdpFlow(
   }
 }
 
+/** Test runs are as slow as the larger model. */
+const ANY_RATE = 2 ** 32 - 1;
+
 /** One model in the kernel, by test runs, beside the reference. @throws DiagnosticError */
-export async function createXdpFlowEngine(definition: FeatureDefinition, model: Model): Promise<FlowEngine> {
-  const device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
+export async function createXdpFlowEngine(
+  definition: FeatureDefinition,
+  model: Model,
+  escalation?: Escalation,
+): Promise<FlowEngine> {
+  const asks = escalation !== undefined;
+  const device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true, asks });
+  if (asks) device.ask({ below: escalation.below, rate: ANY_RATE });
   return testRunEngine({
     models: [{ definition, device, verdictOf: verdicts(model) }],
     begin: () => flowsOf(definition),
+    escalation,
     close: () => device.close(),
   });
 }

@@ -35,6 +35,16 @@ spec:
 `,
   'headers.yaml',
 );
+const onlyTcp = parseFeatures(
+  `apiVersion: intransit.dev/v1alpha1
+kind: Features
+metadata: { name: only-tcp }
+spec:
+  accept: { ip: [6], protocols: [tcp] }
+  features: { a: "log8(ip.length)", b: "ip.ttl" }
+`,
+  'only-tcp.yaml',
+);
 const when = (spec: object) => selectorSchema.parse(spec);
 
 describeWith(loading, 'several models in the kernel', () => {
@@ -62,6 +72,7 @@ describeWith(loading, 'several models in the kernel', () => {
       ],
       collided: member(headers, 20),
       classes: Array.from({ length: 25 }, (_, i) => `class-${i}`),
+      diagnostics: [],
     };
     const [xdp, reference] = [await createXdpSetEngine(set), createReferenceSetEngine(set)];
     try {
@@ -96,6 +107,7 @@ describeWith(loading, 'several models in the kernel', () => {
       members: [{ name: 'a', when: undefined, ...member(smallDefinition, 0) }],
       collided: member(headers, 5),
       classes: Array.from({ length: 10 }, (_, i) => `class-${i}`),
+      diagnostics: [],
     };
     using loaded = await loadXdpSet(set, { test: true });
     const [head, packets] = loaded.programs.map((p) => p.device);
@@ -116,6 +128,40 @@ describeWith(loading, 'several models in the kernel', () => {
     expect(head!.counts()).toMatchObject({ classified: BigInt(200 - collided), collided: BigInt(collided) });
     // What no model takes is foreign.
     expect(head!.run(udp4(), 11_000_000_000n).outcome).toBe('foreign');
+  });
+
+  it('counts packets without a place as collided, also where the model for them does not accept them', async () => {
+    const set: FlowSet = {
+      name: 'test',
+      file: 'models.yaml',
+      members: [{ name: 'a', when: undefined, ...member(smallDefinition, 0) }],
+      collided: member(onlyTcp, 5),
+      classes: Array.from({ length: 10 }, (_, i) => `class-${i}`),
+      diagnostics: [],
+    };
+    const frames = Array.from({ length: 300 }, (_, flow) => {
+      const ports = [flow >> 8, flow & 255, 0, 53];
+      const isTcp = flow % 3 === 0;
+      const data = isTcp
+        ? ipv6(6, [...ports, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 2, 0, 9, 0, 0, 0, 0])
+        : ipv6(17, [...ports, 0, 8, 0, 0]);
+      return { data, length: data.length, link: 'ethernet' as const, timeNs: 10_000_000_000n };
+    });
+    const engine = await createXdpSetEngine(set);
+    const outcomes: string[] = [];
+    try {
+      await engine.capture(frames, ({ outcome }) => outcomes.push(outcome));
+      expect(engine.equality?.()).toEqual({ packets: 300, mismatches: 0, examples: [] });
+    } finally {
+      await engine.close();
+    }
+    expect(new Set(outcomes)).toEqual(new Set(['classified', 'collided']));
+    // Of the model for them some have a verdict, and some none.
+    using loaded = await loadXdpSet(set, { test: true });
+    const said = frames.map(({ data, timeNs }) => loaded.programs[0]!.device.run(data, timeNs));
+    const collided = said.flatMap((r, i) => (r.outcome === 'collided' ? [[i % 3 === 0, r.verdict]] : []));
+    expect(collided.length).toBeGreaterThan(30);
+    for (const [isTcp, verdict] of collided) expect(verdict !== undefined).toBe(isTcp);
   });
 });
 
@@ -205,6 +251,19 @@ describeWith(loading, 'classify by a file of models', () => {
       expect([code, err]).toEqual([1, expect.stringContaining(said)]);
       expect(err).toContain('wrong.yaml');
     });
+
+  it('says what is noted when its models are read', async () => {
+    const example = join(process.cwd(), 'examples/traffic-mlp.onnx');
+    const spec = ['a', 'b'].map(
+      (name) => `    - { name: ${name}, model: ${example}, features: traffic-16 }\n`,
+    );
+    const { code, err } = await intransit('classify', models(`  models:\n${spec.join('')}`), ...captures);
+    expect(code).toBe(0);
+    const alone = await intransit('classify', example, '--features', 'traffic-16', ...captures);
+    expect(alone.err).toContain('[float-sums-rare]');
+    // Of one model once, as of a model alone.
+    expect(err).toBe(alone.err);
+  });
 
   it('names its own features, and is for captures and interfaces', async () => {
     const usage = async (...argv: string[]) => (await intransit('classify', models(usual), ...argv)).code;

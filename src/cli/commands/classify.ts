@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { ToldVerdict } from '../../devices/flow-actions.ts';
+import { LargerModel } from '../../devices/larger-model.ts';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
 import { type Labels, parseLabels } from '../../features/labels.ts';
@@ -30,6 +31,14 @@ import { classTable, reportText } from '../flow-text.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import {
+  checkLarger,
+  type LargerArguments,
+  largerOf,
+  largerOptions,
+  openLarger,
+  tellSilence,
+} from '../larger-options.ts';
+import {
   defineCommand,
   importArgument,
   jsonOption,
@@ -40,7 +49,7 @@ import {
 import { type ClassArguments, classOptions, namesOf } from '../rows.ts';
 import { refuseHalfPair, UsageError } from '../usage.ts';
 
-interface Arguments extends ModelArguments, ClassArguments {
+interface Arguments extends ModelArguments, ClassArguments, LargerArguments {
   readonly features?: string | undefined;
   readonly pcap?: readonly string[] | undefined;
   readonly live?: string | undefined;
@@ -66,7 +75,7 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
     command: 'classify <model>',
     describe: 'Classify the flows of captures by a model of their features',
     builder: (y) =>
-      jsonOption(classOptions(modelArgument(y)))
+      largerOptions(jsonOption(classOptions(modelArgument(y))))
         .option('features', {
           type: 'string',
           describe:
@@ -161,7 +170,7 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
         live === undefined
           ? await overCaptures(io, a, pcap!, definition, model, labels)
           : {
-              found: await overInterface(io, live, a.seconds, definition, model, acting(io, actions, names)),
+              found: await overInterface(io, live, a, definition, model, acting(io, actions, names)),
               equality: undefined,
             };
       printDiagnostics(io, found.diagnostics);
@@ -191,6 +200,7 @@ const isSet = ({ model }: Arguments): boolean => /\.ya?ml$/.test(model);
 /** Several models beside each other, over captures or an interface. */
 async function overSet(io: Io, a: Arguments, onEnd: (failed: boolean) => void): Promise<void> {
   const set = await readFlowSet(a.model);
+  printDiagnostics(io, set.diagnostics);
   const names = set.classes;
   const labels =
     a.labels === undefined
@@ -234,7 +244,13 @@ async function overCaptures(
   model: Model,
   labels: Naming['labels'],
 ): Promise<{ found: Classification; equality: Equality | undefined }> {
-  return withEngine(io, a, pcap, await flowEngines[a.on]!(definition, model), labels);
+  const larger = await largerOf(a);
+  if (larger === undefined)
+    return withEngine(io, a, pcap, await flowEngines[a.on]!(definition, model), labels);
+  using worker = await openLarger(larger, classCount(model));
+  const result = await withEngine(io, a, pcap, await flowEngines[a.on]!(definition, model, worker), labels);
+  tellSilence(io, larger, worker.counts(), worker.trouble());
+  return { ...result, found: { ...result.found, escalation: worker.counts() } };
 }
 
 async function withEngine(
@@ -258,6 +274,7 @@ async function withEngine(
 function checkUsage(a: Arguments): void {
   const { pcap, live, device } = a;
   checkModels(a);
+  checkLarger(a, isSet(a));
   if ([pcap, live, device].filter((x) => x !== undefined).length !== 1)
     throw new UsageError('give either --pcap, --live or --device');
   if (live !== undefined && (a.labels !== undefined || a.on !== 'reference'))
@@ -324,6 +341,7 @@ async function overDevice(
     kind: a.on as 'xdp' | 'bmv2',
     ports: (a.ports ?? []).map(crossingOf),
     tls: tlsOf(a),
+    escalation: await largerOf(a),
   };
   const found = await untilOver(a.seconds, (until) =>
     classifyOnDevice(definition, model, device, actions, classCount(model), {
@@ -376,17 +394,32 @@ function crossingOf(text: string): { from: number; to: number } {
   return { from: Number(from), to: Number(to) };
 }
 
-const overInterface = (
+async function overInterface(
   io: Io,
   live: string,
-  seconds: number | undefined,
+  a: Arguments,
   definition: FeatureDefinition,
   model: Model,
   acts: Acting | undefined,
-): Promise<Classification> =>
-  untilOver(seconds, (until) =>
-    classifyLive(definition, model, live, until, (mode) => io.err(attachedText(live, mode, seconds)), acts),
+): Promise<Classification> {
+  const { seconds } = a;
+  const larger = await largerOf(a);
+  using worker = larger && new LargerModel(larger);
+  const asking = larger && worker && { ...larger, model: worker };
+  const found = await untilOver(seconds, (until) =>
+    classifyLive(
+      definition,
+      model,
+      live,
+      until,
+      (mode) => io.err(attachedText(live, mode, seconds)),
+      acts,
+      asking,
+    ),
   );
+  if (larger && found.escalation) tellSilence(io, larger, found.escalation, worker?.trouble);
+  return found;
+}
 
 /** Gives work a promise that ends when the seconds are over, or a signal says so. */
 async function untilOver<T>(

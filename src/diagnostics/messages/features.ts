@@ -43,6 +43,18 @@ export const featuresMessages = {
     (a) => `the device at ${a.address} does not do it: ${a.reason}`,
     () => 'see that it runs, that --on says what it is, and that nobody else is its primary',
   ),
+  'larger-model-silent': entry<{ to: string; reason: string }>(
+    'error',
+    (a) => `the worker at ${a.to} that is to be asked does not answer: ${a.reason}`,
+    () => 'start it (intransit worker MODEL --verdict --large BIG.onnx), and name its model by --larger-id',
+  ),
+  'larger-model-unanswered': entry<{ to: string; silent: number; reason: string }>(
+    'warning',
+    (a) =>
+      `${a.silent} questions to the worker at ${a.to} had no answer, and their flows keep their verdicts: ${a.reason}`,
+    () =>
+      'its model reads the features as uint8 and ends in class and margin (--verdict, --large) of the same classes',
+  ),
 
   'labels-malformed': entry<{ what: string }>(
     'error',

@@ -12,8 +12,11 @@ export const flowOutcomes = [
   { name: 'late', describe: 'its flow has ended already, and is classified' },
 ] as const;
 
-/** Cells behind those: flows that began, those that made room, and those that were classified without a packet. */
-export const flowEvents = ['begun', 'evicted', 'ended'] as const;
+/**
+ * Cells behind those: flows that began, those that made room, and those that were classified without a packet; then those that a
+ * larger model was asked about, had its answer, were gone by then, and those that there was no budget to ask about.
+ */
+export const flowEvents = ['begun', 'evicted', 'ended', 'asked', 'answered', 'overdue', 'shed'] as const;
 
 export type FlowEventName = (typeof flowEvents)[number];
 export type FlowOutcomeName = (typeof flowOutcomes)[number]['name'];

@@ -99,6 +99,31 @@ export const flowModel: TableModel = {
   size: 1,
 };
 
+export const ask: ActionModel = {
+  name: 'ask',
+  id: 0x01_000000 + OWN + 4,
+  parameters: [
+    // Margins below it are asked about; 0 for none.
+    { name: 'below', bits: 8 },
+    // Of the worker: IPv4 and UDP.
+    { name: 'address', bits: 32 },
+    { name: 'port', bits: 16 },
+    { name: 'model', bits: 16 },
+    // Questions a second at most.
+    { name: 'rate', bits: 32 },
+  ],
+};
+
+/** Which flows a larger model is asked about: its default action. Nobody before it is written. */
+export const escalation: TableModel = {
+  name: 'escalation',
+  id: 0x02_000000 + OWN + 3,
+  keys: [],
+  actions: [ask],
+  defaultAction: ask,
+  size: 1,
+};
+
 /** What the place of a flow is found with, on a switch: bits as many as the key has, and as its buckets are counted with. */
 export const flowSecret = (bits: number): TableModel => {
   const mix: ActionModel = {
@@ -144,18 +169,21 @@ export const FLOW_DIGEST_ID = 0x17_8c030e;
  * @param o.portDefault what becomes of packets of a port that has no entry
  * @param o.layers tables of the weights
  * @param o.secretBits of `flow_secret`, where there is one
+ * @param o.asks whether the device asks a larger model
  */
 export const flowTables = (o: {
   readonly portDefault: ActionModel;
   readonly layers: readonly TableModel[];
   readonly features: number;
   readonly secretBits?: number;
+  readonly asks?: boolean;
 }): TableSet => ({
   tables: [
     { ...ports, defaultAction: o.portDefault },
     classes,
     flowModel,
     ...(o.secretBits === undefined ? [] : [flowSecret(o.secretBits)]),
+    ...(o.asks ? [escalation] : []),
     ...o.layers,
   ],
   counters: [flowCounter, classCounter, limitedCounter],

@@ -1,0 +1,402 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { insertion } from '../../src/backends/common/entries.ts';
+import { flowEvents, flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
+import { ask, escalation, FLOW_DIGEST_ID, flowCounter } from '../../src/backends/common/flow/tables.ts';
+import { cross, ports } from '../../src/backends/common/table-model.ts';
+import type { Frame } from '../../src/capture/index.ts';
+import { type ClassAction, classEntry } from '../../src/devices/flow-actions.ts';
+import { LargerModel } from '../../src/devices/larger-model.ts';
+import { type FeatureDefinition, parseFeatures } from '../../src/features/index.ts';
+import { createReferenceFlowEngine, type FlowEngine, type Verdict } from '../../src/flow/engine.ts';
+import { flowPipelines } from '../../src/flow/targets.ts';
+import { createXdpFlowEngine, loadXdpFlow, planFlowOrRefuse } from '../../src/flow/xdp.ts';
+import type { Model } from '../../src/model/model.ts';
+import { withVerdict } from '../../src/model/verdict.ts';
+import type { Init } from '../../src/p4runtime/index.ts';
+import { createWorker, type Worker } from '../../src/worker/index.ts';
+import { RawSocket } from '../agent/raw-socket.ts';
+import { frameOf, udp4 } from '../features/packets.ts';
+import { cliArguments, intransit, testFolder } from '../support/io.ts';
+import { describeWith, loading } from '../support/machine.ts';
+import { modelOf } from '../support/models.ts';
+import { random } from '../support/random.ts';
+import { type ActingDevice, agentDevice } from './acting-device.ts';
+import { deviceDefinitions, endDefinition } from './definitions.ts';
+import { randomFrame } from './frames.ts';
+import { networkOf } from './networks.ts';
+
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
+
+const FRAMES = 2500;
+
+/** Random frames of few flows, as a capture has them. */
+function randomFrames(seed: number): Frame[] {
+  const r = random(seed);
+  let timeNs = 1_700_000_000_000_000_000n;
+  return Array.from({ length: FRAMES }, () => {
+    timeNs += BigInt(r.int(1, r.chance(0.01) ? 50_000_000 : 400_000));
+    return { ...randomFrame(r), link: 'ethernet', timeNs };
+  });
+}
+
+/** Says another class than the small model would, by the features; of some it says nothing. */
+const larger = async (features: Uint8Array): Promise<Verdict | undefined> => {
+  const sum = features.reduce((a, b) => (a * 31 + b) % 1009, 7);
+  return sum % 5 === 0 ? undefined : { class: sum % 5, margin: 255 - (sum % 100) };
+};
+
+async function decisionsOf(engine: FlowEngine, frames: readonly Frame[]) {
+  const all: unknown[] = [];
+  let answers = 0;
+  await engine.capture(frames, ({ rows, answer, flow }) => {
+    if (answer !== undefined) answers++;
+    all.push([
+      flow?.number,
+      rows.map((row) => [row.flow.number, row.class, row.margin]),
+      answer && [answer.flow.number, answer.class, answer.margin],
+    ]);
+  });
+  await engine.close();
+  return { all, answers };
+}
+
+describeWith(loading, 'a larger model is asked about flows of low margin', () => {
+  const all: Readonly<Record<string, FeatureDefinition>> = {
+    everything: deviceDefinitions.everything!,
+    long: deviceDefinitions.long!,
+    narrow: deviceDefinitions.narrow!,
+    end: endDefinition('{ idle: 20ms, active: 90ms }'),
+  };
+  for (const [name, definition] of Object.entries(all))
+    it(`${name}: the kernel asks and keeps answers as the reference does`, async () => {
+      const [model, frames] = [networkOf(definition), randomFrames(11)];
+      const how = { below: 60, ask: larger };
+      const expected = await decisionsOf(createReferenceFlowEngine(definition, model, how), frames);
+      const engine = await createXdpFlowEngine(definition, model, how);
+      const found = await decisionsOf(engine, frames);
+      expect(engine.equality?.()).toMatchObject({ mismatches: 0, examples: [] });
+      expect(found.all).toEqual(expected.all);
+      expect(found.answers).toBeGreaterThan(5);
+    });
+
+  it('asks about each flow once, within its budget; an answer is for the flow that was asked about alone', async () => {
+    const definition = parse('idle: 1s', '{ n: { count: true } }', '{ n: log8(n), rest: "7" }');
+    const model = networkOf(definition);
+    using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true, asks: true });
+    const flow = (sourcePort: number) => frameOf(udp4({ sourcePort, payload: [1] })).data;
+    device.ask({ below: 256, rate: 3 });
+    let now = 1_000_000_000n;
+    const run = (sourcePort: number) => device.run(flow(sourcePort), now++ * 1000n);
+    for (const port of [1, 1, 2, 2]) run(port);
+    const [first, second, ...more] = device.questions();
+    expect(more).toEqual([]);
+    expect([first!.clientPort, second!.clientPort]).toEqual([1, 2]);
+    expect(device.answer(first!, { class: 4, margin: 9 })).toBe(true);
+    expect(run(1)).toMatchObject({ outcome: 'cached', verdict: { class: 4, margin: 9 } });
+    expect(run(2).outcome).toBe('classified');
+    // A second answer, and one for a flow whose key has a new flow by now.
+    expect(device.answer(first!, { class: 3, margin: 9 })).toBe(false);
+    now += 10_000_000n;
+    expect(run(2).outcome).toBe('classified');
+    expect(device.answer(second!, { class: 4, margin: 9 })).toBe(false);
+    expect(run(2).outcome).toBe('classified');
+    // The new flow was asked about by itself; three questions are the budget of the first second.
+    const [third] = device.questions();
+    expect(third!.clientPort).toBe(2);
+    expect(device.answer(third!, { class: 4, margin: 8 })).toBe(true);
+    run(3);
+    expect(device.questions()).toEqual([]);
+    expect(device.counts()).toMatchObject({ asked: 3n, answered: 2n, overdue: 2n, shed: 1n, failed: 0n });
+    // A margin that is not below is not asked about.
+    device.ask({ below: 0, rate: 1000 });
+    run(4);
+    expect(device.questions()).toEqual([]);
+  });
+});
+
+function parse(timeouts: string, state: string, features: string): FeatureDefinition {
+  return parseFeatures(
+    `apiVersion: intransit.dev/v1alpha1
+kind: Features
+metadata: { name: test }
+spec: { timeouts: { ${timeouts} }, state: ${state}, features: ${features} }
+`,
+    'test.yaml',
+  );
+}
+
+/** The class is said by the port; the margin by the port too: 3 at 1000, 100 at 1001. */
+const FEATURES = `apiVersion: intransit.dev/v1alpha1
+kind: Features
+metadata: { name: by-port }
+spec:
+  features: { a: "port.server == 1000 ? 3 : 0", b: "port.server == 1001 ? 100 : 0", c: "0" }
+  classes: [red, green, blue]
+`;
+const grid = { element: 'uint8', zeroPoint: 0, scale: 1 } as const;
+const byPort = (weights: number[][]): Model =>
+  withVerdict(modelOf({ ...grid, shape: [3] }, [{ kind: 'dense', weights, weightScale: 1, output: grid }]));
+const SMALL = [
+  [1, 0, 0],
+  [0, 1, 0],
+  [0, 0, 1],
+];
+/** Says blue where the small one says red, by 30. */
+const LARGE = [
+  [0, 0, 0],
+  [0, 1, 0],
+  [10, 0, 1],
+];
+const definition = parseFeatures(FEATURES, 'by-port.yaml');
+const [RED, GREEN, BLUE] = [0, 1, 2];
+const plain: ClassAction = { way: 'none', port: 0, dscp: undefined, session: 0, tell: false };
+const modelId = 5;
+
+/** A worker that is asked, with counts of what it has answered. */
+const startWorker = (layers: number[][] = LARGE): Promise<Worker> =>
+  createWorker({ model: byPort(layers), modelId, listen: { host: '127.0.0.1', port: 0 }, on: 'reference' });
+
+describeWith(loading, 'a host with an agent asks a worker', () => {
+  let device: ActingDevice;
+  let worker: Worker;
+  const told: Init<'P4Data'>[] = [];
+  beforeAll(async () => {
+    worker = await startWorker();
+    device = await agentDevice();
+    const { config, updates } = await flowPipelines.xdp!(definition, byPort(SMALL));
+    await device.client.pipeline.commit(config);
+    await device.client.write([
+      ...updates,
+      insertion({ table: ports, keys: [1], action: cross, parameters: [2] }),
+      insertion(classEntry(RED, { ...plain, tell: true })),
+      insertion(classEntry(BLUE, { ...plain, way: 'cross', port: 3, tell: true })),
+    ]);
+    device.client.on('digest', (list) => {
+      told.push(...list.data);
+      device.client.acknowledge(list);
+    });
+    await device.client.insert([
+      { digestEntry: { digestId: FLOW_DIGEST_ID, config: { maxTimeoutNs: 1_000_000n, maxListSize: 1 } } },
+    ]);
+  });
+  afterAll(async () => {
+    await device?.close();
+    await worker?.close();
+  });
+
+  const asks = (below: number, port: number, rate = 1000) =>
+    device.client.write([
+      insertion({
+        table: escalation,
+        keys: [],
+        action: ask,
+        parameters: [below, 0x7f000001, port, modelId, rate],
+      }),
+    ]);
+  const count = async (name: (typeof flowEvents)[number]): Promise<number> => {
+    const index = BigInt(flowOutcomes.length + flowEvents.indexOf(name));
+    const [entity] = await device.client.readAll([
+      { counterEntry: { counterId: flowCounter.id, index: { index } } },
+    ]);
+    return Number(entity?.counterEntry?.data?.packetCount ?? 0n);
+  };
+  const counts = async () => ({
+    asked: await count('asked'),
+    answered: await count('answered'),
+    shed: await count('shed'),
+  });
+  const frame = (sourcePort: number, destinationPort: number) =>
+    udp4({ sourcePort, destinationPort, payload: [1, 2, 3] });
+  const out = async (sourcePort: number, destinationPort: number): Promise<number[]> => {
+    const frames = await device.through([frame(sourcePort, destinationPort)], 1);
+    return [frames[2].length, frames[3].length];
+  };
+  const classOf = (data: Init<'P4Data'>): number =>
+    Buffer.from(data.struct?.members?.[0]?.bitstring ?? []).at(-1) ?? 0;
+
+  it('asks nobody before it is told to', async () => {
+    expect(await out(1, 1000)).toEqual([1, 0]);
+    expect(await counts()).toEqual({ asked: 0, answered: 0, shed: 0 });
+  });
+
+  it('takes the action of the answer from then on, and tells it', async () => {
+    await asks(10, worker.port);
+    told.length = 0;
+    // The first packet has the verdict of the host's own model; what the worker says holds for those behind it.
+    expect(await out(2, 1000)).toEqual([1, 0]);
+    await vi.waitFor(async () => expect((await counts()).answered).toBe(1), { timeout: 20_000 });
+    expect(await out(2, 1000)).toEqual([0, 1]);
+    expect(await out(2, 1000)).toEqual([0, 1]);
+    await vi.waitFor(() => expect(told.map(classOf)).toEqual([RED, BLUE]), { timeout: 20_000 });
+    // One that it is sure of.
+    expect(await out(3, 1001)).toEqual([1, 0]);
+    expect(await counts()).toEqual({ asked: 1, answered: 1, shed: 0 });
+    expect(Object.values(worker.statistics().answered).reduce((a, b) => a + b, 0)).toBe(1);
+  });
+
+  it('goes on after the agent is started anew', async () => {
+    await device.restart();
+    expect(await out(2, 1000)).toEqual([0, 1]);
+    expect(await out(4, 1000)).toEqual([1, 0]);
+    await vi.waitFor(async () => expect((await counts()).answered).toBe(2), { timeout: 20_000 });
+    expect(await out(4, 1000)).toEqual([0, 1]);
+  });
+
+  it('keeps its own verdict where no answer comes, and asks no more than its budget', async () => {
+    const gone = await startWorker();
+    await gone.close();
+    await asks(10, gone.port, 2);
+    for (const port of [11, 12, 13, 14]) expect(await out(port, 1000)).toEqual([1, 0]);
+    const { asked, answered, shed } = await counts();
+    expect([asked + shed, answered]).toEqual([6, 2]);
+    expect(asked).toBeGreaterThanOrEqual(4);
+    await asks(0, worker.port);
+    expect(await out(15, 1000)).toEqual([1, 0]);
+    expect((await counts()).asked).toBe(asked);
+  });
+
+  it('gives the entry back as it was written', async () => {
+    await asks(9, 1234, 77);
+    const [entity] = await device.client.readAll([
+      { tableEntry: { tableId: escalation.id, isDefaultAction: true } },
+    ]);
+    const params = entity?.tableEntry?.action?.action?.params ?? [];
+    expect(params.map((p) => Number(BigInt(`0x${Buffer.from(p.value!).toString('hex')}`)))).toEqual([
+      9,
+      0x7f000001,
+      1234,
+      modelId,
+      77,
+    ]);
+  });
+});
+
+describe('a worker that is asked', () => {
+  it('is no help if its model is another, ends in no verdict, or is gone', async () => {
+    const worker = await startWorker();
+    const place = { address: '127.0.0.1', port: worker.port };
+    const said = async (model: LargerModel, features: readonly number[]) =>
+      new Promise((resolve) => model.ask(Uint8Array.from(features), resolve));
+    try {
+      using right = new LargerModel({ ...place, modelId });
+      expect(await right.isThere(10_000)).toBe(true);
+      expect(await said(right, [3, 0, 0])).toEqual({ class: BLUE, margin: 30 });
+      expect(right.trouble).toBeUndefined();
+      expect(await said(right, [3, 0])).toBeUndefined();
+      expect(right.trouble).toContain('bad_shape');
+      // It finds its way back.
+      expect(await said(right, [0, 100, 0])).toEqual({ class: GREEN, margin: 100 });
+      using other = new LargerModel({ ...place, modelId: 6 });
+      expect(await said(other, [3, 0, 0])).toBeUndefined();
+      expect(other.trouble).toContain('no model 6');
+    } finally {
+      await worker.close();
+    }
+    using gone = new LargerModel({ ...place, modelId });
+    expect(await said(gone, [3, 0, 0])).toBeUndefined();
+    expect(gone.trouble).toContain('does not answer');
+  });
+});
+
+const folder = testFolder();
+const written = (name: string, text: string): string => {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
+const modelFile = written(
+  'model.json',
+  JSON.stringify({
+    format: 'intransit-model',
+    version: 1,
+    name: 'by-port',
+    input: { ...grid, shape: [3] },
+    layers: [{ kind: 'dense', weights: SMALL, weightScale: 1, output: grid }],
+  }),
+);
+const base = ['classify', modelFile, '--features', written('features.yaml', FEATURES)];
+
+describe('classify --larger', () => {
+  const usage: Readonly<Record<string, readonly string[]>> = {
+    'no margin': ['--pcap', 'x.pcap', '--larger', '127.0.0.1'],
+    'nobody to ask': ['--pcap', 'x.pcap', '--below', '9'],
+    'a switch': ['--pcap', 'x.pcap', '--on', 'bmv2', '--larger', '127.0.0.1', '--below', '9'],
+    'a budget of captures': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '9', '--asks', '9'],
+    'a margin of 256': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '256'],
+    'no port': ['--pcap', 'x.pcap', '--larger', '127.0.0.1:0', '--below', '9'],
+  };
+  for (const [what, argv] of Object.entries(usage))
+    it(`refuses ${what}`, async () => {
+      expect((await intransit(...base, ...argv)).code).toBe(2);
+    });
+
+  it('refuses captures where the worker is not there', async () => {
+    const gone = await startWorker();
+    await gone.close();
+    const capture = join(import.meta.dirname, '../../examples/captures/ssh.pcap');
+    const { code, err } = await intransit(
+      ...base,
+      ...['--pcap', capture, '--larger', `127.0.0.1:${gone.port}`, '--below', '9'],
+    );
+    expect([code, err]).toEqual([1, expect.stringContaining(`127.0.0.1:${gone.port}`)]);
+    expect(err).toContain('does not answer');
+  });
+});
+
+const netns = `itl${process.pid}`;
+const [here, there] = ['a', 'b'].map((x) => `il${process.pid}${x}`) as [string, string];
+const ip = (...argv: string[]) => execFileSync('ip', argv, { stdio: 'pipe' });
+
+describeWith(loading, 'classify --live --larger', () => {
+  beforeAll(() => {
+    ip('netns', 'add', netns);
+    ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', netns);
+    ip('link', 'set', here, 'up');
+    ip('-n', netns, 'link', 'set', there, 'up');
+  });
+  afterAll(() => {
+    ip('netns', 'del', netns);
+  });
+
+  it('has the verdict of the worker of the flows that it was asked about', async () => {
+    const worker = await startWorker();
+    const argv = [...base, '--live', here, '--json', '--larger', `127.0.0.1:${worker.port}`];
+    const child = spawn(
+      process.execPath,
+      cliArguments([...argv, '--larger-id', `${modelId}`, '--below', '10']),
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (text) => {
+      out += text;
+    });
+    child.stderr.on('data', (text) => {
+      err += text;
+    });
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    try {
+      await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 180_000, interval: 50 });
+      using sender = new RawSocket(netns, there);
+      for (const port of [1000, 1001]) sender.send(udp4({ destinationPort: port, payload: [1] }));
+      await vi.waitFor(() => expect(worker.statistics().received).toBeGreaterThan(1), { timeout: 20_000 });
+      child.kill('SIGINT');
+      expect(await ended).toBe(0);
+    } finally {
+      child.kill();
+      await worker.close();
+    }
+    const report = JSON.parse(out);
+    expect(report.escalation).toEqual({ asked: 1, answered: 1, overdue: 0, shed: 0 });
+    const flows = report.flows
+      .filter((f: { client: string }) => f.client.startsWith('192.0.2.1:'))
+      .map((f: Record<string, unknown>) => [f.server, f.name, f.margin, f.larger ?? false]);
+    expect(flows).toEqual([
+      ['198.51.100.2:1000', 'blue', 30, true],
+      ['198.51.100.2:1001', 'green', 100, false],
+    ]);
+  });
+});
