@@ -10,12 +10,9 @@ import {
 import type { Model } from '../model/model.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { AskedFlows, type Escalation } from './escalation.ts';
+import type { Verdict } from './verdict.ts';
 
-/** Index of the class, and how far the second lies behind it: output steps, at most 255. */
-export interface Verdict {
-  readonly class: number;
-  readonly margin: number;
-}
+export type { Verdict } from './verdict.ts';
 
 /** A row of features and what the model says of it. */
 export interface ClassifiedRow extends FeatureRow, Verdict {}

@@ -1,5 +1,5 @@
 import type { PacketResult } from '../features/executor.ts';
-import type { Verdict } from './engine.ts';
+import type { Verdict } from './verdict.ts';
 
 /** When a larger model is asked about a flow, and how: once, and what it says is the flow's verdict from then on. */
 export interface Escalation {

@@ -12,6 +12,7 @@ import type { Init } from '../../src/p4runtime/index.ts';
 import { tcp4, udp4 } from '../features/packets.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
+import { random } from '../support/random.ts';
 import { type ActingDevice, agentDevice, switchDevice } from './acting-device.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 });
@@ -131,8 +132,11 @@ for (const [title, kind, start, isThere] of devices) {
 
     it('tells of flows that made room for others', async () => {
       told.length = 0;
+      // Ports in a row may share few buckets of a switch, by chance over its secret factor.
+      const r = random(3);
+      const ports = [...new Set(Array.from({ length: 160 }, () => r.int(2000, 60_000)))].slice(0, 150);
       const frames = (source: string) =>
-        Array.from({ length: 150 }, (_, i) => udp4({ source, sourcePort: 2000 + i, destinationPort: 1000 }));
+        ports.map((sourcePort) => udp4({ source, sourcePort, destinationPort: 1000 }));
       await device.through(frames('192.0.2.7'), 150);
       expect(await cell('collided')).toBeGreaterThan(0);
       expect([await cell('evicted'), await cell('ended')]).toEqual([0, 0]);
@@ -152,7 +156,7 @@ for (const [title, kind, start, isThere] of devices) {
       for (const t of left) {
         const [client, port, server, to] = t.slice(4, 8).map(Number) as [number, number, number, number];
         expect([client, server, to]).toEqual([0xc0000207, 0xc6336402, 1000]);
-        expect(port >= 2000 && port < 2150).toBe(true);
+        expect(ports).toContain(port);
         expect(t[8]).toBe((200n << 16n) | 1n);
       }
       // Each flow once.
