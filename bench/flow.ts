@@ -3,31 +3,23 @@
  * packet, and a cached verdict; of one flow, and of 131,072 by turns. Beside it what one access to a table of that size costs the
  * machine. Rounds are short, so that some are not interrupted, and by turns; shown are the tenth of a hundred and the least.
  *
- *   npx tsx bench/flow.ts [--frames N]   with --frames also N random frames beside the reference
+ *   npx tsx bench/flow.ts
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { compileBpf, openObject, type TestRunner } from '../src/bpf/index.ts';
-import { FeatureExecutor, parseFeatures, readFeatures } from '../src/features/index.ts';
+import { parseFeatures } from '../src/features/index.ts';
 import { readText } from '../src/files.ts';
-import { Comparison } from '../src/flow/compare.ts';
-import { verdicts } from '../src/flow/engine.ts';
 import { modelOfFeatures } from '../src/flow/model.ts';
 import { loadXdpFlow, planFlowOrRefuse } from '../src/flow/xdp.ts';
 import { importModel } from '../src/import/index.ts';
 import { EBPF_DIR, GALLERY_DIR } from '../src/paths.ts';
 import { temporaryFolder } from '../src/temporary.ts';
 import { tcp4 } from '../test/features/packets.ts';
-import { deviceDefinitions } from '../test/flow/definitions.ts';
-import { randomFrame } from '../test/flow/frames.ts';
-import { networkOf } from '../test/flow/networks.ts';
-import { random } from '../test/support/random.ts';
 
 const ROUNDS = 800;
 const REPEAT = 4000;
 const FLOWS = 131_072;
 
-const { values } = parseArgs({ options: { frames: { type: 'string' } } });
 const gallery = join(GALLERY_DIR, 'traffic-16.yaml');
 const imported = await importModel('examples/traffic-mlp.onnx');
 const frame = tcp4({ payload: new Array<number>(60).fill(1) });
@@ -77,27 +69,4 @@ for (const [i, [name]] of runners.entries()) {
   );
 }
 
-const frames = Number(values.frames ?? 0);
-if (frames > 0) {
-  for (const [name, definition] of Object.entries({
-    ...deviceDefinitions,
-    traffic: readFeatures('traffic-16'),
-  })) {
-    const model = networkOf(definition);
-    using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
-    const executor = new FeatureExecutor(definition);
-    const comparison = new Comparison(verdicts(model));
-    const r = random(99);
-    let timeNs = 1_700_000_000_000_000_000n;
-    for (let i = 0; i < frames; i++) {
-      const given = randomFrame(r);
-      timeNs += BigInt(r.int(1, r.chance(0.01) ? 50_000_000 : 400_000));
-      const expected = executor.frame({ ...given, link: 'ethernet', timeNs });
-      const result = device.run(given.data, timeNs, given.length);
-      const features = result.outcome === 'classified' ? device.features() : undefined;
-      comparison.packet(expected, { ...result, features });
-    }
-    console.log(name, comparison.equality());
-  }
-}
 process.exit(0);
