@@ -203,13 +203,14 @@ describeWith(loading, 'several programs of an agent', () => {
     expect(faultsOf(traffic.received, asked)).toEqual({});
     expect((await counters(client)).computed).toBe(before + traffic.sent);
     expect((await bySlot()).computed).toBe(sumsBefore.computed! + traffic.sent);
+    console.log('sixteen models on an agent', JSON.stringify({ sent: traffic.sent, changes: CHANGES }));
     // And the one that came back computes as before.
     const back = staying.filter((p) => p.shape === SHAPES - 1);
     for (const [n, p] of back.entries()) network.ports[0]!.socket.send(frameFor(p, n));
     const frames = await network.ports[1]!.socket.until(back.length);
     expect(faultsOf(frames, (n) => back[n]!)).toEqual({});
     expect(frames.length).toBe(back.length);
-  }, 300_000);
+  }, 300_000 + 10_000 * CHANGES);
 
   it('go on over a restart of the agent', async () => {
     client.close();

@@ -349,6 +349,8 @@ describeWith(loading, 'the example of two models', () => {
 
 /** Rounds in which one model goes and comes again while the others compute. `INTRANSIT_CHURN=60` takes a minute. */
 const ROUNDS = Number(process.env.INTRANSIT_CHURN ?? 2);
+/** A round takes several seconds beside other work. */
+const CHURN_TIMEOUT_MS = 300_000 + 10_000 * ROUNDS;
 
 describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four shapes on one switch', () => {
   test('each answers as the reference; they come and go, and no packet of the others is lost or wrong', async () => {
@@ -459,5 +461,5 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four 
       client.close();
       await bmv2.close();
     }
-  }, 300_000);
+  }, CHURN_TIMEOUT_MS);
 });
