@@ -70,7 +70,7 @@ export async function deploy(
   try {
     return await carryOut(rollout, target, options, started);
   } finally {
-    rollout.close();
+    await rollout.close();
   }
 }
 

@@ -196,8 +196,8 @@ export class DeviceSession {
     return updates;
   }
 
-  close(): void {
-    this.client.close();
+  close(): Promise<void> {
+    return this.client.close();
   }
 }
 

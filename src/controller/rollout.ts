@@ -102,7 +102,7 @@ export class Rollout {
       await rollout.read();
       return rollout;
     } catch (error) {
-      rollout.close();
+      await rollout.close();
       throw error;
     }
   }
@@ -447,8 +447,9 @@ export class Rollout {
     return this.deployment.models[0]!.spec.id;
   }
 
-  close(): void {
-    for (const { session } of this.tasks) session.close();
+  /** Resolves when the devices know of it: another may then come with the same election id. */
+  async close(): Promise<void> {
     this.memory.whole.unlock();
+    await Promise.all(this.tasks.map(({ session }) => session.close()));
   }
 }

@@ -140,7 +140,7 @@ describeWith(loading, 'deploying to agents', () => {
       }
       await rollout.remove(2);
     } finally {
-      rollout.close();
+      await rollout.close();
     }
     // And as whole deployments.
     expect((await deploy(file(2))).outcome).toBe('replaced');
@@ -258,7 +258,7 @@ describeWith(loading, 'deploying to agents', () => {
             await sleep(100);
           }
         } finally {
-          rollout.close();
+          await rollout.close();
         }
         const seen = await steady.stop();
         console.log('switch and agent', JSON.stringify(seen));

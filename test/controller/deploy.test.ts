@@ -116,7 +116,7 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
     await deploy(s.file(1));
     const rollout = await Rollout.open(s.file(2));
     await rollout.install({ model: v2, version: 2 });
-    rollout.close();
+    await rollout.close();
     await s.withClient(s.s1, async (client) => {
       const all = (await client.readAll([{ tableEntry: { tableId: models.id } }])).map((e) => e.tableEntry!);
       const of = (version: number) => all.find((e) => e.match[1]!.exact!.value[0] === version)!;
@@ -179,7 +179,7 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
       expect(stepsOf(error.devices, 's2').slice(-2)).toEqual(['current failed', 'current left']);
       expect(rollout.tasks[0]!.currentOf(1)).toBe(1);
     } finally {
-      rollout.close();
+      await rollout.close();
     }
   });
 
@@ -272,7 +272,7 @@ describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
         expect(stepsOf((error as DeployError).devices, 's2')).toContain('weights undone');
       });
     } finally {
-      rollout.close();
+      await rollout.close();
     }
   });
 

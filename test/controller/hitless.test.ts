@@ -84,7 +84,7 @@ async function flipUnderTraffic(file: string) {
     }
     await rollout.remove(2);
   } finally {
-    rollout.close();
+    await rollout.close();
   }
   await sleep(200);
   const report = await traffic.stop();

@@ -350,10 +350,10 @@ describeWith(loading, 'the example of two models', () => {
 /** Rounds in which one model goes and comes again while the others compute. `INTRANSIT_CHURN=60` takes a minute. */
 const ROUNDS = Number(process.env.INTRANSIT_CHURN ?? 2);
 /** A round takes several seconds beside other work. */
-const CHURN_TIMEOUT_MS = 300_000 + 10_000 * ROUNDS;
+const CHURN_MS = 300_000 + 10_000 * ROUNDS;
 
 describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four shapes on one switch', () => {
-  test('each answers as the reference; they come and go, and no packet of the others is lost or wrong', async () => {
+  test('they come and go, and no packet of the others is lost or wrong', { timeout: CHURN_MS }, async () => {
     const folder = join(root, 'sixteen');
     mkdirSync(folder);
     const all = Array.from({ length: 16 }, (_, i) => {
@@ -461,5 +461,5 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four 
       client.close();
       await bmv2.close();
     }
-  }, CHURN_TIMEOUT_MS);
+  });
 });

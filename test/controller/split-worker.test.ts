@@ -116,7 +116,7 @@ describeWith(loading, 'a split path with a worker', () => {
         await rollout.remove(2);
       }
     } finally {
-      rollout.close();
+      await rollout.close();
     }
     traffic.child.stdin!.write('stop\n');
     const report = JSON.parse(await traffic.next()) as SplitReport;
