@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { BpfError, CompileError, remedies } from './errors.ts';
 
+/** How `compileBpf` calls clang. */
 export interface CompileOptions {
   /** Default: `clang` on the PATH. */
   readonly clang?: string;

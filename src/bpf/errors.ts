@@ -4,6 +4,7 @@
  */
 import { getSystemErrorMap } from 'node:util';
 
+/** Cases of a BpfError; stable, so that programs can tell them apart. */
 export type BpfErrorCode =
   | 'bpf-libbpf-missing'
   | 'bpf-permission'
@@ -20,12 +21,14 @@ export type BpfErrorCode =
   | 'bpf-clang-missing'
   | 'bpf-compile';
 
+/** What an error says besides its message: what would help, and the whole log of a tool or of the kernel. */
 export interface BpfErrorDetails {
   readonly remedy: string;
   readonly log?: string | undefined;
   readonly cause?: unknown;
 }
 
+/** A fault of the BPF runtime: which case it is (`code`), and what the user can do (`remedy`). */
 export class BpfError extends Error {
   override readonly name: string = 'BpfError';
   readonly code: BpfErrorCode;

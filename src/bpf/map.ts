@@ -24,6 +24,10 @@ const PER_CPU_TYPES: readonly number[] = [5 /* hash */, 6 /* array */, 10 /* LRU
 const UPDATE_FLAGS = { any: 0, create: 1, replace: 2 } as const;
 const ENOENT = 2;
 
+/**
+ * A map in the kernel, of a loaded object or opened from a pin. Keys and values are bytes, or numbers where they are of 4
+ * or 8 bytes.
+ */
 export class BpfMap {
   readonly info: MapInfo;
   /** The kernel's number of the map: two handles with the same are one map. */

@@ -38,6 +38,7 @@ export function callAsync<A extends unknown[], R>(fn: Native<A, R>, ...args: A):
 }
 
 /** Binds a library by name. Exported for the test of a missing one; use `libbpf()`. */
+// Long: a list of functions of the library, a line or two each.
 export function bindLibbpf(path: string) {
   const ffi = loadKoffi();
   const lib = loadLibrary(ffi, path);

@@ -8,6 +8,7 @@ import { BpfMap } from './map.ts';
 import { libbpf, type Pointer } from './native.ts';
 import { BpfProgram } from './program.ts';
 
+/** What a BPF object is given before it is loaded. */
 export interface OpenOptions {
   /** Shown in errors and used for internal maps; default: the file's name without its ending. */
   readonly name?: string;
@@ -33,6 +34,7 @@ export async function openObject(elf: string | Uint8Array, options: OpenOptions 
   return new BpfObject(name, await loadObject({ name, elf: bytes, globals, maps }));
 }
 
+/** A loaded BPF object: its programs and maps, until it is closed. */
 export class BpfObject implements Disposable {
   readonly name: string;
   readonly programs: ReadonlyMap<string, BpfProgram>;

@@ -8,6 +8,7 @@ import { describeErrno, remedies } from './errors.ts';
 import { readInfo } from './memory.ts';
 import { type Libbpf, libbpf } from './native.ts';
 
+/** What a host may have or lack, by the names that `probe` uses. */
 export type Feature =
   | 'libbpf'
   | 'privilege'
@@ -19,6 +20,7 @@ export type Feature =
   | 'xdp-link'
   | 'clang';
 
+/** Whether the host has a feature, with what was seen; `unknown` where it could not be told. */
 export interface ProbeResult {
   readonly feature: Feature;
   readonly answer: 'supported' | 'unsupported' | 'unknown';
@@ -36,6 +38,7 @@ export interface ProbeHost {
   readonly run: (command: string, args: readonly string[]) => Promise<string>;
 }
 
+/** The machine that this process runs on. */
 export const thisHost: ProbeHost = {
   libbpf,
   readFile: (path) => readFileSync(path),

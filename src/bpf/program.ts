@@ -6,6 +6,7 @@ import { createTestRunner, type TestRunner } from './test-run.ts';
 import type { VerifierStats } from './verifier-log.ts';
 import { type AttachOptions, attachXdp, type XdpLink } from './xdp-link.ts';
 
+/** What the kernel tells of a loaded program. */
 export interface ProgramInfo {
   /** The kernel's number of its type: 6 is XDP. */
   readonly type: number;
@@ -18,6 +19,7 @@ export interface ProgramInfo {
   readonly translatedBytes: number;
 }
 
+/** A run of a program on a packet, without an interface. */
 export interface TestRunOptions {
   /** The frame, from the Ethernet header on; at least 14 bytes. */
   readonly packet: Uint8Array;
@@ -27,6 +29,7 @@ export interface TestRunOptions {
   readonly dataOutSize?: number;
 }
 
+/** What came of a test run: the verdict, and the packet as the program left it. */
 export interface TestRunResult {
   /** The program's return value; see `XdpVerdict`. */
   readonly verdict: number;
@@ -38,6 +41,7 @@ export interface TestRunResult {
 /** What an XDP program returns. */
 export const XdpVerdict = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
 
+/** A program in the kernel: it can be run on a packet, put on an interface, and pinned. */
 export class BpfProgram {
   readonly name: string;
   /** What the verifier told of it; undefined where the kernel (before 5.2) does not. */

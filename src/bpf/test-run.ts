@@ -24,6 +24,7 @@ interface Runnable {
   readonly fd: number;
 }
 
+/** Test runs of one program, one after the other, without allocations. */
 export interface TestRunner {
   /**
    * Runs the program on a copy of `packet`, synchronously.

@@ -18,6 +18,7 @@ export interface VerifierStats {
   readonly verificationUs?: number;
 }
 
+/** Why the verifier refused a program, read from its log. */
 export interface VerifierRefusal {
   /** One line: the reason, the instruction, its source line, and how far the verifier came. */
   readonly summary: string;

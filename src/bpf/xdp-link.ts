@@ -10,6 +10,7 @@ import { openPin, pin } from './pin.ts';
 /** `native`: in the driver; `generic`: in the network stack, slower, on any interface. */
 export type XdpMode = 'native' | 'generic';
 
+/** Where a program is put, and how. */
 export interface AttachOptions {
   /** Name or index of the interface. */
   readonly interface: string | number;
@@ -34,6 +35,7 @@ const [EPERM, EBUSY, EEXIST, ENODEV, EINVAL, ERANGE, EOPNOTSUPP] = [1, 16, 17, 1
 /** What a driver answers that has no native XDP, or none with this MTU, these queues or these offloads. */
 const DRIVER_REFUSALS: readonly number[] = [EINVAL, ERANGE, EOPNOTSUPP];
 
+/** A program on an interface; it goes with its link, unless that is pinned. */
 export class XdpLink implements Disposable {
   /** 0 once the interface is gone. */
   readonly ifindex: number;

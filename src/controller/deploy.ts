@@ -16,6 +16,7 @@ import { DeployError, type DeployReport, type DeviceReport } from './report.ts';
 import { Rollout, type RolloutOptions, type WantedVersion } from './rollout.ts';
 import { StateFolder } from './state.ts';
 
+/** What `deploy` does with a deployment: bring it on, take a version back, or take it off. */
 export interface DeployOptions extends Omit<RolloutOptions, 'models' | 'readOnly'> {
   /** Name or id of the one model that this is about; default all of the file. The others stay as they are. */
   readonly only?: string;

@@ -161,6 +161,7 @@ export function plainAddress(address: string): string {
 const HERE: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '0.0.0.0', '[::1]', '[::]']);
 
 /** What a schema cannot say: names and keys are unique, hops are whole. */
+// Long: a list of checks, each of two or three lines.
 function contradictions({ devices, workers, model, models, plan }: DeploymentFile): Fault[] {
   const faults: Fault[] = [];
   if (model === undefined && models === undefined)

@@ -28,6 +28,7 @@ export interface RolloutEvent {
   readonly detail: string;
 }
 
+/** How devices are reached, and what may be done to them. */
 export interface RolloutOptions extends SessionOptions {
   /** Folder of the state; default beside the deployment file. */
   readonly state?: string;

@@ -13,6 +13,7 @@ import { StateFolder } from './state.ts';
 import { WorkerLink, type WorkerLinkState } from './worker-link.ts';
 import { WorkerTask } from './worker-task.ts';
 
+/** What a watcher tells. */
 export type WatchEvent =
   /** The deployment was brought to the devices that can be had; `without` are waited for. */
   | { readonly event: 'deployed'; readonly report: DeployReport; readonly without: readonly string[] }
@@ -50,6 +51,7 @@ export type WatchEvent =
       readonly retryMs: number;
     };
 
+/** How a deployment is watched; times are in ms. */
 export interface WatchOptions extends Omit<DeployOptions, 'dryRun' | 'rollback' | 'remove'> {
   readonly onEvent?: (event: WatchEvent) => void;
   /** How often the deployment file is looked at, ms; default 250. */
@@ -60,6 +62,7 @@ export interface WatchOptions extends Omit<DeployOptions, 'dryRun' | 'rollback' 
   readonly retryMs?: readonly [first: number, last: number];
 }
 
+/** A deployment that is being watched. */
 export interface Watcher {
   /** Ends when what is just being done is done; devices stay as they are. */
   close(): Promise<void>;

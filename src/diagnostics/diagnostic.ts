@@ -8,6 +8,7 @@ export interface Place {
   readonly tensor?: string;
 }
 
+/** A message of the table, about a place in the user's input, with what would help. */
 export interface Diagnostic {
   readonly code: DiagnosticCode;
   readonly severity: Severity;

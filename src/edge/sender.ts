@@ -14,6 +14,7 @@ import { connectSocket, type Peer, peerName } from './socket.ts';
 import type { SendStatistics } from './statistics.ts';
 import { type LostRow, Transfer } from './transfer.ts';
 
+/** Whom a sender asks, for which model, and how patiently. */
 export interface WireOptions {
   readonly to: Peer;
   /** Where to send from; any free port if absent. */
@@ -42,12 +43,14 @@ export interface WireOptions {
   readonly mtu?: number;
 }
 
+/** A sender that has the model: it checks shapes, and may compute the first layers itself. */
 export interface SenderOptions extends WireOptions {
   readonly model: Model;
   /** Layers 0..`layers` are computed here before sending; 0 if absent. */
   readonly layers?: number;
 }
 
+/** The answers to some rows, in their order. */
 export interface SendResult {
   /** One row of the model's output after the other; zeros where there is none. */
   readonly answers: Uint8Array;
@@ -68,6 +71,7 @@ export interface ProbeReply {
   readonly queue: number;
 }
 
+/** Sends rows to whoever computes them; one job, whose rows are numbered on from call to call. */
 export interface Sender {
   readonly jobId: bigint;
   /**

@@ -4,6 +4,7 @@ import { isIPv4 } from 'node:net';
 import { refuse } from '../diagnostics/index.ts';
 import { DEFAULT_PORT } from '../wire/index.ts';
 
+/** A host by name or IPv4 address, and a UDP port: that of requests if absent. */
 export interface Peer {
   readonly host: string;
   readonly port?: number;

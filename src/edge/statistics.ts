@@ -8,6 +8,7 @@ export interface Latency {
   readonly max: number;
 }
 
+/** What became of the rows of one call, and of the packets that carried them. */
 export interface SendStatistics {
   readonly rows: number;
   readonly answered: number;

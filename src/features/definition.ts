@@ -94,6 +94,7 @@ const KEYS = {
 } as const satisfies Record<string, FlowKey>;
 
 /** A file as it was read to a definition, or all its faults. */
+// Long: checks in the order of the file, over what the ones before have found.
 export function checkDefinition(f: FeaturesFile, file: string): FeatureDefinition | readonly Diagnostic[] {
   const faults: Diagnostic[] = [];
   const { spec } = f;

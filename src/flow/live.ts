@@ -72,6 +72,7 @@ export async function classifySetLive(
 }
 
 /** @param programs the first stands on the interface; of others that have no flows none are told */
+// Long: one resource after the other is opened and closed in turn.
 async function classifyWith(
   programs: readonly LoadedProgram[],
   name: string,

@@ -21,6 +21,7 @@ export interface RuntimeRounding {
   readonly because: string;
 }
 
+/** An imported model, and what there is to say of it. */
 export interface ImportResult {
   readonly model: Model;
   /** Warnings and notes; errors are thrown. */

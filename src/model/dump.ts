@@ -27,6 +27,7 @@ function dumpLayer(model: Model, layer: Layer, index: number): string[] {
   ];
 }
 
+// Long: a case a kind of layer.
 function details(model: Model, layer: Layer): string[] {
   switch (layer.kind) {
     case 'dense':

@@ -213,6 +213,7 @@ export interface ForestLayer extends LayerBase {
   readonly result: 'verdict' | 'sums';
 }
 
+/** One layer of a model. */
 export type Layer =
   | DenseLayer
   | Conv2dLayer
@@ -230,6 +231,7 @@ export type Layer =
   | ArgmaxLayer
   | ForestLayer;
 
+/** Names of the kinds of layers; tables by kind are `Record<LayerKind, ...>`, so that none is forgotten. */
 export type LayerKind = Layer['kind'];
 
 /** How many values a layer of each kind reads: so many, or `any` from one on. */

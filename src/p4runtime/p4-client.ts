@@ -155,7 +155,7 @@ export class P4Client {
   /**
    * Deletes what the requests find, in an order in which it can be deleted; without requests all table entries, members,
    * groups, multicast groups and clone sessions. What the program brings along stays.
-   * @param options.defaults whether default actions become those of the program again; as a matter of course where all is to go
+   * @param options `defaults`: whether default actions become those of the program again; as a matter of course where all is to go
    * @returns how many entities were deleted
    */
   async deleteAll(

@@ -34,6 +34,7 @@ export interface BuiltInstance extends Instance {
 export const segmentKey = (node: number, from: number, to: number): string => `${node} ${from} ${to}`;
 
 /** Model and topology in plain numbers. @throws DiagnosticError where a rule names layers that the model does not have */
+// Long: one record is filled, field by field.
 export function buildInstance(chain: Chain, t: Topology, file: string): BuiltInstance {
   const index = new Map(t.nodes.map((n, i) => [n.name, i]));
   const directed = t.links.flatMap((link): DirectedLink[] => {

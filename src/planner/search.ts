@@ -80,6 +80,7 @@ export type SearchResult =
  * A label is dropped where another one at its state, no worse in the objective, is no later and has left no watched capacity
  * with less; where even the fastest way on breaks the latency bound; or where its priced bound is above the best known walk.
  */
+// Long: the steps of the search share its queue, its marks and its best walk, and it is the hot loop of the planner.
 export function search(
   graph: PathGraph,
   instance: Instance,

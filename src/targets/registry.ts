@@ -14,6 +14,7 @@ export function registerTarget(target: Target): void {
 
 export const targets = (): readonly Target[] => [...registered.values()];
 
+/** Names of all targets, those of tests too. */
 export const targetNames = (): readonly string[] => [...registered.keys()];
 
 /** Undefined where there is none of the name. */

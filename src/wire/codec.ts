@@ -14,6 +14,7 @@ import {
 /** Every field as a number, `jobId` as a bigint. */
 export type Header = { readonly [N in HeaderFieldName]: N extends 'jobId' ? bigint : number };
 
+/** A packet of ours: its header, and the activations behind it. */
 export interface InferencePacket {
   readonly header: Header;
   readonly activations: Uint8Array;

@@ -89,6 +89,7 @@ export function wireHeaderP4(): string {
 }
 
 /** `docs/wire.md`: the same for people. */
+// Long: the text of a page, in its order.
 export function wireHeaderDocs(): string {
   let at = 0;
   const rows = headerFields.map((f) => {

@@ -5,6 +5,7 @@ import type { Model } from '../model/model.ts';
 import { withVerdict } from '../model/verdict.ts';
 import type { OnnxSource } from './finisher.ts';
 
+/** A model as a worker takes it on; `onnx` is the graph that it came from, for ONNX Runtime. */
 export interface LoadedModel {
   readonly model: Model;
   readonly onnx?: OnnxSource;

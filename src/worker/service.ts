@@ -30,6 +30,7 @@ import { Reassembly, type ReassemblyCounts, type ReassemblyLimits } from './reas
 import { examine, malformation } from './requests.ts';
 import { SourceRates } from './source-rates.ts';
 
+/** What a worker has counted since it began. */
 export interface WorkerStatistics {
   /** Packets that came in. */
   readonly received: number;

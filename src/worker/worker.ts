@@ -62,6 +62,7 @@ export interface LoadedModel {
   readonly versions: ReadonlyMap<number, LoadedVersion>;
 }
 
+/** A worker that listens: it finishes what devices leave, for all versions that it holds. */
 export interface Worker {
   readonly address: string;
   readonly port: number;
@@ -149,6 +150,7 @@ async function listen({ host = '0.0.0.0', port = DEFAULT_PORT }): Promise<Socket
   return socket;
 }
 
+// Long: one object, whose methods share the socket and what is held.
 function serve(
   socket: Socket,
   holdings: Holdings,

@@ -108,6 +108,7 @@ function layerFunction(model: Model, layer: Layer, i: number): string[] {
   ];
 }
 
+// Long: a case a kind of layer, each with its text.
 function body(model: Model, layer: Layer, i: number): string[] {
   const input = inputType(model, layer);
   const zero = input.zeroPoint;

@@ -175,6 +175,7 @@ function printLayers(p: Printer, plan: TnaPlan, gress: Gress): string[] {
 
 const PASS = 'action pass() { }';
 
+// Long: the text of a control, in its order.
 function printIngress(p: Printer, plan: TnaPlan): void {
   p.block(
     'parser IngressParser(packet_in packet, out headers_t hdr, out ingress_metadata_t meta, out ingress_intrinsic_metadata_t standard)',

@@ -31,6 +31,7 @@ import {
 import { type ForestSizes, forestSizes, MOST_FEATURES, MOST_NODES } from './forest-sizes.ts';
 import { hasReciprocal } from './reciprocal.ts';
 
+/** Options of an XDP program. */
 export type XdpOptions = ProgramOptions;
 
 /** What the iterations of `bpf_loop` over an image are; `plain`: there is none. */
@@ -98,6 +99,7 @@ export interface ElementwisePlan {
 
 export type LayerPlan = MatrixPlan | ElementwisePlan;
 
+/** Layers as an XDP program computes them: where values lie in memory, and how each layer is laid out in words. */
 export interface XdpPlan {
   readonly model: Model;
   readonly options: Required<XdpOptions>;
@@ -189,6 +191,7 @@ function forestRefusals(model: Model, layer: ForestLayer): string[] {
   ];
 }
 
+// Long: a case a kind of layer.
 function planLayer(
   model: Model,
   layer: Layer,

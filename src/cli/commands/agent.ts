@@ -32,6 +32,7 @@ interface Arguments extends DoorArguments, AnnounceArguments {
 }
 
 /** `agent --name N --device-id ID --listen ADDRESS --interface IF=PORT ...` */
+// Long: the options of a command, a few lines each.
 export const agentCommand = (io: Io) =>
   defineCommand<Arguments>({
     command: 'agent',

@@ -70,6 +70,7 @@ interface Arguments extends ModelArguments, ClassArguments, LargerArguments {
 }
 
 /** `classify MODEL --features DEFINITION --pcap FILE... [--on ENGINE] [--labels CSV] [--json] [--csv FILE] [--html FILE]` */
+// Long: the options of a command, a few lines each.
 export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
   defineCommand<Arguments>({
     command: 'classify <model>',

@@ -21,6 +21,7 @@ interface Arguments extends DoorArguments {
 }
 
 /** `controller [--store STORE] [--listen ADDRESS]` */
+// Long: the options of a command, a few lines each.
 export const controllerCommand = (io: Io, version: string) =>
   defineCommand<Arguments>({
     command: 'controller',

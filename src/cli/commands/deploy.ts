@@ -26,6 +26,7 @@ interface Arguments {
 }
 
 /** `deploy FILE` */
+// Long: the options of a command, a few lines each.
 export const deployCommand = (io: Io) =>
   defineCommand<Arguments>({
     command: 'deploy <file>',

@@ -19,6 +19,7 @@ interface Arguments {
 }
 
 /** `features DEFINITION --pcap FILE... [--labels CSV] -o X.npy` */
+// Long: the options of a command, a few lines each.
 export const featuresCommand = (io: Io) =>
   defineCommand<Arguments>({
     command: 'features <definition>',

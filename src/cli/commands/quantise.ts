@@ -29,6 +29,7 @@ interface Arguments {
 }
 
 /** `quantise MODEL.onnx --calibrate ROWS [--labels Y] -o OUT.onnx` */
+// Long: the options of a command, a few lines each.
 export const quantiseCommand = (io: Io) =>
   defineCommand<Arguments>({
     command: 'quantise <model>',

@@ -51,6 +51,7 @@ interface Arguments extends ModelArguments, ClassArguments, ControllerArguments 
 }
 
 /** `send MODEL --to HOST[:PORT] --input X --output Y` */
+// Long: the options of a command, a few lines each.
 export const sendCommand = (io: Io) =>
   defineCommand<Arguments>({
     command: 'send <model>',

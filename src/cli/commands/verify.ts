@@ -31,6 +31,7 @@ interface Comparison {
 }
 
 /** `verify MODEL --on xdp,bmv2 --input X [--json]` */
+// Long: the options of a command, a few lines each.
 export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
   defineCommand<Arguments>({
     command: 'verify <model>',

@@ -59,6 +59,7 @@ interface Arguments
 }
 
 /** `worker MODEL [--listen HOST:PORT]` */
+// Long: the options of a command, a few lines each, and what is set up by them.
 export const workerCommand = (io: Io, version: string) =>
   defineCommand<Arguments>({
     command: 'worker [model]',

@@ -42,6 +42,7 @@ export function weightsAt({ program }: KnownProgram, model: Model, slot: number)
  * taken, one whose version is neither current nor wanted makes room.
  * @throws DiagnosticError where a version does not fit the program
  */
+// Long: the four rules of the docstring in their order, over one record of what is taken.
 export function slotsOn(desired: DesiredDevice, there: ObservedDevice): Slots {
   const { known } = there;
   const found = new Map<string, number>();

@@ -33,6 +33,7 @@ const MOST_DOCUMENT_BYTES = 32 * 2 ** 20;
 const at = (path: string) => `${API_PREFIX}${path}`;
 
 /** The calls about objects, their log and their files. */
+// Long: a list of calls, a few lines each.
 export function objectRoutes(objects: Objects): readonly Route[] {
   const { store } = objects;
   const apply = async ({ request, query, actor }: Call) => {

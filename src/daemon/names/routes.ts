@@ -27,6 +27,7 @@ const zoneQuery = namesQuery.extend({
 });
 
 /** The calls that resolve names. */
+// Long: a list of calls, a few lines each.
 export function nameRoutes(objects: Objects, version: string, shareOf?: ShareOf): readonly Route[] {
   const all = async (query: z.output<typeof namesQuery> = {}) => {
     const { revision, objects: stored } = await objects.list();

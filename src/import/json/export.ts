@@ -89,6 +89,7 @@ function naturalShape(model: Model, layer: Layer): readonly number[] {
   }
 }
 
+// Long: a case a kind of layer.
 function exportLayer(_model: Model, layer: Layer, nameOf: (value: ValueId) => string): JsonLayerInput {
   const head = { name: layer.name, input: nameOf(layer.inputs[0]!) };
   const output = grid(layer.output);

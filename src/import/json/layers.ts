@@ -27,6 +27,7 @@ import { lowerJsonForest } from './tree-layers.ts';
 import { channelWeights } from './weights.ts';
 
 /** @throws DiagnosticError */
+// Long: a case a kind of layer.
 export function lowerLayer(c: LayerContext, layer: JsonLayer): Activation {
   const { builder, name, inputs } = c;
   const input = inputs[0]!;

@@ -91,6 +91,7 @@ function clampOf({ lo, hi }: RealClamp, { element, scale, zeroPoint }: Quantisat
   return { min: inside(q(lo)), max: inside(q(hi)) };
 }
 
+// Long: a case a kind of term.
 function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation {
   const { builder } = c;
   switch (term.kind) {

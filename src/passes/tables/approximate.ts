@@ -31,6 +31,7 @@ export interface Calibration {
  * at multiples of a power of two, so that each is one entry, and mean what the exact network has on the rows that fall to them.
  * Where there are as many levels as steps, they are the steps.
  */
+// Long: levels of each layer follow from those before, over one record of the rows.
 export function approximateTables(
   model: Model,
   options: Omit<Lowering, 'sums' | 'inputs'>,

@@ -141,6 +141,7 @@ interface FlowCode {
 const wide = (name: string): FlowField => ({ name, width: WORD });
 
 /** State and features as statements of actions. */
+// Long: the statements of one program, in its order, by one set of names.
 function flowCode(plan: V1modelFlowPlan): FlowCode {
   const { definition: d, place, compute } = plan;
   const names = (reply: string): Names => ({
@@ -233,6 +234,7 @@ function inputFields(inputs: readonly FlowField[]): string[] {
 const sliceOf = ({ low, width }: PlaceField, of = `${FLOW}.place`, base = 0): string =>
   `${of}[${base + low + width - 1}:${base + low}]`;
 
+// Long: the text of a control, in its order.
 function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: boolean): void {
   const { definition: d, place } = plan;
   const action = (name: string, lines: readonly string[]) => {
@@ -329,6 +331,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
   );
 }
 
+// Long: the text of a control, in its order.
 function printFlow(
   p: Printer,
   plan: V1modelFlowPlan,
