@@ -28,6 +28,7 @@ interface TestedModel {
  * @param o.escalation of the first model: what it asks about is answered before the next packet
  * @param o.collided the verdict on a packet whose flow finds no place, where a model is for such
  */
+// Long: one engine, whose steps share the programs and the flows of a capture.
 export function testRunEngine(o: {
   readonly models: readonly [TestedModel, ...TestedModel[]];
   readonly begin: () => CaptureFlows;
