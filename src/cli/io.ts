@@ -40,9 +40,28 @@ export const printJson = (io: Io, value: unknown): void =>
 export const printJsonLine = (io: Io, value: unknown): void =>
   printLine(io, printableJson(JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `${v}` : v))));
 
-/** Warnings and notes of an import or a plan. */
+/** Warnings and notes of an import or a plan. Notes of one kind are told once, of the first layer; `--json` has each. */
 export function printDiagnostics(io: Io, diagnostics: readonly Diagnostic[]): void {
-  for (const d of diagnostics) io.err(`${formatDiagnostic(d)}\n`);
+  const kindOf = (d: Diagnostic) => (d.severity === 'note' ? `${d.code} ${d.place.file}` : d);
+  const kinds = new Map<unknown, Diagnostic[]>();
+  for (const d of diagnostics) {
+    const alike = kinds.get(kindOf(d));
+    if (alike === undefined) kinds.set(kindOf(d), [d]);
+    else alike.push(d);
+  }
+  for (const [first, ...others] of kinds.values())
+    if (first !== undefined) io.err(`${formatDiagnostic(withOthers(first, others))}\n`);
+}
+
+const NAMED_LAYERS = 4;
+
+function withOthers(first: Diagnostic, others: readonly Diagnostic[]): Diagnostic {
+  if (others.length === 0) return first;
+  const layers = [...new Set(others.flatMap((d) => d.place.layer ?? []))];
+  const named = layers.slice(0, NAMED_LAYERS).map((layer) => `"${layer}"`);
+  const more = others.length - named.length;
+  const rest = more > 0 ? [`${more} more`] : [];
+  return { ...first, message: `${first.message}; likewise ${[...named, ...rest].join(', ')}` };
 }
 
 export interface Progress {

@@ -2,13 +2,21 @@ import { entry, list } from './entry.ts';
 
 /** Files and folders, whatever they hold. */
 export const filesMessages = {
-  'file-unreadable': entry<{ reason: string }>('error', (a) => `cannot be read: ${a.reason}`),
+  'file-unreadable': entry<{ reason: string }>(
+    'error',
+    (a) => `cannot be read: ${a.reason}`,
+    () => 'check the path, and who may read it',
+  ),
   'file-too-large': entry<{ kind: string; most: number }>(
     'error',
     (a) => `is larger than the ${a.most} bytes that are read of a file of this kind (${a.kind})`,
     () => 'see whether the right file was named',
   ),
-  'file-unwritable': entry<{ reason: string }>('error', (a) => `cannot be written: ${a.reason}`),
+  'file-unwritable': entry<{ reason: string }>(
+    'error',
+    (a) => `cannot be written: ${a.reason}`,
+    () => 'check the path, who may write there, and whether the disk is full',
+  ),
   'output-exists': entry(
     'error',
     () => 'is not empty and was not written by intransit',
@@ -17,6 +25,7 @@ export const filesMessages = {
   'unknown-format': entry<{ known: readonly string[] }>(
     'error',
     (a) => `is of no known model format (known: ${list(a.known)})`,
+    () => 'the ending of its name says which: rename it, or convert the model',
   ),
   p4info: entry<{ reason: string }>(
     'error',
@@ -33,6 +42,7 @@ export const filesMessages = {
   'rows-malformed': entry<{ format: string; reason: string }>(
     'error',
     (a) => `cannot be read as ${a.format}: ${a.reason}`,
+    () => 'docs/rows.md says what rows may look like',
   ),
   'rows-none': entry(
     'error',
@@ -79,5 +89,6 @@ export const filesMessages = {
   'class-names': entry<{ names: number; classes: number }>(
     'error',
     (a) => `${a.names} class names for ${a.classes} classes`,
+    () => 'give one name a class, in the order of the outputs',
   ),
 };

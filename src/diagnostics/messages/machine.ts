@@ -30,6 +30,7 @@ export const machineMessages = {
   'not-computed': entry<{ row: number; counters: string }>(
     'error',
     (a) => `the device passed row ${a.row} on untouched (its counters: ${a.counters})`,
+    () => 'docs/wire.md says what each counter counts',
   ),
   'switch-failed': entry<{ summary: string }>(
     'error',

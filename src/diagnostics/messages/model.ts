@@ -2,7 +2,11 @@ import { entry } from './entry.ts';
 
 /** Models of JSON, and what is wrong with a model wherever it came from. */
 export const modelMessages = {
-  'json-syntax': entry<{ reason: string }>('error', (a) => `is no JSON: ${a.reason}`),
+  'json-syntax': entry<{ reason: string }>(
+    'error',
+    (a) => `is no JSON: ${a.reason}`,
+    () => 'see what stands there: jq . FILE shows it too',
+  ),
   'json-field': entry<{ path: string; expected: string; help?: string }>(
     'error',
     (a) => `${a.path}: ${a.expected}`,
@@ -13,9 +17,19 @@ export const modelMessages = {
   'shape-mismatch': entry<{ expected: string; actual: string }>(
     'error',
     (a) => `expects ${a.expected}, but is given ${a.actual}`,
+    () => 'the file contradicts itself: export the model again',
   ),
-  'bad-quantisation': entry<{ what: string }>('error', (a) => a.what),
-  'model-invalid': entry<{ what: string }>('error', (a) => a.what),
+  'bad-quantisation': entry<{ what: string }>(
+    'error',
+    (a) => a.what,
+    () =>
+      'quantise the model again: scales are positive and finite, zero points of the type that they are for',
+  ),
+  'model-invalid': entry<{ what: string }>(
+    'error',
+    (a) => a.what,
+    () => 'mend the file, or export the model again',
+  ),
   'float-sums': entry<{ percent: string }>(
     'warning',
     (a) =>
@@ -81,6 +95,7 @@ export const modelMessages = {
   'layer-range': entry<{ given: string; count: number }>(
     'error',
     (a) => `--layers ${a.given} does not name layers of this model, which has 0..${a.count}`,
+    (a) => `give the first layer and the one behind the last, such as 0..${a.count}`,
   ),
   'resource-exceeded': entry<{
     resource: string;
@@ -104,6 +119,7 @@ export const modelMessages = {
   'target-option': entry<{ option: string; target: string; reason: string }>(
     'error',
     (a) => `${a.option} does not go with --target ${a.target}: ${a.reason}`,
+    () => 'leave the option out, or take another target',
   ),
   approximated: entry<{
     rows: number;

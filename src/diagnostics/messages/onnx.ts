@@ -46,6 +46,7 @@ export const onnxMessages = {
   'onnx-attribute': entry<{ attribute: string; value: string; supported: string }>(
     'error',
     (a) => `attribute ${a.attribute} = ${a.value} is not supported (supported: ${a.supported})`,
+    () => 'export the model with one of those, or cut it before this operator',
   ),
   'onnx-attribute-unknown': entry<{ attribute: string; operator: string; opset: number }>(
     'error',
@@ -144,5 +145,9 @@ export const onnxMessages = {
       `the ${a.operator} at the end is left out: the output is what it is taken of, ${a.count} elements in rows of ${a.size}`,
     () => 'take it of the answers, or name the tensor before it with --output-tensor',
   ),
-  'onnx-interface': entry<{ what: string }>('error', (a) => a.what),
+  'onnx-interface': entry<{ what: string }>(
+    'error',
+    (a) => a.what,
+    () => 'docs/onnx.md says which inputs and outputs a model may have; a cut names one of several',
+  ),
 };

@@ -5,6 +5,7 @@ export const packetsMessages = {
   'no-verdict': entry<{ outputs: number; limit: number }>(
     'error',
     (a) => `has ${a.outputs} outputs; a verdict tells at most ${a.limit} classes apart`,
+    () => 'let packets carry the outputs, or let the model end in fewer classes',
   ),
   'layer-cut': entry<{ at: number; reader: string }>(
     'error',
@@ -20,6 +21,7 @@ export const packetsMessages = {
   'host-unknown': entry<{ host: string; reason: string }>(
     'error',
     (a) => `${a.host} has no IPv4 address: ${a.reason}`,
+    () => 'check the name, or give the address itself',
   ),
   'send-failed': entry<{ to: string; reason: string; refused: boolean }>(
     'error',
@@ -102,5 +104,9 @@ export const packetsMessages = {
       `model ${a.model} of the server gives ${a.mismatches} of ${a.elements} elements otherwise than the model file`,
     () => 'that is as it should be of a float or a larger model; otherwise see which model the server has',
   ),
-  'large-model': entry<{ what: string }>('error', (a) => `does not do as the large model: ${a.what}`),
+  'large-model': entry<{ what: string }>(
+    'error',
+    (a) => `does not do as the large model: ${a.what}`,
+    () => 'docs/early-exit.md says how the two belong together',
+  ),
 };

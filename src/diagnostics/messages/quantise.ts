@@ -2,13 +2,21 @@ import { entry, list } from './entry.ts';
 
 /** Making integers of a float network. */
 export const quantiseMessages = {
-  'quantise-source': entry<{ reason: string }>('error', (a) => `ONNX Runtime cannot run it: ${a.reason}`),
+  'quantise-source': entry<{ reason: string }>(
+    'error',
+    (a) => `ONNX Runtime cannot run it: ${a.reason}`,
+    () => 'see that ONNX Runtime runs it in Python, or export it again',
+  ),
   'quantise-already': entry<{ operator: string }>(
     'error',
     (a) => `is quantised already: it has ${a.operator}`,
     () => 'use it as it is: intransit inspect MODEL',
   ),
-  'quantise-unsupported': entry<{ what: string }>('error', (a) => `cannot be quantised: ${a.what}`),
+  'quantise-unsupported': entry<{ what: string }>(
+    'error',
+    (a) => `cannot be quantised: ${a.what}`,
+    () => 'docs/quantise.md says what can',
+  ),
   'quantise-operators': entry<{ operators: readonly string[] }>(
     'error',
     (a) => `has operators that cannot be quantised here: ${list(a.operators)}`,

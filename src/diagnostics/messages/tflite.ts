@@ -29,8 +29,13 @@ export const tfliteMessages = {
   'tflite-option': entry<{ option: string; value: string; supported: string }>(
     'error',
     (a) => `option ${a.option} = ${a.value} is not supported (supported: ${a.supported})`,
+    () => 'convert the model with one of those, or cut it before this operator',
   ),
-  'tflite-interface': entry<{ what: string }>('error', (a) => a.what),
+  'tflite-interface': entry<{ what: string }>(
+    'error',
+    (a) => a.what,
+    () => 'docs/tflite.md says which inputs and outputs a model may have; a cut names one of several',
+  ),
   'softmax-as-argmax': entry(
     'note',
     () => 'the softmax at the end becomes a verdict: the class it would favour and the margin before it',

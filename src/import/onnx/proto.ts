@@ -87,6 +87,7 @@ export function onnxModelType(): protobuf.Type {
  */
 export function decodeOnnx(bytes: Uint8Array, file: string): OnnxModel & { readonly graph: OnnxGraph } {
   const malformed = (reason: string): never => refuse('onnx-malformed', { reason }, { file });
+  if (bytes.length === 0) return malformed('it is empty');
   const type = onnxModelType();
   const fault = boundFault(bytes, type);
   if (fault !== undefined) return malformed(fault);
