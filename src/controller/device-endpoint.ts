@@ -44,9 +44,10 @@ export class DeviceEndpoint implements Endpoint {
   /**
    * Connects and reads, anew each time.
    * @param candidates programs that may be the one that runs; each is planned only if none before it is
+   * @param wanted index of the one that is to run; default the last
    * @throws P4RuntimeError
    */
-  async open(candidates: Iterable<() => KnownProgram>): Promise<void> {
+  async open(candidates: Iterable<() => KnownProgram>, wanted?: number): Promise<void> {
     this.#known = undefined;
     this.#running = undefined;
     await this.session.connect();
@@ -59,7 +60,7 @@ export class DeviceEndpoint implements Endpoint {
       this.session.limits = known.program;
       await this.session.readEntities();
       // It may have to take another of them beside it.
-      if (known.program.beside !== undefined && i < list.length - 1)
+      if (known.program.beside !== undefined && i !== (wanted ?? list.length - 1))
         this.#running = await this.session.readConfig();
       return;
     }
@@ -105,7 +106,8 @@ export class DeviceEndpoint implements Endpoint {
 
   /** What it has counted; undefined while it is not known what runs. @throws P4RuntimeError */
   async counts(): Promise<DeviceCounts | undefined> {
-    return this.#known && (await readDeviceCounts(this.session.client, this.observed));
+    if (this.#known === undefined && this.#running === undefined) return undefined;
+    return await readDeviceCounts(this.session.client, this.observed);
   }
 
   /** Reads again what it holds. @throws P4RuntimeError */

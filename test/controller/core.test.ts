@@ -327,6 +327,31 @@ describe('desired, observed -> steps', () => {
     expect(keys(diff(desiredOf(1), both).after)).toEqual(d0.entities.map(keyOf).sort());
   });
 
+  test('a host takes a program beside what it runs, also one that is ours alone; one that only forwards needs none', () => {
+    const [device] = desiredOf(1).devices;
+    const own = programOf(ranges[0]!);
+    const beside = { runs: false, program: { ...own.program, cookie: 99n, joins: true as const } };
+    const joining = { ...own, program: { ...own.program, beside: () => beside } };
+    const wanted = { ...device!, program: () => joining };
+    const running = new Uint8Array(1);
+    const there = { on: 'device', name: 'd0', cookie: 55n, known: undefined, running, entities: [] } as const;
+    const found = diff({ devices: [wanted], workers: [] }, new Map([['d0', there]]));
+    expect(found.obstacles.refusals).toEqual([]);
+    expect(found.steps.filter((s) => s.changes).map((s) => s.stage.step)).toEqual([
+      ...['program', 'weights', 'version', 'current', 'forwarding'],
+    ]);
+    const only = diff({ devices: [{ ...wanted, models: [] }], workers: [] }, new Map([['d0', there]]));
+    expect(only.obstacles.refusals).toEqual([]);
+    expect(only.steps.filter((s) => s.changes).map((s) => s.stage.step)).toEqual(['forwarding']);
+    // Where no program can stand beside what runs there, it says so.
+    const alone = { ...own, program: { ...own.program, beside: () => undefined } };
+    const refused = diff(
+      { devices: [{ ...wanted, models: [], program: () => alone }], workers: [] },
+      new Map([['d0', there]]),
+    );
+    expect(refused.obstacles.refusals.map((d) => d.code)).toEqual(['device-program']);
+  });
+
   test('a version takes a free slot of its own program, whatever the other programs hold', () => {
     const within = (slots: readonly number[]): Desired => {
       const wanted = desiredOf(1);

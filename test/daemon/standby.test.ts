@@ -1,16 +1,12 @@
 /** Two controllers on one etcd, as processes, with agents in the kernel: one is killed, stopped, or left without its store. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
-import { ControllerClient } from '../../src/daemon/client/index.ts';
 import type { StoredObject } from '../../src/daemon/manifests/index.ts';
-import { openStore, type StoreEvent } from '../../src/daemon/store/index.ts';
+import { openStore } from '../../src/daemon/store/index.ts';
 import { createWorker, openControl, type Worker } from '../../src/worker/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork, type Network } from '../agent/network.ts';
@@ -18,88 +14,9 @@ import { retrained, smallModel, writeModel } from '../controller/support.ts';
 import { type RunningEtcd, startEtcd } from '../support/etcd.ts';
 import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
+import { Controller, manifest, until } from './live/controller.ts';
 
-const API = '/api/v1alpha1';
 const MODEL = 9;
-
-const manifest = (kind: string, name: string, spec: object) => ({
-  apiVersion: 'intransit.dev/v1alpha1',
-  kind,
-  metadata: { name },
-  spec,
-});
-
-/** A controller in a process of its own. */
-class Controller {
-  readonly child: ChildProcess;
-  readonly client: ControllerClient;
-
-  private constructor(child: ChildProcess, socket: string) {
-    this.child = child;
-    this.client = new ControllerClient({ url: socket });
-  }
-
-  static async start(folder: string, name: string, place: string): Promise<Controller> {
-    const socket = `unix:${join(folder, `${name}.sock`)}`;
-    const args = ['controller', '--store', `etcd:${place}`, '--listen', socket, '--json'];
-    const own = join(folder, name);
-    mkdirSync(own, { recursive: true });
-    const child = spawn(process.execPath, cliArguments(args), {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, XDG_STATE_HOME: own },
-    });
-    const ended = once(child, 'exit').then(() => {
-      throw new Error(`${name} ended`);
-    });
-    await Promise.race([once(createInterface({ input: child.stdout! }), 'line'), ended]);
-    ended.catch(() => {});
-    return new Controller(child, socket);
-  }
-
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await ended;
-  }
-
-  async apply(...documents: readonly object[]): Promise<void> {
-    await this.client.send('POST', `${API}/apply`, { documents });
-  }
-
-  async events(): Promise<readonly StoreEvent[]> {
-    return (await this.client.get<{ readonly items: readonly StoreEvent[] }>(`${API}/events?limit=10000`))
-      .items;
-  }
-
-  async terms(): Promise<number> {
-    return (await this.events()).filter((e) => e.reason === 'Leading').length;
-  }
-
-  async until(path: string, isSo: (object: StoredObject) => boolean): Promise<void> {
-    await until(async () => isSo(await this.client.get<StoredObject>(`${API}/${path}`)), path);
-  }
-
-  async isAt(version: number): Promise<void> {
-    await this.until('services/s', ({ status, metadata: { generation } }) => {
-      const ready = status.conditions.find((c) => c.type === 'Ready');
-      return (
-        'version' in status &&
-        status.version === version &&
-        ready?.status === 'True' &&
-        ready.observedGeneration === generation
-      );
-    });
-  }
-}
-
-async function until(isSo: () => Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 60_000;
-  while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`${what} is not as it should be`);
-    await sleep(50);
-  }
-}
 
 /** All that an agent has been told: each write is a record of its log, each program a file of another name or time. */
 function told({ stateFolder }: Network): string {
@@ -125,7 +42,12 @@ describeWith(loading, 'agents and a worker', () => {
     let count = 0;
 
     const start = async () => {
-      const made = await Controller.start(folder, `c${count++}`, etcd.place);
+      const made = await Controller.start(
+        [process.execPath, ...cliArguments([])],
+        folder,
+        `c${count++}`,
+        `etcd:${etcd.place}`,
+      );
       open.push(made);
       return made;
     };
@@ -177,7 +99,7 @@ describeWith(loading, 'agents and a worker', () => {
         ...documents,
         service(1),
       );
-      await first.isAt(1);
+      await first.isAt('s', 1);
       const second = await start();
       const before = allTold();
 
@@ -190,7 +112,7 @@ describeWith(loading, 'agents and a worker', () => {
         'electionId' in status &&
         status.electionId === `${(2n << 64n) | 1n}`;
       for (const name of ['d1', 'd2']) await second.until(`devices/${name}`, inSync);
-      await second.isAt(1);
+      await second.isAt('s', 1);
       expect(allTold()).toEqual(before);
       expect(current()).toBe(1);
 
@@ -201,16 +123,16 @@ describeWith(loading, 'agents and a worker', () => {
         async () => (await third.events()).some((e) => e.reason === 'Changing' && e.object.name === 'd1'),
         'the change',
       );
-      second.child.kill('SIGSTOP');
+      second.program.child.kill('SIGSTOP');
       await until(async () => (await third.terms()) === 3, 'the standby');
       await third.apply(service(3));
-      await third.isAt(3);
+      await third.isAt('s', 3);
       const atThree = allTold();
-      second.child.kill('SIGCONT');
+      second.program.child.kill('SIGCONT');
       // It asks for its lease at once, finds it gone, and stands by: it answers, and does not lead.
       await until(async () => {
         const { holder } = await leaseOf(etcd);
-        return holder?.endsWith(`/${third.child.pid}`) === true && (await second.events()).length > 0;
+        return holder?.endsWith(`/${third.program.child.pid}`) === true && (await second.events()).length > 0;
       }, 'the one that woke up');
       await sleep(1500);
       expect(allTold()).toEqual(atThree);
@@ -230,7 +152,7 @@ describeWith(loading, 'agents and a worker', () => {
           return false;
         }
       }, 'the store');
-      await third.isAt(1);
+      await third.isAt('s', 1);
       expect(current()).toBe(1);
     }, 240_000);
   });

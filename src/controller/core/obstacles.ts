@@ -74,10 +74,10 @@ function refusalsOn(device: DesiredDevice, there: ObservedDevice): readonly Diag
 /** What is mended by a program beside those that run. */
 const joinable: ReadonlySet<string> = new Set(['device-program', 'version-misfit']);
 
-/** The device's program as one of several, where those that run there are of others and can stay. */
-function joinedProgram({ others, program }: DesiredDevice, there: ObservedDevice): KnownProgram | undefined {
+/** The device's program as one of several, where those that run there can stay: until what they hold has gone, if it is to go. */
+function joinedProgram({ program }: DesiredDevice, there: ObservedDevice): KnownProgram | undefined {
   const { running } = there;
-  if (running === undefined || others === 'go') return undefined;
+  if (running === undefined) return undefined;
   const known = program();
   const beside = known.program.beside?.(running, (slot) => isInUse(there, slot));
   return beside && { ...known, program: beside.program };
@@ -88,6 +88,7 @@ function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' |
   const device = desired.name;
   const { cookie, known } = there;
   if (known === undefined) {
+    if (forwardsAnyway(desired, there)) return undefined;
     const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;
     return cookie === 'none' ? 'none' : diagnostic('device-program', { device, cookie: shown });
   }
@@ -100,6 +101,13 @@ function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' |
     }
   return undefined;
 }
+
+/** Every program beside which its own could run has the tables of forwarding, and more is not asked of one that computes nothing. */
+const forwardsAnyway = ({ models, program }: DesiredDevice, there: ObservedDevice): boolean => {
+  const { running } = there;
+  if (models.length > 0 || running === undefined) return false;
+  return program().program.beside?.(running, (slot) => isInUse(there, slot)) !== undefined;
+};
 
 /** Whether the device has the version with weights of another model, rather than damaged ones of this. */
 function isTaken(

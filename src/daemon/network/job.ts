@@ -14,8 +14,8 @@ import type { ManagedNode } from './node.ts';
 /** What a job needs of its surroundings. */
 export interface JobHost {
   readonly now: () => number;
-  /** Programs that a device may run already. */
-  readonly candidates: () => readonly KnownProgram[];
+  /** Programs that a device of a kind may run already. */
+  readonly candidates: (kind: string) => readonly KnownProgram[];
   /** Compiles, several at once. */
   readonly compile: (programs: readonly KnownProgram[]) => Promise<void>;
   readonly log: (event: Omit<EventInput, 'actor'>) => void;
@@ -82,7 +82,8 @@ async function readOne(task: Task, host: JobHost): Promise<boolean> {
   const { node, goal } = task;
   try {
     const own = goal.on === 'device' ? [goal.desired.program()] : [];
-    const others = host.candidates().filter((known) => known !== own[0]);
+    const all = node.target === undefined ? [] : host.candidates(node.target);
+    const others = all.filter((known) => known !== own[0]);
     await node.read(
       [...own, ...others].map((known) => () => known),
       host.now(),

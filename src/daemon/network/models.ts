@@ -50,7 +50,7 @@ export class ModelLibrary {
 
 /** Programs by what they are made of; those of equal devices are one. */
 export class ProgramLibrary implements Programs {
-  readonly #known = new Map<string, KnownProgram>();
+  readonly #known = new Map<string, { readonly kind: string; readonly program: KnownProgram }>();
 
   of(...[kind, base, options]: Parameters<Programs['of']>): KnownProgram {
     const made = base === undefined ? forwarder : plainly(base.model);
@@ -61,18 +61,18 @@ export class ProgramLibrary implements Programs {
         : options;
     const key = JSON.stringify([kind, modelDigest(made), given]);
     const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const found: KnownProgram = {
+    if (known !== undefined) return known.program;
+    const program: KnownProgram = {
       base: made,
       program: rememberingWeights(programFor(kind, made, given), plainly),
     };
-    this.#known.set(key, found);
-    return found;
+    this.#known.set(key, { kind, program });
+    return program;
   }
 
-  /** All of a kind: one of them may be what a device runs. */
-  all(): readonly KnownProgram[] {
-    return [...this.#known.values()];
+  /** All of a kind: one of them may be what a device of that kind runs. */
+  all(kind: string): readonly KnownProgram[] {
+    return [...this.#known.values()].flatMap((k) => (k.kind === kind ? [k.program] : []));
   }
 }
 

@@ -44,6 +44,8 @@ const ANEW_MS = 2_000;
 export class ManagedNode {
   readonly kind: 'Device' | 'Worker';
   readonly name: string;
+  /** What programs a device runs; undefined of a worker. */
+  readonly target: string | undefined;
   /** Spec of the connection: another one is another node. */
   readonly connection: string;
   readonly endpoint: Endpoint;
@@ -75,6 +77,7 @@ export class ManagedNode {
     name: string,
     connection: string,
     parts: {
+      readonly target?: string;
       readonly readbackMs: () => number;
       readonly endpoint: Endpoint;
       readonly close: () => void;
@@ -85,6 +88,7 @@ export class ManagedNode {
     this.kind = kind;
     this.name = name;
     this.connection = connection;
+    this.target = parts.target;
     this.endpoint = parts.endpoint;
     this.#readbackMs = parts.readbackMs;
     this.#close = parts.close;
@@ -111,10 +115,10 @@ export class ManagedNode {
     });
     const endpoint = new DeviceEndpoint(at, link, options.compile, session);
     const node = new ManagedNode('Device', name, connectionOf(spec), {
-      ...{ readbackMs: options.readbackMs, endpoint },
+      ...{ target, readbackMs: options.readbackMs, endpoint },
       close: () => link.close(),
       counts: () => endpoint.counts(),
-      read: (candidates) => endpoint.open(candidates),
+      read: (candidates) => endpoint.open(candidates, 0),
     });
     return node;
   }
@@ -186,7 +190,7 @@ export class ManagedNode {
     }
   }
 
-  /** Reads what it holds. @param candidates programs that may be the one that runs */
+  /** Reads what it holds. @param candidates programs that may be the one that runs, the one that is to run first */
   async read(candidates: Iterable<() => KnownProgram>, now: number): Promise<void> {
     await this.#read(candidates);
     this.readAt = now;

@@ -440,7 +440,7 @@ export class Reconciler {
     const tasks: Task[] = nodes.map((node) => ({ node, goal: this.#goals.get(node.name)! }));
     const host: JobHost = {
       now: () => performance.now(),
-      candidates: () => this.#programs.all(),
+      candidates: (kind) => this.#programs.all(kind),
       compile: (programs) => this.#builds.all(programs),
       log: (event) => this.#log(event),
       logged: () => this.#logged(term),

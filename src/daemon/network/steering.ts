@@ -145,10 +145,12 @@ export function steeringOf(
   const steering = new Map<string, Steering[]>();
   for (const { modelId, layerCount, placement, workers } of services) {
     // Where jobs choose their worker, only layers that devices compute are steered.
-    const finishers = addressedWorkers(network, workers) === undefined ? workers.filter(up) : [];
+    const isChosen = addressedWorkers(network, workers) !== undefined;
+    const finishers = isChosen ? [] : workers.filter(up);
     for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
       const computes = placement.segments
         .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
+        .filter((s) => s.kind === 'Device' || !isChosen)
         .map((s) => s.node);
       for (const device of network.devices.keys()) {
         if (!up(device)) continue;

@@ -1,0 +1,74 @@
+/** A network of real parts under jobs: a device dies, a worker is overloaded, the controller dies. bench/failover.ts has the figures. */
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cliArguments, testFolder } from '../support/io.ts';
+import { describeWith, describeWithTools, loading } from '../support/machine.ts';
+import type { Controller } from './live/controller.ts';
+import type { JobsReport } from './live/jobs.ts';
+import { LiveNetwork } from './live/network.ts';
+import { controllerDies, deviceDies, workerIsOverloaded } from './live/troubles.ts';
+
+const has = (tool: string): boolean =>
+  spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined;
+const hasBmv2 = has('simple_switch_grpc') && has('p4c-bm2-ss');
+const what = `a network under jobs, ${hasBmv2 ? 'a BMv2 and two agents' : 'three agents: BMv2 is not on the PATH'}`;
+
+/** No answer is wrong, and every job gets one. */
+function expectRight({ begun, answered, wrong, lost }: JobsReport): void {
+  expect({ wrong, lost }).toEqual({ wrong: 0, lost: 0 });
+  expect(Math.min(begun, answered)).toBeGreaterThan(0);
+}
+
+describeWith(loading, what, () => {
+  describeWithTools(['etcd', 'ethtool'], 'with a standby on etcd', () => {
+    const folder = testFolder();
+    let network: LiveNetwork;
+    let first: Controller;
+    let second: Controller;
+
+    beforeAll(async () => {
+      network = await LiveNetwork.lay({
+        ...{ folder, hasBmv2, perSecond: 200 },
+        intransit: [process.execPath, ...cliArguments([])],
+      });
+      first = network.controllers[0]!;
+      await network.describe(first);
+      second = await network.startController();
+      await network.startJobs();
+    }, 240_000);
+    afterAll(() => network?.close(), 60_000);
+
+    test('a device dies: traffic is led around it, its layers move, and come back with it', async () => {
+      const { without, back, ...times } = await deviceDies(network, first);
+      console.info('a device dies', times);
+      expectRight(without);
+      expectRight(back);
+    }, 180_000);
+
+    test('a worker is overloaded: new jobs go elsewhere, and come back without swinging', async () => {
+      const { seen, ...found } = await workerIsOverloaded(network, first);
+      console.info('a worker is overloaded', found);
+      expectRight(seen);
+      expect(found.falls).toBe(0);
+      expect(found.steps.length).toBeGreaterThan(2);
+      expect(seen.given['Worker/w2']).toBeGreaterThan(seen.given['Worker/w1'] ?? 0);
+    }, 240_000);
+
+    test('the controller dies: jobs hear nothing of it, and whoever leads next changes nothing', async () => {
+      let leader = first;
+      for (const when of ['once', 'again, before one that was started anew']) {
+        const standby = leader === first ? second : await network.startController();
+        const { seen, takenOverMs, foundMs, ...found } = await controllerDies(network, leader, standby);
+        console.info('the controller dies', when, { takenOverMs, foundMs });
+        expectRight(seen);
+        expect(found).toEqual({ changed: [], isUntold: true });
+        leader = standby;
+      }
+    }, 180_000);
+
+    test('the last job has its answer', async () => {
+      const { wrong, lost } = await network.stopJobs();
+      expect({ wrong, lost }).toEqual({ wrong: 0, lost: 0 });
+    }, 60_000);
+  });
+});
