@@ -144,7 +144,9 @@ export class LiveNetwork {
 
   async #startWorker(worker: WorkerName): Promise<void> {
     const door = ['--control', this.doorOf(worker), '--listen', `${ipOf(worker)}:18858`];
-    const command = [...this.#o.intransit, 'worker', ...door, '--on', 'reference', '--json'];
+    // In small batches it computes less than can be asked of it.
+    const engine = ['--on', 'reference', '--batch', '4'];
+    const command = [...this.#o.intransit, 'worker', ...door, ...engine, '--json'];
     const program = new Program(command, { namespace: this.#wires.namespace(worker) });
     this.#programs.push(program);
     await program.line();
