@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { refuse } from '../diagnostics/index.ts';
 import { readText } from '../files.ts';
 import { classCount, largestAt } from '../model/classes.ts';
-import { type Model, valueType } from '../model/model.ts';
+import { type Model, rowType, valueType } from '../model/model.ts';
 import { decodeElements, elementCount } from '../model/tensor.ts';
 import { isVerdict } from '../model/verdict.ts';
 import { readRows } from '../rows/index.ts';
@@ -24,7 +24,8 @@ export function inputRows(
 ): Uint8Array {
   const from = Math.min(o.from ?? 0, model.layers.length);
   const own = from === 0 ? { affine: model.inputAffine, reals: model.readsReals } : {};
-  const { bytes, diagnostics } = readRows(valueType(model, from), file, { limit: o.limit, ...own });
+  const type = from === 0 ? rowType(model) : valueType(model, from);
+  const { bytes, diagnostics } = readRows(type, file, { limit: o.limit, ...own });
   printDiagnostics(io, diagnostics);
   return bytes;
 }

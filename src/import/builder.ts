@@ -67,6 +67,8 @@ export class ModelBuilder {
   readonly #names = new Set<string>();
   #sources = new Map<ValueId, SourceTensor>();
   #input: TensorType | undefined;
+  /** Of the input as the source has it, whatever its readers see its elements as. */
+  #rowShape: readonly number[] = [];
   #inputAffine: InputAffine | undefined;
 
   constructor(name: string, file: string, options: ImportOptions = {}) {
@@ -103,6 +105,7 @@ export class ModelBuilder {
   /** @param affine what reals go through before they are on this grid */
   setInput(type: TensorType, affine?: InputAffine): Activation {
     this.#input = type;
+    this.#rowShape = type.shape;
     this.#inputAffine = affine;
     return { value: 0, type };
   }
@@ -222,6 +225,7 @@ export class ModelBuilder {
       name: this.#name,
       file: this.#file,
       input: this.#input!,
+      ...(!sameShape(this.#rowShape, this.#input!.shape) && { rowShape: this.#rowShape }),
       ...(this.#inputAffine && { inputAffine: this.#inputAffine }),
       ...(this.readsReals && { readsReals: true as const }),
       layers: this.#layers,

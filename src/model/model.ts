@@ -16,6 +16,8 @@ export interface Model {
   /** Where it came from, for messages. */
   readonly file: string;
   readonly input: TensorType;
+  /** Shape of a row in the source, if the layers see the same elements in another one: files of rows have this one. */
+  readonly rowShape?: readonly number[];
   /** What real rows go through before the grid of the input, if the source has such: the scaler of a pipeline. */
   readonly inputAffine?: InputAffine;
   /** The source's own input is of reals: numbers in files of rows are, too, whatever type the file keeps them in. */
@@ -28,6 +30,12 @@ export interface Model {
 
 export const valueType = (model: Model, value: ValueId): TensorType =>
   value === 0 ? model.input : model.layers[value - 1]!.output;
+
+/** What a row of the model is in files and on doors that name a shape. */
+export const rowType = ({ input, rowShape = input.shape }: Model): TensorType => ({
+  ...input,
+  shape: rowShape,
+});
 
 export const outputType = (model: Model): TensorType => valueType(model, model.layers.length);
 

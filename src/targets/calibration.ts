@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Diagnostic } from '../diagnostics/index.ts';
-import { type Model, valueType } from '../model/model.ts';
+import { type Model, rowType, valueType } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
 import type { TableOptions } from '../passes/tables/lower.ts';
 import { readLabels, readRows } from '../rows/index.ts';
@@ -58,9 +58,10 @@ export function approximatorOf(
   file: string,
   labels: string | undefined,
 ): { approximator: Approximator; diagnostics: readonly Diagnostic[] } {
-  const type = valueType(model, options.from);
-  const affine = options.from === 0 ? model.inputAffine : undefined;
-  const read = readRows(type, file, { affine });
+  const isStart = options.from === 0;
+  const type = isStart ? rowType(model) : valueType(model, options.from);
+  const own = isStart ? { affine: model.inputAffine, reals: model.readsReals } : {};
+  const read = readRows(type, file, own);
   const count = read.bytes.length / tensorBytes(type);
   const rows = { rows: read.bytes, ...(labels !== undefined && { labels: readLabels(labels, count) }) };
   return { approximator: new Approximator(model, options, rows), diagnostics: read.diagnostics };

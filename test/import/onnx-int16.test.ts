@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
 import { importOnnx } from '../../src/import/onnx/index.ts';
 import { tensorBytes } from '../../src/model/tensor.ts';
+import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { compareWithRuntime } from '../support/onnx-runtime.ts';
 import { random, randomRows } from '../support/random.ts';
@@ -16,6 +19,7 @@ import { type GraphSpec, tensor, writeOnnx } from './onnx-writer.ts';
 const u16 = (scale: number, zero: number): Grid => ({ type: 'uint16', scale, zero });
 const s16 = (scale: number, zero = 0): Grid => ({ type: 'int16', scale, zero });
 const r = random(16);
+const folder = testFolder();
 const few = (count: number) => Array.from({ length: count }, () => r.int(-15, 15));
 
 const dense = (b: GraphBuilder, x: string, outs: number, ins: number): string => {
@@ -119,6 +123,14 @@ describeWith(loading, '16-bit activations in the kernel', () => {
     expect(mismatches).toBe(0);
     expect(verified).toBeLessThanOrEqual(foretold);
   });
+});
+
+it('verify counts elements, not bytes', async () => {
+  const [model, rows] = [join(folder, 'm.onnx'), join(folder, 'x.bin')];
+  writeFileSync(model, writeOnnx(graphs['products of int16']!()));
+  writeFileSync(rows, new Uint8Array(2 * 6 * 3));
+  const done = await intransit('verify', model, '--on', 'reference', '--input', rows, '--json');
+  expect(JSON.parse(done.out)).toEqual({ reference: { rows: 3, elements: 15, mismatches: 0 } });
 });
 
 describe('what 16 bits are too many for', () => {

@@ -1,6 +1,6 @@
 import { createEngine, engineNames, REFERENCE, targetEngines } from '../../engines/index.ts';
 import { valueType } from '../../model/model.ts';
-import { tensorBytes } from '../../model/tensor.ts';
+import { elementBytes, tensorBytes } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
   defineCommand,
@@ -73,13 +73,14 @@ export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
         }
       };
       const { outputs: reference } = await runOn(REFERENCE);
+      const size = elementBytes(valueType(model, options.to).element);
       const results: Record<string, Comparison> = {};
       for (const name of engines) {
         const { outputs: actual, expected = reference } = await runOn(name);
         results[name] = {
           rows: count,
-          elements: expected.length,
-          mismatches: countMismatches(expected, actual),
+          elements: expected.length / size,
+          mismatches: countMismatches(expected, actual, size),
         };
       }
       if (a.json) printJson(io, results);
@@ -103,8 +104,12 @@ function engineName(text: string): string {
 }
 
 /** Elements that differ; a missing or a surplus one differs too. */
-function countMismatches(expected: Uint8Array, actual: Uint8Array): number {
-  let count = Math.abs(expected.length - actual.length);
-  for (let i = 0; i < Math.min(expected.length, actual.length); i++) if (expected[i] !== actual[i]) count++;
+function countMismatches(expected: Uint8Array, actual: Uint8Array, size: number): number {
+  const shared = Math.min(expected.length, actual.length);
+  let count = Math.ceil(Math.abs(expected.length - actual.length) / size);
+  for (let at = 0; at < shared; at += size) {
+    const differs = (byte: number) => expected[at + byte] !== actual[at + byte];
+    if (differs(0) || (size > 1 && differs(1))) count++;
+  }
   return count;
 }

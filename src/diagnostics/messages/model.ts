@@ -30,12 +30,15 @@ export const modelMessages = {
     (a) => a.what,
     () => 'mend the file, or export the model again',
   ),
-  'float-sums': entry<{ percent: string }>(
+  'float-sums': entry<{ percent: string; wide: boolean }>(
     'warning',
     (a) =>
       `ONNX Runtime sums in float32, where a value near halfway between two outputs may fall to either: about ` +
       `${a.percent} % of the values are one step off, on inputs of the whole range`,
-    () => 'quantise in the QOperator format, or with scales that are powers of two, whose sums are exact',
+    (a) =>
+      a.wide
+        ? 'quantise with activations of 8 bits in the QOperator format, or with scales that are powers of two, whose sums are exact'
+        : 'quantise in the QOperator format, or with scales that are powers of two, whose sums are exact',
   ),
   'blocks-rounded': entry<{ percent: string }>(
     'warning',

@@ -1,6 +1,7 @@
 import { refuse } from '../../diagnostics/index.ts';
-import { elementCount } from '../../model/tensor.ts';
+import { elementCount, isWide } from '../../model/tensor.ts';
 import { tapCounts } from '../../model/window.ts';
+import { sameShape } from '../builder.ts';
 import type { NodeReader } from './node-reader.ts';
 import {
   type AverageTerm,
@@ -176,6 +177,36 @@ export function composed(
   const of = (x: number, channel: number) =>
     step(term.of(x, own(channel, term.channels)), own(channel, channels));
   return { ...real, term: { ...term, channels: most, of } };
+}
+
+/**
+ * Two functions of the same single elements, joined by a third: `x * sigmoid(x)` is one function of x. Undefined where they are
+ * not, and of 16 bits, whose functions are lines.
+ */
+export function joined(
+  c: NodeReader,
+  left: Real,
+  right: Real,
+  step: (x: number, y: number) => number,
+): FunctionReal | undefined {
+  const [a, b] = [left, right].map((real) => singleElements(c, real));
+  if (a === undefined || b === undefined || !sameShape(a.shape, b.shape)) return undefined;
+  if (a.term.input.value !== b.term.input.value || isWide(a.term.input.type.element)) return undefined;
+  const most = Math.max(a.term.channels, b.term.channels);
+  const of = ({ term }: FunctionReal, x: number, channel: number) =>
+    term.of(x, Math.floor((channel * term.channels) / most));
+  return {
+    ...a,
+    term: { ...a.term, name: c.name, channels: most, of: (x, o) => step(of(a, x, o), of(b, x, o)) },
+  };
+}
+
+/** What is computed of single elements, as a function of them. */
+function singleElements(c: NodeReader, real: Real): FunctionReal | undefined {
+  const { kind } = real.term;
+  if (kind !== 'function' && kind !== 'activation') return undefined;
+  const target = affineTarget(c, real, 0);
+  return isLinear(target) ? undefined : target;
 }
 
 /** One operand, one for each index of the first axis, or one an element. Float32. */

@@ -7,7 +7,7 @@ import { NodeReader } from './node-reader.ts';
 import type { OnnxGraph } from './proto.ts';
 import { gridOver } from './ranges.ts';
 import { finestGrid, realRange } from './real-ranges.ts';
-import { isFree, type Real, type SoftmaxTerm, type Value } from './values.ts';
+import { isFree, type MovedTerm, type Real, realActivation, type SoftmaxTerm, type Value } from './values.ts';
 
 /** Classes that a verdict tells apart. */
 const MOST_CLASSES = 256;
@@ -65,6 +65,10 @@ function realEnd(builder: ModelBuilder, tensor: string, real: Real): Activation 
   const node = { name: tensor, input: [tensor], output: [], attribute: [] };
   const c = new NodeReader(builder, node, [real], 0);
   const { term } = real;
+  if (term.kind === 'moved') {
+    const scores = beforeLogarithms(builder, term);
+    if (scores !== undefined) return realEnd(builder, tensor, { ...real, term: scores });
+  }
   switch (term.kind) {
     case 'softmax':
       return softmaxEnd(builder, c, real, term);
@@ -73,6 +77,19 @@ function realEnd(builder: ModelBuilder, tensor: string, real: Real): Activation 
     default:
       return onFinestGrid(builder, c, tensor, real);
   }
+}
+
+/** What the LogSoftmax along another axis than the last is taken of, in the order of its output. */
+function beforeLogarithms(builder: ModelBuilder, term: MovedTerm): MovedTerm | undefined {
+  const of: Real[] = [];
+  for (const part of term.of) {
+    if (part.term.kind !== 'softmax' || !part.term.log || !isFree(part.clamp)) return undefined;
+    const { name, input, size } = part.term;
+    const args = { operator: 'LogSoftmax', count: elementCount(input.type.shape), size };
+    builder.diagnostics.push(diagnostic('softmax-left-out', args, builder.place(name)));
+    of.push(realActivation(viewed(input, part.shape)));
+  }
+  return { ...term, of };
 }
 
 /** Of a range that is named, or that follows from the grids which the value is computed from. */

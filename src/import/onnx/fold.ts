@@ -59,6 +59,19 @@ const pairs =
     return result(c, dims, dataType ?? a!.dataType, values);
   };
 
+/** All elements joined, two at a time: of a shape, which has one axis. */
+const whole =
+  (of: (a: number, b: number) => number): Fold =>
+  (c, [x, given]) => {
+    const { values, dims, dataType } = x!;
+    const axes = c.ints('axes') ?? (given && Array.from(given.values)) ?? [];
+    const none = axes.length === 0 && c.int('noop_with_empty_axes', 0) !== 0;
+    if (none || (axes.length !== 0 && axes.length !== dims.length))
+      c.refuseAttribute('axes', axes.join(', '), 'all axes of a constant');
+    const made = c.int('keepdims', 1) === 0 ? [] : dims.map(() => 1);
+    return result(c, made, dataType, values.length === 0 ? [] : [Array.from(values).reduce(of)]);
+  };
+
 function broadcastDims(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);
   const size = (dims: readonly number[], i: number) => dims[dims.length - rank + i] ?? 1;
@@ -68,13 +81,16 @@ function broadcastDims(a: readonly number[], b: readonly number[]): number[] {
 const folds: Readonly<Record<string, Fold>> = {
   Abs: each(Math.abs),
   Add: pairs((a, b) => a + b),
+  And: pairs((a, b) => Number(a !== 0 && b !== 0), DataType.bool),
   Ceil: each(Math.ceil),
   Div: pairs((a, b, isReal) => (isReal ? a / b : Math.trunc(a / b))),
   Equal: pairs((a, b) => Number(a === b), DataType.bool),
   Exp: each(Math.exp),
   Floor: each(Math.floor),
   Greater: pairs((a, b) => Number(a > b), DataType.bool),
+  GreaterOrEqual: pairs((a, b) => Number(a >= b), DataType.bool),
   Less: pairs((a, b) => Number(a < b), DataType.bool),
+  LessOrEqual: pairs((a, b) => Number(a <= b), DataType.bool),
   Log: each(Math.log),
   Max: pairs((a, b) => Math.max(a, b)),
   Min: pairs((a, b) => Math.min(a, b)),
@@ -82,6 +98,7 @@ const folds: Readonly<Record<string, Fold>> = {
   Mul: pairs((a, b) => a * b),
   Neg: each((x) => -x),
   Not: each((x) => Number(!x), DataType.bool),
+  Or: pairs((a, b) => Number(a !== 0 || b !== 0), DataType.bool),
   Pow: pairs((a, b) => a ** b),
   Range: (c, [start, limit, step]) => {
     const [from, to, by] = [start!, limit!, step!].map((x) => x.values[0]!) as [number, number, number];
@@ -96,10 +113,11 @@ const folds: Readonly<Record<string, Fold>> = {
     );
   },
   Reciprocal: each((x) => 1 / x),
-  ReduceProd: (c, [x]) => {
-    c.ignore('axes', 'keepdims', 'noop_with_empty_axes');
-    return result(c, [], x!.dataType, [Array.from(x!.values).reduce((a, b) => a * b, 1)]);
-  },
+  ReduceMax: whole((a, b) => Math.max(a, b)),
+  ReduceMin: whole((a, b) => Math.min(a, b)),
+  ReduceProd: whole((a, b) => a * b),
+  ReduceSum: whole((a, b) => a + b),
+  Sign: each(Math.sign),
   Size: (c, [x]) => result(c, [], DataType.int64, [x!.values.length]),
   Sqrt: each(Math.sqrt),
   Sub: pairs((a, b) => a - b),

@@ -1,5 +1,6 @@
 import { DiagnosticError, diagnostic, type Place, placed, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
+import { isVerdict } from '../../model/verdict.ts';
 import { type ImportOptions, ModelBuilder } from '../builder.ts';
 import { byKind, type Unsupported } from '../unsupported.ts';
 import { endOf, readEnd } from './ends.ts';
@@ -131,6 +132,8 @@ function evaluate(
     return refuse('onnx-malformed', { reason: `nothing before this node makes ${name}` }, place);
   });
   if (inputs.some((value) => value?.kind === 'refused')) return { kind: 'refused' };
+  const [first] = inputs;
+  if (first !== undefined && keepsVerdict.has(operator) && isVerdictOf(builder, first)) return first;
   const reader = new NodeReader(builder, node, inputs, opsetOf(source, domain, place));
   const constant = placed(place, () => folded(reader, inputs));
   if (constant === undefined && importer === undefined) {
@@ -141,6 +144,19 @@ function evaluate(
   reader.refuseUnread();
   return made;
 }
+
+/** What changes the type or the shape of a class, as exporters put it behind an ArgMax. */
+const keepsVerdict: ReadonlySet<string> = new Set([
+  'Cast',
+  'Flatten',
+  'Identity',
+  'Reshape',
+  'Squeeze',
+  'Unsqueeze',
+]);
+
+const isVerdictOf = (builder: ModelBuilder, value: Value): boolean =>
+  value.kind === 'quantised' && isVerdict(builder.layer(value.activation.value));
 
 /** Older operators broadcast, pad and normalise by other rules; ONNX Runtime does not promise to run them either. */
 const OLDEST_OPSET = 7;

@@ -6,7 +6,7 @@ import {
   roundHalfEven,
   type SourceRounding,
 } from '../../model/requantiser.ts';
-import { elementCount, elementRange, isWide } from '../../model/tensor.ts';
+import { elementCount, elementRange, isWide, type TensorType } from '../../model/tensor.ts';
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerAdd } from '../lower/elementwise.ts';
 import { type ElementFunctions, lowerElement, lowerElements } from '../lower/functions-of-elements.ts';
@@ -109,7 +109,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       if (term.unrounded !== undefined) {
         const percent = (100 * share).toPrecision(2);
         builder.diagnostics.push(diagnostic('blocks-rounded', { percent }, builder.place(name)));
-      } else if (!term.fused) reportShare(builder, name, share, elementCount(made.type.shape));
+      } else if (!term.fused) reportShare(builder, name, share, made.type);
       return made;
     }
     case 'average': {
@@ -125,7 +125,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
           ...(term.shifted && { shifted: term.shifted }),
         };
         const share = averageShare(sample, to, requantiser);
-        reportShare(builder, term.name, share, elementCount(made.type.shape));
+        reportShare(builder, term.name, share, made.type);
       }
       return made;
     }
@@ -186,13 +186,19 @@ const NOTED_NUMBER = 1e-5;
 /** A share of the values that is warned of however few they are. */
 const WARNED_SHARE = 1e-4;
 
-function reportShare(builder: ModelBuilder, name: string, share: number, elements: number): void {
+function reportShare(
+  builder: ModelBuilder,
+  name: string,
+  share: number,
+  { shape, element }: TensorType,
+): void {
+  const elements = elementCount(shape);
   const number = share * elements;
   if (number < NOTED_NUMBER) return;
   const place = builder.place(name);
   const told =
     share >= WARNED_SHARE || number >= WARNED_NUMBER
-      ? diagnostic('float-sums', { percent: (100 * share).toPrecision(2) }, place)
+      ? diagnostic('float-sums', { percent: (100 * share).toPrecision(2), wide: isWide(element) }, place)
       : diagnostic('float-sums-rare', { values: 1 / share }, place);
   builder.diagnostics.push(told);
 }

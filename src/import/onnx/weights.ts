@@ -42,6 +42,13 @@ export function checkedWeights(c: NodeReader, value: QuantisedConstant, index: n
   return value;
 }
 
+/** Weights of more axes than two are a matrix where those in front are of size 1: a batch of one. */
+export function asMatrix(q: QuantisedConstant): QuantisedConstant {
+  const lead = q.dims.length - 2;
+  if (lead < 1 || q.dims.slice(0, lead).some((size) => size !== 1)) return q;
+  return { ...q, dims: q.dims.slice(lead), axis: Math.max(0, q.axis - lead) };
+}
+
 /** Weights `[out, in]`, or `[in, out]` if the output channel is axis 1. */
 export function matrixWeights(c: NodeReader, q: QuantisedConstant, index: number, outAxis: 0 | 1): Weights {
   const [rows, columns, ...more] = q.dims;

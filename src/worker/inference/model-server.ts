@@ -1,6 +1,6 @@
 import { messageOf } from '../../durable/index.ts';
 import { importBytes } from '../../import/index.ts';
-import { outputType } from '../../model/model.ts';
+import { outputType, rowType } from '../../model/model.ts';
 import { type ElementType, tensorBytes } from '../../model/tensor.ts';
 import type { LoadedVersion, VersionOptions } from '../loaded-version.ts';
 import type { Worker } from '../worker.ts';
@@ -124,7 +124,7 @@ export class ModelServer {
       return invalid(`the request has ${request.inputs.length} inputs, the model one, "${input.name}"`);
     if (given.name !== input.name)
       return invalid(`there is no input "${given.name}": the model has "${input.name}"`);
-    const rows = rowsOf(given, held.model.input, held.model.inputAffine);
+    const rows = rowsOf(given, rowType(held.model), held.model.inputAffine);
     const wanted = datatypeOf(request, output, rows.datatype);
     const bytes = await this.#compute(held, rows.bytes, rows.count);
     const type = outputType(held.model);
@@ -260,7 +260,7 @@ function tensorsOf(held: LoadedVersion): { readonly input: TensorMetadata; reado
     input: {
       name: tensorNames.input ?? 'input',
       datatype: datatype(model.input.element),
-      shape: [-1, ...model.input.shape],
+      shape: [-1, ...rowType(model).shape],
     },
     output: {
       name: tensorNames.output ?? 'output',

@@ -1,8 +1,15 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { elementCount } from '../../../model/tensor.ts';
+import { type Activation, viewed } from '../../builder.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { scoresOf } from '../ranges.ts';
-import type { Value } from '../values.ts';
+import { isFree, type Real, type Value } from '../values.ts';
+
+/** The softmax of one row keeps the order of what it is taken of. */
+function beforeSoftmax({ term, clamp, shape }: Real): Activation | undefined {
+  if (term.kind !== 'softmax' || !isFree(clamp) || term.size !== elementCount(shape)) return undefined;
+  return viewed(term.input, shape);
+}
 
 /**
  * The index of the largest element of the whole tensor: our verdict layer, whose second byte is the margin.
@@ -17,7 +24,7 @@ export function argMax(c: NodeReader): Value {
     x.kind === 'quantised'
       ? x.activation
       : x.kind === 'real'
-        ? scoresOf(c, x)
+        ? (beforeSoftmax(x) ?? scoresOf(c, x))
         : c.refuseFloat(0, 'there is no QuantizeLinear before it');
   const { shape } = input.type;
   const given = c.int('axis', 0);

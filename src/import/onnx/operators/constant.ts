@@ -32,8 +32,10 @@ export function cast(c: NodeReader): Value {
   const x = c.input(0);
   const to = c.int('to', 0);
   if (x.kind === 'real' && to === DataType.float) return x;
-  if (x.kind === 'constant' && (to === DataType.float || to === DataType.int64))
-    return { ...x, dataType: to, values: Float64Array.from(x.values) };
+  if (x.kind === 'constant') {
+    const number = castNumber(to);
+    if (number !== undefined) return { ...x, dataType: to, values: Float64Array.from(x.values, number) };
+  }
   // Whatever number a whole number is cast to, trees compare the same.
   if (x.kind === 'floatInput' && c.builder.hasTrees && NUMBERS.has(to)) return x;
   // The integers of the input itself, taken for reals: a grid of whole steps, which a factor behind it makes finer.
@@ -42,6 +44,24 @@ export function cast(c: NodeReader): Value {
   if (x.kind === 'quantised' && to === DataType.float)
     return c.refuseFloat(0, 'a Cast takes its integers for reals; the network behind it is not quantised');
   return c.refuseAttribute('to', to, 'float (1) of an integer product');
+}
+
+/** How a number of a constant becomes one of another type; undefined for types that no arithmetic of shapes has. */
+function castNumber(to: number): ((x: number) => number) | undefined {
+  switch (to) {
+    case DataType.float:
+      return Math.fround;
+    case DataType.double:
+      return (x) => x;
+    case DataType.int64:
+      return Math.trunc;
+    case DataType.int32:
+      return (x) => Math.trunc(x) | 0;
+    case DataType.bool:
+      return (x) => Number(x !== 0);
+    default:
+      return undefined;
+  }
 }
 
 const NUMBERS: ReadonlySet<number> = new Set([

@@ -29,18 +29,16 @@ export function convTranspose(c: NodeReader): Value {
       c.refuseAttribute(name, dimsText(given), `${rank} numbers from ${absent} on`);
     return rank === 2 ? [given[0]!, given[1]!] : [absent, given[0]!];
   };
-  const auto = c.string('auto_pad', 'NOTSET');
-  if (auto !== 'NOTSET' && auto !== 'VALID') c.refuseAttribute('auto_pad', auto, 'NOTSET, VALID');
-  if (c.has('output_shape'))
-    c.refuseAttribute('output_shape', dimsText(c.ints('output_shape') ?? []), 'none');
   const size = rank === 2 ? weights.dims.slice(2) : [1, weights.dims[2]!];
   c.ints('kernel_shape');
   const strides = perAxis('strides', 1);
   const dilations = perAxis('dilations', 1);
   const more = perAxis('output_padding', 0);
-  const given = c.ints('pads') ?? new Array<number>(2 * rank).fill(0);
-  const cut = rank === 2 ? given : [0, given[0]!, 0, given[1]!];
   const reach = (i: 0 | 1) => (size[i]! - 1) * dilations[i];
+  const from = rank === 2 ? input.type.shape.slice(1) : [1, input.type.shape[1]!];
+  const whole = ([0, 1] as const).map((i) => (from[i]! - 1) * strides[i] + more[i] + reach(i) + 1);
+  const given = wantedPads(c, rank, { whole, from, strides }) ?? new Array<number>(2 * rank).fill(0);
+  const cut = rank === 2 ? given : [0, given[0]!, 0, given[1]!];
   const pads = [
     reach(0) - cut[0]!,
     reach(1) - cut[1]!,
@@ -64,6 +62,37 @@ export function convTranspose(c: NodeReader): Value {
   const shape = rank === 2 ? [outs, height, width] : [outs, width];
   const product = { kind: 'real', term, clamp: unclamped, shape } as const;
   return c.optional(2) === undefined ? product : { ...product, term: biased(c, product, 2, 'vector') };
+}
+
+/**
+ * What is cut off on each side, as the node says it: itself, by the shape that is to come out, or by the rule that the output is
+ * as many times larger as the stride. Of an odd number one side is cut more, the first with SAME_LOWER, else the last but for
+ * NOTSET, as ONNX Runtime has it.
+ */
+function wantedPads(
+  c: NodeReader,
+  rank: 1 | 2,
+  o: {
+    readonly whole: readonly number[];
+    readonly from: readonly number[];
+    readonly strides: readonly number[];
+  },
+): readonly number[] | undefined {
+  const auto = c.string('auto_pad', 'NOTSET');
+  const pads = c.ints('pads');
+  const shape = c.ints('output_shape');
+  if (!['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(auto))
+    c.refuseAttribute('auto_pad', auto, 'NOTSET, VALID, SAME_UPPER, SAME_LOWER');
+  if (shape === undefined && !auto.startsWith('SAME')) return auto === 'VALID' ? undefined : pads;
+  const axes = rank === 2 ? [0, 1] : [1];
+  const last = shape?.slice(-rank);
+  const totals = axes.map((axis, i) => o.whole[axis]! - (last?.[i] ?? o.from[axis]! * o.strides[axis]!));
+  if (totals.some((total) => !(total >= 0)))
+    c.refuseAttribute('output_shape', dimsText(shape ?? []), 'no more than the windows reach');
+  const isFirstLess = auto === 'SAME_UPPER';
+  const least = totals.map((total) => Math.floor(total / 2));
+  const most = totals.map((total) => Math.ceil(total / 2));
+  return isFirstLess ? [...least, ...most] : [...most, ...least];
 }
 
 /** The image with real zeros between its pixels. */

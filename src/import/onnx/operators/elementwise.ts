@@ -7,12 +7,13 @@ import {
   composed,
   followedBy,
   isLinear,
+  joined,
   linearPerChannel,
   scaled,
   shifted,
   vectorOf,
 } from '../affine.ts';
-import { scaledInput } from '../input-affine.ts';
+import { normalisedInput, scaledInput } from '../input-affine.ts';
 import { onGrid } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import type { Real, Value } from '../values.ts';
@@ -39,8 +40,16 @@ export function add(c: NodeReader): Value {
       return { ...target, term: { ...biased(c, target, constantAt, 'broadcast'), fused: false } };
     return followedBy(c, target, constantAt, 'the summand', (x, y) => Math.fround(x + y));
   }
+  const same = joinedPair(c, (x, y) => Math.fround(x + y));
+  if (same !== undefined) return same;
   const [a, b] = activations(c, real);
   return sumOf(c, a, b);
+}
+
+/** Where both inputs are functions of the same elements. */
+function joinedPair(c: NodeReader, step: (x: number, y: number) => number): Value | undefined {
+  const [a, b] = [c.input(0), c.input(1)];
+  return a.kind === 'real' && b.kind === 'real' ? joined(c, a, b, step) : undefined;
 }
 
 /** Of two, as Add; of one, itself. */
@@ -63,6 +72,8 @@ export function mul(c: NodeReader): Value {
   if (input !== undefined) return input;
   const [real, realAt, constantAt] = sides(c);
   if (constantAt === undefined) {
+    const same = joinedPair(c, (x, y) => Math.fround(x * y));
+    if (same !== undefined) return same;
     const [a, b] = activations(c, real);
     return productOf(c, a, b, false);
   }
@@ -81,9 +92,10 @@ export function batchNormalization(c: NodeReader): Value {
   if (c.node.output.slice(1).some((name) => name))
     c.refuseAttribute('outputs', c.node.output.length, '1, as in inference');
   const x = c.input(0);
-  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
-  const target = affineTarget(c, x, 0);
-  const channels = isLinear(target) ? target.term.bias.length : target.shape[0]!;
+  if (x.kind !== 'real' && x.kind !== 'floatInput')
+    return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  const target = x.kind === 'real' ? affineTarget(c, x, 0) : x;
+  const channels = target.kind === 'real' && isLinear(target) ? target.term.bias.length : target.shape[0]!;
   const [gamma, beta, mean, variance] = ['scale', 'offset', 'mean', 'variance'].map((what, i) =>
     vectorOf(c, i + 1, channels, `the ${what}`),
   );
@@ -94,6 +106,8 @@ export function batchNormalization(c: NodeReader): Value {
   if (factors.some((factor) => !Number.isFinite(factor)))
     refuse('bad-quantisation', { what: 'the variance is negative or too small' }, c.place());
   const offsets = beta!.map((b, o) => f(b - f(mean![o]! * factors[o]!)));
+  if (target.kind === 'floatInput')
+    return normalisedInput(c, target, Array.from(factors), Array.from(offsets));
   if (!isLinear(target)) return composed(target, channels, (y, o) => f(f(y * factors[o]!) + offsets[o]!));
   return { ...target, term: { ...shifted(scaled(target.term, factors), offsets), fused: false } };
 }
@@ -104,6 +118,8 @@ export function sub(c: NodeReader): Value {
   if (input !== undefined) return input;
   const [real, realAt, constantAt] = sides(c);
   if (constantAt === undefined) {
+    const same = joinedPair(c, (x, y) => Math.fround(x - y));
+    if (same !== undefined) return same;
     const [a, b] = activations(c, real);
     return sumOf(c, a, lowerNegated(c.builder, c.name, b));
   }
@@ -127,7 +143,10 @@ export function div(c: NodeReader): Value {
   if (input !== undefined) return input;
   const [real, realAt, constantAt] = sides(c);
   if (constantAt === undefined)
-    return c.refuseFloat(1, 'a quotient is taken of an activation and a constant');
+    return (
+      joinedPair(c, (x, y) => Math.fround(x / y)) ??
+      c.refuseFloat(1, 'a quotient is taken of an activation and a constant')
+    );
   if (realConstant(c.input(constantAt))?.values.includes(0))
     refuse('bad-quantisation', { what: `the constant of ${c.operator} holds 0` }, c.place(constantAt));
   const target = affineTarget(c, real, realAt);

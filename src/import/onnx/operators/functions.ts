@@ -2,7 +2,7 @@ import { roundHalfEven } from '../../../model/requantiser.ts';
 import { elementCount } from '../../../model/tensor.ts';
 import { sameShape } from '../../builder.ts';
 import { realFunctions } from '../../lower/functions.ts';
-import { affineTarget, composed, type FunctionReal, isLinear } from '../affine.ts';
+import { affineTarget, composed, type FunctionReal, followedBy, isLinear, joined } from '../affine.ts';
 import { onGrid } from '../materialise.ts';
 import { moveValues } from '../moves.ts';
 import type { NodeReader } from '../node-reader.ts';
@@ -105,6 +105,10 @@ export const functions = {
   Softplus: plain(softplus),
   Softsign: plain((x) => f(x / f(1 + Math.abs(x)))),
   Sqrt: plain(Math.sqrt),
+  Swish: (c) => {
+    const alpha = f(c.float('alpha', 1));
+    return (x) => x * sigmoid(alpha * x);
+  },
   Tan: plain(Math.tan),
   Tanh: plain(tanh),
   ThresholdedRelu: (c) => {
@@ -133,6 +137,14 @@ export const functionOperators = Object.fromEntries(
   Object.entries<Make>(functions).map(([name, make]) => [name, elementwise(make)]),
 );
 
+/** A constant is added before the function. */
+export function biasGelu(c: NodeReader): Value {
+  const x = c.input(0);
+  if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+  const target = elementsOf(c, x);
+  return followedBy(c, target, 1, 'the bias', (y, bias) => f(gelu(f(y + bias))));
+}
+
 /** To a constant power. */
 export function pow(c: NodeReader): Value {
   const x = c.input(0);
@@ -145,6 +157,8 @@ export function pow(c: NodeReader): Value {
 
 /** Of two values, element by element: the larger or lesser of each pair, laid side by side. */
 function extremeOfTwo(c: NodeReader, a: Real, b: Real, least: boolean): Value {
+  const same = joined(c, a, b, least ? Math.min : Math.max);
+  if (same !== undefined) return same;
   if (!sameShape(a.shape, b.shape))
     return c.refuseFloat(1, `a ${c.operator} of two values is taken of equal shapes`);
   const count = elementCount(a.shape);
@@ -168,12 +182,14 @@ export const extremum =
     const real = values[at];
     if (real?.kind !== 'real')
       return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
+    const bounds = values.map((value, i) => (i === at ? undefined : realConstant(value)));
+    if (bounds.length === 2 && bounds[1 - at] !== undefined && bounds[1 - at]!.values.length > 1)
+      return followedBy(c, elementsOf(c, real), 1 - at, 'the bound', side === 'Min' ? Math.min : Math.max);
     let { lo, hi } = real.clamp;
-    for (const [i, value] of values.entries()) {
+    for (const [i, bound] of bounds.entries()) {
       if (i === at) continue;
-      const bound = realConstant(value);
       if (bound === undefined || bound.values.length !== 1)
-        return c.refuseFloat(i, `a ${side} is taken with constants of one element`);
+        return c.refuseFloat(i, `a ${side} of several is taken with constants of one element`);
       const x = f(bound.values[0]!);
       if (side === 'Min') [lo, hi] = [Math.min(lo, x), Math.min(hi, x)];
       else [lo, hi] = [Math.max(lo, x), Math.max(hi, x)];

@@ -6,7 +6,7 @@ import { argMax } from './argmax.ts';
 import { cast, constant } from './constant.ts';
 import { convTranspose } from './conv-transpose.ts';
 import { add, batchNormalization, div, mul, prelu, sub, sum } from './elementwise.ts';
-import { extremum, functionOperators, pow } from './functions.ts';
+import { biasGelu, extremum, functionOperators, pow } from './functions.ts';
 import { conv, gemm, matMul } from './linear.ts';
 import {
   concat,
@@ -125,6 +125,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     'ai.onnx.ml.TreeEnsemble': treeEnsemble,
     'ai.onnx.ml.TreeEnsembleClassifier': treeEnsembleClassifier,
     'ai.onnx.ml.TreeEnsembleRegressor': treeEnsembleRegressor,
+    'com.microsoft.BiasGelu': biasGelu,
     'com.microsoft.DequantizeLinear': dequantizeLinear,
     'com.microsoft.QGemm': qGemm,
     'com.microsoft.QLinearAdd': qLinearAdd,

@@ -8,7 +8,7 @@ import { onGrid } from '../materialise.ts';
 import { moveValues } from '../moves.ts';
 import { bothOf, type NodeReader } from '../node-reader.ts';
 import { type LinearTerm, realActivation, unclamped, type Value } from '../values.ts';
-import { channelWeights, matrixWeights, type Weights, weightsAt } from '../weights.ts';
+import { asMatrix, channelWeights, matrixWeights, type Weights, weightsAt } from '../weights.ts';
 import { permuted } from './softmax.ts';
 
 /** The activation that a linear operator multiplies. */
@@ -44,11 +44,32 @@ export function gemm(c: NodeReader): Value {
 const fill = ({ scales }: Weights, factor: number) => new Float64Array(scales.length).fill(factor);
 
 export function matMul(c: NodeReader): Value {
+  if (c.optional(0)?.kind === 'quantisedConstant' && c.optional(1)?.kind === 'real') return weightsFirst(c);
   const [input, weights] = bothOf(
     () => multiplicand(c, 0),
-    () => matrixWeights(c, weightsAt(c, 1), 1, 1),
+    () => matrixWeights(c, asMatrix(weightsAt(c, 1)), 1, 1),
   );
   return denseProduct(c, input, weights);
+}
+
+/** A matrix by the rows of a sequence: each row is a channel of a convolution of one tap. */
+function weightsFirst(c: NodeReader): Value {
+  const [input, weights] = bothOf(
+    () => multiplicand(c, 1),
+    () => channelWeights(c, asMatrix(weightsAt(c, 0)), 0),
+  );
+  const { shape } = input.type;
+  const [outs, ins] = weights.dims as [number, number];
+  if (weights.dims.length !== 2 || shape.length !== 2 || shape[0] !== ins)
+    refuse(
+      'shape-mismatch',
+      { expected: `[batch, ${ins}, ...]`, actual: `[batch, ${shape.join(', ')}]` },
+      c.place(1),
+    );
+  const image = viewed(input, [ins, 1, shape[1]!]);
+  const conv = { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0], groups: 1 } as const;
+  const term = { ...linearTerm(c.name, image, weights), conv };
+  return { kind: 'real', term, clamp: unclamped, shape: [outs, shape[1]!] };
 }
 
 /** Several rows by a matrix: a convolution of one tap along the rows, which are turned round for it and back. */

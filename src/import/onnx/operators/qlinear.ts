@@ -185,7 +185,12 @@ export function qLinearWhere(c: NodeReader): Value {
   const made = chosen(c, operand(1), operand(4), (side) => {
     const at = side === 'a' ? 1 : 4;
     const { values } = c.constant(at, 'the value');
-    if (values.length !== 1) refuse('onnx-dynamic', { tensor: c.tensor(at), what: 'the value' }, c.place(at));
+    if (values.length !== 1)
+      refuse(
+        'shape-mismatch',
+        { expected: 'a constant of one element', actual: String(values.length) },
+        c.place(at),
+      );
     const { scale, zeroPoint } = readQuantisation(c, at + 1, at + 2);
     return f((values[0]! - zeroPoint) * scale);
   });
