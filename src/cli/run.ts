@@ -2,6 +2,7 @@ import yargs, { type CommandModule } from 'yargs';
 import { BpfError } from '../bpf/index.ts';
 import { DiagnosticError } from '../diagnostics/index.ts';
 import { gatherLists } from './gather-lists.ts';
+import { wrapHelp } from './help-text.ts';
 import { type Io, printableIo } from './io.ts';
 import { UsageError } from './usage.ts';
 
@@ -73,7 +74,7 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     .demandCommand(1, 'name a command')
     .recommendCommands()
     .strict()
-    .wrap(100)
+    .wrap(null)
     .exitProcess(false)
     .parserConfiguration({ 'duplicate-arguments-array': false })
     .fail((message, error) => {
@@ -84,7 +85,7 @@ export async function run(argv: readonly string[], given: Io, version: string): 
     });
   try {
     await parser.parseAsync(gathered(argv), {}, (_error, _argv, output) => {
-      if (output) io.out(`${output}\n`);
+      if (output) io.out(`${wrapHelp(output, process.stdout.columns)}\n`);
     });
     return code;
   } catch (error) {

@@ -4,6 +4,7 @@ import { DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
 import type { Measures } from '../doors/measures.ts';
 import type { Model } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
+import { eachRow } from '../reference/each-row.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { fragmentsFor, MAX_FRAGMENTS } from '../wire/fragments.ts';
 import { decodePacket, encodePacket, packetKinds, requestPacket } from '../wire/index.ts';
@@ -96,16 +97,11 @@ export async function createSender({ model, layers = 0, ...wire }: SenderOptions
 }
 
 /** Layers 0..`to` of each row by the reference, letting others run in between. */
-async function firstLayers(model: Model, rows: Uint8Array, to: number): Promise<Uint8Array> {
-  const width = tensorBytes(model.input);
-  const count = rows.length / width;
-  const outWidth = tensorBytes(model.layers[to - 1]!.output);
-  const out = new Uint8Array(count * outWidth);
-  for (let row = 0; row < count; row++) {
-    out.set(interpret(model, rows.subarray(row * width, (row + 1) * width), 0, to), row * outWidth);
-    if (row % 64 === 63) await new Promise(setImmediate);
-  }
-  return out;
+function firstLayers(model: Model, rows: Uint8Array, to: number): Promise<Uint8Array> {
+  const inputs = tensorBytes(model.input);
+  const outputs = tensorBytes(model.layers[to - 1]!.output);
+  const shape = { count: rows.length / inputs, inputs, outputs };
+  return eachRow(rows, shape, (row) => interpret(model, row, 0, to));
 }
 
 /** A sender of finished tensors, for those that have the shape but not the model. */

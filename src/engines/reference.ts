@@ -3,6 +3,7 @@ import { layerRangeRefusals } from '../model/layer-count.ts';
 import type { Model } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
+import { eachRow } from '../reference/each-row.ts';
 import { interpret } from '../reference/interpreter.ts';
 import type { Engine } from './engine.ts';
 
@@ -22,18 +23,9 @@ export function createReferenceEngine(
   const inputs = tensorBytes(valueType(model, from));
   const outputs = tensorBytes(valueType(model, to));
   return {
-    async run(rows, onProgress) {
-      const count = rows.length / inputs;
-      const out = new Uint8Array(count * outputs);
-      for (let row = 0; row < count; row++) {
-        out.set(interpret(model, rows.subarray(row * inputs, (row + 1) * inputs), from, to), row * outputs);
-        if (row % 64 === 63) {
-          onProgress?.(row + 1);
-          await new Promise(setImmediate);
-        }
-      }
-      onProgress?.(count);
-      return out;
+    run(rows, onProgress) {
+      const shape = { count: rows.length / inputs, inputs, outputs };
+      return eachRow(rows, shape, (row) => interpret(model, row, from, to), onProgress);
     },
     async close() {},
   };

@@ -11,6 +11,7 @@ import { refuse, throwErrors } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
 import { EBPF_DIR } from '../paths.ts';
+import { eachRow } from '../reference/each-row.ts';
 import { temporaryFolder } from '../temporary.ts';
 import {
   encodeFrame,
@@ -88,23 +89,20 @@ export async function createXdpEngine(model: Model, options: XdpOptions = {}): P
   const frame = emptyRequest(plan);
   const runner = device.program.createTestRunner(frame.length, frame.length + outputs);
   return {
-    async run(rows, onProgress) {
-      const count = rows.length / inputs;
-      const out = new Uint8Array(count * outputs);
-      for (let row = 0; row < count; row++) {
-        frame.set(rows.subarray(row * inputs, (row + 1) * inputs), OUTER_BYTES + HEADER_BYTES);
+    run(rows, onProgress) {
+      const compute = (row: Uint8Array, index: number): Uint8Array => {
+        frame.set(row, OUTER_BYTES + HEADER_BYTES);
         runner.run(frame);
         const payload = framePayload(runner.packet);
-        if (payload?.[fieldOffset('nextLayer')] !== plan.options.to)
-          refuse('not-computed', { row, counters: nonZero(device.counters()) }, { file: model.file });
-        out.set(payload.subarray(HEADER_BYTES, HEADER_BYTES + outputs), row * outputs);
-        if (row % 256 === 255) {
-          onProgress?.(row + 1);
-          await new Promise(setImmediate);
-        }
-      }
-      onProgress?.(count);
-      return out;
+        if (payload?.[fieldOffset('nextLayer')] === plan.options.to)
+          return payload.subarray(HEADER_BYTES, HEADER_BYTES + outputs);
+        return refuse(
+          'not-computed',
+          { row: index, counters: nonZero(device.counters()) },
+          { file: model.file },
+        );
+      };
+      return eachRow(rows, { count: rows.length / inputs, inputs, outputs }, compute, onProgress);
     },
     async close() {
       device.close();

@@ -4,6 +4,7 @@ import { cutOnnx } from '../import/onnx/cut.ts';
 import { cutReader } from '../model/cut.ts';
 import { type Model, macs, type ValueId, valueType } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
+import { eachRow } from '../reference/each-row.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { bytesOf, type OnnxRuntime, OrtSession } from './onnxruntime.ts';
 
@@ -79,9 +80,6 @@ function referenceFinisher(model: Model, from: number): Finisher {
   };
 }
 
-/** Longest time for which the interpreter keeps packets waiting, but for one row. */
-const SLICE_MS = 5;
-
 /** Layers `from` to `to` of rows by the interpreter, without keeping others waiting for long. */
 export async function interpretAll(
   model: Model,
@@ -91,17 +89,8 @@ export async function interpretAll(
   to: number,
 ): Promise<Uint8Array> {
   if (from === to) return rows;
-  const width = rows.length / count;
-  const outWidth = tensorBytes(valueType(model, to));
-  const out = new Uint8Array(count * outWidth);
-  let since = performance.now();
-  for (let row = 0; row < count; row++) {
-    out.set(interpret(model, rows.subarray(row * width, (row + 1) * width), from, to), row * outWidth);
-    if (performance.now() - since < SLICE_MS) continue;
-    await new Promise(setImmediate);
-    since = performance.now();
-  }
-  return out;
+  const shape = { count, inputs: rows.length / count, outputs: tensorBytes(valueType(model, to)) };
+  return eachRow(rows, shape, (row) => interpret(model, row, from, to));
 }
 
 interface Span {

@@ -15,6 +15,7 @@ import {
   type DeployReport,
   deploy,
   parseDeployment,
+  watch,
 } from '../../src/controller/index.ts';
 import { PROGRAM_SLOTS, slotOutcomes } from '../../src/dataplane/abi.ts';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
@@ -22,7 +23,7 @@ import type { PortPacket } from '../../src/engines/bmv2-dataplane.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import type { Model } from '../../src/model/model.ts';
 import { elementCount } from '../../src/model/tensor.ts';
-import { P4Client } from '../../src/p4runtime/index.ts';
+import { MemoryDevice, P4Client, P4RuntimeServer } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
@@ -30,6 +31,7 @@ import { layNetwork } from '../agent/network.ts';
 import { requestFrame } from '../support/frames.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
+import { WatchEvents } from '../support/watch-events.ts';
 import {
   codes,
   example,
@@ -215,6 +217,50 @@ describeWithTools(['clang'], 'a file that lists several models', () => {
       s.file([], { models: undefined, model: { file: 'a.json' } } as Partial<DeploymentInput>),
     );
     expect(slots(alone)).toEqual({ '1/1': 0 });
+  });
+
+  test('a watched file changes, adds and drops models, and brings all to a device that comes back', async () => {
+    const s = await scene();
+    const events = new WatchEvents();
+    const watcher = await watch(s.file(three.slice(0, 2)), {
+      ...{ pollMs: 20, retryMs: [50, 200] },
+      onEvent: events.add,
+    });
+    try {
+      expect(currents((await events.next('deployed')).report)).toEqual({ 1: 1, 2: 1 });
+      const changed = [{ ...three[0]!, file: 'a2.json', version: 2 }, three[2]!];
+      s.file(changed);
+      await events.next('changed');
+      const { report } = await events.next('deployed');
+      expect([report.outcome, currents(report), slots(report)]).toEqual([
+        'replaced',
+        { 1: 2, 3: 1 },
+        { '1/2': 2, '3/1': 16 },
+      ]);
+      // Two of one id: what the file said last goes on.
+      s.file([three[0]!, { ...three[2]!, id: 1 }]);
+      expect((await events.next('failed')).diagnostics.map((d) => d.code)).toEqual(['json-field']);
+      s.file(changed);
+      await s.node.server.close();
+      expect((await events.next('away', 'host')).diagnostics.map((d) => d.code)).toEqual([
+        'device-unreachable',
+      ]);
+      const server = new P4RuntimeServer();
+      server.addDevice(new MemoryDevice(), { deviceId: 1n });
+      await server.listen({ address: s.node.address });
+      try {
+        const back = await events.next('restored', 'host');
+        expect([currents(back.report), Object.keys(slots(back.report))]).toEqual([
+          { 1: 2, 3: 1 },
+          ['1/2', '3/1'],
+        ]);
+      } finally {
+        await watcher.close();
+        await server.close();
+      }
+    } finally {
+      await watcher.close();
+    }
   });
 
   test('the command line names a model, and says what became of each', async () => {
