@@ -75,7 +75,34 @@ header icmp_t {
     bit<16> checksum;
 }
 
+#ifdef INTRANSIT_FLOW_ASKS
+// What asks a larger model: a request up to its job, as a controller has written it, and what is of the flow.
+header question_t {
+    bit<INTRANSIT_FLOW_REQUEST_BITS> request;
+    bit<64> job;
+    bit<32> sequence;
+    bit<32> fragment;
+    bit<INTRANSIT_FLOW_ASKED_BITS> features;
+}
+
+// A result of two bytes, class and margin, behind UDP.
+header answer_t {
+    bit<128> head;
+    bit<64> job;
+    bit<32> sequence;
+    bit<32> fragment;
+    bit<8> class;
+    bit<8> margin;
+}
+// Bytes of its IPv4 packet; and its magic, version and kind.
+#define INTRANSIT_FLOW_ANSWER_LENGTH 62
+#define INTRANSIT_FLOW_RESULT 0x49a70102
+#endif
+
 struct headers_t {
+#ifdef INTRANSIT_FLOW_ASKS
+    question_t question;
+#endif
 #ifdef INTRANSIT_FLOW_TEST
     report_t report;
 #endif
@@ -88,6 +115,9 @@ struct headers_t {
     tcp_t tcp;
     udp_t udp;
     icmp_t icmp;
+#ifdef INTRANSIT_FLOW_ASKS
+    answer_t answer;
+#endif
     // Never on the wire.
     flow_t flow;
     activations_t activations;
@@ -102,7 +132,25 @@ struct headers_t {
 #define INTRANSIT_FLOW_RESUBMITTED 6
 #endif
 
+#ifdef INTRANSIT_FLOW_ASKS
+// What a clone keeps that becomes a question.
+#define INTRANSIT_FLOW_QUESTION 2
+#define INTRANSIT_FLOW_ASKED @field_list(INTRANSIT_FLOW_QUESTION)
+#define INTRANSIT_FLOW_CLONED 1
+#endif
+
 struct metadata_t {
+#ifdef INTRANSIT_FLOW_ASKS
+    INTRANSIT_FLOW_ASKED bit<1> ask;
+    INTRANSIT_FLOW_ASKED bit<INTRANSIT_FLOW_REQUEST_BITS> ask_request;
+    INTRANSIT_FLOW_ASKED bit<64> ask_job;
+    INTRANSIT_FLOW_ASKED bit<32> ask_sequence;
+    INTRANSIT_FLOW_ASKED bit<INTRANSIT_FLOW_ASKED_BITS> ask_features;
+    bit<8> ask_below;
+    bit<16> ask_session;
+    bit<16> ask_secret;
+    bit<16> ip_length; // of IPv4
+#endif
 #ifdef INTRANSIT_FLOW_AT_END
     INTRANSIT_FLOW_KEPT bit<48> time; // of its arrival
     INTRANSIT_FLOW_KEPT bit<9> port;
@@ -165,6 +213,9 @@ parser FlowParser(
         packet.extract(hdr.ipv4);
         meta.ip_header = (bit<16>)hdr.ipv4.ihl << 2;
         meta.protocol = hdr.ipv4.protocol;
+#ifdef INTRANSIT_FLOW_ASKS
+        meta.ip_length = hdr.ipv4.length;
+#endif
         transition select(hdr.ipv4.ihl) {
             0 .. 4: accept;
             5: ipv4_transport;
@@ -215,6 +266,24 @@ parser FlowParser(
 
     state udp {
         packet.extract(hdr.udp);
+#ifdef INTRANSIT_FLOW_ASKS
+        transition select(meta.ip_length, meta.ip_header) {
+            (INTRANSIT_FLOW_ANSWER_LENGTH, 20): perhaps_answer;
+            default: accept;
+        }
+    }
+
+    // A frame that is shorter than its IP header says is damaged in any case.
+    state perhaps_answer {
+        transition select(packet.lookahead<bit<32>>()) {
+            INTRANSIT_FLOW_RESULT: answer;
+            default: accept;
+        }
+    }
+
+    state answer {
+        packet.extract(hdr.answer);
+#endif
         transition accept;
     }
 
@@ -315,11 +384,26 @@ control FlowNoChecksum(inout headers_t hdr, inout metadata_t meta) {
 
 control FlowEgress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
     apply {
+#ifdef INTRANSIT_FLOW_ASKS
+        if (standard.instance_type == INTRANSIT_FLOW_CLONED && meta.ask == 1) {
+            hdr.question.setValid();
+            hdr.question.request = meta.ask_request;
+            hdr.question.job = meta.ask_job;
+            hdr.question.sequence = meta.ask_sequence;
+            hdr.question.fragment = 0x00010000; // one of one
+            hdr.question.features = meta.ask_features;
+            // Behind it the packet stands as it came, until it is cut.
+            truncate(INTRANSIT_FLOW_ASKED_BYTES);
+        }
+#endif
     }
 }
 
 control FlowDeparser(packet_out packet, in headers_t hdr) {
     apply {
+#ifdef INTRANSIT_FLOW_ASKS
+        packet.emit(hdr.question);
+#endif
 #ifdef INTRANSIT_FLOW_TEST
         packet.emit(hdr.report);
 #endif
@@ -332,6 +416,9 @@ control FlowDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.tcp);
         packet.emit(hdr.udp);
         packet.emit(hdr.icmp);
+#ifdef INTRANSIT_FLOW_ASKS
+        packet.emit(hdr.answer);
+#endif
     }
 }
 

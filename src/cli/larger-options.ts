@@ -5,6 +5,7 @@ import { LargerModel, type LargerModelPlace } from '../devices/larger-model.ts';
 import { diagnostic, refuse } from '../diagnostics/index.ts';
 import type { Escalation } from '../flow/escalation.ts';
 import type { EscalationCounts } from '../flow/flows.ts';
+import type { DeviceEscalation, LargerPath } from '../flow/larger-updates.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { type Io, printDiagnostics } from './io.ts';
 import { wholeNumber } from './options.ts';
@@ -16,11 +17,13 @@ export interface LargerArguments {
   readonly below?: number | undefined;
   readonly asks?: number | undefined;
   readonly largerId?: number | undefined;
+  readonly largerVia?: string | undefined;
 }
 
 /** Questions a second of `--live` and `--device`, unless told otherwise. */
 const USUAL_RATE = 1000;
 const MOST_RATE = 1_000_000;
+const MOST_PORT = 510;
 /** ms in which a worker must show itself before captures are read. */
 const PATIENCE_MS = 2000;
 
@@ -43,30 +46,72 @@ export const largerOptions = <T>(y: Argv<T>) =>
       wholeNumber('larger-id', 1, 0xffff, {
         describe: 'Of --larger: which of its models, by its id in packets; 1 if absent',
       }),
-    );
+    )
+    .option('larger-via', {
+      type: 'string',
+      describe:
+        'Of --larger, with a switch: PORT,IP,MAC,MAC: its port to the worker, its own addresses there, and the MAC of the next hop',
+      requiresArg: true,
+    });
 
 /** @throws UsageError */
 export function checkLarger(
   a: LargerArguments & { readonly pcap?: unknown; readonly on: string },
   isSet: boolean,
 ): void {
+  const others = [a.below, a.asks, a.largerId, a.largerVia];
   if (a.larger === undefined) {
-    if (a.below !== undefined || a.asks !== undefined || a.largerId !== undefined)
-      throw new UsageError('--below, --asks and --larger-id go with --larger');
+    if (others.some((option) => option !== undefined))
+      throw new UsageError('--below, --asks, --larger-id and --larger-via go with --larger');
     return;
   }
   if (a.below === undefined)
     throw new UsageError('--larger wants --below: the margin below which it is asked');
   if (isSet) throw new UsageError('--larger is asked about the flows of one model, not of a file of models');
-  if (a.on === 'bmv2') throw new UsageError('--larger goes with the reference and XDP, not with --on bmv2');
+  const isSwitch = a.on === 'bmv2';
+  if (isSwitch && a.pcap !== undefined)
+    throw new UsageError(
+      '--larger asks about captures on the reference and XDP; a switch asks with --device',
+    );
+  if (isSwitch !== (a.largerVia !== undefined))
+    throw new UsageError('--larger-via says how a switch reaches the worker: with --on bmv2, and no other');
+  if (a.largerVia !== undefined) pathOf(a.largerVia);
   if (a.pcap !== undefined && a.asks !== undefined)
     throw new UsageError('--asks goes with --live and --device: captures wait for each answer');
 }
 
 /** Whom to ask, and about which margins. */
-export interface Larger extends LargerModelPlace {
-  readonly below: number;
-  readonly rate: number;
+export type Larger = Omit<DeviceEscalation, 'path'>;
+
+const MAC = '[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}';
+
+/** @throws UsageError */
+function pathOf(text: string): Omit<LargerPath, 'layerCount'> {
+  const match = new RegExp(`^(\\d{1,3}),([\\d.]+),(${MAC}),(${MAC})$`).exec(text);
+  const [, port, address, mac, nextMac] = match ?? [];
+  if (port === undefined || Number(port) > MOST_PORT || !isIPv4(address!))
+    throw new UsageError(
+      `--larger-via ${text} is not PORT,IP,MAC,MAC: a port up to ${MOST_PORT}, an IPv4 address, and two of Ethernet`,
+    );
+  return { port: Number(port), address: address!, mac: mac!, nextMac: nextMac! };
+}
+
+/**
+ * What a device is told of a larger model. A switch writes whole requests, which say how many layers the worker's model has: the worker
+ * is asked from here.
+ * @throws DiagnosticError `host-unknown`, `larger-model-silent`
+ */
+export async function deviceEscalationOf(a: LargerArguments): Promise<DeviceEscalation | undefined> {
+  const larger = await largerOf(a);
+  if (larger === undefined || a.largerVia === undefined) return larger;
+  using model = new LargerModel(larger);
+  await requireThere(model, larger);
+  return { ...larger, path: { ...pathOf(a.largerVia), layerCount: model.layerCount! } };
+}
+
+async function requireThere(model: LargerModel, larger: Larger): Promise<void> {
+  if (await model.isThere(PATIENCE_MS)) return;
+  refuse('larger-model-silent', { to: nameOf(larger), reason: model.trouble ?? 'nothing is heard of it' });
 }
 
 /** @throws DiagnosticError `host-unknown` */
@@ -100,10 +145,11 @@ export interface AskedWorker extends Escalation {
 /** @param classCount classes that a verdict may name @throws DiagnosticError `larger-model-silent` */
 export async function openLarger(larger: Larger, classCount: number): Promise<AskedWorker & Disposable> {
   const model = new LargerModel(larger);
-  if (!(await model.isThere(PATIENCE_MS))) {
-    const reason = model.trouble ?? 'nothing is heard of it';
+  try {
+    await requireThere(model, larger);
+  } catch (error) {
     model.close();
-    return refuse('larger-model-silent', { to: nameOf(larger), reason });
+    throw error;
   }
   let [asked, answered] = [0, 0];
   return {

@@ -76,6 +76,11 @@ export class LargerModel implements Disposable {
     return this.#trouble;
   }
 
+  /** Of the worker's model; undefined while it has not been heard of. */
+  get layerCount(): number | undefined {
+    return this.#layerCount;
+  }
+
   /** Asks once. @param settle gets no verdict where no answer comes in time, or none that is a verdict */
   ask(features: Uint8Array, settle: (verdict: LargerVerdict | undefined) => void): void {
     if (this.#closed || this.#pending.size >= MOST_PENDING) {

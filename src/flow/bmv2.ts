@@ -30,11 +30,14 @@ import type { FlowPipeline, FlowProgramOptions } from './options.ts';
 /** Shorter ones are no Ethernet: they are not sent. */
 const LEAST_FRAME = 14;
 
+/** What is said of those. */
+const DAMAGED: DeviceResult = { outcome: 'damaged', verdict: undefined, features: undefined };
+
 /** Plans the program, or throws what forbids it. @throws DiagnosticError */
 function planOrRefuse(
   definition: FeatureDefinition,
   model: Model,
-  options?: FlowProgramOptions,
+  options?: FlowProgramOptions & { readonly asks?: boolean },
 ): V1modelFlowPlan {
   const { plan, diagnostics } = planV1modelFlow(definition, model, options);
   throwErrors(diagnostics);
@@ -51,13 +54,14 @@ async function build(plan: V1modelFlowPlan, folder: string, test: boolean): Prom
   return json;
 }
 
-/** What a controller pushes to a switch, and writes then: the weights. @throws DiagnosticError */
+/** What a controller pushes to a switch, and writes then: the weights. @param asks whether it asks a larger model @throws DiagnosticError */
 export async function v1modelFlowPipeline(
   definition: FeatureDefinition,
   model: Model,
+  asks = false,
 ): Promise<FlowPipeline> {
   using folder = temporaryFolder();
-  const plan = planOrRefuse(definition, model, { lanes: 'on', weights: 'runtime' });
+  const plan = planOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
   const json = await build(plan, folder.path, false);
   return {
     config: { p4info: flowP4Info(plan), deviceConfig: readFileSync(json) },
@@ -68,10 +72,15 @@ export async function v1modelFlowPipeline(
 /**
  * A software switch: each frame is a real packet in and out, and the times that the switch saw are given to the reference,
  * which is compared with what it says of each packet.
+ * @param asks whether its program is one that may ask a larger model; nobody is asked
  * @throws DiagnosticError
  */
-export async function createBmv2FlowEngine(definition: FeatureDefinition, model: Model): Promise<FlowEngine> {
-  const plan = planOrRefuse(definition, model);
+export async function createBmv2FlowEngine(
+  definition: FeatureDefinition,
+  model: Model,
+  asks = false,
+): Promise<FlowEngine> {
+  const plan = planOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
   const comparison = new Comparison(verdicts(model));
   const workspace = createWorkspace();
   let device: RunningSwitch | undefined;
@@ -101,8 +110,7 @@ export async function createBmv2FlowEngine(definition: FeatureDefinition, model:
           // What is too short to be sent has its turn when those before it are back.
           for (; next < all.length && all[next]!.frame.data.length < LEAST_FRAME; next++) {
             const { original, frame } = all[next]!;
-            const result: DeviceResult = { outcome: 'damaged', verdict: undefined, features: undefined };
-            onPacket(comparison.packet(executor.frame(frame), result), original);
+            onPacket(comparison.packet(executor.frame(frame), DAMAGED), original);
           }
         };
         const sent = all.filter(({ frame }) => frame.data.length >= LEAST_FRAME);

@@ -6,9 +6,7 @@ import {
   flowOutcomes,
 } from '../backends/common/flow/outcomes.ts';
 import {
-  ask,
   classCounter,
-  escalation,
   FLOW_DIGEST_ID,
   flowCounter,
   flowDigest,
@@ -16,13 +14,12 @@ import {
 } from '../backends/common/flow/tables.ts';
 import { cross, ports } from '../backends/common/table-model.ts';
 import { type ClassCounts, classEntry, rateEntity, type ToldVerdict } from '../devices/flow-actions.ts';
-import type { Asking } from '../devices/flow-asking.ts';
-import type { LargerModelPlace } from '../devices/larger-model.ts';
 import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { type Init, P4Client, P4RuntimeError, type TlsOptions, type Update } from '../p4runtime/index.ts';
 import { deviceAction, type NamedAction, sessionOf, type Target } from './actions.ts';
+import { type DeviceEscalation, escalationUpdates } from './larger-updates.ts';
 import { flowPipelines } from './targets.ts';
 
 /** A device of P4Runtime that is to classify flows. */
@@ -35,8 +32,8 @@ export interface FlowDevice {
   readonly tls: TlsOptions | undefined;
   /** Ports whose packets cross to another. */
   readonly ports: readonly { readonly from: number; readonly to: number }[];
-  /** Who is asked about flows of low margin, as the device reaches it; only of an XDP host. */
-  readonly escalation?: (Asking & LargerModelPlace) | undefined;
+  /** Who is asked about flows of low margin, as the device reaches it. */
+  readonly escalation?: DeviceEscalation | undefined;
 }
 
 /** What a device has counted. */
@@ -65,7 +62,11 @@ export async function classifyOnDevice(
   },
 ): Promise<FlowDeviceReport> {
   const updates = actions.flatMap((a) => actionUpdates(a, model.file));
-  const { config, updates: weights } = await flowPipelines[device.kind]!(definition, model);
+  const { config, updates: weights } = await flowPipelines[device.kind]!(
+    definition,
+    model,
+    device.escalation !== undefined,
+  );
   const client = new P4Client({
     address: device.address,
     deviceId: device.deviceId,
@@ -80,7 +81,7 @@ export async function classifyOnDevice(
         insertion({ table: ports, keys: [from], action: cross, parameters: [to] }),
       ),
       ...updates,
-      ...escalationUpdates(device),
+      ...(device.escalation ? escalationUpdates(device.escalation, definition.features.length) : []),
     ]);
     client.on('digest', (list) => {
       for (const data of list.data) events.told(verdictOf(data, definition.features.length));
@@ -129,20 +130,6 @@ function actionUpdates(a: NamedAction, file: string): Update[] {
         ]),
     insertion(classEntry(a.class, deviceAction(a, portOf, sessionOf(a)))),
     ...(a.rate === undefined ? [] : [{ type: 'MODIFY' as const, entity: rateEntity(a.class, a.rate) }]),
-  ];
-}
-
-/** The default action of the table `escalation`. */
-function escalationUpdates({ escalation: e }: FlowDevice): Update[] {
-  if (e === undefined) return [];
-  const address = Buffer.from(e.address.split('.').map(Number)).readUInt32BE();
-  return [
-    insertion({
-      table: escalation,
-      keys: [],
-      action: ask,
-      parameters: [e.below, address, e.port, e.modelId, e.rate],
-    }),
   ];
 }
 

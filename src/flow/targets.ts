@@ -28,10 +28,14 @@ export const flowEngines: Readonly<Record<string, CreateEngine>> = {
   bmv2: (definition, model) => createBmv2FlowEngine(definition, model),
 };
 
+/** @param asks whether the device is to ask a larger model: a switch is another program then */
+type MakePipeline = (definition: FeatureDefinition, model: Model, asks?: boolean) => Promise<FlowPipeline>;
+
 /** What devices of P4Runtime are pushed, by the name of their kind for `--on`. */
-export const flowPipelines: Readonly<
-  Record<string, (definition: FeatureDefinition, model: Model) => Promise<FlowPipeline>>
-> = { xdp: xdpFlowPipeline, bmv2: v1modelFlowPipeline };
+export const flowPipelines: Readonly<Record<string, MakePipeline>> = {
+  xdp: (definition, model) => xdpFlowPipeline(definition, model),
+  bmv2: v1modelFlowPipeline,
+};
 
 /** What programs of flows are written for, by the target's name. */
 const flowPrograms: Readonly<Record<string, WriteProgram>> = {

@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -11,19 +12,23 @@ import { type ClassAction, classEntry } from '../../src/devices/flow-actions.ts'
 import { LargerModel } from '../../src/devices/larger-model.ts';
 import { type FeatureDefinition, parseFeatures } from '../../src/features/index.ts';
 import { createReferenceFlowEngine, type FlowEngine, type Verdict } from '../../src/flow/engine.ts';
+import { escalationUpdates } from '../../src/flow/larger-updates.ts';
 import { flowPipelines } from '../../src/flow/targets.ts';
 import { createXdpFlowEngine, loadXdpFlow, planFlowOrRefuse } from '../../src/flow/xdp.ts';
 import type { Model } from '../../src/model/model.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
 import type { Init } from '../../src/p4runtime/index.ts';
+import { encodeFrame, framePayload } from '../../src/wire/frame.ts';
+import { decodePacket } from '../../src/wire/index.ts';
 import { createWorker, type Worker } from '../../src/worker/index.ts';
 import { RawSocket } from '../agent/raw-socket.ts';
 import { frameOf, udp4 } from '../features/packets.ts';
+import { internetChecksum } from '../support/frames.ts';
 import { cliArguments, intransit, testFolder } from '../support/io.ts';
-import { describeWith, loading } from '../support/machine.ts';
+import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
 import { random } from '../support/random.ts';
-import { type ActingDevice, agentDevice } from './acting-device.ts';
+import { type ActingDevice, agentDevice, switchDevice } from './acting-device.ts';
 import { deviceDefinitions, endDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
 import { networkOf } from './networks.ts';
@@ -151,6 +156,10 @@ const LARGE = [
   [10, 0, 1],
 ];
 const definition = parseFeatures(FEATURES, 'by-port.yaml');
+const everySecond = parseFeatures(
+  `${FEATURES}  classify: { packets: [2, 3] }\n  state: { n: { count: true } }\n`,
+  'by-port.yaml',
+);
 const [RED, GREEN, BLUE] = [0, 1, 2];
 const plain: ClassAction = { way: 'none', port: 0, dscp: undefined, session: 0, tell: false };
 const modelId = 5;
@@ -319,10 +328,21 @@ const modelFile = written(
 const base = ['classify', modelFile, '--features', written('features.yaml', FEATURES)];
 
 describe('classify --larger', () => {
+  const via = ['--larger-via', '3,10.9.0.1,02:00:00:00:00:01,02:00:00:00:00:02'];
+  const onSwitch = ['--device', 'unix:/nowhere', '--on', 'bmv2', '--larger', '127.0.0.1', '--below', '9'];
   const usage: Readonly<Record<string, readonly string[]>> = {
     'no margin': ['--pcap', 'x.pcap', '--larger', '127.0.0.1'],
     'nobody to ask': ['--pcap', 'x.pcap', '--below', '9'],
-    'a switch': ['--pcap', 'x.pcap', '--on', 'bmv2', '--larger', '127.0.0.1', '--below', '9'],
+    'captures on a switch': ['--pcap', 'x.pcap', '--on', 'bmv2', '--larger', '127.0.0.1', '--below', '9'],
+    'a switch without a way': [...onSwitch],
+    'a way that is none': [...onSwitch, '--larger-via', '3,10.9.0.1,02:00:00:00:00:01'],
+    'a MAC that is none': [...onSwitch, '--larger-via', '3,10.9.0.1,02:00:00:00:00:01,02:00'],
+    'an address that is none': [
+      ...onSwitch,
+      '--larger-via',
+      '3,10.9.0.256,02:00:00:00:00:01,02:00:00:00:00:02',
+    ],
+    'a way of captures': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '9', ...via],
     'a budget of captures': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '9', '--asks', '9'],
     'a margin of 256': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '256'],
     'no port': ['--pcap', 'x.pcap', '--larger', '127.0.0.1:0', '--below', '9'],
@@ -331,6 +351,16 @@ describe('classify --larger', () => {
     it(`refuses ${what}`, async () => {
       expect((await intransit(...base, ...argv)).code).toBe(2);
     });
+
+  it('refuses a switch where the worker is not there to say how many layers its model has', async () => {
+    const gone = await startWorker();
+    await gone.close();
+    const { code, err } = await intransit(
+      ...[...base, '--device', 'unix:/nowhere', '--on', 'bmv2', ...via],
+      ...['--larger', `127.0.0.1:${gone.port}`, '--below', '9'],
+    );
+    expect([code, err]).toEqual([1, expect.stringContaining('does not answer')]);
+  });
 
   it('refuses captures where the worker is not there', async () => {
     const gone = await startWorker();
@@ -398,5 +428,109 @@ describeWith(loading, 'classify --live --larger', () => {
       ['198.51.100.2:1000', 'blue', 30, true],
       ['198.51.100.2:1001', 'green', 100, false],
     ]);
+  });
+});
+
+/** A switch whose requests go to a worker over this process: its port 3 is the cable. */
+describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'a switch asks a worker', () => {
+  let device: ActingDevice;
+  let worker: Worker;
+  const path = { port: 3, address: '10.9.0.1', mac: '02:00:00:00:09:01', nextMac: '02:00:00:00:09:02' };
+  const place = { address: '10.9.0.2', port: 18858, modelId };
+  beforeAll(async () => {
+    worker = await startWorker();
+    device = await switchDevice();
+    const { config, updates } = await flowPipelines.bmv2!(everySecond, byPort(SMALL), true);
+    await device.client.pipeline.commit(config);
+    const layerCount = byPort(LARGE).layers.length;
+    await device.client.write([
+      ...updates,
+      insertion({ table: ports, keys: [1], action: cross, parameters: [2] }),
+      insertion({ table: ports, keys: [3], action: cross, parameters: [2] }),
+      insertion(classEntry(BLUE, { ...plain, way: 'drop' })),
+      ...escalationUpdates({ ...place, below: 10, rate: 1000, path: { ...path, layerCount } }, 3),
+    ]);
+  });
+  afterAll(async () => {
+    await device?.close();
+    await worker?.close();
+  });
+
+  const count = async (index: number): Promise<number> => {
+    const [entity] = await device.client.readAll([
+      { counterEntry: { counterId: flowCounter.id, index: { index: BigInt(index) } } },
+    ]);
+    return Number(entity?.counterEntry?.data?.packetCount ?? 0n);
+  };
+  const event = (name: (typeof flowEvents)[number]) => count(flowOutcomes.length + flowEvents.indexOf(name));
+  const frame = (sourcePort: number, destinationPort: number) =>
+    udp4({ sourcePort, destinationPort, payload: Array.from({ length: 200 }, (_, i) => i) });
+  /** What the worker says to a request of the switch, as a frame to the switch. */
+  const answerTo = (request: Buffer): Promise<Buffer> =>
+    new Promise((resolve) => {
+      const socket = createSocket('udp4');
+      socket.on('message', (payload) => {
+        socket.close();
+        resolve(
+          Buffer.from(
+            encodeFrame(
+              {
+                sourceMac: request.subarray(0, 6),
+                destinationMac: request.subarray(6, 12),
+                sourceIp: request.subarray(30, 34),
+                destinationIp: request.subarray(26, 30),
+                sourcePort: request.readUInt16BE(36),
+                destinationPort: request.readUInt16BE(34),
+              },
+              payload,
+            ),
+          ),
+        );
+      });
+      socket.send(request.subarray(42), worker.port, '127.0.0.1');
+    });
+
+  it('clones a packet to a whole request, and keeps the answer', async () => {
+    // The class of a flow is known with its second packet, which is asked about.
+    expect((await device.through([frame(1, 1000)], 1))[2].length).toBe(1);
+    const { 2: passed, 3: requests } = await device.through([frame(1, 1000)], 2);
+    expect([passed.length, requests.length]).toEqual([1, 1]);
+    expect(passed[0]!.equals(Buffer.from(frame(1, 1000)))).toBe(true);
+    const request = requests[0]!;
+    expect(internetChecksum(request.subarray(14, 34))).toBe(0);
+    expect(request.readUInt16BE(16)).toBe(request.length - 14);
+    const packet = decodePacket(framePayload(request)!)!;
+    expect([...packet.activations]).toEqual([3, 0, 0]);
+    const answer = await answerTo(request);
+    expect(decodePacket(framePayload(answer)!)!.activations).toEqual(Buffer.from([BLUE, 30]));
+    // Somebody else's: another job, another sender, another kind.
+    const [job, sender, kind] = [42 + 16, 26, 42 + 3].map((at) => {
+      const other = Buffer.from(answer);
+      other[at]! ^= 0x55;
+      return other;
+    }) as [Buffer, Buffer, Buffer];
+    await device.through([job, sender, kind], 3);
+    expect(await event('answered')).toBe(0);
+    expect((await device.through([frame(1, 1000)], 1))[2].length).toBe(1);
+    // The answer goes no further, and stands: packets of the flow are dropped as its class is, and it is not asked about again.
+    const after = await device.through([answer], 0);
+    expect([after[2].length, after[3].length]).toEqual([0, 0]);
+    const late = await device.through([frame(1, 1000), frame(1, 1000)], 0);
+    expect([late[2].length, late[3].length]).toEqual([0, 0]);
+    // The two of others that look alike are a flow, which was asked about too.
+    expect([await event('asked'), await event('answered'), await event('overdue')]).toEqual([2, 1, 0]);
+    // It comes twice.
+    await device.through([answer], 0);
+    expect([await event('answered'), await event('overdue')]).toEqual([1, 1]);
+    // One that it is sure of.
+    const sure = await device.through([frame(2, 1001), frame(2, 1001)], 2);
+    expect([sure[2].length, sure[3].length]).toEqual([2, 0]);
+  });
+
+  it('accounts for every packet', async () => {
+    let sum = 0;
+    for (let i = 0; i < flowOutcomes.length; i++) sum += await count(i);
+    // Two and one of the flow, three of others, an answer, two of the flow, the answer again, two that it is sure of.
+    expect(sum).toBe(2 + 3 + 1 + 1 + 2 + 1 + 2);
   });
 });

@@ -32,6 +32,7 @@ import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import {
   checkLarger,
+  deviceEscalationOf,
   type LargerArguments,
   largerOf,
   largerOptions,
@@ -342,7 +343,7 @@ async function overDevice(
     kind: a.on as 'xdp' | 'bmv2',
     ports: (a.ports ?? []).map(crossingOf),
     tls: tlsOf(a),
-    escalation: await largerOf(a),
+    escalation: await deviceEscalationOf(a),
   };
   const found = await untilOver(a.seconds, (until) =>
     classifyOnDevice(definition, model, device, actions, classCount(model), {

@@ -124,6 +124,38 @@ export const escalation: TableModel = {
   size: 1,
 };
 
+/** Bits of a request as a switch sends it, up to its job: Ethernet, IPv4, UDP, and half of the inference header. */
+export const REQUEST_BITS = 8 * (14 + 20 + 8 + 16);
+
+export const askByClone: ActionModel = {
+  name: 'ask_by_clone',
+  id: 0x01_000000 + OWN + 5,
+  parameters: [
+    // Margins below it are asked about; 0 for none.
+    { name: 'below', bits: 8 },
+    // Clone session of the port to the worker.
+    { name: 'session', bits: 16 },
+    // Of the job of each request, its highest bits: who does not know them writes nothing into flows.
+    { name: 'secret', bits: 16 },
+    { name: 'request', bits: REQUEST_BITS },
+  ],
+};
+
+/** The same of a switch, where a cloned packet becomes the request. */
+export const clonedEscalation: TableModel = {
+  ...escalation,
+  actions: [askByClone],
+  defaultAction: askByClone,
+};
+
+/** Questions of a switch, in packets: red, which is beyond `pir` and `pburst`, is not asked. */
+export const askMeter: MeterModel = {
+  name: 'ask_rate',
+  id: 0x14_000000 + 2,
+  size: 1,
+  unit: 'PACKETS',
+};
+
 /** What the place of a flow is found with, on a switch: bits as many as the key has, and as its buckets are counted with. */
 export const flowSecret = (bits: number): TableModel => {
   const mix: ActionModel = {
@@ -169,24 +201,25 @@ export const FLOW_DIGEST_ID = 0x17_8c030e;
  * @param o.portDefault what becomes of packets of a port that has no entry
  * @param o.layers tables of the weights
  * @param o.secretBits of `flow_secret`, where there is one
- * @param o.asks whether the device asks a larger model
+ * @param o.asks who asks a larger model, where one is asked: the agent, or the switch by a cloned packet
  */
 export const flowTables = (o: {
   readonly portDefault: ActionModel;
   readonly layers: readonly TableModel[];
   readonly features: number;
   readonly secretBits?: number;
-  readonly asks?: boolean;
+  readonly asks?: 'agent' | 'clone' | undefined;
 }): TableSet => ({
   tables: [
     { ...ports, defaultAction: o.portDefault },
     classes,
     flowModel,
     ...(o.secretBits === undefined ? [] : [flowSecret(o.secretBits)]),
-    ...(o.asks ? [escalation] : []),
+    ...(o.asks === 'agent' ? [escalation] : []),
+    ...(o.asks === 'clone' ? [clonedEscalation] : []),
     ...o.layers,
   ],
   counters: [flowCounter, classCounter, limitedCounter],
   digests: [flowDigest(o.features, FLOW_DIGEST_ID)],
-  meters: [classMeter],
+  meters: [classMeter, ...(o.asks === 'clone' ? [askMeter] : [])],
 });

@@ -1,11 +1,21 @@
 import { endsAreTold, type Occasion } from '../../../features/definition.ts';
 import { acceptance } from '../../common/flow/accepts.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
-import { flowCounter, flowDigest } from '../../common/flow/tables.ts';
+import { clonedEscalation, flowCounter, flowDigest } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import { INPUT } from '../code.ts';
 import { hexId, printLayers } from '../print-program.ts';
 import { printActions, printTreatment } from './emit-actions.ts';
+import {
+  answerLines,
+  answerText,
+  askDefines,
+  askFields,
+  isOwn,
+  printAnswer,
+  printAsking,
+  printQuestion,
+} from './emit-asking.ts';
 import { againLines, endFields, finishingLines, printEnding, recallLines } from './emit-end.ts';
 import { FLOW, type FlowField, type Names, P4Printer } from './p4-printer.ts';
 import { fieldLines, ipLines, keyLines, transportLines } from './packet-lines.ts';
@@ -34,6 +44,10 @@ export function printFlowProgram(plan: V1modelFlowPlan, test = false): string {
     p.line('#define INTRANSIT_FLOW_AT_END')
       .line(`#define INTRANSIT_FLOW_FEATURE_BITS ${8 * d.features.length}`)
       .line();
+  if (plan.asks) {
+    for (const line of askDefines(plan)) p.line(line);
+    p.line();
+  }
   flowOutcomes.forEach(({ name }, i) => {
     p.line(`const bit<8> INTRANSIT_FLOW_${name.toUpperCase()} = ${i};`);
   });
@@ -203,6 +217,7 @@ function flowCode(plan: V1modelFlowPlan): FlowCode {
       { name: 'session', width: 16 },
       { name: 'tell', width: 8 },
       ...(endsAreTold(d) ? endFields : []),
+      ...(plan.asks ? askFields : []),
       ...d.state.flatMap((_, i) => [wide(`a${i}`), wide(`b${i}`)]),
       ...d.features.map((_, i) => wide(`x${i}`)),
       ...beginning.fields,
@@ -256,6 +271,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
       p.line(`register<bit<${2 * place.width}>>(${plan.buckets}) flows;`);
       p.line('FlowPacket() packet;').line('IntransitLayers() layers;').line('bit<8> outcome;').line();
       printActions(p, plan);
+      if (plan.asks) printAsking(p);
       action('fields', fieldLines(endsAreTold(d)));
       action('use_ipv4', ipLines('ipv4'));
       action('use_ipv6', ipLines('ipv6'));
@@ -271,6 +287,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
         `${FLOW}.begun = ${FLOW}.now[47:0];`,
         `${FLOW}.reply = 0;`,
         ...(endsAreTold(d) ? [`${FLOW}.finished = 0;`] : []),
+        ...(plan.asks ? [`${FLOW}.larger = 0;`] : []),
         `${FLOW}.setValid();`,
         ...code.initial,
       ]);
@@ -282,6 +299,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
         // Whether its client is the higher end stays what it was.
         `${FLOW}.swapped = ${sliceOf(place.swapped)};`,
         ...(place.finished ? [`${FLOW}.finished = ${sliceOf(place.finished)};`] : []),
+        ...(place.larger ? [`${FLOW}.larger = ${sliceOf(place.larger)};`] : []),
         ...code.load,
       ]);
       action('update', [
@@ -296,6 +314,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
         `${FLOW}.verdict = 1w1 ++ ${verdictText(plan)};`,
       ]);
       action('store', [`${FLOW}.place = ${placeText(plan)};`, `${FLOW}.setValid();`, ...putBack]);
+      if (plan.asks) action('keep_answer', answerLines(plan, putBack));
       if (endsAreTold(d)) {
         action(
           'stay',
@@ -317,15 +336,42 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
             p.line('standard.ingress_port = meta.port;'),
           );
         }
-        p.block(`if (${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED)`, () => printFlow(p, plan, bucket));
         const features = featuresText(plan);
+        const flow = () => printFlow(p, plan, bucket);
+        const isWhole = `${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED`;
+        if (plan.asks) {
+          p.line(`${FLOW}.asks = 0;`)
+            .line(`${FLOW}.is_answer = 0;`)
+            .line(`${clonedEscalation.name}.apply();`);
+          p.block(
+            `if (${isWhole} && ${answerText()})`,
+            () => printAnswer(p, plan, (f) => sliceOf(f)),
+            `} else if (${isWhole}) {`,
+          );
+          p.indent(flow).line('}');
+        } else p.block(`if (${isWhole})`, flow);
         const last = () => {
           p.line(`${flowCounter.name}.count((bit<32>)${FLOW}.outcome);`);
           if (test) printReport(p, plan);
         };
         if (endsAreTold(d)) p.block(`if (${FLOW}.gone == 0)`, last);
         else last();
-        printTreatment(p, features, endsAreTold(d) ? againLines(test ? features : undefined) : undefined);
+        const treat = () =>
+          printTreatment(p, features, endsAreTold(d) ? againLines(test ? features : undefined) : undefined);
+        if (!plan.asks) {
+          treat();
+          return;
+        }
+        p.block(`if (${FLOW}.is_answer == 1)`, () => p.line('mark_to_drop(standard);'), '} else {');
+        p.indent(() => {
+          treat();
+          // Of one packet one clone is made: a copy for its class gives way.
+          p.block(`if (${FLOW}.asks == 1)`, () =>
+            p.line(
+              'clone_preserving_field_list(CloneType.I2E, (bit<32>)meta.ask_session, INTRANSIT_FLOW_QUESTION);',
+            ),
+          );
+        }).line('}');
       });
     },
   );
@@ -395,8 +441,8 @@ function printFlow(
         }
         printUpdate(p);
         p.block(
-          `if (${dueText(d.occasion)})`,
-          () => printInference(p),
+          plan.asks ? `if ((${dueText(d.occasion)}) && ${isOwn})` : `if (${dueText(d.occasion)})`,
+          () => printInference(p, plan.asks ? () => printQuestion(p, featuresText(plan)) : undefined),
           `} else if (${FLOW}.verdict[${VERDICT_BITS - 1}:${VERDICT_BITS - 1}] == 1) {`,
         );
         p.indent(() => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_CACHED;`)).line('} else {');
@@ -457,6 +503,7 @@ function placeText({ definition: d, place }: V1modelFlowPlan): string {
     [place.packets, `${FLOW}.packets[31:0]`],
     [place.swapped, `${FLOW}.swapped`],
     [place.verdict, `${FLOW}.verdict`],
+    ...(place.larger ? [[place.larger, `${FLOW}.larger`] as [PlaceField, string]] : []),
     ...(place.finished ? [[place.finished, `${FLOW}.finished`] as [PlaceField, string]] : []),
     ...d.state.map((s, i): [PlaceField, string] => [place.state[i]!, `${FLOW}.a${i}[${widthOf(s) - 1}:0]`]),
   ];

@@ -21,6 +21,8 @@ export interface V1modelFlowPlan {
   readonly buckets: number;
   /** Bits of the key. */
   readonly keyBits: number;
+  /** Whether a larger model is asked, by cloned packets. */
+  readonly asks: boolean;
   readonly place: {
     readonly width: number;
     /** The key, and above it whether there is a flow. */
@@ -31,6 +33,8 @@ export interface V1modelFlowPlan {
     readonly swapped: PlaceField;
     /** Class, margin, and whether there is a verdict. */
     readonly verdict: PlaceField;
+    /** Above it: whether a larger model was asked (1), and has answered (2). */
+    readonly larger: PlaceField | undefined;
     /** Which ends have sent all; only where flows are classified at their ends. */
     readonly finished: PlaceField | undefined;
     readonly state: readonly PlaceField[];
@@ -62,7 +66,7 @@ export const keyFieldBits = (d: FeatureDefinition, field: keyof typeof KEY_BITS)
 export function planV1modelFlow(
   definition: FeatureDefinition,
   model: Model,
-  options: ProgramOptions = {},
+  options: ProgramOptions & { readonly asks?: boolean } = {},
 ): { readonly plan: V1modelFlowPlan | undefined; readonly diagnostics: readonly Diagnostic[] } {
   const { plan: compute, diagnostics } = planV1model(model, { ...options, slots: FLOW_SLOTS });
   const all = [...diagnostics.filter((d) => d.severity === 'error')];
@@ -70,9 +74,12 @@ export function planV1modelFlow(
     all.push(diagnostic('flow-target', { target: 'v1model', what, why }, { file: definition.file }));
   if (definition.clockNs !== 1000) refuse('clock: ns', 'a BMv2 switch counts microseconds');
   if (readsPayload(definition)) refuse('payload bytes', 'a switch parses headers alone');
+  const { asks = false } = options;
+  if (asks && endsAreTold(definition))
+    refuse('classify: end', 'a switch asks a larger model about flows that live on');
   const both = definition.ipVersions.length > 1 ? 1 : 0;
   const keyBits = definition.key.fields.reduce((sum, f) => sum + keyFieldBits(definition, f), both);
-  const place = layOut(definition, keyBits);
+  const place = layOut(definition, keyBits, asks);
   if (place.width * PLACES > v1model.maxWidthBits)
     all.push(
       diagnostic(
@@ -83,12 +90,12 @@ export function planV1modelFlow(
     );
   if (all.length > 0 || compute === undefined) return { plan: undefined, diagnostics: all };
   return {
-    plan: { definition, compute, buckets: definition.table.flows / PLACES, keyBits, place },
+    plan: { definition, compute, buckets: definition.table.flows / PLACES, keyBits, asks, place },
     diagnostics: all,
   };
 }
 
-function layOut(definition: FeatureDefinition, keyBits: number): V1modelFlowPlan['place'] {
+function layOut(definition: FeatureDefinition, keyBits: number, asks: boolean): V1modelFlowPlan['place'] {
   let at = 0;
   const field = (width: number): PlaceField => {
     const low = at;
@@ -102,6 +109,7 @@ function layOut(definition: FeatureDefinition, keyBits: number): V1modelFlowPlan
     packets: field(32),
     swapped: field(1),
     verdict: field(VERDICT_BITS),
+    larger: asks ? field(2) : undefined,
     finished: endsAreTold(definition) ? field(2) : undefined,
     state: definition.state.map((s) => field(widthOf(s))),
   };

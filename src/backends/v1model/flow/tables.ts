@@ -7,13 +7,14 @@ import { drop } from '../../common/table-model.ts';
 import { layerTables, weightEntries } from '../tables.ts';
 import type { V1modelFlowPlan } from './plan.ts';
 
-export const flowP4Info = ({ compute, definition, buckets, keyBits }: V1modelFlowPlan): P4Info =>
+export const flowP4Info = ({ compute, definition, buckets, keyBits, asks }: V1modelFlowPlan): P4Info =>
   p4infoOf(
     flowTables({
       portDefault: drop,
       layers: layerTables(compute.lowered, compute.options.slots),
       features: definition.features.length,
       secretBits: secretBits({ buckets, keyBits }),
+      asks: asks ? 'clone' : undefined,
     }),
   );
 

@@ -65,7 +65,7 @@ export function xdpFlowManifest(plan: XdpFlowPlan): FlowManifest {
 /** The tables of a host that classifies flows. What no port has a way for is the host's own. */
 export function xdpFlowP4InfoOf(layers: readonly LayerWeights[], features: number): P4Info {
   return p4infoOf(
-    flowTables({ portDefault: absent, layers: layerTables(layers, FLOW_SLOTS), features, asks: true }),
+    flowTables({ portDefault: absent, layers: layerTables(layers, FLOW_SLOTS), features, asks: 'agent' }),
     'xdp',
   );
 }
