@@ -72,7 +72,7 @@ export function parseDeployment(text: string, file: string): Deployment {
     throw new DiagnosticError(faults.slice(0, MOST_FAULTS).map((f) => deploymentFault(file, ...f)));
   const name = spec.name ?? basename(file, extname(file));
   const tls = [...spec.devices, ...spec.workers].flatMap((d) =>
-    d.tls === undefined ? [] : [[d.name, tlsOf(file, d.tls)] as const],
+    d.tls === undefined ? [] : [[d.name, readTls(d.tls, (path) => beside(file, path))] as const],
   );
   return { file, name, spec, models: modelsOf(file, spec), tls: new Map(tls) };
 }
@@ -135,9 +135,17 @@ export async function deployedModel(
 export const defaultStateFolder = (file: string): string =>
   join(dirname(resolve(file)), `${basename(file, extname(file))}.state`);
 
-function tlsOf(file: string, tls: NonNullable<DeviceSpec['tls']>): TlsOptions {
+/**
+ * Certificates by the paths of their files.
+ * @param resolved where a path leads
+ * @throws DiagnosticError where files cannot be read
+ */
+export function readTls(
+  tls: NonNullable<DeviceSpec['tls']>,
+  resolved: (path: string) => string = (path) => path,
+): TlsOptions {
   const pem = (path: string | undefined) =>
-    path === undefined ? undefined : readBytes(beside(file, path), 'pem');
+    path === undefined ? undefined : readBytes(resolved(path), 'pem');
   const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
   return {
     ...(ca && { ca }),

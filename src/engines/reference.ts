@@ -1,4 +1,5 @@
 import { refuse, throwErrors } from '../diagnostics/index.ts';
+import { READS_BEFORE, readsBefore } from '../model/cut.ts';
 import { layerRangeRefusals } from '../model/layer-count.ts';
 import type { Model } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
@@ -15,11 +16,11 @@ export function createReferenceEngine(
   const from = o.from ?? 0;
   const to = o.to ?? model.layers.length;
   throwErrors(layerRangeRefusals(model, from, to));
-  for (const { name, kind, inputs: read } of model.layers.slice(from, to))
-    if (read.some((value) => value < from)) {
-      const reason = 'it reads a value from before the split';
-      refuse('unsupported-layer', { kind, target: 'reference', reason }, { file: model.file, layer: name });
-    }
+  const reader = model.layers.slice(from, to).find((layer) => readsBefore(layer, from));
+  if (reader !== undefined) {
+    const what = { kind: reader.kind, target: 'reference', reason: READS_BEFORE };
+    refuse('unsupported-layer', what, { file: model.file, layer: reader.name });
+  }
   const inputs = tensorBytes(valueType(model, from));
   const outputs = tensorBytes(valueType(model, to));
   return {

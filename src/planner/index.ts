@@ -11,7 +11,7 @@ export type { Chain } from './chain.ts';
 export { planDiagnostics } from './diagnostics.ts';
 export type { NodeExplanation } from './explain.ts';
 export type { Refusal } from './find-refusals.ts';
-export { cutPoints, modelChain } from './model-chain.ts';
+export { modelChain } from './model-chain.ts';
 export {
   type PlannedCrossing,
   type PlannedSegment,

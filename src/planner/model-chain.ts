@@ -1,23 +1,9 @@
-import { type Model, type ValueId, valueType } from '../model/model.ts';
+import { cutPoints } from '../model/cut.ts';
+import { type Model, valueType } from '../model/model.ts';
 import { formatTensorType, tensorBytes } from '../model/tensor.ts';
 import type { KindProfiles, SegmentProfile } from '../targets/profiles.ts';
 import type { Chain } from './chain.ts';
 import { nodeModel } from './node-kinds.ts';
-
-/**
- * Places where the model may be cut, as the number of layers before the cut. A packet carries one tensor, so no layer
- * behind the cut may read anything before the cut but the value that the last layer before it makes:
- * not between the two ends of a residual connection.
- */
-export function cutPoints(model: Model): number[] {
-  const cuts: number[] = [];
-  let earliestRead: ValueId = model.layers.length;
-  for (let cut = model.layers.length; cut >= 0; cut--) {
-    if (earliestRead >= cut) cuts.unshift(cut);
-    if (cut > 0) earliestRead = Math.min(earliestRead, ...model.layers[cut - 1]!.inputs);
-  }
-  return cuts;
-}
 
 /** A verified model as a chain. Backends are asked when a kind is first met, and once a block. */
 export function modelChain(model: Model): Chain {

@@ -4,7 +4,8 @@ import { xdpNeeds } from '../../src/backends/xdp/needs.ts';
 import { multiplies, planXdp } from '../../src/backends/xdp/plan.ts';
 import { encodeWeights } from '../../src/backends/xdp/weights.ts';
 import { importModel } from '../../src/import/index.ts';
-import { cutPoints, modelChain } from '../../src/planner/model-chain.ts';
+import { cutPoints } from '../../src/model/cut.ts';
+import { modelChain } from '../../src/planner/model-chain.ts';
 import { modelOf } from '../support/models.ts';
 
 describe('cutPoints', () => {

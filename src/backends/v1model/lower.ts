@@ -1,4 +1,5 @@
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../../diagnostics/index.ts';
+import { READS_BEFORE } from '../../model/cut.ts';
 import {
   type EmbeddingLayer,
   type ForestLayer,
@@ -127,8 +128,7 @@ export function lower(model: Model, options: LowerOptions): { lowered?: Lowered;
 }
 
 function refusalOf(layer: Layer, inputs: readonly (Activations | undefined)[]): string | undefined {
-  if (inputs.some((i) => i === undefined))
-    return 'it reads a tensor from before the split, which the packet does not carry';
+  if (inputs.some((i) => i === undefined)) return READS_BEFORE;
   if (layer.kind === 'softmax') {
     const bits = Math.ceil(Math.log2(2 * layer.exponentials[0]! * layer.size));
     return (

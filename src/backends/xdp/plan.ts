@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { isBroadcast } from '../../model/broadcast.ts';
 import type { LayerOf } from '../../model/by-kind.ts';
+import { READS_BEFORE, readsBefore } from '../../model/cut.ts';
 import { layerCountRefusals, layerRangeRefusals } from '../../model/layer-count.ts';
 import type {
   Conv2dLayer,
@@ -174,7 +175,7 @@ function refusals(model: Model, o: Required<XdpOptions>): Diagnostic[] {
           { file, layer: layer.name },
         ),
       );
-    if (layer.inputs.some((v) => v < o.from)) refuse('it reads a value from before the split');
+    if (readsBefore(layer, o.from)) refuse(READS_BEFORE);
     if (layer.kind === 'forest') for (const reason of forestRefusals(model, layer)) refuse(reason);
   }
   return found;

@@ -1,7 +1,7 @@
+import { readTls } from '../../controller/deployment.ts';
 import { WorkerClient } from '../../controller/worker-client.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import { fault, jobIdOf, modelsOf, Refused, type StoredObject } from '../manifests/index.ts';
-import { tlsOf } from '../network/node.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 
 export interface HandedOver {
@@ -67,7 +67,7 @@ const refuse = (job: string, reason: string, remedy: string): never => {
 };
 
 const clientOf = ({ metadata: { name }, spec }: Worker): WorkerClient =>
-  new WorkerClient({ name, address: spec.control }, spec.tls && tlsOf(spec.tls));
+  new WorkerClient({ name, address: spec.control }, spec.tls && readTls(spec.tls));
 
 /** Ids of the models of its services; all where it names none. */
 async function modelsAsked(

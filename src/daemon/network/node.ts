@@ -1,5 +1,6 @@
 import type { KnownProgram, Observed } from '../../controller/core/observed.ts';
 import type { Endpoint } from '../../controller/core/run.ts';
+import { readTls } from '../../controller/deployment.ts';
 import type { DeviceCounts } from '../../controller/device-counts.ts';
 import { type CompileProgram, DeviceEndpoint } from '../../controller/device-endpoint.ts';
 import { Backoff, DeviceLink } from '../../controller/device-link.ts';
@@ -7,8 +8,6 @@ import { WorkerLink } from '../../controller/worker-link.ts';
 import { WorkerEndpoint } from '../../controller/worker-task.ts';
 import type { Diagnostic, DiagnosticError } from '../../diagnostics/index.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
-import { readBytes } from '../../files.ts';
-import type { TlsOptions } from '../../p4runtime/index.ts';
 import type { EndpointState } from '../manifests/index.ts';
 import type { Named } from './network.ts';
 
@@ -106,7 +105,7 @@ export class ManagedNode {
       ...(timeoutMs !== undefined && { timeoutMs }),
       ...(probeMs !== undefined && { probeMs }),
     };
-    const link = new DeviceLink(at, tls && tlsOf(tls), session, (state) => {
+    const link = new DeviceLink(at, tls && readTls(tls), session, (state) => {
       if (state.kind === 'primary') node.#reached({ kind: 'here', electionId: state.electionId }, options);
       else if (state.kind === 'backup')
         node.#reached({ kind: 'backup', why: textOf(state.diagnostics) }, options);
@@ -126,7 +125,7 @@ export class ManagedNode {
   /** @throws DiagnosticError where files of TLS cannot be read */
   static worker({ name, spec }: Named<'Worker'>, options: NodeOptions): ManagedNode {
     const door = { name, address: spec.control, electionId: options.electionId };
-    const tls = spec.tls && tlsOf(spec.tls);
+    const tls = spec.tls && readTls(spec.tls);
     const link = new WorkerLink(
       door,
       tls,
@@ -224,15 +223,3 @@ export const connectionOf = (spec: Named<'Device'>['spec'] | Named<'Worker'>['sp
     : JSON.stringify([spec.target, spec.address, spec.deviceId, spec.tls]);
 
 const textOf = (diagnostics: readonly Diagnostic[]): string => diagnostics.map((d) => d.message).join('; ');
-
-/** @throws DiagnosticError where files cannot be read */
-export function tlsOf(tls: NonNullable<Named<'Worker'>['spec']['tls']>): TlsOptions {
-  const pem = (path: string | undefined) => (path === undefined ? undefined : readBytes(path, 'pem'));
-  const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
-  return {
-    ...(ca && { ca }),
-    ...(cert && { cert }),
-    ...(key && { key }),
-    ...(tls.serverName !== undefined && { serverName: tls.serverName }),
-  };
-}

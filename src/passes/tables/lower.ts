@@ -1,5 +1,6 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { type ByKind, ofKind } from '../../model/by-kind.ts';
+import { READS_BEFORE, readsBefore } from '../../model/cut.ts';
 import { type Layer, lutTable, type Model, valueType } from '../../model/model.ts';
 import { requantise } from '../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
@@ -66,8 +67,7 @@ export function lowerWith(
       diagnostics: [diagnostic('unsupported-layer', { kind: layer.kind, target, reason }, place)],
     });
     const inputs = layer.inputs.map((v) => values.get(v));
-    if (inputs.some((input) => input === undefined))
-      return refused('it reads a tensor from before the split, which the packet does not carry');
+    if (readsBefore(layer, from)) return refused(READS_BEFORE);
     const form = ofKind(formOf, layer, model, inputs as readonly (readonly Activation[])[]);
     switch (form.kind) {
       case 'refused':
