@@ -197,7 +197,7 @@ function mapsFor(own: ProgramConfig, running: DataPlane | undefined): ReadonlyMa
 /**
  * Pins what was loaded, and what stays of a running data plane, and opens it from there.
  * @param folder in the BPF file system @param running of requests, and only if what was loaded works on its maps
- * @throws BpfError; no pins are left then
+ * @throws BpfError; no pins are left then, but where the programs lack some: those that were there stay
  */
 export function pinDataPlane(
   { objects }: LoadedPrograms,
@@ -205,24 +205,12 @@ export function pinDataPlane(
   folder: string,
   running?: DataPlane,
 ): DataPlane {
+  // All of it is at hand before anything that may run is touched: a program of another version can lack some.
+  const items = itemsOf(objects, config, running);
   removePins(folder);
   ensureBpffs(folder.replace(/^\/sys\/fs\/bpf\/?/, ''));
-  const [first] = objects.values();
-  const at = (name: string): string => join(folder, name);
   try {
-    if (config.kind === 'flows') {
-      for (const { pin, kind, name } of pinsOf(config))
-        (kind === 'map' ? first!.maps : first!.programs).get(name)!.pin(at(pin));
-      return open(config, folder);
-    }
-    dispatcherOf(first, running).pin(at(ENTRY_PIN));
-    for (const name of DEVICE_MAPS) (running?.map(name) ?? first!.maps.get(name)!).pin(at(name));
-    for (const { index, weights } of config.programs) {
-      const object = objects.get(index);
-      (object?.programs.get(PROGRAM) ?? running!.program(index)).pin(at(programPin(index)));
-      if (weights.length > 0)
-        (object?.maps.get('weights') ?? running!.weights(index)!).pin(at(weightsPin(index)));
-    }
+    for (const [pin, item] of items) item.pin(join(folder, pin));
     return open(config, folder);
   } catch (error) {
     removePins(folder);
@@ -230,12 +218,52 @@ export function pinDataPlane(
   }
 }
 
+interface Pinnable {
+  pin(path: string): void;
+}
+
+/** What is pinned, by the names of the pins. @throws BpfError `bpf-unknown-name` where the programs lack some of it */
+function itemsOf(
+  objects: LoadedPrograms['objects'],
+  config: DeviceConfig,
+  running: DataPlane | undefined,
+): ReadonlyMap<string, Pinnable> {
+  const [first] = objects.values();
+  const named = <T>(items: ReadonlyMap<string, T> | undefined, name: string): T => {
+    const item = items?.get(name);
+    if (item !== undefined) return item;
+    throw new BpfError('bpf-unknown-name', `the program has no ${name}, which this agent works on`, {
+      remedy: 'it is of another version: push it again by a controller of this one',
+    });
+  };
+  if (config.kind === 'flows')
+    return new Map(
+      pinsOf(config).map(({ pin, kind, name }): [string, Pinnable] => [
+        pin,
+        kind === 'map' ? named(first?.maps, name) : named(first?.programs, name),
+      ]),
+    );
+  return new Map<string, Pinnable>([
+    [ENTRY_PIN, running === undefined ? named(first?.programs, DISPATCHER) : dispatcherOf(first, running)],
+    ...DEVICE_MAPS.map((name): [string, Pinnable] => [name, running?.map(name) ?? named(first?.maps, name)]),
+    ...config.programs.flatMap(({ index, weights }): [string, Pinnable][] => {
+      const object = objects.get(index);
+      const program = object === undefined ? running!.program(index) : named(object.programs, PROGRAM);
+      const own = object?.maps.get('weights') ?? running?.weights(index);
+      return [
+        [programPin(index), program],
+        ...(weights.length > 0
+          ? [[weightsPin(index), own ?? named(object?.maps, 'weights')] as [string, Pinnable]]
+          : []),
+      ];
+    }),
+  ]);
+}
+
 /** The one that runs goes on, unless what was loaded brings another. */
-function dispatcherOf(loaded: ApartObject | undefined, running: DataPlane | undefined): BpfProgram {
+function dispatcherOf(loaded: ApartObject | undefined, running: DataPlane): BpfProgram {
   const own = loaded?.programs.get(DISPATCHER);
-  if (running === undefined || (own !== undefined && own.info().tag !== running.entry.info().tag))
-    return own!;
-  return running.entry;
+  return own !== undefined && own.info().tag !== running.entry.info().tag ? own : running.entry;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { mismatches, pairsOf } from './add-pairs.ts';
 import type { AddLayer } from './model.ts';
 import { type Exactness, oddBit, roundHalfEven, shiftToEven } from './requantiser.ts';
 import type { Interval } from './tensor.ts';
@@ -74,38 +75,33 @@ export function fitAdd(
   min: number,
   max: number,
 ): AddForm {
-  const [a, b] = ranges;
-  const total = (a.hi - a.lo + 1) * (b.hi - b.lo + 1);
-  const wanted = new Int16Array(total);
-  let at = 0;
-  for (let x = a.lo; x <= a.hi; x++)
-    for (let y = b.lo; y <= b.hi; y++) wanted[at++] = Math.max(min, Math.min(max, source(x, y)));
-
+  const pairs = pairsOf(source, ratios, ranges, zeroPoint, min, max);
+  const total = pairs.wanted.length;
+  const operands = ranges.reduce((sum, { lo, hi }) => sum + Math.max(Math.abs(lo), Math.abs(hi)), 0);
   let best: AddForm | undefined;
-  const isFar = () => best !== undefined && best.exactness.accumulators > MANY * total;
-  for (
-    let shift = SHIFTS.lo;
-    shift <= SHIFTS.hi || (shift <= FINE_SHIFT && (source.fine || isFar()));
-    shift++
-  ) {
+  const attempt = (shift: number): void => {
     const unit = 2 ** shift;
     const multipliers = [Math.round(ratios[0] * unit), Math.round(ratios[1] * unit)] as const;
-    for (const { rest, part } of candidates(source, shift, ranges)) {
+    for (const { rest, part } of candidates(source, shift, operands)) {
       const offset = zeroPoint * unit + unit / 2 + rest;
-      const limit = best?.exactness.accumulators ?? total + 1;
+      const least = best?.exactness.accumulators ?? total;
+      const limit = best !== undefined && best.shift <= shift ? least : least + 1;
       const ties = part > 0 ? ({ part, odd: source.odd! } as const) : undefined;
-      const off = mismatches(wanted, ranges, { multipliers, offset, shift, ties, min, max }, limit);
+      const error = (operands / 2 + Math.abs(rest) + part) / unit;
+      const off = mismatches(pairs, { multipliers, offset, shift, ties, min, max }, error, limit);
       if (off >= limit) continue;
-      best = {
-        multipliers,
-        offset,
-        shift,
-        ...(ties && { ties }),
-        exactness: { channels: off === 0 ? 0 : 1, accumulators: off, total },
-      };
-      if (off === 0) return best;
+      const exactness = { channels: off === 0 ? 0 : 1, accumulators: off, total };
+      best = { multipliers, offset, shift, ...(ties && { ties }), exactness };
     }
+  };
+  // The largest of them is the quickest, and tells the others how soon to give up.
+  attempt(SHIFTS.hi);
+  for (let shift = SHIFTS.lo; shift < SHIFTS.hi; shift++) {
+    attempt(shift);
+    if (best!.shift === shift && best!.exactness.accumulators === 0) return best!;
   }
+  const isFar = () => best!.exactness.accumulators > (source.fine ? 0 : MANY * total);
+  for (let shift = SHIFTS.hi + 1; shift <= FINE_SHIFT && isFar(); shift++) attempt(shift);
   return best!;
 }
 
@@ -156,11 +152,12 @@ export function fitWideAdd(
 /**
  * What is added to half a unit, and how much less is a tie. Multipliers are off by half a unit at most, and so are sums by
  * half the operands: that much a tie may stand on either side.
+ * @param operands the largest of both, added
  */
 function candidates(
   { odd }: PairRounding,
   shift: number,
-  ranges: readonly [Interval, Interval],
+  operands: number,
 ): { rest: number; part: number }[] {
   // All ties up, or down: enough where there are none, and cheaper.
   const plain = [
@@ -168,40 +165,7 @@ function candidates(
     { rest: -1, part: 0 },
   ];
   if (odd === undefined) return plain;
-  const slack = Math.ceil(
-    ranges.reduce((sum, { lo, hi }) => sum + Math.max(Math.abs(lo), Math.abs(hi)), 0) / 2,
-  );
+  const slack = Math.ceil(operands / 2);
   const parts = [1, Math.ceil(slack / 8), slack].filter((part) => 2 * part < 2 ** shift / 2);
   return [...plain, ...parts.map((part) => ({ rest: part - 1, part: 2 * part - 1 }))];
-}
-
-interface Form {
-  readonly multipliers: readonly [number, number];
-  readonly offset: number;
-  readonly shift: number;
-  readonly ties: AddForm['ties'] | undefined;
-  readonly min: number;
-  readonly max: number;
-}
-
-/** Pairs at which the form is off; gives up at `limit`. */
-function mismatches(
-  wanted: Int16Array,
-  [a, b]: readonly [Interval, Interval],
-  { multipliers: [ma, mb], offset, shift, ties, min, max }: Form,
-  limit: number,
-): number {
-  const unit = 2 ** shift;
-  let off = 0;
-  let at = 0;
-  for (let x = a.lo; x <= a.hi && off < limit; x++) {
-    const row = x * ma + offset;
-    for (let y = b.lo; y <= b.hi; y++) {
-      const scaled = row + y * mb;
-      let q = Math.floor(scaled / unit);
-      if (ties !== undefined && (q & 1) === ties.odd) q = Math.floor((scaled - ties.part) / unit);
-      if ((q < min ? min : Math.min(q, max)) !== wanted[at++]) off++;
-    }
-  }
-  return off;
 }

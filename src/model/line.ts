@@ -29,7 +29,7 @@ export function hulls(c: Constraints): Constraints {
 }
 
 /** Upper (`side` 1) or lower (-1) convex hull of points in ascending order. */
-function hull(points: readonly Point[], side: 1 | -1): Point[] {
+export function hull(points: readonly Point[], side: 1 | -1): Point[] {
   const kept: Point[] = [];
   for (const p of points) {
     if (kept.at(-1)?.acc === p.acc) {

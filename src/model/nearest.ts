@@ -1,4 +1,4 @@
-import { hulls, type Line, nearestSlope } from './line.ts';
+import { hull, hulls, type Line, nearestSlope } from './line.ts';
 import { type Constraints, differences, type Point, type Steps } from './steps.ts';
 import type { Interval } from './tensor.ts';
 
@@ -13,19 +13,29 @@ const RELAXATIONS = 24;
  * @returns undefined if that many are not enough
  */
 export function relaxed(c: Constraints, estimate: number): Constraints | undefined {
-  let current = c;
+  let current = { points: c, hulls: hulls(c) };
   for (let turn = 0; turn < RELAXATIONS; turn++) {
-    const { gap, binding } = nearestSlope(hulls(current), estimate);
-    if (gap > 0) return current;
+    const { gap, binding } = nearestSlope(current.hulls, estimate);
+    if (gap > 0) return current.points;
     const [below, above] = binding;
+    const { atLeast, lessThan } = current.points;
     const without = (points: readonly Point[], point: Point, by: number) =>
       points.map((p) => (p === point ? { acc: p.acc + by, q: p.q } : p));
-    const options: Constraints[] = [
-      { ...current, atLeast: without(current.atLeast, below, 1) },
-      { ...current, lessThan: without(current.lessThan, above, -1) },
+    const low = without(atLeast, below, 1);
+    const high = without(lessThan, above, -1);
+    // The hull of the side that stays is known.
+    const options = [
+      {
+        points: { atLeast: low, lessThan },
+        hulls: { ...current.hulls, atLeast: hull(low, 1) },
+      },
+      {
+        points: { atLeast, lessThan: high },
+        hulls: { ...current.hulls, lessThan: hull(high, -1) },
+      },
     ];
-    const rooms = options.map((option) => nearestSlope(hulls(option), estimate).gap);
-    current = rooms[0]! >= rooms[1]! ? options[0]! : options[1]!;
+    const [first, second] = options.map((option) => nearestSlope(option.hulls, estimate).gap);
+    current = first! >= second! ? options[0]! : options[1]!;
   }
   return undefined;
 }

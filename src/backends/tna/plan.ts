@@ -85,6 +85,11 @@ const MOST_HALVES = 8;
 /** Shares of a layer's activations that are matched by twos, as tried: less to add, but more entries. */
 const PAIRED = [0, 0.5, 1] as const;
 
+/** Layers up to which all ways to match by twos are tried, which are so many; of more layers a few of the fewest entries. */
+const SEARCHED_LAYERS = 5;
+const MOST_GROUPINGS = PAIRED.length ** SEARCHED_LAYERS;
+const FEW_GROUPINGS = 5;
+
 /** What a layout may match by twos: a share of the activations that each layer reads, the first layer at 0. */
 export type Pairing = readonly number[];
 
@@ -133,11 +138,23 @@ function groupings(program: TableProgram, pairing: Pairing | undefined): TnaLaye
     const made = shares.map((share) => layerOf(layer, share, compared && l === last, l === last));
     return made.filter((form, i) => made.findIndex((f) => f.tables.length === form.tables.length) === i);
   });
-  const ways = forms.reduce<TnaLayer[][]>(
-    (made, options) => made.flatMap((chosen) => options.map((form) => [...chosen, form])),
-    [[]],
-  );
-  return ways.sort((a, b) => rowsOf(a) - rowsOf(b));
+  let ways: Grouping[] = [{ layers: [], rows: 0 }];
+  for (const options of forms) {
+    const sized = options.map((form) => ({ form, rows: rowsOf([form]) }));
+    ways = ways
+      .flatMap((way) =>
+        sized.map(({ form, rows }) => ({ layers: [...way.layers, form], rows: way.rows + rows })),
+      )
+      .sort((a, b) => a.rows - b.rows)
+      .slice(0, MOST_GROUPINGS);
+  }
+  return ways.slice(0, forms.length > SEARCHED_LAYERS ? FEW_GROUPINGS : ways.length).map((w) => w.layers);
+}
+
+/** Of the first layers, with all their entries. */
+interface Grouping {
+  readonly layers: TnaLayer[];
+  readonly rows: number;
 }
 
 const rowsOf = (layers: readonly TnaLayer[]): number =>

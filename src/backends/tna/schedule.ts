@@ -47,6 +47,13 @@ export interface Schedule {
 /** Stages beyond which nothing is searched. */
 const MOST_STAGES = 200;
 
+/** Numbers of sets that are kept while they are chosen, those of the fewest containers: a program of many layers has 5^layers. */
+const MOST_WAYS = 4096;
+/** Layouts that are made to find one that fits. */
+const MOST_TRIES = 1000;
+/** Blocks up to which the one of the fewest stages is searched even where none can fit. */
+const SEARCHED_BLOCKS = 8;
+
 const noUse = (): StageUse => ({
   sram: 0,
   tcam: 0,
@@ -64,9 +71,9 @@ const resources = Object.keys(stageLimits) as readonly (keyof StageUse)[];
 const SETS = [1, 2, 3, 4, 8] as const;
 
 /** Whether it comes nearer to what the chip has. */
-function isNearer(a: Schedule, b: Schedule, chip: Chip): boolean {
-  const longest = ({ stages }: Schedule) => Math.max(stages.ingress, stages.egress, chip.stages);
-  const sum = ({ stages }: Schedule) => stages.ingress + stages.egress;
+function isNearer(a: Schedule['stages'], b: Schedule['stages'], chip: Chip): boolean {
+  const longest = ({ ingress, egress }: Schedule['stages']) => Math.max(ingress, egress, chip.stages);
+  const sum = ({ ingress, egress }: Schedule['stages']) => ingress + egress;
   return longest(a) === longest(b) ? sum(a) < sum(b) : longest(a) < longest(b);
 }
 
@@ -81,37 +88,88 @@ export function schedule(
   layers: number,
   before: readonly Unit[],
 ): Schedule {
-  const ways = choices(blocks)
-    .map((sets) => ({ sets, containers: containersOf(blocks, sets) }))
-    .sort((a, b) => sizeOf(a.containers) - sizeOf(b.containers));
-  const there = ways.filter(
-    ({ containers: c }) => c.wide <= chip.wideContainers && c.half <= chip.halfContainers,
-  );
+  const ways = choices(chip, blocks);
+  const cuts = Array.from({ length: Math.max(1, layers) }, (_, i) => layers - i);
+  const least = (sets: readonly number[], cut: number) => leastStages(blocks, before.length, cut, sets);
+  if (blocks.length > SEARCHED_BLOCKS) {
+    // None of many layers fits by far: what comes nearest is laid out, to tell what it needs.
+    const nearer =
+      <T>(stages: (way: T) => Schedule['stages']) =>
+      (a: T, b: T): T =>
+        isNearer(stages(b), stages(a), chip) ? b : a;
+    const half = cuts[cuts.length >> 1]!;
+    const sets = ways.reduce(nearer((way) => least(way, half)));
+    const cut = cuts.reduce(nearer((at) => least(sets, at)));
+    const stages = least(sets, cut);
+    if (stages.ingress + stages.egress > 2 * chip.stages)
+      return { ...scheduleCut(blocks, before, cut, sets, 'egress'), containers: containersOf(blocks, sets) };
+  }
   let best: Schedule | undefined;
-  for (const { sets, containers } of there.length > 0 ? there : ways.slice(0, 1))
-    for (let cut = layers; cut >= Math.min(1, layers); cut--)
+  let tries = 0;
+  for (const sets of ways)
+    for (const cut of cuts) {
+      if (best !== undefined && (tries >= MOST_TRIES || !isNearer(least(sets, cut), best.stages, chip)))
+        continue;
       // The gress that is laid out first takes what it wants of the stages that both share.
       for (const first of ['egress', 'ingress'] as const) {
-        const made = { ...scheduleCut(blocks, before, cut, sets, first), containers };
+        const made = {
+          ...scheduleCut(blocks, before, cut, sets, first),
+          containers: containersOf(blocks, sets),
+        };
+        tries++;
         if (Math.max(made.stages.ingress, made.stages.egress) <= chip.stages) return made;
-        if (best === undefined || isNearer(made, best, chip)) best = made;
+        if (best === undefined || isNearer(made.stages, best.stages, chip)) best = made;
       }
+    }
   return best!;
 }
 
-/** All numbers of sets of all blocks. */
-function choices(blocks: readonly Block[]): readonly (readonly number[])[] {
-  return blocks.reduce<readonly (readonly number[])[]>(
-    (made, { sums, tables }) => {
-      const options =
-        sums === undefined
-          ? [tables.length]
-          : SETS.filter((n) => n <= Math.max(1, Math.ceil(tables.length / 2)));
-      return made.flatMap((chosen) => options.map((n) => [...chosen, n]));
-    },
-    [[]],
-  );
+/** Stages that no layout can do with less of: each set is added to once a stage, and joined behind it. */
+function leastStages(
+  blocks: readonly Block[],
+  before: number,
+  cut: number,
+  sets: readonly number[],
+): Schedule['stages'] {
+  const of = (from: number, to: number): number =>
+    blocks.slice(from, to).reduce((n, { tables, sums }, i) => {
+      const own = sets[from + i]!;
+      return n + Math.ceil(tables.length / Math.max(1, own)) + (sums === undefined ? 0 : joinsOf(own));
+    }, 0);
+  return { ingress: before + of(0, cut), egress: of(cut, blocks.length) };
 }
+
+/** Stages in which sets of sums are added up, two by two. */
+const joinsOf = (sets: number): number => Math.ceil(Math.log2(sets));
+
+/** Numbers of sets of all blocks whose containers the chip has, fewest first; if there are none, a set each. */
+function choices(chip: Chip, blocks: readonly Block[]): readonly (readonly number[])[] {
+  let made: readonly Choice[] = [{ sets: [], wide: 0, half: 0 }];
+  for (const { sums, tables } of blocks) {
+    const options =
+      sums === undefined
+        ? [tables.length]
+        : SETS.filter((n) => n <= Math.max(1, Math.ceil(tables.length / 2)));
+    const { wide, half } = sums ?? { wide: 0, half: 0 };
+    made = made
+      .flatMap((c) =>
+        options.map((n) => ({ sets: [...c.sets, n], wide: c.wide + n * wide, half: c.half + n * half })),
+      )
+      .filter((c) => c.wide <= chip.wideContainers && c.half <= chip.halfContainers);
+    if (made.length > MOST_WAYS) made = [...made].sort(bySize).slice(0, MOST_WAYS);
+  }
+  if (made.length > 0) return [...made].sort(bySize).map(({ sets }) => sets);
+  return [blocks.map(({ sums, tables }) => (sums === undefined ? tables.length : 1))];
+}
+
+/** Numbers of sets of the first blocks, and the containers of them all. */
+interface Choice {
+  readonly sets: readonly number[];
+  readonly wide: number;
+  readonly half: number;
+}
+
+const bySize = (a: Choice, b: Choice): number => sizeOf(a) - sizeOf(b);
 
 /**
  * Containers that arithmetic writes. Within a gress those of a layer whose sums are no longer read could serve again, which the
@@ -155,7 +213,7 @@ function scheduleCut(
       const known = firsts.get(slot.set);
       if (known === undefined || at[known]!.stage > slot.stage) firsts.set(slot.set, t);
     }
-    const joins = block.sums === undefined ? 0 : Math.ceil(Math.log2(sets[b]!));
+    const joins = block.sums === undefined ? 0 : joinsOf(sets[b]!);
     const end = Math.max(next[gress], ...at.map((s) => s.stage + 1)) + joins;
     for (let j = 0; j < joins; j++)
       place(gress, end - joins + j, { name: `${block.name} join ${j}`, use: { tables: 1, instructions: 1 } });

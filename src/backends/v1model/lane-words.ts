@@ -219,15 +219,26 @@ function span(coefficients: Iterable<number>): Interval {
   return { lo, hi };
 }
 
+/** Found once: each layout that is tried asks for all of them. */
+const rangesOf = new WeakMap<MatrixSpec, readonly Interval[]>();
+
 /** Exact bounds of a row's z over all inputs and kinds of position; absent columns count as zero. */
 export function rowRange(spec: MatrixSpec, row: number): Interval {
-  const columns = spec.runs.flatMap((run) => run.columns);
-  const { lo, hi } = span(columns.map((column) => spec.coefficient(row, column)));
-  const constants = [...spec.constants.values()].map((c) => c[row]!);
-  return {
-    lo: Math.min(...constants) + lo * spec.inputMax,
-    hi: Math.max(...constants) + hi * spec.inputMax,
-  };
+  let ranges = rangesOf.get(spec);
+  if (ranges === undefined) {
+    const columns = spec.runs.flatMap((run) => run.columns);
+    const constants = [...spec.constants.values()];
+    ranges = Array.from({ length: spec.rows }, (_, r): Interval => {
+      const { lo, hi } = span(columns.map((column) => spec.coefficient(r, column)));
+      const own = constants.map((c) => c[r]!);
+      return {
+        lo: Math.min(...own) + lo * spec.inputMax,
+        hi: Math.max(...own) + hi * spec.inputMax,
+      };
+    });
+    rangesOf.set(spec, ranges);
+  }
+  return ranges[row]!;
 }
 
 /** Exact bounds of a row's z behind the second line and without what ties lose, from those of its y. */
@@ -266,7 +277,7 @@ function rowBits(spec: MatrixSpec): number {
   for (let row = 0; row < spec.rows; row++) {
     const sum = rowRange(spec, row);
     const step = { lo: 0, hi: spec.sides?.step[row] ?? 0 };
-    bits = Math.max(bits, ...[sum, sidedRange(spec, row, sum), step].map(signedBits));
+    bits = Math.max(bits, signedBits(sum), signedBits(sidedRange(spec, row, sum)), signedBits(step));
   }
   return bits + 1;
 }
@@ -301,7 +312,10 @@ export const readsAnyOf = (
   columns: readonly number[],
 ): boolean =>
   reads === undefined ||
-  columns.some((c) => Array.from({ length: rows }, (_, r) => firstRow + r).some((row) => reads(row, c)));
+  columns.some((c) => {
+    for (let row = firstRow; row < firstRow + rows; row++) if (reads(row, c)) return true;
+    return false;
+  });
 
 /** Groups of columns that a word multiplies by at one position without padding. */
 export const groupsRead = (spec: MatrixSpec, group: number, word: LaneWords['words'][number]): number =>

@@ -27,7 +27,7 @@ export function lowerProduct(builder: ModelBuilder, term: ProductTerm, to: Quant
   if ([a.type, b.type, to].some(({ element }) => isWide(element))) {
     const [range, rounding] = [productRange(a.type, b.type), affineRounding(ratio, 0, to.zeroPoint)];
     const fitted = builder.fit([rounding], [range], to.min, to.max);
-    const exactness = productExactness(fitted, term, to);
+    const exactness = productExactness(fitted, pairsOf(term, to));
     return lowerMul(builder, { ...term, output: to, rounding: { ...fitted, exactness } });
   }
   if (isSameValue(a, b)) {
@@ -38,15 +38,21 @@ export function lowerProduct(builder: ModelBuilder, term: ProductTerm, to: Quant
   }
   if (fused) return lowerMul(builder, { ...term, output: to, rounding: fusedRounding(term, to) });
   const range = [productRange(a.type, b.type)];
-  const [best] = [
+  const pairs = pairsOf(term, to);
+  let best: Requantiser | undefined;
+  for (const source of [
     idealRounding(ratio, to.zeroPoint),
     affineRounding(ratio, 0, to.zeroPoint),
     (acc: number) => Math.ceil(acc * ratio - 0.5) + to.zeroPoint,
     (acc: number) => Math.floor(acc * ratio + 0.5) + to.zeroPoint,
-  ]
-    .map((source) => builder.fit([source], range, to.min, to.max))
-    .map((fitted) => ({ ...fitted, exactness: productExactness(fitted, term, to) }))
-    .sort((x, y) => x.exactness.accumulators - y.exactness.accumulators || tieForms(x) - tieForms(y));
+  ]) {
+    const fitted = builder.fit([source], range, to.min, to.max);
+    // One that is as good is better if it has no form for ties, which costs instructions.
+    const isSimpler = best?.ties !== undefined && fitted.ties === undefined;
+    const limit = (best?.exactness.accumulators ?? pairs.total) + (best === undefined || isSimpler ? 1 : 0);
+    const exactness = productExactness(fitted, pairs, limit);
+    if (exactness.accumulators < limit) best = { ...fitted, exactness };
+  }
   return lowerMul(builder, { ...term, output: to, rounding: best! });
 }
 
@@ -60,11 +66,17 @@ function pairRounding({ a, b }: ProductTerm, to: Quantisation): (x: number, y: n
   return (x, y) => roundHalfEven(f(f(f(x * a.type.scale) * f(y * b.type.scale)) / to.scale)) + to.zeroPoint;
 }
 
-/** A form for ties costs instructions. */
-const tieForms = ({ ties }: Requantiser): number => (ties === undefined ? 0 : 1);
+interface Pairs {
+  /** q-values less their zero points. */
+  readonly left: readonly number[];
+  readonly right: readonly number[];
+  readonly total: number;
+  /** What the source makes of each pair. */
+  readonly wanted: Int32Array;
+}
 
-/** Of all pairs of q-values; of 16 bits every so manieth. */
-function productExactness(fitted: Requantiser, term: ProductTerm, to: Quantisation): Exactness {
+/** All pairs of q-values; of 16 bits every so manieth. */
+function pairsOf(term: ProductTerm, to: Quantisation & Clamp): Pairs {
   const round = pairRounding(term, to);
   const centred = ({ type: { element, zeroPoint } }: Activation) => {
     const { lo, hi } = elementRange(element);
@@ -73,11 +85,24 @@ function productExactness(fitted: Requantiser, term: ProductTerm, to: Quantisati
     return Array.from({ length: count }, (_, i) => lo + i * step - zeroPoint);
   };
   const [left, right] = [centred(term.a), centred(term.b)];
+  const total = left.length * right.length;
+  const wanted = new Int32Array(total);
+  let at = 0;
+  for (const x of left) for (const y of right) wanted[at++] = Math.max(to.min, Math.min(to.max, round(x, y)));
+  return { left, right, total, wanted };
+}
+
+/** @param limit of pairs at which the integers differ, where counting ends */
+function productExactness(
+  fitted: Requantiser,
+  { left, right, total, wanted }: Pairs,
+  limit = total + 1,
+): Exactness {
   let accumulators = 0;
-  for (const x of left)
-    for (const y of right) {
-      const q = Math.max(fitted.min, Math.min(fitted.max, round(x, y)));
-      if (q !== requantise(fitted, 0, x * y)) accumulators++;
-    }
-  return { channels: accumulators === 0 ? 0 : 1, accumulators, total: left.length * right.length };
+  let at = 0;
+  for (const x of left) {
+    if (accumulators >= limit) break;
+    for (const y of right) if (wanted[at++] !== requantise(fitted, 0, x * y)) accumulators++;
+  }
+  return { channels: accumulators === 0 ? 0 : 1, accumulators, total };
 }

@@ -1,0 +1,78 @@
+/** Many nodes in a row, side by side, and joined again: the work grows with their number, not with all ways through them. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it, vi } from 'vitest';
+import { exactAddRounding, fitAdd, onnxAddRounding } from '../../src/model/add-fit.ts';
+import { shiftToEven } from '../../src/model/requantise.ts';
+import { intransit, testFolder } from '../support/io.ts';
+import { random } from '../support/random.ts';
+
+// What grows with all ways takes longer than any time that a busy machine is given.
+vi.setConfig({ testTimeout: 120_000 });
+
+const folder = testFolder();
+const LENGTH = 200;
+const grid = (i: number) => ({ element: 'uint8', scale: 0.1 + 0.0007 * (i % 97), zeroPoint: 100 + (i % 30) });
+
+const input = { element: 'uint8', shape: [8], scale: 0.1, zeroPoint: 128 };
+const identity = Array.from({ length: 8 }, (_, o) =>
+  Array.from({ length: 8 }, (__, i) => (i === o ? 90 : 1)),
+);
+
+/** Value `i` is what layer `i - 1` makes, value 0 the input. */
+const value = (i: number): string => (i === 0 ? 'input' : `v${i}`);
+
+/** What layer `i` is. */
+const chains: Readonly<Record<string, (i: number) => object>> = {
+  'sums with the input': (i) => ({ kind: 'add', inputs: [value(i), value(0)], output: grid(i) }),
+  'sums of the two before': (i) => ({
+    kind: 'add',
+    inputs: [value(i), value(Math.max(0, i - 1))],
+    output: grid(i),
+  }),
+  'products with the input': (i) => ({ kind: 'mul', inputs: [value(i), value(0)], output: grid(i) }),
+  functions: (i) => ({ kind: 'lut', function: 'tanh', output: grid(i) }),
+  'dense layers': (i) => ({ kind: 'dense', weights: identity, weightScale: 0.01, output: grid(i) }),
+};
+
+const fileOf = (name: string, of: (i: number) => object): string => {
+  const path = join(folder, `${name.replaceAll(' ', '-')}.json`);
+  const layers = Array.from({ length: LENGTH }, (_, i) => ({ name: value(i + 1), ...of(i) }));
+  writeFileSync(path, JSON.stringify({ format: 'intransit-model', version: 1, input, layers }));
+  return path;
+};
+
+for (const target of ['xdp', 'v1model', 'tna'])
+  it.each(Object.entries(chains))(`${target}: %s`, async (name, of) => {
+    const { code, err } = await intransit('inspect', fileOf(name, of), '--target', target);
+    expect([0, 1]).toContain(code);
+    expect(err).not.toMatch(/internal error/);
+    // Whatever the target says, it says it of this model.
+    if (code === 1) expect(err).toMatch(/needs \d+|is not|cannot|no /);
+  });
+
+it('a sum is the form of the fewest pairs off, of all that are tried', () => {
+  const r = random(5);
+  const scale = () => Math.fround(r.pick([0.1, 0.25, 0.5, 1, r.int(100, 900) / 1000]));
+  for (let i = 0; i < 12; i++) {
+    const scales = [scale(), scale(), scale()] as const;
+    const zeros = [r.int(0, 255), r.int(0, 255), r.int(0, 255)] as const;
+    const ranges = [
+      { lo: -zeros[0], hi: 255 - zeros[0] },
+      { lo: -zeros[1], hi: 255 - zeros[1] },
+    ] as const;
+    const source = i % 2 === 0 ? onnxAddRounding(scales, zeros) : exactAddRounding(scales, zeros[2]);
+    const ratios = [scales[0] / scales[2], scales[1] / scales[2]] as const;
+    const form = fitAdd(source, ratios, ranges, zeros[2], 0, 255);
+    let off = 0;
+    for (let a = ranges[0].lo; a <= ranges[0].hi; a++)
+      for (let b = ranges[1].lo; b <= ranges[1].hi; b++) {
+        const sum = a * form.multipliers[0] + b * form.multipliers[1] + form.offset;
+        const clamp = (q: number) => Math.max(0, Math.min(255, q));
+        if (clamp(shiftToEven(sum, form.shift, form.ties)) !== clamp(source(a, b))) off++;
+      }
+    // What it says of itself, counted pair by pair; and a sum whose ratios are whole is exact.
+    expect(form.exactness.accumulators).toBe(off);
+    if (ratios.every(Number.isInteger)) expect(off).toBe(0);
+  }
+});
