@@ -11,7 +11,7 @@ import { random } from '../support/random.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 const folder = testFolder();
-const LENGTH = 200;
+const LENGTH = 120;
 const grid = (i: number) => ({ element: 'uint8', scale: 0.1 + 0.0007 * (i % 97), zeroPoint: 100 + (i % 30) });
 
 const input = { element: 'uint8', shape: [8], scale: 0.1, zeroPoint: 128 };
@@ -48,13 +48,13 @@ for (const target of ['xdp', 'v1model', 'tna'])
     expect([0, 1]).toContain(code);
     expect(err).not.toMatch(/internal error/);
     // Whatever the target says, it says it of this model.
-    if (code === 1) expect(err).toMatch(/needs \d+|is not|cannot|no /);
+    if (code === 1) expect(err).toMatch(/^intransit: .*\[[a-z-]+\]/m);
   });
 
 it('a sum is the form of the fewest pairs off, of all that are tried', () => {
   const r = random(5);
   const scale = () => Math.fround(r.pick([0.1, 0.25, 0.5, 1, r.int(100, 900) / 1000]));
-  for (let i = 0; i < 12; i++) {
+  for (let i = 0; i < 6; i++) {
     const scales = [scale(), scale(), scale()] as const;
     const zeros = [r.int(0, 255), r.int(0, 255), r.int(0, 255)] as const;
     const ranges = [
