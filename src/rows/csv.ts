@@ -23,8 +23,8 @@ const SPECIAL = /^[+-]?(nan|inf|infinity)$/i;
 const isNumber = (cell: string): boolean => NUMBER.test(cell) || SPECIAL.test(cell);
 
 /**
- * A table of numbers: commas, semicolons, tabs or blanks between them, quotes or none, lines of any system, a line of
- * names first or none.
+ * A table of numbers: commas, semicolons, tabs or blanks between them, one more behind the last or none, quotes or none, lines of
+ * any system, a line of names first or none, lines that begin with `#` as `numpy.savetxt` writes its header.
  *
  * @param width numbers in a row
  * @param limit rows that are read at most
@@ -40,7 +40,8 @@ export function parseCsv(
   let count = 0;
   let whole = true;
   let isFirst = true;
-  const add = (cells: readonly string[], line: number): null => {
+  const add = (given: readonly string[], line: number): null => {
+    const cells = given.length === width + 1 && given.at(-1) === '' ? given.slice(0, -1) : given;
     const wasFirst = isFirst;
     isFirst = false;
     if (wasFirst && !cells.some(isNumber)) return null;
@@ -85,6 +86,8 @@ function records(
   try {
     parse(bytes, {
       bom: true,
+      comment: '#',
+      comment_no_infix: true,
       delimiter,
       relax_column_count: true,
       skip_empty_lines: true,
@@ -92,7 +95,9 @@ function records(
       trim: delimiter === ',' || delimiter === ';',
       // One more, for a line of names.
       ...(Number.isFinite(limit) && { to: limit + 1 }),
-      on_record: (cells: readonly string[], { lines }) => add(cells, lines),
+      // Columns that are aligned have several blanks between them.
+      on_record: (cells: readonly string[], { lines }) =>
+        add(delimiter === ' ' ? cells.filter((cell) => cell !== '') : cells, lines),
     });
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
@@ -103,7 +108,7 @@ function records(
 /** What stands between the cells of the first line that holds anything. */
 function delimiterOf(bytes: Buffer): string {
   const start = bytes.toString('utf8', 0, 65_536).replace(/^\ufeff/, '');
-  const line = start.split(/[\r\n]+/).find((text) => text.trim() !== '') ?? '';
+  const line = start.split(/[\r\n]+/).find((text) => /^\s*[^\s#]/.test(text)) ?? '';
   const bare = line.replace(/"[^"]*"/g, '').trim();
   return [';', '\t', ',', ' '].find((delimiter) => bare.includes(delimiter)) ?? ',';
 }

@@ -34,7 +34,7 @@ export const modelMessages = {
     'warning',
     (a) =>
       `ONNX Runtime sums in float32, where a value near halfway between two outputs may fall to either: about ` +
-      `${a.percent} % of the values are one step off, on inputs of the whole range`,
+      `${a.percent} % of this layer's values are one step off, on inputs of the whole range, which layers behind may carry further`,
     (a) =>
       a.wide
         ? 'quantise with activations of 8 bits in the QOperator format, or with scales that are powers of two, whose sums are exact'
