@@ -22,7 +22,7 @@ import { encodeFrame, framePayload } from '../../src/wire/frame.ts';
 import { decodePacket } from '../../src/wire/index.ts';
 import { createWorker, type Worker } from '../../src/worker/index.ts';
 import { RawSocket } from '../agent/raw-socket.ts';
-import { frameOf, udp4 } from '../features/packets.ts';
+import { frameOf, tcp4, udp4 } from '../features/packets.ts';
 import { internetChecksum } from '../support/frames.ts';
 import { cliArguments, intransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
@@ -390,45 +390,57 @@ describeWith(loading, 'classify --live --larger', () => {
     ip('netns', 'del', netns);
   });
 
-  it('has the verdict of the worker of the flows that it was asked about', async () => {
-    const worker = await startWorker();
-    const argv = [...base, '--live', here, '--json', '--larger', `127.0.0.1:${worker.port}`];
-    const child = spawn(
-      process.execPath,
-      cliArguments([...argv, '--larger-id', `${modelId}`, '--below', '10']),
-      {
+  const atEnd = written(
+    'end.yaml',
+    FEATURES.replace('spec:', 'spec:\n  state: { port: { first: port.server } }\n  classify: end').replaceAll(
+      'port.server ==',
+      'port ==',
+    ),
+  );
+  const RST = 4;
+  const cases = {
+    'of every packet': [base, (port: number) => udp4({ destinationPort: port, payload: [1] })],
+    'at its end': [
+      ['classify', modelFile, '--features', atEnd],
+      (port: number) => tcp4({ destinationPort: port, flags: RST }),
+    ],
+  } as const;
+  for (const [when, [argv, frame]] of Object.entries(cases))
+    it(`has the verdict of the worker of the flow that it was asked about, ${when}`, async () => {
+      const worker = await startWorker();
+      const larger = ['--larger', `127.0.0.1:${worker.port}`, '--larger-id', `${modelId}`, '--below', '10'];
+      const child = spawn(process.execPath, cliArguments([...argv, '--live', here, '--json', ...larger]), {
         stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => {
-      out += text;
+      });
+      let [out, err] = ['', ''];
+      child.stdout.on('data', (text) => {
+        out += text;
+      });
+      child.stderr.on('data', (text) => {
+        err += text;
+      });
+      const ended = new Promise((resolve) => child.on('exit', resolve));
+      try {
+        await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 180_000, interval: 50 });
+        using sender = new RawSocket(netns, there);
+        for (const port of [1000, 1001]) sender.send(frame(port));
+        await vi.waitFor(() => expect(worker.statistics().received).toBeGreaterThan(1), { timeout: 20_000 });
+        child.kill('SIGINT');
+        expect(await ended).toBe(0);
+      } finally {
+        child.kill();
+        await worker.close();
+      }
+      const report = JSON.parse(out);
+      expect(report.escalation).toEqual({ asked: 1, answered: 1, overdue: 0, shed: 0 });
+      const flows = report.flows
+        .filter((f: { client: string }) => f.client.startsWith('192.0.2.1:'))
+        .map((f: Record<string, unknown>) => [f.server, f.name, f.margin, f.larger ?? false]);
+      expect(flows).toEqual([
+        ['198.51.100.2:1000', 'blue', 30, true],
+        ['198.51.100.2:1001', 'green', 100, false],
+      ]);
     });
-    child.stderr.on('data', (text) => {
-      err += text;
-    });
-    const ended = new Promise((resolve) => child.on('exit', resolve));
-    try {
-      await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 180_000, interval: 50 });
-      using sender = new RawSocket(netns, there);
-      for (const port of [1000, 1001]) sender.send(udp4({ destinationPort: port, payload: [1] }));
-      await vi.waitFor(() => expect(worker.statistics().received).toBeGreaterThan(1), { timeout: 20_000 });
-      child.kill('SIGINT');
-      expect(await ended).toBe(0);
-    } finally {
-      child.kill();
-      await worker.close();
-    }
-    const report = JSON.parse(out);
-    expect(report.escalation).toEqual({ asked: 1, answered: 1, overdue: 0, shed: 0 });
-    const flows = report.flows
-      .filter((f: { client: string }) => f.client.startsWith('192.0.2.1:'))
-      .map((f: Record<string, unknown>) => [f.server, f.name, f.margin, f.larger ?? false]);
-    expect(flows).toEqual([
-      ['198.51.100.2:1000', 'blue', 30, true],
-      ['198.51.100.2:1001', 'green', 100, false],
-    ]);
-  });
 });
 
 /** A switch whose requests go to a worker over this process: its port 3 is the cable. */
