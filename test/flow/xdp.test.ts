@@ -11,7 +11,7 @@ import { chosenDefinition, deviceDefinitions, smallDefinition } from './definiti
 import { exampleFrames, randomFrame } from './frames.ts';
 import { networkOf } from './networks.ts';
 
-/** Frames of each definition; bench/flow.ts tries a million. */
+/** Frames of each definition; bench/flow-frames.ts tries a million. */
 const FRAMES = 6000;
 
 describeWith(loading, 'flows in the kernel', () => {
