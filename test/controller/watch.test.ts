@@ -196,6 +196,12 @@ describeWithTools(['p4c-bm2-ss'], 'deploy --watch', () => {
     expect((await events.next('restored', 's2')).report.devices[0]).toMatchObject({ current: 2 });
     // With the program that it had: it was made for version 1.
     expect([device.commits, s1.writes()]).toEqual([1, 0]);
+    // One that is gone is told too, and what runs stays; what is wrong with the one before may be told again until then.
+    rmSync(path);
+    let gone = await events.next('failed');
+    while (gone.diagnostics[0]!.code === 'json-syntax') gone = await events.next('failed');
+    expect([gone.device, gone.diagnostics[0]!.code]).toEqual([undefined, 'file-unreadable']);
+    expect(s1.writes()).toBe(0);
     file(1);
     expect((await events.next('deployed')).report.previous).toBe(2);
   });
