@@ -23,16 +23,17 @@ export async function routeOf(
   jobId: bigint | undefined,
   a: ControllerArguments,
 ): Promise<ServiceRoute> {
-  const path = `/api/v1alpha1/names/${encodeURIComponent(`service/${service}`)}`;
+  const job = jobId ?? randomBytes(8).readBigUInt64BE();
+  const path = `/api/v1alpha1/names/${encodeURIComponent(`service/${service}`)}?job=${job}`;
   const { items } = await withController(a, (client) =>
     client.get<{ readonly items: readonly Resolution[] }>(path),
   );
   const [found] = items;
-  const job = jobId ?? randomBytes(8).readBigUInt64BE();
   const members = (found?.addresses ?? []).flatMap(({ node, address, protocol, weight }) =>
     protocol === 'intransit+udp' ? [{ name: node ?? address, address, weight }] : [],
   );
-  const member = memberFor(job, members);
+  // It stays where it was, if the controller remembers it.
+  const member = members.find((m) => m.name === `Worker/${found?.worker}`) ?? memberFor(job, members);
   const model = found?.models[0];
   if (member === undefined || model === undefined)
     return refuse('service-unrouted', {

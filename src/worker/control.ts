@@ -46,17 +46,25 @@ class Fence {
     if (electionId > this.#ofAll) this.#ofAll = electionId;
   }
 
+  /** Of what concerns no model alone. @throws Refusal where a higher one was heard of */
+  passAll(electionId: bigint): void {
+    if (electionId < this.#ofAll) refuseLower(this.#ofAll, electionId);
+  }
+
   /** @throws Refusal where a higher one was heard of */
   pass(modelId: number, electionId: bigint): void {
     const ofModel = this.#ofModels.get(modelId) ?? 0n;
     const highest = ofModel > this.#ofAll ? ofModel : this.#ofAll;
-    if (electionId < highest)
-      throw new Refusal(
-        409,
-        `a controller with election id ${highest} drives it, and this change comes by ${electionId}`,
-      );
+    if (electionId < highest) refuseLower(highest, electionId);
     this.#ofModels.set(modelId, electionId);
   }
+}
+
+function refuseLower(highest: bigint, electionId: bigint): never {
+  throw new Refusal(
+    409,
+    `a controller with election id ${highest} drives it, and this change comes by ${electionId}`,
+  );
 }
 
 /** @throws Refusal */
@@ -82,7 +90,7 @@ export async function openControl(
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     try {
       admit(request, listen);
-      const answered = await actOnJob(worker, request);
+      const answered = await actOnJob(worker, request, fence);
       if (answered === undefined) await act(worker, request, on, fence);
       reply(response, 200, answered ?? heldDocument(worker, instance));
     } catch (error) {
@@ -106,7 +114,7 @@ const CURRENT = /^\/v1\/models\/(\d{1,5})\/current$/;
 const JOB = /^\/v1\/jobs\/(\d{1,20})(\/release)?$/;
 
 /** The calls about jobs; undefined where it is another one. */
-async function actOnJob(worker: Worker, request: IncomingMessage): Promise<object | undefined> {
+async function actOnJob(worker: Worker, request: IncomingMessage, fence: Fence): Promise<object | undefined> {
   const { pathname } = new URL(request.url ?? '/', 'http://worker');
   const [, id, release] = JOB.exec(pathname) ?? [];
   if (id === undefined) return undefined;
@@ -114,8 +122,11 @@ async function actOnJob(worker: Worker, request: IncomingMessage): Promise<objec
   if (jobId >= 2n ** 64n) throw new Refusal(400, `${id} is no number of 64 bits`);
   if (request.method === 'POST' && release !== undefined) {
     const text = (await bodyOf(request, MOST_DOCUMENT_BYTES)).toString('utf8');
-    return handedDocument(jobId, worker.release(jobId, placeOf(parsed(releaseSchema, jsonOf(text)).to)));
+    const to = placeOf(parsed(releaseSchema, jsonOf(text)).to);
+    fence.passAll(electionIdOf(request));
+    return handedDocument(jobId, worker.release(jobId, to));
   }
+  // What was released is in nobody else's hands, so whoever has it may give it here, whoever leads by now.
   if (request.method !== 'PUT' || release !== undefined) return undefined;
   const text = (await bodyOf(request, MOST_JOB_BYTES)).toString('utf8');
   const given = parsed(handedJobSchema, jsonOf(text));

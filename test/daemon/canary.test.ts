@@ -22,6 +22,7 @@ describe('a version is worse', () => {
     ...more,
   });
   const before = seen(1000, 0, 40);
+  const slow = new Array(30).fill(0);
 
   it.each([
     ['of too few answers nothing is said', seen(50, 49, 0), {}, undefined],
@@ -34,7 +35,20 @@ describe('a version is worse', () => {
       'late',
       seen(500, 0, 40, { latency: [0, 0, 0, 0, 0, 500] }),
       {},
-      /99 % of its answers take up to 119 us/,
+      /98 % of its answers take up to 119 us/,
+    ],
+    ['late, but for one answer of a hundred', seen(100, 0, 40, { latency: [99, ...slow, 1] }), {}, undefined],
+    [
+      'late, by a limit, but for one answer of a hundred',
+      seen(100, 0, 40, { latency: [99, ...slow, 1] }),
+      { latencyUs: 50 },
+      undefined,
+    ],
+    [
+      'late with a fifth of a hundred answers',
+      seen(100, 0, 40, { latency: [80, ...slow, 20] }),
+      {},
+      /90 % of its answers take up to/,
     ],
     ['unsure at devices', seen(0, 0, 0, { sure: 50, unsure: 50 }), {}, /devices are unsure of 50\.0 %/],
   ])('%s', (_, next, limits, reason) => {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WorkerClient } from '../../src/controller/worker-client.ts';
 import { nameRoutes } from '../../src/daemon/index.ts';
 import { createSender } from '../../src/edge/index.ts';
 import { importModel } from '../../src/import/index.ts';
@@ -155,4 +156,14 @@ it('the door of a worker refuses documents that are none', async () => {
   expect((await put('/v1/jobs/99999999999999999999', document)).status).toBe(400);
   expect((await put('/v1/jobs/5', { ...document, from: 'nowhere' })).status).toBe(400);
   expect((await ask(socketOf('a'), 'POST', '/v1/jobs/5/release', '{"to": "nowhere"}')).status).toBe(400);
+});
+
+it('a controller that leads no more cannot take a job away; what it has in hand may be given to a worker', async () => {
+  const door = (electionId: bigint) =>
+    new WorkerClient({ name: 'a', address: socketOf('a'), electionId }, undefined);
+  await door(9n).held(true);
+  await expect(door(8n).release(99n, '127.0.0.1:9')).rejects.toThrow(/election id 9 drives it/);
+  expect((await door(9n).release(99n, '127.0.0.1:9')).rows).toEqual([]);
+  const rows = { format: 'intransit-job' as const, version: 1 as const, jobId: '99', versions: [], rows: [] };
+  expect((await door(8n).accept(rows)).accepted).toBe(0);
 });

@@ -6,9 +6,10 @@ import { join, resolve as resolvePath } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { levelZero } from '../../src/daemon/cats/index.ts';
 import { nameRoutes, Registry } from '../../src/daemon/index.ts';
-import { jobIdOf } from '../../src/daemon/manifests/index.ts';
+import { jobIdOf, type Kind, type StoredObject } from '../../src/daemon/manifests/index.ts';
+import { Affinity } from '../../src/daemon/names/affinity.ts';
 import { isDomain } from '../../src/daemon/names/dns-sd.ts';
-import { parseName } from '../../src/daemon/names/resolve.ts';
+import { parseName, resolveAll } from '../../src/daemon/names/resolve.ts';
 import { registrationSchema } from '../../src/daemon/registry/index.ts';
 import { ask } from '../worker/inference-support.ts';
 import { device, documents, manifest, type TestDaemon, testDaemon } from './api/support.ts';
@@ -97,6 +98,58 @@ describe('a name', () => {
         ],
       },
     ]);
+  });
+
+  it('of a service leaves out workers that do not hold its model, as far as somebody has looked', () => {
+    const metadata = (name: string) => ({
+      ...{ name, generation: 1, uid: name, creationTimestamp: '', resourceVersion: '1' },
+    });
+    const object = <K extends Kind>(kind: K, name: string, spec: object, status: object = {}) =>
+      ({
+        ...{ apiVersion: 'intransit.dev/v1alpha1', kind, metadata: metadata(name) },
+        ...{ spec, status: { conditions: [], ...status } },
+      }) as unknown as StoredObject;
+    const workerOf = (name: string, i: number, modelIds?: readonly number[]) =>
+      object(
+        'Worker',
+        name,
+        { control: `unix:/run/${name}.sock`, address: `10.0.0.${i}:18858`, weight: 1 },
+        modelIds && {
+          models: modelIds.map((modelId) => ({
+            modelId,
+            versions: [{ version: 1, digest: 'd', layers: '..' }],
+          })),
+        },
+      );
+    const [found] = resolveAll(
+      [
+        object('Model', 'large', { id: 7 }),
+        object('Model', 'small', { id: 8 }),
+        object('Service', 's', { models: ['large', 'small'] }, { model: 'small' }),
+        ...[
+          workerOf('unread', 1),
+          workerOf('both', 2, [7, 8]),
+          workerOf('other', 3, [7]),
+          workerOf('none', 4, []),
+        ],
+      ],
+      { type: 'service' },
+    );
+    expect(found!.addresses.map((a) => a.node).sort()).toEqual(['Worker/both', 'Worker/unread']);
+  });
+
+  it('of a service names the worker of a job, which stays the same', async () => {
+    const get = async (job: string) => {
+      const path = `/api/v1alpha1/names/service%2Fread-digits?job=${job}`;
+      const answer = await ask(daemon.address, 'GET', path);
+      const { items } = JSON.parse(answer.body.toString());
+      return answer.status === 200 ? items[0].worker : answer.status;
+    };
+    const given = await get('5');
+    expect(['fast', 'slow.edge']).toContain(given);
+    expect(await get('5')).toBe(given);
+    expect(await get('18446744073709551616')).toBe(400);
+    expect(await get('x')).toBe(400);
   });
 
   it('of a job, workflow or agent gives its number in packets, and where it is', async () => {
@@ -236,4 +289,19 @@ describe('agent cards', () => {
     expect(own.supportedInterfaces[0]).toMatchObject({ url: 'https://agents.example:8443/a2a' });
     expect(own.skills).toHaveLength(1);
   });
+});
+
+it('a job stays with its worker for as long as its service says, and as that can be had', () => {
+  const affinity = new Affinity();
+  const all = new Set(['a', 'b']);
+  const at = (now: number, choose: string | undefined, workers: ReadonlySet<string> = all) =>
+    affinity.workerOf('s', 7n, workers, { affinityMs: 1000, choose: () => choose, now });
+  expect(at(0, 'a')).toBe('a');
+  // Whatever the weights say meanwhile, and counted from when it was asked for last.
+  expect([at(900, 'b'), at(1900, 'b')]).toEqual(['a', 'a']);
+  expect(at(2901, 'b')).toBe('b');
+  expect(at(2902, 'a', new Set(['a']))).toBe('a');
+  expect(at(2903, undefined, new Set())).toBeUndefined();
+  const other = { affinityMs: 1000, choose: () => 'b', now: 2904 };
+  expect(affinity.workerOf('other', 7n, all, other)).toBe('b');
 });

@@ -277,3 +277,28 @@ describe('the API', () => {
     expect((await daemon.cli('get', 'links', '-o', 'name')).out).not.toContain('w-dies');
   }, 90_000);
 });
+
+it('many nodes that announce themselves at once are written together, and one that is refused is refused alone', async () => {
+  const { objects, register } = registryOf();
+  let reads = 0;
+  const { store } = objects;
+  const read = store.read.bind(store);
+  store.read = () => {
+    reads++;
+    return read();
+  };
+  const spec = (i: number) => ({ control: `10.0.0.${i % 250}:70${10 + (i % 80)}`, address: undefined });
+  const many = Array.from({ length: 200 }, (_, i) => register({ name: `n${i}`, spec: spec(i) }));
+  const lost = register({
+    name: 'lost',
+    spec: spec(3),
+    links: [{ node: 'nowhere', port: 1 }] as RegistrationInput['links'],
+  });
+  expect(await refusal(lost)).toMatch(/nowhere/);
+  expect((await Promise.all(many)).every((r) => r.action === 'created')).toBe(true);
+  const { objects: all } = await objects.list('Worker');
+  expect(all.length).toBe(200);
+  expect(all.every((o) => o.status.conditions.some((c) => c.reason === 'LeaseHeld'))).toBe(true);
+  // Those that look after leases read too, and the one that is refused is looked for.
+  expect(reads).toBeLessThan(100);
+});

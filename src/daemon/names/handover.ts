@@ -2,6 +2,7 @@ import { readTls } from '../../controller/deployment.ts';
 import { WorkerClient } from '../../controller/worker-client.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import { fault, jobIdOf, modelsOf, Refused, type StoredObject } from '../manifests/index.ts';
+import { electionIdOf, LEADER_LEASE } from '../network/leadership.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 
 export interface HandedOver {
@@ -37,7 +38,8 @@ export async function handOver(
     const lacks = address === undefined ? to : from;
     return refuse(name, `Worker/${lacks} has no address of packets`, 'give it spec.address');
   }
-  const [first, second] = [clientOf(source), clientOf(target)];
+  const electionId = await electionIdNow(objects);
+  const [first, second] = [clientOf(source, electionId), clientOf(target, electionId)];
   const models = await modelsAsked(objects, job);
   refuseMissing(name, to, models, await first.held(), await second.held());
   const id = jobIdOf(name, job.spec.id);
@@ -66,8 +68,14 @@ const refuse = (job: string, reason: string, remedy: string): never => {
   throw new Refused('Conflict', [fault('job', { job, reason, remedy })]);
 };
 
-const clientOf = ({ metadata: { name }, spec }: Worker): WorkerClient =>
-  new WorkerClient({ name, address: spec.control }, spec.tls && readTls(spec.tls));
+const clientOf = ({ metadata: { name }, spec }: Worker, electionId: bigint): WorkerClient =>
+  new WorkerClient({ name, address: spec.control, electionId }, spec.tls && readTls(spec.tls));
+
+/** That of whoever leads when the handover begins: workers refuse it where another has begun to lead meanwhile. */
+async function electionIdNow(objects: Objects): Promise<bigint> {
+  const held = await objects.store.leases.holder(LEADER_LEASE);
+  return held === undefined ? 0n : electionIdOf(held.term);
+}
 
 /** Ids of the models of its services; all where it names none. */
 async function modelsAsked(

@@ -44,7 +44,7 @@ export const resolutionSchema = z.object({
   ),
   jobId: z.string().optional().describe('Of packets, a decimal number'),
   services: z.array(z.string()).describe('That it asks, in order'),
-  worker: z.string().optional(),
+  worker: z.string().optional().describe('With which the job is, by its own name or as it was asked for'),
   addresses: z.array(addressSchema).describe('The best first'),
   labels: z.record(z.string(), z.string()),
   description: z.string().optional(),
@@ -148,10 +148,19 @@ function workerAddress(worker: StoredObject<'Worker'>, { shareOf }: All): readon
   return [{ node: keyOf(worker), address, protocol: 'intransit+udp', weight, ...scored(worker) }];
 }
 
+/** Whether it holds the model that answers for a service, or nobody has looked yet. */
+function holdsFor({ spec, status }: StoredObject<'Service'>, { models }: All) {
+  const names = status.model === undefined ? modelsOf(spec) : [status.model];
+  const ids = models.filter((m) => names.includes(m.metadata.name)).map((m) => m.spec.id);
+  return ({ status: { models: held } }: Node): boolean =>
+    held === undefined || held.some((m) => ids.includes(m.modelId) && m.versions.length > 0);
+}
+
 function serviceNamed(object: StoredObject<'Service'>, all: All): Resolution {
   const { spec } = object;
+  const holds = holdsFor(object, all);
   const workers = all.workers.filter(
-    (w) => (spec.nodes === undefined || spec.nodes.includes(w.metadata.name)) && canBeHad(w),
+    (w) => (spec.nodes === undefined || spec.nodes.includes(w.metadata.name)) && canBeHad(w) && holds(w),
   );
   return {
     ...commonOf(object),

@@ -1,11 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { z } from 'zod';
+import { memberFor } from '../../edge/balance.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import { bodyOf, jsonOf, refuseRequest, reply } from '../api/http.ts';
 import { parsed } from '../api/parsed.ts';
 import { API_PREFIX, type Route } from '../api/routes.ts';
+import { isKind } from '../manifests/index.ts';
 import type { Objects } from '../objects/index.ts';
+import { Affinity } from './affinity.ts';
 import { agentCard } from './agent-card.ts';
 import { isDomain, zoneText } from './dns-sd.ts';
 import { handOver } from './handover.ts';
@@ -18,6 +21,15 @@ const namesQuery = z.strictObject({
   type: z.enum(nameTypes).optional().describe('agent: devices and workers too'),
   label: z.string().optional().describe('NAME=VALUE, several separated by commas'),
   model: z.string().optional().describe('Name or id of a model'),
+});
+const JOB = 'expected a whole number below 2^64';
+const nameQuery = z.strictObject({
+  job: z
+    .string()
+    .regex(/^\d{1,20}$/, JOB)
+    .refine((id) => BigInt(id) < 2n ** 64n, { error: JOB })
+    .optional()
+    .describe('jobId of packets'),
 });
 const zoneQuery = namesQuery.extend({
   domain: z
@@ -51,6 +63,22 @@ export function nameRoutes(objects: Objects, version: string, shareOf?: ShareOf)
       `nothing is known by the name ${text.slice(0, 100)}`,
       near.length > 0 ? `is ${near.join(' or ')} meant?` : 'intransit resolve lists all names',
     );
+  };
+  const affinity = new Affinity();
+  /** With which worker a job is that asks a service. */
+  const withWorker = async (found: Resolution, jobId: bigint): Promise<Resolution> => {
+    const { objects: stored } = await objects.list('Service');
+    const service = stored.find((o) => isKind(o, 'Service') && o.metadata.name === found.name);
+    if (found.type !== 'service' || service === undefined || !isKind(service, 'Service')) return found;
+    const members = found.addresses.flatMap(({ node, weight }) =>
+      node === undefined ? [] : [{ name: node, weight }],
+    );
+    const worker = affinity.workerOf(found.name, jobId, new Set(members.map((m) => m.name)), {
+      affinityMs: service.spec.policy.affinityMs,
+      choose: () => memberFor(jobId, members)?.name,
+      now: performance.now(),
+    });
+    return worker === undefined ? found : { ...found, worker: worker.replace('Worker/', '') };
   };
   const card = (request: IncomingMessage) => ({ url: urlOf(request), version });
   return [
@@ -95,9 +123,16 @@ export function nameRoutes(objects: Objects, version: string, shareOf?: ShareOf)
       method: 'GET',
       path: `${API_PREFIX}/names/{name}`,
       right: 'read',
-      summary: 'What a name stands for: addresses, model ids, labels. TYPE%2FNAME where several have it',
-      answers: async ({ response, parameters }) =>
-        reply(response, 200, { kind: 'NameList', items: await one(parameters.name!) }),
+      summary:
+        'What a name stands for: addresses, model ids, labels. TYPE%2FNAME where several have it; with job, to which worker of a service that goes',
+      query: nameQuery,
+      answers: async ({ response, parameters, query }) => {
+        const { job } = parsed(nameQuery, Object.fromEntries(query), 'query');
+        const found = await one(parameters.name!);
+        const items =
+          job === undefined ? found : await Promise.all(found.map((f) => withWorker(f, BigInt(job))));
+        reply(response, 200, { kind: 'NameList', items });
+      },
     },
     {
       method: 'GET',

@@ -13,6 +13,10 @@ type Abort = NonNullable<SpecOf<'Rollout'>['abort']>;
 
 /** Where nothing else is said, a version may be worse than the one before it by so much. */
 const DEFAULTS = { minimumAnswers: 100, errorRateMore: 0.02, latencyTimes: 2, marginShare: 0.5 } as const;
+/** So many answers at least must be later than what is compared: one or two say nothing of a version. */
+const LATE_ANSWERS = 10;
+/** The share of answers that is compared: 99 %, and less of so few that the rest would be a handful. */
+const shareOf = (all: number): number => Math.max(0.5, Math.min(0.99, 1 - LATE_ANSWERS / all));
 /** More of the verdicts than so many may not become unsure at devices. */
 const UNSURE_MORE = 0.1;
 
@@ -48,11 +52,12 @@ function errorReason(next: Measured, before: Measured | undefined, most?: number
 }
 
 function latencyReason(next: Measured, before: Measured | undefined, most?: number): string | undefined {
-  const earlier = before && quantileUs(before, 0.99);
+  const share = shareOf(next.answered);
+  const earlier = before && quantileUs(before, share);
   const limit = most ?? (earlier && earlier * DEFAULTS.latencyTimes);
-  const us = quantileUs(next, 0.99);
+  const us = quantileUs(next, share);
   if (limit === undefined || us === undefined || us <= limit) return undefined;
-  return `99 % of its answers take up to ${Math.round(us)} us, more than ${Math.round(limit)}`;
+  return `${Number((100 * share).toFixed(1))} % of its answers take up to ${Math.round(us)} us, more than ${Math.round(limit)}`;
 }
 
 function marginReason(next: Measured, before: Measured | undefined, most?: number): string | undefined {

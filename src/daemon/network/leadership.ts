@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Leases, Term } from '../store/index.ts';
 
-const LEASE = 'controller';
+export const LEADER_LEASE = 'controller';
+
+/** By which whoever leads in a term drives devices and workers. */
+export const electionIdOf = (term: number): bigint => (BigInt(term) << 64n) | 1n;
+
 /** Between two looks at the lease, ms: at most a second, however long it is. */
 const MOST_WAIT_MS = 1_000;
 /** In the time of a lease its holder shows that he lives so often, and others look twice as often. */
@@ -75,7 +79,7 @@ export class Leadership {
   async #step(): Promise<void> {
     const { leases, holder, ttlMs, onLost } = this.#options;
     if (this.#term === undefined) {
-      const term = await leases.acquire(LEASE, holder, ttlMs);
+      const term = await leases.acquire(LEADER_LEASE, holder, ttlMs);
       if (term === undefined) return;
       if (this.#stop.signal.aborted) return await leases.release(term);
       this.#term = term;

@@ -36,7 +36,8 @@ export class Observer {
   /** @param nodes all that are looked after */
   constructor(nodes: () => Iterable<ManagedNode>, late: LateModels) {
     this.late = late;
-    this.#poller = new Poller(() => polledOf(nodes(), this.sight));
+    const polled = new WeakMap<ManagedNode, Polled>();
+    this.#poller = new Poller(() => devicesOf(nodes(), polled, this.sight));
   }
 
   close(): void {
@@ -235,21 +236,36 @@ function missedIn(all: Parameters<typeof quantileUs>[0], objectiveUs: number): n
   return all.latency.reduce((sum, n, i) => sum + (lowerBoundUs(i) >= objectiveUs ? n : 0), 0);
 }
 
-function* polledOf(nodes: Iterable<ManagedNode>, sight: Sight): Generator<Polled> {
-  for (const node of nodes)
-    if (node.kind === 'Device')
-      yield {
-        name: node.name,
-        isReady: node.isHere && !node.isBusy,
-        read: async () => {
-          const counts = await node.counts();
-          if (counts === undefined) return false;
-          sight.device(node.name, counts);
-          const rates = sight.deviceRates(node.name);
-          return rates !== undefined && Object.values(rates).some((rate) => rate > 0);
-        },
-      };
+/** Made once a device: many are looked through ten times a second. */
+function* devicesOf(
+  nodes: Iterable<ManagedNode>,
+  known: WeakMap<ManagedNode, Polled>,
+  sight: Sight,
+): Generator<Polled> {
+  for (const node of nodes) {
+    if (node.kind !== 'Device') continue;
+    let polled = known.get(node);
+    if (polled === undefined) {
+      polled = polledOf(node, sight);
+      known.set(node, polled);
+    }
+    yield polled;
+  }
 }
+
+const polledOf = (node: ManagedNode, sight: Sight): Polled => ({
+  name: node.name,
+  get isReady() {
+    return node.isHere && !node.isBusy;
+  },
+  read: async () => {
+    const counts = await node.counts();
+    if (counts === undefined) return false;
+    sight.device(node.name, counts);
+    const rates = sight.deviceRates(node.name);
+    return rates !== undefined && Object.values(rates).some((rate) => rate > 0);
+  },
+});
 
 const statusOf = <K extends Kind>(
   kind: K,

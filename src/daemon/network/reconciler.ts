@@ -13,7 +13,7 @@ import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals
 import { groupsOf } from './groups.ts';
 import { heldBack } from './held-back.ts';
 import { about, bring, type JobHost, type Task } from './job.ts';
-import { Leadership } from './leadership.ts';
+import { electionIdOf, Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
 import { type Network, networkOf } from './network.ts';
 import type { ManagedNode } from './node.ts';
@@ -30,7 +30,7 @@ export interface ReconcilerOptions {
   readonly folder: string;
   /** How long a leader that has gone silent stays one, ms; default 1,200, and a minute where no other process could lead. */
   readonly ttlMs?: number;
-  /** How often a node that is in sync is read again, ms; default 60,000, and as long as it takes to read 20 a second. */
+  /** How often a node that is in sync is read again, ms; default 60,000, and as long as it takes to read 15 a second. */
   readonly readbackMs?: number;
   /** How long a node may be away before traffic is led around it, ms; default 200: a switch that restarts is back by then. */
   readonly graceMs?: number;
@@ -54,7 +54,7 @@ const TICK_MS = 100;
 /** Between two turns, ms: as long as the one before took, within these. What comes meanwhile is seen together. */
 const GAP_MS = [10, 250] as const;
 /** Of many nodes so many are read again a second. */
-const MOST_READBACKS = 20;
+const MOST_READBACKS = 15;
 /** Jobs at once, of nodes that stand alone: each holds a program and what was read. */
 const MOST_JOBS = 100;
 /** How often rollouts are judged by what was counted, ms. */
@@ -383,7 +383,7 @@ export class Reconciler {
     if (this.#network?.revision === this.#revision) return this.#network.network;
     const network = networkOf(this.#records.values());
     const isDone = this.#nodes.lookAfter(network, {
-      electionId: (BigInt(this.#term?.term ?? 0) << 64n) | 1n,
+      electionId: electionIdOf(this.#term?.term ?? 0),
       compile: (program) => this.#builds.of(program),
       ...(this.#options.timeoutMs !== undefined && { timeoutMs: this.#options.timeoutMs }),
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),

@@ -237,7 +237,8 @@ export class Recorder {
     if (last?.text !== text) this.#isNews = true;
     this.#last.set(key, { text, readAt });
     const observedGeneration = object.generation;
-    const models = modelsOn(node);
+    // Of what was not read yet it is not said that it holds nothing: whoever takes over goes by what was known.
+    const models = node.readAt === 0 ? undefined : modelsOn(node);
     const electionId =
       reach.kind === 'here' && reach.electionId !== undefined ? `${reach.electionId}` : undefined;
     const seen = new Date().toISOString();
@@ -247,7 +248,7 @@ export class Recorder {
       change: ({ status }: StoredObject<'Device' | 'Worker'>) => ({
         ...status,
         state,
-        models,
+        ...(models !== undefined && { models }),
         ...(electionId !== undefined && { electionId }),
         ...(reach.kind === 'here' && { lastSeen: seen }),
         conditions: withAll(status.conditions, conditions, observedGeneration, seen),

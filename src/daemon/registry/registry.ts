@@ -13,6 +13,7 @@ import {
 } from '../manifests/index.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 import { type EventInput, StoreUnavailable } from '../store/index.ts';
+import { Gathering } from './gathering.ts';
 import { REGISTERED_LABEL, type Registered, type Registration } from './schema.ts';
 
 export interface RegistryOptions {
@@ -52,10 +53,32 @@ export class Registry {
   /** What was announced last, by object: the same is not written again. */
   readonly #known = new Map<string, { readonly text: string; readonly scores: DampedScores; term: number }>();
   readonly #timer: NodeJS.Timeout;
+  readonly #applying = new Gathering<{ readonly documents: readonly object[]; readonly actor: string }>(
+    async (items) => {
+      for (const actor of new Set(items.map((i) => i.actor))) {
+        const own = items.filter((i) => i.actor === actor);
+        await this.#objects.apply(
+          own.flatMap((i) => i.documents),
+          { actor },
+        );
+      }
+    },
+  );
+  readonly #telling = new Gathering<{
+    readonly change: StatusChange;
+    readonly events: readonly EventInput[];
+  }>((items) =>
+    this.#objects.setStatus(
+      items.map((i) => i.change),
+      { events: items.flatMap((i) => i.events) },
+    ),
+  );
   /** When this controller began to lead: leases of before are given time to be prolonged. */
   #leadingSince: number | undefined;
   #sweeping: Promise<void> | undefined;
   #heldBefore = -1;
+  /** Whether no object was announced when all were looked at last: then leases alone tell of one that is. */
+  #isNone = false;
   #lookAgain = 0;
 
   constructor(objects: Objects, options: RegistryOptions) {
@@ -117,10 +140,11 @@ export class Registry {
     this.#leadingSince ??= now;
     try {
       const held = await this.#objects.store.leases.held(NODES);
-      if (held.size === this.#heldBefore && now < this.#lookAgain) return;
+      if (held.size === this.#heldBefore && (this.#isNone || now < this.#lookAgain)) return;
       this.#heldBefore = held.size;
       this.#lookAgain = now + Math.min(LOOK_MS, this.#options.goneMs ?? LOOK_MS);
       const nodes = await this.#registered();
+      this.#isNone = nodes.length === 0 && held.size === 0;
       const there = new Set(nodes.map(keyOf));
       // Of what an operator has deleted: its next heartbeat makes it anew.
       for (const key of this.#known.keys()) if (!there.has(key)) this.#known.delete(key);
@@ -229,7 +253,7 @@ export class Registry {
       },
       ...given.links.map((link) => linkOf(given.name, link)),
     ];
-    await this.#objects.apply(documents, { actor: by.actor });
+    await this.#applying.add({ documents, actor: by.actor });
     return before === undefined ? 'created' : 'configured';
   }
 
@@ -284,10 +308,8 @@ export class Registry {
     events: readonly EventInput[],
   ): Promise<void> {
     const { kind, metadata } = node;
-    const changes = [
-      { kind, name: metadata.name, change: ({ status }: Node) => change(status) } as unknown as StatusChange,
-    ];
-    await this.#objects.setStatus(changes, { events });
+    const one = { kind, name: metadata.name, change: ({ status }: Node) => change(status) };
+    await this.#telling.add({ change: one as unknown as StatusChange, events });
   }
 
   async #node(kind: Node['kind'], name: string): Promise<Node | undefined> {
