@@ -26,8 +26,7 @@ const JOB = 'expected a whole number below 2^64';
 const nameQuery = z.strictObject({
   job: z
     .string()
-    .regex(/^\d{1,20}$/, JOB)
-    .refine((id) => BigInt(id) < 2n ** 64n, { error: JOB })
+    .refine((id) => /^\d{1,20}$/.test(id) && BigInt(id) < 2n ** 64n, { error: JOB })
     .optional()
     .describe('jobId of packets'),
 });
