@@ -9,6 +9,8 @@ export interface TensorSpec {
   readonly scale?: number | readonly number[];
   readonly zero?: number;
   readonly axis?: number;
+  /** Sizes with -1 for those that are open. */
+  readonly signature?: readonly number[];
   /** Elements of a constant. */
   readonly data?: readonly number[];
 }
@@ -72,6 +74,7 @@ export function writeTflite(spec: TfliteSpec): Uint8Array {
   const tensors = spec.tensors.map((t) => {
     const name = b.createString(t.name);
     const shape = int32s(t.shape);
+    const signature = int32s(t.signature ?? []);
     const scales = t.scale === undefined ? [] : [t.scale].flat();
     const scale = vector(4, scales, (v) => b.addFloat32(v));
     const zeros = vector(
@@ -90,6 +93,7 @@ export function writeTflite(spec: TfliteSpec): Uint8Array {
       b.addFieldInt32(2, t.data ? ++buffer : 0, 0);
       b.addFieldOffset(3, name, 0);
       if (scales.length > 0) b.addFieldOffset(4, quantisation, 0);
+      if (t.signature) b.addFieldOffset(7, signature, 0);
     });
   });
   const names = [...new Set(spec.operators.map(({ op }) => op))];

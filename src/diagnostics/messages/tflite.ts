@@ -26,6 +26,12 @@ export const tfliteMessages = {
     (a) => `${a.what} (${a.tensor}) is computed by the graph`,
     () => 'it must be a constant of the file',
   ),
+  'tflite-open-shape': entry<{ tensor: string }>(
+    'error',
+    (a) => `the input ${a.tensor} has sizes that are open until the model runs`,
+    () =>
+      'convert with fixed ones (tf.keras.Input(shape=...), or a concrete function of that shape); only the batch may be open',
+  ),
   'tflite-option': entry<{ option: string; value: string; supported: string }>(
     'error',
     (a) => `option ${a.option} = ${a.value} is not supported (supported: ${a.supported})`,

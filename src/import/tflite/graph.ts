@@ -1,8 +1,9 @@
 import { DiagnosticError, diagnostic, placed, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
-import { type Activation, type ImportOptions, ModelBuilder } from '../builder.ts';
+import { elementCount } from '../../model/tensor.ts';
+import { type Activation, type ImportOptions, ModelBuilder, sameShape } from '../builder.ts';
 import { byKind, type Unsupported } from '../unsupported.ts';
-import { asSource } from './layout.ts';
+import { asSource, reshapedTo } from './layout.ts';
 import { TensorKind } from './names.ts';
 import { NodeReader } from './node-reader.ts';
 import { operators } from './operators/index.ts';
@@ -60,6 +61,7 @@ function readInput(source: TfliteModel, builder: ModelBuilder, values: Map<numbe
   const tensor = tensors[number]!;
   const shape = withoutBatch(tensor.shape);
   const place = { file, tensor: tensor.name };
+  if (tensor.open.slice(1).includes(true)) refuse('tflite-open-shape', { tensor: tensor.name }, place);
   if (shape.length === 0 || shape.some((size) => size < 1))
     refuse('shape-mismatch', { expected: '[1, ...]', actual: `[${tensor.shape.join(', ')}]` }, place);
   if (tensor.kind === TensorKind.float32) {
@@ -90,7 +92,19 @@ function evaluate(
       );
   }
   const made = placed(c.place(), () => importer(c));
-  return 'kind' in made ? [made] : made;
+  return ('kind' in made ? [made] : made).map((value, i) =>
+    asDeclared(c, value, source.tensors[node.outputs[i]!]),
+  );
+}
+
+/** A value as the file sees it: what reads it counts its axes by the file's shape. @throws DiagnosticError if it has another size */
+function asDeclared(c: NodeReader, value: Value, tensor: TfliteTensor | undefined): Value {
+  if (value.kind !== 'quantised' || tensor === undefined || tensor.shape.length === 0) return value;
+  const shape = withoutBatch(tensor.shape);
+  const isSame = elementCount(shape) === elementCount(value.shape);
+  if (!isSame && tensor.open.includes(true)) return value;
+  if (!isSame) return c.refuseShape(`[${value.shape.join(', ')}]`, shape);
+  return sameShape(shape, value.shape) ? value : reshapedTo(value, shape);
 }
 
 /** The one output, as integers: a DEQUANTIZE at the end is left to the reader. */

@@ -75,6 +75,7 @@ export class NodeReader {
     const tensor = this.tensor(index);
     const value = this.value(index);
     if (value?.kind === 'quantised') return value;
+    if (value?.kind === 'blocked') return this.refuseBlocks();
     const weights = this.optional(1);
     const hybrid = weights?.kind === TensorKind.int8 && weights.data !== undefined;
     const where =
@@ -159,16 +160,27 @@ export class NodeReader {
     return this.value(index) === undefined && this.tensor(index).data !== undefined;
   }
 
-  /** The only operator that reads the output, if it is of this kind. */
+  /** The only operator that reads the output, if it is of this kind; one that gives it another shape is looked through. */
   readerOf(operator: string): NodeReader | undefined {
     const readers = this.#model.operators.filter((o) => o.inputs.includes(this.node.outputs[0] ?? -1));
     const [reader] = readers;
-    if (readers.length !== 1 || reader?.operator !== operator) return undefined;
-    return new NodeReader(this.builder, this.#model, reader, this.#values);
+    if (readers.length !== 1 || reader === undefined || reader.index <= this.node.index) return undefined;
+    const next = new NodeReader(this.builder, this.#model, reader, this.#values);
+    if (reader.operator === operator) return next;
+    return RESHAPERS.has(reader.operator) ? next.readerOf(operator) : undefined;
   }
 
   refuseOption(option: string, value: string | number, supported: string): never {
     return refuse('tflite-option', { option, value: String(value), supported }, this.place());
+  }
+
+  /** Of blocks in the batch there is but one use. */
+  refuseBlocks(): never {
+    return this.refuseOption(
+      'SPACE_TO_BATCH_ND',
+      'of other use',
+      'with BATCH_TO_SPACE_ND around one VALID convolution of stride 1',
+    );
   }
 
   refuseShape(expected: string, actual: readonly number[] | string): never {
@@ -177,8 +189,10 @@ export class NodeReader {
   }
 }
 
+const RESHAPERS = new Set(['RESHAPE', 'SQUEEZE', 'EXPAND_DIMS']);
+
 /** Operators that only change how a result is written. */
-const WRITERS = new Set(['DEQUANTIZE', 'QUANTIZE', 'RESHAPE', 'SQUEEZE', 'EXPAND_DIMS', 'CAST']);
+const WRITERS = new Set([...RESHAPERS, 'DEQUANTIZE', 'QUANTIZE', 'CAST']);
 
 function leadsOut({ outputs, operators }: TfliteModel, tensor: number): boolean {
   let at = tensor;

@@ -14,8 +14,10 @@ export interface TfliteQuantisation {
 export interface TfliteTensor {
   readonly index: number;
   readonly name: string;
-  /** With the batch. */
+  /** With the batch; an open one is 1. */
   readonly shape: readonly number[];
+  /** Whose sizes are known only when the model runs, by axis; of the batch too. */
+  readonly open: readonly boolean[];
   readonly kind: number;
   /** Of a constant. */
   readonly data: Uint8Array | undefined;
@@ -87,10 +89,14 @@ function readTensor(table: Table, index: number, buffers: readonly Table[], file
   if (buffer === undefined && number !== 0)
     malformed(file, `tensor ${index} is in buffer ${number}, which it lacks`);
   const name = table.string(3);
+  const shape = table.int32s(0) ?? [];
+  const signature = table.int32s(7) ?? [];
+  const open = shape.map((size, axis) => size < 0 || (signature[axis] ?? 0) < 0);
   return {
     index,
     name: name === '' ? `tensor${index}` : name,
-    shape: table.int32s(0) ?? [],
+    shape: shape.map((size, axis) => (axis === 0 && size === -1 ? 1 : size)),
+    open,
     kind: table.int8(1, 0),
     data: buffer && bufferData(buffer),
     quantisation: readQuantisation(table.table(4)),

@@ -45,6 +45,8 @@ export interface Blocked {
   readonly block: readonly [number, number];
   /** `[top, bottom, left, right]`; at the end less what BATCH_TO_SPACE_ND crops. */
   readonly pads: readonly [number, number, number, number];
+  /** Whether `of` is already what the convolution made of the whole image. */
+  readonly isConvolved: boolean;
 }
 
 /** The output of an operator that was refused: operators behind it are passed over without another message. */

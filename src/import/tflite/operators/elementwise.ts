@@ -1,5 +1,5 @@
 import { tfliteRounding } from '../../../model/requantiser.ts';
-import { elementRange } from '../../../model/tensor.ts';
+import { elementCount, elementRange } from '../../../model/tensor.ts';
 import type { Quantisation } from '../../builder.ts';
 import { lowerRequantise } from '../../lower/elementwise.ts';
 import type { Clamp } from '../../lower/linear.ts';
@@ -8,7 +8,7 @@ import { Activations } from '../names.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { clampOn, realBounds } from '../quantisation.ts';
 import { withoutBatch } from '../shape.ts';
-import type { Quantised, Value } from '../values.ts';
+import type { Blocked, Quantised, Value } from '../values.ts';
 
 const relu =
   (activation: number) =>
@@ -68,13 +68,37 @@ export function cast(c: NodeReader): Value {
 export function reshape(c: NodeReader): Value {
   const value = c.value(0);
   if (value?.kind === 'verdict' || value?.kind === 'integers') return value;
-  const { shape } = c.output;
+  if (value?.kind === 'blocked') return stillBlocked(c, value);
   const size = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
-  const seen = withoutBatch(shape);
   const of = value?.kind === 'dequantised' ? value.of : value;
+  const count = of !== undefined && 'shape' in of ? size(of.shape) : undefined;
+  const shape = shapeAsked(c, count) ?? c.output.shape;
+  const seen = withoutBatch(shape);
   if (of?.kind === 'floatInput') return { ...of, shape: seen.length === 0 ? [1] : seen };
   const input = of?.kind === 'quantised' ? of : c.activation(0);
   if (size(seen) !== size(input.shape)) c.refuseShape(`a shape of ${size(input.shape)} elements`, shape);
   const made = reshapedTo(input, seen.length === 0 ? [1] : seen);
   return value?.kind === 'dequantised' ? { kind: 'dequantised', of: made } : made;
+}
+
+/** What a RESHAPE asks for, where the file's own shape of the output is of another size, being open; one number of it may be -1. */
+function shapeAsked(c: NodeReader, count: number | undefined): readonly number[] | undefined {
+  if (count === undefined || elementCount(c.output.shape) === count) return undefined;
+  if (c.node.operator !== 'RESHAPE') return undefined;
+  const asked = c.optional(1) === undefined ? c.node.options?.int32s(0) : c.integers(1, 'the shape');
+  const known = (asked ?? []).reduce((product, size) => (size === -1 ? product : product * size), 1);
+  const whole = asked?.map((size) => (size === -1 ? count / known : size));
+  return whole !== undefined &&
+    elementCount(whole) === count &&
+    whole.every((n) => n >= 1 && Number.isInteger(n))
+    ? whole
+    : undefined;
+}
+
+/** Blocks of a sequence are made an image of height 1 for the convolution, and a sequence behind it. */
+function stillBlocked(c: NodeReader, value: Blocked): Blocked {
+  const { shape } = c.output;
+  const isImage = shape.length === 4 && shape[1] === 1;
+  if (value.isConvolved ? shape.length !== 3 && shape.length !== 4 : !isImage) c.refuseBlocks();
+  return value;
 }

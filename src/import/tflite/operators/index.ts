@@ -1,10 +1,10 @@
 import type { NodeReader } from '../node-reader.ts';
 import type { Value } from '../values.ts';
 import { hardSwish, leakyRelu, logistic, tanh } from './activation.ts';
+import { batchToSpace, spaceToBatch } from './blocks.ts';
 import { cast, dequantize, plainRelu, quantize, relu6, reluN1To1, reshape } from './elementwise.ts';
 import { conv2d, depthwiseConv2d, fullyConnected } from './linear.ts';
 import {
-  batchToSpace,
   concatenation,
   depthToSpace,
   mirrorPad,
@@ -12,18 +12,16 @@ import {
   pad,
   resizeNearest,
   shape,
-  slice,
-  spaceToBatch,
   spaceToDepth,
   split,
   splitV,
-  stridedSlice,
   tile,
   transpose,
   unpack,
 } from './movement.ts';
 import { add, maximum, minimum, mul, prelu, sub } from './pair.ts';
 import { averagePool, maxPool, mean, reduceMax, sum } from './pooling.ts';
+import { slice, stridedSlice } from './slices.ts';
 import { argMax, softmax } from './softmax.ts';
 
 /** Makes the operator's outputs, or its only one, of its inputs. @throws DiagnosticError */

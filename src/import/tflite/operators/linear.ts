@@ -8,8 +8,9 @@ import { windowOf } from '../geometry.ts';
 import { asImage, flatWeights, fromImage } from '../layout.ts';
 import { Padding, TensorKind } from '../names.ts';
 import type { NodeReader } from '../node-reader.ts';
-import type { Blocked, Quantised } from '../values.ts';
+import type { Blocked, Quantised, Value } from '../values.ts';
 import { biasAt, type Weights, weightsAt } from '../weights.ts';
+import { onImage } from './blocks.ts';
 
 /**
  * `effective scale = sx * sw / sy`. Kernels with a scale a channel multiply in doubles
@@ -97,7 +98,7 @@ const centred = ({ values, zeroPoint }: Weights): Int16Array =>
   new Int16Array(values).map((w) => w - zeroPoint);
 
 /** Options: padding, strides, activation, dilations. Weights `[out, height, width, in]`. */
-export function conv2d(c: NodeReader): Quantised {
+export function conv2d(c: NodeReader): Value {
   const weights = weightsAt(c, 1, 0);
   const [outs, height, width, ins, ...more] = weights.shape;
   if (ins === undefined || more.length > 0)
@@ -110,7 +111,7 @@ export function conv2d(c: NodeReader): Quantised {
 }
 
 /** Options: padding, strides, depth multiplier, activation, dilations. Weights `[1, height, width, out]`. */
-export function depthwiseConv2d(c: NodeReader): Quantised {
+export function depthwiseConv2d(c: NodeReader): Value {
   const weights = weightsAt(c, 1, 3);
   const [one, height, width, outs, ...more] = weights.shape;
   if (one !== 1 || outs === undefined || more.length > 0)
@@ -134,7 +135,7 @@ function convolution(
   outs: number,
   groups: number,
   fields: { readonly activation: number; readonly dilation: number },
-): Quantised {
+): Value {
   // Width first in the options.
   const dilations = [c.optionInt(fields.dilation + 1, 1), c.optionInt(fields.dilation, 1)] as const;
   if (dilations.some((d) => d < 1)) c.refuseOption('dilation', dilations.join('x'), '1 and more');
@@ -153,22 +154,33 @@ function convolution(
     output,
     rounding: roundings(input.activation.type, weights, output, outs, !isUint8, c.rounding, sumsAreWide(c)),
   };
-  const window =
-    blocked === undefined ? windowOf(c, kernel, image, dilations) : unblocked(c, kernel, blocked);
-  return fromImage(lowerConv2d(c.builder, spec, { ...window, groups }));
+  if (blocked === undefined) {
+    const window = windowOf(c, kernel, image, dilations);
+    return fromImage(lowerConv2d(c.builder, spec, { ...window, groups }));
+  }
+  const window = unblocked(c, kernel, blocked);
+  return {
+    ...blocked,
+    of: fromImage(lowerConv2d(c.builder, spec, { ...window, groups })),
+    isConvolved: true,
+  };
 }
 
 /** The window of a convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND: over the whole image, its taps apart. */
-function unblocked(c: NodeReader, kernel: readonly [number, number], { block, pads }: Blocked): Window {
+function unblocked(
+  c: NodeReader,
+  kernel: readonly [number, number],
+  { block, pads, isConvolved }: Blocked,
+): Window {
   const back = c.readerOf('BATCH_TO_SPACE_ND');
-  const [cropTop, cropBottom, cropLeft, cropRight] = back?.integers(2, 'the crops') ?? [];
-  const own = back?.integers(1, 'the block').join() === block.join();
+  const [cropTop, cropBottom, cropLeft, cropRight] = onImage(back?.integers(2, 'the crops') ?? [], 4, 0);
+  const own = onImage(back?.integers(1, 'the block') ?? [], 2, 1).join() === block.join();
   const isPlain =
     c.option(0, Padding.same) === Padding.valid && c.optionInt(1, 1) === 1 && c.optionInt(2, 1) === 1;
   const [top, bottom, left, right] = pads;
   const behind = [bottom - (cropBottom ?? 0), right - (cropRight ?? 0)] as const;
-  if (!own || !isPlain || cropTop !== 0 || cropLeft !== 0 || behind.some((n) => n < 0))
-    c.refuseOption('SPACE_TO_BATCH_ND', 'of other use', 'around one VALID convolution of stride 1');
+  if (isConvolved || !own || !isPlain || cropTop !== 0 || cropLeft !== 0 || behind.some((n) => n < 0))
+    c.refuseBlocks();
   return { kernel, strides: [1, 1], pads: [top, left, behind[0], behind[1]], dilations: block };
 }
 

@@ -1,11 +1,14 @@
 import { elementCount, elementRange } from '../../../model/tensor.ts';
 import { boundedCount, concatSources, type Moved, movedBy, sliceSources } from '../../lower/gather.ts';
-import { lowerFunction, lowerPad, lowerTranspose } from '../../lower/lookup.ts';
-import { asImage, fromImage, likewise } from '../layout.ts';
+import { lowerFunction, lowerFunctions, lowerPad, lowerTranspose } from '../../lower/lookup.ts';
+import { asImage, fromImage, likewise, reshapedTo } from '../layout.ts';
 import { gathered } from '../movement.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { withoutBatch } from '../shape.ts';
 import type { Quantised, Value } from '../values.ts';
+
+/** Tables of a constant that is joined to a value: of 256 bytes each. */
+const MOST_TABLES = 4096;
 
 /** An axis of the source's tensor among those of the value, which has no batch. */
 function axisOf(c: NodeReader, given: number, rank: number, shape: readonly number[]): number {
@@ -30,25 +33,45 @@ function onGrid(c: NodeReader, input: Quantised): Quantised {
   return likewise(input, lowerFunction(c.builder, `${c.name}_grid`, input.activation, to, f));
 }
 
+/** An input on the output's grid, computed or constant. */
+function part(c: NodeReader, index: number): Quantised {
+  if (!c.isConstant(index)) return onGrid(c, c.activation(index));
+  const computed = c.node.inputs.findIndex((_, i) => !c.isConstant(i));
+  return onGrid(c, constantBeside(c, c.activation(Math.max(0, computed)), index));
+}
+
+/** A constant as a value: elements of another one, each by a table of the same number throughout. */
+function constantBeside(c: NodeReader, beside: Quantised, index: number): Quantised {
+  const { values, grid, shape: given } = c.constant(index);
+  const shape = withoutBatch(given);
+  if (values.length > MOST_TABLES) c.refuseShape(`a constant of up to ${MOST_TABLES} elements`, given);
+  const from = gathered(c, [{ ...beside }], {
+    shape: [values.length],
+    sources: new Int32Array(values.length),
+  });
+  const { lo, hi } = elementRange(grid.element);
+  const functions = Array.from(values, (q) => () => q + grid.zeroPoint);
+  const to = { ...grid, min: lo, max: hi };
+  const activation = lowerFunctions(c.builder, `${c.name}_constant${index}`, from.activation, to, functions);
+  return reshapedTo({ ...from, activation }, shape);
+}
+
 /** Options: axis, activation. */
 export function concatenation(c: NodeReader): Value {
-  if (c.value(0)?.kind === 'integers') return joined(c);
-  const inputs = c.node.inputs.map((_, i) => onGrid(c, c.activation(i)));
+  if (c.node.inputs.some((_, i) => c.value(i)?.kind === 'integers')) return joined(c);
+  const inputs = c.node.inputs.map((_, i) => part(c, i));
   if (c.option(1, 0) !== 0) c.refuseOption('fused_activation_function', c.option(1, 0), 'NONE');
-  const { shape } = inputs[0]!;
-  const axis = axisOf(c, c.optionInt(0, 0), c.tensor(0).shape.length, shape);
+  const { length } = c.tensor(0).shape;
+  const given = c.optionInt(0, 0);
+  const isBatch = (given < 0 ? given + length : given) === 0 && inputs[0]!.shape.length < length;
+  // The batch, of one, is an axis like others here.
+  const shapes = inputs.map((input) => (isBatch ? [1, ...input.shape] : input.shape));
+  const shape = shapes[0]!;
+  const axis = isBatch ? 0 : axisOf(c, given, length, shape);
   const alike = (s: readonly number[]) =>
     s.length === shape.length && s.every((size, i) => i === axis || size === shape[i]);
-  for (const input of inputs)
-    if (!alike(input.shape)) c.refuseShape(`[${shape.join(', ')}] but for axis ${axis}`, input.shape);
-  return gathered(
-    c,
-    inputs,
-    concatSources(
-      inputs.map((i) => i.shape),
-      axis,
-    ),
-  );
+  for (const own of shapes) if (!alike(own)) c.refuseShape(`[${shape.join(', ')}] but for axis ${axis}`, own);
+  return gathered(c, inputs, concatSources(shapes, axis));
 }
 
 const joined = (c: NodeReader): Value => ({
@@ -59,8 +82,9 @@ const joined = (c: NodeReader): Value => ({
 /** Options: count, axis. Values of one shape side by side along a new axis; or numbers of a shape. */
 export function pack(c: NodeReader): Value {
   if (c.node.inputs.some((_, i) => c.value(i)?.kind === 'integers')) return joined(c);
-  const inputs = c.node.inputs.map((_, i) => onGrid(c, c.activation(i)));
+  const inputs = c.node.inputs.map((_, i) => part(c, i));
   const shape = withoutBatch(c.output.shape);
+  if (inputs.length === 1) return reshapedTo(inputs[0]!, shape);
   const axis = axisOf(c, c.optionInt(1, 0), c.output.shape.length, shape);
   const one = shape.map((size, i) => (i === axis ? 1 : size));
   for (const input of inputs)
@@ -120,99 +144,26 @@ export function splitV(c: NodeReader): Value[] {
   return parts(c, input, axis, whole);
 }
 
-/** Elements from `begin`, every `step`-th, as many as `sizes` say; the tensor's axes with the batch. */
-function taken(
-  c: NodeReader,
-  input: Quantised,
-  begin: readonly number[],
-  sizes: readonly number[],
-  steps: readonly number[],
-): Quantised {
-  const batch = c.tensor(0).shape.length - input.shape.length;
-  if (begin.slice(0, batch).some((at) => at !== 0) || sizes.slice(0, batch).some((size) => size !== 1))
-    c.refuseOption('begin', `[${begin.join(', ')}]`, 'the whole batch, of one');
-  const own = (list: readonly number[]) => list.slice(batch);
-  const shape = own(sizes);
-  const [first, step] = [own(begin), own(steps)];
-  const fits = shape.every((size, i) => {
-    const last = first[i]! + (size - 1) * step[i]!;
-    return size >= 1 && Math.min(first[i]!, last) >= 0 && Math.max(first[i]!, last) < input.shape[i]!;
-  });
-  if (!fits) c.refuseShape(`a part of [${input.shape.join(', ')}]`, shape);
-  const moved = movedBy(shape, input.shape, (place) => place.map((at, i) => first[i]! + at * step[i]!));
-  const seen = withoutBatch(c.output.shape);
-  const fitting = elementCount(seen) === elementCount(shape) && seen.length > 0 ? seen : shape;
-  return gathered(c, [input], { ...moved, shape: fitting });
-}
-
-/** Inputs: value, begin, size (-1: the rest). */
-export function slice(c: NodeReader): Value {
-  const input = c.activation(0);
-  const { shape } = c.tensor(0);
-  const begin = c.integers(1, 'the begin');
-  const sizes = c.integers(2, 'the size').map((size, i) => (size < 0 ? shape[i]! - begin[i]! : size));
-  return taken(
-    c,
-    input,
-    begin,
-    sizes,
-    sizes.map(() => 1),
-  );
-}
-
-/** Inputs: value, begin, end, strides. Options: masks of begin, end, ellipsis, new axis, shrunk axis. */
-export function stridedSlice(c: NodeReader): Value {
-  for (const [field, mask] of [
-    [2, 'ellipsis_mask'],
-    [3, 'new_axis_mask'],
-  ] as const)
-    if (c.optionInt(field, 0) !== 0) c.refuseOption(mask, c.optionInt(field, 0), '0');
-  const [begins, ends, steps] = [
-    c.integers(1, 'the begin'),
-    c.integers(2, 'the end'),
-    c.integers(3, 'the strides'),
-  ] as const;
+/** Numbers of the value's shape: the file's own may be open. */
+export function shape(c: NodeReader): Value {
   const value = c.value(0);
-  const dims = value?.kind === 'integers' ? [value.values.length] : c.tensor(0).shape;
-  const axes = dims.map((size, i) => {
-    const step = steps[i] ?? 1;
-    if (step === 0) c.refuseOption('strides', '0', 'any but 0');
-    const has = (field: number) => (c.optionInt(field, 0) & (1 << i)) !== 0 || i >= begins.length;
-    const wrapped = (at: number) => (at < 0 ? at + size : at);
-    const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
-    const within = (at: number) => Math.max(low, Math.min(high, wrapped(at)));
-    const start = has(0) ? (step > 0 ? 0 : size - 1) : within(begins[i]!);
-    const shrunk = (c.optionInt(4, 0) & (1 << i)) !== 0;
-    const end = shrunk ? start + step : has(1) ? (step > 0 ? size : -1) : within(ends[i]!);
-    return { start, step, size: Math.max(0, Math.ceil((end - start) / step)) };
-  });
-  if (value?.kind === 'integers') {
-    const [{ start, step, size }] = axes as [(typeof axes)[number]];
-    return {
-      kind: 'integers',
-      values: Array.from({ length: size }, (_, i) => value.values[start + i * step]!),
-    };
-  }
-  return taken(
-    c,
-    c.activation(0),
-    axes.map((a) => a.start),
-    axes.map((a) => a.size),
-    axes.map((a) => a.step),
-  );
+  const { shape: given, open } = c.tensor(0);
+  if (!open.includes(true) || (value?.kind !== 'quantised' && value?.kind !== 'floatInput'))
+    return { kind: 'integers', values: given };
+  const batch = given.length - value.shape.length;
+  return { kind: 'integers', values: [...given.slice(0, Math.max(0, batch)), ...value.shape] };
 }
-
-export const shape = (c: NodeReader): Value => ({ kind: 'integers', values: c.tensor(0).shape });
 
 /** Inputs: value, permutation. */
 export function transpose(c: NodeReader): Value {
   const input = c.activation(0);
   const given = c.integers(1, 'the permutation');
-  const batch = c.tensor(0).shape.length - input.shape.length;
-  const axes = given.slice(batch).map((axis) => axis - batch);
-  const isSound = given.slice(0, batch).every((axis, i) => axis === i) && axes.length === input.shape.length;
-  if (!isSound || [...axes].sort((a, b) => a - b).some((axis, i) => axis !== i))
-    c.refuseOption('perm', `[${given.join(', ')}]`, 'a permutation behind the batch');
+  const { length } = c.tensor(0).shape;
+  if (given.length !== length || [...given].sort((a, b) => a - b).some((axis, i) => axis !== i))
+    c.refuseOption('perm', `[${given.join(', ')}]`, `a permutation of ${length} axes`);
+  // The batch, of one, may stand anywhere: nothing moves by that.
+  const batch = length - input.shape.length;
+  const axes = given.filter((axis) => axis >= batch).map((axis) => axis - batch);
   const shape = axes.map((axis) => input.shape[axis]!);
   if (input.order === 'source') {
     const from = { ...input.activation, type: { ...input.activation.type, shape: input.shape } };
@@ -360,16 +311,3 @@ function blocked(c: NodeReader, toSpace: boolean): Value {
   });
   return gathered(c, [input], moved);
 }
-
-/** Inputs: value, block, pads. What follows must be a convolution, whose taps come to stand apart. */
-export function spaceToBatch(c: NodeReader): Value {
-  const input = c.activation(0);
-  const [down, right] = c.integers(1, 'the block');
-  const [top, bottom, left, after] = c.integers(2, 'the pads');
-  if (input.shape.length !== 3 || right === undefined || after === undefined)
-    return c.refuseShape('[height, width, channels]', input.shape);
-  return { kind: 'blocked', of: input, block: [down!, right], pads: [top!, bottom!, left!, after] };
-}
-
-/** Behind a convolution that has undone the blocks already. */
-export const batchToSpace = (c: NodeReader): Value => c.activation(0);

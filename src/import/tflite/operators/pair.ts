@@ -1,13 +1,14 @@
-import { isBroadcast } from '../../../model/broadcast.ts';
 import { elementCount, elementRange, isWide } from '../../../model/tensor.ts';
 import { tfliteAddRounding } from '../../../model/tflite-add.ts';
 import { byMultiplier, quantizeMultiplier } from '../../../model/tflite-rounding.ts';
-import type { Quantisation } from '../../builder.ts';
+import { type Quantisation, sameShape } from '../../builder.ts';
 import { lowerAdd } from '../../lower/elementwise.ts';
+import { boundedCount, broadcastSources } from '../../lower/gather.ts';
 import type { Clamp } from '../../lower/linear.ts';
 import { lowerFunction, lowerFunctions } from '../../lower/lookup.ts';
 import { lowerMul } from '../../lower/product.ts';
-import { aligned, asImage, asSource, fromImage, likewise } from '../layout.ts';
+import { aligned, asImage, asSource, fromImage, likewise, reshapedTo } from '../layout.ts';
+import { gathered } from '../movement.ts';
 import type { NodeReader } from '../node-reader.ts';
 import type { Quantised } from '../values.ts';
 
@@ -16,6 +17,36 @@ const MOST_TABLES = 4096;
 
 type PairFunction = (a: number, b: number) => number;
 
+const withoutOnes = (shape: readonly number[]): readonly number[] => {
+  const first = shape.findIndex((size) => size !== 1);
+  return first < 0 ? [] : shape.slice(first);
+};
+
+const sameElements = (a: readonly number[], b: readonly number[]): boolean =>
+  sameShape(withoutOnes(a), withoutOnes(b));
+
+/** Shape of both, matched from the last axis, sizes of 1 repeated. @throws DiagnosticError if they do not fit */
+function broadcastShape(c: NodeReader, a: readonly number[], b: readonly number[]): readonly number[] {
+  const rank = Math.max(a.length, b.length);
+  const [first, second] = [a, b].map((s) => [...Array<number>(rank - s.length).fill(1), ...s]) as [
+    number[],
+    number[],
+  ];
+  if (first.some((size, i) => size !== second[i] && size !== 1 && second[i] !== 1))
+    return c.refuseShape(
+      'two shapes of which one is repeated along sizes of 1',
+      `[${a.join(', ')}] and [${b.join(', ')}]`,
+    );
+  return first.map((size, i) => (size === 1 ? second[i]! : size));
+}
+
+/** A value repeated along its axes of size 1. */
+function spread(c: NodeReader, q: Quantised, shape: readonly number[]): Quantised {
+  if (sameElements(q.shape, shape)) return reshapedTo(q, shape);
+  boundedCount(shape, elementCount(q.shape));
+  return gathered(c, [q], broadcastSources(q.shape, shape));
+}
+
 /**
  * An operator of two operands, one of them a constant: a table for each of its numbers.
  *
@@ -23,16 +54,17 @@ type PairFunction = (a: number, b: number) => number;
  */
 function withConstant(
   c: NodeReader,
-  input: Quantised,
+  given: Quantised,
   constant: ReturnType<NodeReader['constant']>,
   output: Quantisation & Clamp,
   f: PairFunction,
 ): Quantised {
+  const own = withoutOnes(constant.shape);
+  const shape = broadcastShape(c, given.shape, own);
+  const input = sameElements(given.shape, shape) ? given : spread(c, given, shape);
   const { values } = constant;
-  const own = constant.shape.slice(constant.shape.findIndex((size) => size !== 1));
-  const all = values.every((v) => v === values[0]);
   const functions = (of: ArrayLike<number>) => Array.from(of, (k) => (x: number) => f(x, k));
-  if (all)
+  if (values.every((v) => v === values[0]))
     return likewise(
       input,
       lowerFunctions(c.builder, c.name, input.activation, output, functions([values[0]!])),
@@ -45,49 +77,52 @@ function withConstant(
     const made = fromImage(lowerFunctions(c.builder, c.name, image, output, functions(values)));
     return { ...made, shape: input.shape };
   }
-  const count = elementCount(input.shape);
-  if (values.length !== count || count > MOST_TABLES)
+  if (elementCount(shape) > MOST_TABLES)
     return c.refuseShape(
-      `a constant of one number, one a channel, or up to ${MOST_TABLES} in all`,
+      `a constant of one number, one a channel, or beside up to ${MOST_TABLES} elements`,
       constant.shape,
     );
+  const all = broadcastSources(own, shape).sources;
   const source = asSource(c.builder, c.name, input);
-  const activation = lowerFunctions(c.builder, c.name, source, output, functions(values));
-  return { ...input, activation, order: 'source' };
+  const each = functions(Array.from(all, (from) => values[from]!));
+  return { ...input, activation: lowerFunctions(c.builder, c.name, source, output, each), order: 'source' };
 }
 
-/** Two computed operands: of one shape, or one of them with an element a channel. */
-function bothComputed(
-  c: NodeReader,
-  make: (a: Quantised['activation'], b: Quantised['activation']) => Quantised['activation'],
-): Quantised {
+type Make = (a: Quantised['activation'], b: Quantised['activation']) => Quantised['activation'];
+
+/** Two computed operands: of one shape, or one of them repeated until it has the other's. */
+function bothComputed(c: NodeReader, make: Make): Quantised {
   const [first, second] = [c.activation(0), c.activation(1)];
-  if (elementCount(first.shape) === elementCount(second.shape)) {
-    const [a, b] = aligned(c.builder, c.name, first, second);
+  if (!sameElements(first.shape, second.shape)) {
+    const shape = broadcastShape(c, first.shape, second.shape);
+    const made = byChannel(c, first, second, shape, make);
+    if (made !== undefined) return made;
+    const [a, b] = aligned(c.builder, c.name, spread(c, first, shape), spread(c, second, shape));
     return likewise(a, make(a.activation, b.activation));
   }
-  const image = (q: Quantised) => {
-    const shape = q.shape.length === 1 ? [1, ...q.shape] : q.shape;
-    return asImage(c.builder, c.name, { ...q, shape });
-  };
+  const [a, b] = aligned(c.builder, c.name, first, second);
+  return likewise(a, make(a.activation, b.activation));
+}
+
+/** Of an image and one element a channel, which layers of two operands repeat themselves. */
+function byChannel(
+  c: NodeReader,
+  first: Quantised,
+  second: Quantised,
+  shape: readonly number[],
+  make: Make,
+): Quantised | undefined {
+  const isWhole = (q: Quantised) => sameElements(q.shape, shape);
+  const isVector = (q: Quantised) => sameElements(q.shape, [shape.at(-1)!]) && shape.at(-1)! > 1;
+  if (!(isWhole(first) && isVector(second)) && !(isVector(first) && isWhole(second))) return undefined;
+  const image = (q: Quantised) =>
+    asImage(c.builder, c.name, { ...q, shape: q.shape.length === 1 ? [1, ...q.shape] : q.shape });
   const [a, b] = [image(first), image(second)];
-  const fits =
-    a !== undefined &&
-    b !== undefined &&
-    (isBroadcast(a.type.shape, b.type.shape) || isBroadcast(b.type.shape, a.type.shape));
-  if (!fits)
-    return c.refuseShape('two equal shapes', `[${first.shape.join(', ')}] and [${second.shape.join(', ')}]`);
-  const larger = elementCount(first.shape) > elementCount(second.shape) ? first : second;
-  return { ...fromImage(make(a, b)), shape: larger.shape };
+  return a === undefined || b === undefined ? undefined : { ...fromImage(make(a, b)), shape };
 }
 
 /** Either way round; `f` takes the operands in the order of the operator. */
-function pair(
-  c: NodeReader,
-  output: Quantisation & Clamp,
-  f: PairFunction,
-  make: (a: Quantised['activation'], b: Quantised['activation']) => Quantised['activation'],
-): Quantised {
+function pair(c: NodeReader, output: Quantisation & Clamp, f: PairFunction, make: Make): Quantised {
   if (c.isConstant(1)) return withConstant(c, c.activation(0), c.constant(1), output, f);
   if (c.isConstant(0)) return withConstant(c, c.activation(1), c.constant(0), output, (x, k) => f(k, x));
   return bothComputed(c, make);
