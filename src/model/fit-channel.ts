@@ -32,15 +32,25 @@ export interface Channel {
 /** Largest shift ever useful: q-values of 9 bits times 2^40 leave room below 2^53. */
 export const MAX_SHIFT = 40;
 
-export function analyse(source: SourceRounding, range: Interval, min: number, max: number): Channel {
+/** What one line can do for a channel: `exact` where there is one, else what comes nearest, which is only sought when asked for. */
+export interface OneLine {
+  readonly exact: Channel | undefined;
+  near(): Channel;
+}
+
+export function analyseLine(source: SourceRounding, range: Interval, min: number, max: number): OneLine {
   const side = analyseSide(source, range, min, max);
   const estimate = estimateOf(side.source);
   const slopes = feasibleSlopes(side.hulls);
-  if (slopes !== undefined) return channel([side], slopes, estimate, true, 'line');
-  const near = relaxed(constraints(side.source, range, min, max), estimate);
-  if (near === undefined) return channel([side], undefined, estimate, false, 'line');
-  const facing = hulls(near);
-  return channel([{ ...side, hulls: facing }], feasibleSlopes(facing), estimate, false, 'line');
+  return {
+    exact: slopes && channel([side], slopes, estimate, true, 'line'),
+    near() {
+      const near = relaxed(constraints(side.source, range, min, max), estimate);
+      if (near === undefined) return channel([side], undefined, estimate, false, 'line');
+      const facing = hulls(near);
+      return channel([{ ...side, hulls: facing }], feasibleSlopes(facing), estimate, false, 'line');
+    },
+  };
 }
 
 /** With a line on each side of the source's pivot; undefined if it has none in the range, or no slope serves both. */

@@ -1,4 +1,12 @@
-import { analyse, analyseSplit, analyseTies, type Channel, MAX_SHIFT, type Side } from './fit-channel.ts';
+import {
+  analyseLine,
+  analyseSplit,
+  analyseTies,
+  type Channel,
+  MAX_SHIFT,
+  type OneLine,
+  type Side,
+} from './fit-channel.ts';
 import { fitWide } from './fit-wide.ts';
 import { type Line, multipliers, nearestSlope, offsets } from './line.ts';
 import { lineSteps, nearestLine } from './nearest.ts';
@@ -9,6 +17,9 @@ import type { Interval } from './tensor.ts';
 
 /** Bits of a multiplier that stands in where no line is exact. */
 const FALLBACK_BITS = 20;
+
+/** Steps beyond which none is searched. */
+const MOST_STEPS = 255;
 
 /**
  * Finds the smallest shift, common to all channels, at which integer multipliers and offsets reproduce every step of
@@ -29,8 +40,7 @@ export function fitRequantiser(
   minShift = 0,
   maxBits = 52,
 ): Requantiser {
-  // Too many steps for a search.
-  const wide = max - min > 255 ? fitWide(sources, ranges, min, max) : undefined;
+  const wide = max - min > MOST_STEPS ? fitWide(sources, ranges, min, max) : undefined;
   if (wide !== undefined) return wide;
   const { channels, shift } = chooseForm(sources, ranges, min, max, minShift, maxBits);
   const lines: (readonly Line[])[] = [];
@@ -58,6 +68,17 @@ export function fitRequantiser(
     ...belowOf(channels, lines),
     ...tiesOf(sources, channels, lines),
   };
+}
+
+/**
+ * Whether integers can give every step of a source, as far as the lines alone tell: where not, `fitRequantiser` counts what it is off.
+ * Found without what that is nearest to, which takes most of its time.
+ */
+export function canBeExact(source: SourceRounding, range: Interval, min: number, max: number): boolean {
+  if (max - min > MOST_STEPS) return true;
+  return (
+    analyseLine(source, range, min, max).exact !== undefined || inTwo(source, range, min, max) !== undefined
+  );
 }
 
 /** What is known of the channels, and the shift; without a form for ties if the bits do not suffice for it. */
@@ -94,20 +115,22 @@ function analyseAll(
 ): Channel[] {
   const shared = sharedChannel(sources, ranges, min, max);
   if (shared !== undefined) return sources.map(() => shared);
-  const inTwo = (source: SourceRounding, c: number) => {
-    const range = ranges[c]!;
-    return analyseTies(source, range, min, max) ?? analyseSplit(source, range, min, max);
-  };
-  const channels: Channel[] = [];
+  const twoOf = (source: SourceRounding, c: number) => inTwo(source, ranges[c]!, min, max);
+  const lines: OneLine[] = [];
   for (const [c, source] of sources.entries()) {
-    const channel = analyse(source, ranges[c]!, min, max);
+    const line = analyseLine(source, ranges[c]!, min, max);
     // One that needs two sides: the code for them runs in all lanes, and the others get by with smaller multipliers.
-    if (!channel.exact && inTwo(source, c) !== undefined)
-      return sources.map((other, o) => inTwo(other, o) ?? analyse(other, ranges[o]!, min, max));
-    channels.push(channel);
+    if (line.exact === undefined && twoOf(source, c) !== undefined)
+      return sources.map((other, o) => twoOf(other, o) ?? best(analyseLine(other, ranges[o]!, min, max)));
+    lines.push(line);
   }
-  return channels;
+  return lines.map(best);
 }
+
+const inTwo = (source: SourceRounding, range: Interval, min: number, max: number): Channel | undefined =>
+  analyseTies(source, range, min, max) ?? analyseSplit(source, range, min, max);
+
+const best = (line: OneLine): Channel => line.exact ?? line.near();
 
 /**
  * Where all channels have the very same source, as with one scale for all weights, a line over the union of their
@@ -122,9 +145,8 @@ function sharedChannel(
   const source = sources[0]!;
   if (sources.length < 2 || sources.some((other) => other !== source)) return undefined;
   const union = ranges.reduce((a, b) => ({ lo: Math.min(a.lo, b.lo), hi: Math.max(a.hi, b.hi) }));
-  const line = analyse(source, union, min, max);
-  if (line.exact) return line;
-  return analyseTies(source, union, min, max) ?? analyseSplit(source, union, min, max);
+  const { exact } = analyseLine(source, union, min, max);
+  return exact ?? inTwo(source, union, min, max);
 }
 
 /** A channel without a pivot in its range has the same line on both sides. */

@@ -1,4 +1,4 @@
-export { fitRequantiser } from './fit.ts';
+export { canBeExact, fitRequantiser } from './fit.ts';
 export {
   type Below,
   type Exactness,
@@ -14,6 +14,7 @@ export {
   type IntegerLine,
   idealRounding,
   nearTie,
+  noiseAt,
   oddBit,
   onnxRounding,
   pivoted,

@@ -104,7 +104,8 @@ export function affineRounding(scale: number, offset: number, zeroPoint: number)
 /** Of float32 and some operations on them. */
 const TIE_NOISE = 2 ** -22;
 
-const noiseAt = (x: number): number => TIE_NOISE * (Math.abs(x) + 1);
+/** How far float32 may leave a real of this size from where it is. */
+export const noiseAt = (x: number): number => TIE_NOISE * (Math.abs(x) + 1);
 
 /** The tie next to x, if float32 could not tell them apart. */
 export function nearTie(x: number): number {

@@ -2,6 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
+import { chips } from '../../src/backends/tna/chips.ts';
+import { pairings } from '../../src/backends/tna/plan.ts';
+import { ModelBuilder } from '../../src/import/builder.ts';
+import { lowerElements } from '../../src/import/lower/functions-of-elements.ts';
 import { exactAddRounding, fitAdd, onnxAddRounding } from '../../src/model/add-fit.ts';
 import { shiftToEven } from '../../src/model/requantise.ts';
 import { intransit, testFolder } from '../support/io.ts';
@@ -74,5 +78,39 @@ it('a sum is the form of the fewest pairs off, of all that are tried', () => {
     // What it says of itself, counted pair by pair; and a sum whose ratios are whole is exact.
     expect(form.exactness.accumulators).toBe(off);
     if (ratios.every(Number.isInteger)) expect(off).toBe(0);
+  }
+});
+
+it('functions by channel without a line are not fitted, and are tables of just what they give', () => {
+  const builder = new ModelBuilder('m', 'm.json');
+  const fit = vi.spyOn(builder, 'fit');
+  const input = builder.setInput({ element: 'uint8', shape: [8], scale: 1, zeroPoint: 128 });
+  const steps = (acc: number, channel: number) => (acc < 0 ? (acc * (channel - 4)) / 8 : acc);
+  const to = { element: 'uint8', scale: 1, zeroPoint: 100, min: 0, max: 255 } as const;
+  const { value } = lowerElements(builder, { name: 'f', input, steps, channels: 8, zeroPoint: 100 }, to);
+  expect(fit).not.toHaveBeenCalled();
+  const wanted = Array.from({ length: 8 * 256 }, (_, i) => {
+    const real = steps((i % 256) - 128, i >> 8);
+    const below = Math.floor(real);
+    const isUp = real - below > 0.5 || (real - below === 0.5 && below % 2 !== 0);
+    return Math.max(0, Math.min(255, below + (isUp ? 1 : 0) + 100));
+  });
+  expect(builder.layer(value)).toMatchObject({ kind: 'lut', table: Int16Array.from(wanted) });
+});
+
+it('ways to match activations by twos are all that there are while they are few, and never many', () => {
+  const { tofino2 } = chips;
+  for (let layers = 1; layers <= 60; layers++) {
+    const made = pairings(layers, tofino2);
+    const distinct = new Set(made.map((shares) => shares.join()));
+    expect(distinct.size).toBe(made.length);
+    expect(made.length).toBeLessThanOrEqual(243);
+    if (layers <= 6) expect(made.length).toBe(3 ** (layers - 1));
+    // A layer takes a stage of one of both gresses at least.
+    else if (layers > 2 * tofino2.stages) expect(made).toEqual([]);
+    else
+      for (const share of [0, 0.5, 1])
+        expect(distinct).toContain([0, ...Array(layers - 1).fill(share)].join());
+    for (const shares of made) expect([shares.length, shares[0]]).toEqual([layers, 0]);
   }
 });

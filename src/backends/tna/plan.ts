@@ -93,15 +93,30 @@ const FEW_GROUPINGS = 5;
 /** What a layout may match by twos: a share of the activations that each layer reads, the first layer at 0. */
 export type Pairing = readonly number[];
 
-/** All pairings that are tried, those that match the most activations alone first. */
-export const pairings = (layers: number): Pairing[] =>
-  Array.from({ length: Math.max(0, layers - 1) })
-    .reduce<Pairing[]>(
-      // Bytes of the packet stay alone.
-      (made) => made.flatMap((chosen) => PAIRED.map((share) => [...chosen, share])),
-      [[0]],
-    )
-    .sort((a, b) => total(a) - total(b));
+/**
+ * All pairings that are tried, those that match the most activations alone first: all that there are, while they are few; of more
+ * layers those of one share up to some layer, and of one behind it; none of more layers than both gresses have stages.
+ */
+export function pairings(layers: number, chip: Chip): Pairing[] {
+  if (layers > 2 * chip.stages) return [];
+  // Bytes of the packet stay alone.
+  const behind = Math.max(0, layers - 1);
+  const shares =
+    PAIRED.length ** behind <= MOST_GROUPINGS
+      ? Array.from({ length: behind }).reduce<Pairing[]>(
+          (made) => made.flatMap((chosen) => PAIRED.map((share) => [...chosen, share])),
+          [[]],
+        )
+      : Array.from({ length: behind }, (_, cut) => cut).flatMap((cut) =>
+          PAIRED.flatMap((before) =>
+            // The same share before and behind is one way, wherever it is cut.
+            PAIRED.filter((after) => (cut === 0 ? before === after : before !== after)).map((after) =>
+              Array.from({ length: behind }, (__, l) => (l < cut ? before : after)),
+            ),
+          ),
+        );
+  return shares.map((chosen) => [0, ...chosen]).sort((a, b) => total(a) - total(b));
+}
 
 const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 

@@ -1,6 +1,7 @@
 import { diagnostic } from '../../diagnostics/index.ts';
 import {
   affineRounding,
+  canBeExact,
   nearTie,
   type Requantiser,
   requantise,
@@ -53,12 +54,39 @@ export function lowerElements(
   const signs = Array.from({ length: channels }, (_, o) =>
     steps(range.lo, o) <= steps(range.hi, o) ? 1 : -1,
   );
-  const rounding = nearestLines(builder, functions, signs, range, to);
-  if (rounding.exactness.accumulators > 0 && channels <= MOST_TABLES) {
-    const tables = signs.map((_, o) => tiesToEven((acc) => steps(acc, o), zeroPoint));
-    return lowerFunctions(builder, name, input, to, tables);
+  const tables = () =>
+    lowerFunctions(
+      builder,
+      name,
+      input,
+      to,
+      signs.map((_, o) => tiesToEven((acc) => steps(acc, o), zeroPoint)),
+    );
+  const hasTables = channels <= MOST_TABLES;
+  const sources: SourceRounding[] = [];
+  for (const [o, sign] of signs.entries()) {
+    const real = (acc: number) => steps(sign * acc, o);
+    const over = turned(range, sign);
+    // One channel without a line is enough for tables.
+    if (hasTables && !rises(tiesToEven(real, zeroPoint), over, to)) return tables();
+    const source = lineSource(builder, real, zeroPoint, over, to);
+    if (hasTables && !canBeExact(source, over, to.min, to.max)) return tables();
+    sources.push(source);
   }
+  const rounding = countedLines(builder, functions, { sources, signs }, range, to);
+  if (hasTables && rounding.exactness.accumulators > 0) return tables();
   return lowerScaledChannels(builder, functions, signs, rounding, to);
+}
+
+/** Whether it never falls between the ends of the clamp. */
+function rises(source: SourceRounding, { lo, hi }: Interval, { min, max }: Clamp): boolean {
+  let last = min;
+  for (let acc = lo; acc <= hi; acc++) {
+    const q = Math.max(min, Math.min(max, source(acc)));
+    if (q < last) return false;
+    last = q;
+  }
+  return true;
 }
 
 /** A line a channel: a convolution of one tap. */
@@ -149,21 +177,7 @@ function lineOf(
   return { slope, by };
 }
 
-/** A line for each channel, of the accumulator `sign * (q - zeroPoint)`; what they miss of the source is counted. */
-function nearestLines(
-  builder: ModelBuilder,
-  functions: ElementFunctions,
-  signs: readonly number[],
-  range: Interval,
-  clamp: Clamp,
-): Requantiser {
-  const { steps, zeroPoint } = functions;
-  const sources = signs.map((sign, o) =>
-    lineSource(builder, (acc) => steps(sign * acc, o), zeroPoint, turned(range, sign), clamp),
-  );
-  return countedLines(builder, functions, { sources, signs }, range, clamp);
-}
-
+/** A range of the accumulator `sign * (q - zeroPoint)`. */
 const turned = (range: Interval, sign: number): Interval =>
   sign > 0 ? range : { lo: -range.hi, hi: -range.lo };
 
@@ -202,7 +216,11 @@ export function lineSource(
   { min, max }: Clamp,
 ): SourceRounding {
   const exact = tiesToEven(real, zeroPoint);
-  if (builder.fit([exact], [range], min, max).exactness.accumulators === 0) return exact;
+  if (
+    canBeExact(exact, range, min, max) &&
+    builder.fit([exact], [range], min, max).exactness.accumulators === 0
+  )
+    return exact;
   return tiesToEven((acc) => nearTie(real(acc)), zeroPoint);
 }
 
@@ -215,6 +233,7 @@ function exactLine(
 ): Requantiser | undefined {
   for (let acc = range.lo + 1; acc <= range.hi; acc++)
     if (!(source(acc) >= source(acc - 1))) return undefined;
+  if (!canBeExact(source, range, min, max)) return undefined;
   const line = builder.fit([source], [range], min, max);
   return line.exactness.accumulators === 0 ? line : undefined;
 }

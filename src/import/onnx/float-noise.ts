@@ -1,4 +1,10 @@
-import { type Requantiser, requantise, roundHalfEven, type SourceRounding } from '../../model/requantiser.ts';
+import {
+  noiseAt,
+  type Requantiser,
+  requantise,
+  roundHalfEven,
+  type SourceRounding,
+} from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
 import type { Quantisation } from '../builder.ts';
 import type { Clamp } from '../lower/linear.ts';
@@ -61,19 +67,22 @@ const SUMS = 24;
 /** Accumulators around each sum, to which the same noise is added: ties are met as often as the two scales make them. */
 const AROUND = 512;
 
-/** Of a product: how often the noise of a sum, next to an accumulator near to it, leads to another output. */
-export function linearShare(
+/**
+ * Of a product: how often the noise of a sum, next to an accumulator near to it, leads to another output.
+ * @param roundings each a source a channel, that rounds what float32 cannot tell from the exact value; the share of each is returned
+ */
+export function linearShares(
   term: LinearTerm,
   to: Quantisation & Clamp,
-  rounding: readonly SourceRounding[],
-): number {
+  roundings: readonly (readonly SourceRounding[])[],
+): number[] {
   const { input, weights, unrounded = weights, bias, scale, offset } = term;
   const { element, scale: unit, zeroPoint } = input.type;
   const { lo, hi } = elementRange(element);
   const taps = weights.length / bias.length;
   const next = sequence();
   const clamp = (q: number) => Math.max(to.min, Math.min(to.max, q));
-  let off = 0;
+  const off = roundings.map(() => 0);
   let sums = 0;
   let distance = 0;
   for (let o = 0; o < bias.length; o += Math.ceil(bias.length / CHANNELS)) {
@@ -94,11 +103,15 @@ export function linearShare(
       if (clamp(near) === near) distance += Math.min(1, Math.abs(noise));
       for (let k = 0; k < AROUND; k++) {
         const acc = exact + next(2 * AROUND) - AROUND;
-        const q = roundHalfEven(real(acc) + noise) + to.zeroPoint;
-        if (clamp(q) !== clamp(rounding[o]!(acc))) off++;
+        const steps = real(acc);
+        // Most are further from a tie than the noise reaches: all round alike.
+        const fromTie = Math.abs(steps - Math.floor(steps) - 0.5);
+        if (fromTie > Math.abs(noise) + 2 * noiseAt(steps)) continue;
+        const q = clamp(roundHalfEven(steps + noise) + to.zeroPoint);
+        for (const [i, rounding] of roundings.entries()) if (q !== clamp(rounding[o]!(acc))) off[i]!++;
       }
     }
   }
   // Where ties are no more frequent than by chance, the mean distance says it more finely than counts of rare cases.
-  return Math.max(off / (sums * AROUND), distance / sums);
+  return off.map((count) => Math.max(count / (sums * AROUND), distance / sums));
 }

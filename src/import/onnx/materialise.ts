@@ -15,7 +15,7 @@ import { type Clamp, lowerConv2d, lowerDense } from '../lower/linear.ts';
 import { lowerFunctions, lowerTranspose } from '../lower/lookup.ts';
 import { lowerAveragePool, lowerExtreme } from '../lower/pooling.ts';
 import { lowerSoftmax, softmaxTables } from '../lower/softmax.ts';
-import { averageShare, linearShare } from './float-noise.ts';
+import { averageShare, linearShares } from './float-noise.ts';
 import { isSameGrid, isSameValue, movedOnGrid, onGridOf } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { averageRounding } from './pool-rounding.ts';
@@ -215,10 +215,12 @@ function wholeRounding(
   const of = (make: (scale: number, offset: number) => SourceRounding): SourceRounding[] =>
     Array.from(scale, (s, o) => make(s / to.scale, offset[o]! / to.scale));
   if (fused) return { rounding: of((s) => float32Rounding(Math.fround(s), to.zeroPoint)), share: 0 };
-  const candidates = [
+  const roundings = [
     of((s, by) => affineRounding(s, by, to.zeroPoint)),
     of((s, by) => (acc) => roundHalfEven(acc * s + by) + to.zeroPoint),
-  ].map((rounding) => ({ rounding, share: linearShare(term, to, rounding) }));
+  ];
+  const shares = linearShares(term, to, roundings);
+  const candidates = roundings.map((rounding, i) => ({ rounding, share: shares[i]! }));
   const [ties, plain] = candidates as [(typeof candidates)[0], (typeof candidates)[0]];
   return plain.share < ties.share / 2 ? plain : ties;
 }

@@ -46,6 +46,7 @@ export function lowerProduct(builder: ModelBuilder, term: ProductTerm, to: Quant
     (acc: number) => Math.ceil(acc * ratio - 0.5) + to.zeroPoint,
     (acc: number) => Math.floor(acc * ratio + 0.5) + to.zeroPoint,
   ]) {
+    if (best?.exactness.accumulators === 0 && best.ties === undefined) break;
     const fitted = builder.fit([source], range, to.min, to.max);
     // One that is as good is better if it has no form for ties, which costs instructions.
     const isSimpler = best?.ties !== undefined && fitted.ties === undefined;
@@ -66,16 +67,20 @@ function pairRounding({ a, b }: ProductTerm, to: Quantisation): (x: number, y: n
   return (x, y) => roundHalfEven(f(f(f(x * a.type.scale) * f(y * b.type.scale)) / to.scale)) + to.zeroPoint;
 }
 
+/** All pairs by their product, which is all that integers see of them. */
 interface Pairs {
-  /** q-values less their zero points. */
-  readonly left: readonly number[];
-  readonly right: readonly number[];
   readonly total: number;
-  /** What the source makes of each pair. */
+  /** Of 16 bits they take 33. */
+  readonly products: Float64Array;
+  /** What the source makes of a product, as a rule. */
   readonly wanted: Int32Array;
+  /** So often. */
+  readonly counts: Int32Array;
+  /** The pairs of which it makes something else, though their product is the same. */
+  readonly others: readonly { readonly product: number; readonly wanted: number }[];
 }
 
-/** All pairs of q-values; of 16 bits every so manieth. */
+/** All pairs of q-values less their zero points; of 16 bits every so manieth. */
 function pairsOf(term: ProductTerm, to: Quantisation & Clamp): Pairs {
   const round = pairRounding(term, to);
   const centred = ({ type: { element, zeroPoint } }: Activation) => {
@@ -86,23 +91,47 @@ function pairsOf(term: ProductTerm, to: Quantisation & Clamp): Pairs {
   };
   const [left, right] = [centred(term.a), centred(term.b)];
   const total = left.length * right.length;
-  const wanted = new Int32Array(total);
-  let at = 0;
-  for (const x of left) for (const y of right) wanted[at++] = Math.max(to.min, Math.min(to.max, round(x, y)));
-  return { left, right, total, wanted };
+  const products = new Float64Array(total);
+  const [wanted, counts] = [new Int32Array(total), new Int32Array(total)];
+  const others: { product: number; wanted: number }[] = [];
+  const [low, high] = endsOf(left, right);
+  // Of 16 bits nearly every pair has a product of its own.
+  const places = high - low < MOST_PLACES ? new Int32Array(high - low + 1) : undefined;
+  let next = 0;
+  for (const x of left)
+    for (const y of right) {
+      const product = x * y;
+      const q = Math.max(to.min, Math.min(to.max, round(x, y)));
+      const known = places?.[product - low] ?? 0;
+      const at = known === 0 ? next++ : known - 1;
+      if (known === 0) {
+        if (places !== undefined) places[product - low] = next;
+        products[at] = product;
+        wanted[at] = q;
+      }
+      if (wanted[at] === q) counts[at]!++;
+      else others.push({ product, wanted: q });
+    }
+  return { total, products: products.subarray(0, next), wanted, counts, others };
+}
+
+/** Products that a place each is kept for: those of bytes. */
+const MOST_PLACES = 2 ** 17;
+
+function endsOf(left: readonly number[], right: readonly number[]): readonly [number, number] {
+  const corners = [left[0]!, left.at(-1)!].flatMap((x) => [x * right[0]!, x * right.at(-1)!]);
+  return [Math.min(...corners), Math.max(...corners)];
 }
 
 /** @param limit of pairs at which the integers differ, where counting ends */
 function productExactness(
   fitted: Requantiser,
-  { left, right, total, wanted }: Pairs,
+  { total, products, wanted, counts, others }: Pairs,
   limit = total + 1,
 ): Exactness {
   let accumulators = 0;
-  let at = 0;
-  for (const x of left) {
-    if (accumulators >= limit) break;
-    for (const y of right) if (wanted[at++] !== requantise(fitted, 0, x * y)) accumulators++;
-  }
+  for (const other of others) if (other.wanted !== requantise(fitted, 0, other.product)) accumulators++;
+  for (let i = 0; i < products.length && accumulators < limit; i++)
+    if (wanted[i] !== requantise(fitted, 0, products[i]!)) accumulators += counts[i]!;
   return { channels: accumulators === 0 ? 0 : 1, accumulators, total };
 }

@@ -182,7 +182,7 @@ function* candidates(approximator: Approximator, model: Model, given: Own, o: De
     return;
   }
   const { program } = few;
-  const all = pairings(program.layers.length);
+  const all = pairings(program.layers.length, chips[given.chip]);
   const fitting = all.filter(
     (pairing) => planTna(model, chips[given.chip], program, o, pairing).diagnostics.length === 0,
   );
