@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { importTflite } from '../../src/import/tflite/index.ts';
-import { run } from './tflite-blocks.ts';
+import { activation, run } from './tflite-blocks.ts';
 import { type TfliteSpec, writeTflite } from './tflite-writer.ts';
 
 /** A file with two inputs and two outputs, of which a command names one each. */
@@ -49,4 +49,29 @@ it.each([
   [{ outputTensor: 'score' }, /--output-tensor score: nothing in the graph.*scores/s],
 ])('%j is refused', (options, message) => {
   expect(() => model(options)).toThrow(message);
+});
+
+describe('names of which several tensors have the same beginning', () => {
+  const alike = writeTflite({
+    tensors: ['x', 'a;first', 'a;second'].map((name) =>
+      activation(name, { shape: [1, 2], scale: 0.5, zero: 0 }),
+    ),
+    operators: [
+      { op: 'RELU', in: [0], out: [1] },
+      { op: 'RELU6', in: [0], out: [2] },
+    ],
+    inputs: [0],
+    outputs: [1, 2],
+  });
+  const named = (outputTensor?: string) =>
+    importTflite(alike, 'm.tflite', outputTensor === undefined ? {} : { outputTensor }).model;
+
+  it.each([undefined, 'a'])('%s is told with the whole of them', (name) => {
+    expect(() => named(name)).toThrow(/has 2 outputs \(a;first, a;second\)/);
+  });
+
+  it('the whole one is taken', () => {
+    expect(run(named('a;second'), [-4, 100])).toEqual([0, 12]);
+    expect(run(named('a;first'), [-4, 100])).toEqual([0, 100]);
+  });
 });

@@ -129,3 +129,10 @@ describe('the order of bytes', () => {
     expect(run(model, row)).toEqual(row);
   });
 });
+
+it.each(['LOGISTIC', 'TANH'])('%s of int16 is refused as a function of 16 bits', (op) => {
+  const grid = { scale: 2 ** -15, zero: 0, kind: 'int16', shape: [1, 4] } as const;
+  expect(() => load(chain(grid, [{ op, out: grid }]))).toThrow(
+    /a function of 16-bit activations is not supported/,
+  );
+});

@@ -23,19 +23,23 @@ const used = (inputs: readonly number[], read: ReadonlySet<number>): readonly nu
 };
 
 function endOf(
-  { file, tensors, operators, inputs }: TfliteModel,
+  model: TfliteModel,
   own: readonly number[],
   named: string | undefined,
   what: 'inputs' | 'outputs',
 ): number {
+  const { file, tensors, operators, inputs } = model;
+  const several = (those: readonly number[]) =>
+    refuse('onnx-several', { what, names: shownNames(those.map((i) => tensors[i]!)) }, { file });
   if (named === undefined) {
     const [only, ...more] = own;
-    if (only !== undefined && more.length === 0) return only;
-    return refuse('onnx-several', { what, names: own.map((i) => nameOf(tensors[i]!)) }, { file });
+    return only !== undefined && more.length === 0 ? only : several(own);
   }
   const computed = [...new Set([...inputs, ...operators.flatMap(({ outputs }) => outputs)])];
-  const found = computed.find((i) => tensors[i]!.name === named || nameOf(tensors[i]!) === named);
-  if (found !== undefined) return found;
+  const whole = computed.find((i) => tensors[i]!.name === named);
+  if (whole !== undefined) return whole;
+  const [found, ...others] = computed.filter((i) => nameOf(tensors[i]!) === named);
+  if (found !== undefined) return others.length === 0 ? found : several([found, ...others]);
   const names = computed.map((i) => nameOf(tensors[i]!));
   const alike = names.filter((name) => name.toLowerCase().includes(named.toLowerCase()));
   const known = (alike.length > 0 ? alike : names).slice(0, 8);
@@ -48,6 +52,12 @@ function endOf(
 
 /** Converters join the names of what they fused with `;`. */
 const nameOf = ({ name }: TfliteTensor): string => name.split(';')[0]!;
+
+/** Whole, where what is before the first `;` is not theirs alone. */
+function shownNames(tensors: readonly TfliteTensor[]): string[] {
+  const isShared = (name: string) => tensors.filter((t) => nameOf(t) === name).length > 1;
+  return tensors.map((t) => (isShared(nameOf(t)) ? t.name : nameOf(t)));
+}
 
 /** Operators behind `from`, if it is named, on which a tensor depends, in their order. */
 function leadingTo(

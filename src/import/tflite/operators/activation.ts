@@ -1,6 +1,6 @@
 import { elementRange } from '../../../model/tensor.ts';
 import { quantizeMultiplier } from '../../../model/tflite-rounding.ts';
-import { lowerFunction } from '../../lower/lookup.ts';
+import { lowerFunction, requireBytes } from '../../lower/lookup.ts';
 import { divideByPot, logistic as fixedLogistic, tanh as fixedTanh } from '../fixed-point.ts';
 import { hardSwish as hardSwishOf } from '../hard-swish.ts';
 import { likewise } from '../layout.ts';
@@ -32,6 +32,7 @@ function fixedFunction(
   zeroPoints: readonly number[],
 ) {
   const output = c.outputGrid;
+  requireBytes(c.builder, c.name, [c.activation(0).activation.type.element, output.element], 'a function');
   const zeroPoint = zeroPoints[output.element === 'int8' ? 0 : 1]!;
   if (output.zeroPoint !== zeroPoint || output.scale !== 2 ** -bits)
     c.refuseOption(

@@ -20,9 +20,10 @@ import {
   unpack,
 } from './movement.ts';
 import { add, maximum, minimum, mul, prelu, sub } from './pair.ts';
-import { averagePool, maxPool, mean, reduceMax, sum } from './pooling.ts';
+import { averagePool, maxPool, mean, reduceMax, reduceMin, sum } from './pooling.ts';
 import { slice, stridedSlice } from './slices.ts';
 import { argMax, softmax } from './softmax.ts';
+import { transposeConv } from './transpose-conv.ts';
 
 /** Makes the operator's outputs, or its only one, of its inputs. @throws DiagnosticError */
 export type OperatorImport = (c: NodeReader) => Value | readonly Value[];
@@ -56,6 +57,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     PRELU: prelu,
     QUANTIZE: quantize,
     REDUCE_MAX: reduceMax,
+    REDUCE_MIN: reduceMin,
     RELU: plainRelu,
     RELU6: relu6,
     RELU_N1_TO_1: reluN1To1,
@@ -75,6 +77,7 @@ export const operators: ReadonlyMap<string, OperatorImport> = new Map(
     TANH: tanh,
     TILE: tile,
     TRANSPOSE: transpose,
+    TRANSPOSE_CONV: transposeConv,
     UNPACK: unpack,
   }),
 );

@@ -17,7 +17,7 @@ import { onImage } from './blocks.ts';
  * (`PopulateConvolutionQuantizationParams`), those with one in float32 (`GetQuantizedConvolutionMultipler`).
  * @param wide the sums are of 64 bits
  */
-function roundings(
+export function roundings(
   input: Quantisation,
   { scales }: Weights,
   output: Quantisation,
@@ -37,9 +37,9 @@ function roundings(
 }
 
 /** Inputs of 16 bits are summed in 64, but for convolutions whose converter was told to make biases of 32 bits. */
-function sumsAreWide(c: NodeReader): boolean {
-  const value = c.value(0);
-  const { type } = (value?.kind === 'blocked' ? value.of : c.activation(0)).activation;
+export function sumsAreWide(c: NodeReader, index = 0): boolean {
+  const value = c.value(index);
+  const { type } = (value?.kind === 'blocked' ? value.of : c.activation(index)).activation;
   const { element } = c.outputGrid;
   if (isWide(type.element) !== isWide(element))
     c.refuseOption('output type', element, `that of the input, ${type.element}: no kernel has both`);
@@ -94,7 +94,7 @@ export function fullyConnected(c: NodeReader): Quantised {
 const point = { kernel: [1, 1], strides: [1, 1], pads: [0, 0, 0, 0] } as const;
 
 // A copy and a map: `from` with a function takes seconds of some million weights.
-const centred = ({ values, zeroPoint }: Weights): Int16Array =>
+export const centred = ({ values, zeroPoint }: Weights): Int16Array =>
   new Int16Array(values).map((w) => w - zeroPoint);
 
 /** Options: padding, strides, activation, dilations. Weights `[out, height, width, in]`. */
@@ -185,7 +185,7 @@ function unblocked(
 }
 
 /** A transposed copy: dimension i of the result is `axes[i]` of the source. */
-function reordered(values: Int16Array, shape: readonly number[], axes: readonly number[]): Int16Array {
+export function reordered(values: Int16Array, shape: readonly number[], axes: readonly number[]): Int16Array {
   const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
   const out = new Int16Array(values.length);
   let at = 0;

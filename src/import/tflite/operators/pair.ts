@@ -1,11 +1,12 @@
 import { elementCount, elementRange, isWide } from '../../../model/tensor.ts';
 import { tfliteAddRounding } from '../../../model/tflite-add.ts';
 import { byMultiplier, quantizeMultiplier } from '../../../model/tflite-rounding.ts';
-import { type Quantisation, sameShape } from '../../builder.ts';
+import { type Quantisation, sameShape, viewed } from '../../builder.ts';
 import { lowerAdd } from '../../lower/elementwise.ts';
-import { boundedCount, broadcastSources } from '../../lower/gather.ts';
+import { boundedCount, broadcastSources, lowerGather } from '../../lower/gather.ts';
 import type { Clamp } from '../../lower/linear.ts';
 import { lowerFunction, lowerFunctions } from '../../lower/lookup.ts';
+import { lowerExtreme } from '../../lower/pooling.ts';
 import { lowerMul } from '../../lower/product.ts';
 import { aligned, asImage, asSource, fromImage, likewise, reshapedTo } from '../layout.ts';
 import { gathered } from '../movement.ts';
@@ -174,7 +175,7 @@ export function mul(c: NodeReader): Quantised {
   );
 }
 
-/** Of q-values with a constant: all are on one grid. */
+/** Of q-values, all on one grid. */
 const extremum =
   (most: PairFunction) =>
   (c: NodeReader): Quantised => {
@@ -182,13 +183,33 @@ const extremum =
     for (const { scale, zeroPoint } of [gridOf(c, 0), gridOf(c, 1)])
       if (scale !== output.scale || zeroPoint !== output.zeroPoint)
         c.refuseOption('quantization', `${scale}, ${zeroPoint}`, `that of the output: ${output.scale}`);
+    if (!c.isConstant(0) && !c.isConstant(1)) return extremeOfTwo(c, most === Math.min);
     return pair(
       c,
       output,
       (a, b) => most(a, b) + output.zeroPoint,
-      () => c.refuseOption(c.node.operator, 'of two computed values', 'of one and a constant'),
+      () => c.refuseOption(c.node.operator, 'of two constants', 'of computed values'),
     );
   };
+
+/** Each pair of elements side by side is a window of two. */
+function extremeOfTwo(c: NodeReader, least: boolean): Quantised {
+  const [first, second] = [c.activation(0), c.activation(1)];
+  const shape = broadcastShape(c, first.shape, second.shape);
+  const [a, b] = aligned(c.builder, c.name, spread(c, first, shape), spread(c, second, shape));
+  const count = elementCount(shape);
+  const sources = Int32Array.from({ length: 2 * count }, (_, i) => Math.floor(i / 2) + (i % 2) * count);
+  const pairs = lowerGather(
+    c.builder,
+    `${c.name}_pairs`,
+    [a.activation, b.activation],
+    [1, count, 2],
+    sources,
+  );
+  const window = { kernel: [1, 2], strides: [1, 1], pads: [0, 0, 0, 0] } as const;
+  const made = lowerExtreme(c.builder, c.name, pairs, window, least);
+  return likewise(a, viewed(made, a.activation.type.shape));
+}
 
 export const maximum = extremum(Math.max);
 export const minimum = extremum(Math.min);

@@ -8,7 +8,7 @@ import {
 } from '../../../model/tflite-rounding.ts';
 import type { Activation } from '../../builder.ts';
 import { movedBy } from '../../lower/gather.ts';
-import { lowerAveragePool, lowerMaxPool } from '../../lower/pooling.ts';
+import { lowerAveragePool, lowerExtreme, lowerMaxPool } from '../../lower/pooling.ts';
 import { windowOf } from '../geometry.ts';
 import { asImage, fromImage, reshapedTo } from '../layout.ts';
 import { gathered } from '../movement.ts';
@@ -155,12 +155,17 @@ const sumOver =
 export const mean = sumOver((scale, count) => meanMultiplier(scale, count));
 export const sum = sumOver((scale) => quantizeMultiplier(scale));
 
-/** A maximum over whole axes. */
-export function reduceMax(c: NodeReader): Quantised {
-  sameGrid(c);
-  const { image: input, window, shape } = reduction(c);
-  return reshapedTo(fromImage(lowerMaxPool(c.builder, c.name, input, window)), shape);
-}
+/** A maximum or minimum over whole axes. */
+const extremeOver =
+  (least: boolean) =>
+  (c: NodeReader): Quantised => {
+    sameGrid(c);
+    const { image: input, window, shape } = reduction(c);
+    return reshapedTo(fromImage(lowerExtreme(c.builder, c.name, input, window, least)), shape);
+  };
+
+export const reduceMax = extremeOver(false);
+export const reduceMin = extremeOver(true);
 
 /**
  * `QuantizedMeanOrSum`: the divisor goes into the multiplier of the scales, cut off to as many bits as the shift by the
