@@ -2,7 +2,9 @@ import { elementRange, type Interval, isWide, type TensorType } from './tensor.t
 
 /** Bits of a two's complement integer that holds the interval. */
 export function signedBits({ lo, hi }: Interval): number {
-  let bits = 1;
+  const furthest = Math.max(hi, -lo - 1);
+  // At least so many; the logarithm alone may be rounded.
+  let bits = furthest >= 2 ? Math.min(1024, Math.floor(Math.log2(furthest))) : 1;
   while (lo < -(2 ** (bits - 1)) || hi > 2 ** (bits - 1) - 1) bits++;
   return bits;
 }

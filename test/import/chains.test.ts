@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { chips } from '../../src/backends/tna/chips.ts';
 import { pairings } from '../../src/backends/tna/plan.ts';
+import { crossRanges, type MatrixSpec } from '../../src/backends/v1model/lane-words.ts';
 import { ModelBuilder } from '../../src/import/builder.ts';
 import { lowerElements } from '../../src/import/lower/functions-of-elements.ts';
 import { exactAddRounding, fitAdd, onnxAddRounding } from '../../src/model/add-fit.ts';
@@ -113,4 +114,36 @@ it('ways to match activations by twos are all that there are while they are few,
         expect(distinct).toContain([0, ...Array(layers - 1).fill(share)].join());
     for (const shares of made) expect([shares.length, shares[0]]).toEqual([layers, 0]);
   }
+});
+
+it('bounds of the lanes of a group: each coefficient is asked for once, whatever groups are tried', () => {
+  let asked = 0;
+  const rows = 72;
+  const spec: MatrixSpec = {
+    rows,
+    runs: [{ columns: Array.from({ length: rows }, (_, i) => i), pitch: 32 }],
+    coefficient(row, column) {
+      asked++;
+      return row === column ? row + 1 : 0;
+    },
+    inputMax: 255,
+    constants: new Map(),
+    shift: 0,
+    span: 255,
+  };
+  for (let group = 2; group <= 12; group++)
+    for (let row = 0; row < rows; row++) {
+      const lanes = crossRanges(spec, group, row);
+      // Activation j of the group meets the row's own weight in lane j - member + group - 1, the row below's a group further down.
+      const member = (row - 1) % group;
+      const j = (lane: number) => member + lane + 1;
+      const wanted = lanes.map((_, lane) => {
+        const own = row % group >= group - 1 - lane ? row + 1 : 0;
+        const length = Math.min(group, rows - (row - 1 - member));
+        const below = row > 0 && j(lane) < length ? row : 0;
+        return { lo: 0, hi: 255 * (own + below) };
+      });
+      expect(lanes).toEqual(wanted);
+    }
+  expect(asked).toBe(rows * rows);
 });

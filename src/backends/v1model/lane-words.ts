@@ -282,23 +282,6 @@ function rowBits(spec: MatrixSpec): number {
   return bits + 1;
 }
 
-/**
- * Coefficient of the group's member `j` in lane `lane` (0..group-2) of row `row`: a cross term with the same row's, or
- * the row below's, weight of another member.
- */
-function crossCoefficient(
-  spec: MatrixSpec,
-  columns: readonly number[],
-  group: number,
-  row: number,
-  lane: number,
-  j: number,
-): number {
-  const from = j <= lane ? row : row - 1;
-  const member = j <= lane ? group - 1 - lane + j : j - lane - 1;
-  return from < 0 || member >= columns.length ? 0 : spec.coefficient(from, columns[member]!);
-}
-
 /** Groups of columns, as the multiply takes them. */
 export const groupsOf = (columns: readonly number[], group: number): number[][] =>
   Array.from({ length: Math.ceil(columns.length / group) }, (_, i) =>
@@ -324,16 +307,62 @@ export const groupsRead = (spec: MatrixSpec, group: number, word: LaneWords['wor
     0,
   );
 
-/** Bounds of the lanes between the rows' own ones, by `[row][lane]`. */
+/** Found once, as are the ranges: most rows of a requantiser have a single weight. */
+const weightsOf = new WeakMap<MatrixSpec, readonly (readonly Weight[])[]>();
+
+/** A coefficient that is not 0, and which column of its run it is at, of how many. */
+interface Weight {
+  readonly at: number;
+  readonly of: number;
+  readonly coefficient: number;
+}
+
+function rowWeights(spec: MatrixSpec, row: number): readonly Weight[] {
+  let all = weightsOf.get(spec);
+  if (all === undefined) {
+    all = Array.from({ length: spec.rows }, (_, r) =>
+      spec.runs.flatMap(({ columns }) =>
+        columns.flatMap((column, at) => {
+          const coefficient = spec.coefficient(r, column);
+          return coefficient === 0 ? [] : [{ at, of: columns.length, coefficient }];
+        }),
+      ),
+    );
+    weightsOf.set(spec, all);
+  }
+  return all[row]!;
+}
+
+/**
+ * Bounds of what the row has with the members of a group, by their distance from its end.
+ * @param isWhole from where a whole group ends; else from the last column that there is
+ */
+function memberSpans(spec: MatrixSpec, group: number, row: number, isWhole: boolean): readonly Interval[] {
+  const spans = Array.from({ length: group }, () => ({ lo: 0, hi: 0 }));
+  if (row < 0) return spans;
+  for (const { at, of, coefficient } of rowWeights(spec, row)) {
+    const member = at % group;
+    const length = isWhole ? group : Math.min(group, of - (at - member));
+    const span = spans[length - 1 - member]!;
+    if (coefficient < 0) span.lo += coefficient;
+    else span.hi += coefficient;
+  }
+  return spans;
+}
+
+/**
+ * Bounds of the lanes between the rows' own ones, by lane. In lane `l` activation `j` of a group meets the row's own weight of member
+ * `group - 1 - l + j`, and above that the row below's of member `j - l - 1`, as far as there are such members.
+ */
 export function crossRanges(spec: MatrixSpec, group: number, row: number): Interval[] {
+  const own = memberSpans(spec, group, row, true);
+  const below = memberSpans(spec, group, row - 1, false);
   return Array.from({ length: group - 1 }, (_, lane) => {
-    const coefficients: number[] = [];
-    for (const run of spec.runs)
-      for (const columns of groupsOf(run.columns, group))
-        for (let j = 0; j < columns.length; j++)
-          coefficients.push(crossCoefficient(spec, columns, group, row, lane, j));
-    const { lo, hi } = span(coefficients);
-    return { lo: lo * spec.inputMax, hi: hi * spec.inputMax };
+    const members = [...own.slice(0, lane + 1), ...below.slice(lane + 1)];
+    return {
+      lo: members.reduce((n, { lo }) => n + lo, 0) * spec.inputMax,
+      hi: members.reduce((n, { hi }) => n + hi, 0) * spec.inputMax,
+    };
   });
 }
 
