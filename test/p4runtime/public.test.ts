@@ -96,7 +96,7 @@ const STRICT = {
   forceConsistentCasingInFileNames: true,
 };
 
-/** BMv2, started anew where a program ends it. */
+/** BMv2, started anew after each refusal: from then on it refuses every other program too. */
 class Bench implements AsyncDisposable {
   #bmv2: Switch | undefined;
   #client: P4Client | undefined;
@@ -115,6 +115,7 @@ class Bench implements AsyncDisposable {
     await this.#client?.close();
     await this.#bmv2?.kill();
     this.#client = undefined;
+    this.#bmv2 = undefined;
   }
 
   /** @returns undefined where it was taken, the device's code where it was not; our own refusals are thrown */
@@ -123,6 +124,7 @@ class Bench implements AsyncDisposable {
       await push(await this.client());
       return undefined;
     } catch (error) {
+      await this[Symbol.asyncDispose]();
       if (error instanceof P4RuntimeError && error.code !== undefined && error.call !== undefined)
         return error.code;
       throw error;
@@ -180,7 +182,7 @@ describe.skipIf(publicFolder === undefined || !haveBmv2)(
           folder.remove();
         }
         console.log(`of ${chosen.length} samples p4c compiles ${compiled}, BMv2 takes ${taken}`);
-        expect(taken).toBeGreaterThan(0);
+        expect(taken).toBeGreaterThan(0.9 * compiled);
       },
       3_600_000,
     );
