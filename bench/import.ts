@@ -54,7 +54,9 @@ async function outcomeOf(file: string): Promise<Outcome> {
     const warned = imported.diagnostics.some(({ severity }) => severity === 'warning');
     return { kind: 'off', share: mismatches / elements, by: furthest, warned };
   } catch (error) {
-    return { kind: 'uncompared', reason: String((error as Error).message).split('\n')[0]! };
+    // What Python says last is the error; what Node says of it names the command.
+    const said = (error as { readonly stderr?: Buffer }).stderr?.toString().trim().split('\n').at(-1);
+    return { kind: 'uncompared', reason: said ?? String((error as Error).message).split('\n')[0]! };
   }
 }
 
@@ -231,8 +233,9 @@ function details({ name, files: all }: Producer, outcomes: readonly Outcome[]): 
 const MOST_NAMES = 3;
 
 const shown = (of: readonly string[]): string => {
-  const names = of.slice(0, MOST_NAMES).map((file) => `\`${basename(file)}\``);
-  return of.length > MOST_NAMES ? `${names.join(', ')}, ...` : names.join(', ');
+  const all = [...new Set(of.map((file) => `\`${basename(file)}\``))];
+  const names = all.slice(0, MOST_NAMES);
+  return of.length > names.length ? `${names.join(', ')}, ...` : names.join(', ');
 };
 
 /** A message without the names of tensors, which differ from file to file. */

@@ -145,7 +145,10 @@ class Interpreter:
                 continue
             x = values.get(ins[0])
             self.made = outs[0]
-            values[outs[0]] = last = getattr(self, name.lower())(op.table(4), ins, outs[0], x, values)
+            operator = getattr(self, name.lower(), None)
+            if operator is None:
+                raise SystemExit(f"this witness does not know {name}")
+            values[outs[0]] = last = operator(op.table(4), ins, outs[0], x, values)
         return values[self.outputs[0]]
 
     def finish(self, q, out, activation):
