@@ -99,6 +99,9 @@ describe('shares of workers', () => {
 
 test('a worker that is overloaded loses new jobs within 2 s, and gets them back step by step', async () => {
   const [a, b] = [await worker(), await worker()];
+  const { model } = await importModel(files[0]!);
+  // Jobs go to workers that hold their model.
+  for (const { worker } of [a, b]) await worker.load({ model, modelId: 7 });
   const net = network();
   const address = (w: typeof a) => `127.0.0.1:${w.worker.port}`;
   await net.apply(
@@ -116,7 +119,6 @@ test('a worker that is overloaded loses new jobs within 2 s, and gets them back 
   };
   await expect.poll(weights, { timeout: 60_000 }).toEqual({ 'Worker/a': 1, 'Worker/b': 1 });
   // Its engine takes 80 ms for each batch, and more comes than it computes.
-  const { model } = await importModel(files[0]!);
   await a.worker.load({ model, modelId: 9 });
   const version = a.worker
     .loaded()

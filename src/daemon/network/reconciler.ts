@@ -473,10 +473,17 @@ export class Reconciler {
       this.#recorder.node(network, node, this.#goalKey(node.name));
     for (const placing of placings) {
       const nodes = placing.placed === undefined ? [] : this.#nodesOf(placing.placed);
-      const isSettled = nodes.filter((n) => n.isHere).every((n) => n.settledAt === this.#goalKey(n.name));
+      const isSettled = this.#isSettled(nodes);
       this.#recorder.service(placing, nodes, isSettled);
     }
     this.#recorder.flush();
+  }
+
+  /** Whether all that can be had of a service's nodes are where they are to be. Of one that was not dialled yet nobody knows. */
+  #isSettled(nodes: readonly ManagedNode[]): boolean {
+    const awaited = nodes.filter((n) => n.isHere || n.reach.kind === 'unknown');
+    if (awaited.length === 0 && nodes.length > 0) return false;
+    return awaited.every((n) => n.settledAt === this.#goalKey(n.name));
   }
 
   #log(event: Omit<EventInput, 'actor'>): void {
