@@ -151,7 +151,7 @@ describe.skipIf(!haveBmv2)(`client and BMv2${bmv2Reason}`, () => {
       await client.connect();
       // In the middle: some entries are there, not all.
       const some = async () => (await client.readAll([program.allEntries('exact16')]).catch(() => [])).length;
-      await expect.poll(some, { timeout: PATIENCE_MS, interval: 5 }).toBeGreaterThan(0);
+      await expect.poll(some, { timeout: PATIENCE_MS, interval: 50 }).toBeGreaterThan(0);
       await bmv2.kill();
       await client.until((s) => s.kind !== 'primary', PATIENCE_MS);
       bmv2 = await startSwitch({ port });
