@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns/promises';
 import { isIPv4 } from 'node:net';
 import type { Argv } from 'yargs';
 import { LargerModel, type LargerModelPlace } from '../devices/larger-model.ts';
 import { diagnostic, refuse } from '../diagnostics/index.ts';
+import { addressOf } from '../edge/index.ts';
 import type { Escalation } from '../flow/escalation.ts';
 import type { EscalationCounts } from '../flow/flows.ts';
 import type { DeviceEscalation, LargerPath } from '../flow/larger-updates.ts';
@@ -119,20 +119,12 @@ export async function largerOf(a: LargerArguments): Promise<Larger | undefined> 
   if (a.larger === undefined) return undefined;
   const { host, port } = parseEndpoint('larger', a.larger);
   return {
-    address: isIPv4(host) ? host : await addressOf(host),
+    address: await addressOf(host),
     port,
     modelId: a.largerId ?? 1,
     below: a.below!,
     rate: a.asks ?? USUAL_RATE,
   };
-}
-
-async function addressOf(host: string): Promise<string> {
-  try {
-    return (await lookup(host, { family: 4 })).address;
-  } catch (error) {
-    return refuse('host-unknown', { host, reason: (error as NodeJS.ErrnoException).code ?? String(error) });
-  }
 }
 
 /** The worker that captures ask, or refused where it is not there: each of their questions waits for an answer. */

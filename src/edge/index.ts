@@ -9,6 +9,6 @@ export {
   type WireOptions,
 } from './sender.ts';
 export { type WireShape, wireShape } from './shape.ts';
-export type { Peer } from './socket.ts';
+export { addressOf, type Peer } from './socket.ts';
 export { answeredBy, type SendStatistics } from './statistics.ts';
 export { type LostRow, NO_ANSWER } from './transfer.ts';

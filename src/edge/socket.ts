@@ -29,7 +29,7 @@ export const peerName = ({ host, port = DEFAULT_PORT }: Peer): string => `${host
  * @throws DiagnosticError `host-unknown`, `send-failed` without a route, `listen-failed`
  */
 export async function connectSocket(to: Peer, local: Partial<Peer> = {}): Promise<Socket> {
-  const address = isIPv4(to.host) ? to.host : await resolve(to.host);
+  const address = await addressOf(to.host);
   const socket = createSocket('udp4');
   try {
     await new Promise<void>((done, fail) => {
@@ -56,7 +56,9 @@ export async function connectSocket(to: Peer, local: Partial<Peer> = {}): Promis
   return socket;
 }
 
-async function resolve(host: string): Promise<string> {
+/** The IPv4 address of a host, by name or itself. @throws DiagnosticError `host-unknown` */
+export async function addressOf(host: string): Promise<string> {
+  if (isIPv4(host)) return host;
   try {
     return (await lookup(host, { family: 4 })).address;
   } catch (error) {
