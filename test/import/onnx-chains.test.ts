@@ -81,6 +81,14 @@ describe('functions of one value, joined in float32, are one table', () => {
     expect(mismatches).toBe(0);
   });
 
+  it('many joins in a row, of which each reads the one before twice', async () => {
+    const joins: Make = (b, x) =>
+      Array.from({ length: 24 }).reduce<string>((y) => b.node('Mul', [y, b.node('Sigmoid', [y])]), x);
+    const { mismatches, model } = await differences(between(joins, [4], s8));
+    expect(model.layers).toHaveLength(1);
+    expect(mismatches).toBe(0);
+  });
+
   it('Swish and BiasGelu', async () => {
     const swish = between((b, x) => b.node('Swish', [x], { alpha: { float: 0.7 } }), [4], s8, 24);
     expect((await differences(swish)).mismatches).toBe(0);

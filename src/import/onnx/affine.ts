@@ -195,9 +195,17 @@ export function joined(
   const most = Math.max(a.term.channels, b.term.channels);
   const of = ({ term }: FunctionReal, x: number, channel: number) =>
     term.of(x, Math.floor((channel * term.channels) / most));
-  return {
-    ...a,
-    term: { ...a.term, name: c.name, channels: most, of: (x, o) => step(of(a, x, o), of(b, x, o)) },
+  const both = remembered((x, o) => step(of(a, x, o), of(b, x, o)));
+  return { ...a, term: { ...a.term, name: c.name, channels: most, of: both } };
+}
+
+/** Keeps its last value: where a join reads another one on both sides, the work would double with each. */
+function remembered(of: FunctionTerm['of']): FunctionTerm['of'] {
+  let last: readonly [x: number, channel: number, value: number] | undefined;
+  return (x, channel) => {
+    if (last === undefined || !Object.is(last[0], x) || last[1] !== channel)
+      last = [x, channel, of(x, channel)];
+    return last[2];
   };
 }
 
