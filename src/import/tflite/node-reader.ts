@@ -18,8 +18,6 @@ export class NodeReader {
   readonly node: TfliteOperator;
   /** That of the first output: operators have none. Converters join the names of what they fused with `;`. */
   readonly name: string;
-  /** Whether its output is the model's, but for how it is written. */
-  readonly isLast: boolean;
   /** How the runtime rounds. */
   readonly rounding: TfliteRounding;
   readonly #model: TfliteModel;
@@ -37,7 +35,11 @@ export class NodeReader {
     this.#values = values;
     this.name = nodeName(model, node);
     this.rounding = model.rounding.kind;
-    this.isLast = leadsOut(model, node.outputs[0] ?? -1);
+  }
+
+  /** Whether its output is the model's, but for how it is written. */
+  get isLast(): boolean {
+    return leadsOut(this.#model, this.node.outputs[0] ?? -1);
   }
 
   /** `MultiplyByQuantizedMultiplier`, as this runtime rounds. */
