@@ -52,7 +52,7 @@ function ownFolder(path: string): void {
  * Whether a pin is this user's, as are all that this user makes.
  * @throws BpfError `bpf-pin` where it is somebody else's
  */
-export function checkPinOwner(path: string): void {
+function checkPinOwner(path: string): void {
   if (lstatSync(path).uid === process.getuid?.()) return;
   throw new BpfError('bpf-pin', `${path} belongs to another user`, {
     remedy: 'see who has made it, and remove it',

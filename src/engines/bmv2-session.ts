@@ -23,7 +23,7 @@ export const PORT_IN = 1;
 export const PORT_OUT = 2;
 
 /** The program of the plan in a directory, compiled; the bytes of BMv2's JSON. @throws DiagnosticError */
-export async function compilePlan(plan: V1modelPlan, directory: string): Promise<Uint8Array> {
+async function compilePlan(plan: V1modelPlan, directory: string): Promise<Uint8Array> {
   for (const [name, content] of emitSource(plan)) await writeFile(join(directory, name), content);
   const json = join(directory, 'program.json');
   await compileP4Program(join(directory, PROGRAM_FILE), json, plan.model.file);

@@ -10,10 +10,10 @@ export function signedBits({ lo, hi }: Interval): number {
 }
 
 /** Accumulators must fit in 31 bits and a sign: what int32 hardware and the frameworks use. */
-export const ACCUMULATOR_BITS = 32;
+const ACCUMULATOR_BITS = 32;
 
 /** The same of 16-bit inputs: what the kernels of TFLite hold such sums in, and what doubles add exactly. */
-export const WIDE_ACCUMULATOR_BITS = 48;
+const WIDE_ACCUMULATOR_BITS = 48;
 
 export const accumulatorBits = ({ element }: Pick<TensorType, 'element'>): number =>
   isWide(element) ? WIDE_ACCUMULATOR_BITS : ACCUMULATOR_BITS;

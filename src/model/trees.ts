@@ -12,7 +12,7 @@ export function treeNodes({ nodes }: Pick<ForestLayer, 'nodes'>, root: number): 
 }
 
 /** Rows of scores of a tree's leaves. */
-export const leafRows = (layer: Pick<ForestLayer, 'nodes'>, root: number): readonly number[] =>
+const leafRows = (layer: Pick<ForestLayer, 'nodes'>, root: number): readonly number[] =>
   treeNodes(layer, root)
     .filter((node) => layer.nodes.feature[node]! < 0)
     .map((node) => layer.nodes.low[node]!);

@@ -40,7 +40,7 @@ function tableAction(a: Init<'TableAction'>): Init<'TableAction'> {
 }
 
 /** The entity as far as it was written: without counts and ages, lists in one order, byte strings as short as they go. */
-export function normalForm(entity: Entity): Entity {
+function normalForm(entity: Entity): Entity {
   const { tableEntry: t, actionProfileMember: m, actionProfileGroup: g } = entity;
   if (t) {
     const { counterData: _, timeSinceLastHit: __, meterCounterData: ___, isConst: ____, ...written } = t;

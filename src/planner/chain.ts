@@ -2,7 +2,6 @@ import type { SegmentProfile } from '../targets/profiles.ts';
 
 /** Resources that all segments of a node share, however often a packet passes: their needs add up. */
 export const sharedResources = ['layers', 'memory', 'tables'] as const;
-export type SharedResource = (typeof sharedResources)[number];
 
 /** A tensor between layers, as it travels. */
 export interface CutTensor {

@@ -123,7 +123,6 @@ export type Topology = z.output<typeof topologySchema>;
 /** As written: what has a default may be absent. */
 export type TopologyInput = z.input<typeof topologySchema>;
 export type TopologyNode = Topology['nodes'][number];
-export type TopologyLink = Topology['links'][number];
 export type Objective = Topology['objective'];
 
 /** The text of `schema/topology.schema.json`. */

@@ -17,9 +17,6 @@ export const targets = (): readonly Target[] => [...registered.values()];
 /** Names of all targets, those of tests too. */
 export const targetNames = (): readonly string[] => [...registered.keys()];
 
-/** Undefined where there is none of the name. */
-export const findTarget = (name: string): Target | undefined => registered.get(name);
-
 /** @throws Error where there is none: names from outside are checked against `targetNames` */
 export function targetNamed(name: string): Target {
   const target = registered.get(name);

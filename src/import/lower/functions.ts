@@ -13,8 +13,6 @@ export const realFunctions = {
   exp: Math.exp,
 } as const;
 
-export type RealFunction = keyof typeof realFunctions;
-
 /** Abramowitz and Stegun, formula 7.1.26: off by at most 1.5e-7, far below a step of 8 bits. */
 function erf(x: number): number {
   const t = 1 / (1 + 0.3275911 * Math.abs(x));

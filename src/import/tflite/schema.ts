@@ -44,10 +44,10 @@ export interface TfliteModel {
 }
 
 /** `file_identifier` of the schema, at byte 4. */
-export const IDENTIFIER = 'TFL3';
+const IDENTIFIER = 'TFL3';
 const VERSION = 3;
 
-export const hasIdentifier = (bytes: Uint8Array): boolean =>
+const hasIdentifier = (bytes: Uint8Array): boolean =>
   new TextDecoder('latin1').decode(bytes.subarray(4, 8)) === IDENTIFIER;
 
 /**

@@ -52,7 +52,7 @@ export interface ArbitrationOptions {
 const samePeer = (a: Controller, b: Controller): boolean => a.peer.name !== '' && a.peer.name === b.peer.name;
 
 /** Roles are names since 1.4; before that they were numbers, and 0 and the empty name are the default role. */
-export const roleName = (role: { readonly name: string; readonly id: bigint } | undefined): string =>
+const roleName = (role: { readonly name: string; readonly id: bigint } | undefined): string =>
   role === undefined ? '' : role.name !== '' ? role.name : role.id === 0n ? '' : `#${role.id}`;
 
 /** Who may write to one device (sections "Client Arbitration and Controller Replication" and its subsections). */

@@ -150,7 +150,7 @@ function addInitial({ index, store }: Loaded, init: Init<'TableEntry'>): void {
 }
 
 /** Everything written, in an order in which it can be written again. */
-export function writtenEntities(store: Store): readonly Init<'Entity'>[] {
+function writtenEntities(store: Store): readonly Init<'Entity'>[] {
   const profiles = [...store.tablesOfProfile.keys()];
   return [
     ...profiles.flatMap((id) => [...store.members(id).values()].map((m) => ({ actionProfileMember: m }))),
@@ -170,7 +170,7 @@ export function writtenEntities(store: Store): readonly Init<'Entity'>[] {
 }
 
 /** Everything that was set, in an order in which it can be set again. */
-export function stateChanges(store: Store): readonly Change[] {
+function stateChanges(store: Store): readonly Change[] {
   const cells = <T>(
     all: ReadonlyMap<number, ReadonlyMap<number, T>>,
     wrap: (id: number, at: number, value: T) => Init<'Entity'>,

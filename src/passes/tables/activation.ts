@@ -51,7 +51,7 @@ export const mapActivation = (a: Activation, f: (q: number) => number): Activati
   mergeLevels({ ...a, levels: a.levels.map(f) });
 
 /** Joins levels of one q-value, and neighbouring pieces of one level. */
-export function mergeLevels(a: Activation): Activation {
+function mergeLevels(a: Activation): Activation {
   const levels = [...new Set(a.levels)];
   if (a.source?.kind === 'byte') return { ...a, pieces: relabel(a.pieces, a.levels, levels), levels };
   const merged = relabel(a.pieces, a.levels, levels);

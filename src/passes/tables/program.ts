@@ -51,7 +51,3 @@ export interface SumTable {
    */
   readonly values: readonly (readonly number[])[];
 }
-
-/** Combinations of levels of the keys. */
-export const combinations = (keys: readonly Activation[]): number =>
-  keys.reduce((product, { levels }) => product * levels.length, 1);

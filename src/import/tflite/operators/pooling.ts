@@ -171,7 +171,7 @@ export const reduceMin = extremeOver(true);
  * `QuantizedMeanOrSum`: the divisor goes into the multiplier of the scales, cut off to as many bits as the shift by the
  * divisor's own power of two leaves.
  */
-export function meanMultiplier(scale: number, count: number): QuantizedMultiplier {
+function meanMultiplier(scale: number, count: number): QuantizedMultiplier {
   const { multiplier, exponent } = quantizeMultiplier(scale);
   const shift = Math.min(Math.floor(Math.log2(count)), 32, 31 + exponent);
   return { multiplier: Math.floor((multiplier * 2 ** shift) / count), exponent: exponent - shift };
