@@ -176,12 +176,12 @@ export class NodeReader {
     return refuse('tflite-option', { option, value: String(value), supported }, this.place());
   }
 
-  /** Of blocks in the batch there is but one use. */
-  refuseBlocks(): never {
+  /** Of blocks in the batch there is but one use: between the two that make and undo them. */
+  refuseBlocks(operator = 'SPACE_TO_BATCH_ND', other = 'BATCH_TO_SPACE_ND'): never {
     return this.refuseOption(
-      'SPACE_TO_BATCH_ND',
+      operator,
       'of other use',
-      'with BATCH_TO_SPACE_ND around one VALID convolution of stride 1',
+      `with ${other} around one VALID convolution of stride 1`,
     );
   }
 

@@ -28,9 +28,5 @@ export function spaceToBatch(c: NodeReader): Value {
 export function batchToSpace(c: NodeReader): Value {
   const value = c.value(0);
   if (value?.kind === 'blocked' && value.isConvolved) return value.of;
-  return c.refuseOption(
-    'BATCH_TO_SPACE_ND',
-    'of other use',
-    'with SPACE_TO_BATCH_ND around one VALID convolution of stride 1',
-  );
+  return c.refuseBlocks('BATCH_TO_SPACE_ND', 'SPACE_TO_BATCH_ND');
 }

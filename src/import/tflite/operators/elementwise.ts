@@ -69,14 +69,14 @@ export function reshape(c: NodeReader): Value {
   const value = c.value(0);
   if (value?.kind === 'verdict' || value?.kind === 'integers') return value;
   if (value?.kind === 'blocked') return stillBlocked(c, value);
-  const size = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);
   const of = value?.kind === 'dequantised' ? value.of : value;
-  const count = of !== undefined && 'shape' in of ? size(of.shape) : undefined;
+  const count = of !== undefined && 'shape' in of ? elementCount(of.shape) : undefined;
   const shape = shapeAsked(c, count) ?? c.output.shape;
   const seen = withoutBatch(shape);
   if (of?.kind === 'floatInput') return { ...of, shape: seen.length === 0 ? [1] : seen };
   const input = of?.kind === 'quantised' ? of : c.activation(0);
-  if (size(seen) !== size(input.shape)) c.refuseShape(`a shape of ${size(input.shape)} elements`, shape);
+  if (elementCount(seen) !== elementCount(input.shape))
+    c.refuseShape(`a shape of ${elementCount(input.shape)} elements`, shape);
   const made = reshapedTo(input, seen.length === 0 ? [1] : seen);
   return value?.kind === 'dequantised' ? { kind: 'dequantised', of: made } : made;
 }

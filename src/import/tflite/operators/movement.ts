@@ -6,9 +6,7 @@ import { gathered } from '../movement.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { withoutBatch } from '../shape.ts';
 import type { Quantised, Value } from '../values.ts';
-
-/** Tables of a constant that is joined to a value: of 256 bytes each. */
-const MOST_TABLES = 4096;
+import { MOST_TABLES } from './pair.ts';
 
 /** An axis of the source's tensor among those of the value, which has no batch. */
 function axisOf(c: NodeReader, given: number, rank: number, shape: readonly number[]): number {
@@ -45,7 +43,7 @@ function constantBeside(c: NodeReader, beside: Quantised, index: number): Quanti
   const { values, grid, shape: given } = c.constant(index);
   const shape = withoutBatch(given);
   if (values.length > MOST_TABLES) c.refuseShape(`a constant of up to ${MOST_TABLES} elements`, given);
-  const from = gathered(c, [{ ...beside }], {
+  const from = gathered(c, [beside], {
     shape: [values.length],
     sources: new Int32Array(values.length),
   });

@@ -14,7 +14,7 @@ import type { NodeReader } from '../node-reader.ts';
 import type { Quantised } from '../values.ts';
 
 /** Tables of a vector that may differ by element: of 256 bytes each. */
-const MOST_TABLES = 4096;
+export const MOST_TABLES = 4096;
 
 type PairFunction = (a: number, b: number) => number;
 
@@ -94,16 +94,17 @@ type Make = (a: Quantised['activation'], b: Quantised['activation']) => Quantise
 /** Two computed operands: of one shape, or one of them repeated until it has the other's. */
 function bothComputed(c: NodeReader, make: Make): Quantised {
   const [first, second] = [c.activation(0), c.activation(1)];
-  if (!sameElements(first.shape, second.shape)) {
-    const shape = broadcastShape(c, first.shape, second.shape);
-    const made = byChannel(c, first, second, shape, make);
-    if (made !== undefined) return made;
-    const [a, b] = aligned(c.builder, c.name, spread(c, first, shape), spread(c, second, shape));
-    return likewise(a, make(a.activation, b.activation));
-  }
-  const [a, b] = aligned(c.builder, c.name, first, second);
+  const shape = broadcastShape(c, first.shape, second.shape);
+  const isSame = sameElements(first.shape, second.shape);
+  const made = isSame ? undefined : byChannel(c, first, second, shape, make);
+  if (made !== undefined) return made;
+  const [a, b] = bothSpread(c, first, second, shape);
   return likewise(a, make(a.activation, b.activation));
 }
+
+/** Both of the shape, and in one order. */
+const bothSpread = (c: NodeReader, a: Quantised, b: Quantised, shape: readonly number[]) =>
+  aligned(c.builder, c.name, spread(c, a, shape), spread(c, b, shape));
 
 /** Of an image and one element a channel, which layers of two operands repeat themselves. */
 function byChannel(
@@ -196,7 +197,7 @@ const extremum =
 function extremeOfTwo(c: NodeReader, least: boolean): Quantised {
   const [first, second] = [c.activation(0), c.activation(1)];
   const shape = broadcastShape(c, first.shape, second.shape);
-  const [a, b] = aligned(c.builder, c.name, spread(c, first, shape), spread(c, second, shape));
+  const [a, b] = bothSpread(c, first, second, shape);
   const count = elementCount(shape);
   const sources = Int32Array.from({ length: 2 * count }, (_, i) => Math.floor(i / 2) + (i % 2) * count);
   const pairs = lowerGather(
