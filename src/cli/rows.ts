@@ -2,10 +2,10 @@ import type { Argv } from 'yargs';
 import { refuse } from '../diagnostics/index.ts';
 import { readText } from '../files.ts';
 import { classCount, largestAt } from '../model/classes.ts';
-import { type Model, rowType, valueType } from '../model/model.ts';
+import { type Model, valueType } from '../model/model.ts';
 import { decodeElements, elementCount } from '../model/tensor.ts';
 import { isVerdict } from '../model/verdict.ts';
-import { readRows } from '../rows/index.ts';
+import { readRowsBefore } from '../rows/index.ts';
 import { type Io, printDiagnostics, table } from './io.ts';
 import { UsageError } from './usage.ts';
 
@@ -23,9 +23,7 @@ export function inputRows(
   o: { limit?: number | undefined; from?: number } = {},
 ): Uint8Array {
   const from = Math.min(o.from ?? 0, model.layers.length);
-  const own = from === 0 ? { affine: model.inputAffine, reals: model.readsReals } : {};
-  const type = from === 0 ? rowType(model) : valueType(model, from);
-  const { bytes, diagnostics } = readRows(type, file, { limit: o.limit, ...own });
+  const { bytes, diagnostics } = readRowsBefore(model, from, file, o.limit);
   printDiagnostics(io, diagnostics);
   return bytes;
 }

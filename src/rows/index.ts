@@ -1,5 +1,5 @@
 import { writeWhole } from '../files.ts';
-import type { InputAffine } from '../model/model.ts';
+import { type InputAffine, type Model, rowType, valueType } from '../model/model.ts';
 import { decodeElements, elementCount, type TensorType, tensorBytes } from '../model/tensor.ts';
 import { formatCsv } from './csv.ts';
 import { type Elements, toElements } from './grid.ts';
@@ -30,6 +30,12 @@ export function readRows(
   const numbers = readNumbers(file, type.shape, type.element, limit);
   const whole = numbers.whole && !(reals && formatOf(file) !== 'raw');
   return toElements({ ...numbers, whole }, type, file, affine);
+}
+
+/** Reads rows of the value before a layer: before the first they are those of the source. @throws DiagnosticError */
+export function readRowsBefore(model: Model, from: number, file: string, limit?: number): Elements {
+  if (from > 0) return readRows(valueType(model, from), file, { limit });
+  return readRows(rowType(model), file, { limit, affine: model.inputAffine, reals: model.readsReals });
 }
 
 /** The text or bytes of a file with rows of a tensor: `.npy` in the element's own type, `.csv` one row a line, else raw. */

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Diagnostic } from '../diagnostics/index.ts';
-import { type Model, rowType, valueType } from '../model/model.ts';
+import { type Model, valueType } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
 import type { TableOptions } from '../passes/tables/lower.ts';
-import { readLabels, readRows } from '../rows/index.ts';
+import { readLabels, readRowsBefore } from '../rows/index.ts';
 import { Approximator } from './approximation.ts';
 
 const wholeOption = (least: number, most: number, what: string) =>
@@ -58,11 +58,8 @@ export function approximatorOf(
   file: string,
   labels: string | undefined,
 ): { approximator: Approximator; diagnostics: readonly Diagnostic[] } {
-  const isStart = options.from === 0;
-  const type = isStart ? rowType(model) : valueType(model, options.from);
-  const own = isStart ? { affine: model.inputAffine, reals: model.readsReals } : {};
-  const read = readRows(type, file, own);
-  const count = read.bytes.length / tensorBytes(type);
+  const read = readRowsBefore(model, options.from, file);
+  const count = read.bytes.length / tensorBytes(valueType(model, options.from));
   const rows = { rows: read.bytes, ...(labels !== undefined && { labels: readLabels(labels, count) }) };
   return { approximator: new Approximator(model, options, rows), diagnostics: read.diagnostics };
 }
