@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
 import { importBytes } from '../../src/import/index.ts';
 import { type NodeSpec, scalar, type TensorSpec, tensor, writeOnnx } from './onnx-writer.ts';
-import { chain, type Step } from './tflite-blocks.ts';
+import { chain, ints, type Step } from './tflite-blocks.ts';
 
 const MOST_SECONDS = 2;
 const MOST_MEGABYTES = 512;
@@ -168,9 +168,6 @@ it('tensors that double at every node are told at the one that is too much', asy
 });
 
 const IMAGE = { shape: [1, 8, 8, 2], scale: 0.1, zero: 0 };
-const ints = (name: string, values: readonly number[], shape: readonly number[] = [values.length]) => ({
-  ...{ name, shape: [...shape], kind: 'int32' as const, data: [...values] },
-});
 const SMALL_SIZES = [1e9, 2 ** 31 - 1, 0, -1, -(2 ** 31)];
 const steps: Readonly<Record<string, (v: number) => Step>> = {
   PAD: (v) => ({ op: 'PAD', with: [ints('p', [0, 0, v, v, v, v, 0, 0], [4, 2])], out: IMAGE }),

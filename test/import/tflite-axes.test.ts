@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { elementCount } from '../../src/model/tensor.ts';
 import { random } from '../support/random.ts';
-import { activation, chain, type Grid, int8s, load, run } from './tflite-blocks.ts';
+import { activation, chain, type Grid, int8s, ints, load, run } from './tflite-blocks.ts';
 import { clamp, quantize, scale } from './tflite-kernels.ts';
 import { type OptionSpec, type TensorSpec, writeTflite } from './tflite-writer.ts';
 
@@ -10,13 +10,6 @@ import { type OptionSpec, type TensorSpec, writeTflite } from './tflite-writer.t
 const IMAGE = [3, 4, 2] as const;
 const x: Grid = { shape: [1, ...IMAGE], scale: 0.05, zero: 3 };
 const row = int8s(random(3), elementCount(IMAGE));
-
-const ints = (name: string, data: readonly number[], shape = [data.length]): TensorSpec => ({
-  name,
-  kind: 'int32',
-  shape,
-  data,
-});
 
 const at = (y: number, i: number, ch: number): number => row[(y * 4 + i) * 2 + ch]!;
 

@@ -20,6 +20,13 @@ export const activation = (name: string, { shape, scale, zero, kind = 'int8' }: 
   kind,
 });
 
+/** A constant of whole numbers, such as axes or pads. */
+export const ints = (
+  name: string,
+  data: readonly number[],
+  shape: readonly number[] = [data.length],
+): TensorSpec => ({ name, kind: 'int32', shape, data });
+
 export interface Step {
   readonly op: string;
   /** Beside the activation: constants, or the numbers of other tensors. */

@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { random } from '../support/random.ts';
-import { activation, chain, int8s, load, run } from './tflite-blocks.ts';
+import { activation, chain, int8s, ints, load, run } from './tflite-blocks.ts';
 import { clamp } from './tflite-kernels.ts';
-import { type TensorSpec, writeTflite } from './tflite-writer.ts';
-
-const ints = (name: string, data: readonly number[]): TensorSpec => ({
-  name,
-  kind: 'int32',
-  shape: [data.length],
-  data,
-});
+import { writeTflite } from './tflite-writer.ts';
 
 describe('extremes', () => {
   const grid = { scale: 0.1, zero: 7 };

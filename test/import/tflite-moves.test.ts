@@ -1,20 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { elementCount } from '../../src/model/tensor.ts';
 import { type Random, random } from '../support/random.ts';
-import { chain, type Grid, int8s, load, run, type Step, scaleOf, weights } from './tflite-blocks.ts';
+import { chain, type Grid, int8s, ints, load, run, type Step, scaleOf, weights } from './tflite-blocks.ts';
 import { clamp, quantize, scale } from './tflite-kernels.ts';
 import { type TensorSpec, writeTflite } from './tflite-writer.ts';
-
-const ints = (
-  name: string,
-  data: readonly number[],
-  shape: readonly number[] = [data.length],
-): TensorSpec => ({
-  name,
-  kind: 'int32',
-  shape,
-  data,
-});
 
 /** Every place of a shape, the last axis first, with its number. */
 function places(shape: readonly number[]): number[][] {

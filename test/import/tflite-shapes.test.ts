@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { load, run } from './tflite-blocks.ts';
+import { elementCount } from '../../src/model/tensor.ts';
+import { ints, load, run } from './tflite-blocks.ts';
 import { clamp, quantize, scale } from './tflite-kernels.ts';
 import { type OperatorSpec, type TensorSpec, writeTflite } from './tflite-writer.ts';
 
@@ -16,17 +17,6 @@ const q8 = (name: string, shape: readonly number[], more: Partial<TensorSpec> = 
   zero: ZERO,
   ...more,
 });
-const ints = (
-  name: string,
-  data: readonly number[],
-  shape: readonly number[] = [data.length],
-): TensorSpec => ({
-  name,
-  kind: 'int32',
-  shape,
-  data,
-});
-const count = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const numbers = (length: number, step: number) => Array.from({ length }, (_, i) => ((i * step) % 201) - 100);
 
 /** The first tensor in, the last or a named one out. */
@@ -36,7 +26,7 @@ function made(
   output = tensors.length - 1,
 ) {
   const model = load(writeTflite({ tensors, operators, inputs: [0], outputs: [output] }));
-  const row = numbers(count(tensors[0]!.shape), 37);
+  const row = numbers(elementCount(tensors[0]!.shape), 37);
   return { row, out: run(model, row) };
 }
 
@@ -47,8 +37,8 @@ function repeated(a: readonly number[], b: readonly number[]): { shape: number[]
   const shape = x.map((size, i) => Math.max(size, y[i]!));
   const index = (of: readonly number[], place: readonly number[]) =>
     of.reduce((sum, size, i) => sum * size + (size === 1 ? 0 : place[i]!), 0);
-  const at = Array.from({ length: count(shape) }, (_, n): [number, number] => {
-    const place = shape.map((size, i) => Math.floor(n / count(shape.slice(i + 1))) % size);
+  const at = Array.from({ length: elementCount(shape) }, (_, n): [number, number] => {
+    const place = shape.map((size, i) => Math.floor(n / elementCount(shape.slice(i + 1))) % size);
     return [index(x, place), index(y, place)];
   });
   return { shape, at };
@@ -91,7 +81,7 @@ describe.each([
   const { shape, at } = repeated(a, b);
 
   it('a constant, on either side', () => {
-    const data = numbers(count(b), 29);
+    const data = numbers(elementCount(b), 29);
     for (const first of [true, false]) {
       const { row, out } = made(
         [q8('x', a), q8('k', b, { data }), q8('y', shape)],
@@ -102,7 +92,7 @@ describe.each([
   });
 
   it('both computed', () => {
-    const [na, nb] = [count(a), count(b)];
+    const [na, nb] = [elementCount(a), elementCount(b)];
     const second = b.length === 0 ? [1] : b;
     const { row, out } = made(
       [

@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { random } from '../support/random.ts';
-import { activation, biases, type Grid, int8s, load, run, scaleOf, weights } from './tflite-blocks.ts';
+import { activation, biases, type Grid, int8s, ints, load, run, scaleOf, weights } from './tflite-blocks.ts';
 import { clamp, quantize, scale } from './tflite-kernels.ts';
-import { type TensorSpec, writeTflite } from './tflite-writer.ts';
-
-const ints = (name: string, data: readonly number[]): TensorSpec => ({
-  name,
-  kind: 'int32',
-  shape: [data.length],
-  data,
-});
+import { writeTflite } from './tflite-writer.ts';
 
 /** As the kernel goes: each pixel of the input is added to all that its window covers in the output. */
 describe.each([
