@@ -4,10 +4,9 @@ import { StateFolder } from '../../controller/state.ts';
 import { diagnostic } from '../../diagnostics/index.ts';
 import { messageOf } from '../../durable/index.ts';
 import type { Route } from '../api/routes.ts';
-import { isKind, isKindName, keyOf, type StoredObject } from '../manifests/index.ts';
-import { type DamagedObject, type Objects, objectOf } from '../objects/index.ts';
+import type { DamagedObject, Objects } from '../objects/index.ts';
 import { reportRoutes } from '../sight/reports.ts';
-import { type EventInput, StoreFenced, type Term, type WatchBatch } from '../store/index.ts';
+import { type EventInput, StoreFenced, type Term } from '../store/index.ts';
 import { ProgramBuilds } from './builds.ts';
 import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
 import { groupsOf } from './groups.ts';
@@ -22,6 +21,7 @@ import { LateModels } from './objectives.ts';
 import { Observer } from './observer.ts';
 import { Placer, type Placing } from './placing.ts';
 import { Recorder } from './recorder.ts';
+import { Records } from './records.ts';
 import { Rollouts } from './rollouts.ts';
 import { trafficMetrics } from './traffic-metrics.ts';
 
@@ -69,7 +69,7 @@ const FAULT_MS = 500;
 export class Reconciler {
   readonly #objects: Objects;
   readonly #options: ReconcilerOptions & { readonly [K in keyof typeof DEFAULTS]: number };
-  readonly #records = new Map<string, StoredObject>();
+  readonly #records: Records;
   readonly #nodes = new NodePool();
   readonly #programs = new ProgramLibrary();
   readonly #placer: Placer;
@@ -81,10 +81,6 @@ export class Reconciler {
   readonly #jobs = new Set<Promise<void>>();
   #goals: ReadonlyMap<string, Goal> = new Map();
   readonly #goalMemory: GoalMemory = new Map();
-  /** Counts changes of what turns go by; states of nodes that come back from the store are none. */
-  #revision = 0;
-  /** Counts those of them that are not of a status alone. */
-  #specRevision = 0;
   #network: { readonly revision: number; readonly network: Network } | undefined;
   #placings: { readonly key: string; readonly placings: readonly Placing[] } | undefined;
   #goalsFor = '';
@@ -92,7 +88,6 @@ export class Reconciler {
   #placed: readonly PlacedService[] = [];
   #tickedAt = 0;
   #judgedAt = 0;
-  #watching: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> | undefined;
   #isDue = false;
@@ -106,6 +101,11 @@ export class Reconciler {
   constructor(objects: Objects, options: ReconcilerOptions) {
     this.#objects = objects;
     this.#options = { ...DEFAULTS, ...options };
+    this.#records = new Records(objects, {
+      onNode: (name) => this.#nodes.change(name),
+      onChange: () => this.#wake(),
+      onLost: () => void this.#watchAgain(),
+    });
     this.#builds = new ProgramBuilds(new StateFolder(options.folder, 'programs'));
     this.#recorder = new Recorder(objects, ACTOR);
     this.#observer = new Observer(() => this.#nodes.values(), new LateModels(options.lateHoldMs));
@@ -114,8 +114,7 @@ export class Reconciler {
       nodesOf: (service) => this.#nodesOf(service),
       goalKey: (name) => this.#goalKey(name),
       advanced: (rollout) => {
-        this.#records.set(keyOf(rollout), rollout);
-        this.#revision++;
+        this.#records.put(rollout);
         this.#isDue = true;
       },
     });
@@ -161,7 +160,7 @@ export class Reconciler {
   }
 
   async #lead(term: Term): Promise<void> {
-    await this.#watch();
+    await this.#records.watch();
     this.#term = term;
     this.#recorder.begin(term);
     this.#log({ ...ABOUT_SELF, type: 'Normal', reason: 'Leading', message: `term ${term.term}` });
@@ -171,7 +170,7 @@ export class Reconciler {
 
   async #standBy(): Promise<void> {
     this.#term = undefined;
-    this.#watching?.abort();
+    this.#records.end();
     clearInterval(this.#timer);
     await this.#turning;
     await Promise.all(this.#jobs);
@@ -186,27 +185,10 @@ export class Reconciler {
     await this.#recorder.end();
   }
 
-  /** All objects, and every change of them from then on. */
-  async #watch(): Promise<void> {
-    this.#watching?.abort();
-    const watching = new AbortController();
-    this.#watching = watching;
-    const { revision, objects } = await this.#objects.list();
-    this.#records.clear();
-    for (const object of objects) this.#records.set(keyOf(object), object);
-    this.#revision++;
-    this.#specRevision++;
-    const onBatch = (batch: WatchBatch) => this.#changed(batch);
-    const onLost = () => {
-      if (!watching.signal.aborted) void this.#watchAgain();
-    };
-    await this.#objects.store.watch(revision, { onBatch, onLost }, watching.signal);
-  }
-
   async #watchAgain(): Promise<void> {
     while (this.#term !== undefined) {
       try {
-        await this.#watch();
+        await this.#records.watch();
         this.#wake();
         return;
       } catch (error) {
@@ -214,34 +196,6 @@ export class Reconciler {
         await sleep(FAULT_MS);
       }
     }
-  }
-
-  #changed({ changes }: WatchBatch): void {
-    let counts = false;
-    for (const change of changes) {
-      const { kind, name } = change.type === 'put' ? change.record : change;
-      if (!isKindName(kind)) continue;
-      const key = `${kind}/${name}`;
-      const before = this.#records.get(key);
-      if (change.type === 'delete') {
-        this.#records.delete(key);
-        counts = true;
-        this.#specRevision++;
-        continue;
-      }
-      const object = objectOf(change.record);
-      this.#records.set(key, object);
-      const isNode = kind === 'Device' || kind === 'Worker';
-      const { generation, uid } = object.metadata;
-      const same = before?.metadata.generation === generation && before.metadata.uid === uid;
-      if (!same || !(isNode || isOnlyMeasured(before, object))) counts = true;
-      if (same) continue;
-      this.#specRevision++;
-      if (isNode) this.#nodes.change(name);
-    }
-    if (!counts) return;
-    this.#revision++;
-    this.#wake();
   }
 
   /** Looks for what has become due by time alone. */
@@ -266,7 +220,7 @@ export class Reconciler {
     if (network === undefined) return;
     this.#observer.write(network, this.#placed, this.#recorder, now);
     if (!this.#observer.judge(this.#placed, this.#recorder, now)) return;
-    this.#revision++;
+    this.#records.touch();
     this.#wake();
   }
 
@@ -356,7 +310,7 @@ export class Reconciler {
 
   async #place(network: Network, now: number): Promise<readonly Placing[]> {
     const gone = this.#nodes.gone(now, this.#options.moveMs);
-    const key = JSON.stringify([this.#revision, [...gone].sort()]);
+    const key = JSON.stringify([this.#records.revision, [...gone].sort()]);
     if (this.#placings?.key !== key) {
       const usable = new Set([...this.#nodes.names()].filter((name) => !gone.has(name)));
       this.#placings = { key, placings: await this.#placer.place(network, usable) };
@@ -367,7 +321,7 @@ export class Reconciler {
   #setGoals(network: Network, placed: readonly PlacedService[], now: number): void {
     const gone = this.#nodes.gone(now, this.#options.graceMs);
     const goalsFor = JSON.stringify([
-      ...[this.#specRevision, [...gone].sort()],
+      ...[this.#records.specRevision, [...gone].sort()],
       placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
     ]);
     if (goalsFor === this.#goalsFor) return;
@@ -380,7 +334,7 @@ export class Reconciler {
 
   /** The network as the records have it, with its nodes looked after. */
   #lookAfter(): Network {
-    if (this.#network?.revision === this.#revision) return this.#network.network;
+    if (this.#network?.revision === this.#records.revision) return this.#network.network;
     const network = networkOf(this.#records.values());
     const isDone = this.#nodes.lookAfter(network, {
       electionId: electionIdOf(this.#term?.term ?? 0),
@@ -391,7 +345,7 @@ export class Reconciler {
       onReach: (node) => this.#reached(node),
       onCounts: (node, held) => this.#observer.worker(node.name, held),
     });
-    this.#network = isDone ? { revision: this.#revision, network } : undefined;
+    this.#network = isDone ? { revision: this.#records.revision, network } : undefined;
     return network;
   }
 
@@ -489,13 +443,6 @@ export class Reconciler {
   #log(event: Omit<EventInput, 'actor'>): void {
     this.#recorder.event(event);
   }
-}
-
-/** Whether nothing else is new of an object than what is measured of it. */
-function isOnlyMeasured(before: StoredObject, now: StoredObject): boolean {
-  if (now.kind === 'Placement') return true;
-  if (!isKind(before, 'Service') || !isKind(now, 'Service')) return false;
-  return before.status.version === now.status.version && before.status.model === now.status.model;
 }
 
 const whatOf = ({ reach }: ManagedNode): string =>
