@@ -6,7 +6,6 @@ import { suggestions } from '../../p4runtime/suggestions.ts';
 import { bodyOf, jsonOf, refuseRequest, reply } from '../api/http.ts';
 import { parsed } from '../api/parsed.ts';
 import { API_PREFIX, type Route } from '../api/routes.ts';
-import { isKind } from '../manifests/index.ts';
 import type { Objects } from '../objects/index.ts';
 import { Affinity } from './affinity.ts';
 import { agentCard } from './agent-card.ts';
@@ -66,9 +65,8 @@ export function nameRoutes(objects: Objects, version: string, shareOf?: ShareOf)
   const affinity = new Affinity();
   /** With which worker a job is that asks a service. */
   const withWorker = async (found: Resolution, jobId: bigint): Promise<Resolution> => {
-    const { objects: stored } = await objects.list('Service');
-    const service = stored.find((o) => isKind(o, 'Service') && o.metadata.name === found.name);
-    if (found.type !== 'service' || service === undefined || !isKind(service, 'Service')) return found;
+    const service = found.type === 'service' ? await objects.get('Service', found.name) : undefined;
+    if (service === undefined) return found;
     const members = found.addresses.flatMap(({ node, weight }) =>
       node === undefined ? [] : [{ name: node, weight }],
     );
