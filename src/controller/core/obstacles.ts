@@ -103,11 +103,8 @@ function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' |
 }
 
 /** Every program beside which its own could run has the tables of forwarding, and more is not asked of one that computes nothing. */
-const forwardsAnyway = ({ models, program }: DesiredDevice, there: ObservedDevice): boolean => {
-  const { running } = there;
-  if (models.length > 0 || running === undefined) return false;
-  return program().program.beside?.(running, (slot) => isInUse(there, slot)) !== undefined;
-};
+const forwardsAnyway = (desired: DesiredDevice, there: ObservedDevice): boolean =>
+  desired.models.length === 0 && joinedProgram(desired, there) !== undefined;
 
 /** Whether the device has the version with weights of another model, rather than damaged ones of this. */
 function isTaken(
