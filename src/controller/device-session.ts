@@ -134,8 +134,8 @@ export class DeviceSession {
   }
 
   /** Whether the program that runs has budgets, which are then read too. */
-  set limits(program: Pick<DeviceProgram, 'p4info'> | undefined) {
-    this.#hasBudgets = program !== undefined && hasBudgets(program);
+  set limits(program: Pick<DeviceProgram, 'p4info'>) {
+    this.#hasBudgets = hasBudgets(program);
   }
 
   /** Budgets are read of slots that are in use: the cells of all cost more than all else. */
