@@ -26,6 +26,16 @@ const version = (of: string, n: number) =>
   document('ModelVersion', `${of}-${n}`, { model: of, version: n, file: 'm.onnx' });
 const service = (name: string, spec: object) => document('Service', name, spec);
 
+/** The document with the value in the place of each of its texts and numbers, of one at a time. */
+function withEach(whole: unknown, value: unknown): unknown[] {
+  if (typeof whole !== 'object' || whole === null) return [value];
+  return Object.entries(whole).flatMap(([key, inner]) =>
+    withEach(inner, value).map((changed) =>
+      Array.isArray(whole) ? whole.with(Number(key), changed) : { ...whole, [key]: changed },
+    ),
+  );
+}
+
 const faultsOf = (value: unknown): readonly Fault[] => {
   const result = validate(value);
   return 'faults' in result ? result.faults : [];
@@ -160,6 +170,30 @@ describe('a manifest', () => {
     ['a kind of the prototype', { kind: 'constructor' }],
   ])('is none: %s', (_, value) => {
     expect(faultsOf(value)).toHaveLength(1);
+  });
+
+  it.each([
+    device('s1', 1, { zones: [1], tls: { ca: '/ca.pem', cert: '/c.pem', key: '/k.pem' } }),
+    document('Worker', 'w', { control: 'unix:/run/w.sock', address: '127.0.0.1:18858' }),
+    document('Link', 'l', { from: { node: 's1', port: 1, mac: '00:11:22:33:44:55' }, to: { node: 'w' } }),
+    { ...version('m', 1), spec: { model: 'm', version: 1, file: 'm.onnx', inputRange: '-4..4' } },
+    service('s', { models: ['m'], policy: { layers: [{ layers: '0..1', nodes: ['s1'] }] } }),
+    document('Rollout', 'r', { service: 's', version: 2, canary: [{ percent: 5 }, { percent: 10 }] }),
+    document('FlowPolicy', 'f', {
+      ...{ model: 'm', features: 'flows', devices: ['s1'] },
+      actions: [{ class: 1, action: 'mark', dscp: 1 }],
+    }),
+    document('Job', 'j', { id: '7', services: ['s'], worker: 'w', address: 'https://host:8443/a2a' }),
+  ])('is refused, and throws nothing, whatever stands in one of its fields: $kind', (right) => {
+    expect(faultsOf(right)).toEqual([]);
+    const odd = ['', 'x', '-1', '1e9', '0x', ' ', '9'.repeat(30), '..', ':', '\0', -1, 1.5, null, [], {}];
+    let refused = 0;
+    for (const whole of odd.flatMap((value) => withEach(right, value))) {
+      const result = validate(whole);
+      if ('faults' in result && result.faults.length > 0) refused++;
+      else expect(result).toHaveProperty('manifest');
+    }
+    expect(refused).toBeGreaterThan(odd.length);
   });
 
   it('of an unknown kind is told which is near', () => {

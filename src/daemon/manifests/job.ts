@@ -15,9 +15,9 @@ export const jobSpec = z
     type: z.enum(jobTypes, { error: `expected one of ${jobTypes.join(', ')}` }).default('job'),
     id: z
       .string({ error: ID })
-      .regex(/^[1-9]\d{0,19}$/, ID)
-      // What is no number was told of already, and comes here all the same.
-      .refine((id) => !/^\d+$/.test(id) || BigInt(id) < 2n ** 64n, { error: ID })
+      // What is no number goes no further: BigInt would throw.
+      .regex(/^[1-9]\d{0,19}$/, { error: ID, abort: true })
+      .refine((id) => BigInt(id) < 2n ** 64n, { error: ID })
       .optional()
       .describe('jobId in packets; default made of the name'),
     services: listOf(reference('Service', 'That it asks'), 64)
