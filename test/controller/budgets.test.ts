@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import { slotCounter, slotMeter } from '../../src/backends/common/table-model.ts';
 import { type DeploymentInput, type DeployReport, deploy } from '../../src/controller/index.ts';
@@ -14,11 +14,10 @@ import { layNetwork, type Network } from '../agent/network.ts';
 import { requestFrame } from '../support/frames.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
+import { memoryNodes } from './memory-nodes.ts';
 import {
   codes,
   failureOf,
-  type MemoryNode,
-  memoryNode,
   retrained,
   smallModel,
   type TestSwitch,
@@ -28,8 +27,7 @@ import {
 } from './support.ts';
 
 const root = testFolder();
-const open: MemoryNode[] = [];
-afterAll(() => Promise.all(open.map((node) => node.server.close())));
+const openNode = memoryNodes();
 
 const model = smallModel(3);
 type Device = DeploymentInput['devices'][number];
@@ -54,8 +52,7 @@ const budgets = ({ devices }: DeployReport) => devices[0]!.versions.map((v) => [
 
 describeWithTools(['clang'], 'a budget in a deployment file', () => {
   async function onMemory() {
-    const node = await memoryNode();
-    open.push(node);
+    const node = await openNode();
     return { node, file: scene({ kind: 'xdp', address: node.address }) };
   }
 

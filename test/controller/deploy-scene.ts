@@ -1,17 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import type { DeploymentInput } from '../../src/controller/index.ts';
 import { P4Client } from '../../src/p4runtime/index.ts';
 import { testFolder } from '../support/io.ts';
-import {
-  type MemoryNode,
-  memoryNode,
-  retrained,
-  smallModel,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { memoryNodes } from './memory-nodes.ts';
+import { type MemoryNode, retrained, smallModel, writeDeployment, writeModel } from './support.ts';
 
 const root = testFolder();
 export const v1 = smallModel();
@@ -31,8 +24,7 @@ interface Scene {
   withClient(node: MemoryNode, work: (client: P4Client) => Promise<void>): Promise<void>;
 }
 
-const open: MemoryNode[] = [];
-afterAll(() => Promise.all(open.map((node) => node.server.close())));
+const openNode = memoryNodes();
 
 /** Compiled programs of all scenes, so that p4c runs once for each. */
 export const programs = join(root, 'programs');
@@ -42,8 +34,7 @@ export async function scene(): Promise<Scene> {
   const folder = join(root, `scene-${scenes++}`);
   mkdirSync(join(folder, 'deployment.state'), { recursive: true });
   if (existsSync(programs)) cpSync(programs, join(folder, 'deployment.state/programs'), { recursive: true });
-  const nodes = [await memoryNode(), await memoryNode()] as const;
-  open.push(...nodes);
+  const nodes = [await openNode(), await openNode()] as const;
   for (const [i, model] of [v1, v2, v3].entries()) writeModel(folder, `v${i + 1}.json`, model);
   const [s1, s2] = nodes;
   const devices: DeploymentInput['devices'] = [
@@ -76,5 +67,5 @@ export async function scene(): Promise<Scene> {
   };
 }
 
-export const devicesOf = (s: Scene) =>
+export const devicesOf = (s: Pick<Scene, 's1' | 's2'>) =>
   [s.s1, s.s2].map(({ address }, i) => ({ name: `s${i + 1}`, kind: 'v1model' as const, address }));

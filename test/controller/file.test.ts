@@ -1,6 +1,6 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type DeploymentInput,
   deploy,
@@ -12,7 +12,8 @@ import type { Model } from '../../src/model/model.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
-import { codes, example, failureOf, memoryNode, smallModel, writeDeployment, writeModel } from './support.ts';
+import { memoryNodes } from './memory-nodes.ts';
+import { codes, example, failureOf, smallModel, writeDeployment, writeModel } from './support.ts';
 
 const folder = testFolder();
 writeModel(folder, 'model.json', smallModel());
@@ -187,8 +188,7 @@ describe('a deployment file', () => {
 });
 
 describeWithTools(['p4c-bm2-ss', 'clang'], 'docs/deploy.md', () => {
-  const nodes: Awaited<ReturnType<typeof memoryNode>>[] = [];
-  afterAll(() => Promise.all(nodes.map((n) => n.server.close())));
+  const openNode = memoryNodes();
 
   test('the example is that of examples/, and works as it is but for the addresses', async () => {
     const text = readFileSync(join(import.meta.dirname, '../../docs/deploy.md'), 'utf8');
@@ -196,10 +196,7 @@ describeWithTools(['p4c-bm2-ss', 'clang'], 'docs/deploy.md', () => {
     expect(shown).toBe(readFileSync(example('deployments/digits.json'), 'utf8'));
     cpSync(example('digits-mlp.onnx'), join(folder, 'digits-mlp.onnx'));
     const spec = JSON.parse(shown);
-    for (const d of spec.devices) {
-      nodes.push(await memoryNode());
-      d.address = nodes.at(-1)!.address;
-    }
+    for (const d of spec.devices) d.address = (await openNode()).address;
     const file = writeDeployment(join(folder, 'deployments'), spec, 'digits.json');
     expect((await intransit('deploy', file, '--dry-run')).code).toBe(0);
     const first = await intransit('deploy', file);

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import {
   slotCounter,
@@ -32,13 +32,13 @@ import { requestFrame } from '../support/frames.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { WatchEvents } from '../support/watch-events.ts';
+import { memoryNodes } from './memory-nodes.ts';
 import {
   codes,
   example,
   exampleModel,
   failureOf,
   type MemoryNode,
-  memoryNode,
   retrained,
   smallModel,
   testSwitch,
@@ -47,8 +47,7 @@ import {
 } from './support.ts';
 
 const root = testFolder();
-const open: MemoryNode[] = [];
-afterAll(() => Promise.all(open.map((node) => node.server.close())));
+const openNode = memoryNodes();
 
 /** Two shapes: `a` and its sibling `b` share a program, `c` is another. */
 const a = smallModel(3);
@@ -72,8 +71,7 @@ async function scene(): Promise<Scene> {
   const folder = join(root, `scene-${scenes++}`);
   mkdirSync(folder);
   for (const [name, model] of Object.entries(files)) writeModel(folder, `${name}.json`, model);
-  const node = await memoryNode();
-  open.push(node);
+  const node = await openNode();
   const devices: DeploymentInput['devices'] = [
     { name: 'host', kind: 'xdp', address: node.address, layers: '..', ports: [{ ingress: 1, egress: 2 }] },
   ];

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { encodeFrame, framePayload } from '../../src/wire/index.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { spawnWatch, WatchEvents } from '../support/watch-events.ts';
+import { scene as deployScene, devicesOf, programs } from './deploy-scene.ts';
 import {
   codes,
   example,
@@ -19,17 +20,12 @@ import {
   FaultyDevice,
   failureOf,
   type MemoryNode,
-  memoryNode,
-  retrained,
-  smallModel,
   writeDeployment,
   writeModel,
 } from './support.ts';
 import { ADDRESSES, Answers } from './traffic.ts';
 
 const root = testFolder();
-const v1 = smallModel();
-const v2 = retrained(v1, 1);
 
 /** Another device behind the same address, as one that was restarted and has lost everything. */
 async function restarted(node: MemoryNode): Promise<{ device: FaultyDevice; server: P4RuntimeServer }> {
@@ -60,28 +56,16 @@ async function watching(file: string, options: WatchOptions = {}): Promise<Watch
   return events;
 }
 
-const programs = join(root, 'programs');
-let scenes = 0;
-
 async function scene() {
-  const folder = join(root, `scene-${scenes++}`);
-  mkdirSync(join(folder, 'deployment.state'), { recursive: true });
-  if (existsSync(programs)) cpSync(programs, join(folder, 'deployment.state/programs'), { recursive: true });
-  const [s1, s2] = [await memoryNode(), await memoryNode()];
-  servers.push(s1.server, s2.server);
-  for (const [i, model] of [v1, v2].entries()) writeModel(folder, `v${i + 1}.json`, model);
-  const file = (version: number, layers: readonly string[] = ['0..1', '1..']) =>
-    writeDeployment(folder, {
-      model: { file: `v${version}.json`, version },
-      devices: [s1, s2].map(({ address }, i) => ({
-        name: `s${i + 1}`,
-        kind: 'v1model' as const,
-        address,
-        layers: layers[i]!,
-        ports: [{ ingress: 1, egress: 2 }],
-      })),
-    });
-  return { folder, s1, s2, file };
+  const { folder, s1, s2, file } = await deployScene();
+  const devices = devicesOf({ s1, s2 });
+  return {
+    ...{ folder, s1, s2 },
+    file: (version: number, layers: readonly string[] = ['0..1', '1..']) =>
+      file(version, {
+        devices: devices.map((d, i) => ({ ...d, layers: layers[i]!, ports: [{ ingress: 1, egress: 2 }] })),
+      }),
+  };
 }
 
 const clientOf = (node: MemoryNode, electionId: bigint) =>
