@@ -101,6 +101,15 @@ describe('functions of one value, joined in float32, are one table', () => {
   });
 });
 
+it('maxima of a value and of its windows, many in a row: each is made once', async () => {
+  const window = { kernel_shape: [3, 3], pads: [1, 1, 1, 1] };
+  const maxima: Make = (b, x) =>
+    Array.from({ length: 12 }).reduce<string>((y) => b.node('Max', [y, b.node('MaxPool', [y], window)]), x);
+  const { mismatches, model } = await differences(between(maxima, [1, 5, 5], s8));
+  expect(model.layers).toHaveLength(4 * 12);
+  expect(mismatches).toBe(0);
+});
+
 describe('constants', () => {
   it.each(['Max', 'Min'])('%s with a bound an element', async (op) => {
     const graph = between((b, x) => b.node(op, [x, real(b, 1, -1, 0.3, 2)]), [4], s8);

@@ -38,6 +38,19 @@ export function materialise(c: NodeReader, real: Real, to: Quantisation): Activa
   return viewed(made, real.shape);
 }
 
+const partsMade = new WeakMap<Term, Map<string, Activation>>();
+
+/** The same of what others are made of, once a grid: where each of two reads a third, layers would double with every such pair. */
+function materialisePart(c: NodeReader, real: Real, to: Quantisation): Activation {
+  const { min, max } = clampOf(real.clamp, to);
+  const key = [to.element, to.scale, to.zeroPoint, min, max].join();
+  const known = partsMade.get(real.term) ?? new Map<string, Activation>();
+  partsMade.set(real.term, known);
+  const made = known.get(key) ?? materialise(c, real, to);
+  known.set(key, made);
+  return viewed(made, real.shape);
+}
+
 /**
  * The same with another rounding than to the nearest: of the exact value in steps of the grid, as quantisers of few levels have.
  *
@@ -161,7 +174,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
     case 'function':
       return lowerElements(builder, elementSteps(term, to), to);
     case 'maximum': {
-      const of = materialise(c, { ...term.of, clamp: term.of.clamp }, to);
+      const of = materialisePart(c, term.of, to);
       const pooled = lowerExtreme(builder, term.name, of, term.window, term.least === true);
       const { lo, hi } = elementRange(to.element);
       const clamps = to.min > lo || to.max < hi;
@@ -230,7 +243,7 @@ function partOnGrid(c: NodeReader, of: Real, to: Quantisation & Clamp): Activati
   const { lo, hi } = elementRange(to.element);
   const { term } = of;
   if (term.kind !== 'activation' || !isFree(of.clamp) || !isSameGrid(term.activation.type, to)) {
-    const made = materialise(c, of, to);
+    const made = materialisePart(c, of, to);
     return to.min > lo || to.max < hi ? c.builder.clamped(c.name, made, to.min, to.max) : made;
   }
   const part = viewed(term.activation, of.shape);
