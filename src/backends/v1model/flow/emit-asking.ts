@@ -2,8 +2,8 @@ import { askByClone, askMeter, clonedEscalation, REQUEST_BITS } from '../../comm
 import type { Printer } from '../../common/printer.ts';
 import { hexId } from '../print-program.ts';
 import { FLOW } from './p4-printer.ts';
-import type { PlaceField, V1modelFlowPlan } from './plan.ts';
-import { countEvent } from './steps.ts';
+import type { V1modelFlowPlan } from './plan.ts';
+import { countEvent, isTaken, sliceOf } from './steps.ts';
 
 /**
  * A larger model is asked about flows of low margin: the packet is cloned, and the clone becomes an inference request with the
@@ -82,13 +82,9 @@ export const answerText = (): string =>
     'hdr.answer.job[63:48] == meta.ask_secret',
   ].join(' && ');
 
-/**
- * Writes an answer into the flow that was asked about, if it is there still.
- * @param slice of the place
- */
-export function printAnswer(p: Printer, plan: V1modelFlowPlan, slice: (field: PlaceField) => string): void {
+/** Writes an answer into the flow that was asked about, if it is there still. */
+export function printAnswer(p: Printer, plan: V1modelFlowPlan): void {
   const { place, buckets } = plan;
-  const top = place.match.low + place.match.width - 1;
   p.line(`${FLOW}.is_answer = 1;`).line(`${FLOW}.outcome = INTRANSIT_FLOW_FOREIGN;`);
   p.line(`${FLOW}.index = (bit<32>)hdr.answer.sequence[31:1] & ${buckets - 1};`);
   p.block('@atomic', () => {
@@ -96,9 +92,9 @@ export function printAnswer(p: Printer, plan: V1modelFlowPlan, slice: (field: Pl
     p.block('if (hdr.answer.sequence[0:0] == 0)', () => p.line('take_first();'), '} else {');
     p.indent(() => p.line('take_second();')).line('}');
     const same = [
-      `${FLOW}.place[${top}:${top}] == 1`,
-      `${slice(place.begun)} == hdr.answer.job[47:0]`,
-      `${slice(place.larger!)} == ${ASKED}`,
+      isTaken(plan),
+      `${sliceOf(place.begun)} == hdr.answer.job[47:0]`,
+      `${sliceOf(place.larger!)} == ${ASKED}`,
     ];
     p.block(
       `if (${same.join(' && ')})`,

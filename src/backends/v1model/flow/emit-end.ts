@@ -1,8 +1,8 @@
 import type { FeatureDefinition } from '../../../features/definition.ts';
 import type { Printer } from '../../common/printer.ts';
 import { FLOW } from './p4-printer.ts';
-import { keyFieldBits, type PlaceField, type V1modelFlowPlan } from './plan.ts';
-import { countEvent, printInference, printUpdate } from './steps.ts';
+import { keyFieldBits, type V1modelFlowPlan } from './plan.ts';
+import { countEvent, isTaken, printInference, printUpdate, sliceOf } from './steps.ts';
 
 /**
  * Flows that are classified at their ends. A packet that finds another flow over, or its own by a timeout, goes through the
@@ -28,13 +28,13 @@ export const finishingLines = ({ tcpClose }: FeatureDefinition): readonly string
     : [];
 
 /** Takes the flow out of its place as it is: its key says who it is between. */
-export function recallLines(plan: V1modelFlowPlan, slice: (field: PlaceField) => string): readonly string[] {
+export function recallLines(plan: V1modelFlowPlan): readonly string[] {
   const { definition: d, place } = plan;
   let at = d.ipVersions.length > 1 ? 1 : 0;
   const parts = new Map<string, string>();
   for (const field of [...d.key.fields].reverse()) {
     const width = keyFieldBits(d, field);
-    parts.set(field, slice({ low: place.match.low + at, width }));
+    parts.set(field, sliceOf({ low: place.match.low + at, width }));
     at += width;
   }
   const of = (field: string, bits: number) => {
@@ -43,7 +43,7 @@ export function recallLines(plan: V1modelFlowPlan, slice: (field: PlaceField) =>
   };
   const version =
     d.ipVersions.length > 1
-      ? `(${slice({ low: place.match.low, width: 1 })} == 1 ? 64w6 : 64w4)`
+      ? `(${sliceOf({ low: place.match.low, width: 1 })} == 1 ? 64w6 : 64w4)`
       : String(d.ipVersions[0]);
   return [
     `${FLOW}.source = ${of('ip.source', 128)};`,
@@ -53,20 +53,16 @@ export function recallLines(plan: V1modelFlowPlan, slice: (field: PlaceField) =>
     `${FLOW}.ip_protocol = ${of('ip.protocol', 64)};`,
     `${FLOW}.ip_version = ${version};`,
     // The key has the lower end as source.
-    `${FLOW}.reply = (bit<64>)${slice(place.swapped)};`,
+    `${FLOW}.reply = (bit<64>)${sliceOf(place.swapped)};`,
     `${FLOW}.setValid();`,
-    ...d.state.map((_, i) => `${FLOW}.a${i} = (bit<64>)${slice(place.state[i]!)};`),
+    ...d.state.map((_, i) => `${FLOW}.a${i} = (bit<64>)${sliceOf(place.state[i]!)};`),
   ];
 }
 
-/**
- * What is done with a packet whose flow has a place: `fresh` says whether it begins one, the place is taken out.
- * @param slice of the place
- */
-export function printEnding(p: Printer, plan: V1modelFlowPlan, slice: (field: PlaceField) => string): void {
+/** What is done with a packet whose flow has a place: `fresh` says whether it begins one, the place is taken out. */
+export function printEnding(p: Printer, plan: V1modelFlowPlan): void {
   const { place } = plan;
-  const top = place.match.low + place.match.width - 1;
-  const finished = slice(place.finished!);
+  const finished = sliceOf(place.finished!);
   p.line(`${FLOW}.due = 0;`);
   p.block(`if (${FLOW}.fresh == 0 && ${finished} == ${FINISHED})`, () => {
     // A packet that may begin a connection begins a flow; what else comes after the end is late.
@@ -76,7 +72,7 @@ export function printEnding(p: Printer, plan: V1modelFlowPlan, slice: (field: Pl
   p.block(
     `if (${FLOW}.outcome == INTRANSIT_FLOW_LATE)`,
     () => p.line('go_on();').line('stay();'),
-    `} else if (${FLOW}.fresh == 1 && ${FLOW}.place[${top}:${top}] == 1 && ${finished} != ${FINISHED}) {`,
+    `} else if (${FLOW}.fresh == 1 && ${isTaken(plan)} && ${finished} != ${FINISHED}) {`,
   );
   p.indent(() => p.line('recall();')).line('} else {');
   p.indent(() => {

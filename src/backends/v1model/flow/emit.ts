@@ -10,22 +10,20 @@ import {
   answerLines,
   answerText,
   askDefines,
-  askFields,
   isOwn,
   printAnswer,
   printAsking,
   printQuestion,
 } from './emit-asking.ts';
-import { againLines, endFields, finishingLines, printEnding, recallLines } from './emit-end.ts';
-import { FLOW, type FlowField, type Names, P4Printer } from './p4-printer.ts';
+import { againLines, finishingLines, printEnding, recallLines } from './emit-end.ts';
+import { type FlowCode, flowCode } from './flow-code.ts';
+import { FLOW, type FlowField } from './p4-printer.ts';
 import { fieldLines, ipLines, keyLines, transportLines } from './packet-lines.ts';
-import { type PlaceField, TIME_BITS, type V1modelFlowPlan, VERDICT_BITS, widthOf } from './plan.ts';
-import { countEvent, printInference, printUpdate } from './steps.ts';
+import { type PlaceField, type V1modelFlowPlan, VERDICT_BITS, widthOf } from './plan.ts';
+import { countEvent, isTaken, printInference, printUpdate, sliceOf } from './steps.ts';
 
 /** What the program includes. */
 export const FLOW_HEADERS = 'intransit_flow.p4';
-
-const WORD = 64;
 
 /** The P4 program of a plan, without what it includes. @param test whether packets leave behind a report of their flow */
 export function printFlowProgram(plan: V1modelFlowPlan, test = false): string {
@@ -67,25 +65,6 @@ export function printFlowProgram(plan: V1modelFlowPlan, test = false): string {
   return p.toString();
 }
 
-/** Fields of a packet that are taken out of its headers, with what they are by the headers that are there. */
-const PACKET_FIELDS = [
-  'frame_length',
-  'vlan_id',
-  'ip_version',
-  'ip_length',
-  'ip_header',
-  'ip_service',
-  'ip_ttl',
-  'ip_protocol',
-  'port_source',
-  'port_destination',
-  'tcp_flags',
-  'tcp_window',
-  'icmp_type',
-  'icmp_code',
-  'payload_length',
-] as const;
-
 function printHeaders(p: Printer, plan: V1modelFlowPlan, fields: readonly FlowField[], test: boolean): void {
   const { lowered } = plan.compute;
   const list = (all: readonly FlowField[]) => {
@@ -126,128 +105,6 @@ function printHeaders(p: Printer, plan: V1modelFlowPlan, fields: readonly FlowFi
     ]),
   ).line();
 }
-
-const MEMBERS: Readonly<Record<string, string>> = {
-  'ip.dscp': `(${FLOW}.ip_service >> 2)`,
-  'ip.ecn': `(${FLOW}.ip_service & 3)`,
-  'is.tcp': `(${FLOW}.ip_protocol == 6 ? 64w1 : 64w0)`,
-  'is.udp': `(${FLOW}.ip_protocol == 17 ? 64w1 : 64w0)`,
-  'is.icmp': `((${FLOW}.ip_protocol == 1 || ${FLOW}.ip_protocol == 58) ? 64w1 : 64w0)`,
-};
-
-/** P4 of a field. @param reply P4 of 64 bits, 1 where the packet goes from server to client */
-function fieldText(name: string, reply: string): string {
-  const [source, destination] = [`${FLOW}.port_source`, `${FLOW}.port_destination`];
-  if (name === 'direction') return reply;
-  if (name === 'port.client') return `(${reply} == 0 ? ${source} : ${destination})`;
-  if (name === 'port.server') return `(${reply} == 0 ? ${destination} : ${source})`;
-  return MEMBERS[name] ?? `${FLOW}.${name.replace('.', '_')}`;
-}
-
-interface FlowCode {
-  readonly fields: readonly FlowField[];
-  readonly initial: readonly string[];
-  readonly load: readonly string[];
-  readonly update: readonly string[];
-  readonly features: readonly string[];
-}
-
-const wide = (name: string): FlowField => ({ name, width: WORD });
-
-/** State and features as statements of actions. */
-// Long: the statements of one program, in its order, by one set of names.
-function flowCode(plan: V1modelFlowPlan): FlowCode {
-  const { definition: d, place, compute } = plan;
-  const names = (reply: string): Names => ({
-    field: (name) => fieldText(name, reply),
-    state: (i, before) => `${FLOW}.${before ? 'b' : 'a'}${i}`,
-  });
-  const most = (i: number) => 2 ** widthOf(d.state[i]!) - 1;
-  const run = (printer: P4Printer, all: readonly { to: string; text: () => string }[]): string[] =>
-    all.flatMap(({ to, text }) => {
-      const value = text();
-      return [...printer.take(), `${to} = ${value};`];
-    });
-
-  const beginning = new P4Printer(names('64w0'), 'i');
-  beginning.expect(d.state.map((s) => s.initial));
-  beginning.batchLogs(d.state.map((s) => s.initial));
-  const initial = run(
-    beginning,
-    d.state.map((s, i) => ({ to: `${FLOW}.b${i}`, text: () => beginning.bounded(s.initial, most(i)) })),
-  );
-  const updating = new P4Printer(names(`${FLOW}.reply`), 'u');
-  updating.expect(d.state.map((s) => s.update));
-  updating.batchLogs(d.state.map((s) => s.update));
-  const update = run(
-    updating,
-    d.state.map((s, i) => ({ to: `${FLOW}.a${i}`, text: () => updating.bounded(s.update, most(i)) })),
-  );
-  const printer = new P4Printer(names(`${FLOW}.reply`), 'f');
-  printer.expect(d.features.map((f) => f.value));
-  printer.batchLogs(d.features.map((f) => f.value));
-  const inputs = compute.lowered.input;
-  const features = run(
-    printer,
-    d.features.map((f, i) => ({ to: `${FLOW}.x${i}`, text: () => printer.value(f.value) })),
-  );
-  return {
-    fields: [
-      ...PACKET_FIELDS.map(wide),
-      wide('now'),
-      wide('reply'),
-      wide('packets'),
-      { name: 'source', width: 128 },
-      { name: 'destination', width: 128 },
-      { name: 'match', width: plan.keyBits + 1 },
-      { name: 'swapped', width: 1 },
-      { name: 'second', width: 1 },
-      { name: 'fresh', width: 2 },
-      { name: 'outcome', width: 8 },
-      { name: 'verdict', width: VERDICT_BITS },
-      { name: 'begun', width: TIME_BITS },
-      { name: 'index', width: 32 },
-      { name: 'place', width: place.width },
-      { name: 'bucket', width: 2 * place.width },
-      { name: 'class', width: 8 },
-      { name: 'told', width: 1 },
-      { name: 'way', width: 8 },
-      { name: 'port', width: 9 },
-      { name: 'mark', width: 8 },
-      { name: 'session', width: 16 },
-      { name: 'tell', width: 8 },
-      ...(endsAreTold(d) ? endFields : []),
-      ...(plan.asks ? askFields : []),
-      ...d.state.flatMap((_, i) => [wide(`a${i}`), wide(`b${i}`)]),
-      ...d.features.map((_, i) => wide(`x${i}`)),
-      ...beginning.fields,
-      ...updating.fields,
-      ...printer.fields,
-    ],
-    initial,
-    load: d.state.map((_, i) => `${FLOW}.b${i} = (bit<64>)${sliceOf(place.state[i]!)};`),
-    update,
-    features: [
-      ...features,
-      `${FLOW}.setValid();`,
-      `${INPUT}.setValid();`,
-      // A field of the input holds one or several features, the first highest, as the wire has them.
-      ...inputFields(inputs),
-    ],
-  };
-}
-
-/** Which features each field of the input is made of. */
-function inputFields(inputs: readonly FlowField[]): string[] {
-  let next = 0;
-  return inputs.map(({ name, width }) => {
-    const bytes = Array.from({ length: width / 8 }, () => `${FLOW}.x${next++}[7:0]`);
-    return `${INPUT}.${name} = ${bytes.join(' ++ ')};`;
-  });
-}
-
-const sliceOf = ({ low, width }: PlaceField, of = `${FLOW}.place`, base = 0): string =>
-  `${of}[${base + low + width - 1}:${base + low}]`;
 
 // Long: the text of a control, in its order.
 function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: boolean): void {
@@ -320,11 +177,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
           'stay',
           d.state.map((_, i) => `${FLOW}.a${i} = ${FLOW}.b${i};`),
         );
-        action('recall', [
-          `${FLOW}.gone = 1;`,
-          `${FLOW}.verdict = 0;`,
-          ...recallLines(plan, (f) => sliceOf(f)),
-        ]);
+        action('recall', [`${FLOW}.gone = 1;`, `${FLOW}.verdict = 0;`, ...recallLines(plan)]);
         action('leave', [`${FLOW}.place = 0;`, ...putBack]);
       }
       p.block('apply', () => {
@@ -345,7 +198,7 @@ function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: b
             .line(`${clonedEscalation.name}.apply();`);
           p.block(
             `if (${isWhole} && ${answerText()})`,
-            () => printAnswer(p, plan, (f) => sliceOf(f)),
+            () => printAnswer(p, plan),
             `} else if (${isWhole}) {`,
           );
           p.indent(flow).line('}');
@@ -415,8 +268,7 @@ function printFlow(
           '} else {',
         );
         p.indent(() => p.line('take_second();')).line('}');
-        const top = place.match.low + place.match.width - 1;
-        p.block(`if (${FLOW}.place[${top}:${top}] == 1)`, () => {
+        p.block(`if (${isTaken(plan)})`, () => {
           p.block(
             `if (${seen(sliceOf(place.seen))} <= ${d.table.keep})`,
             () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_COLLIDED;`),
@@ -435,7 +287,7 @@ function printFlow(
               p.line(`${FLOW}.fresh = 1;`),
             );
         if (endsAreTold(d)) {
-          printEnding(p, plan, (f) => sliceOf(f));
+          printEnding(p, plan);
           p.line(`flows.write(${FLOW}.index, ${FLOW}.bucket);`);
           return;
         }

@@ -3,8 +3,21 @@ import { flowCounter, flowModel } from '../../common/flow/tables.ts';
 import type { Printer } from '../../common/printer.ts';
 import { SCRATCH } from '../code.ts';
 import { FLOW } from './p4-printer.ts';
+import type { PlaceField, V1modelFlowPlan } from './plan.ts';
 
-/** Statements that every program of flows has, whenever it classifies them. */
+/** What every program of flows has, whenever it classifies them. */
+
+/**
+ * P4 of a part of the place that was taken out of its bucket.
+ * @param of what it is a part of, if not of that
+ * @param base the lowest bit of the place there
+ */
+export const sliceOf = ({ low, width }: PlaceField, of = `${FLOW}.place`, base = 0): string =>
+  `${of}[${base + low + width - 1}:${base + low}]`;
+
+/** P4 that is true where there is a flow in the place. */
+export const isTaken = ({ place: { match } }: V1modelFlowPlan): string =>
+  `${sliceOf({ low: match.low + match.width - 1, width: 1 })} == 1`;
 
 export const countEvent = (p: Printer, event: FlowEventName): Printer =>
   p.line(`${flowCounter.name}.count(${flowOutcomes.length + flowEvents.indexOf(event)});`);
