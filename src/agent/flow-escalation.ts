@@ -1,7 +1,8 @@
 import { FLOW_CLASSES } from '../backends/common/flow/tables.ts';
-import { decodeClass, encodeRate, type FlowQuestion, type ToldVerdict } from '../devices/flow-actions.ts';
-import { askLarger, belowOf, encodeAsking, FlowAnswers, setBelow } from '../devices/flow-asking.ts';
+import { decodeClass, type FlowQuestion, type ToldVerdict } from '../devices/flow-actions.ts';
+import { askLarger, belowOf, FlowAnswers, rateOf, setBelow, setRate } from '../devices/flow-asking.ts';
 import { LargerModel, type LargerModelPlace } from '../devices/larger-model.ts';
+import { ipv4Text } from '../p4runtime/index.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { PlainEntry } from './table-entry.ts';
 
@@ -35,7 +36,7 @@ export class FlowEscalation {
     const wanted = entry && escalationOf(entry);
     const isRight =
       belowOf(this.#program.map('telling')) === (wanted?.below ?? 0) &&
-      this.#program.map('asking').lookup(0)!.readBigUInt64LE(RATE_AT) === BigInt(wanted?.rate ?? 0);
+      rateOf(this.#program.map('asking')) === (wanted?.rate ?? 0);
     if (isRight) this.#wanted = wanted;
     else this.#show(wanted);
     return isRight ? 0 : 1;
@@ -57,15 +58,12 @@ export class FlowEscalation {
   }
 
   #show(wanted: Escalation | undefined): void {
-    const { telling, asking } = {
-      telling: this.#program.map('telling'),
-      asking: this.#program.map('asking'),
-    };
+    const telling = this.#program.map('telling');
     this.#wanted = wanted;
     // Nobody is asked while it is not known whom.
     setBelow(telling, 0);
     this.close();
-    asking.update(0, wanted === undefined ? encodeRate(undefined) : encodeAsking(wanted.rate));
+    setRate(this.#program.map('asking'), wanted?.rate ?? 0);
     this.#open();
     setBelow(telling, wanted?.below ?? 0);
   }
@@ -86,9 +84,6 @@ export class FlowEscalation {
   }
 }
 
-/** Of `struct intransit_flow_rate`. */
-const RATE_AT = 8;
-
 /** Undefined where nobody is asked. */
 function escalationOf(entry: PlainEntry): Escalation | undefined {
   const [below, address, port, modelId, rate] = [0, 1, 2, 3, 4].map((i) => entry.parameter(i)) as [
@@ -99,6 +94,5 @@ function escalationOf(entry: PlainEntry): Escalation | undefined {
     number,
   ];
   if (below === 0 || rate === 0) return undefined;
-  const bytes = [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff);
-  return { below, address: bytes.join('.'), port, modelId, rate };
+  return { below, address: ipv4Text(BigInt(address)), port, modelId, rate };
 }

@@ -1,6 +1,6 @@
 /** Flows that the device's own model is not sure of: a larger model is asked, and its verdict written back into the flow. */
 import type { BpfMap, BpfProgram, TestRunner } from '../bpf/index.ts';
-import { encodeRate, type FlowQuestion, type ToldVerdict } from './flow-actions.ts';
+import { decodeRate, encodeRate, type FlowQuestion, type ToldVerdict } from './flow-actions.ts';
 import type { LargerModel, LargerVerdict } from './larger-model.ts';
 
 /** When a larger model is asked. */
@@ -36,9 +36,14 @@ export function setWanted(map: BpfMap, wanted: bigint): void {
 export const wantedOf = (map: BpfMap): bigint => map.lookup(0)!.readBigUInt64LE(WANTED_AT);
 export const belowOf = (map: BpfMap): number => Number(map.lookup(0)!.readBigUInt64LE(BELOW_AT));
 
-/** The map `asking` of so many questions a second: as many at once as in a second. */
-export const encodeAsking = (rate: number): Buffer =>
-  encodeRate({ bytesPerSecond: BigInt(rate), burstBytes: BigInt(rate) });
+/** So many questions a second, and as many at once; 0 for none. @param map `asking` */
+export const setRate = (map: BpfMap, rate: number): void =>
+  map.update(
+    0,
+    encodeRate(rate === 0 ? undefined : { bytesPerSecond: BigInt(rate), burstBytes: BigInt(rate) }),
+  );
+
+export const rateOf = (map: BpfMap): number => Number(decodeRate(map.lookup(0)!)?.bytesPerSecond ?? 0n);
 
 /** Writes verdicts into flows of a table. */
 export class FlowAnswers {
