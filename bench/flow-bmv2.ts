@@ -10,9 +10,8 @@ import { parseArgs } from 'node:util';
 import { insertion } from '../src/backends/common/entries.ts';
 import { cross, ports } from '../src/backends/common/table-model.ts';
 import { median } from '../src/engines/bench.ts';
-import { Dataplane } from '../src/engines/bmv2-dataplane.ts';
 import { type Bmv2Session, PORT_IN, PORT_OUT } from '../src/engines/bmv2-session.ts';
-import { DEVICE_ID, startSwitch } from '../src/engines/bmv2-switch.ts';
+import { startSwitch } from '../src/engines/bmv2-switch.ts';
 import { createWorkspace } from '../src/engines/bmv2-workspace.ts';
 import { parseFeatures } from '../src/features/index.ts';
 import { readText } from '../src/files.ts';
@@ -22,7 +21,7 @@ import { importModel } from '../src/import/index.ts';
 import { GALLERY_DIR } from '../src/paths.ts';
 import { tcp4 } from '../test/features/packets.ts';
 import { whichBuild } from './bmv2-build.ts';
-import { cpuOfPackets, openEmpty, pin } from './bmv2-cpu.ts';
+import { cpuOfPackets, openEmpty, pin, sessionOf } from './bmv2-cpu.ts';
 
 const { values } = parseArgs({
   options: {
@@ -44,16 +43,7 @@ async function openFlows(classify: string): Promise<Bmv2Session> {
   await device.client.pipeline.commit(config);
   const wire = { table: ports, keys: [PORT_IN], action: cross, parameters: [PORT_OUT] };
   await device.client.write([insertion(wire), ...updates]);
-  const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
-  return {
-    device,
-    dataplane,
-    async close() {
-      dataplane.close();
-      await device.stop();
-      workspace.remove();
-    },
-  };
+  return sessionOf(device, workspace);
 }
 
 /** Packets of 64 flows by turns; of another EtherType they are foreign. */
