@@ -5,7 +5,9 @@
  *     npx tsx bench/flow-frames.ts [--frames N]   in all, a million if absent
  */
 import { parseArgs } from 'node:util';
-import { FeatureExecutor, readFeatures } from '../src/features/index.ts';
+import { flowOutcomes } from '../src/backends/common/flow/outcomes.ts';
+import { XdpVerdict } from '../src/bpf/index.ts';
+import { endsAreTold, FeatureExecutor, readFeatures } from '../src/features/index.ts';
 import { Comparison } from '../src/flow/compare.ts';
 import { verdicts } from '../src/flow/engine.ts';
 import { loadXdpFlow, planFlowOrRefuse } from '../src/flow/xdp.ts';
@@ -17,7 +19,6 @@ import { random } from '../test/support/random.ts';
 const { values } = parseArgs({ options: { frames: { type: 'string', default: '1000000' } } });
 const definitions = Object.entries({ ...deviceDefinitions, traffic: readFeatures('traffic-16') });
 const each = Math.ceil(Number(values.frames) / definitions.length);
-const XDP_PASS = 2;
 
 let wrong = 0;
 for (const [seed, [name, definition]] of definitions.entries()) {
@@ -25,7 +26,7 @@ for (const [seed, [name, definition]] of definitions.entries()) {
   using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
   const executor = new FeatureExecutor(definition);
   const comparison = new Comparison(verdicts(model));
-  const atEnd = definition.occasion.kind === 'end';
+  const atEnd = endsAreTold(definition);
   const r = random(100 + seed);
   let changed = 0;
   let timeNs = 1_700_000_000_000_000_000n;
@@ -38,20 +39,12 @@ for (const [seed, [name, definition]] of definitions.entries()) {
     const features = result.outcome === 'classified' ? device.features() : undefined;
     const gone = atEnd && expected.flow !== undefined ? device.gone() : undefined;
     comparison.packet(expected, { ...result, features, gone });
-    if (result.action !== XDP_PASS || Buffer.compare(device.frame, given.data) !== 0) changed++;
+    if (result.action !== XdpVerdict.pass || Buffer.compare(device.frame, given.data) !== 0) changed++;
   }
   const { packets, mismatches, examples } = comparison.equality();
-  const {
-    begun,
-    evicted,
-    ended,
-    asked: _a,
-    answered: _b,
-    overdue: _c,
-    shed: _d,
-    ...outcomes
-  } = device.counts();
-  const counted = Object.values(outcomes).reduce((sum, count) => sum + count, 0n);
+  const counts = device.counts();
+  const { begun, evicted, ended } = counts;
+  const counted = flowOutcomes.reduce((sum, { name: outcome }) => sum + counts[outcome], 0n);
   console.log(
     `${name}: ${packets} frames, ${mismatches} mismatches, ${changed} dropped or changed, ${counted} accounted for; ` +
       `${begun} flows, ${evicted} made room, ${ended} ended without a packet`,

@@ -50,7 +50,7 @@ export {
   XdpVerdict,
 } from './program.ts';
 export { RingBuffer } from './ring-buffer.ts';
-export { createTestRunner, type TestRunner } from './test-run.ts';
+export { createTestRunner, LEAST_PACKET, type TestRunner } from './test-run.ts';
 export {
   parseVerifierRefusal,
   parseVerifierStats,

@@ -18,6 +18,9 @@ const [EINTR, EINVAL, ENOSPC] = [4, 22, 28];
 /** Bytes by which a program may lengthen its packet unless told otherwise: as much as XDP's headroom. */
 const DEFAULT_GROWTH = 256;
 
+/** Bytes of the shortest packet that the kernel runs an XDP program on: an Ethernet header. */
+export const LEAST_PACKET = 14;
+
 /** Anything with the descriptor of a program; reading `fd` fails when it is closed. */
 interface Runnable {
   readonly name: string;

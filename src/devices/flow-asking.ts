@@ -1,5 +1,5 @@
 /** Flows that the device's own model is not sure of: a larger model is asked, and its verdict written back into the flow. */
-import type { BpfMap, BpfProgram, TestRunner } from '../bpf/index.ts';
+import { type BpfMap, type BpfProgram, LEAST_PACKET, type TestRunner, XdpVerdict } from '../bpf/index.ts';
 import { decodeRate, encodeRate, type FlowQuestion, type ToldVerdict } from './flow-actions.ts';
 import type { LargerModel, LargerVerdict } from './larger-model.ts';
 
@@ -16,8 +16,6 @@ export const TELLING_BYTES = 24;
 const [WANTED_AT, BELOW_AT] = [0, 16];
 /** `struct intransit_flow_answered`. */
 export const ANSWERED_BYTES = 24;
-/** Shorter packets no program is run on. */
-const LEAST_FRAME = 14;
 
 /** Makes the program ask; what others want to hear stays as it is. @param map `telling` */
 export function setBelow(map: BpfMap, below: number): void {
@@ -49,12 +47,12 @@ export const rateOf = (map: BpfMap): number => Number(decodeRate(map.lookup(0)!)
 export class FlowAnswers {
   readonly #runner: TestRunner;
   readonly #answer: BpfMap;
-  readonly #frame = new Uint8Array(LEAST_FRAME);
+  readonly #frame = new Uint8Array(LEAST_PACKET);
   readonly #bytes = Buffer.alloc(ANSWERED_BYTES);
 
   /** @param program `intransit_flow_answer` @param answer the map `flow_answer` of its object */
   constructor(program: BpfProgram, answer: BpfMap) {
-    this.#runner = program.createTestRunner(LEAST_FRAME);
+    this.#runner = program.createTestRunner(LEAST_PACKET);
     this.#answer = answer;
   }
 
@@ -65,11 +63,9 @@ export class FlowAnswers {
     this.#bytes.writeUInt8(verdict.class, 16);
     this.#bytes.writeUInt8(verdict.margin, 17);
     this.#answer.update(0, this.#bytes);
-    return this.#runner.run(this.#frame) === XDP_PASS;
+    return this.#runner.run(this.#frame) === XdpVerdict.pass;
   }
 }
-
-const XDP_PASS = 2;
 
 /**
  * Hands questions of a program to the larger model, and its answers back.

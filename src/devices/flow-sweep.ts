@@ -1,11 +1,9 @@
-import type { BpfMap, BpfProgram, TestRunner } from '../bpf/index.ts';
+import { type BpfMap, type BpfProgram, LEAST_PACKET, type TestRunner } from '../bpf/index.ts';
 
 /** Buckets of one run: INTRANSIT_FLOW_SWEPT. */
 const SWEPT = 64;
 const RUNS_A_TURN = 16;
 const ALL_PLACES = 0xf;
-/** Shorter packets no program is run on. */
-const LEAST_FRAME = 14;
 
 /**
  * Ends flows that no packet comes to any more, where flows are classified at their ends: the program of the sweep runs over the
@@ -14,11 +12,11 @@ const LEAST_FRAME = 14;
 export class FlowSweeper {
   readonly #runner: TestRunner;
   readonly #range: BpfMap;
-  readonly #frame = new Uint8Array(LEAST_FRAME);
+  readonly #frame = new Uint8Array(LEAST_PACKET);
 
   /** @param program `intransit_flow_sweep` @param range the map `flow_range` of its object */
   constructor(program: BpfProgram, range: BpfMap) {
-    this.#runner = program.createTestRunner(LEAST_FRAME);
+    this.#runner = program.createTestRunner(LEAST_PACKET);
     this.#range = range;
   }
 

@@ -44,8 +44,6 @@ const SHARED = [
 
 /** Longest frame of a test run: a page, less what the kernel keeps of it. */
 export const MOST_TEST_FRAME = 3520;
-/** And the shortest. */
-export const LEAST_FRAME = 14;
 
 /** What the program said of a frame. */
 export interface FlowTestResult {

@@ -1,6 +1,7 @@
+import { LEAST_PACKET } from '../bpf/index.ts';
 import type { Frame } from '../capture/index.ts';
 import type { FlowQuestion } from '../devices/flow-actions.ts';
-import { type FlowPlace, LEAST_FRAME, MOST_TEST_FRAME, type XdpFlowDevice } from '../devices/xdp-flow.ts';
+import { type FlowPlace, MOST_TEST_FRAME, type XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
 import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
 import type { Flow } from '../features/executor.ts';
@@ -98,7 +99,8 @@ const given = (frame: Frame): Frame =>
 
 function resultOf(head: XdpFlowDevice, own: XdpFlowDevice, frame: Frame): DeviceResult {
   // The kernel is given no frame without a link header: drivers drop it before.
-  if (frame.data.length < LEAST_FRAME) return { outcome: 'damaged', verdict: undefined, features: undefined };
+  if (frame.data.length < LEAST_PACKET)
+    return { outcome: 'damaged', verdict: undefined, features: undefined };
   const result = head.run(frame.data, frame.timeNs, frame.length);
   return { ...result, features: result.outcome === 'classified' ? own.features() : undefined };
 }
