@@ -338,9 +338,9 @@ function actionOf(entry: PlainEntry): ClassAction {
 const slotOf = (entry: PlainEntry): number => (entry.actionId === decide.id ? entry.parameter(0) : 0);
 
 /** Cells of the meter and their rates: red is what is beyond the peak. @throws Fault */
-function ratesOf({ index, config }: Init<'MeterEntry'>): [number, ClassRate | undefined][] {
-  const cells =
-    index === undefined ? Array.from({ length: FLOW_CLASSES }, (_, i) => i) : [Number(index.index ?? 0)];
+function ratesOf(entry: Init<'MeterEntry'>): [number, ClassRate | undefined][] {
+  const cells = cellsOf(entry, FLOW_CLASSES);
+  const { config } = entry;
   if (config === undefined) return cells.map((cell) => [cell, undefined]);
   const [bytesPerSecond, burstBytes] = [BigInt(config.pir ?? 0), BigInt(config.pburst ?? 0)];
   if (bytesPerSecond < 0n || bytesPerSecond > MOST_RATE)

@@ -102,11 +102,6 @@ export class HeldVersions {
     this.#showSlot(slot);
   }
 
-  /** The same, for entries that are yet to be taken over. */
-  limit(slot: number): void {
-    this.#limited.add(slot);
-  }
-
   /** Sets or removes a layer's weights. @throws Fault */
   async setWeights(weights: SlotWeights): Promise<void> {
     const { layer, slot } = weights;

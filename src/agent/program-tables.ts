@@ -25,6 +25,6 @@ export interface ProgramTables {
 
 export const NO_COUNT: Init<'CounterData'> = { byteCount: 0n, packetCount: 0n };
 
-/** The cells of a counter that a change means: one, or all. */
-export const cellsOf = ({ index }: Init<'CounterEntry'>, size: number): number[] =>
+/** The cells of a counter or meter that a change means: one, or all. */
+export const cellsOf = ({ index }: Pick<Init<'CounterEntry'>, 'index'>, size: number): number[] =>
   index === undefined ? Array.from({ length: size }, (_, i) => i) : [Number(index.index ?? 0)];

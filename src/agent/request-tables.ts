@@ -136,7 +136,7 @@ export class RequestTables implements ProgramTables {
     let mended = 0;
     for (let slot = 0; slot < slotMeter.size; slot++) {
       const own = wanted.get(slot);
-      if (own !== undefined) this.#versions.limit(slot);
+      if (own !== undefined) this.#versions.setLimited(slot, true);
       if (isDeepStrictEqual(readBudget(map, slot), own)) continue;
       writeBudget(map, slot, own);
       mended++;
