@@ -4,6 +4,7 @@ import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/ind
 import { parseYamlDocument } from '../features/index.ts';
 import { readText } from '../files.ts';
 import { expectation, MOST_FAULTS, pathText } from '../import/json/parse.ts';
+import type { Update } from '../p4runtime/index.ts';
 
 /**
  * The one definition of a file of actions: what is done with packets of flows by their class. `schema/actions.schema.json` is
@@ -160,6 +161,13 @@ export const deviceAction = (
   session: a.copy.length > 0 ? session : 0,
   tell: a.tell,
 });
+
+/** What is written for the session of a number: whole packets go out of these ports. */
+export const sessionUpdate = (sessionId: number, ports: readonly number[]): Update => {
+  const replicas = ports.map((egressPort, i) => ({ egressPort, instance: i + 1 }));
+  const cloneSessionEntry = { sessionId, replicas, packetLengthBytes: 0 };
+  return { type: 'INSERT', entity: { packetReplicationEngineEntry: { cloneSessionEntry } } };
+};
 
 /** Session of a class's copies; 0 is none. */
 export const sessionOf = (a: NamedAction): number => a.class + 1;

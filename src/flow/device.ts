@@ -18,7 +18,7 @@ import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { type Init, P4Client, P4RuntimeError, type TlsOptions, type Update } from '../p4runtime/index.ts';
-import { deviceAction, type NamedAction, sessionOf, type Target } from './actions.ts';
+import { deviceAction, type NamedAction, sessionOf, sessionUpdate, type Target } from './actions.ts';
 import { type DeviceEscalation, escalationUpdates } from './larger-updates.ts';
 import { flowPipelines } from './targets.ts';
 
@@ -114,20 +114,8 @@ function actionUpdates(a: NamedAction, file: string): Update[] {
     if (typeof target === 'number') return target;
     return refuse('actions-target', { target, what: 'no number of a port' }, { file });
   };
-  const session = {
-    sessionId: sessionOf(a),
-    replicas: a.copy.map((target, i) => ({ egressPort: portOf(target), instance: i + 1 })),
-    packetLengthBytes: 0,
-  };
   return [
-    ...(a.copy.length === 0
-      ? []
-      : [
-          {
-            type: 'INSERT' as const,
-            entity: { packetReplicationEngineEntry: { cloneSessionEntry: session } },
-          },
-        ]),
+    ...(a.copy.length === 0 ? [] : [sessionUpdate(sessionOf(a), a.copy.map(portOf))]),
     insertion(classEntry(a.class, deviceAction(a, portOf, sessionOf(a)))),
     ...(a.rate === undefined ? [] : [{ type: 'MODIFY' as const, entity: rateEntity(a.class, a.rate) }]),
   ];

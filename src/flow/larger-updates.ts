@@ -3,9 +3,9 @@ import { insertion } from '../backends/common/entries.ts';
 import { ask, askByClone, askMeter, clonedEscalation, escalation } from '../backends/common/flow/tables.ts';
 import type { Asking } from '../devices/flow-asking.ts';
 import type { LargerModelPlace } from '../devices/larger-model.ts';
-import type { Update } from '../p4runtime/index.ts';
-import { encodeFrame } from '../wire/frame.ts';
-import { encodePacket, fieldOffset, OUTER_BYTES, requestPacket } from '../wire/index.ts';
+import { ipv4, type Update } from '../p4runtime/index.ts';
+import { encodeFrame, encodePacket, fieldOffset, OUTER_BYTES, requestPacket } from '../wire/index.ts';
+import { sessionUpdate } from './actions.ts';
 
 /** How a switch reaches a worker. */
 export interface LargerPath {
@@ -33,19 +33,14 @@ const SECRETS = 2 ** 16;
 /** What is written for it: on a host the agent asks, on a switch a cloned packet. @param features of the definition */
 export function escalationUpdates(e: DeviceEscalation, features: number): Update[] {
   if (e.path === undefined) {
-    const parameters = [e.below, Buffer.from(ipv4Of(e.address)).readUInt32BE(), e.port, e.modelId, e.rate];
+    const parameters = [e.below, ipv4(e.address), e.port, e.modelId, e.rate];
     return [insertion({ table: escalation, keys: [], action: ask, parameters })];
   }
   const request = BigInt(`0x${Buffer.from(requestStart(e, e.path, features)).toString('hex')}`);
   const secret = randomInt(SECRETS);
-  const session = {
-    sessionId: SESSION,
-    replicas: [{ egressPort: e.path.port, instance: 1 }],
-    packetLengthBytes: 0,
-  };
   const rate = { cir: BigInt(e.rate), cburst: BigInt(e.rate), pir: BigInt(e.rate), pburst: BigInt(e.rate) };
   return [
-    { type: 'INSERT', entity: { packetReplicationEngineEntry: { cloneSessionEntry: session } } },
+    sessionUpdate(SESSION, [e.path.port]),
     { type: 'MODIFY', entity: { meterEntry: { meterId: askMeter.id, index: { index: 0n }, config: rate } } },
     insertion({
       table: clonedEscalation,
