@@ -6,6 +6,7 @@ import {
   encodePacket,
   type Header,
   packetKinds,
+  probePacket,
   requestPacket,
   verdicts,
 } from '../wire/index.ts';
@@ -145,8 +146,7 @@ export class LargerModel implements Disposable {
     const now = performance.now();
     if (this.#closed || now - this.#probedAt < PROBE_MS) return;
     this.#probedAt = now;
-    const { header, activations } = requestPacket(new Uint8Array(0), this.#shape());
-    this.#transmit(encodePacket({ header: { ...header, kind: packetKinds.probe }, activations }));
+    this.#transmit(encodePacket(probePacket(this.#shape())));
   }
 
   #transmit(packet: Uint8Array): void {

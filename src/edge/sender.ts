@@ -7,7 +7,7 @@ import { tensorBytes } from '../model/tensor.ts';
 import { eachRow } from '../reference/each-row.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { fragmentsFor, MAX_FRAGMENTS } from '../wire/fragments.ts';
-import { decodePacket, encodePacket, packetKinds, requestPacket } from '../wire/index.ts';
+import { decodePacket, encodePacket, packetKinds, probePacket } from '../wire/index.ts';
 import { Pacer } from './pacer.ts';
 import { RequestEncoder } from './requests.ts';
 import { type WireShape, wireShape } from './shape.ts';
@@ -236,8 +236,6 @@ async function probe(
   o: { readonly modelId: number; readonly jobId: bigint; readonly layerCount: number },
   timeoutMs: number,
 ): Promise<ProbeReply | undefined> {
-  const request = requestPacket(new Uint8Array(0), { ...o, modelVersion: 0, element: 'uint8' });
-  const { header } = request;
   return new Promise((resolve) => {
     const end = (reply?: ProbeReply) => {
       clearTimeout(timer);
@@ -254,7 +252,7 @@ async function probe(
     };
     const timer = setTimeout(end, timeoutMs);
     socket.on('message', onMessage);
-    socket.send(encodePacket({ ...request, header: { ...header, kind: packetKinds.probe } }), () => {});
+    socket.send(encodePacket(probePacket(o)), () => {});
   });
 }
 

@@ -88,6 +88,14 @@ export interface RequestOptions {
   readonly unsure?: boolean;
 }
 
+/** Asks a worker for its state, with the layers that one knows of its model: a request without activations, of a kind of its own. */
+export function probePacket(
+  o: Pick<RequestOptions, 'modelId' | 'layerCount'> & { readonly jobId: bigint },
+): InferencePacket {
+  const request = requestPacket(new Uint8Array(0), { ...o, modelVersion: 0, element: 'uint8' });
+  return { ...request, header: { ...request.header, kind: packetKinds.probe } };
+}
+
 /** A whole tensor as one request. */
 export function requestPacket(activations: Uint8Array, o: RequestOptions): InferencePacket {
   const header: Header = {
