@@ -238,6 +238,22 @@ static __noinline __attribute__((unused)) int intransit_flow_ask_of_packet(__u64
 static __always_inline void intransit_flow_ends_of(const struct intransit_flow_state *s,
 						   struct intransit_flow_record *r);
 
+/* A record of a flow that has ended, as a message with its features. */
+static __always_inline void intransit_flow_describe(struct intransit_flow_message *m, const struct intransit_flow_work *c,
+						    __u8 kind, __u64 place, __u64 verdict,
+						    const struct intransit_flow_state *s)
+{
+	m->record = (struct intransit_flow_record){
+		.kind = kind,
+		.class = verdict & 0xff,
+		.margin = (__u8)(verdict >> 8),
+		.place = place,
+		.verdict = verdict,
+	};
+	intransit_flow_ends_of(s, &m->record);
+	__builtin_memcpy(m->bytes, c->features, sizeof(c->features));
+}
+
 /* Tells of a flow that has ended: those who want to know of all, and those who want to of flows of its class. */
 static __noinline int intransit_flow_tell_ended(const struct intransit_flow_work *c, const struct intransit_flow_ended *e,
 						__u64 verdict)
@@ -247,29 +263,19 @@ static __noinline int intransit_flow_tell_ended(const struct intransit_flow_work
 	const struct intransit_flow_telling *t = bpf_map_lookup_elem(&telling, &zero);
 	struct intransit_flow_message *m = bpf_map_lookup_elem(&message, &zero);
 	struct intransit_flow_ending *ending;
-	struct intransit_flow_record *r;
 
 	if (!c || !e || !k || !t || !m || !t->wanted)
 		return 0;
-	r = &m->record;
-	*r = (struct intransit_flow_record){
-		.class = class,
-		.margin = (__u8)(verdict >> 8),
-		.verdict = verdict,
-	};
-	intransit_flow_ends_of(&e->state, r);
-	__builtin_memcpy(m->bytes, c->features, sizeof(c->features));
-	if (k->present && k->tell && (t->wanted & INTRANSIT_FLOW_WANTED_VERDICTS)) {
-		r->kind = INTRANSIT_FLOW_TOLD;
-		intransit_flow_output(m, sizeof(*r) + INTRANSIT_FLOW_FEATURES);
-	}
+	intransit_flow_describe(m, c, INTRANSIT_FLOW_TOLD, 0, verdict, &e->state);
+	if (k->present && k->tell && (t->wanted & INTRANSIT_FLOW_WANTED_VERDICTS))
+		intransit_flow_output(m, sizeof(m->record) + INTRANSIT_FLOW_FEATURES);
 	if (t->wanted & INTRANSIT_FLOW_WANTED_ENDINGS) {
-		r->kind = INTRANSIT_FLOW_ENDED;
+		m->record.kind = INTRANSIT_FLOW_ENDED;
 		ending = (struct intransit_flow_ending *)(m->bytes + sizeof(c->features));
 		*ending = (struct intransit_flow_ending){
 			.packets = e->state.packets, .begun = e->state.begun, .seen = e->seen
 		};
-		intransit_flow_output(m, sizeof(*r) + sizeof(c->features) + sizeof(*ending));
+		intransit_flow_output(m, sizeof(m->record) + sizeof(c->features) + sizeof(*ending));
 	}
 	return 0;
 }
@@ -283,15 +289,7 @@ static __noinline __attribute__((unused)) int intransit_flow_ask_ended(__u64 pla
 
 	if (!c || !m)
 		return 0;
-	m->record = (struct intransit_flow_record){
-		.kind = INTRANSIT_FLOW_ASKS,
-		.class = verdict & 0xff,
-		.margin = (__u8)(verdict >> 8),
-		.place = place,
-		.verdict = verdict,
-	};
-	intransit_flow_ends_of(&c->ended[1].state, &m->record);
-	__builtin_memcpy(m->bytes, c->features, sizeof(c->features));
+	intransit_flow_describe(m, c, INTRANSIT_FLOW_ASKS, place, verdict, &c->ended[1].state);
 	return intransit_flow_output(m, sizeof(m->record) + INTRANSIT_FLOW_FEATURES);
 }
 #endif
