@@ -219,27 +219,32 @@ function span(coefficients: Iterable<number>): Interval {
   return { lo, hi };
 }
 
-/** Found once: each layout that is tried asks for all of them. */
-const rangesOf = new WeakMap<MatrixSpec, readonly Interval[]>();
+/** What each row has, found once: each layout that is tried asks for all of them. */
+function ofRows<T>(find: (spec: MatrixSpec) => readonly T[]): (spec: MatrixSpec, row: number) => T {
+  const known = new WeakMap<MatrixSpec, readonly T[]>();
+  return (spec, row) => {
+    let rows = known.get(spec);
+    if (rows === undefined) {
+      rows = find(spec);
+      known.set(spec, rows);
+    }
+    return rows[row]!;
+  };
+}
 
 /** Exact bounds of a row's z over all inputs and kinds of position; absent columns count as zero. */
-export function rowRange(spec: MatrixSpec, row: number): Interval {
-  let ranges = rangesOf.get(spec);
-  if (ranges === undefined) {
-    const columns = spec.runs.flatMap((run) => run.columns);
-    const constants = [...spec.constants.values()];
-    ranges = Array.from({ length: spec.rows }, (_, r): Interval => {
-      const { lo, hi } = span(columns.map((column) => spec.coefficient(r, column)));
-      const own = constants.map((c) => c[r]!);
-      return {
-        lo: Math.min(...own) + lo * spec.inputMax,
-        hi: Math.max(...own) + hi * spec.inputMax,
-      };
-    });
-    rangesOf.set(spec, ranges);
-  }
-  return ranges[row]!;
-}
+export const rowRange = ofRows((spec): Interval[] => {
+  const columns = spec.runs.flatMap((run) => run.columns);
+  const constants = [...spec.constants.values()];
+  return Array.from({ length: spec.rows }, (_, row) => {
+    const { lo, hi } = span(columns.map((column) => spec.coefficient(row, column)));
+    const own = constants.map((c) => c[row]!);
+    return {
+      lo: Math.min(...own) + lo * spec.inputMax,
+      hi: Math.max(...own) + hi * spec.inputMax,
+    };
+  });
+});
 
 /** Exact bounds of a row's z behind the second line and without what ties lose, from those of its y. */
 export function sidedRange({ sides, ties }: MatrixSpec, row: number, { lo, hi }: Interval): Interval {
@@ -307,9 +312,6 @@ export const groupsRead = (spec: MatrixSpec, group: number, word: LaneWords['wor
     0,
   );
 
-/** Found once, as are the ranges: most rows of a requantiser have a single weight. */
-const weightsOf = new WeakMap<MatrixSpec, readonly (readonly Weight[])[]>();
-
 /** A coefficient that is not 0, and which column of its run it is at, of how many. */
 interface Weight {
   readonly at: number;
@@ -317,21 +319,17 @@ interface Weight {
   readonly coefficient: number;
 }
 
-function rowWeights(spec: MatrixSpec, row: number): readonly Weight[] {
-  let all = weightsOf.get(spec);
-  if (all === undefined) {
-    all = Array.from({ length: spec.rows }, (_, r) =>
-      spec.runs.flatMap(({ columns }) =>
-        columns.flatMap((column, at) => {
-          const coefficient = spec.coefficient(r, column);
-          return coefficient === 0 ? [] : [{ at, of: columns.length, coefficient }];
-        }),
-      ),
-    );
-    weightsOf.set(spec, all);
-  }
-  return all[row]!;
-}
+/** Most rows of a requantiser have a single one. */
+const rowWeights = ofRows((spec): (readonly Weight[])[] =>
+  Array.from({ length: spec.rows }, (_, row) =>
+    spec.runs.flatMap(({ columns }) =>
+      columns.flatMap((column, at) => {
+        const coefficient = spec.coefficient(row, column);
+        return coefficient === 0 ? [] : [{ at, of: columns.length, coefficient }];
+      }),
+    ),
+  ),
+);
 
 /**
  * Bounds of what the row has with the members of a group, by their distance from its end.
