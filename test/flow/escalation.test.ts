@@ -1,7 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { insertion } from '../../src/backends/common/entries.ts';
 import { flowEvents, flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
@@ -15,22 +12,18 @@ import { createReferenceFlowEngine, type FlowEngine, type Verdict } from '../../
 import { escalationUpdates } from '../../src/flow/larger-updates.ts';
 import { flowPipelines } from '../../src/flow/targets.ts';
 import { createXdpFlowEngine, loadXdpFlow, planFlowOrRefuse } from '../../src/flow/xdp.ts';
-import type { Model } from '../../src/model/model.ts';
-import { withVerdict } from '../../src/model/verdict.ts';
 import type { Init } from '../../src/p4runtime/index.ts';
 import { encodeFrame, framePayload } from '../../src/wire/frame.ts';
 import { decodePacket } from '../../src/wire/index.ts';
-import { createWorker, type Worker } from '../../src/worker/index.ts';
-import { RawSocket } from '../agent/raw-socket.ts';
-import { frameOf, tcp4, udp4 } from '../features/packets.ts';
+import type { Worker } from '../../src/worker/index.ts';
+import { frameOf, udp4 } from '../features/packets.ts';
 import { internetChecksum } from '../support/frames.ts';
-import { cliArguments, intransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
-import { modelOf } from '../support/models.ts';
 import { random } from '../support/random.ts';
 import { type ActingDevice, agentDevice, switchDevice } from './acting-device.ts';
 import { deviceDefinitions, endDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
+import { byPort, FEATURES, LARGE, modelId, SMALL, startWorker } from './larger.ts';
 import { networkOf } from './networks.ts';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
@@ -133,28 +126,6 @@ spec: { timeouts: { ${timeouts} }, state: ${state}, features: ${features} }
   );
 }
 
-/** The class is said by the port; the margin by the port too: 3 at 1000, 100 at 1001. */
-const FEATURES = `apiVersion: intransit.dev/v1alpha1
-kind: Features
-metadata: { name: by-port }
-spec:
-  features: { a: "port.server == 1000 ? 3 : 0", b: "port.server == 1001 ? 100 : 0", c: "0" }
-  classes: [red, green, blue]
-`;
-const grid = { element: 'uint8', zeroPoint: 0, scale: 1 } as const;
-const byPort = (weights: number[][]): Model =>
-  withVerdict(modelOf({ ...grid, shape: [3] }, [{ kind: 'dense', weights, weightScale: 1, output: grid }]));
-const SMALL = [
-  [1, 0, 0],
-  [0, 1, 0],
-  [0, 0, 1],
-];
-/** Says blue where the small one says red, by 30. */
-const LARGE = [
-  [0, 0, 0],
-  [0, 1, 0],
-  [10, 0, 1],
-];
 const definition = parseFeatures(FEATURES, 'by-port.yaml');
 const everySecond = parseFeatures(
   `${FEATURES}  classify: { packets: [2, 3] }\n  state: { n: { count: true } }\n`,
@@ -162,11 +133,6 @@ const everySecond = parseFeatures(
 );
 const [RED, GREEN, BLUE] = [0, 1, 2];
 const plain: ClassAction = { way: 'none', port: 0, dscp: undefined, session: 0, tell: false };
-const modelId = 5;
-
-/** A worker that is asked, with counts of what it has answered. */
-const startWorker = (layers: number[][] = LARGE): Promise<Worker> =>
-  createWorker({ model: byPort(layers), modelId, listen: { host: '127.0.0.1', port: 0 }, on: 'reference' });
 
 describeWith(loading, 'a host with an agent asks a worker', () => {
   let device: ActingDevice;
@@ -308,139 +274,6 @@ describe('a worker that is asked', () => {
     expect(await said(gone, [3, 0, 0])).toBeUndefined();
     expect(gone.trouble).toContain('does not answer');
   });
-});
-
-const folder = testFolder();
-const written = (name: string, text: string): string => {
-  writeFileSync(join(folder, name), text);
-  return join(folder, name);
-};
-const modelFile = written(
-  'model.json',
-  JSON.stringify({
-    format: 'intransit-model',
-    version: 1,
-    name: 'by-port',
-    input: { ...grid, shape: [3] },
-    layers: [{ kind: 'dense', weights: SMALL, weightScale: 1, output: grid }],
-  }),
-);
-const base = ['classify', modelFile, '--features', written('features.yaml', FEATURES)];
-
-describe('classify --larger', () => {
-  const via = ['--larger-via', '3,10.9.0.1,02:00:00:00:00:01,02:00:00:00:00:02'];
-  const onSwitch = ['--device', 'unix:/nowhere', '--on', 'bmv2', '--larger', '127.0.0.1', '--below', '9'];
-  const usage: Readonly<Record<string, readonly string[]>> = {
-    'no margin': ['--pcap', 'x.pcap', '--larger', '127.0.0.1'],
-    'nobody to ask': ['--pcap', 'x.pcap', '--below', '9'],
-    'captures on a switch': ['--pcap', 'x.pcap', '--on', 'bmv2', '--larger', '127.0.0.1', '--below', '9'],
-    'a switch without a way': [...onSwitch],
-    'a way that is none': [...onSwitch, '--larger-via', '3,10.9.0.1,02:00:00:00:00:01'],
-    'a MAC that is none': [...onSwitch, '--larger-via', '3,10.9.0.1,02:00:00:00:00:01,02:00'],
-    'an address that is none': [
-      ...onSwitch,
-      '--larger-via',
-      '3,10.9.0.256,02:00:00:00:00:01,02:00:00:00:00:02',
-    ],
-    'a way of captures': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '9', ...via],
-    'a budget of captures': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '9', '--asks', '9'],
-    'a margin of 256': ['--pcap', 'x.pcap', '--larger', '127.0.0.1', '--below', '256'],
-    'no port': ['--pcap', 'x.pcap', '--larger', '127.0.0.1:0', '--below', '9'],
-  };
-  for (const [what, argv] of Object.entries(usage))
-    it(`refuses ${what}`, async () => {
-      expect((await intransit(...base, ...argv)).code).toBe(2);
-    });
-
-  it('refuses a switch where the worker is not there to say how many layers its model has', async () => {
-    const gone = await startWorker();
-    await gone.close();
-    const { code, err } = await intransit(
-      ...[...base, '--device', 'unix:/nowhere', '--on', 'bmv2', ...via],
-      ...['--larger', `127.0.0.1:${gone.port}`, '--below', '9'],
-    );
-    expect([code, err]).toEqual([1, expect.stringContaining('does not answer')]);
-  });
-
-  it('refuses captures where the worker is not there', async () => {
-    const gone = await startWorker();
-    await gone.close();
-    const capture = join(import.meta.dirname, '../../examples/captures/ssh.pcap');
-    const { code, err } = await intransit(
-      ...base,
-      ...['--pcap', capture, '--larger', `127.0.0.1:${gone.port}`, '--below', '9'],
-    );
-    expect([code, err]).toEqual([1, expect.stringContaining(`127.0.0.1:${gone.port}`)]);
-    expect(err).toContain('does not answer');
-  });
-});
-
-const netns = `itl${process.pid}`;
-const [here, there] = ['a', 'b'].map((x) => `il${process.pid}${x}`) as [string, string];
-const ip = (...argv: string[]) => execFileSync('ip', argv, { stdio: 'pipe' });
-
-describeWith(loading, 'classify --live --larger', () => {
-  beforeAll(() => {
-    ip('netns', 'add', netns);
-    ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', netns);
-    ip('link', 'set', here, 'up');
-    ip('-n', netns, 'link', 'set', there, 'up');
-  });
-  afterAll(() => {
-    ip('netns', 'del', netns);
-  });
-
-  const atEnd = written(
-    'end.yaml',
-    FEATURES.replace('spec:', 'spec:\n  state: { port: { first: port.server } }\n  classify: end').replaceAll(
-      'port.server ==',
-      'port ==',
-    ),
-  );
-  const RST = 4;
-  const cases = {
-    'of every packet': [base, (port: number) => udp4({ destinationPort: port, payload: [1] })],
-    'at its end': [
-      ['classify', modelFile, '--features', atEnd],
-      (port: number) => tcp4({ destinationPort: port, flags: RST }),
-    ],
-  } as const;
-  for (const [when, [argv, frame]] of Object.entries(cases))
-    it(`has the verdict of the worker of the flow that it was asked about, ${when}`, async () => {
-      const worker = await startWorker();
-      const larger = ['--larger', `127.0.0.1:${worker.port}`, '--larger-id', `${modelId}`, '--below', '10'];
-      const child = spawn(process.execPath, cliArguments([...argv, '--live', here, '--json', ...larger]), {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      let [out, err] = ['', ''];
-      child.stdout.on('data', (text) => {
-        out += text;
-      });
-      child.stderr.on('data', (text) => {
-        err += text;
-      });
-      const ended = new Promise((resolve) => child.on('exit', resolve));
-      try {
-        await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 180_000, interval: 50 });
-        using sender = new RawSocket(netns, there);
-        for (const port of [1000, 1001]) sender.send(frame(port));
-        await vi.waitFor(() => expect(worker.statistics().received).toBeGreaterThan(1), { timeout: 20_000 });
-        child.kill('SIGINT');
-        expect(await ended).toBe(0);
-      } finally {
-        child.kill();
-        await worker.close();
-      }
-      const report = JSON.parse(out);
-      expect(report.escalation).toEqual({ asked: 1, answered: 1, overdue: 0, shed: 0 });
-      const flows = report.flows
-        .filter((f: { client: string }) => f.client.startsWith('192.0.2.1:'))
-        .map((f: Record<string, unknown>) => [f.server, f.name, f.margin, f.larger ?? false]);
-      expect(flows).toEqual([
-        ['198.51.100.2:1000', 'blue', 30, true],
-        ['198.51.100.2:1001', 'green', 100, false],
-      ]);
-    });
 });
 
 /** A switch whose requests go to a worker over this process: its port 3 is the cable. */
