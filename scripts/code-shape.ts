@@ -3,9 +3,10 @@
  * that begins with `Long:`, before it or at the beginning of its body), and where more exports have no docstring than when this was
  * last counted. `--list` names those too.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import ts from 'typescript';
+import { sourcesBelow } from './import-cycles.ts';
 
 const MOST_LINES = 60;
 
@@ -15,10 +16,7 @@ const MOST_LINES = 60;
  */
 const MOST_BARE = 730;
 
-/** Made by `scripts/generate-proto.ts`. */
-const GENERATED = '/p4runtime/proto/generated/';
-
-/** A place in a file, `file:line`. */
+/** What is wrong with the shape of a file; each begins with its place, `file:line`. */
 export interface CodeShape {
   /** Functions that are too long without a reason, with their lines. */
   readonly long: readonly string[];
@@ -59,11 +57,9 @@ const isExport = ({ kind }: ts.Modifier): boolean => kind === ts.SyntaxKind.Expo
 
 if (process.argv[1] === import.meta.filename) {
   const root = join(import.meta.dirname, '..');
-  const shapes = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
-    .map((entry) => resolve(entry.parentPath, entry.name))
-    .filter((file) => !file.includes(GENERATED))
-    .map((file) => shapeOf(relative(root, file), readFileSync(file, 'utf8')));
+  const shapes = sourcesBelow(join(root, 'src')).map((file) =>
+    shapeOf(relative(root, file), readFileSync(file, 'utf8')),
+  );
   const long = shapes.flatMap((s) => s.long);
   const bare = shapes.flatMap((s) => s.bare);
   for (const place of long) console.error(`${place}: take it apart, or say why not in a comment "Long: ..."`);

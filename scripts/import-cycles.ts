@@ -9,15 +9,19 @@ import ts from 'typescript';
 /** File to the files that it imports. */
 export type Imports = ReadonlyMap<string, readonly string[]>;
 
-/** Messages of protobuf contain each other, and so do the types that are made of them. */
+/** By `scripts/generate-proto.ts`: messages of protobuf contain each other, and so do the types that are made of them. */
 const GENERATED = '/p4runtime/proto/generated/';
 
-/** The imports of all TypeScript files below a folder, those of its own files alone; also such as are awaited. */
-export function importsBelow(folder: string): Imports {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+/** The TypeScript files below a folder that were written by hand. */
+export const sourcesBelow = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => resolve(entry.parentPath, entry.name))
     .filter((file) => !file.includes(GENERATED));
+
+/** The imports of all TypeScript files below a folder, those of its own files alone; also such as are awaited. */
+export function importsBelow(folder: string): Imports {
+  const files = sourcesBelow(folder);
   const known = new Set(files);
   return new Map(
     files.map((file) => {
