@@ -5,7 +5,6 @@
  *
  *     npm run build && npx tsx bench/failover.ts [JOBS A SECOND, 5000]
  */
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../src/temporary.ts';
@@ -14,7 +13,6 @@ import { LiveNetwork } from '../test/daemon/live/network.ts';
 import { controllerDies, deviceDies, workerIsOverloaded } from '../test/daemon/live/troubles.ts';
 
 const perSecond = Number(process.argv[2] ?? 5000);
-const has = (tool: string) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined;
 const line = (what: string, value: string) => console.log(`${what.padEnd(60)}${value}`);
 const ms = (value: number) => `${Math.round(value)} ms`;
 
@@ -30,7 +28,6 @@ using folder = temporaryFolder();
 const network = await LiveNetwork.lay({
   folder: folder.path,
   intransit: [process.execPath, join(import.meta.dirname, '../dist/cli/main.js')],
-  hasBmv2: has('simple_switch_grpc') && has('p4c-bm2-ss'),
   perSecond,
 });
 try {

@@ -1,16 +1,12 @@
 /** A network of real parts under jobs: a device dies, a worker is overloaded, the controller dies. bench/failover.ts has the figures. */
-import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import type { Controller } from './live/controller.ts';
 import type { JobsReport } from './live/jobs.ts';
-import { LiveNetwork } from './live/network.ts';
+import { hasBmv2, LiveNetwork } from './live/network.ts';
 import { controllerDies, deviceDies, workerIsOverloaded } from './live/troubles.ts';
 
-const has = (tool: string): boolean =>
-  spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined;
-const hasBmv2 = has('simple_switch_grpc') && has('p4c-bm2-ss');
 const what = `a network under jobs, ${hasBmv2 ? 'a BMv2 and two agents' : 'three agents: BMv2 is not on the PATH'}`;
 
 /** No answer is wrong, and every job gets one. */
@@ -28,7 +24,7 @@ describeWith(loading, what, () => {
 
     beforeAll(async () => {
       network = await LiveNetwork.lay({
-        ...{ folder, hasBmv2, perSecond: 200 },
+        ...{ folder, perSecond: 200 },
         intransit: [process.execPath, ...cliArguments([])],
       });
       first = network.controllers[0]!;

@@ -1,6 +1,5 @@
 /** Two controllers on one etcd, as processes, with agents in the kernel: one is killed, stopped, or left without its store. */
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -15,20 +14,9 @@ import { type RunningEtcd, startEtcd } from '../support/etcd.ts';
 import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { Controller, manifest, until } from './live/controller.ts';
+import { toldBy } from './live/told.ts';
 
 const MODEL = 9;
-
-/** All that an agent has been told: each write is a record of its log, each program a file of another name or time. */
-function told({ stateFolder }: Network): string {
-  const hash = createHash('sha256');
-  const names = readdirSync(stateFolder, { recursive: true, encoding: 'utf8' }).sort();
-  for (const name of names) {
-    const path = join(stateFolder, name);
-    const stat = statSync(path);
-    if (stat.isFile()) hash.update(`${name} ${stat.mtimeMs} `).update(readFileSync(path));
-  }
-  return hash.digest('hex');
-}
 
 describeWith(loading, 'agents and a worker', () => {
   describeWithTools(['etcd'], 'with two controllers on one etcd', () => {
@@ -52,7 +40,7 @@ describeWith(loading, 'agents and a worker', () => {
       return made;
     };
     const current = () => worker.held().find((m) => m.modelId === MODEL)?.current;
-    const allTold = () => networks.map(told);
+    const allTold = () => networks.map((n) => toldBy(n.stateFolder));
 
     beforeAll(async () => {
       etcd = await startEtcd(folder);

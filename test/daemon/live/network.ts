@@ -3,15 +3,16 @@
  * etcd. Device d1 is in the middle and computes the first layer; d2, a BMv2 where there is one, and d3 stand beside it, and one of them
  * computes the second; the workers compute the last.
  */
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeAgent } from '../../../src/agent/index.ts';
+import { findTool, P4C, SWITCH } from '../../../src/toolchain/p4c.ts';
 import { type RunningEtcd, startEtcd } from '../../support/etcd.ts';
 import { Controller, manifest } from './controller.ts';
 import type { JobsReport, JobsTask } from './jobs.ts';
 import { Program } from './processes.ts';
+import { toldBy } from './told.ts';
 import { Wires } from './wires.ts';
 
 export const SERVICE = 's';
@@ -39,12 +40,14 @@ const PORTS = [
   { port: 5, to: 'w2', at: 'h0' },
 ] as const;
 
+/** Whether one of the devices is a BMv2. */
+export const hasBmv2 = [P4C, SWITCH].every((tool) => findTool(tool) !== undefined);
+
 export interface LiveOptions {
   /** Files of the scene; whoever asks for it removes it. */
   readonly folder: string;
   /** What runs the command line. */
   readonly intransit: readonly string[];
-  readonly hasBmv2: boolean;
   readonly perSecond: number;
 }
 
@@ -94,7 +97,7 @@ export class LiveNetwork {
 
   /** A device of BMv2 forgets everything when it ends; what an agent has loaded stays in the kernel. */
   isBmv2(device: DeviceName): boolean {
-    return device === 'd2' && this.#o.hasBmv2;
+    return device === 'd2' && hasBmv2;
   }
 
   async start(device: DeviceName): Promise<void> {
@@ -105,7 +108,7 @@ export class LiveNetwork {
       rmSync(socket, { force: true });
       const interfaces = ports.flatMap((port) => ['-i', `${port}@eth${port}`]);
       const options = ['--no-p4', '--device-id', '1', '-L', 'off', ...interfaces];
-      const command = ['simple_switch_grpc', ...options, '--', '--grpc-server-addr', `unix:${socket}`];
+      const command = [SWITCH, ...options, '--', '--grpc-server-addr', `unix:${socket}`];
       this.#keep(device, new Program(command, { namespace }));
       return;
     }
@@ -241,22 +244,10 @@ export class LiveNetwork {
     return { stop: () => program.kill() };
   }
 
-  /**
-   * All that agents have been told: each write is a record of its log, each program a file of another name or time. A BMv2 tells what was
-   * written by what is there, which the controller reads back.
-   */
+  /** All that agents have been told. A BMv2 tells what was written by what is there, which the controller reads back. */
   told(): string {
-    const hash = createHash('sha256');
-    for (const device of ['d1', 'd2', 'd3'] as const) {
-      if (this.isBmv2(device)) continue;
-      const folder = join(this.#o.folder, `${device}.state`);
-      for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
-        const path = join(folder, name);
-        const stat = statSync(path);
-        if (stat.isFile()) hash.update(`${name} ${stat.mtimeMs} `).update(readFileSync(path));
-      }
-    }
-    return hash.digest('hex');
+    const agents = (['d1', 'd2', 'd3'] as const).filter((device) => !this.isBmv2(device));
+    return agents.map((device) => toldBy(join(this.#o.folder, `${device}.state`))).join(' ');
   }
 
   async close(): Promise<void> {
