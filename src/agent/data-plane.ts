@@ -344,9 +344,9 @@ export function showPrograms(plane: DataPlane, config: RequestConfig): number {
     else programs.update(index, wanted.fd);
     changed++;
   }
-  for (const key of [...layers.keys()]) {
+  for (const { key, value } of layers.elements()) {
     const wanted = begins.has(key.readUInt32LE()) ? 1 : 0;
-    if (layers.lookup(key)?.readUInt32LE() === wanted) continue;
+    if (value.readUInt32LE() === wanted) continue;
     layers.update(key, wanted);
     changed++;
   }

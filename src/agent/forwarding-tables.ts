@@ -1,5 +1,5 @@
 import { ipv4Lpm, modelIds, ports, steer, zones } from '../backends/common/table-model.ts';
-import type { BpfMap } from '../bpf/index.ts';
+import type { BpfMap, MapElement } from '../bpf/index.ts';
 import { lpmKey, steerKey } from '../dataplane/abi.ts';
 import type { DataPlane, MapName } from './data-plane.ts';
 import type { PortState } from './interfaces.ts';
@@ -15,13 +15,8 @@ const u32 = (value: number): Buffer => {
 const YES = u32(1);
 const NO = u32(0);
 
-interface Element {
-  readonly key: Buffer;
-  readonly value: Buffer;
-}
-
 /** What a map should hold, by key in hexadecimal. */
-type Image = Map<string, Element>;
+type Image = Map<string, MapElement>;
 
 /** Tables that are maps of their own: model ids, zones, next hops. */
 export class ForwardingTables {
@@ -93,7 +88,7 @@ export class ForwardingTables {
 
 interface TableMap {
   readonly map: MapName;
-  readonly element: (entry: PlainEntry, present: boolean) => Element;
+  readonly element: (entry: PlainEntry, present: boolean) => MapElement;
 }
 
 const MAP_OF: ReadonlyMap<number, TableMap> = new Map<number, TableMap>([
@@ -134,16 +129,17 @@ function put(map: BpfMap, key: Buffer, value: Buffer | undefined): void {
 function bringInLine(map: BpfMap, image: Image): number {
   let changed = 0;
   const isArray = map.info.type === ARRAY;
-  for (const key of [...map.keys()]) {
-    if (image.has(key.toString('hex'))) continue;
-    // A device map lists all its keys, whether there is something or not.
-    const old = map.lookup(key);
-    if (old === undefined || (isArray && old.equals(NO))) continue;
+  const right = new Set<string>();
+  for (const { key, value } of map.elements()) {
+    const name = key.toString('hex');
+    const wanted = image.get(name);
+    if (wanted?.value.equals(value)) right.add(name);
+    if (wanted !== undefined || (isArray && value.equals(NO))) continue;
     put(map, key, undefined);
     changed++;
   }
-  for (const { key, value } of image.values()) {
-    if (map.lookup(key)?.equals(value)) continue;
+  for (const [name, { key, value }] of image) {
+    if (right.has(name)) continue;
     map.update(key, value);
     changed++;
   }

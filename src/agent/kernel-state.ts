@@ -151,11 +151,13 @@ export function weightsEntry(placed: PlacedWeights, slot: number, struct: Buffer
 
 function tableEntries(plane: DataPlane, interfaces: readonly PortState[]): Entry[] {
   const ids = (map: BpfMap, table: TableModel, action: Entry['action']): Entry[] =>
-    elements(map).flatMap(([key, value]) =>
-      value.every((byte) => byte === 0)
-        ? []
-        : [{ table, keys: [key.readUInt32LE(0)], action, parameters: [] }],
-    );
+    map
+      .elements()
+      .flatMap(({ key, value }) =>
+        value.every((byte) => byte === 0)
+          ? []
+          : [{ table, keys: [key.readUInt32LE(0)], action, parameters: [] }],
+      );
   return [
     ...ids(plane.map('model_ids'), modelIds, held),
     ...ids(plane.map('zones'), zones, permit),
@@ -176,7 +178,7 @@ const hops = (
   table: TableModel,
   keysOf: (key: Buffer) => readonly KeyValue[] | undefined,
 ): Entry[] =>
-  elements(map).flatMap(([key, value]): Entry[] => {
+  map.elements().flatMap(({ key, value }): Entry[] => {
     const [hop, keys] = [decodeHop(value), keysOf(key)];
     return hop === undefined || keys === undefined ? [] : [{ table, keys, ...hop }];
   });
@@ -186,12 +188,6 @@ export const portEntries = (plane: DataPlane, interfaces: readonly PortState[]):
   hops(plane.map('ports'), ports, (key) => {
     const port = interfaces.find((i) => i.ifindex === key.readUInt32LE(0))?.port;
     return port === undefined ? undefined : [port];
-  });
-
-const elements = (map: BpfMap): [Buffer, Buffer][] =>
-  [...map.keys()].flatMap((key) => {
-    const value = map.lookup(key);
-    return value === undefined ? [] : [[key, value] as [Buffer, Buffer]];
   });
 
 function digestOf(tellRefusals: BpfMap, before: ReadonlyMap<string, Entity>): Entity[] {

@@ -23,7 +23,7 @@ export {
 export { FrameSender } from './frame-sender.ts';
 export type { GlobalValue } from './globals.ts';
 export { programsEnded, waitForPrograms } from './grace.ts';
-export { BpfMap, type MapBytes, type MapInfo, openPinnedMap, PinnedMap } from './map.ts';
+export { BpfMap, type MapBytes, type MapElement, type MapInfo, openPinnedMap, PinnedMap } from './map.ts';
 export type { MappedWords } from './mapped-words.ts';
 export { withNetns } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';

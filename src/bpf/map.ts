@@ -22,7 +22,15 @@ export interface MapInfo {
 
 const PER_CPU_TYPES: readonly number[] = [5 /* hash */, 6 /* array */, 10 /* LRU hash */];
 const UPDATE_FLAGS = { any: 0, create: 1, replace: 2 } as const;
-const ENOENT = 2;
+const [ENOENT, EINVAL, ENOSPC, ENOTSUPP] = [2, 22, 28, 524];
+/** Of elements in one call. */
+const BATCH_BYTES = 64 * 1024;
+
+/** Copies. */
+export interface MapElement {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
 
 /**
  * A map in the kernel, of a loaded object or opened from a pin. Keys and values are bytes, or numbers where they are of 4
@@ -141,6 +149,46 @@ export class BpfMap {
       // The copy that goes on to the kernel is ours: the caller may change what it was given.
       previous = Buffer.from(key);
       yield key;
+    }
+  }
+
+  /**
+   * All elements, values as `lookup` gives them; by few calls where the kernel has one for many. Of those that are written or
+   * removed meanwhile any may be missing.
+   */
+  elements(): MapElement[] {
+    return (
+      this.#batches() ??
+      [...this.keys()].flatMap((key) => {
+        const value = this.lookup(key);
+        return value === undefined ? [] : [{ key, value }];
+      })
+    );
+  }
+
+  /** Undefined where the kernel has no such call for this type of map, or a bucket of it has more than a call takes. */
+  #batches(): MapElement[] | undefined {
+    const { keySize, maxEntries } = this.info;
+    const room = Math.min(maxEntries, Math.ceil(BATCH_BYTES / (keySize + this.#transferSize)));
+    const count = Buffer.alloc(4);
+    let from: Buffer | null = null;
+    const found: MapElement[] = [];
+    for (;;) {
+      // A place to go on from is a key, or the 32-bit number of a bucket.
+      const to = Buffer.alloc(Math.max(4, keySize));
+      const keys = Buffer.alloc(room * keySize);
+      const values = Buffer.alloc(room * this.#transferSize);
+      count.writeUInt32LE(room);
+      const result = libbpf().mapLookupBatch(this.fd, from, to, keys, values, count, null);
+      if (result === -ENOTSUPP || result === -EINVAL || result === -ENOSPC) return undefined;
+      if (result !== -ENOENT) this.#check('read', result);
+      for (let i = 0; i < count.readUInt32LE(); i++)
+        found.push({
+          key: keys.subarray(i * keySize, (i + 1) * keySize),
+          value: values.subarray(i * this.#transferSize, (i + 1) * this.#transferSize),
+        });
+      if (result === -ENOENT) return found;
+      from = to;
     }
   }
 

@@ -120,6 +120,12 @@ export function bindLibbpf(path: string) {
     mapNextKey: fn<[number, Uint8Array | null, Uint8Array], number>(
       'int bpf_map_get_next_key(int fd, const void *k, void *next)',
     ),
+    mapLookupBatch: fn<
+      [number, Uint8Array | null, Uint8Array, Uint8Array, Uint8Array, Uint8Array, null],
+      number
+    >(
+      'int bpf_map_lookup_batch(int fd, void *from, void *to, void *keys, void *values, void *n, const void *opts)',
+    ),
     programLoad: fn<[number, string, string, Uint8Array, number, null], number>(
       'int bpf_prog_load(int type, const char *name, const char *license, const void *insns, size_t n, void *opts)',
     ),

@@ -2,6 +2,12 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type BpfMap, type BpfObject, openObject } from '../../src/bpf/index.ts';
 import { describeWith, failure, fixture, loading } from './support.ts';
 
+const keyOf = (n: number): Buffer => {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(n);
+  return bytes;
+};
+
 describeWith(loading, 'maps', () => {
   let object: BpfObject;
   beforeAll(async () => {
@@ -28,6 +34,28 @@ describeWith(loading, 'maps', () => {
     expect(blocks.lookup(0)).toEqual(block);
     const { packet } = object.program('rewrite').testRun({ packet: Buffer.alloc(60) });
     expect(packet[14]).toBe(1 + 3);
+  });
+
+  it('give all their elements, whatever their type', () => {
+    const many = object.map('many');
+    for (let n = 0; n < 12_000; n++) many.update(keyOf(n), n + 1);
+    object.map('prefixes').update(Buffer.from([8, 0, 0, 0, 10, 0, 0, 0]), 7);
+    object.map('prefixes').update(Buffer.from([16, 0, 0, 0, 10, 1, 0, 0]), 8);
+    object.map('devices').update(1, 1);
+    for (const [name, count] of [
+      ...[['many', 12_000] as const, ['blocks', 2] as const, ['totals', 1] as const],
+      ...[['prefixes', 2] as const, ['devices', 1] as const, ['seen', 0] as const],
+    ]) {
+      const map = object.map(name);
+      const text = (key: Buffer, value: Buffer) => `${key.toString('hex')} ${value.toString('hex')}`;
+      const oneByOne = [...map.keys()].flatMap((key) => {
+        const value = map.lookup(key);
+        return value === undefined ? [] : [text(key, value)];
+      });
+      const all = map.elements().map(({ key, value }) => text(key, value));
+      expect(all).toHaveLength(count);
+      expect(all.sort()).toEqual(oneByOne.sort());
+    }
   });
 
   it('sum counters over the CPUs', () => {
@@ -95,11 +123,6 @@ describeWith(loading, 'maps', () => {
 describeWith(loading, 'a hash map', () => {
   let object: BpfObject;
   let seen: BpfMap;
-  const key = (n: number) => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeUInt32LE(n);
-    return bytes;
-  };
   beforeAll(async () => {
     object = await openObject(await fixture('rewrite'));
     seen = object.map('seen');
@@ -110,25 +133,25 @@ describeWith(loading, 'a hash map', () => {
   afterAll(() => object.close());
 
   it('finds, replaces and deletes', () => {
-    expect(seen.lookup(key(1))).toBeUndefined();
-    seen.update(key(1), 0xfffffffe);
-    expect(seen.lookup(key(1))?.readUInt32LE()).toBe(0xfffffffe);
-    seen.update(key(1), -1, 'replace');
-    expect(seen.lookup(key(1))?.readInt32LE()).toBe(-1);
-    expect(seen.delete(key(1))).toBe(true);
-    expect(seen.delete(key(1))).toBe(false);
+    expect(seen.lookup(keyOf(1))).toBeUndefined();
+    seen.update(keyOf(1), 0xfffffffe);
+    expect(seen.lookup(keyOf(1))?.readUInt32LE()).toBe(0xfffffffe);
+    seen.update(keyOf(1), -1, 'replace');
+    expect(seen.lookup(keyOf(1))?.readInt32LE()).toBe(-1);
+    expect(seen.delete(keyOf(1))).toBe(true);
+    expect(seen.delete(keyOf(1))).toBe(false);
   });
 
   it('tells creating from replacing, and when it is full', async () => {
-    expect(await failure(() => seen.update(key(1), 1, 'replace'))).toMatchObject({ errnoName: 'ENOENT' });
-    seen.update(key(1), 1, 'create');
-    expect(await failure(() => seen.update(key(1), 1, 'create'))).toMatchObject({ errnoName: 'EEXIST' });
-    for (const n of [2, 3, 4]) seen.update(key(n), n);
-    expect(await failure(() => seen.update(key(5), 5))).toMatchObject({ errnoName: 'E2BIG' });
+    expect(await failure(() => seen.update(keyOf(1), 1, 'replace'))).toMatchObject({ errnoName: 'ENOENT' });
+    seen.update(keyOf(1), 1, 'create');
+    expect(await failure(() => seen.update(keyOf(1), 1, 'create'))).toMatchObject({ errnoName: 'EEXIST' });
+    for (const n of [2, 3, 4]) seen.update(keyOf(n), n);
+    expect(await failure(() => seen.update(keyOf(5), 5))).toMatchObject({ errnoName: 'E2BIG' });
   });
 
   it('lists its keys, also while they are deleted or their copies changed', () => {
-    for (const n of [1, 2, 3, 4]) seen.update(key(n), n);
+    for (const n of [1, 2, 3, 4]) seen.update(keyOf(n), n);
     const found: number[] = [];
     for (const k of seen.keys()) {
       found.push(k.readUInt32LE());
