@@ -221,6 +221,8 @@ export class ModelBuilder {
   finish(output: Activation): Model {
     // Only for looks: the bytes of the output are the same in either shape.
     if (output.value !== 0) this.#retype(output.value, output.type);
+    // Of integers that are but moved and compared no reader says what they stand for: for themselves.
+    if (Number.isNaN(this.#input!.scale)) this.setGrid(1, 0);
     const model = {
       name: this.#name,
       file: this.#file,

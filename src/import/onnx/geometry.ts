@@ -66,7 +66,8 @@ export function windowOf(c: NodeReader, kernelDims: readonly number[], image: re
   const strides = pair(perAxis(c, 'strides', axes));
   const dilations = pair(perAxis(c, 'dilations', axes));
   const extent = [windowExtent({ kernel, dilations }, 0), windowExtent({ kernel, dilations }, 1)] as const;
-  const pads = padsOf(c, extent, strides, image, one);
+  const isDilated = dilations.some((d) => d > 1);
+  const pads = padsOf(c, { extent, strides, isDilated }, image, one);
   const after =
     c.int('ceil_mode', 0) === 0
       ? pads.map((p) => p[1])
@@ -75,20 +76,20 @@ export function windowOf(c: NodeReader, kernelDims: readonly number[], image: re
           return ceilPadAfter({ size, kernel: window, stride, padBefore: p[0], padAfter: p[1] });
         });
   const sides = [pads[0][0], pads[1][0], after[0]!, after[1]!] as const;
-  const isDilated = dilations.some((d) => d > 1);
   return { kernel, strides, pads: sides, ...(isDilated && { dilations }) };
 }
 
-function padsOf(
-  c: NodeReader,
-  kernel: readonly [number, number],
-  strides: readonly [number, number],
-  image: readonly number[],
-  one: boolean,
-): Pads {
+/** Of a window: elements from its first tap to its last, and from one window to the next. */
+interface Taps {
+  readonly extent: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly isDilated: boolean;
+}
+
+function padsOf(c: NodeReader, taps: Taps, image: readonly number[], one: boolean): Pads {
   const auto = c.string('auto_pad', 'NOTSET');
   const given = givenPads(c, one);
-  const computed = automaticPads(c, auto, kernel, strides, image);
+  const computed = automaticPads(c, auto, taps, image);
   if (computed === undefined)
     return (
       given ?? [
@@ -126,8 +127,7 @@ function givenPads(c: NodeReader, one: boolean): Pads | undefined {
 function automaticPads(
   c: NodeReader,
   auto: string,
-  kernel: readonly [number, number],
-  strides: readonly [number, number],
+  { extent, strides, isDilated }: Taps,
   image: readonly number[],
 ): Pads | undefined {
   switch (auto) {
@@ -140,7 +140,9 @@ function automaticPads(
       ];
     case 'SAME_UPPER':
     case 'SAME_LOWER': {
-      const same = (i: 0 | 1) => samePads(image[i + 1]!, kernel[i], strides[i], auto === 'SAME_UPPER');
+      // Runtimes do not agree on the padding of a dilated window; ONNX Runtime refuses it of Conv, and reads beyond the image in pools.
+      if (isDilated) c.refuseAttribute('auto_pad', auto, 'NOTSET with pads, where there are dilations');
+      const same = (i: 0 | 1) => samePads(image[i + 1]!, extent[i], strides[i], auto === 'SAME_UPPER');
       return [same(0), same(1)];
     }
     default:

@@ -130,14 +130,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       const layer = builder.layer(made.value);
       if (!term.fused && layer?.kind === 'averagePool') {
         const { divisors, requantiser } = layer;
-        const sample = {
-          input: term.input,
-          padded: term.countPadding,
-          divisors,
-          ...(term.sum && { sum: term.sum }),
-          ...(term.shifted && { shifted: term.shifted }),
-        };
-        const share = averageShare(sample, to, requantiser);
+        const share = averageShare({ ...term, divisors }, to, requantiser);
         reportShare(builder, term.name, share, made.type);
       }
       return made;

@@ -80,13 +80,19 @@ function wantedPads(
 ): readonly number[] | undefined {
   const auto = c.string('auto_pad', 'NOTSET');
   const pads = c.ints('pads');
-  const shape = c.ints('output_shape');
+  const given = c.ints('output_shape');
+  const shape = given?.length === 0 ? undefined : given;
   if (!['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'].includes(auto))
     c.refuseAttribute('auto_pad', auto, 'NOTSET, VALID, SAME_UPPER, SAME_LOWER');
   if (shape === undefined && !auto.startsWith('SAME')) return auto === 'VALID' ? undefined : pads;
   const axes = rank === 2 ? [0, 1] : [1];
   const last = shape?.slice(-rank);
-  const totals = axes.map((axis, i) => o.whole[axis]! - (last?.[i] ?? o.from[axis]! * o.strides[axis]!));
+  // Where the windows do not reach as far as the rule asks, the output ends with them.
+  const totals = axes.map((axis, i) =>
+    last === undefined
+      ? Math.max(0, o.whole[axis]! - o.from[axis]! * o.strides[axis]!)
+      : o.whole[axis]! - last[i]!,
+  );
   if (totals.some((total) => !(total >= 0)))
     c.refuseAttribute('output_shape', dimsText(shape ?? []), 'no more than the windows reach');
   const isFirstLess = auto === 'SAME_UPPER';
