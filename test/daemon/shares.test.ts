@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, test } from 'vitest';
 import { resolveAll } from '../../src/daemon/names/index.ts';
-import { Shares } from '../../src/daemon/network/shares.ts';
 import { createSender, isAmong, memberFor } from '../../src/edge/index.ts';
 import { importModel } from '../../src/import/index.ts';
 import { scenes } from './scene.ts';
@@ -54,46 +53,6 @@ describe('rendezvous hashing', () => {
     expect(Math.abs(large!.length / JOBS.length - 0.5)).toBeLessThan(0.015);
     expect(small!.every((job) => isAmong(job, 50))).toBe(true);
     expect([isAmong(7n, 0), isAmong(7n, 100)]).toEqual([false, true]);
-  });
-});
-
-describe('shares of workers', () => {
-  const load = (isOverloaded: boolean, busy = 0.1) => ({
-    ...{ isOverloaded, busy, queue: 0, waitUs: 0, refused: {} },
-  });
-
-  it('go at once with an overload, and come back in steps', () => {
-    const shares = new Shares();
-    shares.look('w', load(false), 0);
-    shares.look('w', load(true), 500);
-    expect(shares.factor('w', 500)).toBe(0);
-    shares.look('w', load(false), 1000);
-    const seen = Array.from({ length: 11 }, (_, s) => shares.factor('w', 1000 + 1000 * s));
-    expect(seen).toEqual([0, 0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1, 1]);
-    expect(shares.factor('unknown', 0)).toBe(1);
-  });
-
-  it('stay away longer where the overload comes back soon', () => {
-    const shares = new Shares();
-    const outFor = (from: number) => {
-      shares.look('w', load(true), from);
-      shares.look('w', load(false), from + 100);
-      let ms = 0;
-      while (shares.factor('w', from + 100 + ms) === 0) ms += 500;
-      return ms;
-    };
-    expect([outFor(0), outFor(10_000), outFor(30_000), outFor(200_000)]).toEqual([3000, 6000, 12_000, 3000]);
-  });
-
-  it('are less of a busy worker, and do not follow every move', () => {
-    const shares = new Shares();
-    const after = (busy: number) => {
-      for (let i = 0; i < 40; i++) shares.look('w', load(false, busy), 500 * i);
-      return shares.factor('w', 20_000);
-    };
-    expect([0.2, 0.75, 0.65, 0.5, 0.95, 0.8, 0.6, 0.5].map(after)).toEqual([
-      ...[1, 0.75, 0.75, 1, 0.5, 0.5, 0.75, 1],
-    ]);
   });
 });
 

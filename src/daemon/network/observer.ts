@@ -28,14 +28,17 @@ export class Observer {
   readonly #scores = new Map<string, DampedScores>();
   readonly #watches = new Map<string, ObjectiveWatch>();
   readonly late: LateModels;
-  readonly shares = new Shares();
+  readonly shares: Shares;
   readonly canaries = new Canaries(this.sight);
   #writtenAt = 0;
   #judgedAt = 0;
 
-  /** @param nodes all that are looked after */
-  constructor(nodes: () => Iterable<ManagedNode>, late: LateModels) {
+  /** @param nodes all that are looked after; @param placed services that have a place */
+  constructor(nodes: () => Iterable<ManagedNode>, placed: () => readonly PlacedService[], late: LateModels) {
     this.late = late;
+    this.shares = new Shares((worker) =>
+      placed().flatMap(({ workers }) => (workers.includes(worker) ? workers : [])),
+    );
     const polled = new WeakMap<ManagedNode, Polled>();
     this.#poller = new Poller(() => devicesOf(nodes(), polled, this.sight));
   }

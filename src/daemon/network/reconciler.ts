@@ -108,7 +108,11 @@ export class Reconciler {
     });
     this.#builds = new ProgramBuilds(new StateFolder(options.folder, 'programs'));
     this.#recorder = new Recorder(objects, ACTOR);
-    this.#observer = new Observer(() => this.#nodes.values(), new LateModels(options.lateHoldMs));
+    this.#observer = new Observer(
+      () => this.#nodes.values(),
+      () => this.#placed,
+      new LateModels(options.lateHoldMs),
+    );
     this.#rollouts = new Rollouts({
       ...{ recorder: this.#recorder, observer: this.#observer },
       nodesOf: (service) => this.#nodesOf(service),
@@ -144,8 +148,7 @@ export class Reconciler {
   }
 
   /** Which part of its weight a worker gets of new jobs; all where another one leads, which knows better. */
-  readonly shareOf = (worker: string): number =>
-    this.isLeading ? this.#observer.shares.factor(worker, performance.now()) : 1;
+  readonly shareOf = (worker: string): number => (this.isLeading ? this.#observer.shares.factor(worker) : 1);
 
   /** What Prometheus reads of the traffic; nothing where another one leads. */
   metrics(): string {

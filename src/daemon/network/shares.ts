@@ -1,11 +1,5 @@
 import type { WorkerLoad } from '../../doors/measures.ts';
-
-/** After an overload: how long none comes, ms; twice as long each time that it comes again soon, up to the most. */
-const [OUT_MS, MOST_OUT_MS] = [3_000, 60_000] as const;
-/** Then its share comes back in steps, each after so long, ms. */
-const [STEP_MS, STEPS] = [2_000, [0.25, 0.5, 0.75, 1]] as const;
-/** An overload within this time after the last one ended came again soon, ms. */
-const SOON_MS = 30_000;
+import { type CanMove, NEVER_OUT, nextOf, type WayBack } from './way-back.ts';
 
 /** A busy worker gets less of the new jobs: where the share of time at work is above `up`, until it is below `down`. */
 const LEVELS = [
@@ -14,35 +8,42 @@ const LEVELS = [
 ] as const;
 /** Share of what is new in the smoothed measure of a half second. */
 const DAMPING = 0.25;
+/** Of whom nothing was heard for so long nobody knows whether he is well, ms. */
+const HEARD_MS = 2_000;
+/** Of two that are overloaded one is better off if its rows wait less by this factor. */
+const BETTER = 2;
 
 interface State {
   busy: number;
   /** Index into LEVELS; as many as there are where it is not busy. */
   level: number;
   isOverloaded: boolean;
-  /** When the last overload ended. */
-  endedAt: number | undefined;
-  outMs: number;
+  waitUs: number;
+  heardAt: number;
+  way: WayBack;
 }
 
 /** Which share of its weight each worker gets of new jobs: nothing at once when it is overloaded, and all again slowly. */
 export class Shares {
   readonly #states = new Map<string, State>();
+  readonly #peersOf: (name: string) => readonly string[];
+
+  /** @param peersOf workers that get the jobs which one does not get; it may be among them. Where there are none, all may be */
+  constructor(peersOf: (name: string) => readonly string[]) {
+    this.#peersOf = peersOf;
+  }
 
   /** Takes what a worker says of itself. @param now ms of a steady clock */
-  look(name: string, { busy, isOverloaded }: WorkerLoad, now: number): void {
-    const state = this.#states.get(name) ?? {
-      ...{ busy, level: LEVELS.length, isOverloaded: false, endedAt: undefined, outMs: OUT_MS },
-    };
+  look(name: string, { busy, isOverloaded, waitUs }: WorkerLoad, now: number): void {
+    const known = this.#states.get(name);
+    const state = known ?? { busy, level: LEVELS.length, isOverloaded, waitUs, heardAt: now, way: NEVER_OUT };
     this.#states.set(name, state);
     state.busy += DAMPING * (busy - state.busy);
     state.level = levelOf(state);
-    if (isOverloaded && !state.isOverloaded) {
-      const isSoon = state.endedAt !== undefined && now - state.endedAt < state.outMs + SOON_MS;
-      state.outMs = isSoon ? Math.min(MOST_OUT_MS, 2 * state.outMs) : OUT_MS;
-    }
-    if (!isOverloaded && state.isOverloaded) state.endedAt = now;
     state.isOverloaded = isOverloaded;
+    state.waitUs = waitUs;
+    state.heardAt = now;
+    state.way = nextOf(state.way, isOverloaded, this.#canMove(name, waitUs, now), now);
   }
 
   keep(names: ReadonlySet<string>): void {
@@ -50,20 +51,24 @@ export class Shares {
   }
 
   /** 0 to 1; 1 of one that nothing is known of. */
-  factor(name: string, now: number): number {
+  factor(name: string): number {
     const state = this.#states.get(name);
     if (state === undefined) return 1;
-    if (state.isOverloaded) return 0;
-    const busy = LEVELS[state.level]?.factor ?? 1;
-    return Math.min(busy, backOf(state, now));
+    return Math.min(LEVELS[state.level]?.factor ?? 1, state.way.part);
   }
-}
 
-function backOf({ endedAt, outMs }: State, now: number): number {
-  if (endedAt === undefined) return 1;
-  const sinceMs = now - endedAt - outMs;
-  if (sinceMs < 0) return 0;
-  return STEPS[Math.min(STEPS.length - 1, Math.floor(sinceMs / STEP_MS))]!;
+  /** @param waitUs how long its rows wait */
+  #canMove(name: string, waitUs: number, now: number): CanMove {
+    let isSoon = false;
+    const peers = this.#peersOf(name);
+    for (const peer of peers.length > 0 ? peers : this.#states.keys()) {
+      const state = peer === name ? undefined : this.#states.get(peer);
+      if (state === undefined || now - state.heardAt > HEARD_MS) continue;
+      if (state.way.part < 1) isSoon = true;
+      else if (!state.isOverloaded || BETTER * state.waitUs < waitUs) return 'yes';
+    }
+    return isSoon ? 'soon' : 'no';
+  }
 }
 
 function levelOf({ busy, level }: State): number {
