@@ -4,7 +4,7 @@ import type { Argv } from 'yargs';
 import { NAME_PATTERN } from '../daemon/manifests/fields.ts';
 import type { RegistrationInput } from '../daemon/registry/schema.ts';
 import { lastOf } from './commands/objects/common.ts';
-import { realNumber } from './options.ts';
+import { type ArgumentsOf, realNumber } from './options.ts';
 import { refuseHalfPair, refuseLone, UsageError } from './usage.ts';
 
 /** Options of a node that announces itself to a controller. */
@@ -50,17 +50,8 @@ export const announceOptions = <T>(y: Argv<T>) =>
       }),
     );
 
-export interface AnnounceArguments {
-  readonly controller?: string;
-  readonly controllerTokenFile?: string;
-  readonly controllerCa?: string;
-  readonly controllerCert?: string;
-  readonly controllerKey?: string;
-  readonly advertise?: string;
-  readonly attach?: readonly string[];
-  readonly zone: string;
-  readonly lease: number;
-}
+/** Of a node that may announce itself. */
+export type AnnounceArguments = ArgumentsOf<typeof announceOptions>;
 
 /** @throws UsageError where the options do not go together */
 export function checkAnnounce(a: AnnounceArguments): void {

@@ -2,6 +2,7 @@ import type { Argv } from 'yargs';
 import type { DoorListen } from '../doors/rules.ts';
 import { readBytes } from '../files.ts';
 import type { PeerRule } from '../p4runtime/index.ts';
+import type { ArgumentsOf } from './options.ts';
 import { UsageError } from './usage.ts';
 
 /** Options of a door by which something is driven: who may come in, and by what certificates. */
@@ -32,14 +33,8 @@ export const doorOptions = <T>(y: Argv<T>, what: string) =>
       requiresArg: true,
     });
 
-export interface DoorArguments {
-  readonly group?: string;
-  readonly insecure: boolean;
-  readonly allow?: readonly string[];
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly tlsCa?: string;
-}
+/** Of whatever has such a door. */
+export type DoorArguments = ArgumentsOf<(y: Argv) => ReturnType<typeof doorOptions>>;
 
 /** @throws UsageError, DiagnosticError where a file cannot be read */
 export function doorOf(a: DoorArguments, address: string): DoorListen {

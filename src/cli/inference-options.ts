@@ -5,6 +5,7 @@ import type { DoorListen } from '../doors/rules.ts';
 import { readBytes } from '../files.ts';
 import type { Worker } from '../worker/index.ts';
 import { type DoorArguments, doorOf } from './door-options.ts';
+import type { ArgumentsOf } from './options.ts';
 import { refuseHalfPair, refuseLone, UsageError } from './usage.ts';
 
 /** Options of a worker that serves the Open Inference Protocol, or asks a server of it. */
@@ -59,20 +60,7 @@ export const inferenceOptions = <T>(y: Argv<T>) =>
     })
     .option('upstream-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true });
 
-export interface InferenceArguments {
-  readonly http?: string | undefined;
-  readonly grpc?: string | undefined;
-  readonly repository?: string | undefined;
-  readonly upstream?: string | undefined;
-  readonly upstreamModel?: string | undefined;
-  readonly upstreamVersion?: string | undefined;
-  readonly upstreamFrom?: string | undefined;
-  readonly upstreamCa?: string | undefined;
-  readonly upstreamCert?: string | undefined;
-  readonly upstreamKey?: string | undefined;
-}
-
-type Asked = InferenceArguments &
+type Asked = ArgumentsOf<typeof inferenceOptions> &
   DoorArguments & {
     readonly model?: string | undefined;
     readonly on: 'auto' | 'onnxruntime' | 'reference';

@@ -8,17 +8,8 @@ import type { EscalationCounts } from '../flow/flows.ts';
 import type { DeviceEscalation, LargerPath } from '../flow/larger-updates.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { type Io, printDiagnostics } from './io.ts';
-import { wholeNumber } from './options.ts';
+import { type ArgumentsOf, wholeNumber } from './options.ts';
 import { UsageError } from './usage.ts';
-
-/** Of `classify`: whom to ask about flows whose margin is low. */
-export interface LargerArguments {
-  readonly larger?: string | undefined;
-  readonly below?: number | undefined;
-  readonly asks?: number | undefined;
-  readonly largerId?: number | undefined;
-  readonly largerVia?: string | undefined;
-}
 
 /** Questions a second of `--live` and `--device`, unless told otherwise. */
 const USUAL_RATE = 1000;
@@ -27,6 +18,7 @@ const MOST_PORT = 510;
 /** ms in which a worker must show itself before captures are read. */
 const PATIENCE_MS = 2000;
 
+/** Of `classify`: whom to ask about flows whose margin is low. */
 export const largerOptions = <T>(y: Argv<T>) =>
   y
     .option('larger', {
@@ -53,6 +45,8 @@ export const largerOptions = <T>(y: Argv<T>) =>
         'Of --larger, with a switch: PORT,IP,MAC,MAC: its port to the worker, its own addresses there, and the MAC of the next hop',
       requiresArg: true,
     });
+
+type LargerArguments = ArgumentsOf<typeof largerOptions>;
 
 /** @throws UsageError */
 export function checkLarger(

@@ -1,34 +1,46 @@
 import type { Argv, CommandModule } from 'yargs';
 import { printable } from '../diagnostics/index.ts';
-import type { ImportOptions, ImportResult } from '../import/index.ts';
+import { importOptionsOf } from '../import/given-options.ts';
+import type { ImportResult } from '../import/index.ts';
 import type { Model } from '../model/model.ts';
 import { parseRealRange, type RealRange } from '../model/real-range.ts';
-import type { TfliteRounding } from '../model/tflite-rounding.ts';
 import { withVerdict } from '../model/verdict.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
 import { UsageError } from './usage.ts';
 
-/**
- * A command with the arguments it declares. yargs derives the dashed names only; this is the one place where the
- * declared interface is taken on trust.
- */
-export const defineCommand = <A>(command: {
+/** `model-id` in the code: `modelId`. */
+type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : S;
+
+type Parsed<T> = { readonly [K in keyof T & string as CamelCase<K>]: T[K] };
+
+/** What a command is given that declares these options: `ArgumentsOf<typeof classOptions>`. */
+export type ArgumentsOf<Options extends (y: Argv) => Argv<unknown>> = Options extends (
+  y: Argv,
+) => Argv<infer T>
+  ? Parsed<T>
+  : never;
+
+/** A command. The types of its arguments follow from the options that its builder declares. */
+export const defineCommand = <T>(command: {
   readonly command: string;
   readonly describe: string;
-  readonly builder: (y: Argv) => Argv<unknown>;
-  readonly handler: (a: A) => Promise<void>;
+  readonly builder: (y: Argv) => Argv<T>;
+  readonly handler: (a: Parsed<T>) => Promise<void>;
+  // yargs gives handlers the dashed names too, and whatever else.
 }): CommandModule => command as unknown as CommandModule;
 
-/** `MODEL` as first word of a command, and what is made of it. */
+/** `MODEL` as first word of a command, and how it is read. */
 export const modelArgument = <T>(y: Argv<T>) =>
-  importOptionsOf(y).positional('model', {
+  importOptions(y).positional('model', {
     type: 'string',
     demandOption: true,
     describe: 'Model file: ONNX, TFLite, or JSON of quantised layers',
   });
 
 /** How a model file is read. */
-export const importOptionsOf = <T>(y: Argv<T>) =>
+export const importOptions = <T>(y: Argv<T>) =>
   y
     .option('verdict', {
       type: 'boolean',
@@ -66,88 +78,55 @@ export const importOptionsOf = <T>(y: Argv<T>) =>
       requiresArg: true,
     });
 
-export interface ModelArguments {
-  readonly model: string;
-  readonly verdict: boolean;
-  readonly inputTensor?: string | undefined;
-  readonly outputTensor?: string | undefined;
-  readonly inputRange?: RealRange | undefined;
-  readonly outputRange?: RealRange | undefined;
-  readonly missing?: 'never' | undefined;
-  readonly tfliteRounding?: TfliteRounding | undefined;
-}
-
-/** How the arguments say a file is read. */
-export const importOptions = ({
-  inputTensor,
-  outputTensor,
-  inputRange,
-  outputRange,
-  missing,
-  tfliteRounding,
-}: Omit<ModelArguments, 'model'>): ImportOptions => ({
-  ...(inputTensor !== undefined && { inputTensor }),
-  ...(outputTensor !== undefined && { outputTensor }),
-  ...(inputRange !== undefined && { inputRange }),
-  ...(outputRange !== undefined && { outputRange }),
-  ...(missing !== undefined && { missing }),
-  ...(tfliteRounding !== undefined && { tfliteRounding }),
-});
-
 /** The model that the arguments name. @throws DiagnosticError */
-export async function importArgument(a: ModelArguments): Promise<ImportResult> {
+export async function importArgument(a: ArgumentsOf<typeof modelArgument>): Promise<ImportResult> {
   const { importModel } = await import('../import/index.ts');
-  const result = await importModel(a.model, importOptions(a));
+  const result = await importModel(a.model, importOptionsOf(a));
   return a.verdict ? { ...result, model: withVerdict(result.model) } : result;
 }
 
-/** How a program is made; shared by all commands that make one. */
+/** `MODEL` and `--json`, and how a program is made of it; shared by all commands that make one. */
 export const programOptions = <T>(y: Argv<T>) =>
-  y
-    .option('layers', {
-      type: 'string',
-      describe: 'Compute layers A..B only (A counts from 0, B is not computed)',
-      requiresArg: true,
-    })
-    .option('lanes', {
-      choices: ['on', 'off'] as const,
-      default: 'on' as const,
-      describe: 'Several neurons side by side in one word',
-    })
-    .option('weights', {
-      choices: ['runtime', 'static'] as const,
-      default: 'runtime' as const,
-      describe: 'Weights in tables, replaceable while the program runs, or constants in the code',
-    })
-    .option(
-      'model-id',
-      wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id in packets, 1..65535' }),
-    )
-    .option(
-      'model-version',
-      wholeNumber('model-version', 1, 0xffff, {
-        default: 1,
-        describe: 'Version of the weights in packets, 1..65535',
-      }),
-    )
-    .option(
-      'port',
-      wholeNumber('port', 1, 0xffff, { default: DEFAULT_PORT, describe: 'UDP port of requests' }),
-    )
-    .option(
-      'mtu',
-      wholeNumber('mtu', 68, 0xffff, { default: 1500, describe: 'Largest IP packet on the path, in bytes' }),
-    );
-
-export interface ProgramArguments {
-  readonly layers?: string | undefined;
-  readonly lanes: 'on' | 'off';
-  readonly weights: 'runtime' | 'static';
-  readonly modelId: number;
-  readonly modelVersion: number;
-  readonly port: number;
-  readonly mtu: number;
-}
+  jsonOption(
+    modelArgument(y)
+      .option('layers', {
+        type: 'string',
+        describe: 'Compute layers A..B only (A counts from 0, B is not computed)',
+        requiresArg: true,
+      })
+      .option('lanes', {
+        choices: ['on', 'off'] as const,
+        default: 'on' as const,
+        describe: 'Several neurons side by side in one word',
+      })
+      .option('weights', {
+        choices: ['runtime', 'static'] as const,
+        default: 'runtime' as const,
+        describe: 'Weights in tables, replaceable while the program runs, or constants in the code',
+      })
+      .option(
+        'model-id',
+        wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id in packets, 1..65535' }),
+      )
+      .option(
+        'model-version',
+        wholeNumber('model-version', 1, 0xffff, {
+          default: 1,
+          describe: 'Version of the weights in packets, 1..65535',
+        }),
+      )
+      .option(
+        'port',
+        wholeNumber('port', 1, 0xffff, { default: DEFAULT_PORT, describe: 'UDP port of requests' }),
+      )
+      .option(
+        'mtu',
+        wholeNumber('mtu', 68, 0xffff, {
+          default: 1500,
+          describe: 'Largest IP packet on the path, in bytes',
+        }),
+      ),
+  );
 
 /** @throws UsageError */
 export const inRange = (name: string, value: number, lo: number, hi: number): number => {
@@ -171,13 +150,19 @@ const DECIMAL = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
  * The one kind of option that takes a number, bounds included. It is a string to the command line's parser, which would make
  * NaN of what is none.
  */
-function numberOption(name: string, what: string, lo: number, hi: number, o: NumberOption, whole: boolean) {
+function numberOption<O extends NumberOption>(
+  name: string,
+  what: string,
+  lo: number,
+  hi: number,
+  o: O,
+  whole: boolean,
+) {
   return {
     type: 'string' as const,
     requiresArg: true,
     ...o,
-    coerce: (given: unknown): number | undefined => {
-      if (given === undefined) return undefined;
+    coerce: (given: unknown): number => {
       const value = DECIMAL.test(String(given)) ? Number(given) : Number.NaN;
       if (!(value >= lo && value <= hi) || (whole && !Number.isInteger(value)))
         throw outOfRange(name, given, what, lo, hi);
@@ -187,11 +172,11 @@ function numberOption(name: string, what: string, lo: number, hi: number, o: Num
 }
 
 /** An option for counts, ids and ports: a whole number from `lo` to `hi`. */
-export const wholeNumber = (name: string, lo: number, hi: number, o: NumberOption) =>
+export const wholeNumber = <O extends NumberOption>(name: string, lo: number, hi: number, o: O) =>
   numberOption(name, 'whole number', lo, hi, o, true);
 
 /** An option for rates and times: a number from `lo` to `hi`. */
-export const realNumber = (name: string, lo: number, hi: number, o: NumberOption) =>
+export const realNumber = <O extends NumberOption>(name: string, lo: number, hi: number, o: O) =>
   numberOption(name, 'number', lo, hi, o, false);
 
 /** More rows than any file holds. */
@@ -202,8 +187,7 @@ const realRange = (name: string, describe: string) => ({
   type: 'string' as const,
   requiresArg: true,
   describe,
-  coerce: (given: unknown): RealRange | undefined => {
-    if (given === undefined) return undefined;
+  coerce: (given: unknown): RealRange => {
     const range = parseRealRange(String(given));
     if (range === undefined)
       throw new UsageError(
@@ -217,7 +201,7 @@ const realRange = (name: string, describe: string) => ({
 export const rowsOption = () => wholeNumber('rows', 1, MOST_ROWS, { describe: 'Only the first N rows' });
 
 /** Arguments to compiler options. @throws UsageError */
-export function programOf(model: Model, a: ProgramArguments) {
+export function programOf(model: Model, a: ArgumentsOf<typeof programOptions>) {
   const range = a.layers === undefined ? undefined : /^(\d*)\.\.(\d*)$/.exec(a.layers);
   if (range === null) throw new UsageError(`--layers ${a.layers}: must be A..B, for example 0..2`);
   return {
@@ -232,5 +216,6 @@ export function programOf(model: Model, a: ProgramArguments) {
   };
 }
 
+/** `--json` */
 export const jsonOption = <T>(y: Argv<T>) =>
   y.option('json', { type: 'boolean', default: false, describe: 'One JSON document on stdout' });

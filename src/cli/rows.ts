@@ -5,10 +5,12 @@ import { classCount, largestAt } from '../model/classes.ts';
 import { type Model, valueType } from '../model/model.ts';
 import { decodeElements, elementCount } from '../model/tensor.ts';
 import { isVerdict } from '../model/verdict.ts';
-import { readRowsBefore } from '../rows/index.ts';
+import { readRowsBefore, STANDARD } from '../rows/index.ts';
 import { type Io, printDiagnostics, table } from './io.ts';
+import { type ArgumentsOf, rowsOption } from './options.ts';
 import { UsageError } from './usage.ts';
 
+/** How files of rows are named, for the help. */
 export const ROWS = 'raw, or .npy or .csv by the name; - for standard input';
 
 /**
@@ -42,13 +44,39 @@ export const classOptions = <T>(y: Argv<T>) =>
       requiresArg: true,
     });
 
-export interface ClassArguments {
-  readonly classNames?: string | undefined;
-  readonly labelsFile?: string | undefined;
+/** Which rows of the model's input are taken. */
+export const rowOptions = <T>(y: Argv<T>) =>
+  y
+    .option('input', {
+      type: 'string',
+      demandOption: true,
+      describe: `Rows of the input: ${ROWS}`,
+      requiresArg: true,
+    })
+    .option('rows', rowsOption());
+
+/** Where answers to rows go, and how their classes are called. */
+export const answerOptions = <T>(y: Argv<T>, what: string) =>
+  classOptions(rowOptions(y)).option('output', {
+    type: 'string',
+    describe: `File for the ${what}: raw, or .npy or .csv by its name; without it they are shown`,
+    requiresArg: true,
+  });
+
+/** @throws UsageError where rows and the JSON document would both go to standard output */
+export function checkOutput({
+  json,
+  output,
+}: {
+  readonly json: boolean;
+  readonly output?: string | undefined;
+}) {
+  if (json && output === STANDARD)
+    throw new UsageError('--output -: standard output takes the JSON document or the rows, not both');
 }
 
 /** Names from the arguments, else from the model. @throws DiagnosticError if there are not as many as classes */
-export function namesOf(model: Model, a: ClassArguments): readonly string[] | undefined {
+export function namesOf(model: Model, a: ArgumentsOf<typeof classOptions>): readonly string[] | undefined {
   if (a.classNames !== undefined && a.labelsFile !== undefined)
     throw new UsageError('--class-names and --labels-file: name the classes one way');
   const given = a.classNames?.split(',') ?? (a.labelsFile === undefined ? undefined : lines(a.labelsFile));

@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import { readBytes, readText } from '../files.ts';
+import { importOptionsOf } from '../import/given-options.ts';
 import { importBytes } from '../import/index.ts';
 import { expectation, MOST_FAULTS, parseJson } from '../import/json/parse.ts';
 import type { Model } from '../model/model.ts';
@@ -115,15 +116,8 @@ export async function deployedModel(
   readonly source: ModelSource;
   readonly diagnostics: readonly Diagnostic[];
 }> {
-  const { inputTensor, outputTensor, inputRange, outputRange, missing, tfliteRounding, verdict } = spec;
-  const options = {
-    ...(inputTensor !== undefined && { inputTensor }),
-    ...(outputTensor !== undefined && { outputTensor }),
-    ...(inputRange !== undefined && { inputRange }),
-    ...(outputRange !== undefined && { outputRange }),
-    ...(missing !== undefined && { missing }),
-    ...(tfliteRounding !== undefined && { tfliteRounding }),
-  };
+  const { verdict } = spec;
+  const options = importOptionsOf(spec);
   const path = beside(file, spec.file);
   const bytes = readBytes(path, 'model');
   const { model, diagnostics } = await importBytes(bytes, path, options);

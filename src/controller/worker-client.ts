@@ -12,8 +12,8 @@ import {
   handedJobSchema,
   heldSchema,
   MOST_JOB_BYTES,
-  type SourceOptions,
 } from '../doors/worker-protocol.ts';
+import type { SourceOptions } from '../import/given-options.ts';
 import { formatRealRange } from '../model/real-range.ts';
 import type { TlsOptions } from '../p4runtime/index.ts';
 

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { ImportOptions } from '../import/index.ts';
 import { parseRealRange, type RealRange } from '../model/real-range.ts';
 import { measuresSchema, workerLoadSchema } from './measures.ts';
 
@@ -93,18 +92,6 @@ export const importOptionsSchema = z.strictObject({
   outputRange: range.optional(),
   missing: z.literal('never').optional(),
   tfliteRounding: z.enum(['double', 'single']).optional(),
-});
-
-export type SourceOptions = Omit<ImportOptions, 'multiplierBits'>;
-
-/** The same, without what is absent. */
-export const importOptionsOf = (o: z.infer<typeof importOptionsSchema>): SourceOptions => ({
-  ...(o.inputTensor !== undefined && { inputTensor: o.inputTensor }),
-  ...(o.outputTensor !== undefined && { outputTensor: o.outputTensor }),
-  ...(o.inputRange !== undefined && { inputRange: o.inputRange }),
-  ...(o.outputRange !== undefined && { outputRange: o.outputRange }),
-  ...(o.missing !== undefined && { missing: o.missing }),
-  ...(o.tfliteRounding !== undefined && { tfliteRounding: o.tfliteRounding }),
 });
 
 /** How the body of a version is read, in the query. */

@@ -11,12 +11,12 @@ import {
   type HandedJob,
   type HeldDocument,
   handedJobSchema,
-  importOptionsOf,
   MOST_JOB_BYTES,
   MOST_MODEL_BYTES,
   releaseSchema,
   versionQuerySchema,
 } from '../doors/worker-protocol.ts';
+import { importOptionsOf } from '../import/given-options.ts';
 import { importBytes } from '../import/index.ts';
 import { withVerdict } from '../model/verdict.ts';
 import { decodePacket, encodePacket, packetKinds } from '../wire/index.ts';

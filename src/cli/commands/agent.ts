@@ -1,7 +1,7 @@
 import { freemem } from 'node:os';
+import type { Argv } from 'yargs';
 import type { Agent, AgentListen, PortInterface } from '../../agent/index.ts';
 import {
-  type AnnounceArguments,
   advertised,
   announce,
   announceOptions,
@@ -10,85 +10,73 @@ import {
   linksOf,
   nodeName,
 } from '../announce.ts';
-import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
+import { doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJsonLine, printLine } from '../io.ts';
-import { defineCommand, jsonOption } from '../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends DoorArguments, AnnounceArguments {
-  readonly name?: string;
-  readonly remove?: string;
-  readonly deviceId: string;
-  readonly listen?: string;
-  readonly resetElections?: string;
-  readonly interface?: readonly string[];
-  readonly mode: 'native' | 'generic' | 'auto';
-  readonly netns?: string;
-  readonly state?: string;
-  readonly fresh: boolean;
-  readonly detachOnExit: boolean;
-  readonly json: boolean;
-}
+const agentOptions = (y: Argv) =>
+  announceOptions(doorOptions(jsonOption(y), 'host'))
+    .option('name', { type: 'string', describe: 'Names the data plane in the kernel', requiresArg: true })
+    .option('device-id', {
+      type: 'string',
+      default: '1',
+      describe: 'Device id of P4Runtime',
+      requiresArg: true,
+    })
+    .option('listen', {
+      type: 'string',
+      describe:
+        'unix:PATH, or HOST:PORT with TLS (port 0 takes a free one); default unix:/run/intransit/NAME.sock',
+      requiresArg: true,
+    })
+    .option('interface', {
+      type: 'string',
+      array: true,
+      describe: 'IF=PORT: an interface and its port number; once for each',
+      requiresArg: true,
+    })
+    .option('mode', {
+      choices: ['native', 'generic', 'auto'] as const,
+      default: 'auto' as const,
+      describe: 'Where XDP runs; auto is native where the driver has it and is no veth',
+    })
+    .option('netns', {
+      type: 'string',
+      describe: 'Network namespace of the interfaces',
+      requiresArg: true,
+    })
+    .option('state', {
+      type: 'string',
+      describe: 'Folder of what was written; default /var/lib/intransit/NAME',
+      requiresArg: true,
+    })
+    .option('fresh', { type: 'boolean', default: false, describe: 'Begin with nothing' })
+    .option('detach-on-exit', {
+      type: 'boolean',
+      default: false,
+      describe: 'Take the program off the interfaces at the end; otherwise it goes on forwarding',
+    })
+    .option('remove', {
+      type: 'string',
+      describe: 'Take away what an agent of this name has left, and end',
+      requiresArg: true,
+    })
+    .option('reset-elections', {
+      type: 'string',
+      describe: 'Have the agent of this name forget which election ids there were, and end',
+      requiresArg: true,
+    });
+
+type Arguments = ArgumentsOf<typeof agentOptions>;
 
 /** `agent --name N --device-id ID --listen ADDRESS --interface IF=PORT ...` */
-// Long: the options of a command, a few lines each.
 export const agentCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'agent',
     describe: 'Make this host a device of P4Runtime: XDP programs on its interfaces, tables in BPF maps',
-    builder: (y) =>
-      announceOptions(doorOptions(jsonOption(y), 'host'))
-        .option('name', { type: 'string', describe: 'Names the data plane in the kernel', requiresArg: true })
-        .option('device-id', {
-          type: 'string',
-          default: '1',
-          describe: 'Device id of P4Runtime',
-          requiresArg: true,
-        })
-        .option('listen', {
-          type: 'string',
-          describe:
-            'unix:PATH, or HOST:PORT with TLS (port 0 takes a free one); default unix:/run/intransit/NAME.sock',
-          requiresArg: true,
-        })
-        .option('interface', {
-          type: 'string',
-          array: true,
-          describe: 'IF=PORT: an interface and its port number; once for each',
-          requiresArg: true,
-        })
-        .option('mode', {
-          choices: ['native', 'generic', 'auto'] as const,
-          default: 'auto' as const,
-          describe: 'Where XDP runs; auto is native where the driver has it and is no veth',
-        })
-        .option('netns', {
-          type: 'string',
-          describe: 'Network namespace of the interfaces',
-          requiresArg: true,
-        })
-        .option('state', {
-          type: 'string',
-          describe: 'Folder of what was written; default /var/lib/intransit/NAME',
-          requiresArg: true,
-        })
-        .option('fresh', { type: 'boolean', default: false, describe: 'Begin with nothing' })
-        .option('detach-on-exit', {
-          type: 'boolean',
-          default: false,
-          describe: 'Take the program off the interfaces at the end; otherwise it goes on forwarding',
-        })
-        .option('remove', {
-          type: 'string',
-          describe: 'Take away what an agent of this name has left, and end',
-          requiresArg: true,
-        })
-        .option('reset-elections', {
-          type: 'string',
-          describe: 'Have the agent of this name forget which election ids there were, and end',
-          requiresArg: true,
-        }),
+    builder: agentOptions,
     async handler(a) {
       // Other commands start faster without the libraries of gRPC.
       const { RESET_SIGNAL, removeAgent, resetElections, startAgent } = await import('../../agent/index.ts');

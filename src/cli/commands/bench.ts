@@ -1,34 +1,17 @@
 import { tensorBytes } from '../../model/tensor.ts';
 import { targets } from '../../targets/registry.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import {
-  defineCommand,
-  importArgument,
-  jsonOption,
-  type ModelArguments,
-  modelArgument,
-  type ProgramArguments,
-  programOf,
-  programOptions,
-  wholeNumber,
-} from '../options.ts';
+import { defineCommand, importArgument, programOf, programOptions, wholeNumber } from '../options.ts';
 import { inputRows, ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments extends ProgramArguments, ModelArguments {
-  readonly on: string;
-  readonly input?: string | undefined;
-  readonly rounds: number;
-  readonly json: boolean;
-}
-
 /** `bench MODEL --on xdp [--json]` */
 export const benchCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'bench <model>',
     describe: 'Time an inference against plain forms of the same layers',
     builder: (y) =>
-      jsonOption(programOptions(modelArgument(y)))
+      programOptions(y)
         .option('on', {
           choices: [...timed().keys()],
           default: [...timed().keys()][0]!,

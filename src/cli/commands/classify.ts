@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import type { Argv } from 'yargs';
 import type { ToldVerdict } from '../../devices/flow-actions.ts';
 import { LargerModel } from '../../devices/larger-model.ts';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
@@ -33,130 +34,113 @@ import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import {
   checkLarger,
   deviceEscalationOf,
-  type LargerArguments,
   largerOf,
   largerOptions,
   openLarger,
   tellSilence,
 } from '../larger-options.ts';
 import {
+  type ArgumentsOf,
   defineCommand,
   importArgument,
   jsonOption,
-  type ModelArguments,
   modelArgument,
   realNumber,
 } from '../options.ts';
-import { type ClassArguments, classOptions, namesOf } from '../rows.ts';
+import { classOptions, namesOf } from '../rows.ts';
 import { refuseHalfPair, UsageError } from '../usage.ts';
 
-interface Arguments extends ModelArguments, ClassArguments, LargerArguments {
-  readonly features?: string | undefined;
-  readonly pcap?: readonly string[] | undefined;
-  readonly live?: string | undefined;
-  readonly seconds?: number | undefined;
-  readonly on: string;
-  readonly labels?: string | undefined;
-  readonly html?: string | undefined;
-  readonly csv?: string | undefined;
-  readonly actions?: string | undefined;
-  readonly device?: string | undefined;
-  readonly deviceId: string;
-  readonly ports?: readonly string[] | undefined;
-  readonly tlsCa?: string | undefined;
-  readonly tlsCert?: string | undefined;
-  readonly tlsKey?: string | undefined;
-  readonly tlsName?: string | undefined;
-  readonly json: boolean;
-}
+// Long: options, a few lines each.
+const classifyOptions = (y: Argv) =>
+  largerOptions(jsonOption(classOptions(modelArgument(y))))
+    .option('features', {
+      type: 'string',
+      describe:
+        'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16; a file of models names its own',
+      requiresArg: true,
+    })
+    .option('pcap', {
+      type: 'string',
+      array: true,
+      describe: 'Captures, pcap or pcapng; each has flows of its own',
+      requiresArg: true,
+    })
+    .option('live', {
+      type: 'string',
+      describe: 'Interface whose packets are classified as they come, in the kernel (XDP)',
+      requiresArg: true,
+    })
+    .option('device', {
+      type: 'string',
+      describe:
+        'P4Runtime device (unix:PATH or HOST:PORT) that is to classify; --on says its kind: xdp or bmv2',
+      requiresArg: true,
+    })
+    .option('device-id', {
+      type: 'string',
+      default: '1',
+      describe: 'Of --device: its id',
+      requiresArg: true,
+    })
+    .option('tls-ca', {
+      type: 'string',
+      describe: 'Of --device: over TLS; who must have signed its certificate, PEM',
+      requiresArg: true,
+    })
+    .option('tls-cert', {
+      type: 'string',
+      describe: 'Of --device: our certificate, for one that asks for it, PEM',
+      requiresArg: true,
+    })
+    .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
+    .option('tls-name', {
+      type: 'string',
+      describe: 'Of --device: the name in its certificate, where it is not the one dialled',
+      requiresArg: true,
+    })
+    .option('ports', {
+      type: 'string',
+      array: true,
+      describe: 'Of --device: FROM=TO, packets of a port go to another; once for each',
+      requiresArg: true,
+    })
+    .option('actions', {
+      type: 'string',
+      describe: 'Of --live and --device: what is done with flows by their class (YAML or JSON)',
+      requiresArg: true,
+    })
+    .option(
+      'seconds',
+      realNumber('seconds', 0.1, 1e9, {
+        describe: 'Of --live and --device: how long; until interrupted if absent',
+      }),
+    )
+    .option('on', {
+      choices: Object.keys(flowEngines),
+      default: 'reference',
+      describe: 'What classifies; of the others it is shown how far they are from the reference',
+      requiresArg: true,
+    })
+    .option('labels', {
+      type: 'string',
+      describe: 'CSV of flows and their classes, to compare with',
+      requiresArg: true,
+    })
+    .option('csv', { type: 'string', describe: 'File for all flows, one a row', requiresArg: true })
+    .option('html', {
+      type: 'string',
+      describe: 'File for a page with charts and flows; it opens offline',
+      requiresArg: true,
+    });
+
+type Arguments = ArgumentsOf<typeof classifyOptions>;
 
 /** `classify MODEL --features DEFINITION --pcap FILE... [--on ENGINE] [--labels CSV] [--json] [--csv FILE] [--html FILE]` */
-// Long: the options of a command, a few lines each.
 export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'classify <model>',
     describe: 'Classify the flows of captures by a model of their features',
-    builder: (y) =>
-      largerOptions(jsonOption(classOptions(modelArgument(y))))
-        .option('features', {
-          type: 'string',
-          describe:
-            'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16; a file of models names its own',
-          requiresArg: true,
-        })
-        .option('pcap', {
-          type: 'string',
-          array: true,
-          describe: 'Captures, pcap or pcapng; each has flows of its own',
-          requiresArg: true,
-        })
-        .option('live', {
-          type: 'string',
-          describe: 'Interface whose packets are classified as they come, in the kernel (XDP)',
-          requiresArg: true,
-        })
-        .option('device', {
-          type: 'string',
-          describe:
-            'P4Runtime device (unix:PATH or HOST:PORT) that is to classify; --on says its kind: xdp or bmv2',
-          requiresArg: true,
-        })
-        .option('device-id', {
-          type: 'string',
-          default: '1',
-          describe: 'Of --device: its id',
-          requiresArg: true,
-        })
-        .option('tls-ca', {
-          type: 'string',
-          describe: 'Of --device: over TLS; who must have signed its certificate, PEM',
-          requiresArg: true,
-        })
-        .option('tls-cert', {
-          type: 'string',
-          describe: 'Of --device: our certificate, for one that asks for it, PEM',
-          requiresArg: true,
-        })
-        .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
-        .option('tls-name', {
-          type: 'string',
-          describe: 'Of --device: the name in its certificate, where it is not the one dialled',
-          requiresArg: true,
-        })
-        .option('ports', {
-          type: 'string',
-          array: true,
-          describe: 'Of --device: FROM=TO, packets of a port go to another; once for each',
-          requiresArg: true,
-        })
-        .option('actions', {
-          type: 'string',
-          describe: 'Of --live and --device: what is done with flows by their class (YAML or JSON)',
-          requiresArg: true,
-        })
-        .option(
-          'seconds',
-          realNumber('seconds', 0.1, 1e9, {
-            describe: 'Of --live and --device: how long; until interrupted if absent',
-          }),
-        )
-        .option('on', {
-          choices: Object.keys(flowEngines),
-          default: 'reference',
-          describe: 'What classifies; of the others it is shown how far they are from the reference',
-          requiresArg: true,
-        })
-        .option('labels', {
-          type: 'string',
-          describe: 'CSV of flows and their classes, to compare with',
-          requiresArg: true,
-        })
-        .option('csv', { type: 'string', describe: 'File for all flows, one a row', requiresArg: true })
-        .option('html', {
-          type: 'string',
-          describe: 'File for a page with charts and flows; it opens offline',
-          requiresArg: true,
-        }),
+    builder: classifyOptions,
     async handler(a) {
       const { pcap, live } = a;
       checkUsage(a);

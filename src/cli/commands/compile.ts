@@ -5,34 +5,17 @@ import { targetNamed, targetNames, targets } from '../../targets/registry.ts';
 import { programOrRefuse } from '../../targets/target.ts';
 import { writeDirectory } from '../directory.ts';
 import { type Io, printDiagnostics, printJson, printLine } from '../io.ts';
-import {
-  defineCommand,
-  importArgument,
-  jsonOption,
-  type ModelArguments,
-  modelArgument,
-  type ProgramArguments,
-  programOf,
-  programOptions,
-} from '../options.ts';
+import { defineCommand, importArgument, programOf, programOptions } from '../options.ts';
 import { ownOptions, ownOptionsOf } from '../target-options.ts';
 import { compileFlow } from './compile-flow.ts';
 
-interface Arguments extends ProgramArguments, ModelArguments {
-  readonly output: string;
-  readonly target: string;
-  readonly build: boolean;
-  readonly features?: string | undefined;
-  readonly json: boolean;
-}
-
 /** `compile MODEL -o DIR --target T` */
 export const compileCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'compile <model>',
     describe: 'Write the program, P4Info, manifest and weights of a model',
     builder: (y) =>
-      jsonOption(ownOptions(programOptions(modelArgument(y))))
+      ownOptions(programOptions(y))
         .option('output', {
           alias: 'o',
           type: 'string',

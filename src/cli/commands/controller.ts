@@ -1,76 +1,66 @@
 import { dirname, join, resolve } from 'node:path';
+import type { Argv } from 'yargs';
 import type { Objects } from '../../daemon/index.ts';
 import { defaultSocket, stateFolder } from '../../daemon/places.ts';
 import { insecureWarning } from '../../doors/rules.ts';
-import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
+import { doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJson, printJsonLine, printLine } from '../io.ts';
-import { defineCommand, jsonOption, realNumber } from '../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption, realNumber } from '../options.ts';
 import { refuseHalfPair, UsageError } from '../usage.ts';
 
-interface Arguments extends DoorArguments {
-  readonly store?: string;
-  readonly listen?: string;
-  readonly tokenFile?: string;
-  readonly nodeTlsCa?: string;
-  readonly nodeTlsCert?: string;
-  readonly nodeTlsKey?: string;
-  readonly catsAggregation: 'worst-of' | 'mean';
-  readonly goneAfter: number;
-  readonly json: boolean;
-}
+const daemonOptions = (y: Argv) =>
+  doorOptions(jsonOption(y), 'network')
+    .option('store', {
+      type: 'string',
+      describe: 'sqlite:FILE, or etcd:HOST:PORT,... for several controllers; default a file of this machine',
+      requiresArg: true,
+    })
+    .option('listen', {
+      type: 'string',
+      describe:
+        'unix:PATH; HOST:PORT on loopback with a token, elsewhere with TLS (port 0 takes a free one); default its usual socket',
+      requiresArg: true,
+    })
+    .option('token-file', {
+      type: 'string',
+      describe: 'On loopback: where the token is written that clients must show; default beside the sockets',
+      requiresArg: true,
+    })
+    .option('node-tls-ca', {
+      type: 'string',
+      describe: 'Who signed the certificates of doors of nodes that announce themselves, PEM',
+      requiresArg: true,
+    })
+    .option('node-tls-cert', {
+      type: 'string',
+      describe: 'What those doors are shown, PEM',
+      requiresArg: true,
+    })
+    .option('node-tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
+    .option('cats-aggregation', {
+      choices: ['worst-of', 'mean'] as const,
+      default: 'worst-of' as const,
+      describe: 'How scores of a node become one',
+      requiresArg: true,
+    })
+    .option(
+      'gone-after',
+      realNumber('gone-after', 1, 86_400, {
+        default: 60,
+        describe: 'Seconds for which a node that announced itself and was lost stays an object',
+      }),
+    );
+
+type Arguments = ArgumentsOf<typeof daemonOptions>;
 
 /** `controller [--store STORE] [--listen ADDRESS]` */
-// Long: the options of a command, a few lines each.
+// Long: the parts of a daemon, each with what it is given.
 export const controllerCommand = (io: Io, version: string) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'controller',
     describe: 'Run the network of manifests: keeps devices, workers and services as they say, and tells why',
-    builder: (y) =>
-      doorOptions(jsonOption(y), 'network')
-        .command(copyCommand(io))
-        .option('store', {
-          type: 'string',
-          describe:
-            'sqlite:FILE, or etcd:HOST:PORT,... for several controllers; default a file of this machine',
-          requiresArg: true,
-        })
-        .option('listen', {
-          type: 'string',
-          describe:
-            'unix:PATH; HOST:PORT on loopback with a token, elsewhere with TLS (port 0 takes a free one); default its usual socket',
-          requiresArg: true,
-        })
-        .option('token-file', {
-          type: 'string',
-          describe:
-            'On loopback: where the token is written that clients must show; default beside the sockets',
-          requiresArg: true,
-        })
-        .option('node-tls-ca', {
-          type: 'string',
-          describe: 'Who signed the certificates of doors of nodes that announce themselves, PEM',
-          requiresArg: true,
-        })
-        .option('node-tls-cert', {
-          type: 'string',
-          describe: 'What those doors are shown, PEM',
-          requiresArg: true,
-        })
-        .option('node-tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
-        .option('cats-aggregation', {
-          choices: ['worst-of', 'mean'] as const,
-          default: 'worst-of' as const,
-          describe: 'How scores of a node become one',
-          requiresArg: true,
-        })
-        .option(
-          'gone-after',
-          realNumber('gone-after', 1, 86_400, {
-            default: 60,
-            describe: 'Seconds for which a node that announced itself and was lost stays an object',
-          }),
-        ),
+    builder: (y) => daemonOptions(y).command(copyCommand(io)),
     async handler(a) {
       const listen = doorOf(a, a.listen ?? `unix:${defaultSocket()}`);
       // Other commands start faster without it.
@@ -157,15 +147,9 @@ const programsOf = (store: string): string =>
     'programs',
   );
 
-interface CopyArguments {
-  readonly from: string;
-  readonly to: string;
-  readonly json: boolean;
-}
-
 /** `controller copy-store FROM TO` */
 const copyCommand = (io: Io) =>
-  defineCommand<CopyArguments>({
+  defineCommand({
     command: 'copy-store <from> <to>',
     describe:
       'Copy everything of one store into another, which is empty; no controller may be at work on either',

@@ -8,7 +8,7 @@ const MODELS = ['digits-mlp', 'traffic-mlp'] as const;
 
 /** `demo [--json]`: two models in the kernel, their rows as packets over a real cable. */
 export const demoCommand = (io: Io) =>
-  defineCommand<{ json: boolean }>({
+  defineCommand({
     command: 'demo',
     describe: 'Send the example rows as packets through the kernel of this machine',
     builder: (y) => jsonOption(y),

@@ -8,20 +8,10 @@ import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts'
 import { defineCommand, jsonOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments {
-  readonly definition: string;
-  readonly pcap: readonly string[];
-  readonly labels?: string | undefined;
-  readonly classes?: string | undefined;
-  readonly output: string;
-  readonly index?: string | undefined;
-  readonly json: boolean;
-}
-
 /** `features DEFINITION --pcap FILE... [--labels CSV] -o X.npy` */
 // Long: the options of a command, a few lines each.
 export const featuresCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'features <definition>',
     describe: 'Compute the features of the flows of captures: the matrix to train on',
     builder: (y) =>

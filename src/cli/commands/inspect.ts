@@ -8,31 +8,16 @@ import { formatTensorType } from '../../model/tensor.ts';
 import { targetNamed, targetNames } from '../../targets/registry.ts';
 import { inspectionSvg } from '../inspect-svg.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
-import {
-  defineCommand,
-  importArgument,
-  jsonOption,
-  type ModelArguments,
-  modelArgument,
-  type ProgramArguments,
-  programOf,
-  programOptions,
-} from '../options.ts';
+import { defineCommand, importArgument, programOf, programOptions } from '../options.ts';
 import { ownOptions, ownOptionsOf } from '../target-options.ts';
-
-interface Arguments extends ProgramArguments, ModelArguments {
-  readonly target: string;
-  readonly json: boolean;
-  readonly svg?: string | undefined;
-}
 
 /** `inspect MODEL [--target T] [--json]` */
 export const inspectCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'inspect <model>',
     describe: 'Show layers, lanes, and need beside limit, before anything is built',
     builder: (y) =>
-      jsonOption(ownOptions(programOptions(modelArgument(y))))
+      ownOptions(programOptions(y))
         .option('target', {
           choices: targetNames(),
           default: targetNames()[0]!,

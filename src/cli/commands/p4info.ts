@@ -6,14 +6,9 @@ import { parseP4Info } from '../../p4runtime/text-parse.ts';
 import type { Io } from '../io.ts';
 import { defineCommand } from '../options.ts';
 
-interface Arguments {
-  readonly file: string;
-  readonly import: string;
-}
-
 /** `p4info types FILE [--import MODULE]` */
 export const p4infoCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'p4info <what> <file>',
     describe:
       'Print what a P4Info offers: `types` as a TypeScript module, so that wrong names do not compile',

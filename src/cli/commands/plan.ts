@@ -2,17 +2,11 @@ import { throwErrors } from '../../diagnostics/index.ts';
 import { writeWhole } from '../../files.ts';
 import type { PlannedCrossing, PlannedSegment, PlanReport } from '../../planner/index.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
-import { defineCommand, importArgument, jsonOption, type ModelArguments, modelArgument } from '../options.ts';
-
-interface Arguments extends ModelArguments {
-  readonly topology: string;
-  readonly json: boolean;
-  readonly svg?: string | undefined;
-}
+import { defineCommand, importArgument, jsonOption, modelArgument } from '../options.ts';
 
 /** `plan MODEL --topology FILE [--json] [--svg FILE]` */
 export const planCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'plan <model>',
     describe: 'Decide which layers run on which node of a network, and say why',
     builder: (y) =>

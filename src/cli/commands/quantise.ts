@@ -1,76 +1,61 @@
 import { extname } from 'node:path';
+import type { Argv } from 'yargs';
 import { diagnostic } from '../../diagnostics/index.ts';
 import { readBytes, writeWhole } from '../../files.ts';
-import {
-  decodeSource,
-  type Quantised,
-  quantise,
-  type RangeMethod,
-  rangeMethods,
-  type Score,
-} from '../../quantise/index.ts';
+import { decodeSource, type Quantised, quantise, rangeMethods, type Score } from '../../quantise/index.ts';
 import { readLabels, readNumbers } from '../../rows/index.ts';
 import { loadOnnxRuntime } from '../../worker/onnxruntime.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import { defineCommand, jsonOption, rowsOption } from '../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption, rowsOption } from '../options.ts';
 import { ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments {
-  readonly model: string;
-  readonly calibrate: string;
-  readonly labels?: string | undefined;
-  readonly o: string;
-  readonly rows?: number | undefined;
-  readonly perTensor: boolean;
-  readonly weights: 4 | 8;
-  readonly method: RangeMethod | 'auto';
-  readonly json: boolean;
-}
+const quantiseOptions = (y: Argv) =>
+  jsonOption(y)
+    .positional('model', { type: 'string', demandOption: true, describe: 'Float network, ONNX' })
+    .option('calibrate', {
+      type: 'string',
+      demandOption: true,
+      describe: `Rows as they come in use: ${ROWS}`,
+      requiresArg: true,
+    })
+    .option('labels', {
+      type: 'string',
+      describe: 'Class of each row: raw bytes, .npy or .csv; measures accuracy',
+      requiresArg: true,
+    })
+    .option('o', {
+      alias: 'output',
+      type: 'string',
+      demandOption: true,
+      describe: 'The quantised network, ONNX',
+      requiresArg: true,
+    })
+    .option('rows', rowsOption())
+    .option('per-tensor', {
+      type: 'boolean',
+      default: false,
+      describe: 'One scale for all weights of a layer instead of one an output channel',
+    })
+    .option('weights', {
+      choices: [4, 8] as const,
+      default: 8 as const,
+      describe: 'Bits of a weight',
+    })
+    .option('method', {
+      choices: ['auto', ...rangeMethods] as const,
+      default: 'auto' as const,
+      describe: 'How ranges of activations are found; auto takes what does best on the rows',
+    });
+
+type Arguments = ArgumentsOf<typeof quantiseOptions>;
 
 /** `quantise MODEL.onnx --calibrate ROWS [--labels Y] -o OUT.onnx` */
-// Long: the options of a command, a few lines each.
 export const quantiseCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'quantise <model>',
     describe: 'Make int8 of a float ONNX network, calibrated on rows',
-    builder: (y) =>
-      jsonOption(y)
-        .positional('model', { type: 'string', demandOption: true, describe: 'Float network, ONNX' })
-        .option('calibrate', {
-          type: 'string',
-          demandOption: true,
-          describe: `Rows as they come in use: ${ROWS}`,
-          requiresArg: true,
-        })
-        .option('labels', {
-          type: 'string',
-          describe: 'Class of each row: raw bytes, .npy or .csv; measures accuracy',
-          requiresArg: true,
-        })
-        .option('o', {
-          alias: 'output',
-          type: 'string',
-          demandOption: true,
-          describe: 'The quantised network, ONNX',
-          requiresArg: true,
-        })
-        .option('rows', rowsOption())
-        .option('per-tensor', {
-          type: 'boolean',
-          default: false,
-          describe: 'One scale for all weights of a layer instead of one an output channel',
-        })
-        .option('weights', {
-          choices: [4, 8] as const,
-          default: 8 as const,
-          describe: 'Bits of a weight',
-        })
-        .option('method', {
-          choices: ['auto', ...rangeMethods] as const,
-          default: 'auto' as const,
-          describe: 'How ranges of activations are found; auto takes what does best on the rows',
-        }),
+    builder: quantiseOptions,
     async handler(a) {
       if (extname(a.o).toLowerCase() !== '.onnx')
         throw new UsageError(`-o ${a.o}: name a file that ends in .onnx`);

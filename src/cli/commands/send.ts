@@ -1,3 +1,4 @@
+import type { Argv } from 'yargs';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { createSender, type LostRow, NO_ANSWER, type SendResult } from '../../edge/index.ts';
 import { outputType } from '../../model/model.ts';
@@ -6,136 +7,97 @@ import { STANDARD, writeRows } from '../../rows/index.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import {
+  type ArgumentsOf,
   defineCommand,
   importArgument,
   jsonOption,
   MOST_ROWS,
-  type ModelArguments,
   modelArgument,
   realNumber,
-  rowsOption,
   wholeNumber,
 } from '../options.ts';
-import {
-  answersJson,
-  answersTable,
-  type ClassArguments,
-  classOptions,
-  inputRows,
-  namesOf,
-  ROWS,
-} from '../rows.ts';
+import { answerOptions, answersJson, answersTable, checkOutput, inputRows, namesOf } from '../rows.ts';
 import { reportMeasures, routeOf, type ServiceRoute } from '../service-route.ts';
 import { refuseLone, UsageError } from '../usage.ts';
-import { type ControllerArguments, controllerAddressOptions } from './objects/common.ts';
+import { controllerAddressOptions } from './objects/common.ts';
 
-interface Arguments extends ModelArguments, ClassArguments, ControllerArguments {
-  readonly to?: string | undefined;
-  readonly service?: string | undefined;
-  readonly input: string;
-  readonly output?: string | undefined;
-  readonly rows?: number | undefined;
-  readonly layers?: string | undefined;
-  readonly rate?: number | undefined;
-  readonly window?: number | undefined;
-  readonly timeout: number;
-  readonly retries: number;
-  readonly mtu: number;
-  readonly modelId: number;
-  readonly modelVersion?: number | undefined;
-  readonly job?: string | undefined;
-  readonly zone: number;
-  readonly turnRound: boolean;
-  readonly partial: boolean;
-  readonly json: boolean;
-}
+// Long: options, a few lines each.
+const sendOptions = (y: Argv) =>
+  controllerAddressOptions(answerOptions(jsonOption(modelArgument(y)), 'answers'))
+    .option('to', {
+      type: 'string',
+      describe: 'HOST[:PORT] at the end of the path',
+      requiresArg: true,
+    })
+    .option('service', {
+      type: 'string',
+      describe:
+        'Instead of --to: a service of a controller, which says worker, model id and version, and is told how long answers took',
+      requiresArg: true,
+    })
+    .option('layers', {
+      type: 'string',
+      describe: 'Compute layers 0..K here before sending',
+      requiresArg: true,
+    })
+    .option('rate', realNumber('rate', 1e-3, 1e7, { describe: 'Packets a second' }))
+    .option(
+      'window',
+      wholeNumber('window', 1, MOST_ROWS, {
+        describe: 'Rows without an answer at a time [64, or any number with --rate]',
+      }),
+    )
+    .option(
+      'timeout',
+      wholeNumber('timeout', 1, 3_600_000, {
+        default: 500,
+        describe: 'ms until a row is sent again; doubled each time, up to eight times as long',
+      }),
+    )
+    .option(
+      'retries',
+      wholeNumber('retries', 0, 100, { default: 5, describe: 'Times that a row is sent again' }),
+    )
+    .option(
+      'mtu',
+      wholeNumber('mtu', 68, 0xffff, {
+        default: 1500,
+        describe: 'Largest IP packet on the path; larger tensors go in fragments',
+      }),
+    )
+    .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
+    .option(
+      'model-version',
+      wholeNumber('model-version', 0, 0xffff, {
+        describe: 'Version of the weights, 0 for the current one [0, or 1 with --layers]',
+      }),
+    )
+    .option('job', { type: 'string', describe: 'Job id, 64 bits [random]', requiresArg: true })
+    .option(
+      'zone',
+      wholeNumber('zone', 0, 255, { default: 0, describe: 'Trust zone that must compute it, 0 for any' }),
+    )
+    .option('turn-round', {
+      type: 'boolean',
+      default: true,
+      describe: 'Answers of the network come back at once, not by way of the end of the path',
+    })
+    .option('partial', {
+      type: 'boolean',
+      default: false,
+      describe: 'Write the answers that came, and zeros for rows without one',
+    });
+
+type Arguments = ArgumentsOf<typeof sendOptions>;
 
 /** `send MODEL --to HOST[:PORT] --input X --output Y` */
-// Long: the options of a command, a few lines each.
 export const sendCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'send <model>',
     describe: 'Send rows as packets along a path that computes them, and write the answers',
-    builder: (y) =>
-      controllerAddressOptions(jsonOption(classOptions(modelArgument(y))))
-        .option('to', {
-          type: 'string',
-          describe: 'HOST[:PORT] at the end of the path',
-          requiresArg: true,
-        })
-        .option('service', {
-          type: 'string',
-          describe:
-            'Instead of --to: a service of a controller, which says worker, model id and version, and is told how long answers took',
-          requiresArg: true,
-        })
-        .option('input', {
-          type: 'string',
-          demandOption: true,
-          describe: `Rows of the input: ${ROWS}`,
-          requiresArg: true,
-        })
-        .option('output', {
-          type: 'string',
-          describe: 'File for the answers: raw, or .npy or .csv by its name; without it they are shown',
-          requiresArg: true,
-        })
-        .option('rows', rowsOption())
-        .option('layers', {
-          type: 'string',
-          describe: 'Compute layers 0..K here before sending',
-          requiresArg: true,
-        })
-        .option('rate', realNumber('rate', 1e-3, 1e7, { describe: 'Packets a second' }))
-        .option(
-          'window',
-          wholeNumber('window', 1, MOST_ROWS, {
-            describe: 'Rows without an answer at a time [64, or any number with --rate]',
-          }),
-        )
-        .option(
-          'timeout',
-          wholeNumber('timeout', 1, 3_600_000, {
-            default: 500,
-            describe: 'ms until a row is sent again; doubled each time, up to eight times as long',
-          }),
-        )
-        .option(
-          'retries',
-          wholeNumber('retries', 0, 100, { default: 5, describe: 'Times that a row is sent again' }),
-        )
-        .option(
-          'mtu',
-          wholeNumber('mtu', 68, 0xffff, {
-            default: 1500,
-            describe: 'Largest IP packet on the path; larger tensors go in fragments',
-          }),
-        )
-        .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
-        .option(
-          'model-version',
-          wholeNumber('model-version', 0, 0xffff, {
-            describe: 'Version of the weights, 0 for the current one [0, or 1 with --layers]',
-          }),
-        )
-        .option('job', { type: 'string', describe: 'Job id, 64 bits [random]', requiresArg: true })
-        .option(
-          'zone',
-          wholeNumber('zone', 0, 255, { default: 0, describe: 'Trust zone that must compute it, 0 for any' }),
-        )
-        .option('turn-round', {
-          type: 'boolean',
-          default: true,
-          describe: 'Answers of the network come back at once, not by way of the end of the path',
-        })
-        .option('partial', {
-          type: 'boolean',
-          default: false,
-          describe: 'Write the answers that came, and zeros for rows without one',
-        }),
+    builder: sendOptions,
     async handler(a) {
-      if (a.json && a.output === STANDARD)
-        throw new UsageError('--output -: standard output takes the JSON document or the rows, not both');
+      checkOutput(a);
       checkTarget(a);
       const layers = layersOf(a.layers);
       const { model, diagnostics } = await importArgument(a);

@@ -2,27 +2,10 @@ import { createEngine, engineNames, REFERENCE, targetEngines } from '../../engin
 import { valueType } from '../../model/model.ts';
 import { elementBytes, tensorBytes } from '../../model/tensor.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import {
-  defineCommand,
-  importArgument,
-  jsonOption,
-  type ModelArguments,
-  modelArgument,
-  type ProgramArguments,
-  programOf,
-  programOptions,
-  rowsOption,
-} from '../options.ts';
-import { inputRows, ROWS } from '../rows.ts';
+import { defineCommand, importArgument, programOf, programOptions } from '../options.ts';
+import { inputRows, rowOptions } from '../rows.ts';
 import { engineOptionsOf, ownOptions } from '../target-options.ts';
 import { UsageError } from '../usage.ts';
-
-interface Arguments extends ProgramArguments, ModelArguments {
-  readonly on: string;
-  readonly input: string;
-  readonly rows?: number | undefined;
-  readonly json: boolean;
-}
 
 interface Comparison {
   readonly rows: number;
@@ -33,24 +16,16 @@ interface Comparison {
 /** `verify MODEL --on xdp,bmv2 --input X [--json]` */
 // Long: the options of a command, a few lines each.
 export const verifyCommand = (io: Io, onResult: (failed: boolean) => void) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'verify <model>',
     describe: 'Compare engines with the reference interpreter, byte for byte',
     builder: (y) =>
-      jsonOption(ownOptions(programOptions(modelArgument(y))))
-        .option('on', {
-          type: 'string',
-          default: targetEngines()[0]!,
-          describe: `Engines, separated by commas: ${targetEngines().join(', ')}`,
-          requiresArg: true,
-        })
-        .option('input', {
-          type: 'string',
-          demandOption: true,
-          describe: `Rows of the input: ${ROWS}`,
-          requiresArg: true,
-        })
-        .option('rows', rowsOption()),
+      rowOptions(ownOptions(programOptions(y))).option('on', {
+        type: 'string',
+        default: targetEngines()[0]!,
+        describe: `Engines, separated by commas: ${targetEngines().join(', ')}`,
+        requiresArg: true,
+      }),
     async handler(a) {
       const engines = a.on.split(',').map(engineName);
       const own = engineOptionsOf(engines, a);

@@ -1,10 +1,11 @@
 import { freemem, hostname } from 'node:os';
+import type { Argv } from 'yargs';
 import type { Diagnostic } from '../../diagnostics/index.ts';
 import type { HttpDoor } from '../../doors/http.ts';
 import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
+import { importOptionsOf } from '../../import/given-options.ts';
 import type { Worker } from '../../worker/index.ts';
 import {
-  type AnnounceArguments,
   advertised,
   announce,
   announceOptions,
@@ -13,141 +14,112 @@ import {
   linksOf,
   nodeName,
 } from '../announce.ts';
-import { type DoorArguments, doorOf, doorOptions } from '../door-options.ts';
+import { doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
-import {
-  type InferenceArguments,
-  inferenceOptions,
-  openInference,
-  servingOf,
-  upstreamOf,
-} from '../inference-options.ts';
+import { inferenceOptions, openInference, servingOf, upstreamOf } from '../inference-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJsonLine, printLine } from '../io.ts';
 import {
+  type ArgumentsOf,
   defineCommand,
   importOptions,
-  importOptionsOf,
   inRange,
-  type ModelArguments,
   realNumber,
   wholeNumber,
 } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-interface Arguments
-  extends Omit<ModelArguments, 'model'>,
-    DoorArguments,
-    AnnounceArguments,
-    InferenceArguments {
-  readonly name?: string | undefined;
-  readonly model?: string | undefined;
-  readonly control?: string | undefined;
-  readonly listen: string;
-  readonly on: 'auto' | 'onnxruntime' | 'reference';
-  readonly large?: string | undefined;
-  readonly batch: number;
-  readonly modelId: number;
-  readonly modelVersion: number;
-  readonly zones?: string | undefined;
-  readonly mtu: number;
-  readonly statsInterval?: number | undefined;
-  readonly sourceRate?: number | undefined;
-  readonly overload: number;
-  readonly grace: number;
-  readonly json: boolean;
-}
+// Long: options, a few lines each.
+const workerOptions = (y: Argv) =>
+  inferenceOptions(announceOptions(doorOptions(importOptions(y), 'worker')))
+    .positional('model', {
+      type: 'string',
+      describe: 'Model file: ONNX, TFLite, or JSON of quantised layers; with --control it may come later',
+    })
+    .option('control', {
+      type: 'string',
+      describe: 'unix:PATH, or HOST:PORT with TLS: where a controller brings versions and takes them away',
+      requiresArg: true,
+    })
+    .option('name', {
+      type: 'string',
+      describe: 'With --controller: by which it is known there; default of host and port',
+      requiresArg: true,
+    })
+    .option('listen', {
+      type: 'string',
+      default: '0.0.0.0',
+      describe: 'HOST[:PORT] of requests; port 0 is any free one',
+      requiresArg: true,
+    })
+    .option('on', {
+      choices: ['auto', 'onnxruntime', 'reference'] as const,
+      default: 'auto' as const,
+      describe: 'What computes; auto is ONNX Runtime where it gives the integers of the reference',
+    })
+    .option('large', {
+      type: 'string',
+      describe: 'ONNX model that answers raw inputs instead: those of which the network was unsure',
+      requiresArg: true,
+    })
+    .option('batch', wholeNumber('batch', 1, 65_536, { default: 64, describe: 'Rows in one run at most' }))
+    .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
+    .option(
+      'model-version',
+      wholeNumber('model-version', 1, 0xffff, {
+        default: 1,
+        describe: 'Version of the weights held; packets of version 0 are computed too',
+      }),
+    )
+    .option('zones', {
+      type: 'string',
+      describe: 'Trust zones that it is in, separated by commas',
+      requiresArg: true,
+    })
+    .option(
+      'mtu',
+      wholeNumber('mtu', 68, 0xffff, {
+        default: 1500,
+        describe: 'Largest IP packet on the path back; larger results go in fragments',
+      }),
+    )
+    .option(
+      'source-rate',
+      realNumber('source-rate', 1, 1e7, { describe: 'Requests a second of one host; more are dropped' }),
+    )
+    .option(
+      'overload',
+      realNumber('overload', 1, 60_000, {
+        default: 50,
+        describe: 'ms that rows may wait before it tells the controller that it is overloaded',
+      }),
+    )
+    .option(
+      'grace',
+      realNumber('grace', 0, 3600, {
+        default: 5,
+        describe: 'Seconds in which what waits is still computed when it is to end',
+      }),
+    )
+    .option(
+      'stats-interval',
+      realNumber('stats-interval', 1e-3, 86_400, { describe: 'Print statistics every so many seconds' }),
+    )
+    .option('json', {
+      type: 'boolean',
+      default: false,
+      describe: 'Events on stdout, one JSON document a line',
+    });
+
+type Arguments = ArgumentsOf<typeof workerOptions>;
 
 /** `worker MODEL [--listen HOST:PORT]` */
-// Long: the options of a command, a few lines each, and what is set up by them.
+// Long: what is set up by the options, part by part.
 export const workerCommand = (io: Io, version: string) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'worker [model]',
     describe: 'Finish the layers that the path has left, until it is interrupted',
-    builder: (y) =>
-      inferenceOptions(announceOptions(doorOptions(importOptionsOf(y), 'worker')))
-        .positional('model', {
-          type: 'string',
-          describe: 'Model file: ONNX, TFLite, or JSON of quantised layers; with --control it may come later',
-        })
-        .option('control', {
-          type: 'string',
-          describe:
-            'unix:PATH, or HOST:PORT with TLS: where a controller brings versions and takes them away',
-          requiresArg: true,
-        })
-        .option('name', {
-          type: 'string',
-          describe: 'With --controller: by which it is known there; default of host and port',
-          requiresArg: true,
-        })
-        .option('listen', {
-          type: 'string',
-          default: '0.0.0.0',
-          describe: 'HOST[:PORT] of requests; port 0 is any free one',
-          requiresArg: true,
-        })
-        .option('on', {
-          choices: ['auto', 'onnxruntime', 'reference'] as const,
-          default: 'auto' as const,
-          describe: 'What computes; auto is ONNX Runtime where it gives the integers of the reference',
-        })
-        .option('large', {
-          type: 'string',
-          describe: 'ONNX model that answers raw inputs instead: those of which the network was unsure',
-          requiresArg: true,
-        })
-        .option(
-          'batch',
-          wholeNumber('batch', 1, 65_536, { default: 64, describe: 'Rows in one run at most' }),
-        )
-        .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
-        .option(
-          'model-version',
-          wholeNumber('model-version', 1, 0xffff, {
-            default: 1,
-            describe: 'Version of the weights held; packets of version 0 are computed too',
-          }),
-        )
-        .option('zones', {
-          type: 'string',
-          describe: 'Trust zones that it is in, separated by commas',
-          requiresArg: true,
-        })
-        .option(
-          'mtu',
-          wholeNumber('mtu', 68, 0xffff, {
-            default: 1500,
-            describe: 'Largest IP packet on the path back; larger results go in fragments',
-          }),
-        )
-        .option(
-          'source-rate',
-          realNumber('source-rate', 1, 1e7, { describe: 'Requests a second of one host; more are dropped' }),
-        )
-        .option(
-          'overload',
-          realNumber('overload', 1, 60_000, {
-            default: 50,
-            describe: 'ms that rows may wait before it tells the controller that it is overloaded',
-          }),
-        )
-        .option(
-          'grace',
-          realNumber('grace', 0, 3600, {
-            default: 5,
-            describe: 'Seconds in which what waits is still computed when it is to end',
-          }),
-        )
-        .option(
-          'stats-interval',
-          realNumber('stats-interval', 1e-3, 86_400, { describe: 'Print statistics every so many seconds' }),
-        )
-        .option('json', {
-          type: 'boolean',
-          default: false,
-          describe: 'Events on stdout, one JSON document a line',
-        }),
+    builder: workerOptions,
     async handler(a) {
       const listen = parseEndpoint('listen', a.listen, '0.0.0.0');
       const options = {
@@ -170,7 +142,7 @@ export const workerCommand = (io: Io, version: string) =>
       const loaded =
         a.model === undefined
           ? undefined
-          : await loadWorkerModel(a.model, { verdict: a.verdict, ...importOptions(a) });
+          : await loadWorkerModel(a.model, { verdict: a.verdict, ...importOptionsOf(a) });
       printDiagnostics(io, loaded?.diagnostics ?? []);
       const { on, large } = a;
       const onDiagnostic = (d: Diagnostic) => printDiagnostics(io, [d]);

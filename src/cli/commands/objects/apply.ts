@@ -17,15 +17,6 @@ import {
 } from './common.ts';
 import { printObjects } from './get.ts';
 
-interface Arguments extends ControllerArguments, FileArguments {
-  readonly dryRun: boolean;
-  readonly json: boolean;
-}
-
-interface ApplyArguments extends Arguments {
-  readonly output: Output;
-}
-
 interface Result {
   readonly action: 'created' | 'configured' | 'unchanged';
   readonly object: ShownObject;
@@ -34,7 +25,7 @@ interface Result {
 
 /** `apply -f FILE` */
 export const applyCommand = (io: Io) =>
-  defineCommand<ApplyArguments>({
+  defineCommand({
     command: 'apply',
     describe: 'Have the controller create or change the objects of manifests, all of them or none',
     builder: (y) =>
@@ -45,7 +36,7 @@ export const applyCommand = (io: Io) =>
           default: 'table' as const,
           describe: 'How the objects are printed, as get does; table: what became of each',
           requiresArg: true,
-          coerce: lastOf,
+          coerce: lastOf<Output>,
         })
         .option('dry-run', {
           type: 'boolean',
@@ -82,7 +73,7 @@ async function applied(a: ControllerArguments & FileArguments, dryRun: boolean):
 
 /** `diff -f FILE` */
 export const diffCommand = (io: Io) =>
-  defineCommand<Omit<Arguments, 'dryRun'>>({
+  defineCommand({
     command: 'diff',
     describe: 'What applying manifests would change of what the controller has',
     builder: (y) => controllerOptions(fileOption(jsonOption(y))),

@@ -9,20 +9,12 @@ import { type Kind, kindNamed, kindNames, namesOf } from '../../../daemon/manife
 import { DiagnosticError, printableLines } from '../../../diagnostics/index.ts';
 import { suggestions } from '../../../p4runtime/suggestions.ts';
 import { type Io, printJson } from '../../io.ts';
+import type { ArgumentsOf } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
 
-/** What commands that ask a controller have in common. */
-
-export interface ControllerArguments {
-  readonly controller?: string;
-  readonly tokenFile?: string;
-  readonly tlsCa?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-}
-
 /** Of an option that is given again the last counts. */
-export const lastOf = (value: unknown): unknown => (Array.isArray(value) ? value.at(-1) : value);
+export const lastOf = <T extends string>(value: T | readonly T[]): T =>
+  typeof value === 'string' ? value : value.at(-1)!;
 
 /** Where a controller is, and what it is shown. */
 export const controllerAddressOptions = <T>(y: Argv<T>) =>
@@ -55,6 +47,10 @@ export const controllerAddressOptions = <T>(y: Argv<T>) =>
     })
     .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true, coerce: lastOf });
 
+/** Of a command that asks a controller. */
+export type ControllerArguments = ArgumentsOf<typeof controllerAddressOptions>;
+
+/** The same, for a command that takes a list of words. */
 export const controllerOptions = <T>(y: Argv<T>) =>
   controllerAddressOptions(
     // The parser takes words of a list for one word again and again, and would keep the last.
@@ -72,22 +68,14 @@ export const outputOption = <T>(y: Argv<T>) =>
       default: 'table' as const,
       describe: 'How it is printed',
       requiresArg: true,
-      coerce: lastOf,
+      coerce: lastOf<Output>,
     })
     .option('json', { type: 'boolean', default: false, describe: 'As -o json' });
 
-export interface OutputArguments {
-  readonly output: Output;
-  readonly json: boolean;
-}
-
-export const outputOf = ({ output, json }: OutputArguments): Output => (json ? 'json' : output);
+export const outputOf = ({ output, json }: ArgumentsOf<typeof outputOption>): Output =>
+  json ? 'json' : output;
 
 /** Documents of a command that reads files. */
-export interface FileArguments {
-  readonly file?: readonly string[];
-}
-
 export const fileOption = <T>(y: Argv<T>) =>
   y.option('file', {
     alias: 'f',
@@ -96,6 +84,9 @@ export const fileOption = <T>(y: Argv<T>) =>
     describe: 'File or folder of manifests, YAML or JSON; - is standard input; once for each',
     requiresArg: true,
   });
+
+/** Of a command that reads documents. */
+export type FileArguments = ArgumentsOf<typeof fileOption>;
 
 /** @throws UsageError */
 export function filesOf({ file }: FileArguments): readonly string[] {

@@ -3,23 +3,7 @@ import { refuse } from '../../../diagnostics/index.ts';
 import { type Io, printJson, printLine } from '../../io.ts';
 import { defineCommand, jsonOption } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
-import {
-  type ControllerArguments,
-  controllerOptions,
-  type FileArguments,
-  fileOption,
-  lastOf,
-  pathOf,
-  targetsOf,
-  withController,
-} from './common.ts';
-
-interface Arguments extends ControllerArguments, FileArguments {
-  readonly what?: readonly string[];
-  readonly dryRun: boolean;
-  readonly resourceVersion?: string;
-  readonly json: boolean;
-}
+import { controllerOptions, fileOption, lastOf, pathOf, targetsOf, withController } from './common.ts';
 
 interface Named {
   readonly kind: string;
@@ -28,7 +12,7 @@ interface Named {
 
 /** `delete KIND NAME`, `delete -f FILE` */
 export const deleteCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'delete [what..]',
     describe:
       'Have the controller delete objects, all of them or none: KIND NAME..., KIND/NAME..., or those of -f FILE',

@@ -2,10 +2,8 @@ import { type Io, table } from '../../io.ts';
 import { defineCommand, wholeNumber } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
 import {
-  type ControllerArguments,
   controllerOptions,
   lastOf,
-  type OutputArguments,
   outputOf,
   outputOption,
   printDocument,
@@ -23,17 +21,9 @@ export interface ShownEvent {
   readonly object: { readonly kind: string; readonly name: string };
 }
 
-interface Arguments extends ControllerArguments, OutputArguments {
-  readonly what?: readonly string[];
-  readonly since?: string;
-  readonly until?: string;
-  readonly actor?: string;
-  readonly limit: number;
-}
-
 /** `events [KIND [NAME]]` */
 export const eventsCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'events [what..]',
     describe:
       "The controller's log: what was decided and done, by whom and why; of KIND, KIND NAME or KIND/NAME",

@@ -4,11 +4,9 @@ import { type Io, printLine, table } from '../../io.ts';
 import { defineCommand } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
 import {
-  type ControllerArguments,
   controllerOptions,
   lastOf,
   type Output,
-  type OutputArguments,
   objectName,
   outputOf,
   outputOption,
@@ -21,16 +19,11 @@ import {
 } from './common.ts';
 import { eventRows, type ShownEvent } from './events.ts';
 
-interface GetArguments extends ControllerArguments, OutputArguments {
-  readonly what: readonly string[];
-  readonly selector?: string;
-}
-
 const LABEL = /^([^=\s]+)=([^=\s]*)$/;
 
 /** `get KIND [NAME]` */
 export const getCommand = (io: Io) =>
-  defineCommand<GetArguments>({
+  defineCommand({
     command: 'get <what..>',
     describe: 'List objects of the controller: KIND, KIND NAME, KIND/NAME, or all',
     builder: (y) =>
@@ -121,13 +114,9 @@ async function printTables(
   else io.out(tables.join('\n'));
 }
 
-interface DescribeArguments extends ControllerArguments {
-  readonly what: readonly string[];
-}
-
 /** `describe KIND NAME` */
 export const describeCommand = (io: Io) =>
-  defineCommand<DescribeArguments>({
+  defineCommand({
     command: 'describe <what..>',
     describe: 'All about objects of the controller: what was asked for, what is, why, and what was done',
     builder: (y) =>

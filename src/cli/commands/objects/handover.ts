@@ -1,17 +1,11 @@
 import type { HandedOver } from '../../../daemon/names/handover.ts';
 import { type Io, printJson, printLine } from '../../io.ts';
 import { defineCommand, jsonOption } from '../../options.ts';
-import { type ControllerArguments, controllerOptions, withController } from './common.ts';
-
-interface Arguments extends ControllerArguments {
-  readonly job: string;
-  readonly worker: string;
-  readonly json: boolean;
-}
+import { controllerOptions, withController } from './common.ts';
 
 /** `handover JOB WORKER` */
 export const handoverCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'handover <job> <worker>',
     describe: 'Move a running job with its state to another worker',
     builder: (y) =>

@@ -1,56 +1,55 @@
+import type { Argv } from 'yargs';
 import type { Resolution } from '../../../daemon/names/resolve.ts';
 import { type Io, printJson, printLine, table } from '../../io.ts';
-import { defineCommand, jsonOption } from '../../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
-import { type ControllerArguments, controllerOptions, lastOf, withController } from './common.ts';
-
-interface Arguments extends ControllerArguments {
-  readonly name?: string;
-  readonly type?: string;
-  readonly selector?: string;
-  readonly model?: string;
-  readonly dnsSd: boolean;
-  readonly domain?: string;
-  readonly agentCard: boolean;
-  readonly json: boolean;
-}
+import { controllerOptions, lastOf, withController } from './common.ts';
 
 const TYPES = ['service', 'job', 'workflow', 'agent', 'device', 'worker'] as const;
 
+const resolveOptions = (y: Argv) =>
+  controllerOptions(jsonOption(y))
+    .positional('name', { type: 'string', describe: 'NAME, or TYPE/NAME where several have it' })
+    .option('type', {
+      choices: TYPES,
+      describe: 'Only of this type',
+      requiresArg: true,
+      coerce: lastOf<(typeof TYPES)[number]>,
+    })
+    .option('selector', {
+      alias: 'l',
+      type: 'string',
+      describe: 'Only with these labels: NAME=VALUE,...',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('model', {
+      type: 'string',
+      describe: 'Only with this model, by name or id',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('dns-sd', {
+      type: 'boolean',
+      default: false,
+      describe: 'As DNS-SD records, the text of a zone file',
+    })
+    .option('domain', {
+      type: 'string',
+      describe: 'Of these records; default intransit.internal',
+      requiresArg: true,
+      coerce: lastOf,
+    })
+    .option('agent-card', { type: 'boolean', default: false, describe: 'As an A2A agent card' });
+
+type Arguments = ArgumentsOf<typeof resolveOptions>;
+
 /** `resolve [NAME]` */
 export const resolveCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'resolve [name]',
     describe: 'What a name stands for: addresses, model ids and labels; without a name all that there are',
-    builder: (y) =>
-      controllerOptions(jsonOption(y))
-        .positional('name', { type: 'string', describe: 'NAME, or TYPE/NAME where several have it' })
-        .option('type', { choices: TYPES, describe: 'Only of this type', requiresArg: true, coerce: lastOf })
-        .option('selector', {
-          alias: 'l',
-          type: 'string',
-          describe: 'Only with these labels: NAME=VALUE,...',
-          requiresArg: true,
-          coerce: lastOf,
-        })
-        .option('model', {
-          type: 'string',
-          describe: 'Only with this model, by name or id',
-          requiresArg: true,
-          coerce: lastOf,
-        })
-        .option('dns-sd', {
-          type: 'boolean',
-          default: false,
-          describe: 'As DNS-SD records, the text of a zone file',
-        })
-        .option('domain', {
-          type: 'string',
-          describe: 'Of these records; default intransit.internal',
-          requiresArg: true,
-          coerce: lastOf,
-        })
-        .option('agent-card', { type: 'boolean', default: false, describe: 'As an A2A agent card' }),
+    builder: resolveOptions,
     async handler(a) {
       check(a);
       if (a.dnsSd) return io.out(await withController(a, (client) => client.text(zonePath(a))));

@@ -5,27 +5,15 @@ import { untilInterrupted } from '../../interrupted.ts';
 import { type Io, printJsonLine, printLine } from '../../io.ts';
 import { defineCommand, jsonOption, realNumber } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
-import {
-  type ControllerArguments,
-  controllerOptions,
-  objectName,
-  targetsOf,
-  withController,
-} from './common.ts';
+import { controllerOptions, objectName, targetsOf, withController } from './common.ts';
 import type { ShownEvent } from './events.ts';
-
-interface Arguments extends ControllerArguments {
-  readonly what?: readonly string[];
-  readonly for?: number;
-  readonly json: boolean;
-}
 
 /** Between two attempts to come back to a controller that went away. */
 const RETRY_MS = 1000;
 
 /** `watch [KIND [NAME]]` */
 export const watchCommand = (io: Io) =>
-  defineCommand<Arguments>({
+  defineCommand({
     command: 'watch [what..]',
     describe:
       'Objects of the controller, and every change of them as it happens: of KIND, KIND NAME or KIND/NAME',
