@@ -128,6 +128,13 @@ export class ModelBuilder {
     return this.#layers[value - 1];
   }
 
+  /** q-values that the layer which makes it gives, clamps of it included. */
+  valuesOf({ value, type }: Activation): Interval {
+    const layer = this.layer(value);
+    if (layer === undefined || !('requantiser' in layer)) return elementRange(type.element);
+    return { lo: layer.requantiser.min, hi: layer.requantiser.max };
+  }
+
   /** What is known of a value by now. */
   typeOf(value: ValueId): TensorType {
     return value === 0 ? this.#input! : this.#layers[value - 1]!.output;

@@ -17,7 +17,12 @@ interface Width {
   readonly scale: number;
   readonly signed: boolean;
   readonly narrow?: boolean;
+  readonly zero?: number;
+  /** ROUND if absent. */
+  readonly mode?: string;
 }
+
+const MODES = ['ROUND', 'HALF_EVEN', 'FLOOR', 'CEIL', 'UP', 'DOWN', 'ROUND_TO_ZERO', 'HALF_UP', 'HALF_DOWN'];
 
 /** Either way of writing the same network. */
 class Net extends GraphBuilder {
@@ -32,28 +37,55 @@ class Net extends GraphBuilder {
     return this.constant('f', scalar('float', value));
   }
 
-  quant(x: string, { bits, scale, signed, narrow = false }: Width): string {
+  quant(x: string, { bits, scale, signed, narrow = false, zero = 0, mode = 'ROUND' }: Width): string {
     if (!this.#plain)
       return this.node(
         'Quant',
-        [x, this.#float(scale), this.#float(0), this.#float(bits)],
-        { signed: Number(signed), narrow: Number(narrow), rounding_mode: 'ROUND' },
+        [x, this.#float(scale), this.#float(zero), this.#float(bits)],
+        { signed: Number(signed), narrow: Number(narrow), rounding_mode: mode },
         DOMAIN,
       );
     const lo = signed ? Number(narrow) - 2 ** (bits - 1) : 0;
     const hi = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1 - Number(narrow);
-    const steps = this.node('Clip', [
-      this.node('Div', [x, this.#float(scale)]),
-      this.#float(lo),
-      this.#float(hi),
-    ]);
-    return this.node('Mul', [this.node('Round', [steps]), this.#float(scale)]);
+    const levels = this.node('Add', [this.node('Div', [x, this.#float(scale)]), this.#float(zero)]);
+    const isSigns = bits === 1 && signed;
+    const q = isSigns
+      ? this.#signs(levels, 1)
+      : this.#rounded(this.node('Clip', [levels, this.#float(lo), this.#float(hi)]), mode);
+    return this.node('Mul', [this.node('Sub', [q, this.#float(zero)]), this.#float(scale)]);
+  }
+
+  #rounded(x: string, mode: string): string {
+    const mirrored = (of: (size: string) => string) =>
+      this.node('Mul', [this.node('Sign', [x]), of(this.node('Abs', [x]))]);
+    const half = (size: string, by: number) => this.node('Add', [size, this.#float(by)]);
+    switch (mode) {
+      case 'FLOOR':
+        return this.node('Floor', [x]);
+      case 'CEIL':
+        return this.node('Ceil', [x]);
+      case 'UP':
+        return mirrored((size) => this.node('Ceil', [size]));
+      case 'DOWN':
+      case 'ROUND_TO_ZERO':
+        return mirrored((size) => this.node('Floor', [size]));
+      case 'HALF_UP':
+        return mirrored((size) => this.node('Floor', [half(size, 0.5)]));
+      case 'HALF_DOWN':
+        return mirrored((size) => this.node('Ceil', [half(size, -0.5)]));
+      default:
+        return this.node('Round', [x]);
+    }
+  }
+
+  #signs(x: string, scale: number): string {
+    const isAbove = this.node('GreaterOrEqual', [x, this.#float(0)]);
+    return this.node('Where', [isAbove, this.#float(scale), this.#float(-scale)]);
   }
 
   bipolar(x: string, scale: number): string {
     if (!this.#plain) return this.node('BipolarQuant', [x, this.#float(scale)], undefined, DOMAIN);
-    const isAbove = this.node('GreaterOrEqual', [x, this.#float(0)]);
-    return this.node('Where', [isAbove, this.#float(scale), this.#float(-scale)]);
+    return this.#signs(x, scale);
   }
 
   reals(r: Random, dims: readonly [number, number]) {
@@ -115,6 +147,39 @@ describe('Quant and BipolarQuant give the numbers of their formulas', () => {
     expect(imported.diagnostics.filter(({ severity }) => severity !== 'note')).toEqual([]);
   });
 
+  // Powers of two: every tie is one, and sums of float32 are exact.
+  it.each(MODES)('%s of weights, products and levels, whatever the zero point', async (mode) => {
+    const input = { bits: 8, scale: 1 / 32, signed: true, zero: 3 };
+    const weights = { bits: 4, scale: 1 / 8, signed: true, zero: 1, mode };
+    for (const [zero, signed] of [
+      [0, true],
+      [3, false],
+      [-2, true],
+      [-1, true],
+    ] as const) {
+      const levels = { bits: 5, scale: 1 / 4, signed, narrow: zero === -1, zero, mode };
+      const { mismatches, imported } = await check(input, (n, x, r) => {
+        const h = n.quant(n.node('MatMul', [x, n.quant(n.reals(r, [12, 8]), weights)]), levels);
+        const a = n.quant(n.node('Relu', [h]), { ...levels, scale: 1 / 2, bits: 3 });
+        return n.node('MatMul', [a, n.quant(n.reals(r, [8, 5]), weights)]);
+      });
+      expect(mismatches, `zero point ${zero}`).toBe(0);
+      expect(imported.diagnostics.map(({ code }) => code)).not.toContain('rounding-differs');
+    }
+  });
+
+  it('one signed bit and a zero point: signs of the sum of both', async () => {
+    const signs = { bits: 1, scale: 0.75, signed: true, zero: 2 };
+    const { mismatches } = await check(byte, (n, x) =>
+      n.quant(n.node('Tanh', [x]), { ...signs, scale: 0.25 }),
+    );
+    expect(mismatches).toBe(0);
+    const behind = await check(byte, (n, x, r) =>
+      n.quant(n.node('MatMul', [x, n.quant(n.reals(r, [12, 5]), signs)]), signs),
+    );
+    expect(behind.mismatches).toBe(0);
+  });
+
   it('an input of few bits is brought to its levels', async () => {
     const { imported } = await check({ bits: 4, scale: 0.2, signed: true, narrow: true }, (_, x) => x);
     const [first] = imported.model.layers;
@@ -124,6 +189,7 @@ describe('Quant and BipolarQuant give the numbers of their formulas', () => {
   it.each([
     ['bits', { bits: 9, scale: 0.1, signed: true }, /9 bits; up to 8/],
     ['a scale of zero', { bits: 8, scale: 0, signed: true }, /scale 0 is not above zero/],
+    ['a rounding nobody knows', { bits: 8, scale: 0.1, signed: true, mode: 'DPU' }, /rounding_mode = DPU/],
   ])('%s are refused', async (_, width, message) => {
     await expect(check(byte, (n, x) => n.quant(n.node('Tanh', [x]), width))).rejects.toThrow(message);
   });

@@ -5,7 +5,7 @@ import {
   roundHalfEven,
   type SourceRounding,
 } from '../../model/requantiser.ts';
-import { elementRange } from '../../model/tensor.ts';
+import type { Interval } from '../../model/tensor.ts';
 import { tapsInside, windowOutput } from '../../model/window.ts';
 import type { Quantisation } from '../builder.ts';
 import type { Clamp } from '../lower/linear.ts';
@@ -31,16 +31,16 @@ const SUMS_AROUND = 32;
 
 const f = Math.fround;
 
-/** Of an average: a tie, or a sum near to one, may come out on either side. */
+/** Of an average: a tie, or a sum near to one, may come out on either side. @param range q-values of the input */
 export function averageShare(
   { input, window, countPadding, sum, shifted, divisors }: AverageSample,
   to: Quantisation & Clamp,
   requantiser: Requantiser,
+  { lo, hi }: Interval,
 ): number {
-  const { element, scale, zeroPoint, shape } = input.type;
+  const { scale, zeroPoint, shape } = input.type;
   const [, height, width] = shape as [number, number, number];
   const [rows, columns] = windowOutput(window, height, width);
-  const { lo, hi } = elementRange(element);
   const next = sequence();
   const outputOf = (value: number, divisor: number): number => {
     const steps = f((sum ? value : f(value / divisor)) / to.scale);
@@ -85,23 +85,30 @@ const CHANNELS = 8;
 const SUMS = 24;
 /** Accumulators around each sum, to which the same noise is added: ties are met as often as the two scales make them. */
 const AROUND = 512;
+/** The same where values are rounded up or down: sums that lie on a step, as that of nothing does, are met among small ones. */
+const AROUND_STEPS = 128;
 
 /**
  * Of a product: how often the noise of a sum, next to an accumulator near to it, leads to another output.
  * @param roundings each a source a channel, that rounds what float32 cannot tell from the exact value; the share of each is returned
+ * @param range q-values of the input
+ * @param ruled how the runtime rounds steps of the output, if not to the nearest
  */
 export function linearShares(
   term: LinearTerm,
   to: Quantisation & Clamp,
   roundings: readonly (readonly SourceRounding[])[],
+  { lo, hi }: Interval,
+  ruled?: (steps: number) => number,
 ): number[] {
   const { input, weights, unrounded = weights, bias, scale, offset } = term;
-  const { element, scale: unit, zeroPoint } = input.type;
-  const { lo, hi } = elementRange(element);
+  const { scale: unit, zeroPoint } = input.type;
   const taps = weights.length / bias.length;
   const next = sequence();
   const clamp = (q: number) => Math.max(to.min, Math.min(to.max, q));
   const off = roundings.map(() => 0);
+  const around = ruled === undefined ? AROUND : AROUND_STEPS;
+  const outputOf = ruled ?? ((steps: number) => roundHalfEven(steps) + to.zeroPoint);
   let sums = 0;
   let distance = 0;
   for (let o = 0; o < bias.length; o += Math.ceil(bias.length / CHANNELS)) {
@@ -120,17 +127,17 @@ export function linearShares(
       const noise = f(float / to.scale) - real(exact);
       const near = real(exact) + to.zeroPoint;
       if (clamp(near) === near) distance += Math.min(1, Math.abs(noise));
-      for (let k = 0; k < AROUND; k++) {
-        const acc = exact + next(2 * AROUND) - AROUND;
+      for (let k = 0; k < around; k++) {
+        const acc = (ruled !== undefined && k % 2 === 0 ? 0 : exact) + next(2 * around) - around;
         const steps = real(acc);
         // Most are further from a tie than the noise reaches: all round alike.
         const fromTie = Math.abs(steps - Math.floor(steps) - 0.5);
-        if (fromTie > Math.abs(noise) + 2 * noiseAt(steps)) continue;
-        const q = clamp(roundHalfEven(steps + noise) + to.zeroPoint);
+        if (ruled === undefined && fromTie > Math.abs(noise) + 2 * noiseAt(steps)) continue;
+        const q = clamp(outputOf(steps + noise));
         for (const [i, rounding] of roundings.entries()) if (q !== clamp(rounding[o]!(acc))) off[i]!++;
       }
     }
   }
   // Where ties are no more frequent than by chance, the mean distance says it more finely than counts of rare cases.
-  return off.map((count) => Math.max(count / (sums * AROUND), distance / sums));
+  return off.map((count) => Math.max(count / (sums * around), distance / sums));
 }

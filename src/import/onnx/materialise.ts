@@ -3,10 +3,11 @@ import { onnxAddRounding, qdqAddRounding } from '../../model/add-fit.ts';
 import {
   affineRounding,
   float32Rounding,
+  pivoted,
   roundHalfEven,
   type SourceRounding,
 } from '../../model/requantiser.ts';
-import { elementCount, elementRange, isWide, type TensorType } from '../../model/tensor.ts';
+import { elementCount, elementRange, type Interval, isWide, type TensorType } from '../../model/tensor.ts';
 import { type Activation, type ModelBuilder, type Quantisation, viewed } from '../builder.ts';
 import { lowerAdd } from '../lower/elementwise.ts';
 import { type ElementFunctions, lowerElement, lowerElements } from '../lower/functions-of-elements.ts';
@@ -30,6 +31,7 @@ import {
   type RealClamp,
   realActivation,
   type Term,
+  unclamped,
 } from './values.ts';
 
 /** Makes the layer that computes these reals and rounds them to the grid. */
@@ -51,35 +53,61 @@ function materialisePart(c: NodeReader, real: Real, to: Quantisation): Activatio
   return viewed(made, real.shape);
 }
 
+/** How a quantiser of few levels rounds steps of its grid and the zero point together. Must not decrease. */
+export interface LevelRounding {
+  (q: number): number;
+  /** What is below zero is rounded as what is above, so that no one line gives both. */
+  readonly isMirrored?: boolean;
+}
+
 /**
- * The same with another rounding than to the nearest: of the exact value in steps of the grid, as quantisers of few levels have.
+ * The same with another rounding, as quantisers of few levels have.
  *
  * @throws DiagnosticError `onnx-float-value` of what is neither a product with constants nor a function of single elements
  */
 export function materialiseBy(
   c: NodeReader,
   real: Real,
-  to: Quantisation & Clamp,
-  round: (steps: number) => number,
+  grid: Quantisation & Clamp,
+  round: LevelRounding,
 ): Activation {
-  const { lo, hi } = real.clamp;
-  const rounded = (steps: number) =>
-    round(Math.max(lo / to.scale, Math.min(hi / to.scale, steps))) + to.zeroPoint;
+  const { scale, zeroPoint } = grid;
+  // Rounding does not decrease, so that bounds may be rounded first; a source that is level within its clamp would be no line.
+  const inside = (bound: number) => Math.max(grid.min, Math.min(grid.max, round(bound / scale + zeroPoint)));
+  const to = { ...grid, min: inside(real.clamp.lo), max: inside(real.clamp.hi) };
   const { term } = real;
   if (term.kind === 'linear') {
-    const rounding = Array.from(term.scale, (s, o) => {
-      const [slope, by] = [s / to.scale, term.offset[o]! / to.scale];
-      return (acc: number) => rounded(acc * slope + by);
-    });
-    return viewed(lowerLinear(c.builder, term, to, rounding), real.shape);
+    const rounding = Array.from(term.scale, (s, o) =>
+      levelRounding(round, s / scale, term.offset[o]! / scale + zeroPoint),
+    );
+    const made = lowerLinear(c.builder, term, to, rounding);
+    const [share] = linearShares(term, to, [rounding], c.builder.valuesOf(term.input), (steps) =>
+      round(steps + zeroPoint),
+    );
+    reportShare(c.builder, term.name, share!, made.type);
+    return viewed(made, real.shape);
   }
   const single =
     term.kind === 'function'
       ? term
-      : { name: c.name, input: onGrid(c, real, 0), of: (x: number) => x, channels: 1 };
+      : {
+          name: c.name,
+          input: onGrid(c, { ...real, clamp: unclamped }, 0),
+          of: (x: number) => x,
+          channels: 1,
+        };
   const { steps, channels, input } = elementSteps(single, to);
-  const tables = Array.from({ length: channels }, (_, o) => (acc: number) => rounded(steps(acc, o)));
+  const tables = Array.from(
+    { length: channels },
+    (_, o) => (acc: number) => round(Math.fround(steps(acc, o) + zeroPoint)),
+  );
   return viewed(lowerFunctions(c.builder, c.name, input, to, tables), real.shape);
+}
+
+function levelRounding(round: LevelRounding, slope: number, by: number): SourceRounding {
+  if (round === roundHalfEven) return affineRounding(slope, by, 0);
+  const source = (acc: number) => round(acc * slope + by);
+  return round.isMirrored ? pivoted(source, Math.ceil(-by / slope)) : source;
 }
 
 /** A product with constant weights as a layer. */
@@ -114,7 +142,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
     }
     case 'linear': {
       const single = singleTaps(builder, term, to);
-      const whole = wholeRounding(single.term, to);
+      const whole = wholeRounding(single.term, to, builder.valuesOf(term.input));
       const rounding = whole.rounding.map((source, o) => single.roundings.get(o) ?? source);
       const share = single.roundings.size < term.bias.length ? whole.share : single.share;
       const made = lowerLinear(builder, single.term, to, rounding);
@@ -130,7 +158,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
       const layer = builder.layer(made.value);
       if (!term.fused && layer?.kind === 'averagePool') {
         const { divisors, requantiser } = layer;
-        const share = averageShare({ ...term, divisors }, to, requantiser);
+        const share = averageShare({ ...term, divisors }, to, requantiser, builder.valuesOf(term.input));
         reportShare(builder, term.name, share, made.type);
       }
       return made;
@@ -216,6 +244,7 @@ function reportShare(
 function wholeRounding(
   term: LinearTerm,
   to: Quantisation & Clamp,
+  values: Interval,
 ): { readonly rounding: readonly SourceRounding[]; readonly share: number } {
   const { scale, offset, fused } = term;
   const of = (make: (scale: number, offset: number) => SourceRounding): SourceRounding[] =>
@@ -225,7 +254,7 @@ function wholeRounding(
     of((s, by) => affineRounding(s, by, to.zeroPoint)),
     of((s, by) => (acc) => roundHalfEven(acc * s + by) + to.zeroPoint),
   ];
-  const shares = linearShares(term, to, roundings);
+  const shares = linearShares(term, to, roundings, values);
   const candidates = roundings.map((rounding, i) => ({ rounding, share: shares[i]! }));
   const [ties, plain] = candidates as [(typeof candidates)[0], (typeof candidates)[0]];
   return plain.share < ties.share / 2 ? plain : ties;

@@ -164,7 +164,13 @@ export const qLinearLeakyRelu = qLinearFunction('LeakyRelu');
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`. */
 export function qLinearSoftmax(c: NodeReader): Value {
   const flattens = c.int('opset', 13) < 13;
-  return quantised(c, softmaxReal(c, activationAt(c, 0), -1, flattens, false), 3);
+  const real = softmaxReal(c, activationAt(c, 0), -1, flattens, false);
+  const { term } = real;
+  const of = term.kind === 'moved' ? term.of[0]!.term : term;
+  // A share of 1 is 256 for the kernel, which is 0 as a byte, unless there is another element to make it less.
+  if (of.kind === 'softmax' && of.size === 1)
+    c.refuseAttribute('axis', c.int('axis', -1), 'an axis of several elements; of one a softmax is but 1');
+  return quantised(c, real, 3);
 }
 
 /** com.microsoft: `y_scale, y_zero`, then `x, x_scale, x_zero` of each part. */

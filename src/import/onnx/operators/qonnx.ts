@@ -1,12 +1,12 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { roundHalfEven } from '../../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../../model/tensor.ts';
-import type { Activation } from '../../builder.ts';
+import type { Activation, Quantisation } from '../../builder.ts';
 import { dimsText } from '../dims.ts';
-import { materialise, materialiseBy } from '../materialise.ts';
+import { type LevelRounding, materialise, materialiseBy } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Constant, DataType } from '../tensor-data.ts';
-import { type QuantisedConstant, type Real, realActivation, type Value } from '../values.ts';
+import { type QuantisedConstant, type Real, realActivation, type Term, type Value } from '../values.ts';
 import { realConstant } from '../weights.ts';
 import { quantisedInput } from './quantise.ts';
 
@@ -30,15 +30,25 @@ export function quant(c: NodeReader): Value {
   const levels = levelsOf(c);
   const rounding = c.string('rounding_mode', 'ROUND').toUpperCase();
   const x = c.input(0);
-  const round = roundings[rounding] ?? c.refuseAttribute('rounding_mode', rounding, 'ROUND, FLOOR, CEIL');
+  const round =
+    roundings[rounding] ?? c.refuseAttribute('rounding_mode', rounding, Object.keys(roundings).join(', '));
   if (x.kind === 'constant') return levelled(c, x, levels, round);
-  return realActivation(onLevels(c, x, levels, rounding === 'ROUND' ? undefined : round));
+  return realActivation(onLevels(c, x, levels, round));
 }
 
-const roundings: Readonly<Record<string, (x: number) => number>> = {
+const mirrored = (of: (size: number) => number): LevelRounding =>
+  Object.assign((q: number) => Math.sign(q) * of(Math.abs(q)), { isMirrored: true });
+
+const roundings: Readonly<Record<string, LevelRounding>> = {
   ROUND: roundHalfEven,
+  HALF_EVEN: roundHalfEven,
   FLOOR: Math.floor,
   CEIL: Math.ceil,
+  UP: mirrored(Math.ceil),
+  DOWN: mirrored(Math.floor),
+  ROUND_TO_ZERO: mirrored(Math.floor),
+  HALF_UP: mirrored((size) => Math.floor(size + 0.5)),
+  HALF_DOWN: mirrored((size) => Math.ceil(size - 0.5)),
 };
 
 function levelsOf(c: NodeReader): Levels {
@@ -70,7 +80,7 @@ function levelled(
   c: NodeReader,
   x: Constant,
   { scales, scaleDims, zeroPoint, bits, signed, lo, hi }: Levels,
-  round: (x: number) => number,
+  round: LevelRounding,
 ): QuantisedConstant {
   const axis = axisOfScales(c, x.dims, scaleDims);
   const inner = elementCount(x.dims.slice(axis + 1));
@@ -116,30 +126,45 @@ function onLevels(
   c: NodeReader,
   x: Value,
   { scales, zeroPoint, bits, signed, lo, hi }: Levels,
-  round?: (x: number) => number,
+  round: LevelRounding,
 ): Activation {
   const what = (text: string) => refuse('bad-quantisation', { what: text }, c.place(1));
   if (scales.some((s) => s !== scales[0])) what('activations need one scale, these have several');
   if (bits > 8) what(`activations are of ${bits} bits; up to 8 are supported`);
-  if (bits === 1 && signed) return bipolar(c, x, scales[0]!);
   const element = signed ? 'int8' : 'uint8';
   const range = elementRange(element);
   if (zeroPoint < range.lo || zeroPoint > range.hi) what(`zero point ${zeroPoint} is no ${element}`);
   const to = { element, scale: Math.fround(scales[0]!), zeroPoint } as const;
-  if (round !== undefined) return materialiseBy(c, realOf(c, x), { ...to, min: lo, max: hi }, round);
+  if (bits === 1 && signed) return bipolar(c, x, to);
+  const isNearest = round === roundHalfEven;
   if (x.kind === 'floatInput') {
+    if (!isNearest) return c.refuseFloat(0, 'the input is rounded to the nearest: ROUND');
     const input = quantisedInput(c, x, to);
     return lo > range.lo || hi < range.hi ? c.builder.clamped(c.name, input, lo, hi) : input;
   }
   const real = realOf(c, x);
+  const { term } = real;
   const bounds = { lo: (lo - zeroPoint) * to.scale, hi: (hi - zeroPoint) * to.scale };
   const inside = (bound: number) => Math.max(bounds.lo, Math.min(bounds.hi, bound));
-  return materialise(c, { ...real, clamp: { lo: inside(real.clamp.lo), hi: inside(real.clamp.hi) } }, to);
+  const nearest = (of: Term) =>
+    materialise(
+      c,
+      { ...real, term: of, clamp: { lo: inside(real.clamp.lo), hi: inside(real.clamp.hi) } },
+      to,
+    );
+  // Ties go to the even number of steps and zero point together, which is that of the steps where the zero point is even.
+  if (isNearest && (zeroPoint & 1) === 0) return nearest(term);
+  if (isNearest && term.kind === 'average') return nearest({ ...term, shifted: true });
+  return materialiseBy(c, real, { ...to, min: lo, max: hi }, round);
 }
 
 function realOf(c: NodeReader, x: Value): Real {
   if (x.kind === 'real') return x;
-  if (x.kind === 'floatInput') return c.refuseFloat(0, 'the input is rounded to the nearest: ROUND');
+  if (x.kind === 'floatInput')
+    return c.refuseFloat(
+      0,
+      'signs of a float input need a Quant before them, which gives the input its grid',
+    );
   return refuse('onnx-malformed', { reason: `${c.operator} reads integers` }, c.place(0));
 }
 
@@ -159,16 +184,9 @@ export function bipolarQuant(c: NodeReader): Value {
   }
   if (!(first > 0 && Number.isFinite(first)) || scale.values.some((s) => s !== first))
     refuse('bad-quantisation', { what: 'activations need one scale above zero' }, c.place(1));
-  return realActivation(bipolar(c, x, first));
+  return realActivation(bipolar(c, x, { element: 'int8', scale: Math.fround(first), zeroPoint: 0 }));
 }
 
 /** The sign of each, zero counting as positive: a step that no rounding makes, so one of their own. */
-function bipolar(c: NodeReader, x: Value, scale: number): Activation {
-  const to = { element: 'int8', scale: Math.fround(scale), zeroPoint: 0, min: -1, max: 1 } as const;
-  if (x.kind === 'floatInput')
-    return c.refuseFloat(
-      0,
-      'signs of a float input need a Quant before them, which gives the input its grid',
-    );
-  return materialiseBy(c, realOf(c, x), to, (steps) => (steps >= 0 ? 1 : -1));
-}
+const bipolar = (c: NodeReader, x: Value, to: Quantisation): Activation =>
+  materialiseBy(c, realOf(c, x), { ...to, min: -1, max: 1 }, (q) => (q >= 0 ? 1 : -1));
