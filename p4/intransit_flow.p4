@@ -120,9 +120,14 @@ struct headers_t {
 #endif
     // Never on the wire.
     flow_t flow;
-    activations_t activations;
     scratch_t scratch;
+#ifdef INTRANSIT_FLOW_WORK
+    // Of each of several models.
+    INTRANSIT_FLOW_WORK
+#else
+    activations_t activations;
     result_t result;
+#endif
 }
 
 #ifdef INTRANSIT_FLOW_AT_END

@@ -1,15 +1,9 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { insertion } from '../backends/common/entries.ts';
 import { flowOutcomes } from '../backends/common/flow/outcomes.ts';
 import { cross, ports } from '../backends/common/table-model.ts';
-import { JSON_FILE } from '../backends/v1model/artifact.ts';
-import { PROGRAM_FILE } from '../backends/v1model/emit.ts';
-import { FLOW_HEADERS, printFlowProgram } from '../backends/v1model/flow/emit.ts';
-import { planV1modelFlow, type V1modelFlowPlan } from '../backends/v1model/flow/plan.ts';
-import { flowEntries, flowP4Info, secretEntry } from '../backends/v1model/flow/tables.ts';
 import type { Frame } from '../capture/index.ts';
-import { jsonText, refuse, throwErrors } from '../diagnostics/index.ts';
+import { refuse } from '../diagnostics/index.ts';
 import { Dataplane } from '../engines/bmv2-dataplane.ts';
 import { exchange } from '../engines/bmv2-exchange.ts';
 import { PORT_IN, PORT_OUT } from '../engines/bmv2-session.ts';
@@ -17,15 +11,12 @@ import { DEVICE_ID, type RunningSwitch, startSwitch } from '../engines/bmv2-swit
 import { createWorkspace } from '../engines/bmv2-workspace.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
 import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
-import { FeatureExecutor } from '../features/executor.ts';
 import type { Model } from '../model/model.ts';
-import { p4InfoText, writeRequestText } from '../p4runtime/text.ts';
-import { P4_DIR } from '../paths.ts';
-import { temporaryFolder } from '../temporary.ts';
-import { compileP4Program } from '../toolchain/p4c.ts';
+import { buildSwitchProgram, type SwitchProgram, switchProgram, switchSetProgram } from './bmv2-program.ts';
 import { Comparison, type DeviceResult } from './compare.ts';
-import { type FlowEngine, verdicts } from './engine.ts';
-import type { FlowPipeline, FlowProgramOptions } from './options.ts';
+import { type CaptureFlows, type FlowEngine, flowsOf, type Verdict, verdicts } from './engine.ts';
+import type { FlowSet } from './set.ts';
+import { flowsOfSet, packetVerdicts, verdictsIn } from './set-reference.ts';
 
 /** Shorter ones are no Ethernet: they are not sent. */
 const LEAST_FRAME = 14;
@@ -33,40 +24,19 @@ const LEAST_FRAME = 14;
 /** What is said of those. */
 const DAMAGED: DeviceResult = { outcome: 'damaged', verdict: undefined, features: undefined };
 
-/** Plans the program, or throws what forbids it. @throws DiagnosticError */
-function planOrRefuse(
-  definition: FeatureDefinition,
-  model: Model,
-  options?: FlowProgramOptions & { readonly asks?: boolean },
-): V1modelFlowPlan {
-  const { plan, diagnostics } = planV1modelFlow(definition, model, options);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
-  return plan;
-}
-
-/** Writes the program and what it includes; compiles it. @returns the path of BMv2's JSON @throws DiagnosticError */
-async function build(plan: V1modelFlowPlan, folder: string, test: boolean): Promise<string> {
-  writeFileSync(join(folder, PROGRAM_FILE), printFlowProgram(plan, test));
-  cpSync(join(P4_DIR, FLOW_HEADERS), join(folder, FLOW_HEADERS));
-  const json = join(folder, JSON_FILE);
-  await compileP4Program(join(folder, PROGRAM_FILE), json, plan.compute.model.file);
-  return json;
-}
-
-/** What a controller pushes to a switch, and writes then: the weights. @param asks whether it asks a larger model @throws DiagnosticError */
-export async function v1modelFlowPipeline(
-  definition: FeatureDefinition,
-  model: Model,
-  asks = false,
-): Promise<FlowPipeline> {
-  using folder = temporaryFolder();
-  const plan = planOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
-  const json = await build(plan, folder.path, false);
-  return {
-    config: { p4info: flowP4Info(plan), deviceConfig: readFileSync(json) },
-    updates: [...flowEntries(plan), secretEntry(plan)].map(insertion),
-  };
+/** What of a program is needed to run it beside the reference. */
+interface TestedProgram {
+  readonly program: SwitchProgram;
+  readonly models: readonly {
+    readonly definition: FeatureDefinition;
+    readonly verdictOf: (features: Uint8Array) => Verdict;
+  }[];
+  /** Called for each capture. */
+  readonly begin: () => CaptureFlows;
+  /** The verdict on a packet whose flow finds no place, where a model is for such. */
+  readonly collided?: ((frame: Frame) => Verdict | undefined) | undefined;
+  /** Whether reports say which model it was. */
+  readonly several: boolean;
 }
 
 /**
@@ -75,13 +45,33 @@ export async function v1modelFlowPipeline(
  * @param asks whether its program is one that may ask a larger model; nobody is asked
  * @throws DiagnosticError
  */
-export async function createBmv2FlowEngine(
+export const createBmv2FlowEngine = (
   definition: FeatureDefinition,
   model: Model,
   asks = false,
-): Promise<FlowEngine> {
-  const plan = planOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
-  const comparison = new Comparison(verdicts(model));
+): Promise<FlowEngine> =>
+  switchEngine({
+    program: switchProgram(definition, model, asks),
+    models: [{ definition, verdictOf: verdicts(model) }],
+    begin: () => flowsOf(definition),
+    several: false,
+  });
+
+/** The same of several models. @throws DiagnosticError */
+export const createBmv2SetEngine = async (set: FlowSet): Promise<FlowEngine> =>
+  switchEngine({
+    program: switchSetProgram(set),
+    models: set.members.map((m) => ({ definition: m.definition, verdictOf: verdictsIn(m) })),
+    begin: () => flowsOfSet(set),
+    collided: set.collided && packetVerdicts(set.collided),
+    several: true,
+  });
+
+// Long: one engine, whose steps share the switch and the comparison.
+async function switchEngine(tested: TestedProgram): Promise<FlowEngine> {
+  const { program, models, collided } = tested;
+  const comparison = new Comparison((features, model) => models[model]!.verdictOf(features));
+  const layout = layoutOf(tested);
   const workspace = createWorkspace();
   let device: RunningSwitch | undefined;
   let dataplane: Dataplane | undefined;
@@ -91,38 +81,44 @@ export async function createBmv2FlowEngine(
     workspace.remove();
   };
   try {
-    const json = readFileSync(await build(plan, workspace.directory, true));
+    const json = readFileSync(await buildSwitchProgram(program, workspace.directory, true));
     device = await startSwitch(workspace);
-    await install(device, plan, json);
+    await install(device, program, json);
     dataplane = new Dataplane(device.dataplane, DEVICE_ID);
     const session = { device, dataplane, close };
     let isFresh = true;
     return {
       async capture(frames, onPacket) {
         // Registers are no business of P4Runtime's: a new pipeline has empty ones.
-        if (!isFresh) await install(session.device, plan, json);
+        if (!isFresh) await install(session.device, program, json);
         isFresh = false;
         comparison.begin();
-        const executor = new FeatureExecutor(definition);
+        const flows = tested.begin();
         const all = [...frames].map((original) => ({ original, frame: whole(asEthernet(original)) }));
         let next = 0;
         const short = (): void => {
           // What is too short to be sent has its turn when those before it are back.
           for (; next < all.length && all[next]!.frame.data.length < LEAST_FRAME; next++) {
             const { original, frame } = all[next]!;
-            onPacket(comparison.packet(executor.frame(frame), DAMAGED), original);
+            onPacket(comparison.packet(flows.frame(frame).result, DAMAGED), original);
           }
         };
         const sent = all.filter(({ frame }) => frame.data.length >= LEAST_FRAME);
         await exchange(session, {
           count: sent.length,
-          file: model.file,
+          file: program.file,
           frame: (i) => sent[i]!.frame.data,
           receive({ packet }) {
             short();
             const { original, frame } = all[next++]!;
-            const { timeNs, ...result } = decodeReport(packet, frame, definition, model.file);
-            onPacket(comparison.packet(executor.frame({ ...frame, timeNs }), result), original);
+            const { timeNs, ...found } = decodeReport(packet, frame, layout, program.file);
+            const { model, result } = flows.frame({ ...frame, timeNs });
+            const device = ofModel(found, models[model]?.definition);
+            const decision =
+              device.outcome === 'collided' && collided !== undefined
+                ? comparison.collided(result, device, collided(frame))
+                : comparison.packet(result, device, model);
+            onPacket(decision, original);
           },
         });
         short();
@@ -144,81 +140,74 @@ function whole(frame: Frame): Frame {
   return { ...frame, data };
 }
 
-async function install(device: RunningSwitch, plan: V1modelFlowPlan, json: Uint8Array): Promise<void> {
+async function install(device: RunningSwitch, program: SwitchProgram, json: Uint8Array): Promise<void> {
   const wire = { table: ports, keys: [PORT_IN], action: cross, parameters: [PORT_OUT] };
-  const { file } = plan.compute.model;
+  const { file, p4info } = program;
   try {
-    await device.client.pipeline.commit({ p4info: flowP4Info(plan), deviceConfig: json });
-    await device.client.write([wire, ...flowEntries(plan), secretEntry(plan)].map(insertion));
+    await device.client.pipeline.commit({ p4info, deviceConfig: json });
+    await device.client.write([wire, ...program.entries()].map(insertion));
   } catch (error) {
     const summary = error instanceof Error ? error.message : String(error);
     refuse('switch-failed', { summary: device.ended() ?? summary }, { file }, device.log());
   }
 }
 
-/** The report in front of a frame that has been through: 48 bits of time, outcome, verdict, features. */
-function decodeReport(
-  packet: Uint8Array,
-  frame: Frame,
-  definition: FeatureDefinition,
-  file: string,
-): DeviceResult & { readonly timeNs: bigint } {
-  const features = definition.features.length;
-  const atEnd = endsAreTold(definition);
+/** Where the parts of a report are: bytes. */
+interface ReportLayout {
+  /** The most features of a model. */
+  readonly features: number;
+  /** Of the byte that says which model it was. */
+  readonly model: number | undefined;
+  /** Of what is told of a flow that the packet found over. */
+  readonly gone: number | undefined;
+  readonly size: number;
+}
+
+/** Time, outcome, whether there is a verdict, margin and class. */
+const REPORT_HEAD = 10;
+
+function layoutOf({ program, models, several }: TestedProgram): ReportLayout {
+  const { mostFeatures: features } = program;
+  const model = several ? REPORT_HEAD + features : undefined;
+  const end = REPORT_HEAD + features + (several ? 1 : 0);
+  const atEnd = models.some((m) => endsAreTold(m.definition));
+  return { features, model, gone: atEnd ? end : undefined, size: atEnd ? end + 3 + features : end };
+}
+
+type Report = DeviceResult & { readonly timeNs: bigint };
+
+/** The report in front of a frame that has been through. */
+function decodeReport(packet: Uint8Array, frame: Frame, layout: ReportLayout, file: string): Report {
+  const { features, model, gone, size } = layout;
   const view = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
-  const own = 10 + features;
-  const head = atEnd ? own + 3 + features : own;
   const outcome = flowOutcomes[view[6] ?? 255]?.name;
   // It passes on as it came: no byte of it is changed.
-  if (outcome === undefined || Buffer.compare(view.subarray(head), frame.data) !== 0)
+  if (outcome === undefined || Buffer.compare(view.subarray(size), frame.data) !== 0)
     return refuse(
       'switch-failed',
       { summary: 'a frame came back that is not the one that was sent' },
       { file },
     );
+  const bytes = (at: number) => Uint8Array.from(view.subarray(at, at + features));
   return {
     timeNs: BigInt(view.readUIntBE(0, 6)) * 1000n,
     outcome,
     verdict: view[7] === 1 ? { margin: view[8]!, class: view[9]! } : undefined,
-    features: outcome === 'classified' ? Uint8Array.from(view.subarray(10, own)) : undefined,
+    features: outcome === 'classified' ? bytes(REPORT_HEAD) : undefined,
+    ...(model !== undefined && { model: view[model]! }),
     gone:
-      atEnd && view[own] === 1
-        ? {
-            verdict: { class: view[own + 1]!, margin: view[own + 2]! },
-            features: Uint8Array.from(view.subarray(own + 3, head)),
-          }
+      gone !== undefined && view[gone] === 1
+        ? { verdict: { class: view[gone + 1]!, margin: view[gone + 2]! }, features: bytes(gone + 3) }
         : undefined,
   };
 }
 
-/** The program with what it includes, P4Info, entries and manifest. @returns names of the files @throws DiagnosticError */
-export async function writeV1modelFlow(
-  definition: FeatureDefinition,
-  model: Model,
-  folder: string,
-  options: FlowProgramOptions,
-  compile: boolean,
-): Promise<readonly string[]> {
-  const plan = planOrRefuse(definition, model, options);
-  const manifest = {
-    format: 'intransit-flow-manifest/1',
-    target: 'v1model',
-    model: { name: model.name, layerCount: model.layers.length },
-    features: { definition: definition.name, names: definition.features.map((f) => f.name), clockNs: 1000 },
-    table: { flows: definition.table.flows, places: 2, keep: definition.table.keep },
-    outcomes: flowOutcomes.map((o) => o.name),
-    program: { source: PROGRAM_FILE, json: JSON_FILE, p4info: 'p4info.txt' },
-    weights: { mode: options.weights, entries: 'entries.txt' },
+/** Reports have as many features as any model; of a packet there are those of its own. */
+function ofModel(result: DeviceResult, definition: FeatureDefinition | undefined): DeviceResult {
+  const count = definition?.features.length;
+  return {
+    ...result,
+    features: result.features?.slice(0, count),
+    gone: result.gone && { ...result.gone, features: result.gone.features.slice(0, count) },
   };
-  const files = new Map<string, string>([
-    [PROGRAM_FILE, printFlowProgram(plan)],
-    [FLOW_HEADERS, readFileSync(join(P4_DIR, FLOW_HEADERS), 'utf8')],
-    ['p4info.txt', p4InfoText(flowP4Info(plan))],
-    ['entries.txt', writeRequestText(flowEntries(plan).map(insertion))],
-    ['manifest.json', jsonText(manifest)],
-  ]);
-  for (const [name, content] of files) writeFileSync(join(folder, name), content);
-  if (!compile) return [...files.keys()];
-  await compileP4Program(join(folder, PROGRAM_FILE), join(folder, JSON_FILE), model.file);
-  return [...files.keys(), JSON_FILE];
 }

@@ -15,6 +15,8 @@ export interface DeviceResult {
   readonly gone?: EndedFlow | undefined;
   /** Whether it asks a larger model about the packet's flow. */
   readonly asked?: boolean;
+  /** Which of several models had the packet, if it says so. */
+  readonly model?: number;
 }
 
 /** Differences that are told in words. */
@@ -74,6 +76,8 @@ export class Comparison {
     const { flow } = expected;
     if (own !== undefined) this.#cached.set(own.flow.number, own);
     const cached = flow && this.#cached.get(flow.number);
+    if (expected.flow !== undefined && device.model !== undefined)
+      this.#compare('model', `${model}`, `${device.model}`);
     this.#compare('outcome', outcomeOf(expected.outcome, cached !== undefined), device.outcome);
     if (row !== undefined) this.#compare('features', textOf(row.features), textOf(device.features));
     this.#compare('verdict', verdictText(cached), verdictText(device.verdict));

@@ -1,10 +1,14 @@
 import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
-import { createBmv2FlowEngine, v1modelFlowPipeline, writeV1modelFlow } from './bmv2.ts';
+import { createBmv2FlowEngine, createBmv2SetEngine } from './bmv2.ts';
+import { switchPipeline, switchProgram, writeV1modelFlow } from './bmv2-program.ts';
 import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
 import type { Escalation } from './escalation.ts';
 import type { FlowPipeline, FlowProgramOptions } from './options.ts';
+import type { FlowSet } from './set.ts';
+import { createXdpSetEngine } from './set-engines.ts';
+import { createReferenceSetEngine } from './set-reference.ts';
 import { createXdpFlowEngine, writeXdpFlow, xdpFlowPipeline } from './xdp.ts';
 
 type CreateEngine = (
@@ -28,13 +32,20 @@ export const flowEngines: Readonly<Record<string, CreateEngine>> = {
   bmv2: (definition, model) => createBmv2FlowEngine(definition, model),
 };
 
+/** The same of several models beside each other. */
+export const setEngines: Readonly<Record<string, (set: FlowSet) => Promise<FlowEngine>>> = {
+  reference: async (set) => createReferenceSetEngine(set),
+  xdp: createXdpSetEngine,
+  bmv2: createBmv2SetEngine,
+};
+
 /** @param asks whether the device is to ask a larger model: a switch is another program then */
 type MakePipeline = (definition: FeatureDefinition, model: Model, asks?: boolean) => Promise<FlowPipeline>;
 
 /** What devices of P4Runtime are pushed, by the name of their kind for `--on`. */
 export const flowPipelines: Readonly<Record<string, MakePipeline>> = {
   xdp: (definition, model) => xdpFlowPipeline(definition, model),
-  bmv2: v1modelFlowPipeline,
+  bmv2: (definition, model, asks = false) => switchPipeline(switchProgram(definition, model, asks)),
 };
 
 /** What programs of flows are written for, by the target's name. */

@@ -1,58 +1,22 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { parseFeatures } from '../../src/features/index.ts';
-import { selectorSchema } from '../../src/features/selector.ts';
-import type { FlowSet, SetModel } from '../../src/flow/set.ts';
-import {
-  createReferenceSetEngine,
-  createXdpSetEngine,
-  loadXdpSet,
-  verdictsIn,
-} from '../../src/flow/set-engines.ts';
+import { createXdpSetEngine, loadXdpSet } from '../../src/flow/set-engines.ts';
+import { createReferenceSetEngine, verdictsIn } from '../../src/flow/set-reference.ts';
 import { ipv6, udp4 } from '../features/packets.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';
 import { deviceDefinitions, endDefinition, smallDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
-import { networkOf } from './networks.ts';
+import { headers, member, onlyTcp, setOf, when } from './sets.ts';
 
 const FRAMES = 3000;
 
-const member = (definition: SetModel['definition'], first: number): SetModel => ({
-  definition,
-  model: networkOf(definition),
-  classes: Array.from({ length: 5 }, (_, i) => first + ((i * 2) % 5)),
-});
-const headers = parseFeatures(
-  `apiVersion: intransit.dev/v1alpha1
-kind: Features
-metadata: { name: headers }
-spec:
-  accept: { ip: [4, 6], protocols: [tcp, udp, icmp] }
-  features: { a: "log8(ip.length)", b: "ip.ttl", c: "min(port.source, port.destination) >> 8", d: payload.length & 255 }
-`,
-  'headers.yaml',
-);
-const onlyTcp = parseFeatures(
-  `apiVersion: intransit.dev/v1alpha1
-kind: Features
-metadata: { name: only-tcp }
-spec:
-  accept: { ip: [6], protocols: [tcp] }
-  features: { a: "log8(ip.length)", b: "ip.ttl" }
-`,
-  'only-tcp.yaml',
-);
-const when = (spec: object) => selectorSchema.parse(spec);
-
 describeWith(loading, 'several models in the kernel', () => {
   it('gives each packet to the first model that takes it, and decides as the reference does', async () => {
-    const set: FlowSet = {
-      name: 'test',
-      file: 'models.yaml',
-      members: [
+    const set = setOf(
+      [
         {
           name: 'a',
           when: when({ prefixes: ['10.0.0.1/32', '2001:db8::2/127'], ports: ['0-60', 879] }),
@@ -70,10 +34,8 @@ describeWith(loading, 'several models in the kernel', () => {
         },
         { name: 'd', when: undefined, ...member(deviceDefinitions.oneWay!, 15) },
       ],
-      collided: member(headers, 20),
-      classes: Array.from({ length: 25 }, (_, i) => `class-${i}`),
-      diagnostics: [],
-    };
+      member(headers, 20),
+    );
     const [xdp, reference] = [await createXdpSetEngine(set), createReferenceSetEngine(set)];
     try {
       const r = random(5);
@@ -101,14 +63,7 @@ describeWith(loading, 'several models in the kernel', () => {
   });
 
   it('classifies packets by themselves whose flow finds no place, and counts what was said', async () => {
-    const set: FlowSet = {
-      name: 'test',
-      file: 'models.yaml',
-      members: [{ name: 'a', when: undefined, ...member(smallDefinition, 0) }],
-      collided: member(headers, 5),
-      classes: Array.from({ length: 10 }, (_, i) => `class-${i}`),
-      diagnostics: [],
-    };
+    const set = setOf([{ name: 'a', when: undefined, ...member(smallDefinition, 0) }], member(headers, 5));
     using loaded = await loadXdpSet(set, { test: true });
     const [head, packets] = loaded.programs.map((p) => p.device);
     const verdictOf = verdictsIn(set.collided!);
@@ -131,14 +86,7 @@ describeWith(loading, 'several models in the kernel', () => {
   });
 
   it('counts packets without a place as collided, also where the model for them does not accept them', async () => {
-    const set: FlowSet = {
-      name: 'test',
-      file: 'models.yaml',
-      members: [{ name: 'a', when: undefined, ...member(smallDefinition, 0) }],
-      collided: member(onlyTcp, 5),
-      classes: Array.from({ length: 10 }, (_, i) => `class-${i}`),
-      diagnostics: [],
-    };
+    const set = setOf([{ name: 'a', when: undefined, ...member(smallDefinition, 0) }], member(onlyTcp, 5));
     const frames = Array.from({ length: 300 }, (_, flow) => {
       const ports = [flow >> 8, flow & 255, 0, 53];
       const isTcp = flow % 3 === 0;
@@ -268,7 +216,6 @@ describeWith(loading, 'classify by a file of models', () => {
   it('names its own features, and is for captures and interfaces', async () => {
     const usage = async (...argv: string[]) => (await intransit('classify', models(usual), ...argv)).code;
     expect(await usage(...captures, '--features', 'traffic-16')).toBe(2);
-    expect(await usage(...captures, '--on', 'bmv2')).toBe(2);
     expect(await usage('--device', 'unix:/nowhere', '--on', 'xdp')).toBe(2);
     expect((await intransit('classify', 'examples/traffic-mlp.onnx', ...captures)).code).toBe(2);
   });

@@ -219,6 +219,8 @@ export function weightsPlace(tableId: number): { readonly layer: number; readonl
 /** Ids of tables by a key of the packet begin here; each layer has room for as many as a packet can have keys. */
 const FIRST_EMBEDDING_ID = 0x1_0000;
 const MAX_KEYS = 0x800;
+/** From those of one program of a device to the next one's: beyond those of weights. */
+const EMBEDDING_STEP = 0x10_0000;
 
 /** Versions of a large table that can be there at a time: the one in use, and the one that is to follow it. */
 export const EMBEDDING_VERSIONS = 2;
@@ -242,16 +244,21 @@ interface LookupKey {
  */
 export type LookupFamily = 'embedding' | 'sums' | 'tree';
 
-/** One such table. Families share their ids, as a layer is of one. Entries that are part of the program have no slot. */
+/**
+ * One such table. Families share their ids, as a layer is of one. Entries that are part of the program have no slot.
+ * @param program which of several on the device
+ */
 export function lookupTableModel(
   family: LookupFamily,
   layer: number,
   index: number,
   key: LookupKey,
   parameters: ActionModel['parameters'],
+  program = 0,
 ): TableModel {
   if (index >= MAX_KEYS) throw new Error(`key ${index} of layer ${layer} has no id`);
-  const id = FIRST_EMBEDDING_ID + layer * MAX_KEYS + index;
+  const id = FIRST_EMBEDDING_ID + program * EMBEDDING_STEP + layer * MAX_KEYS + index;
+  const place = `${layer}_${index}${program === 0 ? '' : `_of_${program}`}`;
   const values = key.bits.map(
     (bits, i): TableKey => ({
       name: key.bits.length === 1 ? 'key' : `key_${i}`,
@@ -260,9 +267,9 @@ export function lookupTableModel(
     }),
   );
   return table(id, {
-    name: `${family}_${layer}_${index}`,
+    name: `${family}_${place}`,
     keys: [...(key.slots ? [exact('slot', 16)] : []), ...values],
-    actions: [action(id, `row_${layer}_${index}`, parameters)],
+    actions: [action(id, `row_${place}`, parameters)],
     defaultAction: noWeights,
     size: key.slots ? key.rows * EMBEDDING_VERSIONS : CONSTANT_SIZE,
   });

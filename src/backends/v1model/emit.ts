@@ -30,8 +30,14 @@ export function shapesP4Info(
 ): P4Info {
   const layers = plans.flatMap(({ plan, first }) => layerTables(plan.lowered, plan.options.slots, first));
   const info = p4infoOf(tableSet(layers));
-  const lookups = plans.flatMap(({ plan }) => plan.lowered.code.stages.flatMap((s) => s.lookups));
-  const constant = new Set(lookups.filter((l) => l.constant).map((l) => lookupTable(l).id));
+  const constant = new Set(
+    plans.flatMap(({ plan, first }) =>
+      plan.lowered.code.stages
+        .flatMap((s) => s.lookups)
+        .filter((l) => l.constant)
+        .map((l) => lookupTable(l, first).id),
+    ),
+  );
   if (constant.size === 0) return info;
   const tables = (info.tables ?? []).map((t) =>
     constant.has(t.preamble?.id ?? 0) ? { ...t, isConstTable: true } : t,

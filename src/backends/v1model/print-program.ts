@@ -217,7 +217,7 @@ export function printLayers(p: Printer, plan: V1modelPlan, name = 'IntransitLaye
     if (weighted.length > 1)
       p.comment('Actions of layers that are done.').line(`bit<8> ${REACHED} = 0;`).line();
     for (const [i, stage] of stages.entries()) {
-      for (const lookup of stage.lookups) printLookup(p, plan, lookup);
+      for (const lookup of stage.lookups) printLookup(p, plan, lookup, first);
       const place = weighted.indexOf(stage);
       const end = place >= 0 && place < weighted.length - 1 ? [`${REACHED} = ${place + 1};`] : [];
       printAction(p, plan, stage, i, end, first);
@@ -270,7 +270,7 @@ function printApply(p: Printer, plan: V1modelPlan, first: number, from = 0, reac
   const { slots } = plan.options;
   for (let i = from; i < stages.length; i++) {
     const stage = stages[i]!;
-    for (const lookup of stage.lookups) p.line(`${lookupTable(lookup).name}.apply();`);
+    for (const lookup of stage.lookups) p.line(`${lookupTable(lookup, first).name}.apply();`);
     if (!hasWeights(stage)) {
       const isLast = plan.lowered.code.complete && i === stages.length - 1;
       if (isLast) p.block(`if (${SCRATCH}.slot != ${NO_SLOT})`, () => p.line(`stage_${i}();`));
@@ -307,8 +307,8 @@ function printSlots(p: Printer, stage: Stage, first: number, from: number, to: n
 const FIRST_SLOTS = 2;
 
 /** A table by a key of the packet, and what its entry does. */
-function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup): void {
-  const table = lookupTable(lookup);
+function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup, first: number): void {
+  const table = lookupTable(lookup, first);
   const [action] = table.actions;
   const { name, id, parameters } = action!;
   if (lookup.index === 0) p.comment(`Layer ${lookup.layer}: ${plan.model.layers[lookup.layer]!.name}`);

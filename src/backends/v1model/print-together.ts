@@ -169,7 +169,7 @@ function printHeaders(p: Printer, plans: readonly V1modelPlan[], kinds: readonly
 }
 
 /** Code of one shape, with headers of its own; what an entry of `models` says is the device's. */
-const renamed = (text: string, shape: number, fields: ReadonlyMap<string, string>): string =>
+export const renamed = (text: string, shape: number, fields: ReadonlyMap<string, string>): string =>
   text
     .replaceAll(/\bhdr\.activations\.(\w+)/g, (_, name: string) => fields.get(name)!)
     .replaceAll(new RegExp(`\\b${SCRATCH.replace('.', '\\.')}\\b(?!\\.slot\\b)`, 'g'), `hdr.work_${shape}`)

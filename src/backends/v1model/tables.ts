@@ -1,4 +1,4 @@
-import { slotOutcomes } from '../../dataplane/abi.ts';
+import { programOf, slotOutcomes } from '../../dataplane/abi.ts';
 import type { Update } from '../../p4runtime/types.ts';
 import { HEADER_BYTES } from '../../wire/header.ts';
 import { type Entry, insertion, type KeyValue } from '../common/entries.ts';
@@ -31,8 +31,8 @@ export const layerTable = (stage: Stage, slot: number): TableModel =>
     stage.parameters.map((p) => ({ name: p.name, bits: p.width })),
   );
 
-/** The table of one key of an embedding, or of one activation of a layer of sums. */
-export const lookupTable = (lookup: Lookup): TableModel => {
+/** The table of one key of an embedding, or of one activation of a layer of sums. @param first of its program's slots on the device */
+export const lookupTable = (lookup: Lookup, first = 0): TableModel => {
   const { layer, index, key, keys, targets, constant, prefixes, boxes, room = keys.length } = lookup;
   return lookupTableModel(
     lookup.family ?? 'embedding',
@@ -45,6 +45,7 @@ export const lookupTable = (lookup: Lookup): TableModel => {
       match: boxes !== undefined ? 'RANGE' : prefixes === undefined ? 'EXACT' : 'LPM',
     },
     targets.map((t, w) => ({ name: `row_${w}`, bits: t.width })),
+    programOf(first),
   );
 };
 
@@ -67,7 +68,7 @@ export function layerTables({ code }: Lowered, slots: number, first = 0): TableM
   const weights = code.stages
     .filter((s) => s.parameters.length > 0)
     .flatMap((s) => Array.from({ length: slots }, (_, slot) => layerTable(s, first + slot)));
-  return [...weights, ...code.stages.flatMap((s) => s.lookups.map(lookupTable))];
+  return [...weights, ...code.stages.flatMap((s) => s.lookups.map((l) => lookupTable(l, first)))];
 }
 
 /** All tables of a program with these layers' tables. */
@@ -102,7 +103,7 @@ export const weightEntries = (lowered: Lowered, slot: number): Entry[] =>
   });
 
 function lookupEntries(lookup: Lookup, slot: number): Entry[] {
-  const table = lookupTable(lookup);
+  const table = lookupTable(lookup, slot);
   return lookup.values.map((parameters, i) => ({
     table,
     keys: lookupKeys(lookup, slot, i),

@@ -24,8 +24,7 @@ import {
   transportName,
 } from '../../flow/report.ts';
 import { readFlowSet } from '../../flow/set.ts';
-import { createReferenceSetEngine, createXdpSetEngine } from '../../flow/set-engines.ts';
-import { flowEngines } from '../../flow/targets.ts';
+import { flowEngines, setEngines } from '../../flow/targets.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
 import { classTable, reportText } from '../flow-text.ts';
@@ -213,7 +212,7 @@ async function overSet(io: Io, a: Arguments, onEnd: (failed: boolean) => void): 
     );
     return tell(io, a, reportOf(subject, found, false, undefined), onEnd);
   }
-  const engine = a.on === 'xdp' ? await createXdpSetEngine(set) : createReferenceSetEngine(set);
+  const engine = await setEngines[a.on]!(set);
   const { found, equality } = await withEngine(io, a, a.pcap!, engine, labels);
   printDiagnostics(io, found.diagnostics);
   tell(io, a, reportOf(subject, found, labels !== undefined, equality), onEnd);
@@ -292,10 +291,8 @@ function checkModels(a: Arguments): void {
     throw new UsageError(
       'a file of models names features and classes: leave out --features, --class-names and --labels-file',
     );
-  if (a.device !== undefined || a.on === 'bmv2')
-    throw new UsageError(
-      'several models run on the reference and in the kernel: give --pcap (--on xdp) or --live',
-    );
+  if (a.device !== undefined)
+    throw new UsageError('several models are for captures and interfaces: give --pcap or --live');
 }
 
 /** Actions, and a line for each flow that is told. */

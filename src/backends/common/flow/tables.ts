@@ -22,12 +22,22 @@ export const FLOW_SLOTS = 2;
 /** Classes that a verdict can name. */
 export const FLOW_CLASSES = 256;
 
-/** Packets by outcome; then flows by event. */
-export const flowCounter: CounterModel = {
-  name: 'flow_counts',
-  id: 0x12_000000 + 2,
+/** Models beside each other, those of packets without a place among them, are fewer. */
+const MODEL_STEP = 8;
+/** Ids of counters of models behind the first. */
+const MODEL_COUNTERS = 0x12_000000 + 0x10;
+
+/** A name of what each of several models has for itself; of the first it is that of a model alone. */
+const nameOf = (name: string, model: number): string => (model === 0 ? name : `${name}_of_${model}`);
+
+/** Packets by outcome; then flows by event. @param model which of several */
+export const flowCounterOf = (model: number): CounterModel => ({
+  name: nameOf('flow_counts', model),
+  id: model === 0 ? 0x12_000000 + 2 : MODEL_COUNTERS + model,
   size: flowOutcomes.length + flowEvents.length,
-};
+});
+
+export const flowCounter: CounterModel = flowCounterOf(0);
 
 /** Packets and bytes of flows by class, from their verdict on. */
 export const classCounter: CounterModel = {
@@ -83,21 +93,28 @@ export const classes: TableModel = {
   size: FLOW_CLASSES,
 };
 
-export const decide: ActionModel = {
-  name: 'decide',
-  id: 0x01_000000 + OWN + 2,
-  parameters: [{ name: 'slot', bits: 16 }],
-};
+/**
+ * Which slot's weights classify: its default action, so that one write changes them all. Before any it is the model's first.
+ * @param model which of several
+ */
+export function flowModelOf(model: number): TableModel {
+  const action: ActionModel = {
+    name: nameOf('decide', model),
+    id: 0x01_000000 + OWN + 2 + MODEL_STEP * model,
+    parameters: [{ name: 'slot', bits: 16 }],
+  };
+  return {
+    name: nameOf('flow_model', model),
+    id: 0x02_000000 + OWN + 1 + MODEL_STEP * model,
+    keys: [],
+    actions: [action],
+    defaultAction: action,
+    size: 1,
+  };
+}
 
-/** Which slot's weights classify: its default action, so that one write changes them all. Slot 0 before any. */
-export const flowModel: TableModel = {
-  name: 'flow_model',
-  id: 0x02_000000 + OWN + 1,
-  keys: [],
-  actions: [decide],
-  defaultAction: decide,
-  size: 1,
-};
+export const flowModel: TableModel = flowModelOf(0);
+export const decide: ActionModel = flowModel.defaultAction;
 
 export const ask: ActionModel = {
   name: 'ask',
@@ -156,19 +173,22 @@ export const askMeter: MeterModel = {
   unit: 'PACKETS',
 };
 
-/** What the place of a flow is found with, on a switch: bits as many as the key has, and as its buckets are counted with. */
-export const flowSecret = (bits: number): TableModel => {
+/**
+ * What the place of a flow is found with, on a switch: bits as many as the key has, and as its buckets are counted with.
+ * @param model which of several
+ */
+export const flowSecret = (bits: number, model = 0): TableModel => {
   const mix: ActionModel = {
-    name: 'mix',
-    id: 0x01_000000 + OWN + 3,
+    name: nameOf('mix', model),
+    id: 0x01_000000 + OWN + 3 + MODEL_STEP * model,
     parameters: [
       { name: 'factor', bits },
       { name: 'start', bits },
     ],
   };
   return {
-    name: 'flow_secret',
-    id: 0x02_000000 + OWN + 2,
+    name: nameOf('flow_secret', model),
+    id: 0x02_000000 + OWN + 2 + MODEL_STEP * model,
     keys: [],
     actions: [mix],
     defaultAction: mix,
@@ -222,4 +242,33 @@ export const flowTables = (o: {
   counters: [flowCounter, classCounter, limitedCounter],
   digests: [flowDigest(o.features, FLOW_DIGEST_ID)],
   meters: [classMeter, ...(o.asks === 'clone' ? [askMeter] : [])],
+});
+
+/**
+ * All tables of a switch with several models of flows: each has its own slots, places and counts; ports and what is done with classes
+ * are common.
+ * @param o.models by number; those without `secretBits` classify packets by themselves, and are counted with the others
+ * @param o.features the most that any of them has
+ */
+export const flowSetTables = (o: {
+  readonly portDefault: ActionModel;
+  readonly models: readonly { readonly layers: readonly TableModel[]; readonly secretBits?: number }[];
+  readonly features: number;
+}): TableSet => ({
+  tables: [
+    { ...ports, defaultAction: o.portDefault },
+    classes,
+    ...o.models.flatMap(({ layers, secretBits }, m) => [
+      flowModelOf(m),
+      ...(secretBits === undefined ? [] : [flowSecret(secretBits, m)]),
+      ...layers,
+    ]),
+  ],
+  counters: [
+    ...o.models.flatMap(({ secretBits }, m) => (secretBits === undefined ? [] : [flowCounterOf(m)])),
+    classCounter,
+    limitedCounter,
+  ],
+  digests: [flowDigest(o.features, FLOW_DIGEST_ID)],
+  meters: [classMeter],
 });

@@ -2,9 +2,11 @@ import {
   classCounter,
   classes,
   classMeter,
-  decide,
+  flowCounter,
+  flowCounterOf,
   flowDigest,
   flowModel,
+  flowModelOf,
   flowSecret,
   limitedCounter,
   MARK,
@@ -16,6 +18,7 @@ import type { Printer } from '../../common/printer.ts';
 import { type ActionModel, cross, drop, ports, type TableModel } from '../../common/table-model.ts';
 import { SCRATCH } from '../code.ts';
 import { hexId } from '../print-program.ts';
+import { firstSlotOf } from '../print-together.ts';
 import { FLOW } from './p4-printer.ts';
 import type { V1modelFlowPlan } from './plan.ts';
 import { secretBits, usualSecret } from './tables.ts';
@@ -23,9 +26,55 @@ import { secretBits, usualSecret } from './tables.ts';
 /** `MeterColor_t.RED` of v1model. */
 const RED = 2;
 
-/** Counters, meter and tables of what is done with packets by their class; of their ports; and which slot classifies. */
-export function printActions(p: Printer, plan: V1modelFlowPlan): void {
-  const named = (id: number, name: string) => p.line(`@id(${hexId(id)})`).line(`@name(".${name}")`);
+const printName = (p: Printer, id: number, name: string): Printer =>
+  p.line(`@id(${hexId(id)})`).line(`@name(".${name}")`);
+
+/** @param as its name in the program, where that is another than a controller's */
+function printAction(
+  p: Printer,
+  { id, name, parameters }: ActionModel,
+  lines: readonly string[],
+  as = name,
+): void {
+  printName(p, id, name);
+  p.block(`action ${as}(${parameters.map((q) => `bit<${q.bits}> ${q.name}`).join(', ')})`, () => {
+    for (const line of lines) p.line(line);
+  }).line();
+}
+
+/** @param initial what it does without an entry */
+function printTable(p: Printer, t: TableModel, key: string | undefined, initial: string): void {
+  printName(p, t.id, t.name);
+  p.block(`table ${t.name}`, () => {
+    if (key !== undefined) p.block('key =', () => p.line(`${key}: exact @name("${t.keys[0]!.name}");`));
+    p.block('actions =', () => {
+      for (const a of t.actions) p.line(`${a.name};`);
+      if (!t.actions.includes(t.defaultAction)) p.line(`@defaultonly ${t.defaultAction.name};`);
+    });
+    p.line(`${initial};`).line(`size = ${t.size};`);
+  }).line();
+}
+
+/** A table without a key, by the names that it has where a model stands alone. */
+function printOwnTable(
+  p: Printer,
+  t: TableModel,
+  alone: TableModel,
+  lines: readonly string[],
+  initial: string,
+): void {
+  const [as, name] = [alone.defaultAction.name, alone.name];
+  printAction(p, t.defaultAction, lines, as);
+  printName(p, t.id, t.name);
+  p.block(`table ${name}`, () => {
+    p.block('actions =', () => p.line(`${as};`));
+    p.line(`default_action = ${as}(${initial});`).line(`size = ${t.size};`);
+  }).line();
+}
+
+/** Counters, meter and tables of what is done with packets by their class, and of their ports. */
+export function printClasses(p: Printer): void {
+  const named = (id: number, name: string) => printName(p, id, name);
   for (const { id, name, size } of [classCounter, limitedCounter]) {
     named(id, name);
     p.line(`counter(${size}, CounterType.packets_and_bytes) ${name};`);
@@ -35,50 +84,47 @@ export function printActions(p: Printer, plan: V1modelFlowPlan): void {
     .line('bit<32> color;')
     .line('FlowMark() marker;')
     .line();
-  const action = ({ id, name, parameters }: ActionModel, lines: readonly string[]) => {
-    named(id, name);
-    p.block(`action ${name}(${parameters.map((q) => `bit<${q.bits}> ${q.name}`).join(', ')})`, () => {
-      for (const line of lines) p.line(line);
-    }).line();
-  };
-  const table = (t: TableModel, key: string | undefined, initial: string) => {
-    named(t.id, t.name);
-    p.block(`table ${t.name}`, () => {
-      if (key !== undefined) p.block('key =', () => p.line(`${key}: exact @name("${t.keys[0]!.name}");`));
-      p.block('actions =', () => {
-        for (const a of t.actions) p.line(`${a.name};`);
-        if (!t.actions.includes(t.defaultAction)) p.line(`@defaultonly ${t.defaultAction.name};`);
-      });
-      p.line(`${initial};`).line(`size = ${t.size};`);
-    }).line();
-  };
-  action(cross, ['standard.egress_spec = port;']);
-  action(drop, ['mark_to_drop(standard);']);
-  table({ ...ports, defaultAction: drop }, 'standard.ingress_port', `const default_action = ${drop.name}()`);
-  action(untreated, []);
-  action(
+  printAction(p, cross, ['standard.egress_spec = port;']);
+  printAction(p, drop, ['mark_to_drop(standard);']);
+  printTable(
+    p,
+    { ...ports, defaultAction: drop },
+    'standard.ingress_port',
+    `const default_action = ${drop.name}()`,
+  );
+  printAction(p, untreated, []);
+  printAction(
+    p,
     treat,
     treat.parameters.map(({ name }) => `${FLOW}.${name} = ${name};`),
   );
-  table(classes, `${FLOW}.class`, `const default_action = ${untreated.name}()`);
-  action(decide, [`${SCRATCH}.slot = slot;`]);
-  table(flowModel, undefined, `default_action = ${decide.name}(0)`);
-  printSecret(plan, action, table);
+  printTable(p, classes, `${FLOW}.class`, `const default_action = ${untreated.name}()`);
 }
 
-/** The bucket of a key, by what nobody knows who chooses addresses. */
-function printSecret(
-  plan: V1modelFlowPlan,
-  action: (model: ActionModel, lines: readonly string[]) => void,
-  table: (t: TableModel, key: string | undefined, initial: string) => void,
-): void {
+/** Counts of packets by what becomes of them. @param model which of several */
+export function printCounts(p: Printer, model = 0): void {
+  const { id, name, size } = flowCounterOf(model);
+  printName(p, id, name).line(`counter(${size}, CounterType.packets) ${flowCounter.name};`);
+}
+
+/** The table that says which slot classifies. @param model which of several */
+export function printModelSlot(p: Printer, model = 0): void {
+  printOwnTable(p, flowModelOf(model), flowModel, [`${SCRATCH}.slot = slot;`], `${firstSlotOf(model)}`);
+}
+
+/** The bucket of a key, by what nobody knows who chooses addresses. @param model which of several */
+export function printSecret(p: Printer, plan: V1modelFlowPlan, model = 0): void {
   const bits = secretBits(plan);
-  const secret = flowSecret(bits);
   const low = bits - Math.log2(plan.buckets);
   const product = `(factor * (bit<${bits}>)${FLOW}.match[${plan.keyBits - 1}:0] + start)`;
-  action(secret.defaultAction, [`${FLOW}.index = (bit<32>)${product}[${bits - 1}:${low}];`]);
   const usual = usualSecret(plan).map((value) => `${bits}w${value}`);
-  table(secret, undefined, `default_action = ${secret.defaultAction.name}(${usual.join(', ')})`);
+  printOwnTable(
+    p,
+    flowSecret(bits, model),
+    flowSecret(bits),
+    [`${FLOW}.index = (bit<32>)${product}[${bits - 1}:${low}];`],
+    usual.join(', '),
+  );
 }
 
 /**

@@ -45,6 +45,9 @@ function fieldText(name: string, reply: string): string {
   return MEMBERS[name] ?? `${FLOW}.${name.replace('.', '_')}`;
 }
 
+/** Whether a field is of one model alone, where several stand beside each other: what it keeps, and what it computes. */
+export const isOwnField = (name: string): boolean => /^(match|place|bucket|[abfiux]\d+)$/.test(name);
+
 /** What the actions of a program do, and the fields of its work. */
 export interface FlowCode {
   readonly fields: readonly FlowField[];

@@ -238,8 +238,8 @@ function divided(x: string, by: number): string {
 /** Bits of a number that is shifted by as many as a field of eight bits says. */
 const MOST_SHIFTED = 256;
 
-/** `table[x]`: parts of the table are numbers, shifted. @param x a name or a literal */
-function looked(
+/** `table[x]`, of 64 bits: parts of the table are numbers, shifted. @param x a name or a literal of 64 bits */
+export function looked(
   x: string,
   table: readonly number[],
   each = Math.max(...table) < 256 ? 8 : 16,

@@ -29,10 +29,15 @@ export function printUpdate(p: Printer): void {
   p.line('update();');
 }
 
-/** The model is asked. @param after what follows its verdict */
-export function printInference(p: Printer, after: () => void = () => {}): void {
+/** Features and layers: there is a result then, if all weights are there. */
+export function printComputation(p: Printer): void {
   p.line('compute_features();').line(`${SCRATCH}.setValid();`).line(`${flowModel.name}.apply();`);
   p.line('layers.apply(hdr);');
+}
+
+/** The model is asked. @param after what follows its verdict */
+export function printInference(p: Printer, after: () => void = () => {}): void {
+  printComputation(p);
   p.block(
     'if (hdr.result.isValid())',
     () => {

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { P4Info } from '../../../p4runtime/types.ts';
 import type { Entry } from '../../common/entries.ts';
-import { flowSecret, flowTables } from '../../common/flow/tables.ts';
+import { flowSecret, flowSetTables, flowTables } from '../../common/flow/tables.ts';
 import { p4infoOf } from '../../common/p4info.ts';
 import { drop } from '../../common/table-model.ts';
+import { firstSlotOf } from '../print-together.ts';
 import { layerTables, weightEntries } from '../tables.ts';
 import type { V1modelFlowPlan } from './plan.ts';
+import { modelsOf, mostFeatures, type V1modelSetPlan } from './set-plan.ts';
 
 export const flowP4Info = ({ compute, definition, buckets, keyBits, asks }: V1modelFlowPlan): P4Info =>
   p4infoOf(
@@ -28,10 +30,29 @@ export const flowEntries = ({ compute }: V1modelFlowPlan): Entry[] => weightEntr
 export const secretBits = ({ buckets, keyBits }: Pick<V1modelFlowPlan, 'buckets' | 'keyBits'>): number =>
   keyBits + Math.log2(buckets);
 
-/** Drawn for each push, so that whoever chooses addresses cannot make flows collide. */
-export function secretEntry(plan: V1modelFlowPlan): Entry {
+/** Of several models. */
+export const flowSetP4Info = (set: V1modelSetPlan): P4Info =>
+  p4infoOf(
+    flowSetTables({
+      portDefault: drop,
+      models: modelsOf(set).map(({ plan }, m) => ({
+        layers: layerTables(plan.compute.lowered, plan.compute.options.slots, firstSlotOf(m)),
+        ...(m < set.members.length && { secretBits: secretBits(plan) }),
+      })),
+      features: mostFeatures(set),
+    }),
+  );
+
+/** The weights of all models, each in the slot that a fresh switch classifies by; and secrets, as `secretEntry`. */
+export const flowSetEntries = (set: V1modelSetPlan): Entry[] => [
+  ...modelsOf(set).flatMap(({ plan }, m) => weightEntries(plan.compute.lowered, firstSlotOf(m))),
+  ...set.members.map(({ plan }, m) => secretEntry(plan, m)),
+];
+
+/** Drawn for each push, so that whoever chooses addresses cannot make flows collide. @param model which of several */
+export function secretEntry(plan: V1modelFlowPlan, model = 0): Entry {
   const bits = secretBits(plan);
-  const table = flowSecret(bits);
+  const table = flowSecret(bits, model);
   const drawn = () => BigInt.asUintN(bits, BigInt(`0x${randomBytes(Math.ceil(bits / 8)).toString('hex')}`));
   return { table, keys: [], action: table.defaultAction, parameters: [drawn(), drawn()] };
 }

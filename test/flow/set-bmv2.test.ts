@@ -1,0 +1,105 @@
+import { expect, it, vi } from 'vitest';
+import { parseFeatures } from '../../src/features/index.ts';
+import { createBmv2SetEngine } from '../../src/flow/bmv2.ts';
+import type { PacketDecision } from '../../src/flow/engine.ts';
+import type { FlowSet } from '../../src/flow/set.ts';
+import { ipv6 } from '../features/packets.ts';
+import { describeWithTools } from '../support/machine.ts';
+import { random } from '../support/random.ts';
+import { deviceDefinitions, endDefinition, smallDefinition } from './definitions.ts';
+import { randomFrame } from './frames.ts';
+import { headers, member, onlyTcp, setOf, when } from './sets.ts';
+
+vi.setConfig({ testTimeout: 240_000 });
+
+const FRAMES = 3000;
+
+/** What the switch and the reference make of frames. @returns decisions of the switch */
+async function onSwitch(set: FlowSet, frames: readonly { data: Uint8Array; length: number }[]) {
+  const engine = await createBmv2SetEngine(set);
+  const decisions: PacketDecision[] = [];
+  try {
+    const all = frames.map((f) => ({ ...f, link: 'ethernet' as const, timeNs: 0n }));
+    await engine.capture(all, (decision) => decisions.push(decision));
+    expect(engine.equality?.()).toEqual({ packets: frames.length, mismatches: 0, examples: [] });
+  } finally {
+    await engine.close();
+  }
+  return decisions;
+}
+
+describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'several models on a switch', () => {
+  it('gives each packet to the first model that takes it, and decides as the reference does', async () => {
+    const set = setOf(
+      [
+        {
+          name: 'a',
+          when: when({ prefixes: ['10.0.0.1/32', '2001:db8::2/127'], ports: ['0-60', 879] }),
+          ...member(deviceDefinitions.everything!, 0),
+        },
+        {
+          name: 'b',
+          when: when({ vlans: [0], dscp: Array.from({ length: 20 }, (_, i) => 3 * i) }),
+          ...member(endDefinition('{ idle: 150ms, active: 2s }'), 5),
+        },
+        {
+          name: 'c',
+          when: when({ protocols: ['udp', 'icmp'], prefixes: ['0.0.0.0/0', '2001:db8::/64'] }),
+          ...member(deviceDefinitions.narrow!, 10),
+        },
+        { name: 'd', when: undefined, ...member(deviceDefinitions.oneWay!, 15) },
+      ],
+      member(headers, 20),
+    );
+    const r = random(5);
+    // Each twice: what comes after a reset is late.
+    const frames = Array.from({ length: FRAMES / 2 }, () => randomFrame(r)).flatMap((f) => [f, f]);
+    const decisions = await onSwitch(set, frames);
+    const models = new Set(decisions.flatMap(({ rows }) => rows.map((row) => Math.floor(row.class / 5))));
+    expect([...models].sort()).toEqual([0, 1, 2, 3]);
+    const outcomes = new Set(decisions.map(({ outcome }) => outcome));
+    for (const outcome of ['classified', 'early', 'late', 'foreign', 'damaged', 'fragment', 'tunnel'])
+      expect(outcomes).toContain(outcome);
+  });
+
+  it('classifies packets by themselves whose flow finds no place', async () => {
+    const frames = Array.from({ length: 300 }, (_, flow) => {
+      const ports = [flow >> 8, flow & 255, 0, 53];
+      const isTcp = flow % 3 === 0;
+      const data = isTcp
+        ? ipv6(6, [...ports, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 2, 0, 9, 0, 0, 0, 0])
+        : ipv6(17, [...ports, 0, 8, 0, 0]);
+      return { data, length: data.length };
+    });
+    const roomy = parseFeatures(
+      `apiVersion: intransit.dev/v1alpha1
+kind: Features
+metadata: { name: roomy }
+spec:
+  accept: { ip: [6] }
+  state: { n: { count: true } }
+  features: { n: log8(n), bytes: log8(ip.length), hops: ip.ttl }
+`,
+      'roomy.yaml',
+    );
+    const decisions = await onSwitch(
+      setOf(
+        [
+          { name: 'a', when: when({ protocols: ['tcp'] }), ...member(smallDefinition, 0) },
+          { name: 'b', when: when({ ports: ['0-150'] }), ...member(smallDefinition, 5) },
+          { name: 'c', when: undefined, ...member(roomy, 10) },
+        ],
+        member(onlyTcp, 15),
+      ),
+      frames,
+    );
+    const outcomes = decisions.map(({ outcome }) => outcome);
+    expect(new Set(outcomes)).toEqual(new Set(['classified', 'collided']));
+    // Of the model for them those of TCP have a verdict; nothing finds no place where there is room.
+    const [tcp, udp] = [0, 1].map((rest) =>
+      outcomes.filter((o, i) => o === 'collided' && Math.sign(i % 3) === rest),
+    );
+    expect(tcp!.length).toBeGreaterThan(20);
+    expect(udp!.length).toBeGreaterThan(20);
+  });
+});
