@@ -46,7 +46,7 @@ export const largerOptions = <T>(y: Argv<T>) =>
       requiresArg: true,
     });
 
-type LargerArguments = ArgumentsOf<typeof largerOptions>;
+export type LargerArguments = ArgumentsOf<typeof largerOptions>;
 
 /** @throws UsageError */
 export function checkLarger(

@@ -8,7 +8,7 @@ import {
 import {
   classCounter,
   FLOW_DIGEST_ID,
-  flowCounter,
+  flowCounterOf,
   flowDigest,
   limitedCounter,
 } from '../backends/common/flow/tables.ts';
@@ -20,7 +20,9 @@ import type { Model } from '../model/model.ts';
 import { type Init, P4Client, P4RuntimeError, type TlsOptions, type Update } from '../p4runtime/index.ts';
 import { deviceAction, type NamedAction, sessionOf, sessionUpdate, type Target } from './actions.ts';
 import { type DeviceEscalation, escalationUpdates } from './larger-updates.ts';
-import { flowPipelines } from './targets.ts';
+import type { FlowPipeline } from './options.ts';
+import { type FlowSet, mostFeaturesOf } from './set.ts';
+import { flowPipelines, setPipelines } from './targets.ts';
 
 /** A device of P4Runtime that is to classify flows. */
 export interface FlowDevice {
@@ -36,11 +38,47 @@ export interface FlowDevice {
   readonly escalation?: DeviceEscalation | undefined;
 }
 
+type FlowCounts = Readonly<Record<FlowOutcomeName | FlowEventName, number>>;
+
 /** What a device has counted. */
 export interface FlowDeviceReport {
-  readonly outcomes: Readonly<Record<FlowOutcomeName | FlowEventName, number>>;
+  /** Of all models together. */
+  readonly outcomes: FlowCounts;
+  /** Of each, where there are several: packets that no model was for are counted with the first and the last. */
+  readonly models?: readonly { readonly name: string; readonly outcomes: FlowCounts }[];
   readonly classes: readonly ClassCounts[];
 }
+
+/** What a device is to run. */
+export interface DeviceProgram {
+  /** Where its faults are. */
+  readonly file: string;
+  /** Compiles it. @throws DiagnosticError */
+  readonly pipeline: () => Promise<FlowPipeline>;
+  /** Features of a model, the most of several. */
+  readonly features: number;
+  /** Of several models. */
+  readonly names?: readonly string[];
+}
+
+/** The program of one model. */
+export const deviceProgram = (
+  definition: FeatureDefinition,
+  model: Model,
+  device: Pick<FlowDevice, 'kind' | 'escalation'>,
+): DeviceProgram => ({
+  file: model.file,
+  pipeline: () => flowPipelines[device.kind]!(definition, model, device.escalation !== undefined),
+  features: definition.features.length,
+});
+
+/** Of several models beside each other. */
+export const deviceSetProgram = (set: FlowSet, { kind }: Pick<FlowDevice, 'kind'>): DeviceProgram => ({
+  file: set.file,
+  pipeline: () => setPipelines[kind]!(set),
+  features: mostFeaturesOf(set),
+  names: set.members.map((m) => m.name),
+});
 
 /**
  * Pushes the program to a device, writes weights, ports and actions, and waits; what it was given stays there.
@@ -48,8 +86,7 @@ export interface FlowDeviceReport {
  * @throws DiagnosticError `flow-device` where the device refuses
  */
 export async function classifyOnDevice(
-  definition: FeatureDefinition,
-  model: Model,
+  { file, pipeline, features, names = [] }: DeviceProgram,
   device: FlowDevice,
   actions: readonly NamedAction[],
   count: number,
@@ -61,12 +98,8 @@ export async function classifyOnDevice(
     readonly lost: (reason: string) => void;
   },
 ): Promise<FlowDeviceReport> {
-  const updates = actions.flatMap((a) => actionUpdates(a, model.file));
-  const { config, updates: weights } = await flowPipelines[device.kind]!(
-    definition,
-    model,
-    device.escalation !== undefined,
-  );
+  const updates = actions.flatMap((a) => actionUpdates(a, file));
+  const { config, updates: weights } = await pipeline();
   const client = new P4Client({
     address: device.address,
     deviceId: device.deviceId,
@@ -81,10 +114,10 @@ export async function classifyOnDevice(
         insertion({ table: ports, keys: [from], action: cross, parameters: [to] }),
       ),
       ...updates,
-      ...(device.escalation ? escalationUpdates(device.escalation, definition.features.length) : []),
+      ...(device.escalation ? escalationUpdates(device.escalation, features) : []),
     ]);
     client.on('digest', (list) => {
-      for (const data of list.data) events.told(verdictOf(data, definition.features.length));
+      for (const data of list.data) events.told(verdictOf(data, features));
       // One that gets no acknowledgement tells the flows again, or is lost, which is said below.
       if (client.state().kind === 'primary') client.acknowledge(list).catch(() => {});
     });
@@ -98,7 +131,7 @@ export async function classifyOnDevice(
       ]);
     events.ready();
     await events.until();
-    return await countsOf(client, count);
+    return await countsOf(client, count, names);
   } catch (error) {
     if (!(error instanceof P4RuntimeError)) throw error;
     const [update] = error.updates;
@@ -121,19 +154,26 @@ function actionUpdates(a: NamedAction, file: string): Update[] {
   ];
 }
 
-async function countsOf(client: P4Client, count: number): Promise<FlowDeviceReport> {
+async function countsOf(
+  client: P4Client,
+  count: number,
+  names: readonly string[],
+): Promise<FlowDeviceReport> {
   const cells = async (counterId: number): Promise<readonly Init<'CounterData'>[]> =>
     (await client.readAll([{ counterEntry: { counterId } }])).map((e) => e.counterEntry?.data ?? {});
-  const [outcomes, counts, limited] = [
-    await cells(flowCounter.id),
-    await cells(classCounter.id),
-    await cells(limitedCounter.id),
-  ];
-  const names = [...flowOutcomes.map((o) => o.name), ...flowEvents] as const;
+  const outcomesOf = async (model: number): Promise<FlowCounts> => {
+    const found = await cells(flowCounterOf(model).id);
+    return countsBy((_, i) => Number(found[i]?.packetCount ?? 0n));
+  };
+  const models: { name: string; outcomes: FlowCounts }[] = [];
+  for (const [i, name] of names.entries()) models.push({ name, outcomes: await outcomesOf(i) });
+  const [counts, limited] = [await cells(classCounter.id), await cells(limitedCounter.id)];
   return {
-    outcomes: Object.fromEntries(
-      names.map((name, i) => [name, Number(outcomes[i]?.packetCount ?? 0n)]),
-    ) as FlowDeviceReport['outcomes'],
+    outcomes:
+      models.length === 0
+        ? await outcomesOf(0)
+        : countsBy((name) => models.reduce((sum, { outcomes }) => sum + outcomes[name], 0)),
+    ...(models.length > 0 && { models }),
     classes: Array.from({ length: count }, (_, c) => ({
       packets: BigInt(counts[c]?.packetCount ?? 0n),
       bytes: BigInt(counts[c]?.byteCount ?? 0n),
@@ -142,6 +182,11 @@ async function countsOf(client: P4Client, count: number): Promise<FlowDeviceRepo
     })),
   };
 }
+
+const COUNTS = [...flowOutcomes.map((o) => o.name), ...flowEvents] as const;
+
+const countsBy = (count: (name: (typeof COUNTS)[number], cell: number) => number): FlowCounts =>
+  Object.fromEntries(COUNTS.map((name, i) => [name, count(name, i)])) as FlowCounts;
 
 /** A digest's data, in the order of its fields. */
 function verdictOf(data: Init<'P4Data'>, features: number): ToldVerdict {

@@ -42,6 +42,10 @@ export const memberOf = (set: FlowSet, packet: ParsedPacket): number =>
       acceptsPacket(definition, packet.fields) && (when === undefined || selects(when, packet)),
   );
 
+/** The most features of a model. */
+export const mostFeaturesOf = ({ members, collided }: FlowSet): number =>
+  Math.max(...[...members, ...(collided ? [collided] : [])].map((m) => m.definition.features.length));
+
 /** Reads a file of models, the models and their features. @throws DiagnosticError */
 export async function readFlowSet(file: string): Promise<FlowSet> {
   const { metadata, spec } = readModelsFile(file);

@@ -2,7 +2,7 @@ import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { createBmv2FlowEngine, createBmv2SetEngine } from './bmv2.ts';
-import { switchPipeline, switchProgram, writeV1modelFlow } from './bmv2-program.ts';
+import { switchPipeline, switchProgram, switchSetProgram, writeV1modelFlow } from './bmv2-program.ts';
 import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
 import type { Escalation } from './escalation.ts';
 import type { FlowPipeline, FlowProgramOptions } from './options.ts';
@@ -46,6 +46,11 @@ type MakePipeline = (definition: FeatureDefinition, model: Model, asks?: boolean
 export const flowPipelines: Readonly<Record<string, MakePipeline>> = {
   xdp: (definition, model) => xdpFlowPipeline(definition, model),
   bmv2: (definition, model, asks = false) => switchPipeline(switchProgram(definition, model, asks)),
+};
+
+/** The same of several models beside each other. */
+export const setPipelines: Readonly<Record<string, (set: FlowSet) => Promise<FlowPipeline>>> = {
+  bmv2: (set) => switchPipeline(switchSetProgram(set)),
 };
 
 /** What programs of flows are written for, by the target's name. */

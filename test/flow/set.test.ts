@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createXdpSetEngine, loadXdpSet } from '../../src/flow/set-engines.ts';
@@ -9,7 +8,7 @@ import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';
 import { deviceDefinitions, endDefinition, smallDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
-import { headers, member, onlyTcp, setOf, when } from './sets.ts';
+import { headers, member, modelFiles, onlyTcp, setOf, TWO_MODELS, when } from './sets.ts';
 
 const FRAMES = 3000;
 
@@ -116,43 +115,7 @@ describeWith(loading, 'several models in the kernel', () => {
 /** Three models of two classes, by the command line. */
 describeWith(loading, 'classify by a file of models', () => {
   const folder = testFolder();
-  const write = (name: string, text: string): string => {
-    writeFileSync(join(folder, name), text);
-    return join(folder, name);
-  };
-  write(
-    'long.yaml',
-    'apiVersion: intransit.dev/v1alpha1\nkind: Features\nmetadata: { name: long }\nspec:\n  state: { n: { count: true } }\n  features: { a: log8(ip.length), b: "n > 3 ? 200 : 0" }\n',
-  );
-  write(
-    'net.json',
-    JSON.stringify({
-      format: 'intransit-model',
-      version: 1,
-      name: 'net',
-      input: { element: 'uint8', zeroPoint: 0, scale: 1, shape: [2] },
-      layers: [
-        {
-          kind: 'dense',
-          weights: [
-            [1, 0],
-            [0, 1],
-          ],
-          weightScale: 1,
-          output: { element: 'uint8', zeroPoint: 0, scale: 1 },
-        },
-      ],
-    }),
-  );
-  const models = (spec: string, name = 'models.yaml') =>
-    write(
-      name,
-      `apiVersion: intransit.dev/v1alpha1\nkind: FlowModels\nmetadata: { name: two }\nspec:\n${spec}`,
-    );
-  const usual = `  models:
-    - { name: names, model: net.json, features: long.yaml, classes: [short, lasting], when: { ports: [53] } }
-    - { name: rest, model: net.json, features: long.yaml, classes: [brief, lasting] }
-`;
+  const models = modelFiles(folder);
   const captures = ['--pcap', 'examples/captures/dns_doh.pcap', 'examples/captures/viber.pcap'];
 
   it('tells flows by the classes of all, the same in the kernel', async () => {
@@ -160,7 +123,7 @@ describeWith(loading, 'classify by a file of models', () => {
     for (const on of ['reference', 'xdp']) {
       const { code, out, err } = await intransit(
         'classify',
-        models(usual),
+        models(TWO_MODELS),
         ...captures,
         '--on',
         on,
@@ -182,16 +145,19 @@ describeWith(loading, 'classify by a file of models', () => {
 
   const wrong: Readonly<Record<string, readonly [string, string]>> = {
     'a prefix that is none': [
-      `${usual}    - { name: c, model: net.json, features: long.yaml, when: { prefixes: [10.0.0.0/40] } }\n`,
+      `${TWO_MODELS}    - { name: c, model: net.json, features: long.yaml, when: { prefixes: [10.0.0.0/40] } }\n`,
       'expected a prefix',
     ],
-    'two of one name': [usual.replace('rest', 'names'), 'names is there twice'],
+    'two of one name': [TWO_MODELS.replace('rest', 'names'), 'names is there twice'],
     'too few classes': [
-      usual.replace('[brief, lasting]', '[brief, lasting, more]'),
+      TWO_MODELS.replace('[brief, lasting]', '[brief, lasting, more]'),
       'the model tells 2 apart',
     ],
-    'state of a packet': [`${usual}  collided: { model: net.json, features: long.yaml }\n`, 'keep state'],
-    'a field that there is not': [usual.replace('ports', 'port'), 'spec.models[0].when'],
+    'state of a packet': [
+      `${TWO_MODELS}  collided: { model: net.json, features: long.yaml }\n`,
+      'keep state',
+    ],
+    'a field that there is not': [TWO_MODELS.replace('ports', 'port'), 'spec.models[0].when'],
   };
   for (const [what, [spec, said]] of Object.entries(wrong))
     it(`refuses ${what}`, async () => {
@@ -214,9 +180,11 @@ describeWith(loading, 'classify by a file of models', () => {
   });
 
   it('names its own features, and is for captures and interfaces', async () => {
-    const usage = async (...argv: string[]) => (await intransit('classify', models(usual), ...argv)).code;
+    const usage = async (...argv: string[]) =>
+      (await intransit('classify', models(TWO_MODELS), ...argv)).code;
     expect(await usage(...captures, '--features', 'traffic-16')).toBe(2);
     expect(await usage('--device', 'unix:/nowhere', '--on', 'xdp')).toBe(2);
+    expect(await usage('--device', 'unix:/nowhere')).toBe(2);
     expect((await intransit('classify', 'examples/traffic-mlp.onnx', ...captures)).code).toBe(2);
   });
 });

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseFeatures } from '../../src/features/index.ts';
 import { selectorSchema } from '../../src/features/selector.ts';
 import type { FlowSet, SetModel } from '../../src/flow/set.ts';
@@ -40,3 +42,46 @@ export const setOf = (members: FlowSet['members'], collided?: SetModel): FlowSet
   classes: Array.from({ length: 5 * (members.length + 1) }, (_, i) => `class-${i}`),
   diagnostics: [],
 });
+
+/** Writes a model and features, and then files of models that name them. */
+export function modelFiles(folder: string): (spec: string, name?: string) => string {
+  const write = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  write(
+    'long.yaml',
+    'apiVersion: intransit.dev/v1alpha1\nkind: Features\nmetadata: { name: long }\nspec:\n  state: { n: { count: true } }\n  features: { a: log8(ip.length), b: "n > 3 ? 200 : 0" }\n',
+  );
+  write(
+    'net.json',
+    JSON.stringify({
+      format: 'intransit-model',
+      version: 1,
+      name: 'net',
+      input: { element: 'uint8', zeroPoint: 0, scale: 1, shape: [2] },
+      layers: [
+        {
+          kind: 'dense',
+          weights: [
+            [1, 0],
+            [0, 1],
+          ],
+          weightScale: 1,
+          output: { element: 'uint8', zeroPoint: 0, scale: 1 },
+        },
+      ],
+    }),
+  );
+  return (spec, name = 'models.yaml') =>
+    write(
+      name,
+      `apiVersion: intransit.dev/v1alpha1\nkind: FlowModels\nmetadata: { name: two }\nspec:\n${spec}`,
+    );
+}
+
+/** Two models of two classes each, one of which is both's. */
+export const TWO_MODELS = `  models:
+    - { name: names, model: net.json, features: long.yaml, classes: [short, lasting], when: { ports: [53] } }
+    - { name: rest, model: net.json, features: long.yaml, classes: [brief, lasting] }
+`;

@@ -1,43 +1,24 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Argv } from 'yargs';
-import type { ToldVerdict } from '../../devices/flow-actions.ts';
 import { LargerModel } from '../../devices/larger-model.ts';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
 import { type Labels, parseLabels } from '../../features/labels.ts';
-import { readBytes, readText, writeWhole } from '../../files.ts';
+import { readText, writeWhole } from '../../files.ts';
 import { type NamedAction, readActions } from '../../flow/actions.ts';
-import { classifyOnDevice, type FlowDevice } from '../../flow/device.ts';
+import { deviceProgram, deviceSetProgram } from '../../flow/device.ts';
 import type { Equality, FlowEngine } from '../../flow/engine.ts';
 import { type Classification, classifyCaptures } from '../../flow/flows.ts';
 import { reportHtml } from '../../flow/html.ts';
 import { type Acting, classifyLive, classifySetLive } from '../../flow/live.ts';
 import { modelOfFeatures } from '../../flow/model.ts';
-import {
-  actionsJson,
-  className,
-  endsText,
-  type FlowReport,
-  flowsCsv,
-  reportJson,
-  reportOf,
-  transportName,
-} from '../../flow/report.ts';
+import { type FlowReport, flowsCsv, reportJson, reportOf } from '../../flow/report.ts';
 import { readFlowSet } from '../../flow/set.ts';
 import { flowEngines, setEngines } from '../../flow/targets.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
-import { classTable, reportText } from '../flow-text.ts';
-import { untilInterrupted } from '../interrupted.ts';
+import { reportText } from '../flow-text.ts';
 import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
-import {
-  checkLarger,
-  deviceEscalationOf,
-  largerOf,
-  largerOptions,
-  openLarger,
-  tellSilence,
-} from '../larger-options.ts';
+import { checkLarger, largerOf, largerOptions, openLarger, tellSilence } from '../larger-options.ts';
 import {
   type ArgumentsOf,
   defineCommand,
@@ -47,7 +28,9 @@ import {
   realNumber,
 } from '../options.ts';
 import { classOptions, namesOf } from '../rows.ts';
+import { untilOver } from '../until-over.ts';
 import { refuseHalfPair, UsageError } from '../usage.ts';
+import { overDevice, TLS_OPTIONS, toldLine } from './classify-device.ts';
 
 // Long: options, a few lines each.
 const classifyOptions = (y: Argv) =>
@@ -150,7 +133,15 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
       const model = modelOfFeatures(imported, definition);
       const { labels, names } = naming(io, model, definition, a);
       const actions = a.actions === undefined ? undefined : readActions(a.actions, names, classCount(model));
-      if (a.device !== undefined) return overDevice(io, a, definition, model, actions ?? [], names);
+      if (a.device !== undefined)
+        return overDevice(io, a, {
+          program: (device) => deviceProgram(definition, model, device),
+          model: model.name,
+          features: definition.name,
+          classCount: classCount(model),
+          actions: actions ?? [],
+          names,
+        });
       const { found, equality } =
         live === undefined
           ? await overCaptures(io, a, pcap!, definition, model, labels)
@@ -196,10 +187,17 @@ async function overSet(io: Io, a: Arguments, onEnd: (failed: boolean) => void): 
     on: a.live === undefined ? a.on : 'xdp',
     model: set.name,
     definition: set.members.map((m) => m.name).join(', '),
-    captures: a.pcap ?? [a.live!],
+    captures: a.pcap ?? [a.live ?? ''],
     classCount: names.length,
     names,
   };
+  if (a.device !== undefined)
+    return overDevice(io, a, {
+      program: (device) => deviceSetProgram(set, device),
+      ...{ model: subject.model, features: subject.definition, classCount: names.length },
+      actions: actions ?? [],
+      names,
+    });
   if (a.live !== undefined) {
     const found = await untilOver(a.seconds, (until) =>
       classifySetLive(
@@ -266,7 +264,7 @@ function checkUsage(a: Arguments): void {
     throw new UsageError('--live runs in the kernel and has no labels: leave out --on and --labels');
   if (pcap !== undefined && (a.seconds !== undefined || a.actions !== undefined))
     throw new UsageError('--seconds and --actions go with --live and --device');
-  const isTls = TLS.some((name) => a[name] !== undefined);
+  const isTls = TLS_OPTIONS.some((name) => a[name] !== undefined);
   refuseHalfPair('tls', a.tlsCert, a.tlsKey);
   if (isTls && a.tlsCa === undefined)
     throw new UsageError('TLS wants --tls-ca: who must have signed the certificate of the device');
@@ -291,90 +289,15 @@ function checkModels(a: Arguments): void {
     throw new UsageError(
       'a file of models names features and classes: leave out --features, --class-names and --labels-file',
     );
-  if (a.device !== undefined)
-    throw new UsageError('several models are for captures and interfaces: give --pcap or --live');
+  if (a.device !== undefined && a.on !== 'bmv2')
+    throw new UsageError(
+      'several models run on a switch (--device with --on bmv2), in the kernel (--live, or --pcap with --on xdp), and on the reference',
+    );
 }
 
 /** Actions, and a line for each flow that is told. */
 function acting(io: Io, actions: readonly NamedAction[] | undefined, names: readonly string[] | undefined) {
   return actions && { actions, told: toldLine(io, names) };
-}
-
-const toldLine =
-  (io: Io, names: readonly string[] | undefined) =>
-  (v: ToldVerdict): void => {
-    const { client, server } = endsText(v);
-    io.err(
-      `${transportName(v.protocol)} ${client} to ${server}: ${className(names, v.class)}, margin ${v.margin}\n`,
-    );
-  };
-
-/** A device of P4Runtime: the program goes there, and its counts are told at the end. */
-async function overDevice(
-  io: Io,
-  a: Arguments,
-  definition: FeatureDefinition,
-  model: Model,
-  actions: readonly NamedAction[],
-  names: readonly string[] | undefined,
-): Promise<void> {
-  const device = {
-    address: a.device!,
-    deviceId: deviceIdOf(a.deviceId),
-    kind: a.on as 'xdp' | 'bmv2',
-    ports: (a.ports ?? []).map(crossingOf),
-    tls: tlsOf(a),
-    escalation: await deviceEscalationOf(a),
-  };
-  const found = await untilOver(a.seconds, (until) =>
-    classifyOnDevice(definition, model, device, actions, classCount(model), {
-      until,
-      ready: () => io.err(`${a.device}: classifying${a.seconds === undefined ? '; end with Ctrl-C' : ''}\n`),
-      told: toldLine(io, names),
-      lost: (reason) => io.err(`intransit classify: ${a.device}: lost (${reason}); trying again\n`),
-    }),
-  );
-  const classes = actionsJson(found.classes, names);
-  if (a.json) {
-    printJson(io, {
-      device: a.device,
-      on: a.on,
-      model: model.name,
-      features: definition.name,
-      outcomes: found.outcomes,
-      classes,
-    });
-    return;
-  }
-  const happened = Object.entries(found.outcomes).filter(([, count]) => count > 0);
-  io.out(`${happened.map(([name, count]) => `${count} ${name}`).join(', ') || 'no packet'}\n\n`);
-  io.out(classTable(classes));
-}
-
-function deviceIdOf(text: string): bigint {
-  if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 2n ** 64n)
-    throw new UsageError(`--device-id ${text} is no number below 2^64`);
-  return BigInt(text);
-}
-
-const TLS = ['tlsCa', 'tlsCert', 'tlsKey', 'tlsName'] as const;
-
-/** @throws DiagnosticError where a file cannot be read */
-function tlsOf(a: Arguments): FlowDevice['tls'] {
-  if (a.tlsCa === undefined) return undefined;
-  return {
-    ca: readBytes(a.tlsCa, 'pem'),
-    ...(a.tlsCert !== undefined && { cert: readBytes(a.tlsCert, 'pem') }),
-    ...(a.tlsKey !== undefined && { key: readBytes(a.tlsKey, 'pem') }),
-    ...(a.tlsName !== undefined && { serverName: a.tlsName }),
-  };
-}
-
-function crossingOf(text: string): { from: number; to: number } {
-  const [, from, to] = /^(\d{1,3})=(\d{1,3})$/.exec(text) ?? [];
-  if (from === undefined || Number(from) > 510 || Number(to) > 510)
-    throw new UsageError(`--ports ${text} is not FROM=TO, two numbers of ports up to 510`);
-  return { from: Number(from), to: Number(to) };
 }
 
 async function overInterface(
@@ -402,28 +325,6 @@ async function overInterface(
   );
   if (larger && found.escalation) tellSilence(io, larger, found.escalation, worker?.trouble);
   return found;
-}
-
-/** Gives work a promise that ends when the seconds are over, or a signal says so. */
-async function untilOver<T>(
-  seconds: number | undefined,
-  work: (until: () => Promise<unknown>) => Promise<T>,
-): Promise<T> {
-  const over = new AbortController();
-  // Waiting for a signal alone keeps no process running.
-  const alive = setInterval(() => {}, 60_000);
-  // Not before: whoever makes temporary folders has handlers of signals too, which end the process.
-  const until = () =>
-    Promise.race([
-      untilInterrupted(),
-      ...(seconds === undefined ? [] : [setTimeout(seconds * 1000, undefined, { signal: over.signal })]),
-    ]);
-  try {
-    return await work(until);
-  } finally {
-    over.abort();
-    clearInterval(alive);
-  }
 }
 
 interface Naming {
