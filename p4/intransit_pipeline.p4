@@ -399,27 +399,20 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 hdr.intransit.magic == INTRANSIT_MAGIC &&
                 hdr.intransit.header_version == INTRANSIT_HEADER_VERSION
             ) {
-                models.apply();
                 if (hdr.intransit.trust_zone != 0) {
                     zones.apply();
                 }
-#ifdef INTRANSIT_SEVERAL_SHAPES
-                if (hdr.udp.length < LEAST_UDP_LENGTH) {
-                    refuse((bit<8>)INTRANSIT_TRUNCATED);
-                } else if (!hdr.scratch.isValid()) {
-                    if (model_ids.apply().hit) {
-                        refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
-                    } else {
-                        verdicts.count(INTRANSIT_UNKNOWN_MODEL);
-                    }
-                } else {
-#endif
+                if (models.apply().hit) {
 #define INTRANSIT_PART "intransit_shape_apply.p4"
 #include INTRANSIT_SHAPES
 #undef INTRANSIT_PART
-#ifdef INTRANSIT_SEVERAL_SHAPES
+                } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
+                    refuse((bit<8>)INTRANSIT_TRUNCATED);
+                } else if (model_ids.apply().hit) {
+                    refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
+                } else {
+                    verdicts.count(INTRANSIT_UNKNOWN_MODEL);
                 }
-#endif
             } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
                 refuse((bit<8>)INTRANSIT_TRUNCATED);
             } else if (

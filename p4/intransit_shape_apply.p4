@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request that begins where the layers of one shape do, whose model was looked up: computed, or refused for what is in it.
+// A request that begins where the layers of one shape do, whose model was found: computed, or refused for what is in it.
 INTRANSIT_BEGIN_SHAPE
                 if (
                     hdr.activations.isValid() &&
-                    hdr.scratch.isValid() &&
                     hdr.scratch.layers == LAYERS &&
                     hdr.udp.length == REQUEST_UDP_LENGTH &&
                     hdr.ipv4.total_length == REQUEST_IPV4_LENGTH &&
@@ -62,18 +61,11 @@ INTRANSIT_BEGIN_SHAPE
                         }
                     }
                 } else {
-#ifdef INTRANSIT_SEVERAL_SHAPES
-                    if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
-                        verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
-#else
                     if (hdr.udp.length < LEAST_UDP_LENGTH) {
                         refuse((bit<8>)INTRANSIT_TRUNCATED);
-                    } else if (!hdr.scratch.isValid()) {
-                        if (model_ids.apply().hit) {
-                            refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
-                        } else {
-                            verdicts.count(INTRANSIT_UNKNOWN_MODEL);
-                        }
+#ifdef INTRANSIT_SEVERAL_SHAPES
+                    } else if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
+                        verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
 #endif
                     } else if (hdr.scratch.layers == LAYERS && (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
                         verdicts.count(INTRANSIT_UNSURE);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { PROGRAM_SLOTS } from '../../dataplane/abi.ts';
 import { Printer } from '../common/printer.ts';
 import { SCRATCH } from './code.ts';
@@ -5,8 +6,9 @@ import type { V1modelPlan } from './plan.ts';
 import { definitionsOf, printLayers, rawBits } from './print-program.ts';
 
 /**
- * A program of several shapes: each has its own layers, headers and slots; parser, tables and forwarding are common. A request finds
- * its shape by the slot of its version, so that shapes cost each other a comparison or two.
+ * A program of several shapes: each has its own layers and slots; parser, tables and forwarding are common. A request finds its shape by
+ * the slot of its version, so that shapes cost each other a comparison or two. Headers are common wherever they can be: BMv2 clears
+ * those of all shapes for every packet.
  */
 
 /** Files that stand for `intransit_shape_*.p4` once a shape. */
@@ -18,6 +20,8 @@ const REQUESTS_FILE = 'requests.p4';
 export const firstSlotOf = (shape: number): number => shape * PROGRAM_SLOTS;
 
 type Field = V1modelPlan['lowered']['input'][number];
+
+const SCRATCH_FIELD = new RegExp(`\\b${SCRATCH.replace('.', '\\.')}\\.(\\w+)`, 'g');
 
 /** Requests that the parser cannot tell apart. */
 interface RequestKind {
@@ -35,14 +39,69 @@ export function printTogether(plans: readonly V1modelPlan[], programFile: string
     const alike = plans.filter((p) => signatureOf(p) === key);
     return kinds.push({ plan, fields: commonFields(alike) }) - 1;
   });
+  const shared = sharedHeaders(plans);
   return new Map([
-    [programFile, programText(plans, kinds, kindOf)],
+    [programFile, programText(plans, kinds, kindOf, shared)],
     [
       SHAPES_FILE,
-      inclusions(plans.map((plan, i) => shapeText(plan, i, kinds[kindOf[i]!]!, kindOf[i]!, plans.length))),
+      inclusions(
+        plans.map((plan, i) => [
+          ...shapeText(plan, kinds[kindOf[i]!]!, kindOf[i]!, shared),
+          ...turnText(i, plans.length),
+        ]),
+      ),
     ],
-    [REQUESTS_FILE, inclusions(kinds.map((kind, k) => shapeText(kind.plan, 0, kind, k, 1)))],
+    [REQUESTS_FILE, inclusions(kinds.map((kind, k) => shapeText(kind.plan, kind, k, shared)))],
   ]);
+}
+
+/** What shapes have in common beside their requests. */
+interface SharedHeaders extends SharedScratch {
+  /** Layouts of results, each once. */
+  readonly results: readonly (readonly Field[])[];
+  readonly resultOf: ReadonlyMap<V1modelPlan, number>;
+}
+
+function sharedHeaders(plans: readonly V1modelPlan[]): SharedHeaders {
+  const results: Field[][] = [];
+  const resultOf = new Map<V1modelPlan, number>();
+  for (const plan of plans) {
+    const fields = plan.lowered.output.map(({ width }, part) => ({ name: `part${part}`, width }));
+    const same = results.findIndex((own) => isDeepStrictEqual(own, fields));
+    resultOf.set(plan, same >= 0 ? same : results.push(fields) - 1);
+  }
+  return { results, resultOf, ...sharedScratch(plans) };
+}
+
+/** Fields in which any shape computes: a packet is computed by one of them. */
+export interface SharedScratch {
+  readonly scratch: readonly Field[];
+  /** By a shape's own name of such a field. */
+  readonly scratchOf: ReadonlyMap<V1modelPlan, ReadonlyMap<string, string>>;
+}
+
+export function sharedScratch(plans: readonly V1modelPlan[]): SharedScratch {
+  const scratch: Field[] = [];
+  const scratchOf = new Map<V1modelPlan, ReadonlyMap<string, string>>();
+  for (const plan of plans) {
+    const free = [...scratch];
+    const names = plan.lowered.code.scratch.map(({ name, width }) => {
+      const at = free.findIndex((field) => field.width === width);
+      const [field = { name: `work${scratch.length}`, width }] = at < 0 ? [] : free.splice(at, 1);
+      if (at < 0) scratch.push(field);
+      return [name, field.name] as const;
+    });
+    scratchOf.set(plan, new Map(names));
+  }
+  return { scratch, scratchOf };
+}
+
+/** The type of a shape's checksum, and the field for it. */
+function sumOf(plan: V1modelPlan): { readonly type: string; readonly field: string } {
+  const type = definitionsOf(plan)
+    .flat()
+    .find((d) => d.name === 'intransit_sum_t')!.value;
+  return { type, field: `sum_${type.replaceAll(/\D/g, '')}` };
 }
 
 const signatureOf = ({ options, input, inputs }: V1modelPlan): string =>
@@ -88,6 +147,7 @@ function programText(
   plans: readonly V1modelPlan[],
   kinds: readonly RequestKind[],
   kindOf: readonly number[],
+  shared: SharedHeaders,
 ): string {
   const p = new Printer();
   p.comment('SPDX-License-Identifier: Apache-2.0');
@@ -112,32 +172,42 @@ function programText(
   p.line(`#define INTRANSIT_TAKEN ${any(kinds.map((_, k) => `hdr.activations_${k}.isValid()`))}`)
     .line(`#define INTRANSIT_BEGINS_HERE ${any(begins.map((b) => `hdr.intransit.next_layer == ${b}`))}`)
     .line(
-      `#define INTRANSIT_EMIT_SHAPES ${each(kinds, (k) => `packet.emit(hdr.activations_${k});`)} ${each(plans, (i) => `packet.emit(hdr.result_${i});`)}`,
+      `#define INTRANSIT_EMIT_SHAPES ${each(kinds, (k) => `packet.emit(hdr.activations_${k});`)} ${each(shared.results, (r) => `packet.emit(hdr.result_${r});`)}`,
     );
   const raws = kinds.flatMap(({ fields }, k) =>
     rawBits(fields) === undefined ? [] : [`raw_${k}_t raw_${k};`],
   );
   const members = [
     ...kinds.map((_, k) => `activations_${k}_t activations_${k};`),
-    ...plans.map((_, i) => `result_${i}_t result_${i}; work_${i}_t work_${i};`),
+    ...shared.results.map((_, r) => `result_${r}_t result_${r};`),
     ...raws,
   ];
   p.line(`#define INTRANSIT_SHAPE_HEADERS ${members.join(' ')}`).line();
-  printHeaders(p, plans, kinds);
+  printHeaders(p, plans, kinds, shared);
   p.line('#include "intransit_headers.p4"').line();
   for (const [i, plan] of plans.entries()) {
     const own = new Printer();
     printLayers(own, plan, `IntransitLayers_${i}`, firstSlotOf(i));
     const k = kindOf[i]!;
     const fields = fieldTexts(plan.lowered.input, kinds[k]!.fields, `activations_${k}`);
-    for (const line of renamed(own.toString(), i, fields).trimEnd().split('\n')) p.line(line);
+    const names = {
+      activations: fields,
+      scratch: shared.scratchOf.get(plan)!,
+      result: `result_${shared.resultOf.get(plan)}`,
+    };
+    for (const line of renamed(own.toString(), names).trimEnd().split('\n')) p.line(line);
     p.line();
   }
   p.line('#include "intransit_pipeline.p4"');
   return p.toString();
 }
 
-function printHeaders(p: Printer, plans: readonly V1modelPlan[], kinds: readonly RequestKind[]): void {
+function printHeaders(
+  p: Printer,
+  plans: readonly V1modelPlan[],
+  kinds: readonly RequestKind[],
+  { results, scratch }: SharedHeaders,
+): void {
   const header = (name: string, fields: readonly Field[]) =>
     p
       .block(`header ${name}`, () => {
@@ -149,31 +219,34 @@ function printHeaders(p: Printer, plans: readonly V1modelPlan[], kinds: readonly
     const raw = rawBits(fields);
     if (raw !== undefined) header(`raw_${k}_t`, [{ name: 'bytes', width: raw }]);
   }
-  for (const [i, { lowered }] of plans.entries()) {
-    header(
-      `result_${i}_t`,
-      lowered.output.map(({ width }, part) => ({ name: `part${part}`, width })),
-    );
-    const { scratch } = lowered.code;
-    header(`work_${i}_t`, scratch.length > 0 ? scratch : [{ name: 'unused', width: 8 }]);
-  }
+  for (const [r, fields] of results.entries()) header(`result_${r}_t`, fields);
+  const sums = new Map(plans.map((plan) => [sumOf(plan).field, sumOf(plan).type]));
   p.block('header scratch_t', () => {
     p.line('INTRANSIT_HELD_FIELDS').line('INTRANSIT_TURN_FIELDS').line('bit<32> total;');
-    for (const [i, plan] of plans.entries()) {
-      const sum = definitionsOf(plan)
-        .flat()
-        .find((d) => d.name === 'intransit_sum_t');
-      p.line(`${sum!.value} sum_${i};`);
-    }
+    for (const [field, type] of sums) p.line(`${type} ${field};`);
+    for (const { name, width } of scratch) p.line(`bit<${width}> ${name};`);
   }).line();
 }
 
-/** Code of one shape, with headers of its own; what an entry of `models` says is the device's. */
-export const renamed = (text: string, shape: number, fields: ReadonlyMap<string, string>): string =>
+/** What the code of a shape has in the headers of a program of several. */
+export interface ShapeNames {
+  /** By a field of its request. */
+  readonly activations: ReadonlyMap<string, string>;
+  /** By a field in which it computes. */
+  readonly scratch: ReadonlyMap<string, string>;
+  /** The header of its result. */
+  readonly result: string;
+}
+
+/** Code of one shape, in the headers of the program; what an entry of `models` says is the device's. */
+export const renamed = (text: string, { activations, scratch, result }: ShapeNames): string =>
   text
-    .replaceAll(/\bhdr\.activations\.(\w+)/g, (_, name: string) => fields.get(name)!)
-    .replaceAll(new RegExp(`\\b${SCRATCH.replace('.', '\\.')}\\b(?!\\.slot\\b)`, 'g'), `hdr.work_${shape}`)
-    .replaceAll(/\bhdr\.result\b/g, `hdr.result_${shape}`);
+    .replaceAll(/\bhdr\.activations\.(\w+)/g, (_, name: string) => activations.get(name)!)
+    .replaceAll(SCRATCH_FIELD, (whole, name: string) => {
+      const field = scratch.get(name);
+      return field === undefined ? whole : `${SCRATCH}.${field}`;
+    })
+    .replaceAll(/\bhdr\.result\b/g, `hdr.${result}`);
 
 /** Includes what the hand-written parts ask for once for each of the texts, each time with what it defines. */
 function inclusions(texts: readonly (readonly (readonly [name: string, value: string])[])[]): string {
@@ -189,32 +262,32 @@ function inclusions(texts: readonly (readonly (readonly [name: string, value: st
 /** What one shape defines while its parts are included. */
 function shapeText(
   plan: V1modelPlan,
-  shape: number,
   { fields }: RequestKind,
   kind: number,
-  shapes: number,
+  { resultOf }: SharedHeaders,
 ): (readonly [name: string, value: string])[] {
   const facts = definitionsOf(plan, fields).flat();
-  const { begin, end } = turnsOf(shapes)[shape]!;
   return [
     ...facts.map(({ name, type, as, value }) => {
       // Without a name of its own a constant says its type where it is used.
       const isTyped = as === 'constant' && /^bit</.test(type!);
       return [name, isTyped ? `((${type})${value})` : value] as const;
     }),
-    ...[
-      ['activations', `activations_${kind}`],
-      ['raw', `raw_${kind}`],
-      ['result', `result_${shape}`],
-      ['sum', `sum_${shape}`],
-      ['compute', `compute_${shape}`],
-      ['IntransitLayers', `IntransitLayers_${shape}`],
-      ['leave_unsure', `leave_unsure_${shape}`],
-      ['answer', `answer_${shape}`],
-      ['sum_udp', `sum_udp_${shape}`],
-      ['INTRANSIT_BEGIN_SHAPE', begin],
-      ['INTRANSIT_END_SHAPE', end],
-    ].map(([name, value]) => [name!, value!] as const),
+    ['activations', `activations_${kind}`],
+    ['raw', `raw_${kind}`],
+    ['result', `result_${resultOf.get(plan)}`],
+    ['sum', sumOf(plan).field],
+  ];
+}
+
+/** What of a shape's code stands beside that of others. */
+function turnText(shape: number, shapes: number): (readonly [name: string, value: string])[] {
+  const { begin, end } = turnsOf(shapes)[shape]!;
+  const names = ['compute', 'IntransitLayers', 'leave_unsure', 'answer', 'sum_udp'];
+  return [
+    ...names.map((name) => [name, `${name}_${shape}`] as const),
+    ['INTRANSIT_BEGIN_SHAPE', begin],
+    ['INTRANSIT_END_SHAPE', end],
   ];
 }
 

@@ -4,7 +4,7 @@ import { flowCounter } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import { SCRATCH } from '../code.ts';
 import { printLayers } from '../print-program.ts';
-import { firstSlotOf, renamed } from '../print-together.ts';
+import { firstSlotOf, renamed, type SharedScratch, sharedScratch } from '../print-together.ts';
 import {
   printDigest,
   printFields,
@@ -55,15 +55,14 @@ export function printFlowSet(set: V1modelSetPlan, test = false): string {
     ...reported,
     test,
   });
-  const work = models.map(
-    (_, m) => `activations_${m}_t activations_${m}; work_${m}_t work_${m}; result_${m}_t result_${m};`,
-  );
+  const work = models.map((_, m) => `activations_${m}_t activations_${m}; result_${m}_t result_${m};`);
   p.line(`#define INTRANSIT_FLOW_WORK ${work.join(' ')}`).line();
-  printHeaders(p, set);
+  const shared = sharedScratch(models.map(({ plan }) => plan.compute));
+  printHeaders(p, set, shared);
   printDigest(p, reported.features);
   if (test) printReportHeader(p, reported);
   p.line('#include "intransit_flow.p4"').line();
-  for (const [m, model] of models.entries()) printModel(p, set, model, m);
+  for (const [m, model] of models.entries()) printModel(p, set, model, m, shared);
   printIngress(p, set, test);
   printPipeline(p);
   return p.toString();
@@ -81,7 +80,7 @@ const reportedOf = (set: V1modelSetPlan): Reported => ({
   collided: set.collided !== undefined,
 });
 
-function printHeaders(p: Printer, set: V1modelSetPlan): void {
+function printHeaders(p: Printer, set: V1modelSetPlan, { scratch }: SharedScratch): void {
   const common = new Map<string, FlowField>();
   const own: FlowField[] = [];
   for (const [m, { plan }] of modelsOf(set).entries()) {
@@ -92,14 +91,12 @@ function printHeaders(p: Printer, set: V1modelSetPlan): void {
       `result_${m}_t`,
       lowered.output.map(({ width }, i) => ({ name: `part${i}`, width })),
     );
-    const { scratch } = lowered.code;
-    printFields(p, `work_${m}_t`, scratch.length > 0 ? scratch : [{ name: 'unused', width: 8 }]);
     for (const field of flowCode(plan).fields)
       if (isOwnField(field.name)) own.push({ ...field, name: ownName(m, field.name) });
       else common.set(field.name, field);
   }
   for (const field of mayResubmit(set) ? endFields : []) common.set(field.name, field);
-  printFields(p, 'scratch_t', [{ name: 'slot', width: 16 }]);
+  printFields(p, 'scratch_t', [{ name: 'slot', width: 16 }, ...scratch]);
   printFields(p, 'flow_t', [
     ...common.values(),
     { name: 'features', width: 8 * mostFeatures(set) },
@@ -111,7 +108,13 @@ function printHeaders(p: Printer, set: V1modelSetPlan): void {
 const ownName = (model: number, name: string): string => `m${model}_${name}`;
 
 /** Its layers, and what it does with a packet, as controls. */
-function printModel(p: Printer, set: V1modelSetPlan, model: V1modelSetModel, m: number): void {
+function printModel(
+  p: Printer,
+  set: V1modelSetPlan,
+  model: V1modelSetModel,
+  m: number,
+  { scratchOf }: SharedScratch,
+): void {
   const own = new Printer();
   printLayers(own, model.plan.compute, `IntransitLayers_${m}`, firstSlotOf(m));
   own.line();
@@ -119,10 +122,13 @@ function printModel(p: Printer, set: V1modelSetPlan, model: V1modelSetModel, m: 
   else printMemberControl(own, set, model, m);
   const { input } = model.plan.compute.lowered;
   const members = [...input.map(({ name }) => name), 'setValid', 'isValid'];
-  const fields = new Map(members.map((name) => [name, `hdr.activations_${m}.${name}`]));
-  const text = renamed(own.toString(), m, fields).replaceAll(
-    /\bhdr\.flow\.(\w+)\b/g,
-    (whole, name: string) => (isOwnField(name) ? `${FLOW}.${ownName(m, name)}` : whole),
+  const names = {
+    activations: new Map(members.map((name) => [name, `hdr.activations_${m}.${name}`])),
+    scratch: scratchOf.get(model.plan.compute)!,
+    result: `result_${m}`,
+  };
+  const text = renamed(own.toString(), names).replaceAll(/\bhdr\.flow\.(\w+)\b/g, (whole, name: string) =>
+    isOwnField(name) ? `${FLOW}.${ownName(m, name)}` : whole,
   );
   for (const line of text.trimEnd().split('\n')) p.line(line);
   p.line();
