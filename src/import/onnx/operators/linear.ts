@@ -9,6 +9,7 @@ import { moveValues } from '../moves.ts';
 import { bothOf, type NodeReader } from '../node-reader.ts';
 import { type LinearTerm, realActivation, unclamped, type Value } from '../values.ts';
 import { asMatrix, channelWeights, matrixWeights, type Weights, weightsAt } from '../weights.ts';
+import { matrixProduct } from './matrix-product.ts';
 import { permuted } from './softmax.ts';
 
 /** The activation that a linear operator multiplies. */
@@ -45,6 +46,8 @@ const fill = ({ scales }: Weights, factor: number) => new Float64Array(scales.le
 
 export function matMul(c: NodeReader): Value {
   if (c.optional(0)?.kind === 'quantisedConstant' && c.optional(1)?.kind === 'real') return weightsFirst(c);
+  if (c.optional(0)?.kind === 'real' && c.optional(1)?.kind === 'real')
+    return matrixProduct(c, multiplicand(c, 0), multiplicand(c, 1));
   const [input, weights] = bothOf(
     () => multiplicand(c, 0),
     () => matrixWeights(c, asMatrix(weightsAt(c, 1)), 1, 1),

@@ -12,6 +12,7 @@ import { type LinearTerm, type Real, realActivation, unclamped, type Value } fro
 import { channelWeights, checkedWeights, matrixWeights } from '../weights.ts';
 import { functionOf, functions } from './functions.ts';
 import { convProduct, denseProduct } from './linear.ts';
+import { matrixProduct } from './matrix-product.ts';
 import { chosen, joined } from './moves.ts';
 import { productOf } from './pairs.ts';
 import { average, globalAverage } from './pooling.ts';
@@ -66,7 +67,10 @@ export function qLinearConv(c: NodeReader): Value {
 
 /** `a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero`. */
 export function qLinearMatMul(c: NodeReader): Value {
-  const product = denseProduct(c, activationAt(c, 0), matrixWeights(c, weightsIn(c, 3, 1), 3, 1));
+  const product =
+    c.input(3).kind === 'quantised'
+      ? matrixProduct(c, activationAt(c, 0), activationAt(c, 3))
+      : denseProduct(c, activationAt(c, 0), matrixWeights(c, weightsIn(c, 3, 1), 3, 1));
   return quantised(c, { ...product, term: fused(product.term) }, 6);
 }
 
