@@ -29,7 +29,9 @@ export function suggestions(wrong: string, names: Iterable<string>): readonly st
     const candidate = name.toLowerCase();
     const distance = Math.min(editDistance(asked, candidate), editDistance(last(asked), last(candidate)));
     const part = asked.length > 2 && candidate.includes(asked);
-    return part || distance <= Math.max(2, asked.length / 4) ? [{ name, distance }] : [];
+    // Two short names that differ in most of their letters are two names.
+    const isTypo = distance <= Math.max(2, asked.length / 4) && distance <= candidate.length / 2;
+    return part || isTypo ? [{ name, distance }] : [];
   });
   near.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
   return near.slice(0, MOST).map(({ name }) => name);
