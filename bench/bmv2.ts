@@ -1,9 +1,9 @@
 /**
  * CPU time a packet of simple_switch_grpc: an empty program; ours passing a packet on untouched, above it; the network in lanes, and
- * with one multiply-add a weight, each above what the same program takes to pass on; and packets a second without loss, a window of
+ * with one multiply-add a weight, or in tables, each above what the same program takes to pass on; and packets a second without loss, a window of
  * them under way. Says which build of BMv2 it met, and prints its tables as bench/README.md has them.
  *
- *     npx tsx bench/bmv2.ts [--switches FOLDER,FOLDER] [--kinds runtime,static,scalar] [--rounds N] [--packets N] [--json]
+ *     npx tsx bench/bmv2.ts [--switches FOLDER,FOLDER] [--kinds runtime,static,scalar,tables] [--models NAME,...] [--rounds N] [--packets N] [--json]
  *
  * `--switches` names folders with a `simple_switch_grpc` each, one build after the other; without it the one on the PATH is met.
  * All switches of a build run at the same time and are measured in turn, so that a change of the machine's pace meets all of them.
@@ -26,16 +26,19 @@ const { values: args } = parseArgs({
     packets: { type: 'string', default: '2000' },
     /** Measured too: one multiply-add a weight, and weights as constants. */
     kinds: { type: 'string', default: 'runtime,static,scalar' },
+    /** Of those models alone. */
+    models: { type: 'string' },
     /** Folders with a switch each. */
     switches: { type: 'string' },
   },
 });
 
-/** Weights that can be replaced; weights as constants; one multiply-add a weight. */
+/** Weights that can be replaced; weights as constants; one multiply-add a weight; look-ups and adds. */
 const programs = {
   runtime: { lanes: 'on', weights: 'runtime' },
   static: { lanes: 'on', weights: 'static' },
   scalar: { lanes: 'off', weights: 'runtime' },
+  tables: { lowering: 'tables' },
 } as const;
 type ProgramKind = keyof typeof programs;
 
@@ -59,8 +62,9 @@ const OTHER_LAYER = 99;
 
 const CURSOR_AT = OUTER_BYTES + fieldOffset('nextLayer');
 
-/** A convolution without lanes is tens of thousands of operations: p4c would need minutes for it. */
+/** A convolution without lanes is tens of thousands of operations, for which p4c would need minutes; tables of one are refused. */
 const LANES_ONLY = 'digits-cnn';
+const WITHOUT_LANES: readonly ProgramKind[] = ['scalar', 'tables'];
 
 async function openCase({ model, rows }: BenchModel, program: ProgramKind): Promise<Case> {
   const plan = planV1modelOrRefuse(model, programs[program]);
@@ -91,10 +95,11 @@ const packets = Number(args.packets);
 const rounds = Number(args.rounds);
 const asked = args.kinds.split(',').filter((kind): kind is ProgramKind => kind in programs);
 
+const only = args.models?.split(',');
+
 interface Row {
   readonly model: string;
-  readonly lanes: 'on' | 'off';
-  readonly weights: 'runtime' | 'static';
+  readonly program: ProgramKind;
   readonly passedAboveEmptyUs: number;
   readonly netUs: number;
   readonly netWithChecksumUs: number;
@@ -116,9 +121,9 @@ async function measure(): Promise<Measured> {
   const emptyUs: number[] = [];
   const cases: Case[] = [];
   try {
-    for (const entry of await benchModels())
+    for (const entry of (await benchModels()).filter(({ model }) => only?.includes(model.name) ?? true))
       for (const program of asked)
-        if (program !== 'scalar' || entry.model.name !== LANES_ONLY)
+        if (!WITHOUT_LANES.includes(program) || entry.model.name !== LANES_ONLY)
           cases.push(await openCase(entry, program));
     await measureInTurn(empty, emptyUs, cases);
   } finally {
@@ -150,8 +155,7 @@ function rowOf(c: Case, emptyUs: readonly number[]): Row {
   const beyond = (kind: Kind) => round(median(c.samples[kind].map((us, i) => us - c.samples.passed[i]!)));
   return {
     model: c.name,
-    lanes: programs[c.program].lanes,
-    weights: programs[c.program].weights,
+    program: c.program,
     passedAboveEmptyUs: round(median(c.samples.passed.map((us, i) => us - emptyUs[i]!))),
     netUs: beyond('computed'),
     netWithChecksumUs: beyond('checksummed'),
@@ -168,13 +172,12 @@ function printTable({ build, emptyUs, rows }: Measured): void {
   process.stdout.write(
     `\nBMv2 ${nameOf(build)} (an entry of 8 kB: hit ${round(build.hitUs)} us, miss ${round(build.missUs)} us), an empty program ${emptyUs} us:\n\n`,
   );
-  line(['model', 'lanes', 'weights', 'passing on', 'network', 'with a checksum', 'passed/s', 'computed/s']);
-  line(Array.from({ length: 8 }, () => '---'));
+  line(['model', 'program', 'passing on', 'network', 'with a checksum', 'passed/s', 'computed/s']);
+  line(Array.from({ length: 7 }, () => '---'));
   for (const r of rows)
     line([
       r.model,
-      r.lanes,
-      r.weights,
+      r.program,
       r.passedAboveEmptyUs,
       r.netUs,
       r.netWithChecksumUs,
