@@ -14,7 +14,6 @@ import {
   expand,
   gather,
   pad,
-  resize,
   shape,
   slice,
   spaceToDepth,
@@ -43,6 +42,7 @@ import {
 import { bipolarQuant, quant } from './qonnx.ts';
 import { dequantizeLinear, quantizeLinear } from './quantise.ts';
 import { globalMaxPool, reduceMax, reduceMean, reduceMin, reduceSum } from './reduce.ts';
+import { resize } from './resize.ts';
 import { dropout, flatten, identity, reshape, squeeze, unsqueeze } from './shape.ts';
 import { logSoftmax, softmax } from './softmax.ts';
 import { treeEnsemble, treeEnsembleClassifier, treeEnsembleRegressor } from './trees.ts';

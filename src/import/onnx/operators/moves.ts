@@ -1,6 +1,6 @@
 import { refuse } from '../../../diagnostics/index.ts';
 import { elementCount } from '../../../model/tensor.ts';
-import { boundedCount, broadcastSources, concatSources, type Moved, movedBy } from '../../lower/gather.ts';
+import { broadcastSources, concatSources, type Moved, movedBy } from '../../lower/gather.ts';
 import {
   type Activity,
   axisOf,
@@ -312,108 +312,6 @@ function imageDims(c: NodeReader, x: Activity | Fixed): [number, number, number,
       c.place(0),
     );
   return dims as unknown as [number, number, number, number];
-}
-
-/** To the nearest neighbour: pixels repeated, or left out. */
-export function resize(c: NodeReader): Value {
-  const x = valueAt(c, 0);
-  const dims = dimsOf(x);
-  const isUpsample = c.operator === 'Upsample';
-  const mode = c.string('mode', 'nearest');
-  if (mode !== 'nearest') c.refuseAttribute('mode', mode, 'nearest');
-  c.ignore('cubic_coeff_a', 'exclude_outside', 'extrapolation_value', 'antialias');
-  const scalesAt = isUpsample || c.opset < 11 ? 1 : 2;
-  if (scalesAt === 2) c.optional(1);
-  const axes = c.opset >= 18 ? c.ints('axes') : undefined;
-  if (c.opset >= 18) {
-    const policy = c.string('keep_aspect_ratio_policy', 'stretch');
-    if (policy !== 'stretch') c.refuseAttribute('keep_aspect_ratio_policy', policy, 'stretch');
-  }
-  const old = isUpsample || c.opset < 11;
-  const transformation = old ? 'asymmetric' : c.string('coordinate_transformation_mode', 'half_pixel');
-  const nearest = old ? 'floor' : c.string('nearest_mode', 'round_prefer_floor');
-  const perAxis = (list: readonly number[]) => {
-    if (axes === undefined) return list;
-    const all = dims.map(() => Number.NaN);
-    for (const [i, axis] of axes.entries()) all[axisOf(c, axis, dims.length)] = list[i]!;
-    return all;
-  };
-  const given = isUpsample && c.opset < 9 ? c.floats('scales') : scalesOf(c, scalesAt);
-  const sizes = scalesAt === 2 && c.optional(3) !== undefined ? integersAt(c, 3, 'the sizes') : undefined;
-  const shape = sizes
-    ? perAxis(sizes).map((s, i) => (Number.isNaN(s) ? dims[i]! : s))
-    : perAxis(given ?? dims.map(() => 1)).map((s, i) =>
-        Number.isNaN(s) ? dims[i]! : Math.floor(dims[i]! * s),
-      );
-  const scale = (axis: number) => {
-    const own = sizes === undefined ? perAxis(given ?? [])[axis] : undefined;
-    return own === undefined || Number.isNaN(own) ? shape[axis]! / dims[axis]! : own;
-  };
-  if (shape.length !== dims.length || shape.some((s) => !(s >= 1)))
-    refuse(
-      'shape-mismatch',
-      { expected: `sizes of ${dims.length} axes`, actual: dimsText(shape) },
-      c.place(0),
-    );
-  boundedCount(shape, elementCount(dims));
-  const tables = dims.map((size, axis) =>
-    Array.from({ length: shape[axis]! }, (_, at) => {
-      const from = coordinate(c, transformation, at, scale(axis), size, shape[axis]!);
-      return Math.max(0, Math.min(size - 1, rounded(c, nearest, from)));
-    }),
-  );
-  return moveValues(
-    c,
-    [x],
-    movedBy(shape, dims, (place) => place.map((at, axis) => tables[axis]![at]!)),
-  );
-}
-
-function scalesOf(c: NodeReader, index: number): readonly number[] | undefined {
-  if (c.optional(index) === undefined) return undefined;
-  const { values } = c.constant(index, 'the scales');
-  return values.length === 0 ? undefined : Array.from(values);
-}
-
-function coordinate(
-  c: NodeReader,
-  mode: string,
-  at: number,
-  scale: number,
-  size: number,
-  to: number,
-): number {
-  switch (mode) {
-    case 'asymmetric':
-      return at / scale;
-    case 'half_pixel':
-      return (at + 0.5) / scale - 0.5;
-    case 'pytorch_half_pixel':
-      return to > 1 ? (at + 0.5) / scale - 0.5 : 0;
-    case 'align_corners':
-      return to > 1 ? (at * (size - 1)) / (to - 1) : 0;
-    default:
-      return c.refuseAttribute(
-        'coordinate_transformation_mode',
-        mode,
-        'asymmetric, half_pixel, pytorch_half_pixel, align_corners',
-      );
-  }
-}
-
-function rounded(c: NodeReader, mode: string, x: number): number {
-  switch (mode) {
-    case 'floor':
-      return Math.floor(x);
-    case 'ceil':
-      return Math.ceil(x);
-    case 'round_prefer_floor':
-      return x === Math.floor(x) + 0.5 ? Math.floor(x) : Math.round(x);
-    case 'round_prefer_ceil':
-      return Math.round(x);
-    default:
-      return c.refuseAttribute('nearest_mode', mode, 'floor, ceil, round_prefer_floor, round_prefer_ceil');
-  }
 }
 
 /** The dimensions of a value; of the batch, of which a packet carries one row, that is 1. */
