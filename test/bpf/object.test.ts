@@ -16,7 +16,7 @@ describeWith(loading, 'an object', () => {
     expect(object.name).toBe('rewrite');
     expect([...object.programs.keys()]).toEqual(['rewrite', 'grow']);
     expect([...object.maps.keys()].sort()).toEqual(
-      ['.data', '.rodata', 'blocks', 'odd_sized', 'seen', 'totals'].sort(),
+      ['.data', '.rodata', 'blocks', 'devices', 'many', 'odd_sized', 'prefixes', 'seen', 'totals'].sort(),
     );
   });
 

@@ -3,13 +3,13 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, vi } from 'vitest';
-import { type BpfError, compileBpf, type Feature, probeAll } from '../../src/bpf/index.ts';
+import { afterAll, describe, inject, vi } from 'vitest';
+import { type BpfError, compileBpf, type Feature } from '../../src/bpf/index.ts';
 
 // A machine that builds something meanwhile is slow; no test here is about time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const results = await probeAll();
+const results = inject('features');
 
 /** Kernel and tools for loading programs. */
 export const loading: readonly Feature[] = ['libbpf', 'privilege', 'xdp-program', 'clang'];
