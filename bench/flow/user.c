@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Flow mode in user space: the same C as in the kernel, compiled for the processor, over the packets of an AF_PACKET ring
- * (TPACKET_V3). Usage: user receive INTERFACE SECONDS, or user send INTERFACE SECONDS: 64 flows by turns. Either prints packets
- * and CPU nanoseconds of its own. FLOW_SOURCE is the program.
+ * (TPACKET_V3). Usage: user receive INTERFACE SECONDS [OUT], which sends them on out of another interface, or user send INTERFACE
+ * SECONDS: 64 flows by turns. Either prints packets and CPU nanoseconds of its own. FLOW_SOURCE is the program.
  */
 #define _GNU_SOURCE
 #include <linux/types.h>
@@ -50,8 +50,25 @@ static int opened(const char *interface, int protocol)
 	return fd < 0 || !address.sll_ifindex || bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -1 : fd;
 }
 
-static int receive(const char *interface, unsigned long long until)
+/* Sends packets on, as they lie in the ring. */
+static void send_on(int out, struct mmsghdr *messages, unsigned int count)
 {
+	unsigned int sent = 0;
+
+	while (sent < count) {
+		int taken = sendmmsg(out, messages + sent, count - sent, 0);
+
+		/* What the interface does not take is lost. */
+		sent += taken > 0 ? taken : 1;
+	}
+}
+
+static int receive(const char *interface, unsigned long long until, const char *onward)
+{
+	static struct mmsghdr messages[BATCH];
+	static struct iovec parts[BATCH];
+	int out = onward ? opened(onward, 0) : -1, yes = 1;
+	unsigned int waiting = 0;
 	int fd = opened(interface, 0), version = TPACKET_V3;
 	struct sockaddr_ll address = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 	struct tpacket_req3 ring = { .tp_block_size = BLOCK,
@@ -71,6 +88,10 @@ static int receive(const char *interface, unsigned long long until)
 	blocks = mmap(NULL, (size_t)BLOCK * BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_32BIT, fd, 0);
 	if (blocks == MAP_FAILED)
 		return fail("mmap");
+	if (onward && (out < 0 || setsockopt(out, SOL_PACKET, PACKET_QDISC_BYPASS, &yes, sizeof(yes))))
+		return fail("out");
+	for (int i = 0; i < BATCH; i++)
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &parts[i], .msg_iovlen = 1 };
 	address.sll_ifindex = if_nametoindex(interface);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)))
 		return fail("bind");
@@ -92,8 +113,17 @@ static int receive(const char *interface, unsigned long long until)
 			ctx.data_end = ctx.data + packet->tp_snaplen;
 			intransit_flow(&ctx);
 			packets++;
+			if (onward) {
+				parts[waiting++] = (struct iovec){ (char *)packet + packet->tp_mac, packet->tp_snaplen };
+				if (waiting == BATCH) {
+					send_on(out, messages, waiting);
+					waiting = 0;
+				}
+			}
 			packet = (void *)((char *)packet + packet->tp_next_offset);
 		}
+		send_on(out, messages, waiting);
+		waiting = 0;
 		__sync_synchronize();
 		block->hdr.bh1.block_status = TP_STATUS_KERNEL;
 		at = (at + 1) % BLOCKS;
@@ -147,8 +177,8 @@ int main(int argc, char **argv)
 {
 	unsigned long long until;
 
-	if (argc != 4)
+	if (argc < 4)
 		return 2;
 	until = bpf_ktime_get_ns() + strtoull(argv[3], NULL, 10) * 1000000000ULL;
-	return strcmp(argv[1], "send") ? receive(argv[2], until) : send_all(argv[2], until);
+	return strcmp(argv[1], "send") ? receive(argv[2], until, argv[4]) : send_all(argv[2], until);
 }

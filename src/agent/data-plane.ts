@@ -2,11 +2,12 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { flowCounter } from '../backends/common/flow/tables.ts';
-import type {
-  DeviceConfig,
-  FlowConfig,
-  ProgramConfig,
-  RequestConfig,
+import {
+  type DeviceConfig,
+  type FlowConfig,
+  hasFlows,
+  type ProgramConfig,
+  type RequestConfig,
 } from '../backends/xdp/device-config.ts';
 import { flowSecrets } from '../backends/xdp/flow/secrets.ts';
 import {
@@ -17,7 +18,6 @@ import {
   ensureBpffs,
   mapFault,
   type ObjectPolicy,
-  openObjectApart,
   openObjectsApart,
   openPinnedMap,
   openPinnedProgram,
@@ -42,27 +42,35 @@ export const ENTRY_PIN = 'entry';
 const [SWEEP_PIN, ANSWER_PIN] = ['sweep', 'answer'];
 
 const DEVICE_MAPS = deviceMaps.map((m) => m.name);
-/** Maps of a program of flows that the agent works on. */
-const FLOW_MAPS = [
-  'flows',
-  'flow_counts',
-  'flow_model',
-  'ports',
-  'tx',
-  'classes',
-  'rates',
-  'class_counts',
-  'telling',
-  'told',
-  'asking',
-  'flow_answer',
-] as const;
+/** Maps of programs of flows that the agent works on: those that all of them have in common. */
+const FLOW_MAPS = ['ports', 'tx', 'classes', 'rates', 'class_counts', 'telling', 'told', 'asking'] as const;
+/** In common beside them, and no business of the agent's. */
+const MORE_COMMON = ['message', 'flow_test'] as const;
 
-/** Where flows are classified at their ends. */
-const RANGE_MAP = 'flow_range';
+/**
+ * And those of each. `weights` where they are no constants, `flow_range` where flows are classified at their ends, `next` where several
+ * models stand beside each other; `flow_answer` of one that may ask a larger model, which is one alone.
+ */
+export type OwnFlowMap =
+  | 'flows'
+  | 'flow_counts'
+  | 'flow_model'
+  | 'weights'
+  | 'flow_range'
+  | 'next'
+  | 'flow_answer';
 
-/** `weights` only of a program of flows whose weights are no constants; those of others are found by their program. */
-export type MapName = DeviceMapName | (typeof FLOW_MAPS)[number] | 'weights' | typeof RANGE_MAP;
+export type MapName = DeviceMapName | (typeof FLOW_MAPS)[number];
+
+/** A program of flows with what is its own. */
+export interface FlowProgram {
+  readonly program: BpfProgram;
+  /** Of flows that are classified at their ends: what ends those that no packet comes to any more. */
+  readonly sweep: BpfProgram | undefined;
+  /** What writes a larger model's verdict into a flow; of a model that stands alone. */
+  readonly answer: BpfProgram | undefined;
+  map(name: OwnFlowMap): BpfMap;
+}
 
 /** Programs that were loaded, and nothing runs yet. */
 export interface LoadedPrograms {
@@ -74,13 +82,11 @@ export interface LoadedPrograms {
 /** A data plane that has its pins, and so outlives this process. */
 export interface DataPlane {
   readonly config: DeviceConfig;
-  /** What stands on the interfaces: the dispatcher of programs of requests, or the one program of flows. */
+  /** What stands on the interfaces: the dispatcher of programs of requests, or the first program of flows. */
   readonly entry: BpfProgram;
-  /** Of flows that are classified at their ends: what ends those that no packet comes to any more. */
-  readonly sweep: BpfProgram | undefined;
-  /** Of flows: what writes a larger model's verdict into one. */
-  readonly answer: BpfProgram | undefined;
   map(name: MapName): BpfMap;
+  /** Of flows, by model. */
+  flow(model: number): FlowProgram;
   /** Of requests. */
   program(index: number): BpfProgram;
   /** Of a program of requests; undefined where they are constants of it. */
@@ -92,6 +98,8 @@ export interface DataPlane {
 
 /** A pin, and what must be there: a program or map of this name. */
 interface Pin {
+  /** Of flows: of which program. */
+  readonly model?: number;
   readonly pin: string;
   readonly kind: 'program' | 'map';
   readonly name: string;
@@ -104,17 +112,9 @@ const weightsPin = (index: number): string => `weights-${index}`;
 function pinsOf(config: DeviceConfig): readonly Pin[] {
   if (config.kind === 'flows') {
     const policy = flowPolicy(config);
-    const { atEnd } = config.manifest.features;
-    const maps = [
-      ...FLOW_MAPS,
-      ...(config.weights.length > 0 ? (['weights'] as const) : []),
-      ...(atEnd ? [RANGE_MAP] : []),
-    ];
     return [
-      { pin: ENTRY_PIN, kind: 'program', name: FLOW_PROGRAM, policy },
-      { pin: ANSWER_PIN, kind: 'program', name: FLOW_ANSWER, policy },
-      ...(atEnd ? [{ pin: SWEEP_PIN, kind: 'program' as const, name: FLOW_SWEEP, policy }] : []),
-      ...maps.map((name) => ({ pin: name, kind: 'map' as const, name, policy })),
+      ...FLOW_MAPS.map((name) => ({ pin: name, kind: 'map' as const, name, policy })),
+      ...config.models.flatMap((_, model) => flowPins(config, model)),
     ];
   }
   const policy = programPolicy(config.programs[0]!);
@@ -127,6 +127,32 @@ function pinsOf(config: DeviceConfig): readonly Pin[] {
         ? [{ pin: weightsPin(own.index), kind: 'map' as const, name: 'weights', policy: programPolicy(own) }]
         : []),
     ]),
+  ];
+}
+
+/** The pin of what is one model's own; those of the first are what they are of one alone. */
+const ownPin = (name: string, model: number): string => (model === 0 ? name : `${name}-${model}`);
+
+function flowPins(config: FlowConfig, model: number): readonly Pin[] {
+  const { models, isSet } = config;
+  const { manifest, weights } = models[model]!;
+  const { atEnd } = manifest.features;
+  const policy = flowPolicy(config, model);
+  const maps: readonly OwnFlowMap[] = [
+    'flow_model',
+    ...(hasFlows(config, model) ? (['flows', 'flow_counts'] as const) : []),
+    ...(isSet ? (['next'] as const) : (['flow_answer'] as const)),
+    ...(weights.length > 0 ? (['weights'] as const) : []),
+    ...(atEnd ? (['flow_range'] as const) : []),
+  ];
+  const pin = (kind: Pin['kind'], own: string, name: string): Pin => ({
+    ...{ model, pin: ownPin(own, model), kind, name, policy },
+  });
+  return [
+    pin('program', ENTRY_PIN, FLOW_PROGRAM),
+    ...(isSet ? [] : [pin('program', ANSWER_PIN, FLOW_ANSWER)]),
+    ...(atEnd ? [pin('program', SWEEP_PIN, FLOW_SWEEP)] : []),
+    ...maps.map((name) => pin('map', name, name)),
   ];
 }
 
@@ -167,16 +193,33 @@ export async function loadPrograms(config: DeviceConfig, running?: DataPlane): P
 }
 
 async function loadFlows(config: FlowConfig, running: DataPlane | undefined): Promise<LoadedPrograms> {
-  const counters = running?.config.kind === 'flows' ? running.map('flow_counts') : undefined;
-  // A program of another version of ours counts other outcomes: its counts end with it.
-  const goesOn = counters?.info.valueSize === 8 * flowCounter.size;
-  const object = await openObjectApart(config.elf, {
-    name: 'intransit',
-    policy: flowPolicy(config),
-    globals: { intransit_flow_acts: 1, intransit_flow_asks: 1, intransit_flow_secrets: [...flowSecrets()] },
-    ...(counters !== undefined && goesOn && { reuse: new Map([['flow_counts', counters]]) }),
+  const wanted = config.models.map(({ elf }, model) => {
+    const counters = countersOf(running, model);
+    return {
+      ...{ name: 'intransit', elf, policy: flowPolicy(config, model) },
+      globals: {
+        intransit_flow_acts: 1,
+        intransit_flow_asks: config.isSet ? 0 : 1,
+        intransit_flow_secrets: [...flowSecrets()],
+      },
+      ...(counters !== undefined && { reuse: new Map([['flow_counts', counters]]) }),
+    };
   });
-  return { objects: new Map([[0, object]]), close: () => object.close() };
+  const loaded = await openObjectsApart(wanted, [...FLOW_MAPS, ...MORE_COMMON]);
+  return {
+    objects: new Map(loaded.entries()),
+    close() {
+      for (const object of loaded) object.close();
+    },
+  };
+}
+
+/** The counts of a model of flows that runs. One of another version of ours counts other outcomes: its counts end with it. */
+function countersOf(running: DataPlane | undefined, model: number): BpfMap | undefined {
+  if (running?.config.kind !== 'flows') return undefined;
+  if (!hasFlows(running.config, model)) return undefined;
+  const counters = running.flow(model).map('flow_counts');
+  return counters.info.valueSize === 8 * flowCounter.size ? counters : undefined;
 }
 
 const programIn = (plane: DataPlane | undefined, index: number): ProgramConfig | undefined =>
@@ -238,10 +281,10 @@ function itemsOf(
   };
   if (config.kind === 'flows')
     return new Map(
-      pinsOf(config).map(({ pin, kind, name }): [string, Pinnable] => [
-        pin,
-        kind === 'map' ? named(first?.maps, name) : named(first?.programs, name),
-      ]),
+      pinsOf(config).map(({ model = 0, pin, kind, name }): [string, Pinnable] => {
+        const object = objects.get(model);
+        return [pin, kind === 'map' ? named(object?.maps, name) : named(object?.programs, name)];
+      }),
     );
   return new Map<string, Pinnable>([
     [ENTRY_PIN, running === undefined ? named(first?.programs, DISPATCHER) : dispatcherOf(first, running)],
@@ -310,16 +353,21 @@ function open(config: DeviceConfig, folder: string): DataPlane {
     close();
     throw error;
   }
+  const mapOf = (pin: string): BpfMap => {
+    const map = maps.get(pin);
+    if (map !== undefined) return map;
+    throw new BpfError('bpf-unknown-name', `no map ${pin} is pinned`, { remedy: 'start with --fresh' });
+  };
   return {
     config,
     entry: programs.get(ENTRY_PIN)!,
-    sweep: programs.get(SWEEP_PIN),
-    answer: programs.get(ANSWER_PIN),
-    map(name) {
-      const map = maps.get(name);
-      if (map !== undefined) return map;
-      throw new BpfError('bpf-unknown-name', `no map ${name} is pinned`, { remedy: 'start with --fresh' });
-    },
+    map: mapOf,
+    flow: (model) => ({
+      program: programs.get(ownPin(ENTRY_PIN, model))!,
+      sweep: programs.get(ownPin(SWEEP_PIN, model)),
+      answer: programs.get(ownPin(ANSWER_PIN, model)),
+      map: (name) => mapOf(ownPin(name, model)),
+    }),
     program: (index) => programs.get(programPin(index))!,
     weights: (index) => maps.get(weightsPin(index)),
     tag: [...programs.values()].map((p) => p.info().tag).join(' '),
@@ -349,6 +397,26 @@ export function showPrograms(plane: DataPlane, config: RequestConfig): number {
     if (value.readUInt32LE() === wanted) continue;
     layers.update(key, wanted);
     changed++;
+  }
+  return changed;
+}
+
+/** Makes programs of flows hand on what is not their own. What is right is not touched. @returns how many were not */
+export function joinFlows(plane: DataPlane, { models, isSet, packets }: FlowConfig): number {
+  if (!isSet) return 0;
+  const last = models.length - 1;
+  const members = packets ? last : models.length;
+  let changed = 0;
+  for (let model = 0; model < members; model++) {
+    const next = plane.flow(model).map('next');
+    const wanted = [model + 1 < members ? model + 1 : undefined, packets ? last : undefined];
+    for (const [place, to] of wanted.entries()) {
+      if (to === undefined) continue;
+      const { program } = plane.flow(to);
+      if (next.lookup(place)?.readUInt32LE() === program.info().id) continue;
+      next.update(place, program.fd);
+      changed++;
+    }
   }
   return changed;
 }

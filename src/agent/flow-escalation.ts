@@ -71,10 +71,11 @@ export class FlowEscalation {
   #open(): void {
     if (!this.#listening || this.#wanted === undefined || this.#model !== undefined) return;
     const model = new LargerModel(this.#wanted);
+    const own = this.#program.flow(0);
     this.#model = model;
     this.#ask = askLarger({
       model,
-      answers: new FlowAnswers(this.#program.answer!, this.#program.map('flow_answer')),
+      answers: new FlowAnswers(own.answer!, own.map('flow_answer')),
       classCount: FLOW_CLASSES,
       answered: (before, now) => {
         const action = decodeClass(this.#program.map('classes').lookup(now.class)!);

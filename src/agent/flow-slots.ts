@@ -1,4 +1,4 @@
-import type { FlowConfig } from '../backends/xdp/device-config.ts';
+import type { FlowModelConfig } from '../backends/xdp/device-config.ts';
 import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import { type BpfMap, type MappedWords, programsEnded } from '../bpf/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
@@ -21,18 +21,27 @@ interface Slot {
  * written: the word says so first, and programs that saw it before have ended.
  */
 export class FlowSlots {
-  readonly #config: FlowConfig;
+  readonly #config: Pick<FlowModelConfig, 'weights'>;
+  readonly #first: number;
   readonly #word: MappedWords;
   readonly #weights: BpfMap | undefined;
   readonly #slots: readonly Slot[];
   #current = 0;
 
   /**
+   * @param first of its slots on the device
    * @param weights undefined where they are constants of the program
    * @param running whether packets may have met the program already
    */
-  constructor(config: FlowConfig, word: MappedWords, weights: BpfMap | undefined, running: boolean) {
+  constructor(
+    config: Pick<FlowModelConfig, 'weights'>,
+    first: number,
+    word: MappedWords,
+    weights: BpfMap | undefined,
+    running: boolean,
+  ) {
     this.#config = config;
+    this.#first = first;
     this.#word = word;
     this.#weights = weights;
     this.#slots = Array.from({ length: FLOW_SLOTS }, () => ({
@@ -51,14 +60,15 @@ export class FlowSlots {
 
   /** Sets or removes a layer's weights. @throws Fault */
   async setWeights(weights: SlotWeights): Promise<void> {
-    const slot = this.#slots[this.#check(weights.slot)]!;
+    const number = this.#check(weights.slot);
+    const slot = this.#slots[number]!;
     slot.layers.delete(weights.layer);
     this.#show();
     if (!holdsWeights(weights)) return;
     if (slot.inFlight) await programsEnded();
     slot.inFlight = false;
     this.#place(slot, weights);
-    this.#weights?.update(weights.slot, slot.bytes);
+    this.#weights?.update(number, slot.bytes);
     slot.layers.add(weights.layer);
     this.#show();
   }
@@ -79,7 +89,7 @@ export class FlowSlots {
       if (slot.inFlight) await programsEnded();
       slot.inFlight = false;
       this.#weights.update(i, slot.bytes);
-      mended.push(i);
+      mended.push(this.#first + i);
     }
     this.#show();
     return mended;
@@ -92,8 +102,12 @@ export class FlowSlots {
   #check(slot: number): number {
     // Constants of the program are in every slot.
     if (this.#weights === undefined) return 0;
-    if (slot >= FLOW_SLOTS) throw invalid(`an XDP host has the slots 0 and 1, not ${slot}`);
-    return slot;
+    const own = slot - this.#first;
+    if (own < 0 || own >= FLOW_SLOTS)
+      throw invalid(
+        `this model has the slots ${this.#first} and ${this.#first + 1} of the host, not ${slot}`,
+      );
+    return own;
   }
 
   #place(slot: Slot, { layer, entry }: SlotWeights): void {

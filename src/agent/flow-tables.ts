@@ -3,20 +3,22 @@ import { type Entry, tableEntry } from '../backends/common/entries.ts';
 import {
   classCounter,
   classes,
-  decide,
   escalation,
   FLOW_CLASSES,
   FLOW_DIGEST_ID,
   flowCounter,
-  flowModel,
+  flowCounterOf,
+  flowModelOf,
   limitedCounter,
   MARK,
+  MOST_FLOW_MODELS,
   treatWays,
 } from '../backends/common/flow/tables.ts';
 import { ports, weightsPlace } from '../backends/common/table-model.ts';
-import type { FlowConfig } from '../backends/xdp/device-config.ts';
+import { type FlowConfig, mostFeaturesOf, type PlacedWeights } from '../backends/xdp/device-config.ts';
 import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import { FrameSender } from '../bpf/index.ts';
+import { PROGRAM_SLOTS, programOf } from '../dataplane/abi.ts';
 import {
   type ClassAction,
   type ClassRate,
@@ -36,7 +38,7 @@ import { FlowSweeper, type Sweeping, sweepRegularly } from '../devices/flow-swee
 import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
-import type { DataPlane } from './data-plane.ts';
+import { type DataPlane, type FlowProgram, joinFlows } from './data-plane.ts';
 import { FlowEscalation } from './flow-escalation.ts';
 import { FlowSlots } from './flow-slots.ts';
 import { ForwardingTables } from './forwarding-tables.ts';
@@ -57,6 +59,15 @@ export interface FlowSurroundings {
   readonly ports: () => readonly PortState[];
 }
 
+/** A model with what is its own. */
+interface OwnModel {
+  readonly own: FlowProgram;
+  readonly weights: readonly PlacedWeights[];
+  /** Of its slots on the device. */
+  readonly first: number;
+  readonly slots: FlowSlots;
+}
+
 interface Session {
   readonly ports: readonly number[];
   readonly length: number;
@@ -66,24 +77,31 @@ interface Session {
 export class FlowTables implements ProgramTables {
   readonly #program: DataPlane;
   readonly #config: FlowConfig;
-  readonly #slots: FlowSlots;
+  readonly #models: readonly OwnModel[];
   readonly #forwarding: ForwardingTables;
   readonly #around: FlowSurroundings;
   readonly #sessions = new Map<number, Session>();
   readonly #escalation: FlowEscalation;
   #told: ToldFlows | undefined;
-  #sweeping: Sweeping | undefined;
+  #sweeping: readonly Sweeping[] = [];
 
   /** @param running whether packets may have met the program already */
   constructor(program: DataPlane, config: FlowConfig, running: boolean, around: FlowSurroundings) {
-    const weights = config.weights.length > 0 ? program.map('weights') : undefined;
     this.#program = program;
     this.#config = config;
     this.#around = around;
-    this.#slots = new FlowSlots(config, program.map('flow_model').words(), weights, running);
+    this.#models = config.models.map(({ weights }, m) => {
+      const own = program.flow(m);
+      const first = m * PROGRAM_SLOTS;
+      const map = weights.length > 0 ? own.map('weights') : undefined;
+      return {
+        ...{ own, weights, first },
+        slots: new FlowSlots({ weights }, first, own.map('flow_model').words(), map, running),
+      };
+    });
     this.#forwarding = new ForwardingTables(program, around.inside, []);
     this.#escalation = new FlowEscalation(program, (flow) => {
-      if (this.#isTelling()) around.tell(FLOW_DIGEST_ID, verdictData(flow));
+      if (this.#isTelling()) around.tell(FLOW_DIGEST_ID, verdictData(flow, mostFeaturesOf(config)));
     });
   }
 
@@ -91,7 +109,7 @@ export class FlowTables implements ProgramTables {
     const weights: SlotWeights[] = [];
     const actions = new Map<number, ClassAction>();
     const rates = new Map<number, ClassRate>();
-    let current = 0;
+    const current = new Map<number, number>();
     let asking: PlainEntry | undefined;
     for (const { entity } of state) {
       if (entity.meterEntry !== undefined)
@@ -102,17 +120,23 @@ export class FlowTables implements ProgramTables {
       const entry = plainEntry(entity.tableEntry);
       const place = weightsPlace(entry.tableId);
       if (place !== undefined) weights.push({ ...place, entry });
-      else if (entry.tableId === flowModel.id) current = slotOf(entry);
+      else if (modelOfTable(entry.tableId) !== undefined)
+        current.set(modelOfTable(entry.tableId)!, slotOf(entry));
       else if (entry.tableId === classes.id) actions.set(entry.key(0).value, actionOf(entry));
       else if (entry.tableId === escalation.id) asking = entry;
       else this.#forwarding.set(entry, true, false);
     }
-    let elements = this.#forwarding.fill(interfaces) + this.#escalation.fill(asking);
+    let elements = this.#forwarding.fill(interfaces) + joinFlows(this.#program, this.#config);
+    if (!this.#config.isSet) elements += this.#escalation.fill(asking);
     for (let cell = 0; cell < FLOW_CLASSES; cell++) {
       elements += this.#mend('classes', cell, actions.get(cell), decodeClass, encodeClass);
       elements += this.#mend('rates', cell, rates.get(cell), decodeRate, encodeRate);
     }
-    const slots = await this.#slots.takeOver(current, weights);
+    const slots: number[] = [];
+    for (const [m, model] of this.#models.entries()) {
+      const own = weights.filter(({ slot }) => programOf(slot) === m);
+      slots.push(...(await model.slots.takeOver(current.get(m) ?? model.first, own)));
+    }
     return [
       ...(elements > 0 ? [`${elements} elements of tables`] : []),
       ...slots.map((slot) => `the weights of slot ${slot}`),
@@ -133,8 +157,9 @@ export class FlowTables implements ProgramTables {
     if (entity.tableEntry === undefined) throw invalid('a host that classifies flows has no such entity');
     const entry = plainEntry(entity.tableEntry);
     const place = weightsPlace(entry.tableId);
-    if (place !== undefined) return this.#slots.setWeights({ ...place, entry });
-    if (entry.tableId === flowModel.id) return this.#slots.setCurrent(slotOf(entry));
+    if (place !== undefined) return this.#model(programOf(place.slot)).slots.setWeights({ ...place, entry });
+    const model = modelOfTable(entry.tableId);
+    if (model !== undefined) return this.#model(model).slots.setCurrent(slotOf(entry));
     if (entry.tableId === escalation.id) return this.#escalation.set(entry);
     if (entry.tableId === classes.id) {
       const action = present ? actionOf(entry) : undefined;
@@ -150,8 +175,12 @@ export class FlowTables implements ProgramTables {
   }
 
   readCounter(counterId: number, index: number): Init<'CounterData'> {
-    if (counterId === flowCounter.id)
-      return { ...NO_COUNT, packetCount: this.#program.map('flow_counts').sumPerCpu(0)?.[index] ?? 0n };
+    const model = modelOfCounter(counterId);
+    if (model !== undefined)
+      return {
+        ...NO_COUNT,
+        packetCount: this.#model(model).own.map('flow_counts').sumPerCpu(0)?.[index] ?? 0n,
+      };
     const counts = classCounts(this.#program.map('class_counts').sumPerCpu(index) ?? []);
     if (counterId === classCounter.id) return { packetCount: counts.packets, byteCount: counts.bytes };
     if (counterId === limitedCounter.id)
@@ -165,23 +194,19 @@ export class FlowTables implements ProgramTables {
       this.#program.map('told'),
       this.#around.inside(() => new FrameSender()),
       this.#around.tell,
+      mostFeaturesOf(this.#config),
       (number) => this.#copySession(number),
       (question) => this.#escalation.question(question),
     );
     this.#setDigests(digests);
-    this.#escalation.listen();
+    if (!this.#config.isSet) this.#escalation.listen();
     this.#beginSweeps();
   }
 
   state(interfaces: readonly PortState[], known: readonly Change[]): Change[] {
     const before = entitiesOf(known);
-    const word = this.#program.map('flow_model').words();
-    const slot = Number(word.get(0));
-    word.close();
-    const isReady = slot < FLOW_SLOTS;
     const found: Entity[] = [
-      ...(isReady ? [{ table: flowModel, keys: [], action: decide, parameters: [slot] }] : []),
-      ...(isReady ? this.#weightsOf(slot) : []),
+      ...this.#models.flatMap((model, m) => this.#slotEntries(model, m)),
       ...this.#classEntries(),
       ...portEntries(this.#program, interfaces),
     ].map((entry) => ({ tableEntry: tableEntry(entry) }));
@@ -209,18 +234,19 @@ export class FlowTables implements ProgramTables {
     this.#told?.close();
     this.#told = undefined;
     this.#escalation.close();
-    this.#sweeping?.stop();
-    this.#slots.close();
+    for (const sweeping of this.#sweeping) sweeping.stop();
+    for (const { slots } of this.#models) slots.close();
   }
 
   /** Flows that are classified at their ends may be over without a packet that shows it. */
   #beginSweeps(): void {
-    this.#sweeping?.stop();
-    const { sweep } = this.#program;
-    if (sweep === undefined) return;
-    const sweeper = new FlowSweeper(sweep, this.#program.map('flow_range'));
-    const buckets = this.#program.map('flows').info.maxEntries;
-    this.#sweeping = sweepRegularly((isOver) => sweeper.sweep(buckets, false, isOver));
+    for (const sweeping of this.#sweeping) sweeping.stop();
+    this.#sweeping = this.#models.flatMap(({ own }) => {
+      if (own.sweep === undefined) return [];
+      const sweeper = new FlowSweeper(own.sweep, own.map('flow_range'));
+      const buckets = own.map('flows').info.maxEntries;
+      return [sweepRegularly((isOver) => sweeper.sweep(buckets, false, isOver))];
+    });
   }
 
   /** Rewrites an element that says something else. @returns 1 where it did */
@@ -275,8 +301,9 @@ export class FlowTables implements ProgramTables {
     const [packets, bytes] = [entry.data.packetCount ?? 0n, entry.data.byteCount ?? 0n].map((n) =>
       BigInt.asUintN(64, BigInt(n)),
     ) as [bigint, bigint];
-    const isOutcomes = entry.counterId === flowCounter.id;
-    const map = this.#program.map(isOutcomes ? 'flow_counts' : 'class_counts');
+    const model = modelOfCounter(entry.counterId ?? 0);
+    const isOutcomes = model !== undefined;
+    const map = isOutcomes ? this.#model(model).own.map('flow_counts') : this.#program.map('class_counts');
     const size = isOutcomes ? flowCounter.size : FLOW_CLASSES;
     for (const cell of cellsOf(entry, size)) {
       const [key, at] = isOutcomes ? [0, 8 * cell] : [cell, entry.counterId === classCounter.id ? 0 : 16];
@@ -290,10 +317,24 @@ export class FlowTables implements ProgramTables {
     }
   }
 
-  #weightsOf(slot: number): Entry[] {
-    if (this.#config.weights.length === 0) return [];
-    const bytes = this.#program.map('weights').lookup(slot) ?? Buffer.alloc(0);
-    return this.#config.weights.map((placed) => weightsEntry(placed, slot, bytes));
+  /** @throws Fault */
+  #model(number: number): OwnModel {
+    const model = this.#models[number];
+    if (model === undefined) throw invalid(`this host has no model ${number}`);
+    return model;
+  }
+
+  /** Which slot classifies, and its weights, if they are ready. */
+  #slotEntries({ own, weights, first }: OwnModel, model: number): Entry[] {
+    const word = own.map('flow_model').words();
+    const slot = Number(word.get(0));
+    word.close();
+    if (slot >= FLOW_SLOTS) return [];
+    const table = flowModelOf(model);
+    const current = { table, keys: [], action: table.defaultAction, parameters: [first + slot] };
+    if (weights.length === 0) return [current];
+    const bytes = own.map('weights').lookup(slot) ?? Buffer.alloc(0);
+    return [current, ...weights.map((placed) => weightsEntry(placed, first + slot, bytes))];
   }
 
   #classEntries(): Entry[] {
@@ -335,7 +376,19 @@ function actionOf(entry: PlainEntry): ClassAction {
   return { way: WAYS[way], port, dscp: mark === 0 ? undefined : dscp, session, tell: tell !== 0 };
 }
 
-const slotOf = (entry: PlainEntry): number => (entry.actionId === decide.id ? entry.parameter(0) : 0);
+/** Which slot an entry names; without an action it is the model's first. */
+function slotOf(entry: PlainEntry): number {
+  const model = modelOfTable(entry.tableId) ?? 0;
+  const { id } = flowModelOf(model).defaultAction;
+  return entry.actionId === id ? entry.parameter(0) : model * PROGRAM_SLOTS;
+}
+
+/** By ids of the tables that say which slot classifies; and of counters of outcomes: whose they are. */
+const numbers = Array.from({ length: MOST_FLOW_MODELS }, (_, model) => model);
+const tables = new Map(numbers.map((model) => [flowModelOf(model).id, model]));
+const counters = new Map(numbers.map((model) => [flowCounterOf(model).id, model]));
+const modelOfTable = (id: number): number | undefined => tables.get(id);
+const modelOfCounter = (id: number): number | undefined => counters.get(id);
 
 /** Cells of the meter and their rates: red is what is beyond the peak. @throws Fault */
 function ratesOf(entry: Init<'MeterEntry'>): [number, ClassRate | undefined][] {

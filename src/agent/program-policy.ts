@@ -1,5 +1,11 @@
 import { FLOW_CLASSES, flowCounter } from '../backends/common/flow/tables.ts';
-import type { FlowConfig, ProgramConfig } from '../backends/xdp/device-config.ts';
+import {
+  type FlowConfig,
+  type FlowModelConfig,
+  hasFlows,
+  mostFeaturesOf,
+  type ProgramConfig,
+} from '../backends/xdp/device-config.ts';
 import { xdpLimits } from '../backends/xdp/limits.ts';
 import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import type { MapPolicy, ObjectPolicy } from '../bpf/index.ts';
@@ -81,7 +87,7 @@ const REQUEST_MAPS: Readonly<Record<string, MapPolicy>> = {
 };
 
 const weightsMap = (
-  { weights }: ProgramConfig['manifest'] | FlowConfig['manifest'],
+  { weights }: ProgramConfig['manifest'] | FlowModelConfig['manifest'],
   slots: number,
 ): Record<string, MapPolicy> =>
   weights.mode === 'static' || weights.arrays.length === 0
@@ -102,17 +108,28 @@ export const programPolicy = ({
 /** Sizes of structs of ebpf/intransit_flow.h, intransit_flow_act.h and intransit_ways.h. */
 const [BUCKET_HEAD, LINE, MESSAGE, CLASS_COUNTS, TOLD_BYTES, WAY] = [64, 64, 64 + 2048, 32, 2 ** 20, 16];
 const PORTS = 512;
+/** Whither packets go on: the next model, and that of packets. */
+const NEXT_PROGRAMS = 2;
 
-/** The same of a program of flows. */
-export function flowPolicy({ manifest }: Pick<FlowConfig, 'manifest'>): ObjectPolicy {
+/** The same of a program of flows. @param model which of several */
+export function flowPolicy(config: Omit<FlowConfig, 'kind'>, model = 0): ObjectPolicy {
+  const { isSet, models } = config;
+  const { manifest } = models[model]!;
   const { table, features } = manifest;
+  const isOfFlows = hasFlows(config, model);
   const bucket = Math.ceil((BUCKET_HEAD + table.places * table.placeBytes) / LINE) * LINE;
-  const featureWords = Math.ceil(features.names.length / 8);
+  const featureWords = Math.ceil(mostFeaturesOf(config) / 8);
   const testWords = 5 + 2 * featureWords;
   const mapped = mapFlags.BPF_F_MMAPABLE;
   return {
-    programs: [FLOW_PROGRAM, FLOW_ANSWER, ...(features.atEnd ? [FLOW_SWEEP] : [])],
-    helpers: numbers(...BOTH, 'spinLock', 'spinUnlock', 'xdpLoadBytes'),
+    programs: [FLOW_PROGRAM, ...(isOfFlows ? [FLOW_ANSWER] : []), ...(features.atEnd ? [FLOW_SWEEP] : [])],
+    helpers: numbers(
+      ...BOTH,
+      'spinLock',
+      'spinUnlock',
+      'xdpLoadBytes',
+      ...(isSet ? (['tailCall'] as const) : []),
+    ),
     maps: {
       ...LAYERS,
       ports: map('HASH', WAY, PORTS),
@@ -129,7 +146,8 @@ export function flowPolicy({ manifest }: Pick<FlowConfig, 'manifest'>): ObjectPo
       message: map('PERCPU_ARRAY', MESSAGE, 1),
       telling: map('ARRAY', TELLING_BYTES, 1),
       asking: map('ARRAY', RATE_BYTES, 1),
-      flow_answer: map('ARRAY', ANSWERED_BYTES, 1),
+      ...(isOfFlows && { flow_answer: map('ARRAY', ANSWERED_BYTES, 1) }),
+      ...(isSet && { next: map('PROG_ARRAY', 4, NEXT_PROGRAMS) }),
       told: { ...map('RINGBUF', 0, TOLD_BYTES), keySize: 0 },
       ...weightsMap(manifest, FLOW_SLOTS),
     },

@@ -1,5 +1,10 @@
-import { type DeviceConfig, decodeDeviceConfig } from '../backends/xdp/device-config.ts';
-import { xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
+import {
+  type DeviceConfig,
+  decodeDeviceConfig,
+  type FlowConfig,
+  mostFeaturesOf,
+} from '../backends/xdp/device-config.ts';
+import { xdpFlowP4InfoOf, xdpFlowSetP4InfoOf } from '../backends/xdp/flow/artifact.ts';
 import { xdpP4InfoOf } from '../backends/xdp/p4info.ts';
 import { messageOf } from '../durable/index.ts';
 import { type DevicePipeline, P4InfoIndex } from '../p4runtime/index.ts';
@@ -12,12 +17,14 @@ export const sharesPrograms = (old: DeviceConfig, own: DeviceConfig): boolean =>
   own.kind === 'requests' &&
   own.programs.some((p) => old.programs.some((o) => isSameProgram(o, p)));
 
+const weightsText = ({ models }: FlowConfig): string => JSON.stringify(models.map((m) => m.weights));
+
 /** @throws Fault INVALID_ARGUMENT where a program of flows would find its weights laid out otherwise, or takes the place of another kind */
 export function checkKept(old: DeviceConfig, own: DeviceConfig): void {
   const isSame =
     own.kind === 'requests'
       ? old.kind === 'requests'
-      : old.kind === 'flows' && JSON.stringify(old.weights) === JSON.stringify(own.weights);
+      : old.kind === 'flows' && weightsText(old) === weightsText(own);
   if (!isSame)
     throw invalid('the weights of the new program are laid out otherwise: push it with VERIFY_AND_COMMIT');
 }
@@ -36,7 +43,15 @@ export function configOf({ config, index }: DevicePipeline): DeviceConfig {
   return decoded;
 }
 
-const p4infoOfConfig = (config: DeviceConfig) =>
-  config.kind === 'requests'
-    ? xdpP4InfoOf(config.programs)
-    : xdpFlowP4InfoOf(config.weights, config.manifest.features.names.length);
+function p4infoOfConfig(config: DeviceConfig) {
+  if (config.kind === 'requests') return xdpP4InfoOf(config.programs);
+  const { models, isSet, packets } = config;
+  const features = mostFeaturesOf(config);
+  return isSet
+    ? xdpFlowSetP4InfoOf(
+        models.map((m) => m.weights),
+        features,
+        packets,
+      )
+    : xdpFlowP4InfoOf(models[0].weights, features);
+}

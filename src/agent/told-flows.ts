@@ -29,6 +29,7 @@ export class ToldFlows {
 
   /**
    * @param sender is closed with it
+   * @param features that a digest has
    * @param session of a number, undefined where there is none
    * @param ask is given the flows that a larger model is to be asked about
    */
@@ -36,13 +37,14 @@ export class ToldFlows {
     ring: BpfMap,
     sender: FrameSender,
     tell: Tell,
+    features: number,
     session: (number: number) => CopySession | undefined,
     ask: (question: FlowQuestion) => void,
   ) {
     this.#sender = sender;
     this.#ring = new RingBuffer(ring, (bytes) => {
       const record = this.#fresh ? undefined : decodeRecord(bytes);
-      if (record?.kind === 'verdict') tell(FLOW_DIGEST_ID, verdictData(record));
+      if (record?.kind === 'verdict') tell(FLOW_DIGEST_ID, verdictData(record, features));
       else if (record?.kind === 'copy') this.#copy(record, session(record.session));
       else if (record?.kind === 'question') ask(record);
     });
@@ -67,8 +69,8 @@ export class ToldFlows {
   }
 }
 
-/** The digest's data, in the order of its fields. */
-export function verdictData(v: ToldVerdict): Init<'P4Data'> {
+/** The digest's data, in the order of its fields. @param features that it has, zeros behind those of the flow's model */
+export function verdictData(v: ToldVerdict, features: number): Init<'P4Data'> {
   const values: Readonly<Record<string, number | Uint8Array>> = {
     class: v.class,
     margin: v.margin,
@@ -78,9 +80,9 @@ export function verdictData(v: ToldVerdict): Init<'P4Data'> {
     client_port: v.clientPort,
     server: v.server,
     server_port: v.serverPort,
-    features: v.features,
+    features: Buffer.concat([v.features, Buffer.alloc(features)]).subarray(0, features),
   };
-  const members = flowDigest(v.features.length, FLOW_DIGEST_ID).fields.map(({ name }) => {
+  const members = flowDigest(features, FLOW_DIGEST_ID).fields.map(({ name }) => {
     const value = values[name]!;
     const number = typeof value === 'number' ? value : BigInt(`0x0${Buffer.from(value).toString('hex')}`);
     return { bitstring: canonicalBytes(number) };

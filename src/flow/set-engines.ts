@@ -1,7 +1,19 @@
+import { readFile } from 'node:fs/promises';
+import { insertion } from '../backends/common/entries.ts';
+import { encodeFlowSetConfig } from '../backends/xdp/device-config.ts';
+import { weightEntries } from '../backends/xdp/entries.ts';
+import { xdpFlowSetP4InfoOf } from '../backends/xdp/flow/artifact.ts';
+import { emitXdpFlow } from '../backends/xdp/flow/emit.ts';
 import type { XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
+import { weightsLayout } from '../backends/xdp/p4info.ts';
+import type { XdpOptions } from '../backends/xdp/plan.ts';
+import { PROGRAM_SLOTS } from '../dataplane/abi.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
+import { buildXdp } from '../engines/xdp.ts';
+import { temporaryFolder } from '../temporary.ts';
 import type { FlowEngine } from './engine.ts';
-import type { FlowSet, SetMember, SetModel } from './set.ts';
+import type { FlowPipeline } from './options.ts';
+import { type FlowSet, mostFeaturesOf, type SetMember, type SetModel } from './set.ts';
 import { flowsOfSet, packetVerdicts, verdictsIn } from './set-reference.ts';
 import { testRunEngine } from './test-runs.ts';
 import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
@@ -19,33 +31,34 @@ export interface LoadedProgram {
   readonly device: XdpFlowDevice;
 }
 
+/** All programs of a set, that of packets last. @param records whether flows are to be read out of the tables @throws DiagnosticError */
+function plansOf({ members, collided }: FlowSet, options: XdpOptions, records: boolean): XdpFlowPlan[] {
+  const all: readonly (SetModel & Partial<Pick<SetMember, 'when'>>)[] = [
+    ...members,
+    ...(collided ? [collided] : []),
+  ];
+  const featureWords = Math.max(...all.map((m) => Math.ceil(m.definition.features.length / 8)));
+  return all.map((m) =>
+    planFlowOrRefuse(m.definition, m.model, options, {
+      records,
+      perPacket: m === collided,
+      member: { when: m.when, classes: m.classes, featureWords },
+    }),
+  );
+}
+
 /** Compiles and loads all programs of a set. @throws DiagnosticError */
 export async function loadXdpSet(
   set: FlowSet,
   o: { readonly test: boolean; readonly acts?: boolean; readonly records?: boolean },
 ): Promise<LoadedSet> {
   const { members, collided } = set;
-  const all: readonly (SetModel & Partial<Pick<SetMember, 'when'>>)[] = [
-    ...members,
-    ...(collided ? [collided] : []),
-  ];
-  const featureWords = Math.max(...all.map((m) => Math.ceil(m.definition.features.length / 8)));
   const programs: LoadedProgram[] = [];
   const close = () => {
     for (const { device } of programs) device.close();
   };
   try {
-    for (const m of all) {
-      const plan = planFlowOrRefuse(
-        m.definition,
-        m.model,
-        {},
-        {
-          records: o.records ?? false,
-          perPacket: m === collided,
-          member: { when: m.when, classes: m.classes, featureWords },
-        },
-      );
+    for (const plan of plansOf(set, {}, o.records ?? false)) {
       const share = programs[0]?.device;
       const device = await loadXdpFlow(plan, { ...o, ...(share && { share }) });
       programs.push({ plan, device });
@@ -60,6 +73,24 @@ export async function loadXdpSet(
     throw error;
   }
   return { programs, [Symbol.dispose]: close };
+}
+
+/** What a controller pushes to a host with an agent, and writes then: the weights. @throws DiagnosticError */
+export async function xdpSetPipeline(set: FlowSet): Promise<FlowPipeline> {
+  const models: { readonly plan: XdpFlowPlan; readonly elf: Uint8Array }[] = [];
+  for (const plan of plansOf(set, { weights: 'runtime' }, false)) {
+    using folder = temporaryFolder();
+    models.push({ plan, elf: await readFile(await buildXdp(emitXdpFlow(plan), folder.path)) });
+  }
+  const packets = set.collided !== undefined;
+  const layers = models.map(({ plan }) => weightsLayout(plan.compute));
+  return {
+    config: {
+      p4info: xdpFlowSetP4InfoOf(layers, mostFeaturesOf(set), packets),
+      deviceConfig: encodeFlowSetConfig(models, packets),
+    },
+    updates: models.flatMap(({ plan }, m) => weightEntries(plan.compute, m * PROGRAM_SLOTS).map(insertion)),
+  };
 }
 
 /** Several models in the kernel, by test runs, beside the reference. @throws DiagnosticError */

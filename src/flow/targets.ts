@@ -7,7 +7,7 @@ import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
 import type { Escalation } from './escalation.ts';
 import type { FlowPipeline, FlowProgramOptions } from './options.ts';
 import type { FlowSet } from './set.ts';
-import { createXdpSetEngine } from './set-engines.ts';
+import { createXdpSetEngine, xdpSetPipeline } from './set-engines.ts';
 import { createReferenceSetEngine } from './set-reference.ts';
 import { createXdpFlowEngine, writeXdpFlow, xdpFlowPipeline } from './xdp.ts';
 
@@ -50,6 +50,7 @@ export const flowPipelines: Readonly<Record<string, MakePipeline>> = {
 
 /** The same of several models beside each other. */
 export const setPipelines: Readonly<Record<string, (set: FlowSet) => Promise<FlowPipeline>>> = {
+  xdp: xdpSetPipeline,
   bmv2: (set) => switchPipeline(switchSetProgram(set)),
 };
 

@@ -1,21 +1,12 @@
 import { expect, it, vi } from 'vitest';
-import { insertion, tableEntry } from '../../src/backends/common/entries.ts';
-import { flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
-import { flowCounterOf, flowModelOf } from '../../src/backends/common/flow/tables.ts';
-import { cross, ports } from '../../src/backends/common/table-model.ts';
-import { classEntry } from '../../src/devices/flow-actions.ts';
-import { parseFeatures } from '../../src/features/index.ts';
 import { createBmv2SetEngine } from '../../src/flow/bmv2.ts';
-import { switchPipeline, switchSetProgram } from '../../src/flow/bmv2-program.ts';
 import type { PacketDecision } from '../../src/flow/engine.ts';
 import type { FlowSet } from '../../src/flow/set.ts';
-import { verdictsIn } from '../../src/flow/set-reference.ts';
-import { ipv6, tcp4 } from '../features/packets.ts';
+import { ipv6 } from '../features/packets.ts';
 import { startServer } from '../p4runtime/support/server.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { random } from '../support/random.ts';
-import { switchDevice } from './acting-device.ts';
 import { deviceDefinitions, endDefinition, smallDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
 import { headers, member, modelFiles, onlyTcp, setOf, TWO_MODELS, when } from './sets.ts';
@@ -25,18 +16,6 @@ vi.setConfig({ testTimeout: 240_000 });
 const FRAMES = 3000;
 const captures = ['--pcap', 'examples/captures/dns_doh.pcap', 'examples/captures/viber.pcap'];
 const models = modelFiles(testFolder());
-
-/** The class is said by the port. */
-const byPort = parseFeatures(
-  `apiVersion: intransit.dev/v1alpha1
-kind: Features
-metadata: { name: by-port }
-spec:
-  state: { n: { count: true } }
-  features: { a: "port.server == 1000 ? 200 : 0", b: "port.server == 1001 ? 200 : 0" }
-`,
-  'by-port.yaml',
-);
 
 /** What the switch and the reference make of frames. @returns decisions of the switch */
 async function onSwitch(set: FlowSet, frames: readonly { data: Uint8Array; length: number }[]) {
@@ -113,59 +92,6 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'several models on a swi
     );
     expect(tcp!.length).toBeGreaterThan(20);
     expect(udp!.length).toBeGreaterThan(20);
-  });
-
-  it('is driven over P4Runtime by model: weights, slots, counts, and what is done with classes of all', async () => {
-    const set = setOf([
-      { name: 'a', when: when({ ports: [1000] }), ...member(byPort, 0) },
-      { name: 'b', when: undefined, ...member(byPort, 5) },
-    ]);
-    const [first, second] = set.members.map(verdictsIn);
-    const program = switchSetProgram(set);
-    const { config, updates } = await switchPipeline(program);
-    const device = await switchDevice();
-    try {
-      await device.client.pipeline.commit(config);
-      await device.client.write([
-        ...updates,
-        insertion({ table: ports, keys: [1], action: cross, parameters: [2] }),
-      ]);
-      // What is there is what was written, by model.
-      const names = (config.p4info.tables ?? []).map((t) => t.preamble?.name);
-      for (const name of ['flow_model', 'flow_model_of_1', 'flow_secret_of_1', 'weights_0_1', 'weights_0_17'])
-        expect(names).toContain(name);
-      const frames = [tcp4({ destinationPort: 1000 }), tcp4({ destinationPort: 1001 })];
-      const own = [first!(Uint8Array.of(200, 0)), second!(Uint8Array.of(0, 200))];
-      expect(own[0]!.class).toBeLessThan(5);
-      expect(own[1]!.class).toBeGreaterThanOrEqual(5);
-      expect((await device.through(frames, 2))[2].length).toBe(2);
-      // Packets of the second model's class are dropped, those of the first go on.
-      const drop = { way: 'drop', port: 0, dscp: undefined, session: 0, tell: false } as const;
-      await device.client.insert([{ tableEntry: tableEntry(classEntry(own[1]!.class, drop)) }]);
-      expect((await device.through(frames, 1))[2].map(String)).toEqual([Buffer.from(frames[0]!).toString()]);
-      const counts = async (model: number) =>
-        (await device.client.readAll([{ counterEntry: { counterId: flowCounterOf(model).id } }])).map((e) =>
-          Number(e.counterEntry?.data?.packetCount ?? 0),
-        );
-      const [classified, begun] = [0, flowOutcomes.length];
-      for (const model of [0, 1]) {
-        const found = await counts(model);
-        expect([found[classified], found[begun]]).toEqual([2, 1]);
-      }
-      // A slot without weights: that model says nothing, the other goes on.
-      const { id, actions } = flowModelOf(1);
-      const slot = { table: flowModelOf(1), keys: [], action: actions[0]!, parameters: [17] };
-      await device.client.modify([{ tableEntry: tableEntry(slot) }]);
-      const read = await device.client.readAll([{ tableEntry: { tableId: id, isDefaultAction: true } }]);
-      expect(read).toEqual([
-        expect.objectContaining({ tableEntry: expect.objectContaining({ tableId: id }) }),
-      ]);
-      await device.through(frames, 2);
-      const failed = flowOutcomes.findIndex((o) => o.name === 'failed');
-      expect([(await counts(0))[failed], (await counts(1))[failed]]).toEqual([0, 1]);
-    } finally {
-      await device.close();
-    }
   });
 
   it('takes a file of models, for captures and for a device', async () => {

@@ -183,7 +183,6 @@ describeWith(loading, 'classify by a file of models', () => {
     const usage = async (...argv: string[]) =>
       (await intransit('classify', models(TWO_MODELS), ...argv)).code;
     expect(await usage(...captures, '--features', 'traffic-16')).toBe(2);
-    expect(await usage('--device', 'unix:/nowhere', '--on', 'xdp')).toBe(2);
     expect(await usage('--device', 'unix:/nowhere')).toBe(2);
     expect((await intransit('classify', 'examples/traffic-mlp.onnx', ...captures)).code).toBe(2);
   });

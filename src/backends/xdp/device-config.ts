@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PROGRAM_SLOTS, PROGRAMS } from '../../dataplane/abi.ts';
+import { MOST_FLOW_MODELS } from '../common/flow/tables.ts';
 import { type Manifest, xdpManifest } from './artifact.ts';
 import { type FlowManifest, xdpFlowManifest } from './flow/artifact.ts';
 import { FLOW_PLACES, type XdpFlowPlan } from './flow/plan.ts';
@@ -37,6 +38,18 @@ export function encodeFlowConfig(what: XdpFlowPlan | FlowManifest, elf: Uint8Arr
   const manifest = 'format' in what ? what : xdpFlowManifest(what);
   const program = Buffer.from(elf).toString('base64');
   return Buffer.from(JSON.stringify({ format: DEVICE_CONFIG_FORMAT, manifest, program }));
+}
+
+/** Of several, in the order in which they are asked. @param packets whether the last is for packets whose flow finds no place */
+export function encodeFlowSetConfig(
+  models: readonly { readonly plan: XdpFlowPlan; readonly elf: Uint8Array }[],
+  packets: boolean,
+): Uint8Array {
+  const flows = models.map(({ plan, elf }) => ({
+    manifest: xdpFlowManifest(plan),
+    program: Buffer.from(elf).toString('base64'),
+  }));
+  return Buffer.from(JSON.stringify({ format: DEVICE_CONFIG_FORMAT, flows, packets }));
 }
 
 const byte = z.int().min(0).max(255);
@@ -128,7 +141,23 @@ const requestSchema = z.object({
     .max(PROGRAMS),
 });
 
-const flowSchema = z.object({ format, manifest: flowManifestSchema, program: z.base64() });
+const flowModelSchema = z.object({ manifest: flowManifestSchema, program: z.base64() });
+const flowSchema = flowModelSchema.extend({ format });
+const flowSetSchema = z
+  .object({ format, flows: z.array(flowModelSchema).min(1).max(MOST_FLOW_MODELS), packets: z.boolean() })
+  .refine(({ flows, packets }) => !packets || flows.length > 1, {
+    path: ['packets'],
+    error: 'no model is left that has flows',
+  })
+  .refine(
+    ({ flows }) =>
+      flows.reduce((sum, { manifest: { table } }) => sum + table.flows * table.placeBytes, 0) <=
+      MOST_TABLE_BYTES,
+    {
+      path: ['flows'],
+      error: `their flows would take more than ${MOST_TABLE_BYTES} bytes: keep fewer (table.flows)`,
+    },
+  );
 
 /** One program of a device. */
 export interface ProgramConfig extends ProgramLayout {
@@ -147,13 +176,23 @@ export interface RequestConfig {
   readonly programs: readonly ProgramConfig[];
 }
 
-/** Of a program that classifies flows. */
-export interface FlowConfig {
-  readonly kind: 'flows';
+/** A program that classifies flows. */
+export interface FlowModelConfig {
   readonly manifest: z.infer<typeof flowManifestSchema>;
   /** The ELF object. */
   readonly elf: Uint8Array;
   readonly weights: readonly PlacedWeights[];
+}
+
+/** Of programs that classify flows: one, or several that hand packets on. */
+export interface FlowConfig {
+  readonly kind: 'flows';
+  /** The first stands on the interfaces. */
+  readonly models: readonly [FlowModelConfig, ...FlowModelConfig[]];
+  /** Whether they were made to stand beside each other. */
+  readonly isSet: boolean;
+  /** Whether the last has no flows: it is for packets that find no place. */
+  readonly packets: boolean;
 }
 
 export type DeviceConfig = RequestConfig | FlowConfig;
@@ -173,8 +212,9 @@ export function decodeDeviceConfig(bytes: Uint8Array): DeviceConfig {
   } catch {
     throw new Error(`the device config is no JSON of the format ${DEVICE_CONFIG_FORMAT}`);
   }
-  const isFlow = typeof json === 'object' && json !== null && 'manifest' in json;
-  return isFlow ? flowConfig(parsed(flowSchema, json)) : requestConfig(parsed(requestSchema, json));
+  const has = (name: string): boolean => typeof json === 'object' && json !== null && name in json;
+  if (has('flows')) return flowSetConfig(parsed(flowSetSchema, json));
+  return has('manifest') ? flowConfig(parsed(flowSchema, json)) : requestConfig(parsed(requestSchema, json));
 }
 
 function parsed<S extends z.ZodType>(schema: S, json: unknown): z.output<S> {
@@ -184,12 +224,31 @@ function parsed<S extends z.ZodType>(schema: S, json: unknown): z.output<S> {
   throw new Error(`the device config is wrong at ${path.join('.') || 'its top'}: ${message}`);
 }
 
-const flowConfig = ({ manifest, program }: z.output<typeof flowSchema>): FlowConfig => ({
-  kind: 'flows',
+const flowModel = ({ manifest, program }: z.output<typeof flowModelSchema>): FlowModelConfig => ({
   manifest,
   elf: Buffer.from(program, 'base64'),
   weights: placedWeights(manifest.weights),
 });
+
+const flowConfig = (config: z.output<typeof flowSchema>): FlowConfig => ({
+  kind: 'flows',
+  models: [flowModel(config)],
+  isSet: false,
+  packets: false,
+});
+
+function flowSetConfig({ flows, packets }: z.output<typeof flowSetSchema>): FlowConfig {
+  const [first, ...more] = flows.map(flowModel);
+  return { kind: 'flows', models: [first!, ...more], isSet: true, packets };
+}
+
+/** Whether a model keeps flows; the one that is for packets alone does not. */
+export const hasFlows = ({ models, packets }: Omit<FlowConfig, 'kind'>, model: number): boolean =>
+  model < models.length - (packets ? 1 : 0);
+
+/** The most features of a model. */
+export const mostFeaturesOf = ({ models }: Pick<FlowConfig, 'models'>): number =>
+  Math.max(...models.map((m) => m.manifest.features.names.length));
 
 function requestConfig(config: z.output<typeof requestSchema>): RequestConfig {
   const programs = config.programs

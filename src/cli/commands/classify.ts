@@ -289,10 +289,6 @@ function checkModels(a: Arguments): void {
     throw new UsageError(
       'a file of models names features and classes: leave out --features, --class-names and --labels-file',
     );
-  if (a.device !== undefined && a.on !== 'bmv2')
-    throw new UsageError(
-      'several models run on a switch (--device with --on bmv2), in the kernel (--live, or --pcap with --on xdp), and on the reference',
-    );
 }
 
 /** Actions, and a line for each flow that is told. */

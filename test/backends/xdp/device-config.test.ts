@@ -71,6 +71,29 @@ describe('the config that a controller pushes', () => {
     expect(() => decode()).toThrow(/wrong at programs/);
   });
 
+  it('has several programs of flows, the last of which may be for packets alone', () => {
+    const flows = (table = { flows: 64, places: 4, placeBytes: 8 }) => ({
+      manifest: {
+        ...{ format: 'intransit-flow-manifest/1', target: 'xdp', model: { name: 'm', layerCount: 1 } },
+        ...{ features: { definition: 'd', names: ['a', 'b'] }, table, weights: { mode: 'static' } },
+      },
+      program: '',
+    });
+    const decode = (of: object) =>
+      decodeDeviceConfig(Buffer.from(JSON.stringify({ format: DEVICE_CONFIG_FORMAT, ...of })));
+    const decoded = decode({ flows: [flows(), flows()], packets: true });
+    expect(decoded).toMatchObject({ kind: 'flows', isSet: true, packets: true });
+    expect(decode(flows())).toMatchObject({ kind: 'flows', isSet: false, packets: false });
+    expect(() => decode({ flows: [flows()], packets: true })).toThrow(/packets: no model is left/);
+    expect(() => decode({ flows: [], packets: false })).toThrow(/wrong at flows/);
+    expect(() => decode({ flows: Array.from({ length: 10 }, () => flows()), packets: false })).toThrow(
+      /flows/,
+    );
+    const large = flows({ flows: 2 ** 20, places: 4, placeBytes: 1024 });
+    expect(decode({ flows: [large], packets: false })).toMatchObject({ kind: 'flows' });
+    expect(() => decode({ flows: [large, flows()], packets: false })).toThrow(/keep fewer/);
+  });
+
   it('is refused where it is larger than any that is meant, before it is looked at', () => {
     const many = Array.from({ length: 60_000 }, (_, i) => array(i));
     expect(() => requestsOf(config(many))).toThrow(/expected at most 4096 arrays/);

@@ -24,6 +24,9 @@ export const FLOW_CLASSES = 256;
 
 /** Models beside each other, those of packets without a place among them, are fewer. */
 const MODEL_STEP = 8;
+/** Models that a device has beside each other at most, that of packets among them. */
+export const MOST_FLOW_MODELS = 9;
+
 /** Ids of counters of models behind the first. */
 const MODEL_COUNTERS = 0x12_000000 + 0x10;
 
@@ -245,14 +248,18 @@ export const flowTables = (o: {
 });
 
 /**
- * All tables of a switch with several models of flows: each has its own slots, places and counts; ports and what is done with classes
+ * All tables of a device with several models of flows: each has its own slots, places and counts; ports and what is done with classes
  * are common.
- * @param o.models by number; those without `secretBits` classify packets by themselves, and are counted with the others
+ * @param o.models by number; those without flows classify packets by themselves, and are counted with the others; `secretBits` on a switch
  * @param o.features the most that any of them has
  */
 export const flowSetTables = (o: {
   readonly portDefault: ActionModel;
-  readonly models: readonly { readonly layers: readonly TableModel[]; readonly secretBits?: number }[];
+  readonly models: readonly {
+    readonly layers: readonly TableModel[];
+    readonly hasFlows: boolean;
+    readonly secretBits?: number;
+  }[];
   readonly features: number;
 }): TableSet => ({
   tables: [
@@ -265,7 +272,7 @@ export const flowSetTables = (o: {
     ]),
   ],
   counters: [
-    ...o.models.flatMap(({ secretBits }, m) => (secretBits === undefined ? [] : [flowCounterOf(m)])),
+    ...o.models.flatMap(({ hasFlows }, m) => (hasFlows ? [flowCounterOf(m)] : [])),
     classCounter,
     limitedCounter,
   ],

@@ -37,7 +37,7 @@ export const flowSetP4Info = (set: V1modelSetPlan): P4Info =>
       portDefault: drop,
       models: modelsOf(set).map(({ plan }, m) => ({
         layers: layerTables(plan.compute.lowered, plan.compute.options.slots, firstSlotOf(m)),
-        ...(m < set.members.length && { secretBits: secretBits(plan) }),
+        ...(m < set.members.length ? { hasFlows: true, secretBits: secretBits(plan) } : { hasFlows: false }),
       })),
       features: mostFeatures(set),
     }),

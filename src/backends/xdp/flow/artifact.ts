@@ -1,9 +1,10 @@
+import { PROGRAM_SLOTS } from '../../../dataplane/abi.ts';
 import { jsonText } from '../../../diagnostics/index.ts';
 import { endsAreTold } from '../../../features/definition.ts';
 import { p4InfoText } from '../../../p4runtime/text.ts';
 import type { P4Info } from '../../../p4runtime/types.ts';
 import { flowOutcomes } from '../../common/flow/outcomes.ts';
-import { flowTables } from '../../common/flow/tables.ts';
+import { flowSetTables, flowTables } from '../../common/flow/tables.ts';
 import { p4infoOf } from '../../common/p4info.ts';
 import { absent } from '../../common/table-model.ts';
 import { MANIFEST_FILE, type Manifest, OBJECT_FILE, WEIGHTS_FILE, weightsEntry } from '../artifact.ts';
@@ -66,6 +67,25 @@ export function xdpFlowManifest(plan: XdpFlowPlan): FlowManifest {
 export function xdpFlowP4InfoOf(layers: readonly LayerWeights[], features: number): P4Info {
   return p4infoOf(
     flowTables({ portDefault: absent, layers: layerTables(layers, FLOW_SLOTS), features, asks: 'agent' }),
+    'xdp',
+  );
+}
+
+/** Of several models. @param packets whether the last of them has no flows */
+export function xdpFlowSetP4InfoOf(
+  models: readonly (readonly LayerWeights[])[],
+  features: number,
+  packets: boolean,
+): P4Info {
+  return p4infoOf(
+    flowSetTables({
+      portDefault: absent,
+      models: models.map((layers, m) => ({
+        layers: layerTables(layers, FLOW_SLOTS, m * PROGRAM_SLOTS),
+        hasFlows: !packets || m < models.length - 1,
+      })),
+      features,
+    }),
     'xdp',
   );
 }
