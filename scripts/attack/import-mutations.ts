@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { exportJson } from '../../src/import/json/export.ts';
 import { importJson } from '../../src/import/json/index.ts';
 import { importOnnx } from '../../src/import/onnx/index.ts';
@@ -6,7 +8,10 @@ import { onnxModelType } from '../../src/import/onnx/proto.ts';
 import { type OptionSpec, writeTflite } from '../../test/import/tflite-writer.ts';
 import { type Random, random } from '../../test/support/random.ts';
 
-/** Damaged and hostile model files, the same for the same number. */
+/**
+ * Damaged and hostile model files, the same for the same number, of those in the repository; INTRANSIT_ATTACK_MODELS may name a folder
+ * with more, such as scripts/random-nets.py makes.
+ */
 
 export type Format = 'onnx' | 'tflite' | 'json';
 
@@ -77,8 +82,31 @@ function seeds(): readonly Seed[] {
   const cnn = importOnnx(onnx[1]!, 'digits-cnn.onnx').model;
   const json = JSON.stringify(exportJson(cnn));
   importJson(json, 'seed.json');
-  made = [...onnx.map(onnxSeed), { format: 'tflite', bytes: tflite() }, jsonSeed(json), jsonSeed(small)];
+  const others = [fixtures, `${fixtures}cases/`, process.env.INTRANSIT_ATTACK_MODELS].flatMap(filesIn);
+  made = [
+    ...onnx.map(onnxSeed),
+    { format: 'tflite', bytes: tflite() },
+    jsonSeed(json),
+    jsonSeed(small),
+    ...others,
+  ];
   return made;
+}
+
+const fixtures = fileURLToPath(new URL('../../test/import/fixtures/', import.meta.url));
+
+/** ONNX and TFLite files of a folder, each the more to be mutated. */
+function filesIn(folder: string | undefined): Seed[] {
+  if (folder === undefined) return [];
+  const named = (extension: string) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith(extension))
+      .sort()
+      .map((name) => readFileSync(join(folder, name)));
+  return [
+    ...named('.onnx').map(onnxSeed),
+    ...named('.tflite').map((bytes): Seed => ({ format: 'tflite', bytes })),
+  ];
 }
 
 const small = JSON.stringify({

@@ -59,11 +59,29 @@ const networks: Record<string, Make> = {
     const chosen = on(b, b.node('Where', [mask, x, b.constant('f', scalar('float', 0.7))]));
     return b.node('Sub', [chosen, on(b, b.node('Transpose', [x], { perm: [0, 1, 3, 2] }))]);
   },
+  'pixels between pixels': (b, x) =>
+    b.node('Resize', [x, '', b.constant('f', tensor('float', [4], [1, 1, 2, 2]))], { mode: 'linear' }),
   'a product of rows': (b, x) =>
     b.node('MatMul', [b.node('Reshape', [x, ints(b, [0, 8, 4])]), filter(b, [4, 3])]),
 };
 
 const softmax: Make = (b, x) => b.node('Softmax', [b.node('Reshape', [x, ints(b, [0, 8, 4])])], { axis: -1 });
+
+/** Sums of products of 16 bits, which no switch has. */
+const attention: Make = (b, x) => {
+  const rows = b.node('Reshape', [x, ints(b, [0, 8, 4])]);
+  const scores = b.node('MatMul', [rows, b.node('Transpose', [rows], { perm: [0, 2, 1] })]);
+  const shares = b.node('Softmax', [on(b, scores)], { axis: -1 });
+  return b.node('MatMul', [on(b, shares, { type: 'uint8', scale: 1 / 256, zero: 0 }), rows]);
+};
+
+/** Rounded towards zero, so that one line is not enough. */
+const levels: Make = (b, x) => {
+  const product = b.node('MatMul', [b.node('Reshape', [x, ints(b, [0, 8, 4])]), filter(b, [4, 3])]);
+  const numbers = [0.21, 1, 5].map((n) => b.constant('q', scalar('float', n)));
+  const how = { signed: 1, narrow: 0, rounding_mode: 'ROUND_TO_ZERO' };
+  return b.node('Quant', [product, ...numbers], how, 'qonnx.custom_op.general');
+};
 
 async function modelOf(make: Make): Promise<Model> {
   const b = new GraphBuilder();
@@ -75,7 +93,9 @@ async function modelOf(make: Make): Promise<Model> {
 const rows = randomRows(random(6), 24, 32);
 
 inKernel(loading, 'in the kernel', () => {
-  test.each(Object.entries({ ...networks, 'Softmax of rows': softmax }))('%s', async (_, make) => {
+  test.each(
+    Object.entries({ ...networks, 'Softmax of rows': softmax, attention, 'levels of QONNX': levels }),
+  )('%s', async (_, make) => {
     const model = await modelOf(make);
     const engine = await createEngine('xdp', model, {});
     try {
