@@ -19,14 +19,8 @@ import { temporaryFolder } from '../src/temporary.ts';
 import { findTool, P4C, SWITCH } from '../src/toolchain/p4c.ts';
 import { startOn } from '../test/agent/controller.ts';
 import { layNetwork } from '../test/agent/network.ts';
-import {
-  retrained,
-  smallModel,
-  type TestSwitch,
-  testSwitch,
-  writeDeployment,
-  writeModel,
-} from '../test/controller/support.ts';
+import { retrained, smallModel, writeDeployment, writeModel } from '../test/controller/files.ts';
+import { type TestSwitch, testSwitch } from '../test/controller/support.ts';
 import { requestFrame } from '../test/support/frames.ts';
 import { cpuOfPackets, pin } from './bmv2-cpu.ts';
 

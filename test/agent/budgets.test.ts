@@ -4,12 +4,12 @@ import { slotCounter, slotMeter } from '../../src/backends/common/table-model.ts
 import { slotOutcomes } from '../../src/dataplane/abi.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import type { P4Client } from '../../src/p4runtime/index.ts';
-import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { smallModel } from '../controller/small-model.ts';
+import { answersIn } from '../support/budgets.ts';
 import { requestFrame } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { connect, counters, Entities, pipelineOf, startOn } from './controller.ts';
-import { layNetwork, type Network } from './network.ts';
+import { connect, counters, install, openHost, startOn } from './controller.ts';
+import type { Network } from './network.ts';
 
 const plan = planOrRefuse(smallModel(), {});
 const BURST = 5;
@@ -28,13 +28,8 @@ describeWith(loading, 'a budget', () => {
   let agent: Agent;
   let client: P4Client;
   beforeEach(async () => {
-    network = layNetwork(2);
-    agent = await startOn(network);
-    client = await connect(agent.address);
-    const pipeline = await pipelineOf(plan);
-    await client.pipeline.commit(pipeline);
-    const e = new Entities(plan, pipeline.p4info);
-    await client.insert([...e.installation(), e.port(1, 2), e.port(2, 1)]);
+    ({ network, agent, client } = await openHost(2));
+    await install(client, plan);
   });
   afterEach(async () => {
     client?.close();
@@ -47,14 +42,7 @@ describeWith(loading, 'a budget', () => {
     const [a, b] = network.ports.map(({ socket }) => socket);
     const row = Uint8Array.of(1, 2, 3, 4);
     for (let n = 0; n < SENT; n++) a!.send(requestFrame(plan, row, { sequence: n, modelVersion: 0 }));
-    const frames = await b!.until(SENT);
-    expect(frames.length).toBe(SENT);
-    return frames.filter((frame) => {
-      const { header, activations } = decodePacket(framePayload(frame)!)!;
-      // What is shed goes on as it came.
-      if (header.kind === packetKinds.request) expect([...activations]).toEqual([...row]);
-      return header.kind === packetKinds.result;
-    }).length;
+    return answersIn(await b!.until(SENT), SENT, row);
   }
 
   async function slotCounts(): Promise<Record<string, number>> {

@@ -17,7 +17,7 @@ import { checksums, requestFrame, withBytes, withField, withUdpSum } from '../su
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf, randomLinear } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
-import { connect, counters, Entities, pipelineOf, startOn } from './controller.ts';
+import { connect, counters, install, startOn } from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 
 const grid = { element: 'uint8', scale: 0.05, zeroPoint: 3 } as const;
@@ -57,10 +57,7 @@ describeWith(loading, 'UDP checksums at an agent', () => {
     execFileSync('ip', ['-n', network.ports[0]!.hostNetns, ...peer]);
     agent = await startOn(network);
     client = await connect(agent.address);
-    const pipeline = await pipelineOf(plan);
-    await client.pipeline.commit(pipeline);
-    const e = new Entities(plan, pipeline.p4info);
-    await client.insert([...e.installation(), e.port(1, 2), e.port(2, 1)]);
+    await install(client, plan);
     receiver = spawn('ip', ['netns', 'exec', network.ports[1]!.hostNetns, process.execPath, '-e', RECEIVER], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -15,7 +15,7 @@ import { checksums, requestFrame, withBytes, withField, withUdpSum } from '../su
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf, randomLinear } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
-import { connect, counters, Entities, pipelineOf, startOn } from './controller.ts';
+import { connect, counters, Entities, openHost, pipelineOf, startOn } from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 import { RawSocket } from './raw-socket.ts';
 
@@ -58,9 +58,7 @@ describeWith(loading, 'the data plane of an agent', () => {
   let agent: Agent;
   let client: P4Client;
   beforeAll(async () => {
-    network = layNetwork(3);
-    agent = await startOn(network);
-    client = await connect(agent.address);
+    ({ network, agent, client } = await openHost(3));
   });
   afterAll(async () => {
     client?.close();

@@ -23,25 +23,11 @@ import { findTool, P4C, SWITCH } from '../../src/toolchain/p4c.ts';
 import { HEADER_BYTES, type HeaderFieldName, OUTER_BYTES } from '../../src/wire/index.ts';
 import { checksums, padded, requestFrame, withBytes, withField, withUdpSum } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { modelOf } from '../support/models.ts';
 import { type Random, random, randomRows } from '../support/random.ts';
+import { marginClassifier } from '../support/small-models.ts';
 import { connect, counters, Entities, pipelineOf, startOn } from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 
-const grid = { element: 'uint8', scale: 0.1 } as const;
-const classifier = modelOf({ ...grid, shape: [8] }, [
-  {
-    kind: 'dense',
-    weights: [
-      [9, -3, 4, 1, -7, 5, 2, -6],
-      [-4, 8, -2, 6, 3, -5, 1, 7],
-      [2, 1, 7, -8, 5, 4, -9, 3],
-    ],
-    weightScale: 0.1,
-    output: { ...grid, scale: 4, zeroPoint: 128 },
-  },
-  { kind: 'argmax' },
-]);
 const MODEL = { modelId: 5, modelVersion: 2 } as const;
 const THRESHOLD = 12;
 
@@ -176,10 +162,10 @@ describe.skipIf(missing.length > 0)(
       let host: P4Client;
       let bmv2: Bmv2Session;
       const told = { xdp: new Set<string>(), bmv2: new Set<string>() };
-      const xdpPlan = planOrRefuse(classifier, MODEL);
+      const xdpPlan = planOrRefuse(marginClassifier, MODEL);
 
       beforeAll(async () => {
-        bmv2 = await openBmv2(planV1modelOrRefuse(classifier, MODEL));
+        bmv2 = await openBmv2(planV1modelOrRefuse(marginClassifier, MODEL));
         network = layNetwork(3);
         agent = await startOn(network);
         host = await connect(agent.address);

@@ -9,7 +9,7 @@ import { decodePacket, framePayload } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
-import { connect, Entities, pipelineOf, startOn } from './controller.ts';
+import { install, leave, startOn } from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 
 const grid = { element: 'uint8', scale: 0.1, zeroPoint: 0 } as const;
@@ -28,14 +28,7 @@ describeWith(loading, 'pins of an agent', () => {
   let folder: string;
   beforeEach(async () => {
     network = layNetwork(2);
-    const agent = await startOn(network);
-    const client = await connect(agent.address);
-    const pipeline = await pipelineOf(plan);
-    await client.pipeline.commit(pipeline);
-    const e = new Entities(plan, pipeline.p4info);
-    await client.insert([...e.installation(), e.port(1, 2)]);
-    client.close();
-    await agent.close();
+    await leave(network, (client) => install(client, plan));
     const own = `/sys/fs/bpf/intransit/${network.agentName}`;
     const generation = readdirSync(own).find(
       (name) => lstatSync(join(own, name)).isDirectory() && readdirSync(join(own, name)).includes('zones'),

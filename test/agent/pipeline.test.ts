@@ -15,9 +15,10 @@ import {
 } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
+import { failureOf } from '../support/failure.ts';
 import { requestFrame } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { configOf, connect, counters, Entities, example, pipelineOf, startOn } from './controller.ts';
+import { configOf, connect, counters, Entities, example, openHost, pipelineOf } from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 import { during, killAgents, spawnAgent } from './process.ts';
 
@@ -49,11 +50,7 @@ const mirrored: Model = {
 
 /** Code and message with which a call ends. */
 async function refusal(call: Promise<unknown>): Promise<[number, string]> {
-  const error = await call.then(
-    () => undefined,
-    (e) => e,
-  );
-  if (!(error instanceof P4RuntimeError)) throw new Error(`it was not refused: ${error}`);
+  const error = await failureOf(call, P4RuntimeError);
   const [update] = error.updates;
   return update === undefined ? [error.code, error.message] : [update.code, update.message];
 }
@@ -65,9 +62,7 @@ describeWith(loading, 'a pipeline of an agent', () => {
   let pipeline: PipelineConfig;
   let e: Entities;
   beforeAll(async () => {
-    network = layNetwork(2);
-    agent = await startOn(network);
-    client = await connect(agent.address);
+    ({ network, agent, client } = await openHost(2));
     pipeline = await pipelineOf(plan);
     e = new Entities(plan, pipeline.p4info);
   });

@@ -5,13 +5,23 @@ import { planReplacement } from '../../src/backends/xdp/replacement.ts';
 import { isHeld } from '../../src/controller/versions.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
-import { entityKey, type Init, type P4Client, removal, v1Codec } from '../../src/p4runtime/index.ts';
+import { entityKey, type Init, type P4Client, removal } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
 import { intransit, spawnIntransit } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { connect, counters, Entities, example, pipelineOf, startOn } from './controller.ts';
+import {
+  connect,
+  counters,
+  Entities,
+  everything,
+  example,
+  install as installPlan,
+  leave,
+  pipelineOf,
+  startOn,
+} from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 import { agentArguments, during, killAgents, spawnAgent } from './process.ts';
 
@@ -21,7 +31,6 @@ const rows = readFileSync(example('digits-mlp.x.bin'));
 const WIDTH = 64;
 const rowOf = (n: number) => rows.subarray((n % 500) * WIDTH, ((n % 500) + 1) * WIDTH);
 const frameOf = (n: number) => requestFrame(plan, rowOf(n), { sequence: n, modelVersion: n % 2 });
-const entityCodec = v1Codec('Entity');
 
 describeWith(loading, 'an agent that ends', () => {
   let network: Network | undefined;
@@ -37,32 +46,11 @@ describeWith(loading, 'an agent that ends', () => {
     return network;
   };
 
-  async function everything(client: P4Client) {
-    const config = await client.pipeline.get();
-    const requests = [{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }, { digestEntry: {} }];
-    const entities = (await client.readAll(requests)).filter(isHeld);
-    return {
-      cookie: config?.cookie?.cookie,
-      program: config?.p4DeviceConfig.length,
-      entities: entities
-        .map((e) => [entityKey(e), Buffer.from(entityCodec.encode(e)).toString('base64')])
-        .sort((a, b) => a[0]!.localeCompare(b[0]!)),
-    };
-  }
-
-  async function install(client: P4Client): Promise<Entities> {
-    const pipeline = await pipelineOf(plan);
-    await client.pipeline.commit(pipeline);
-    const e = new Entities(plan, pipeline.p4info);
-    await client.insert([
-      ...e.installation(),
+  const install = (client: P4Client): Promise<Entities> =>
+    installPlan(client, plan, (e) => [
       e.zone(3),
-      e.port(1, 2),
-      e.port(2, 1),
       e.program.digest('refused_request', { maxTimeoutNs: 5n, maxListSize: 3 }),
     ]);
-    return e;
-  }
 
   function expectAnswers(frames: readonly Buffer[], count: number): void {
     expect(frames.length).toBe(count);
@@ -153,11 +141,7 @@ describeWith(loading, 'an agent that ends', () => {
 
   it('mends what was changed meanwhile, and leaves the rest alone', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    await install(client);
-    client.close();
-    await agent.close();
+    await leave(net, install);
     // An interface was made again: its link has gone, its number is another.
     net.renew(1);
     const lost = net.ports[0]!.socket;
@@ -188,11 +172,7 @@ describeWith(loading, 'an agent that ends', () => {
 
   it('begins with nothing if told to, and is gone when removed', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    await install(client);
-    client.close();
-    await agent.close();
+    await leave(net, install);
     const fresh = await startOn(net, { fresh: true });
     expect(fresh.restored).toBe(false);
     const again = await connect(fresh.address);
@@ -214,11 +194,7 @@ describeWith(loading, 'an agent that ends', () => {
 
   it('leaves a data plane alone of which nothing is known on disk, until another is pushed', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    await install(client);
-    client.close();
-    await agent.close();
+    await leave(net, install);
     rmSync(net.stateFolder, { recursive: true });
     const log: string[] = [];
     const next = await startOn(net, { log: (text) => log.push(text) });

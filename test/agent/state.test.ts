@@ -14,23 +14,30 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { isHeld } from '../../src/controller/versions.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
-import { entityKey, type P4Client, type PipelineConfig, v1Codec } from '../../src/p4runtime/index.ts';
+import type { P4Client, PipelineConfig } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
 import { intransit } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
-import { connect, Entities, example, pipelineOf, startOn } from './controller.ts';
+import {
+  connect,
+  type Entities,
+  everything,
+  example,
+  install as installPlan,
+  leave,
+  pipelineOf,
+  startOn,
+} from './controller.ts';
 import { layNetwork, type Network } from './network.ts';
 
 const { model } = await importModel(example('traffic-mlp.onnx'));
 const plan = planOrRefuse(model, {});
 const WIDTH = 16;
 const row = new Uint8Array(WIDTH).map((_, i) => 7 * i);
-const entityCodec = v1Codec('Entity');
 let compiled: Promise<PipelineConfig> | undefined;
 const pipeline = () => {
   compiled ??= pipelineOf(plan);
@@ -51,32 +58,12 @@ const lay = (): Network => {
   return network;
 };
 
-async function everything(client: P4Client) {
-  const config = await client.pipeline.get();
-  const requests = [{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }, { digestEntry: {} }];
-  const entities = (await client.readAll(requests)).filter(isHeld);
-  return {
-    cookie: config?.cookie?.cookie,
-    program: config?.p4DeviceConfig.length,
-    entities: entities
-      .map((e) => [entityKey(e), Buffer.from(entityCodec.encode(e)).toString('base64')] as const)
-      .sort((a, b) => a[0].localeCompare(b[0])),
-  };
-}
+const install = async (client: P4Client): Promise<Entities> =>
+  installPlan(client, plan, (e) => [e.zone(3), e.program.digest('refused_request')], await pipeline());
 
-async function install(client: P4Client): Promise<Entities> {
-  const { p4info, deviceConfig } = await pipeline();
-  await client.pipeline.commit({ p4info, deviceConfig });
-  const e = new Entities(plan, p4info);
-  await client.insert([
-    ...e.installation(),
-    e.zone(3),
-    e.port(1, 2),
-    e.port(2, 1),
-    e.program.digest('refused_request'),
-  ]);
-  return e;
-}
+/** Where an agent keeps the program that runs. */
+const generationOf = (folder: string): string =>
+  readdirSync(folder).find((name) => /^[0-9a-f]{8}$/.test(name))!;
 
 /** The data plane computes, and rightly. */
 async function expectAnswer(net: Network): Promise<void> {
@@ -106,16 +93,14 @@ function readIfLink(path: string): string {
 describeWith(loading, 'the state of an agent', () => {
   it('is mended wherever it is damaged, from its other copy or from the kernel', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    const e = await install(client);
-    await client.insert([e.zone(9)]);
-    const before = await everything(client);
-    client.close();
-    await agent.close();
+    const before = await leave(net, async (client) => {
+      const e = await install(client);
+      await client.insert([e.zone(9)]);
+      return everything(client);
+    });
     const good = `${net.stateFolder}-good`;
     cpSync(net.stateFolder, good, { recursive: true });
-    const generation = readdirSync(good).find((name) => /^[0-9a-f]{8}$/.test(name))!;
+    const generation = generationOf(good);
     const index = join(net.stateFolder, 'agent.json');
     const inside = (name: string) => join(net.stateFolder, generation, name);
     const log = inside('writes.log');
@@ -161,12 +146,8 @@ describeWith(loading, 'the state of an agent', () => {
 
   it('says why a file of it cannot be read, and takes the other copy', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    await install(client);
-    client.close();
-    await agent.close();
-    const generation = readdirSync(net.stateFolder).find((name) => /^[0-9a-f]{8}$/.test(name))!;
+    await leave(net, install);
+    const generation = generationOf(net.stateFolder);
     const file = join(net.stateFolder, generation, 'pipeline.bin');
     rmSync(file);
     mkdirSync(file);
@@ -184,12 +165,8 @@ describeWith(loading, 'the state of an agent', () => {
 
   it('leaves the data plane alone where nobody can say what runs, and is pushed anew', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    await install(client);
-    client.close();
-    await agent.close();
-    const generation = readdirSync(net.stateFolder).find((name) => /^[0-9a-f]{8}$/.test(name))!;
+    await leave(net, install);
+    const generation = generationOf(net.stateFolder);
     for (const name of ['pipeline.bin', 'pipeline-copy.bin'])
       flip(join(net.stateFolder, generation, name), 0.5);
     const said: string[] = [];
@@ -211,7 +188,7 @@ describeWith(loading, 'the state of an agent', () => {
     await install(client);
     client.close();
     await agent.remove();
-    const generation = readdirSync(net.stateFolder).find((name) => /^[0-9a-f]{8}$/.test(name))!;
+    const generation = generationOf(net.stateFolder);
     flip(join(net.stateFolder, generation, 'writes.log'), 0.05);
     const said: string[] = [];
     const next = await startOn(net, { log: (text) => said.push(text) });
@@ -299,24 +276,18 @@ describeWith(loading, 'the state of an agent', () => {
 
   it('is held open by one file, however often a program is pushed', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    for (let pushes = 0; pushes < 3; pushes++) await install(client);
-    const held = readdirSync('/proc/self/fd')
-      .map((fd) => readIfLink(join('/proc/self/fd', fd)))
-      .filter((path) => path.startsWith(net.stateFolder));
-    expect(held).toHaveLength(1);
-    client.close();
-    await agent.close();
+    await leave(net, async (client) => {
+      for (let pushes = 0; pushes < 3; pushes++) await install(client);
+      const held = readdirSync('/proc/self/fd')
+        .map((fd) => readIfLink(join('/proc/self/fd', fd)))
+        .filter((path) => path.startsWith(net.stateFolder));
+      expect(held).toHaveLength(1);
+    });
   });
 
   it('is nobody else’s to read, and is not where it cannot be', async () => {
     const net = lay();
-    const agent = await startOn(net);
-    const client = await connect(agent.address);
-    await install(client);
-    client.close();
-    await agent.close();
+    await leave(net, install);
     const modes = (folder: string): number[] => [
       statSync(folder).mode & 0o077,
       ...readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

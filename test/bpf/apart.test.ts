@@ -8,7 +8,7 @@ import { emitXdp } from '../../src/backends/xdp/emit.ts';
 import { planXdp } from '../../src/backends/xdp/plan.ts';
 import { checkObject, compileBpf, type Loader, openObjectApart, startLoader } from '../../src/bpf/index.ts';
 import { EBPF_DIR } from '../../src/paths.ts';
-import { smallModel } from '../controller/support.ts';
+import { smallModel } from '../controller/files.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { type BpfMap, type BpfObject, openObject } from '../../src/bpf/index.ts';
-import { describeWith, failure, fixture, loading } from './support.ts';
+import { beforeAll, beforeEach, expect, it } from 'vitest';
+import type { BpfMap } from '../../src/bpf/index.ts';
+import { describeWith, failure, fixtureObject, loading } from './support.ts';
 
 const keyOf = (n: number): Buffer => {
   const bytes = Buffer.alloc(8);
@@ -9,14 +9,10 @@ const keyOf = (n: number): Buffer => {
 };
 
 describeWith(loading, 'maps', () => {
-  let object: BpfObject;
-  beforeAll(async () => {
-    object = await openObject(await fixture('rewrite'));
-  });
-  afterAll(() => object.close());
+  const object = fixtureObject('rewrite');
 
   it('tell their type and sizes', () => {
-    expect(object.map('blocks').info).toEqual({
+    expect(object().map('blocks').info).toEqual({
       name: 'blocks',
       type: 2,
       keySize: 4,
@@ -24,29 +20,35 @@ describeWith(loading, 'maps', () => {
       maxEntries: 2,
       perCpu: false,
     });
-    expect(object.map('totals').info).toMatchObject({ type: 6, valueSize: 16, perCpu: true });
+    expect(object().map('totals').info).toMatchObject({ type: 6, valueSize: 16, perCpu: true });
   });
 
   it('hold values of any size, which programs read', () => {
-    const blocks = object.map('blocks');
+    const blocks = object().map('blocks');
     const block = Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * 7 + 3) & 0xff));
     blocks.update(0, block);
     expect(blocks.lookup(0)).toEqual(block);
-    const { packet } = object.program('rewrite').testRun({ packet: Buffer.alloc(60) });
+    const { packet } = object()
+      .program('rewrite')
+      .testRun({ packet: Buffer.alloc(60) });
     expect(packet[14]).toBe(1 + 3);
   });
 
   it('give all their elements, whatever their type', () => {
-    const many = object.map('many');
+    const many = object().map('many');
     for (let n = 0; n < 12_000; n++) many.update(keyOf(n), n + 1);
-    object.map('prefixes').update(Buffer.from([8, 0, 0, 0, 10, 0, 0, 0]), 7);
-    object.map('prefixes').update(Buffer.from([16, 0, 0, 0, 10, 1, 0, 0]), 8);
-    object.map('devices').update(1, 1);
+    object()
+      .map('prefixes')
+      .update(Buffer.from([8, 0, 0, 0, 10, 0, 0, 0]), 7);
+    object()
+      .map('prefixes')
+      .update(Buffer.from([16, 0, 0, 0, 10, 1, 0, 0]), 8);
+    object().map('devices').update(1, 1);
     for (const [name, count] of [
       ...[['many', 12_000] as const, ['blocks', 2] as const, ['totals', 1] as const],
       ...[['prefixes', 2] as const, ['devices', 1] as const, ['seen', 0] as const],
     ]) {
-      const map = object.map(name);
+      const map = object().map(name);
       const text = (key: Buffer, value: Buffer) => `${key.toString('hex')} ${value.toString('hex')}`;
       const oneByOne = [...map.keys()].flatMap((key) => {
         const value = map.lookup(key);
@@ -59,9 +61,12 @@ describeWith(loading, 'maps', () => {
   });
 
   it('sum counters over the CPUs', () => {
-    const totals = object.map('totals');
+    const totals = object().map('totals');
     totals.update(0, Buffer.alloc(16));
-    for (let i = 0; i < 3; i++) object.program('rewrite').testRun({ packet: Buffer.alloc(100), repeat: 5 });
+    for (let i = 0; i < 3; i++)
+      object()
+        .program('rewrite')
+        .testRun({ packet: Buffer.alloc(100), repeat: 5 });
     expect(totals.sumPerCpu(0)).toEqual([15n, 1500n]);
     const each = totals.lookupPerCpu(0);
     expect(each?.every((value) => value.length === 16)).toBe(true);
@@ -69,7 +74,7 @@ describeWith(loading, 'maps', () => {
   });
 
   it('give one value to all CPUs, and pad it to 8 bytes', () => {
-    const odd = object.map('odd_sized');
+    const odd = object().map('odd_sized');
     const row = Buffer.from([1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
     odd.update(0, row);
     const each = odd.lookupPerCpu(0)!;
@@ -82,21 +87,21 @@ describeWith(loading, 'maps', () => {
   });
 
   it('refuse to sum what is no row of counters', async () => {
-    expect(await failure(() => object.map('odd_sized').sumPerCpu(0))).toMatchObject({
+    expect(await failure(() => object().map('odd_sized').sumPerCpu(0))).toMatchObject({
       code: 'bpf-bad-argument',
       message: 'a value of map "odd_sized" (12 B) is no row of 8-byte counters',
     });
-    expect((await failure(() => object.map('blocks').lookupPerCpu(0))).message).toBe(
+    expect((await failure(() => object().map('blocks').lookupPerCpu(0))).message).toBe(
       'map "blocks" is not per-CPU',
     );
   });
 
   it('report operations that the kernel refuses', async () => {
-    const error = await failure(() => object.map('blocks').update(2, Buffer.alloc(3000)));
+    const error = await failure(() => object().map('blocks').update(2, Buffer.alloc(3000)));
     expect(error).toMatchObject({ code: 'bpf-kernel-call', errnoName: 'E2BIG' });
     expect(error.message).toContain('update in map "blocks"');
-    expect(await failure(() => object.map('blocks').delete(0))).toMatchObject({ errnoName: 'EINVAL' });
-    expect(object.map('blocks').lookup(2)).toBeUndefined();
+    expect(await failure(() => object().map('blocks').delete(0))).toMatchObject({ errnoName: 'EINVAL' });
+    expect(object().map('blocks').lookup(2)).toBeUndefined();
   });
 
   it.each([
@@ -114,23 +119,21 @@ describeWith(loading, 'maps', () => {
     ['a number for a long value', (map: BpfMap) => map.update(0, 5), 'has 3000 bytes, not 4'],
     ['a number of more than 32 bits', (map: BpfMap) => map.lookup(2 ** 32), 'no 32-bit integer'],
   ])('refuse %s', async (_, use, message) => {
-    const error = await failure(() => use(object.map('blocks')));
+    const error = await failure(() => use(object().map('blocks')));
     expect(error.code).toBe('bpf-bad-argument');
     expect(error.message).toContain(message);
   });
 });
 
 describeWith(loading, 'a hash map', () => {
-  let object: BpfObject;
+  const object = fixtureObject('rewrite');
   let seen: BpfMap;
-  beforeAll(async () => {
-    object = await openObject(await fixture('rewrite'));
-    seen = object.map('seen');
+  beforeAll(() => {
+    seen = object().map('seen');
   });
   beforeEach(() => {
     for (const k of seen.keys()) seen.delete(k);
   });
-  afterAll(() => object.close());
 
   it('finds, replaces and deletes', () => {
     expect(seen.lookup(keyOf(1))).toBeUndefined();

@@ -1,27 +1,23 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BpfObject, openObject, VerifierError } from '../../src/bpf/index.ts';
-import { describeWith, failure, fixture, loading } from './support.ts';
+import { expect, it } from 'vitest';
+import { openObject, VerifierError } from '../../src/bpf/index.ts';
+import { describeWith, failure, fixture, fixtureObject, loading } from './support.ts';
 
 const packet = Buffer.alloc(64, 7);
 
 describeWith(loading, 'an object', () => {
-  let object: BpfObject;
-  beforeAll(async () => {
-    object = await openObject(await fixture('rewrite'));
-  });
-  afterAll(() => object.close());
+  const object = fixtureObject('rewrite');
 
   it('has programs and maps by the names of the source', () => {
     expect(object.name).toBe('rewrite');
-    expect([...object.programs.keys()]).toEqual(['rewrite', 'grow']);
-    expect([...object.maps.keys()].sort()).toEqual(
+    expect([...object().programs.keys()]).toEqual(['rewrite', 'grow']);
+    expect([...object().maps.keys()].sort()).toEqual(
       ['.data', '.rodata', 'blocks', 'devices', 'many', 'odd_sized', 'prefixes', 'seen', 'totals'].sort(),
     );
   });
 
   it('tells what the verifier walked', () => {
-    const program = object.program('rewrite');
+    const program = object().program('rewrite');
     expect(program.verifiedInstructions).toBeGreaterThan(10);
     expect(program.stats?.stackBytes).toEqual([expect.any(Number)]);
     const { id, tag, translatedBytes } = program.info();
@@ -31,12 +27,12 @@ describeWith(loading, 'an object', () => {
   });
 
   it('names what it has where a name is unknown', async () => {
-    expect(await failure(() => object.program('rewrit'))).toMatchObject({
+    expect(await failure(() => object().program('rewrit'))).toMatchObject({
       code: 'bpf-unknown-name',
       message: 'BPF object "rewrite" has no program "rewrit"',
       remedy: 'use one of its programs: rewrite, grow',
     });
-    expect((await failure(() => object.map('total'))).code).toBe('bpf-unknown-name');
+    expect((await failure(() => object().map('total'))).code).toBe('bpf-unknown-name');
   });
 
   it('loads from bytes, with a name of its own', async () => {

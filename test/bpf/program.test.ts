@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BpfObject, createTestRunner, openObject, XdpVerdict } from '../../src/bpf/index.ts';
-import { describeWith, failure, fixture, loading } from './support.ts';
+import { expect, it } from 'vitest';
+import { createTestRunner, openObject, XdpVerdict } from '../../src/bpf/index.ts';
+import { describeWith, failure, fixture, fixtureObject, loading } from './support.ts';
 
 describeWith(loading, 'a test run', () => {
-  let object: BpfObject;
-  beforeAll(async () => {
-    object = await openObject(await fixture('rewrite'), { globals: { offset: 300 } });
-  });
-  afterAll(() => object.close());
+  const object = fixtureObject('rewrite', { globals: { offset: 300 } });
 
   it('gives verdict, packet and duration, and leaves its input alone', () => {
     const packet = Buffer.from(Array.from({ length: 60 }, (_, i) => i));
     const before = Buffer.from(packet);
-    const result = object.program('rewrite').testRun({ packet });
+    const result = object().program('rewrite').testRun({ packet });
     expect(result.verdict).toBe(XdpVerdict.tx);
     expect(result.durationNs).toBeGreaterThanOrEqual(0);
     before[14] = 15;
@@ -21,12 +17,14 @@ describeWith(loading, 'a test run', () => {
   });
 
   it('sees its own output when it repeats', () => {
-    const { packet } = object.program('rewrite').testRun({ packet: Buffer.alloc(60), repeat: 10 });
+    const { packet } = object()
+      .program('rewrite')
+      .testRun({ packet: Buffer.alloc(60), repeat: 10 });
     expect(packet[14]).toBe(10);
   });
 
   it('needs room for a packet that grows', async () => {
-    const program = object.program('grow');
+    const program = object().program('grow');
     const packet = Buffer.alloc(100, 1);
     expect(await failure(() => program.testRun({ packet }))).toMatchObject({
       errnoName: 'ENOSPC',
@@ -39,25 +37,29 @@ describeWith(loading, 'a test run', () => {
   });
 
   it.each([0, 1, 13])('refuses a frame of %i bytes', async (length) => {
-    const error = await failure(() => object.program('rewrite').testRun({ packet: Buffer.alloc(length) }));
+    const error = await failure(() =>
+      object()
+        .program('rewrite')
+        .testRun({ packet: Buffer.alloc(length) }),
+    );
     expect(error).toMatchObject({ errnoName: 'EINVAL' });
     expect(error.message).toContain(`with a packet of ${length} bytes`);
   });
 
   it('takes a frame as long as an MTU of 3,000', () => {
-    expect(object.program('rewrite').testRun({ packet: Buffer.alloc(3014) }).packet.length).toBe(3014);
+    expect(
+      object()
+        .program('rewrite')
+        .testRun({ packet: Buffer.alloc(3014) }).packet.length,
+    ).toBe(3014);
   });
 });
 
 describeWith(loading, 'a test runner', () => {
-  let object: BpfObject;
-  beforeAll(async () => {
-    object = await openObject(await fixture('rewrite'));
-  });
-  afterAll(() => object.close());
+  const object = fixtureObject('rewrite');
 
   it('runs 100,000 packets of changing length and content', () => {
-    const runner = object.program('rewrite').createTestRunner(120);
+    const runner = object().program('rewrite').createTestRunner(120);
     const packet = Buffer.alloc(120);
     let wrong = 0;
     for (let i = 0; i < 100_000; i++) {
@@ -75,7 +77,7 @@ describeWith(loading, 'a test runner', () => {
   });
 
   it('holds packets up to its size', async () => {
-    const runner = createTestRunner(object.program('rewrite'), 60);
+    const runner = createTestRunner(object().program('rewrite'), 60);
     expect(await failure(() => runner.run(Buffer.alloc(61)))).toMatchObject({
       code: 'bpf-bad-argument',
       message: 'the packet has 61 bytes, the runner holds 60',
@@ -83,7 +85,7 @@ describeWith(loading, 'a test runner', () => {
   });
 
   it('keeps its memory while garbage is collected around it', () => {
-    const runners = Array.from({ length: 200 }, () => createTestRunner(object.program('rewrite'), 200));
+    const runners = Array.from({ length: 200 }, () => createTestRunner(object().program('rewrite'), 200));
     const garbage: Uint8Array[] = [];
     for (let i = 0; i < 2000; i++) garbage.push(new Uint8Array(50_000).fill(0xee));
     garbage.length = 0;

@@ -3,8 +3,15 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, inject, vi } from 'vitest';
-import { type BpfError, compileBpf, type Feature } from '../../src/bpf/index.ts';
+import { afterAll, beforeAll, describe, inject, vi } from 'vitest';
+import {
+  type BpfError,
+  type BpfObject,
+  compileBpf,
+  type Feature,
+  type OpenOptions,
+  openObject,
+} from '../../src/bpf/index.ts';
 
 // A machine that builds something meanwhile is slow; no test here is about time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -123,4 +130,14 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** A fixture's object for the tests of a `describe`, loaded before them. @returns what gives it, in tests */
+export function fixtureObject(name: string, options?: OpenOptions): () => BpfObject {
+  let object: BpfObject | undefined;
+  beforeAll(async () => {
+    object = await openObject(await fixture(name), options);
+  });
+  afterAll(() => object?.close());
+  return () => object!;
 }

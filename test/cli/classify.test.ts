@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { pcapOf, tcp4, udp4 } from '../features/packets.ts';
 import { intransit, testFolder } from '../support/io.ts';
+import { identityDocument } from '../support/small-models.ts';
 
 const folder = testFolder();
 const at = (name: string) => join(folder, name);
@@ -22,25 +23,7 @@ interface Report {
 }
 
 /** A dense layer that gives the first two features: class 0 if the first is larger or equal. */
-const model = (over: object) => ({
-  format: 'intransit-model',
-  version: 1,
-  name: 'two',
-  input: { element: 'uint8', shape: [2], scale: 1 },
-  layers: [
-    {
-      kind: 'dense',
-      name: 'fc',
-      weights: [
-        [1, 0],
-        [0, 1],
-      ],
-      weightScale: 1,
-      output: { element: 'uint8', scale: 1 },
-    },
-  ],
-  ...over,
-});
+const model = (over: object) => ({ ...identityDocument('two', 2), ...over });
 
 const definition = `apiVersion: intransit.dev/v1alpha1
 kind: Features

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { pcapOf, tcp4 } from '../features/packets.ts';
 import { intransit, testFolder } from '../support/io.ts';
+import { identityDocument } from '../support/small-models.ts';
 
 const folder = testFolder();
 const at = (name: string): string => join(folder, name);
@@ -16,27 +17,7 @@ const features = (name: string, spec: string): string =>
     name,
     `apiVersion: intransit.dev/v1alpha1\nkind: Features\nmetadata: { name: test }\nspec:\n${spec}\n`,
   );
-const MODEL = write(
-  'two.json',
-  JSON.stringify({
-    format: 'intransit-model',
-    version: 1,
-    name: 'two',
-    input: { element: 'uint8', shape: [2], scale: 1 },
-    layers: [
-      {
-        kind: 'dense',
-        name: 'fc',
-        weights: [
-          [1, 0],
-          [0, 1],
-        ],
-        weightScale: 1,
-        output: { element: 'uint8', scale: 1 },
-      },
-    ],
-  }),
-);
+const MODEL = write('two.json', JSON.stringify(identityDocument('two', 2)));
 const GOOD = features('good.yaml', '  features: { a: ip.ttl, b: tcp.flags }');
 const PCAP = write('a.pcap', pcapOf([{ data: tcp4(), timeUs: 1 }]));
 const HEADER = 'client_ip,client_port,server_ip,server_port,transport,class\n';

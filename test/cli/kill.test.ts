@@ -1,9 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { layCable } from '../../src/demo/network.ts';
-import { cliArguments, spawnIntransit, testFolder } from '../support/io.ts';
+import { cliArguments, spawnIntransit, startIntransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';
 
@@ -55,12 +55,8 @@ describeWith(loading, 'SIGKILL', () => {
   });
 
   it('of demo: the next run clears the namespaces', async () => {
-    const child = spawn(process.execPath, cliArguments(['demo']), {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, ...env },
-    });
-    await untilSaid(child, 'sending');
-    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const { child, ended, says } = startIntransit(['demo'], env);
+    await says('sending');
     child.kill('SIGKILL');
     await ended;
     expect(namespacesOf(child.pid!)).toHaveLength(2);
@@ -69,28 +65,14 @@ describeWith(loading, 'SIGKILL', () => {
   });
 
   it('SIGTERM of demo leaves nothing behind', async () => {
-    const child = spawn(process.execPath, cliArguments(['demo']), {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, ...env },
-    });
-    await untilSaid(child, 'sending');
-    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const { child, ended, says } = startIntransit(['demo'], env);
+    await says('sending');
     child.kill('SIGTERM');
     expect(await ended).toBe(143);
     expect(namespacesOf(child.pid!)).toEqual([]);
     expect(leftovers().filter((name) => name.includes(`-${child.pid}-`))).toEqual([]);
   });
 });
-
-const untilSaid = (child: ChildProcess, text: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    let said = '';
-    child.stderr!.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      if (said.includes(text)) resolve();
-    });
-    child.once('exit', () => reject(new Error(`it ended: ${said}`)));
-  });
 
 const namespacesOf = (pid: number): string[] =>
   execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' })

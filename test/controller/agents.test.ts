@@ -16,18 +16,9 @@ import { layNetwork, type Network } from '../agent/network.ts';
 import { requestFrame } from '../support/frames.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
+import { example, exampleModel, retrained, smallModel, writeDeployment, writeModel } from './files.ts';
 import type { RawTask } from './raw-traffic.ts';
-import {
-  codes,
-  example,
-  exampleModel,
-  failureOf,
-  retrained,
-  smallModel,
-  testSwitch,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { codes, failureOf, switchSpec, testSwitch } from './support.ts';
 import { Answers, type PathDevice, Traffic, type TrafficReport } from './traffic.ts';
 
 const folder = testFolder();
@@ -223,13 +214,7 @@ describeWith(loading, 'deploying to agents', () => {
               layers: '1..2',
               ports: [{ ingress: 1, egress: 2 }],
             },
-            {
-              name: 's1',
-              kind: 'v1model',
-              address: bmv2.address,
-              layers: '0..1',
-              ports: [{ ingress: 1, egress: 2 }],
-            },
+            switchSpec('s1', bmv2.address, '0..1'),
           ],
         });
         const report = await deploy(mixed);

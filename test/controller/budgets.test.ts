@@ -8,23 +8,15 @@ import { type DeploymentInput, type DeployReport, deploy } from '../../src/contr
 import { slotOutcomes } from '../../src/dataplane/abi.ts';
 import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { P4Client } from '../../src/p4runtime/index.ts';
-import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork, type Network } from '../agent/network.ts';
+import { answersIn } from '../support/budgets.ts';
 import { requestFrame } from '../support/frames.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
+import { retrained, smallModel, writeDeployment, writeModel } from './files.ts';
 import { memoryNodes } from './memory-nodes.ts';
-import {
-  codes,
-  failureOf,
-  retrained,
-  smallModel,
-  type TestSwitch,
-  testSwitch,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { codes, failureOf, type TestSwitch, testSwitch } from './support.ts';
 
 const root = testFolder();
 const openNode = memoryNodes();
@@ -158,15 +150,7 @@ const BURST = 5;
 const ROW = Uint8Array.of(1, 2, 3, 4);
 const frame = (sequence: number) => requestFrame(planOrRefuse(model, {}), ROW, { sequence, modelVersion: 0 });
 
-/** How many of them are answered; what is not comes out as it went in. */
-function answeredOf(frames: readonly Uint8Array[]): number {
-  expect(frames.length).toBe(SENT);
-  return frames.filter((one) => {
-    const { header, activations } = decodePacket(framePayload(one)!)!;
-    if (header.kind === packetKinds.request) expect([...activations]).toEqual([...ROW]);
-    return header.kind === packetKinds.result;
-  }).length;
-}
+const answeredOf = (frames: readonly Uint8Array[]): number => answersIn(frames, SENT, ROW);
 
 /** The way of a budget on a device that computes: none, one, another, none again, and what is counted. */
 async function livesThrough(

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { DeploymentInput } from '../../src/controller/index.ts';
 import { P4Client } from '../../src/p4runtime/index.ts';
 import { testFolder } from '../support/io.ts';
+import { retrained, smallModel, writeDeployment, writeModel } from './files.ts';
 import { memoryNodes } from './memory-nodes.ts';
-import { type MemoryNode, retrained, smallModel, writeDeployment, writeModel } from './support.ts';
+import type { MemoryNode } from './support.ts';
 
 const root = testFolder();
 export const v1 = smallModel();

@@ -10,7 +10,8 @@ import { makeCertificate } from '../p4runtime/support/certificates.ts';
 import { intransit } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { devicesOf, programs, scene, v1, v2 } from './deploy-scene.ts';
-import { codes, FaultyDevice, failureOf, smallModel, stepsOf, withVerdict, writeModel } from './support.ts';
+import { smallModel, withVerdict, writeModel } from './files.ts';
+import { codes, FaultyDevice, failureOf, stepsOf } from './support.ts';
 
 describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
   beforeAll(async () => {

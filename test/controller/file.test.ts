@@ -12,8 +12,9 @@ import type { Model } from '../../src/model/model.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
+import { example, smallModel, writeDeployment, writeModel } from './files.ts';
 import { memoryNodes } from './memory-nodes.ts';
-import { codes, example, failureOf, smallModel, writeDeployment, writeModel } from './support.ts';
+import { codes, failureOf } from './support.ts';
 
 const folder = testFolder();
 writeModel(folder, 'model.json', smallModel());

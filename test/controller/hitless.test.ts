@@ -7,17 +7,8 @@ import { interpretRows } from '../../src/reference/interpreter.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { WatchEvents } from '../support/watch-events.ts';
-import {
-  codes,
-  example,
-  exampleModel,
-  failureOf,
-  retrained,
-  type TestSwitch,
-  testSwitch,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { example, exampleModel, retrained, writeDeployment, writeModel } from './files.ts';
+import { codes, failureOf, type TestSwitch, testSwitch } from './support.ts';
 import { Answers, Traffic } from './traffic.ts';
 
 const folder = testFolder();

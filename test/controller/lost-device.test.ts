@@ -6,15 +6,8 @@ import { deploy } from '../../src/controller/index.ts';
 import { P4Client } from '../../src/p4runtime/index.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
-import {
-  codes,
-  failureOf,
-  type MemoryNode,
-  memoryNode,
-  smallModel,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { smallModel, writeDeployment, writeModel } from './files.ts';
+import { codes, failureOf, type MemoryNode, memoryNode } from './support.ts';
 
 // Each round deploys anew, on a machine that does other work beside.
 vi.setConfig({ testTimeout: 120_000 });

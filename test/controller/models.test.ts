@@ -32,19 +32,9 @@ import { requestFrame } from '../support/frames.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { WatchEvents } from '../support/watch-events.ts';
+import { example, exampleModel, retrained, smallModel, writeDeployment, writeModel } from './files.ts';
 import { memoryNodes } from './memory-nodes.ts';
-import {
-  codes,
-  example,
-  exampleModel,
-  failureOf,
-  type MemoryNode,
-  retrained,
-  smallModel,
-  testSwitch,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { codes, failureOf, type MemoryNode, switchSpec, testSwitch } from './support.ts';
 
 const root = testFolder();
 const openNode = memoryNodes();
@@ -410,15 +400,7 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four 
     try {
       const file = writeDeployment(folder, {
         models: all.map(({ id }, i) => ({ file: `m${i}.json`, id })),
-        devices: [
-          {
-            name: 's',
-            kind: 'v1model',
-            address: bmv2.address,
-            layers: '..',
-            ports: [{ ingress: 1, egress: 2 }],
-          },
-        ],
+        devices: [switchSpec('s', bmv2.address, '..')],
       });
       const report = await deploy(file);
       expect(report.outcome).toBe('deployed');

@@ -10,8 +10,8 @@ import { startOn } from '../agent/controller.ts';
 import { type HostPort, layNetwork, type Network } from '../agent/network.ts';
 import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
+import { example, exampleModel, retrained, writeDeployment, writeModel } from './files.ts';
 import type { SplitReport, SplitTask } from './split-traffic.ts';
-import { example, exampleModel, retrained, writeDeployment, writeModel } from './support.ts';
 
 const folder = testFolder();
 const model = await exampleModel();

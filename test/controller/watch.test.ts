@@ -13,16 +13,8 @@ import { intransit, testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { spawnWatch, WatchEvents } from '../support/watch-events.ts';
 import { scene as deployScene, devicesOf, programs } from './deploy-scene.ts';
-import {
-  codes,
-  example,
-  exampleModel,
-  FaultyDevice,
-  failureOf,
-  type MemoryNode,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { example, exampleModel, writeDeployment, writeModel } from './files.ts';
+import { codes, FaultyDevice, failureOf, type MemoryNode, switchSpec } from './support.ts';
 import { ADDRESSES, Answers } from './traffic.ts';
 
 const root = testFolder();
@@ -443,15 +435,7 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'deploy --watch of BMv2'
     device.start();
     const file = writeDeployment(root, {
       model: { file: 'digits.json' },
-      devices: [
-        {
-          name: 's1',
-          kind: 'v1model',
-          address: device.address,
-          layers: '..',
-          ports: [{ ingress: 1, egress: 2 }],
-        },
-      ],
+      devices: [switchSpec('s1', device.address, '..')],
     });
     const { events, child, stop } = spawnWatch(file);
     const requests = new Requests(device, new Answers(model, rows, new Map([[1, model]])));

@@ -10,19 +10,8 @@ import { createWorker, openControl, type Worker, type WorkerOptions } from '../.
 import { intransit, testFolder } from '../support/io.ts';
 import { WatchEvents } from '../support/watch-events.ts';
 import { psaTarget } from '../targets/psa/target.ts';
-import {
-  codes,
-  example,
-  exampleModel,
-  failureOf,
-  type MemoryNode,
-  memoryNode,
-  retrained,
-  smallModel,
-  stepsOf,
-  writeDeployment,
-  writeModel,
-} from './support.ts';
+import { example, exampleModel, retrained, smallModel, writeDeployment, writeModel } from './files.ts';
+import { codes, failureOf, type MemoryNode, memoryNode, stepsOf } from './support.ts';
 
 const folder = testFolder();
 const model = smallModel();

@@ -7,7 +7,7 @@ import { type Seen, worseThan } from '../../src/daemon/network/canary.ts';
 import { measuredBy } from '../../src/daemon/sight/distribution.ts';
 import { createSender, isAmong } from '../../src/edge/index.ts';
 import type { Model } from '../../src/model/model.ts';
-import { smallModel, withVerdict, writeModel } from '../controller/support.ts';
+import { smallModel, withVerdict, writeModel } from '../controller/files.ts';
 import { psaDevice, type TestNetwork } from './network-support.ts';
 import { scenes } from './scene.ts';
 

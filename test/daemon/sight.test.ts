@@ -12,7 +12,7 @@ import { importModel } from '../../src/import/index.ts';
 import { encodeFrame, encodePacket, requestPacket } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork } from '../agent/network.ts';
-import { smallModel } from '../controller/support.ts';
+import { smallModel } from '../controller/files.ts';
 import { addresses } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';

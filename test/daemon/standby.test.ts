@@ -9,7 +9,7 @@ import { openStore } from '../../src/daemon/store/index.ts';
 import { createWorker, openControl, type Worker } from '../../src/worker/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork, type Network } from '../agent/network.ts';
-import { retrained, smallModel, writeModel } from '../controller/support.ts';
+import { retrained, smallModel, writeModel } from '../controller/files.ts';
 import { type RunningEtcd, startEtcd } from '../support/etcd.ts';
 import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';

@@ -47,26 +47,17 @@ it('structs lie as C lays them', () => {
   expect(nextHop.decode(hop)).toMatchObject({ kind: 2n, port: 0x0102n, source_mac: 0x02000000000an });
   expect(steerKey.encode({ model_id: 0x1234, next_layer: 5 }).toString('hex')).toBe('34120500');
   expect(refusal.bytes).toBe(12);
-  expect(() =>
+  const laid = (a: 'u8' | 'u32', b: 'u8' | 'u32') => () =>
     defineStruct({
       name: 'x',
       description: '',
       fields: [
-        { name: 'a', type: 'u8' },
-        { name: 'b', type: 'u32' },
+        { name: 'a', type: a },
+        { name: 'b', type: b },
       ],
-    }),
-  ).toThrow('x.b stands behind a gap');
-  expect(() =>
-    defineStruct({
-      name: 'x',
-      description: '',
-      fields: [
-        { name: 'a', type: 'u32' },
-        { name: 'b', type: 'u8' },
-      ],
-    }),
-  ).toThrow('x ends in a gap');
+    });
+  expect(laid('u8', 'u32')).toThrow('x.b stands behind a gap');
+  expect(laid('u32', 'u8')).toThrow('x ends in a gap');
 });
 
 it('maps have the sizes that the kernel is asked for', () => {

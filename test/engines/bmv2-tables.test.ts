@@ -29,25 +29,8 @@ import {
   verdictIndex,
 } from '../../src/wire/index.ts';
 import { describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
-import { modelOf } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
-
-const grid = { element: 'uint8', scale: 0.1 } as const;
-
-/** Verdicts of every margin: eight inputs against three classes. */
-const model = modelOf({ ...grid, shape: [8] }, [
-  {
-    kind: 'dense',
-    weights: [
-      [9, -3, 4, 1, -7, 5, 2, -6],
-      [-4, 8, -2, 6, 3, -5, 1, 7],
-      [2, 1, 7, -8, 5, 4, -9, 3],
-    ],
-    weightScale: 0.1,
-    output: { ...grid, scale: 4, zeroPoint: 128 },
-  },
-  { kind: 'argmax' },
-]);
+import { marginClassifier as model } from '../support/small-models.ts';
 
 const MARGIN = 10;
 

@@ -1,9 +1,10 @@
 /** Devices that act on flows, each behind P4Runtime: a host with an agent, and a software switch. */
 import type { Agent } from '../../src/agent/index.ts';
+import { FLOW_DIGEST_ID } from '../../src/backends/common/flow/tables.ts';
 import { Dataplane } from '../../src/engines/bmv2-dataplane.ts';
 import { DEVICE_ID, startSwitch } from '../../src/engines/bmv2-switch.ts';
 import { createWorkspace } from '../../src/engines/bmv2-workspace.ts';
-import type { P4Client } from '../../src/p4runtime/index.ts';
+import type { Init, P4Client } from '../../src/p4runtime/index.ts';
 import { connect, startOn } from '../agent/controller.ts';
 import { layNetwork } from '../agent/network.ts';
 
@@ -109,4 +110,17 @@ export async function switchDevice(): Promise<ActingDevice> {
       workspace.remove();
     },
   };
+}
+
+/** Has a device tell of flows one by one. @returns what it told so far; grows */
+export async function toldOf(client: P4Client): Promise<Init<'P4Data'>[]> {
+  const told: Init<'P4Data'>[] = [];
+  client.on('digest', (list) => {
+    told.push(...list.data);
+    client.acknowledge(list);
+  });
+  await client.insert([
+    { digestEntry: { digestId: FLOW_DIGEST_ID, config: { maxTimeoutNs: 1_000_000n, maxListSize: 1 } } },
+  ]);
+  return told;
 }

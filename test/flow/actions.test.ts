@@ -6,7 +6,6 @@ import {
   classCounter,
   classes,
   decide,
-  FLOW_DIGEST_ID,
   flowCounter,
   flowModel,
   limitedCounter,
@@ -21,7 +20,7 @@ import { ipv6, tcp4, udp4 } from '../features/packets.ts';
 import { internetChecksum } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
-import { type ActingDevice, agentDevice, switchDevice } from './acting-device.ts';
+import { type ActingDevice, agentDevice, switchDevice, toldOf } from './acting-device.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 });
 
@@ -120,7 +119,7 @@ for (const [title, kind, start, isThere] of devices) {
   if (!isThere) console.warn(`actions of classes on ${title} [SKIPPED: no p4c or BMv2 on the PATH]`);
   (isThere ? describeWith : describeNone)(loading, `actions of classes on ${title}`, () => {
     let device: ActingDevice;
-    const told: Init<'P4Data'>[] = [];
+    let told: readonly Init<'P4Data'>[];
     beforeAll(async () => {
       device = await start();
       const { config, updates } = await flowPipelines[kind]!(definition, model);
@@ -141,13 +140,7 @@ for (const [title, kind, start, isThere] of devices) {
           entity: { packetReplicationEngineEntry: { cloneSessionEntry: session } },
         },
       ]);
-      device.client.on('digest', (list) => {
-        told.push(...list.data);
-        device.client.acknowledge(list);
-      });
-      await device.client.insert([
-        { digestEntry: { digestId: FLOW_DIGEST_ID, config: { maxTimeoutNs: 1_000_000n, maxListSize: 1 } } },
-      ]);
+      told = await toldOf(device.client);
     });
     afterAll(async () => {
       await device?.close();

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -6,8 +6,9 @@ import { RawSocket } from '../agent/raw-socket.ts';
 import { udp4 } from '../features/packets.ts';
 import { makeCertificate } from '../p4runtime/support/certificates.ts';
 import { startServer } from '../p4runtime/support/server.ts';
-import { cliArguments, intransit, testFolder } from '../support/io.ts';
+import { intransit, startIntransit, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
+import { identityDocument } from '../support/small-models.ts';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 });
 
@@ -29,27 +30,7 @@ spec:
   classes: [red, green, blue]
 `,
 );
-const MODEL = write(
-  'model.json',
-  JSON.stringify({
-    format: 'intransit-model',
-    version: 1,
-    name: 'by-port',
-    input: { element: 'uint8', zeroPoint: 0, scale: 1, shape: [3] },
-    layers: [
-      {
-        kind: 'dense',
-        weights: [
-          [1, 0, 0],
-          [0, 1, 0],
-          [0, 0, 1],
-        ],
-        weightScale: 1,
-        output: { element: 'uint8', zeroPoint: 0, scale: 1 },
-      },
-    ],
-  }),
-);
+const MODEL = write('model.json', JSON.stringify(identityDocument('by-port', 3)));
 const actions = (classes: string, name = 'actions.yaml'): string =>
   write(
     name,
@@ -154,16 +135,8 @@ describeWith([...loading], 'classify --live --actions', () => {
       `{ red: { redirect: ${other}, dscp: 46 }, green: { copy: ${other}, tell: true }, blue: { rate: 8bit, burst: 200B } }`,
     );
     const argv = [...base, '--live', here, '--actions', file, '--json'];
-    const child = spawn(process.execPath, cliArguments(argv), { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.stderr.on('data', (text) => {
-      err += text;
-    });
-    const ended = new Promise((resolve) => child.on('exit', resolve));
-    await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 180_000, interval: 50 });
+    const { child, ended, out, err, says } = startIntransit(argv);
+    await says('classifying');
     using sender = new RawSocket(netns, there);
     using receiver = new RawSocket(netns, far);
     const payload = Array<number>(58).fill(1);
@@ -176,14 +149,14 @@ describeWith([...loading], 'classify --live --actions', () => {
     for (const f of red!) expect(f[15]).toBe(46 << 2);
     for (const f of green!) expect(Buffer.compare(f, frame(1001))).toBe(0);
     await vi.waitFor(
-      () => expect(err).toMatch(/UDP 192\.0\.2\.1:40000 to 198\.51\.100\.2:1001: green, margin/),
+      () => expect(err()).toMatch(/UDP 192\.0\.2\.1:40000 to 198\.51\.100\.2:1001: green, margin/),
       {
         timeout: 20_000,
       },
     );
     child.kill('SIGINT');
     expect(await ended).toBe(0);
-    const report = JSON.parse(out);
+    const report = JSON.parse(out());
     expect(report.actions).toEqual([
       { class: 0, name: 'red', packets: 3, bytes: 300, limitedPackets: 0, limitedBytes: 0 },
       { class: 1, name: 'green', packets: 3, bytes: 300, limitedPackets: 0, limitedBytes: 0 },

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { insertion } from '../../src/backends/common/entries.ts';
 import { flowEvents, flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
-import { ask, escalation, FLOW_DIGEST_ID, flowCounter } from '../../src/backends/common/flow/tables.ts';
+import { ask, escalation, flowCounter } from '../../src/backends/common/flow/tables.ts';
 import { cross, ports } from '../../src/backends/common/table-model.ts';
 import type { Frame } from '../../src/capture/index.ts';
 import { type ClassAction, classEntry } from '../../src/devices/flow-actions.ts';
@@ -20,7 +20,7 @@ import { frameOf, udp4 } from '../features/packets.ts';
 import { internetChecksum } from '../support/frames.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';
-import { type ActingDevice, agentDevice, switchDevice } from './acting-device.ts';
+import { type ActingDevice, agentDevice, switchDevice, toldOf } from './acting-device.ts';
 import { deviceDefinitions, endDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
 import { byPort, FEATURES, LARGE, modelId, SMALL, startWorker } from './larger.ts';
@@ -137,7 +137,7 @@ const plain: ClassAction = { way: 'none', port: 0, dscp: undefined, session: 0, 
 describeWith(loading, 'a host with an agent asks a worker', () => {
   let device: ActingDevice;
   let worker: Worker;
-  const told: Init<'P4Data'>[] = [];
+  let told: Init<'P4Data'>[];
   beforeAll(async () => {
     worker = await startWorker();
     device = await agentDevice();
@@ -149,13 +149,7 @@ describeWith(loading, 'a host with an agent asks a worker', () => {
       insertion(classEntry(RED, { ...plain, tell: true })),
       insertion(classEntry(BLUE, { ...plain, way: 'cross', port: 3, tell: true })),
     ]);
-    device.client.on('digest', (list) => {
-      told.push(...list.data);
-      device.client.acknowledge(list);
-    });
-    await device.client.insert([
-      { digestEntry: { digestId: FLOW_DIGEST_ID, config: { maxTimeoutNs: 1_000_000n, maxListSize: 1 } } },
-    ]);
+    told = await toldOf(device.client);
   });
   afterAll(async () => {
     await device?.close();

@@ -1,11 +1,11 @@
 /** A larger model that `classify` asks. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RawSocket } from '../agent/raw-socket.ts';
 import { tcp4, udp4 } from '../features/packets.ts';
-import { cliArguments, intransit, testFolder } from '../support/io.ts';
+import { intransit, startIntransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { FEATURES, grid, modelId, SMALL, startWorker } from './larger.ts';
 
@@ -110,29 +110,19 @@ describeWith(loading, 'classify --live --larger', () => {
     it(`has the verdict of the worker of the flow that it was asked about, ${when}`, async () => {
       const worker = await startWorker();
       const larger = ['--larger', `127.0.0.1:${worker.port}`, '--larger-id', `${modelId}`, '--below', '10'];
-      const child = spawn(process.execPath, cliArguments([...argv, '--live', here, '--json', ...larger]), {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      let [out, err] = ['', ''];
-      child.stdout.on('data', (text) => {
-        out += text;
-      });
-      child.stderr.on('data', (text) => {
-        err += text;
-      });
-      const ended = new Promise((resolve) => child.on('exit', resolve));
+      const live = startIntransit([...argv, '--live', here, '--json', ...larger]);
       try {
-        await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 180_000, interval: 50 });
+        await live.says('classifying');
         using sender = new RawSocket(netns, there);
         for (const port of [1000, 1001]) sender.send(frame(port));
         await vi.waitFor(() => expect(worker.statistics().received).toBeGreaterThan(1), { timeout: 20_000 });
-        child.kill('SIGINT');
-        expect(await ended).toBe(0);
+        live.child.kill('SIGINT');
+        expect(await live.ended).toBe(0);
       } finally {
-        child.kill();
+        live.child.kill();
         await worker.close();
       }
-      const report = JSON.parse(out);
+      const report = JSON.parse(live.out());
       expect(report.escalation).toEqual({ asked: 1, answered: 1, overdue: 0, shed: 0 });
       const flows = report.flows
         .filter((f: { client: string }) => f.client.startsWith('192.0.2.1:'))

@@ -1,9 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { cliArguments, testFolder } from '../support/io.ts';
+import { startIntransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
@@ -65,16 +65,8 @@ describeWith([...loading], 'classify --live', () => {
   /** The report of a classification of what three datagrams bring. */
   async function threePackets(features: string) {
     const argv = ['classify', 'examples/traffic-mlp.onnx', '--features', features, '--live', here, '--json'];
-    const child = spawn(process.execPath, cliArguments(argv), { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.stderr.on('data', (text) => {
-      err += text;
-    });
-    const ended = new Promise((resolve) => child.on('exit', resolve));
-    await vi.waitFor(() => expect(err).toContain('classifying'), { timeout: 120_000, interval: 50 });
+    const { child, ended, out, says } = startIntransit(argv);
+    await says('classifying');
     const server = createSocket('udp4');
     let received = 0;
     server.on('message', () => {
@@ -87,6 +79,6 @@ describeWith([...loading], 'classify --live', () => {
     server.close();
     child.kill('SIGINT');
     expect(await ended).toBe(0);
-    return JSON.parse(out);
+    return JSON.parse(out());
   }
 });

@@ -5,6 +5,7 @@ import { P4Client } from '../../src/p4runtime/p4-client.ts';
 import type { PipelineConfig } from '../../src/p4runtime/pipeline.ts';
 import { P4Program } from '../../src/p4runtime/program.ts';
 import { keepSynchronised, type Synchronised, synchronise } from '../../src/p4runtime/synchronise.ts';
+import { failureOf } from '../support/failure.ts';
 import { type Switch, startSwitch } from './support/bmv2.ts';
 import { bmv2Reason, compileFixture, conformanceP4Info, freePort, haveBmv2 } from './support/tools.ts';
 
@@ -16,14 +17,7 @@ const exact = (key: number, port = 1) =>
 /** Generous: two cores are shared with others. */
 const PATIENCE_MS = 30_000;
 
-async function failure(promise: Promise<unknown>): Promise<P4RuntimeError> {
-  const error = await promise.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  if (error instanceof P4RuntimeError) return error;
-  throw new Error(`expected a P4RuntimeError, not ${error}`);
-}
+const failure = (work: Promise<unknown>) => failureOf(work, P4RuntimeError);
 
 describe.skipIf(!haveBmv2)(`client and BMv2${bmv2Reason}`, () => {
   let pipeline: PipelineConfig;

@@ -7,6 +7,7 @@ import { P4Client, type P4ClientOptions } from '../../src/p4runtime/p4-client.ts
 import { P4Program } from '../../src/p4runtime/program.ts';
 import type { Init } from '../../src/p4runtime/proto/messages.ts';
 import { p4runtimeService } from '../../src/p4runtime/rpc.ts';
+import { failureOf } from '../support/failure.ts';
 import { startServer } from './support/server.ts';
 import { conformanceP4Info } from './support/tools.ts';
 
@@ -18,15 +19,7 @@ const small = (key: number) =>
 const exact = (key: number) =>
   program.tableEntry({ table: 'exact16', match: { 'h.ethernet.ethertype': key }, action: forward });
 
-/** What a promise fails with; it must fail with an error of ours. */
-async function failure(promise: Promise<unknown>): Promise<P4RuntimeError> {
-  const error = await promise.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  if (error instanceof P4RuntimeError) return error;
-  throw new Error(`expected a P4RuntimeError, not ${error}`);
-}
+const failure = (work: Promise<unknown>) => failureOf(work, P4RuntimeError);
 
 type Running = Awaited<ReturnType<typeof startServer>>;
 

@@ -32,15 +32,7 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
     return best === undefined || a.ps < best.ps || (a.ps === best.ps && a.price < best.price);
   };
 
-  /** At node n, layers before `cursor` done; held: segments by node; seen: nodes arrived at with this cursor. */
-  const arrive = (
-    n: TopologyNode,
-    cursor: number,
-    ps: number,
-    price: number,
-    held: Held,
-    seen: readonly string[],
-  ): void => {
+  const arrive: Move = (n, cursor, ps, price, held, seen) => {
     if (cursor === 0 && !rawAllowed(n)) return;
     leave(n, cursor, ps, price, held, seen);
     for (const to of chain.cuts.filter((c) => c > cursor)) {
@@ -49,14 +41,7 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
       leave(n, to, ps + computePs(n, layers.slice(cursor, to)), price + n.price * 1e9, more, []);
     }
   };
-  const leave = (
-    n: TopologyNode,
-    cursor: number,
-    ps: number,
-    price: number,
-    held: Held,
-    seen: readonly string[],
-  ): void => {
+  const leave: Move = (n, cursor, ps, price, held, seen) => {
     if (cursor === end && n.name === t.egress && better({ ps, price })) best = { ps, price };
     for (const link of links) {
       if (link.from !== n.name || seen.includes(link.to)) continue;
@@ -74,6 +59,16 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
 }
 
 type Held = ReadonlyMap<string, readonly (readonly [number, number])[]>;
+
+/** At node n, layers before `cursor` done; held: segments by node; seen: nodes arrived at with this cursor. */
+type Move = (
+  n: TopologyNode,
+  cursor: number,
+  ps: number,
+  price: number,
+  held: Held,
+  seen: readonly string[],
+) => void;
 
 function computePs(n: TopologyNode, layers: readonly RandomLayer[]): number {
   const macs = layers.reduce((sum, l) => sum + l.macs, 0);

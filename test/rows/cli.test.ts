@@ -19,27 +19,19 @@ const csv = (bytes: Uint8Array, width: number) =>
 writeFileSync(file('x.bin'), raw);
 writeFileSync(file('x.npy'), formatNpy('uint8', [20, 8, 8], raw));
 writeFileSync(file('x.csv'), csv(raw, 64));
+/** Arguments that run a file of rows. */
+const runOn = (name: string) => ['run', model, '--on', 'reference', '--input', file(name)];
 const names = 'zero,one,two,three,four,five,six,seven,eight,nine';
 
 describe('rows of the command line', () => {
   it.each(['x.bin', 'x.npy', 'x.csv'])('run reads %s', async (name) => {
-    const { code } = await intransit(
-      'run',
-      model,
-      '--on',
-      'reference',
-      '--input',
-      file(name),
-      '--output',
-      file('y.bin'),
-    );
+    const { code } = await intransit(...runOn(name), '--output', file('y.bin'));
     expect(code).toBe(0);
     expect(readFileSync(file('y.bin'))).toEqual(expected);
   });
 
   it('run writes .npy in the type of the output, and .csv', async () => {
-    const to = (name: string) =>
-      intransit('run', model, '--on', 'reference', '--input', file('x.bin'), '--output', file(name));
+    const to = (name: string) => intransit(...runOn('x.bin'), '--output', file(name));
     await to('y.npy');
     const array = parseNpy(readFileSync(file('y.npy')), 'y.npy');
     expect(array.shape).toEqual([20, 10]);
@@ -51,18 +43,7 @@ describe('rows of the command line', () => {
   });
 
   it('run without --output shows rows, classes and names', async () => {
-    const argv = [
-      'run',
-      model,
-      '--on',
-      'reference',
-      '--input',
-      file('x.csv'),
-      '--rows',
-      '3',
-      '--class-names',
-      names,
-    ];
+    const argv = [...runOn('x.csv'), '--rows', '3', '--class-names', names];
     const shown = await intransit(...argv);
     expect(shown.code).toBe(0);
     const first = new Int8Array(expected.subarray(0, 10));
@@ -125,38 +106,20 @@ describe('rows of the command line', () => {
     ['no NumPy file', 'no.npy', 'what', 'cannot be read as NumPy'],
   ])('refuses %s', async (_what, name, text, message) => {
     writeFileSync(file(name), text);
-    const { code, err } = await intransit('run', model, '--on', 'reference', '--input', file(name));
+    const { code, err } = await intransit(...runOn(name));
     expect(code).toBe(1);
     expect(err).toContain(message);
   });
 
   it('refuses as many names as there are no classes', async () => {
-    const { code, err } = await intransit(
-      'run',
-      model,
-      '--on',
-      'reference',
-      '--input',
-      file('x.bin'),
-      '--class-names',
-      'a,b',
-    );
+    const { code, err } = await intransit(...runOn('x.bin'), '--class-names', 'a,b');
     expect(code).toBe(1);
     expect(err).toContain('2 class names for 10 classes');
   });
 
   it('writes to a device without replacing it', () => {
     const before = statSync('/dev/null').rdev;
-    const { status } = spawnIntransit([
-      'run',
-      model,
-      '--on',
-      'reference',
-      '--input',
-      file('x.bin'),
-      '--output',
-      '/dev/null',
-    ]);
+    const { status } = spawnIntransit([...runOn('x.bin'), '--output', '/dev/null']);
     expect(status).toBe(0);
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
     expect(statSync('/dev/null').rdev).toBe(before);

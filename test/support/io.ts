@@ -1,4 +1,4 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type ChildProcess, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,3 +48,46 @@ export const spawnIntransit = (
     encoding: 'utf8',
     env: { ...process.env, ...env },
   });
+
+/** A command line that runs on in a process of its own. */
+export interface RunningIntransit {
+  readonly child: ChildProcess;
+  /** With the exit code, or null where a signal ended it. */
+  readonly ended: Promise<number | null>;
+  out(): string;
+  err(): string;
+  /** Waits until it has said something on stderr. @throws where it ends first */
+  says(what: string): Promise<void>;
+}
+
+/** Starts one command line in a process of its own. */
+export function startIntransit(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): RunningIntransit {
+  const child = spawn(process.execPath, cliArguments(argv), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (text) => {
+    out += text;
+  });
+  child.stderr.on('data', (text) => {
+    err += text;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  return {
+    child,
+    ended,
+    out: () => out,
+    err: () => err,
+    says: (what) =>
+      new Promise((resolve, reject) => {
+        const look = () => err.includes(what) && resolve();
+        child.stderr.on('data', look);
+        look();
+        void ended.then(() => reject(new Error(`it ended: ${err}`)));
+      }),
+  };
+}

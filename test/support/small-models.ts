@@ -37,3 +37,39 @@ export function perceptron(widths: readonly number[], seed: number): Model {
   });
   return modelOf({ ...grid, shape: [widths[0]!] }, layers, widths.join('-'));
 }
+
+const unit = { element: 'uint8', scale: 0.1 } as const;
+
+/** Verdicts of every margin: eight inputs against three classes. */
+export const marginClassifier = modelOf({ ...unit, shape: [8] }, [
+  {
+    kind: 'dense',
+    weights: [
+      [9, -3, 4, 1, -7, 5, 2, -6],
+      [-4, 8, -2, 6, 3, -5, 1, 7],
+      [2, 1, 7, -8, 5, 4, -9, 3],
+    ],
+    weightScale: 0.1,
+    output: { ...unit, scale: 4, zeroPoint: 128 },
+  },
+  { kind: 'argmax' },
+]);
+
+/** A file of a model whose outputs are its inputs, as an object. */
+export const identityDocument = (name: string, size: number) => ({
+  format: 'intransit-model',
+  version: 1,
+  name,
+  input: { element: 'uint8', shape: [size], scale: 1 },
+  layers: [
+    {
+      kind: 'dense',
+      name: 'fc',
+      weights: Array.from({ length: size }, (_, i) =>
+        Array.from({ length: size }, (_, j) => (i === j ? 1 : 0)),
+      ),
+      weightScale: 1,
+      output: { element: 'uint8', scale: 1 },
+    },
+  ],
+});

@@ -11,6 +11,7 @@ import type { DoorListen } from '../../src/doors/rules.ts';
 import type { HeldDocument } from '../../src/doors/worker-protocol.ts';
 import { createWorker, openControl } from '../../src/worker/index.ts';
 import { makeCertificate } from '../p4runtime/support/certificates.ts';
+import { failureOf } from '../support/failure.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 
@@ -38,12 +39,8 @@ const numbersOf = (held: HeldDocument) =>
 
 /** The code and message of the one diagnostic by which it failed. */
 const failure = async (work: Promise<unknown>): Promise<string> => {
-  const error = await work.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  if (!(error instanceof DiagnosticError)) throw error ?? new Error('expected a failure');
-  return `${error.diagnostics[0]!.code}: ${error.diagnostics[0]!.message}`;
+  const { code, message } = (await failureOf(work, DiagnosticError)).diagnostics[0]!;
+  return `${code}: ${message}`;
 };
 
 describe('a control door', () => {

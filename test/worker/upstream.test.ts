@@ -8,19 +8,17 @@ import { type Model, valueType } from '../../src/model/model.ts';
 import { ModelServer, openInferenceHttp } from '../../src/worker/inference/index.ts';
 import type { UpstreamOptions } from '../../src/worker/upstream/upstream.ts';
 import { example, kept, sender, worker } from '../edge/loopback.ts';
+import { failureOf } from '../support/failure.ts';
 import { testFolder } from '../support/io.ts';
 import { missingPython, startOther, writeDescriptors } from './inference-support.ts';
 
 const folder = testFolder();
 const why = missingPython('grpc', 'google.protobuf', 'onnxruntime');
 
+/** The code and message of the one diagnostic by which it failed. */
 const failure = async (work: Promise<unknown>): Promise<string> => {
-  const error = await work.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  if (!(error instanceof DiagnosticError)) throw error ?? new Error('expected a failure');
-  return `${error.diagnostics[0]!.code}: ${error.diagnostics[0]!.message}`;
+  const { code, message } = (await failureOf(work, DiagnosticError)).diagnostics[0]!;
+  return `${code}: ${message}`;
 };
 
 describe.skipIf(why !== '')(`a server on ONNX Runtime${why}`, () => {

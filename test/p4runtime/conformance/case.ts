@@ -1,3 +1,4 @@
+import type { RawStream } from './raw-stream.ts';
 import type { Target } from './target.ts';
 
 /** One line of the list: a situation and what is to come of it. */
@@ -7,6 +8,8 @@ export interface Case {
   readonly title: string;
   /** Against a server: ours, and BMv2. */
   readonly server?: (t: Target) => Promise<void>;
+  /** The same of a controller that is the primary, with its stream, on a device with the pipeline of the tests. */
+  readonly primary?: (t: Target, stream: RawStream) => Promise<void>;
   /** Against our client. */
   readonly client?: () => Promise<void> | void;
   /** Why there is no test of a server. */

@@ -9,8 +9,7 @@ export const directCases: readonly Case[] = [
   {
     id: 73,
     title: 'counter_data or meter_config on a table without one',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(
         keyed('small', '01', { counterData: { packetCount: 1n } }),
         keyed('small', '02', { meterConfig: rates() }),
@@ -22,8 +21,7 @@ export const directCases: readonly Case[] = [
     id: 74,
     title: 'unset: the meter’s default; INSERT zeroes the counter, MODIFY keeps it',
     bmv2: 'MODIFY keeps the meter',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('metered', '01', { action: act('meter_it'), meterConfig: rates() }));
       await t.modify(keyed('metered', '01', { action: act('meter_it') }));
       const [metered] = await t.entries({ tableId: tableId('metered'), meterConfig: {} });
@@ -37,8 +35,7 @@ export const directCases: readonly Case[] = [
   {
     id: 75,
     title: 'direct resources are read only if asked for',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'));
       expect((await t.entries({ tableId: tableId('exact16') }))[0]!.counterData).toBeUndefined();
       expect((await t.entries({ tableId: tableId('exact16'), counterData: {} }))[0]!.counterData).toEqual({
@@ -51,8 +48,7 @@ export const directCases: readonly Case[] = [
     id: 76,
     title: 'meter_counter_data: non-zero is refused, zeros clear',
     notOnBmv2: 'the field is of 1.4; PI speaks 1.3 and skips it',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const set = (packetCount: bigint) =>
         keyed('metered', '01', { action: act('meter_it'), meterCounterData: { green: { packetCount } } });
       expect(await t.insert(set(1n), set(0n))).toEqual([IA, OK]);
@@ -65,8 +61,7 @@ export const directCases: readonly Case[] = [
     id: 77,
     title: 'an idle timeout on a table or entry without one',
     bmv2: 'of a default entry it is ignored',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(
         await t.insert(
           keyed('small', '01', { idleTimeoutNs: 1_000n }),
@@ -81,8 +76,7 @@ export const directCases: readonly Case[] = [
   {
     id: 78,
     title: 'time_since_last_hit: not written, and read only if asked for',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(keyed('aging', '01', { timeSinceLastHit: { elapsedNs: 1n } }))).toEqual([IA]);
       await t.insert(keyed('aging', '02', { idleTimeoutNs: 1_000_000_000n }));
       expect((await t.entries({ tableId: tableId('aging') }))[0]!.timeSinceLastHit).toBeUndefined();
@@ -93,8 +87,7 @@ export const directCases: readonly Case[] = [
   {
     id: 79,
     title: 'a timeout that is too small is no error, and reads back as written',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(keyed('aging', '01', { idleTimeoutNs: 1n }))).toEqual([OK]);
       expect((await t.entries({ tableId: tableId('aging') }))[0]!.idleTimeoutNs).toBe(1n);
     },
@@ -103,8 +96,7 @@ export const directCases: readonly Case[] = [
     id: 80,
     title: 'an idle entry is told to the primary only, with key, metadata and timeout',
     bmv2: 'another clock, no `metadata`',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       const backup = t.stream();
       await backup.become({ id: t.base - 1n });
       const idle = { idleTimeoutNs: 200_000_000n, controllerMetadata: 7n, metadata: hex('05') };

@@ -30,8 +30,7 @@ export const pipelineCases: readonly Case[] = [
     id: 26,
     title: 'VERIFY changes nothing, and refuses what is missing or contradicts itself',
     bmv2: 'a missing config passes',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'));
       expect(await t.setPipeline('VERIFY')).toBe(OK);
       expect(await stored(t)).toBe(1);
@@ -42,8 +41,7 @@ export const pipelineCases: readonly Case[] = [
   {
     id: 27,
     title: 'VERIFY_AND_SAVE: writes refer to the saved program at once',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'));
       expect(await t.setPipeline('VERIFY_AND_SAVE')).toBe(OK);
       expect(await t.insert(keyed('exact16', '02'))).toEqual([OK]);
@@ -52,8 +50,7 @@ export const pipelineCases: readonly Case[] = [
   {
     id: 28,
     title: 'VERIFY_AND_COMMIT clears the state, for the same program too',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(keyed('exact16', '01'), multicast(7))).toEqual([OK, OK]);
       expect(await t.setPipeline('VERIFY_AND_COMMIT')).toBe(OK);
       expect(await stored(t)).toBe(0);
@@ -64,8 +61,7 @@ export const pipelineCases: readonly Case[] = [
     id: 29,
     title: 'COMMIT realises the saved program with what was written since',
     bmv2: 'without a saved one UNKNOWN, and a config is ignored',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.setPipeline('COMMIT')).toBe(t.known(NF, UK));
       await t.setPipeline('VERIFY_AND_SAVE');
       await t.insert(keyed('exact16', '02'));
@@ -78,8 +74,7 @@ export const pipelineCases: readonly Case[] = [
     id: 30,
     title: 'RECONCILE_AND_COMMIT keeps the state',
     bmv2: 'UNKNOWN, after loading, for a program with indirect counters or meters',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'));
       expect(await t.setPipeline('RECONCILE_AND_COMMIT')).toBe(t.known(OK, UK));
       if (!t.bmv2) expect(await stored(t)).toBe(1);
@@ -88,8 +83,7 @@ export const pipelineCases: readonly Case[] = [
   {
     id: 31,
     title: 'UNSPECIFIED is refused, a failed Set changes nothing, a fixed pipeline is UNIMPLEMENTED',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'));
       expect(await t.setPipeline('UNSPECIFIED')).toBe(IA);
       expect(await stored(t)).toBe(1);
@@ -149,8 +143,7 @@ export const pipelineCases: readonly Case[] = [
     id: 34,
     title: 'Get answers with the fields asked for',
     bmv2: 'an unknown device is FAILED_PRECONDITION',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await codeOf(t.getPipeline({ deviceId: 99 }))).toBe(t.known(NF, FP));
       const cookie = (await t.getPipeline({ responseType: 'COOKIE_ONLY' })).config;
       expect([cookie?.p4info, cookie?.p4DeviceConfig.length, cookie?.cookie?.cookie]).toEqual([
@@ -170,8 +163,7 @@ export const pipelineCases: readonly Case[] = [
   {
     id: 35,
     title: 'a cookie of 0 is set, none is unset',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.setPipeline('VERIFY_AND_COMMIT', { ...t.config, cookie: { cookie: 0n } });
       expect((await t.getPipeline()).config?.cookie?.cookie).toBe(0n);
       const { cookie: _, ...without } = t.config;

@@ -24,8 +24,7 @@ export const profileCases: readonly Case[] = [
   {
     id: 81,
     title: 'members: id taken, no action, over size, missing',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const of = (id: number, fields = {}) => member(id, fields, 'members');
       expect(await t.insert(of(1), of(1), of(2, { action: undefined }))).toEqual([OK, AE, IA]);
       const rest = await t.insert(...[2, 3, 4, 5, 6, 7, 8, 9].map((id) => of(id)));
@@ -39,8 +38,7 @@ export const profileCases: readonly Case[] = [
     id: 82,
     title: 'DELETE of what is missing, or still in use',
     bmv2: 'in use is UNKNOWN',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.delete(member(1), group(1, []))).toEqual([NF, NF]);
       expect(await t.insert(member(1), group(1, [1]), named(1))).toEqual([OK, OK, OK]);
       const inUse = t.known(FP, UK);
@@ -51,8 +49,7 @@ export const profileCases: readonly Case[] = [
     id: 83,
     title: 'groups: id taken, unknown member, member twice; member 5 and group 5 coexist',
     bmv2: 'a member twice is not INVALID_ARGUMENT',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(member(5), group(5, [5]), group(5, [5]), group(6, [77]))).toEqual([
         OK,
         OK,
@@ -68,8 +65,7 @@ export const profileCases: readonly Case[] = [
     id: 84,
     title: 'a weight that is not positive',
     bmv2: 'the refused group is there all the same, without members',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(member(1));
       const weighted = (id: number, weight: number) => group(id, [], { members: [{ memberId: 1, weight }] });
       expect(await t.insert(weighted(1, 0), weighted(2, -1))).toEqual([IA, IA]);
@@ -80,8 +76,7 @@ export const profileCases: readonly Case[] = [
   {
     id: 85,
     title: 'max_size above the profile’s, or changed',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(group(1, [], { maxSize: 5 }), group(1, [], { maxSize: 4 }))).toEqual([IA, OK]);
       expect(await t.modify(group(1, [], { maxSize: 3 }))).toEqual([IA]);
     },
@@ -90,8 +85,7 @@ export const profileCases: readonly Case[] = [
     id: 86,
     title: 'watch_port that is no port; empty is none; the former watch is a number',
     bmv2: 'the port is not looked at',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(member(1));
       const watching = (id: number, port: string) =>
         group(id, [], { members: [{ memberId: 1, weight: 1, watchPort: hex(port) }] });
@@ -105,8 +99,7 @@ export const profileCases: readonly Case[] = [
   {
     id: 87,
     title: 'one-shots, and not both styles on one selector',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(
         await t.insert(keyed('by_group', '01', { action: oneShot({ weight: 1 }, { weight: 2 }) })),
       ).toEqual([OK]);
@@ -117,8 +110,7 @@ export const profileCases: readonly Case[] = [
     id: 88,
     title: 'a one-shot above max_group_size',
     bmv2: 'RESOURCE_EXHAUSTED',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(
         await t.insert(keyed('by_group', '01', { action: oneShot({ weight: 3 }, { weight: 2 }) })),
       ).toEqual([t.known(IA, RE)]);
@@ -127,8 +119,7 @@ export const profileCases: readonly Case[] = [
   {
     id: 89,
     title: 'a one-shot reads back as one, equal actions unmerged; DELETE frees its members',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const entity = keyed('by_group', '01', { action: oneShot({ weight: 1 }, { weight: 2 }) });
       for (let i = 0; i < 20; i++) {
         expect(await t.insert(entity)).toEqual([OK]);
@@ -143,8 +134,7 @@ export const profileCases: readonly Case[] = [
     id: 90,
     title: 'mixed actions in a group; an empty group is legal',
     bmv2: 'an empty one-shot is UNIMPLEMENTED',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const empty = keyed('by_group', '01', { action: oneShot() });
       expect(await t.insert(empty)).toEqual([t.known(OK, UN)]);
       await t.delete(empty);
@@ -155,8 +145,7 @@ export const profileCases: readonly Case[] = [
     id: 91,
     title: 'action_selection_mode and size_semantics: defaults work',
     notOnBmv2: 'the fields are of 1.5; PI speaks 1.3 and skips them',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const set = {
         ...oneShot({ weight: 1 }).actionProfileActionSet,
         actionSelectionMode: 'RANDOM' as const,
@@ -175,8 +164,7 @@ export const cellCases: readonly Case[] = [
     id: 92,
     title: 'INSERT or DELETE of a counter, meter or value set',
     bmv2: 'DELETE of a counter zeroes it; value sets are unsupported',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(counter(0), meter(0))).toEqual([IA, IA]);
       if (t.bmv2) return;
       expect(await t.delete(counter(0), meter(0))).toEqual([IA, IA]);
@@ -187,8 +175,7 @@ export const cellCases: readonly Case[] = [
     id: 93,
     title: 'an index that is negative or too large; none is the whole array',
     bmv2: 'too large is UNKNOWN; a Write needs an index',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const one = { packetCount: 5n, byteCount: 6n };
       expect(await t.modify(counter(-1, one), counter(16, one), counter(3, one))).toEqual([
         IA,
@@ -207,8 +194,7 @@ export const cellCases: readonly Case[] = [
     id: 94,
     title: 'counter data unset: kept; meter config unset: the default',
     bmv2: 'the counter is zeroed',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.modify(counter(1, { packetCount: 5n, byteCount: 6n }), counter(1), meter(1, rates()), meter(1));
       const { entities } = await t.read([counter(1), meter(1)]);
       expect(entities[0]?.counterEntry?.data?.packetCount).toBe(t.known(5n, 0n));
@@ -219,8 +205,7 @@ export const cellCases: readonly Case[] = [
     id: 95,
     title: 'a direct resource of a missing entry',
     bmv2: 'INVALID_ARGUMENT',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const missing = {
         directCounterEntry: {
           tableEntry: { tableId: tableId('exact16'), match: [exact(1, '01')] },
@@ -236,8 +221,7 @@ export const cellCases: readonly Case[] = [
     id: 96,
     title: 'rates that the kind of meter does not have',
     bmv2: 'not looked at',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.modify(meter(0, rates({ eburst: 5n })))).toEqual([t.known(IA, OK)]);
     },
   },
@@ -245,8 +229,7 @@ export const cellCases: readonly Case[] = [
     id: 97,
     title: 'register data unlike the P4Info',
     bmv2: 'registers and value sets are unsupported',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(
         await t.modify(
           register({ bool: true }),
@@ -265,8 +248,7 @@ export const cellCases: readonly Case[] = [
     id: 98,
     title: 'a value set: replaced, emptied, over size, twice the same',
     bmv2: 'unsupported',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.modify(
         valueSet('0001', '0002'),
         valueSet('0001', '0001'),

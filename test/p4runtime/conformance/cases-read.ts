@@ -48,8 +48,7 @@ export const readCases: readonly Case[] = [
     id: 114,
     title: 'one bad request: the others’ entities come, then an error a request',
     bmv2: 'it stops there, with a bare code',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('small', '01'));
       const { entities, code, errors } = await t.read([
         { tableEntry: { tableId: 0x02ffffff } },
@@ -92,8 +91,7 @@ export const readCases: readonly Case[] = [
     id: 116,
     title: 'table 0 is all tables, without defaults; a key finds one entry or none',
     bmv2: 'a key must be complete, else INVALID_ARGUMENT',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('small', '01'), keyed('exact16', '01'));
       const all = await t.entries({ tableId: 0 });
       const written = [tableId('small'), tableId('exact16')];
@@ -111,8 +109,7 @@ export const readCases: readonly Case[] = [
     id: 117,
     title: 'filters: action, priority, both metadata fields',
     bmv2: 'ignored',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(
         acl([ternary(1, '10', 'ff')], 5, { metadata: hex('07') }),
         acl([ternary(1, '11', 'ff')], 6, { action: act('drop'), controllerMetadata: 9n }),
@@ -130,8 +127,7 @@ export const readCases: readonly Case[] = [
     id: 118,
     title: 'wildcards of every kind of entity',
     bmv2: 'not of direct resources over all tables, nor of digests',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'), member(1), group(1, [1]), multicast(3), clone(3), digest());
       const kinds = [
         { actionProfileMember: {} },
@@ -162,8 +158,7 @@ export const readCases: readonly Case[] = [
     id: 119,
     title: 'named but missing: OK and nothing',
     bmv2: 'NOT_FOUND for groups of multicast, clone sessions and digests',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const profile = [member(55), group(55, [])];
       for (const request of profile)
         expect(await t.read([request])).toMatchObject({ code: OK, entities: [] });
@@ -174,8 +169,7 @@ export const readCases: readonly Case[] = [
   {
     id: 120,
     title: 'what is read is what was written',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const written = acl([ternary(1, '10', 'ff')], 5, { action: forward('07'), controllerMetadata: 9n });
       await t.insert(written);
       const [read] = await t.entries({ tableId: tableId('acl') });
@@ -246,8 +240,7 @@ export const infoCases: readonly Case[] = [
     id: 124,
     title: 'translated types: the controller’s width, or a string',
     notOnBmv2: 'nothing is translated there, and a string type is refused',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(keyed('translated', '00010000', { action: act('drop') }))).toEqual([OK]);
     },
     client() {

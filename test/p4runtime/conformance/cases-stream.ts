@@ -29,16 +29,14 @@ export const replicationCases: readonly Case[] = [
   {
     id: 100,
     title: 'group or session 0',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(multicast(0), clone(0))).toEqual([IA, IA]);
     },
   },
   {
     id: 101,
     title: 'a port and instance twice; one port with two instances is fine',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(
         await t.insert(
           multicast(3, [replica('01', 1), replica('01', 1)]),
@@ -52,8 +50,7 @@ export const replicationCases: readonly Case[] = [
     id: 102,
     title: 'ports as bytes or as a number; the metadata of a group',
     bmv2: 'the metadata is lost',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const numbered = { instance: 1, egressPort: 2 };
       expect(
         await t.insert(multicast(3, [replica('01')], { metadata: hex('07') }), multicast(4, [numbered])),
@@ -68,8 +65,7 @@ export const replicationCases: readonly Case[] = [
     id: 103,
     title: 'backup replicas: kept in order; the port that they stand in for, or a pair twice, is refused',
     bmv2: 'ignored',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const backed = (...ports: readonly string[]) =>
         replica('01', 1, { backupReplicas: ports.map((port) => ({ port: hex(port), instance: 1 })) });
       expect(
@@ -91,8 +87,7 @@ export const replicationCases: readonly Case[] = [
     id: 104,
     title: 'class_of_service out of range; packet_length_bytes 0 is the whole packet',
     bmv2: 'a class is UNIMPLEMENTED',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(clone(3, { classOfService: 99 }), clone(3, { packetLengthBytes: 0 }))).toEqual([
         t.known(IA, UN),
         OK,
@@ -107,8 +102,7 @@ export const streamCases: readonly Case[] = [
   {
     id: 105,
     title: 'a digest is on between INSERT and DELETE',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       t.device?.injectDigest(digestId, item('01'));
       expect(await t.modify(digest(oneEach))).toEqual([NF]);
       expect(await t.insert(digest(oneEach), digest(oneEach))).toEqual([OK, AE]);
@@ -122,8 +116,7 @@ export const streamCases: readonly Case[] = [
     id: 106,
     title: 'a list goes out at its size, or when its time is over',
     notOnBmv2: 'needs packets: in packets-bmv2.test.ts',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       await t.insert(digest({ maxListSize: 2, maxTimeoutNs: 60_000_000_000n }));
       t.device?.injectDigest(digestId, item('01'));
       t.device?.injectDigest(digestId, item('01'));
@@ -144,8 +137,7 @@ export const streamCases: readonly Case[] = [
     id: 107,
     title: 'what is not acknowledged is not sent again',
     notOnBmv2: 'needs packets: in packets-bmv2.test.ts',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       await t.insert(digest({ ...oneEach, ackTimeoutNs: 60_000_000_000n }));
       t.device?.injectDigest(digestId, item('01'));
       const { listId } = (await stream.next()).digest!;
@@ -161,8 +153,7 @@ export const streamCases: readonly Case[] = [
     id: 108,
     title: 'digests go to the primary only; an acknowledgement of an unknown one',
     bmv2: 'it is ignored',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       const backup = t.stream();
       await backup.become({ id: t.base - 1n });
       stream.send({ digestAck: { digestId: 12345, listId: 1n } });
@@ -191,8 +182,7 @@ export const streamCases: readonly Case[] = [
     id: 110,
     title: 'packet-outs of a backup are dropped; packet-ins go to the primary, each field once',
     notOnBmv2: 'needs packets: in packets-bmv2.test.ts; a backup’s are dropped without a word',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       const backup = t.stream();
       await backup.become({ id: t.base - 1n });
       backup.send({ packet: { payload: new Uint8Array(60), metadata: metadata('01') } });
@@ -209,8 +199,7 @@ export const streamCases: readonly Case[] = [
     id: 111,
     title: 'without a controller header a packet has no metadata',
     notOnBmv2: 'one program serves all cases, and it has the header',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       const p4info = { ...t.config.p4info, controllerPacketMetadata: [] };
       await t.setPipeline('VERIFY_AND_COMMIT', { ...t.config, p4info });
       stream.send({ packet: { payload: new Uint8Array(60) } });
@@ -223,8 +212,7 @@ export const streamCases: readonly Case[] = [
     id: 112,
     title: 'a stream error names its kind, and the stream stays open',
     notOnBmv2: 'stream errors are off by default',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       stream.send({ packet: { payload: new Uint8Array(1) } });
       expect((await stream.next()).error?.packetOut?.packetOut?.payload.length).toBe(1);
       stream.send({});

@@ -29,8 +29,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 51,
     title: 'a match that is missing, unknown, twice, or of another kind',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(
         entry('exact16', []),
         entry('exact16', [exact(1, '01'), exact(9, '01')]),
@@ -47,8 +46,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 52,
     title: 'LPM: a prefix out of range, or bits below it',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(
         ...[lpm('0a000000', 0), lpm('0a000000', 33), lpm('0a010000', 8), lpm('0a000000', 8)].map((m) =>
           entry('lpm32', [m]),
@@ -69,8 +67,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 53,
     title: 'TERNARY: a mask of 0, or bits outside the mask; a value may be shorter than its mask',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(
         acl([ternary(1, '00', '00')]),
         acl([ternary(1, '0f', 'f0')]),
@@ -82,8 +79,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 54,
     title: 'RANGE: low above high, or the full range; low = high is fine',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(
         acl([range(2, '05', '04')]),
         acl([range(2, '0000', 'ffff')]),
@@ -95,8 +91,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 55,
     title: 'don’t care is left out, in answers too',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(acl([optional(3, '05')]), acl([], 11), entry('lpm32', []))).toEqual([OK, OK, OK]);
       const read = await t.entries({ tableId: tableId('acl') });
       expect(read.map((e) => e.match.length).sort()).toEqual([0, 1]);
@@ -116,8 +111,7 @@ export const tableCases: readonly Case[] = [
     id: 56,
     title: 'the full range is refused at the width of the field only',
     bmv2: 'the range 00..ff is refused at any width',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(acl([range(2, '00', 'ff')]))).toEqual([t.known(OK, IA)]);
     },
   },
@@ -125,8 +119,7 @@ export const tableCases: readonly Case[] = [
     id: 57,
     title: 'priority: needed where entries may overlap, refused elsewhere',
     bmv2: 'a negative one is UNKNOWN',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(acl([], 0), acl([], -1), keyed('exact16', '01', { priority: 1 }));
       expect(codes).toEqual([IA, t.known(IA, UK), IA]);
     },
@@ -140,8 +133,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 58,
     title: 'the key is match and priority',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const match = [ternary(1, '10', 'ff')];
       expect(await t.insert(acl(match, 1), acl(match, 2), acl(match, 2))).toEqual([OK, OK, AE]);
       expect((await t.entries({ tableId: tableId('acl') })).length).toBe(2);
@@ -151,8 +143,7 @@ export const tableCases: readonly Case[] = [
     id: 59,
     title: 'a keyless table has no entries; is_const is not a controller’s to say',
     bmv2: 'INSERT into a keyless table is UNKNOWN, is_const is not looked at',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(entry('keyless', []))).toEqual([t.known(IA, UK)]);
       expect(await t.insert(keyed('exact16', '01', { isConst: true }))).toEqual([t.known(IA, OK)]);
     },
@@ -160,8 +151,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 60,
     title: 'both metadata fields come back, and MODIFY replaces them',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01', { metadata: hex('0102'), controllerMetadata: 5n }));
       const [first] = await t.entries({ tableId: tableId('exact16') });
       expect([Buffer.from(first!.metadata).toString('hex'), first!.controllerMetadata]).toEqual(['0102', 5n]);
@@ -174,8 +164,7 @@ export const tableCases: readonly Case[] = [
     id: 61,
     title: 'INSERT needs an action; MODIFY without one keeps it',
     bmv2: 'MODIFY without one is INVALID_ARGUMENT',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(keyed('exact16', '01', { action: undefined }))).toEqual([IA]);
       await t.insert(keyed('exact16', '01', { action: forward('03') }));
       expect(await t.modify(keyed('exact16', '01', { action: undefined }))).toEqual([t.known(OK, IA)]);
@@ -186,8 +175,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 62,
     title: 'an action of another table, or out of its scope',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(
         await t.insert(
           keyed('small', '01', { action: act('meter_it') }),
@@ -209,8 +197,7 @@ export const tableCases: readonly Case[] = [
     id: 63,
     title: 'a parameter that is missing, extra, repeated or too wide',
     bmv2: 'one repeated in place of another passes',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const params = (ids: readonly number[], value = '01') => ({
         action: {
           action: {
@@ -231,8 +218,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 64,
     title: 'an action of the wrong kind for the table',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(
         keyed('small', '01', { action: { actionProfileMemberId: 1 } }),
         keyed('by_member', '01', { action: forward() }),
@@ -245,8 +231,7 @@ export const tableCases: readonly Case[] = [
     id: 65,
     title: 'an entry that names a missing member or group',
     bmv2: 'INVALID_ARGUMENT',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const codes = await t.insert(
         keyed('by_member', '01', { action: { actionProfileMemberId: 5 } }),
         keyed('by_group', '01', { action: { actionProfileGroupId: 5 } }),
@@ -257,8 +242,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 66,
     title: 'a default action with INSERT, DELETE, match or priority',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const drop = { action: act('drop') };
       expect(await t.insert(defaultOf('small', drop))).toEqual([IA]);
       expect(await t.delete(defaultOf('small', drop))).toEqual([IA]);
@@ -273,8 +257,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 67,
     title: 'MODIFY of the default sets it; without action the program’s own is back',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.modify(defaultOf('small', { action: forward('05') }))).toEqual([OK]);
       const [set] = await t.entries({ tableId: tableId('small'), isDefaultAction: true });
       expect(set!.action!.action!.actionId).toBe(actionId('forward'));
@@ -287,8 +270,7 @@ export const tableCases: readonly Case[] = [
     id: 68,
     title: 'a constant default is not modified',
     bmv2: 'of an indirect table INVALID_ARGUMENT',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.modify(defaultOf('fixed', { action: forward() }))).toEqual([PD]);
       expect(await t.modify(defaultOf('by_member', { action: act('NoAction') }))).toEqual([t.known(PD, IA)]);
     },
@@ -296,8 +278,7 @@ export const tableCases: readonly Case[] = [
   {
     id: 69,
     title: 'an unwritten default reads as the program’s own',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const [own] = await t.entries({ tableId: tableId('small'), isDefaultAction: true });
       expect(own!.action!.action!.actionId).toBe(actionId('drop'));
     },
@@ -306,8 +287,7 @@ export const tableCases: readonly Case[] = [
     id: 70,
     title: 'a constant table takes no INSERT, MODIFY or DELETE',
     bmv2: 'UNKNOWN, or NOT_FOUND',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const e = entry('fixed', [ternary(1, '40', 'f0')], { priority: 5 });
       const codes = [...(await t.insert(e)), ...(await t.modify(e)), ...(await t.delete(e))];
       if (t.bmv2) for (const code of codes) expect([UK, NF]).toContain(code);
@@ -318,8 +298,7 @@ export const tableCases: readonly Case[] = [
     id: 71,
     title: 'constant entries are read, the first with the highest priority',
     bmv2: 'priorities count down from 2^31 - 2',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const read = await t.entries({ tableId: tableId('fixed') });
       const byKey = [...read]
         .sort((a, b) => b.priority - a.priority)
@@ -333,8 +312,7 @@ export const tableCases: readonly Case[] = [
     title: 'entries that the program brings along: all writes work, save on constant ones',
     notOnBmv2:
       'a program with such entries ends every later Read there with INTERNAL, so the test program has none',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const loose = keyed('translated', '01', { action: act('drop') });
       const fixed = keyed('translated', '02', { action: act('drop') });
       expect(await t.modify(loose, fixed)).toEqual([OK, PD]);

@@ -12,8 +12,7 @@ export const valueCases: readonly Case[] = [
   {
     id: 1,
     title: 'a key with leading zeros is the same key',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(
         await t.insert(keyed('exact16', '63'), keyed('exact16', '0063'), keyed('exact16', '000063')),
       ).toEqual([OK, AE, AE]);
@@ -24,8 +23,7 @@ export const valueCases: readonly Case[] = [
   {
     id: 2,
     title: 'zero is one byte, and answers are in the shortest form',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(keyed('exact16', '0000', { action: act('forward', '0005') }))).toEqual([OK]);
       const [read] = await t.entries({ tableId: tableId('exact16') });
       expect(Buffer.from(read!.match[0]!.exact!.value).toString('hex')).toBe('00');
@@ -36,8 +34,7 @@ export const valueCases: readonly Case[] = [
   {
     id: 3,
     title: 'a value that is too wide is refused',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const widths = (b8: string, b12: string) =>
         entry('exact_widths', [exact(1, b8), exact(2, b12), exact(3, '01')]);
       const codes = await t.insert(widths('0163', '01'), widths('01', '1063'), widths('01', '004063'));
@@ -48,8 +45,7 @@ export const valueCases: readonly Case[] = [
     id: 4,
     title: 'an empty byte string is refused',
     bmv2: 'taken as 0',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const [code] = await t.insert(keyed('exact16', ''));
       expect(t.known([IA, OR], [OK])).toContain(code);
     },

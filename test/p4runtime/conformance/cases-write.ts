@@ -30,8 +30,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 38,
     title: 'a Write with any other election id is PERMISSION_DENIED',
-    async server(t) {
-      const stream = await t.ready();
+    async primary(t, stream) {
       const update = insert(keyed('exact16', '01'));
       for (const id of [t.base - 1n, t.base + 1n])
         expect(await t.write([update], { electionId: toUint128(id) })).toEqual([-PD]);
@@ -44,8 +43,7 @@ export const writeCases: readonly Case[] = [
     id: 39,
     title: 'INSERT of an existing key, and into a full table',
     bmv2: 'full is UNKNOWN',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.insert(keyed('small', '01', { action: forward('01') }))).toEqual([OK]);
       expect(await t.insert(keyed('small', '01', { action: forward('02') }))).toEqual([AE]);
       const [kept] = await t.entries({ tableId: tableId('small') });
@@ -57,8 +55,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 40,
     title: 'MODIFY is the whole new state; of a missing entry NOT_FOUND',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01', { metadata: new Uint8Array([7]) }));
       expect(await t.modify(keyed('exact16', '01', { action: forward('02') }))).toEqual([OK]);
       const [read] = await t.entries({ tableId: tableId('exact16') });
@@ -69,8 +66,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 41,
     title: 'DELETE reads only the key',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'));
       expect(await t.delete(keyed('exact16', '01', { action: act('drop', '01', '02') }))).toEqual([OK]);
       expect(await t.delete(keyed('exact16', '01'))).toEqual([NF]);
@@ -80,8 +76,7 @@ export const writeCases: readonly Case[] = [
     id: 42,
     title: 'ids that are 0, unknown or of another type; a type or an entity that is unset',
     bmv2: 'an unset entity is UNKNOWN',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       for (const id of [0, 0x02ffffff, 0x01000001])
         expect(await t.insert(keyed('exact16', '01', { tableId: id }))).toEqual([IA]);
       expect(await t.each('UNSPECIFIED', keyed('exact16', '01'))).toEqual([IA]);
@@ -91,8 +86,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 43,
     title: 'a failed batch has an error for every update, in order',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const keys = ['01', '01', '02', '02'].map((k) => insert(keyed('exact16', k)));
       expect(await t.write(keys)).toEqual([OK, AE, OK, AE]);
     },
@@ -109,8 +103,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 44,
     title: 'no updates: OK',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       expect(await t.write([])).toEqual([]);
     },
   },
@@ -142,8 +135,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 47,
     title: 'CONTINUE_ON_ERROR tries every update',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const updates = [
         insert(keyed('exact16', '01', { action: act('drop', '01') })),
         insert(keyed('exact16', '02')),
@@ -155,8 +147,7 @@ export const writeCases: readonly Case[] = [
     id: 48,
     title: 'ROLLBACK_ON_ERROR leaves all as before; DATAPLANE_ATOMIC is unsupported',
     bmv2: 'both are unsupported',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const electionId = toUint128(t.base);
       const updates = [
         insert(keyed('exact16', '01')),
@@ -172,8 +163,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 49,
     title: 'one key twice in a batch ends as some order of the two',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       await t.insert(keyed('exact16', '01'));
       const twice = ['02', '03'].map((port) => ({
         type: 'MODIFY' as const,
@@ -187,8 +177,7 @@ export const writeCases: readonly Case[] = [
   {
     id: 50,
     title: 'reads see what was answered, and no half of a Write',
-    async server(t) {
-      await t.ready();
+    async primary(t) {
       const batch = Array.from({ length: 100 }, (_, i) =>
         insert({
           tableEntry: {

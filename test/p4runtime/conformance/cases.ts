@@ -9,8 +9,7 @@ import { tableCases } from './cases-tables.ts';
 import { valueCases } from './cases-values.ts';
 import { writeCases } from './cases-write.ts';
 
-/** The list, in order. */
-export const cases: readonly Case[] = [
+const written: readonly Case[] = [
   ...valueCases,
   ...arbitrationCases,
   ...pipelineCases,
@@ -24,3 +23,8 @@ export const cases: readonly Case[] = [
   ...readCases,
   ...infoCases,
 ];
+
+/** The list, in order. */
+export const cases: readonly Case[] = written.map(({ primary, ...of }) =>
+  primary === undefined ? of : { ...of, server: async (t) => primary(t, await t.ready()) },
+);
