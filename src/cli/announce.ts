@@ -1,10 +1,11 @@
+import { freemem } from 'node:os';
 import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Argv } from 'yargs';
 import { NAME_PATTERN } from '../daemon/manifests/fields.ts';
 import type { RegistrationInput } from '../daemon/registry/schema.ts';
 import { lastOf } from './commands/objects/common.ts';
-import { type ArgumentsOf, realNumber } from './options.ts';
+import { type ArgumentsOf, realNumber, textOption } from './options.ts';
 import { refuseHalfPair, refuseLone, UsageError } from './usage.ts';
 
 /** Options of a node that announces itself to a controller. */
@@ -17,19 +18,14 @@ export const announceOptions = <T>(y: Argv<T>) =>
       requiresArg: true,
       coerce: lastOf,
     })
-    .option('controller-token-file', { type: 'string', describe: 'File with its token', requiresArg: true })
-    .option('controller-ca', {
-      type: 'string',
-      describe: 'Who signed its certificate, PEM',
-      requiresArg: true,
-    })
-    .option('controller-cert', { type: 'string', describe: 'What it is shown, PEM', requiresArg: true })
-    .option('controller-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
-    .option('advertise', {
-      type: 'string',
-      describe: 'HOST:PORT at which the controller reaches the door of this node; default where it listens',
-      requiresArg: true,
-    })
+    .option('controller-token-file', textOption('File with its token'))
+    .option('controller-ca', textOption('Who signed its certificate, PEM'))
+    .option('controller-cert', textOption('What it is shown, PEM'))
+    .option('controller-key', textOption('Its key, PEM'))
+    .option(
+      'advertise',
+      textOption('HOST:PORT at which the controller reaches the door of this node; default where it listens'),
+    )
     .option('attach', {
       type: 'string',
       array: true,
@@ -80,7 +76,7 @@ export function nodeName(name: string): string {
 }
 
 /** @throws UsageError */
-export function linksOf({ attach = [] }: AnnounceArguments): NonNullable<RegistrationInput['links']> {
+function linksOf({ attach = [] }: AnnounceArguments): NonNullable<RegistrationInput['links']> {
   return attach.map((text) => {
     const [, node, port, latency = '0'] =
       /^([a-z0-9][a-z0-9.-]*):(\d{1,3})(?:,(\d+(?:\.\d+)?))?$/.exec(text) ?? [];
@@ -104,7 +100,7 @@ export function advertised({ advertise }: AnnounceArguments, address: string): s
 }
 
 /** Share of the time since the last call in which this process was busy. */
-export function busyMeter(): () => number {
+function busyMeter(): () => number {
   let before = performance.eventLoopUtilization();
   return () => {
     const now = performance.eventLoopUtilization();
@@ -115,9 +111,10 @@ export function busyMeter(): () => number {
 }
 
 interface Node {
-  readonly registration: Omit<RegistrationInput, 'instance' | 'metrics' | 'leaseMs' | 'capability'>;
+  readonly registration: Omit<RegistrationInput, 'instance' | 'metrics' | 'leaseMs' | 'capability' | 'links'>;
   readonly capability: () => Omit<RegistrationInput['capability'], 'load'>;
-  readonly measure: () => import('../daemon/client/index.ts').Measures;
+  /** What it can say beside how busy it is, and its free memory. */
+  readonly measure?: () => Omit<import('../daemon/client/index.ts').Measures, 'busy' | 'memoryFreeBytes'>;
   readonly say: (text: string) => void;
 }
 
@@ -132,9 +129,12 @@ export async function announce(a: AnnounceArguments, node: Node) {
     tlsCert: a.controllerCert,
     tlsKey: a.controllerKey,
   });
+  const busy = busyMeter();
   return new Announcer({
     client,
     ...node,
+    registration: { ...node.registration, links: linksOf(a) },
+    measure: () => ({ busy: busy(), memoryFreeBytes: freemem(), ...node.measure?.() }),
     leaseMs: Math.round(1000 * a.lease),
     onEvent: (event) =>
       node.say(

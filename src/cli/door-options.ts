@@ -2,29 +2,21 @@ import type { Argv } from 'yargs';
 import type { DoorListen } from '../doors/rules.ts';
 import { readBytes } from '../files.ts';
 import type { PeerRule } from '../p4runtime/index.ts';
-import type { ArgumentsOf } from './options.ts';
+import { type ArgumentsOf, textOption } from './options.ts';
 import { UsageError } from './usage.ts';
 
 /** Options of a door by which something is driven: who may come in, and by what certificates. */
 export const doorOptions = <T>(y: Argv<T>, what: string) =>
   y
-    .option('group', {
-      type: 'string',
-      describe: 'Of a socket: this group may use it too, not its user alone',
-      requiresArg: true,
-    })
+    .option('group', textOption('Of a socket: this group may use it too, not its user alone'))
     .option('insecure', {
       type: 'boolean',
       default: false,
       describe: `Listen where anybody may drive this ${what}: TCP without TLS, or without --allow`,
     })
-    .option('tls-cert', { type: 'string', describe: "Server's certificate, PEM", requiresArg: true })
-    .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
-    .option('tls-ca', {
-      type: 'string',
-      describe: 'Clients must show a certificate of this authority, PEM',
-      requiresArg: true,
-    })
+    .option('tls-cert', textOption("Server's certificate, PEM"))
+    .option('tls-key', textOption('Its key, PEM'))
+    .option('tls-ca', textOption('Clients must show a certificate of this authority, PEM'))
     .option('allow', {
       type: 'string',
       array: true,

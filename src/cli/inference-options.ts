@@ -5,60 +5,41 @@ import type { DoorListen } from '../doors/rules.ts';
 import { readBytes } from '../files.ts';
 import type { Worker } from '../worker/index.ts';
 import { type DoorArguments, doorOf } from './door-options.ts';
-import type { ArgumentsOf } from './options.ts';
+import { type ArgumentsOf, textOption } from './options.ts';
 import { refuseHalfPair, refuseLone, UsageError } from './usage.ts';
 
 /** Options of a worker that serves the Open Inference Protocol, or asks a server of it. */
 export const inferenceOptions = <T>(y: Argv<T>) =>
   y
-    .option('http', {
-      type: 'string',
-      describe:
+    .option(
+      'http',
+      textOption(
         'unix:PATH, HOST:PORT on loopback, elsewhere with TLS: serve the Open Inference Protocol v2 over HTTP there',
-      requiresArg: true,
-    })
-    .option('grpc', {
-      type: 'string',
-      describe: 'The same over gRPC',
-      requiresArg: true,
-    })
-    .option('repository', {
-      type: 'string',
-      describe: 'Folder of models, NAME/VERSION/FILE, that clients of --http and --grpc may have loaded',
-      requiresArg: true,
-    })
-    .option('upstream', {
-      type: 'string',
-      describe:
+      ),
+    )
+    .option('grpc', textOption('The same over gRPC'))
+    .option(
+      'repository',
+      textOption('Folder of models, NAME/VERSION/FILE, that clients of --http and --grpc may have loaded'),
+    )
+    .option(
+      'upstream',
+      textOption(
         'Have the last layers computed by a server of the Open Inference Protocol v2: http://, https://, grpc:// or grpcs://HOST:PORT, or unix:PATH',
-      requiresArg: true,
-    })
-    .option('upstream-model', {
-      type: 'string',
-      describe: "Name of the model there; default that of this model's file",
-      requiresArg: true,
-    })
-    .option('upstream-version', {
-      type: 'string',
-      describe: "Its version; default the server's choice",
-      requiresArg: true,
-    })
-    .option('upstream-from', {
-      type: 'string',
-      describe: 'Number or name of the first layer that is computed there; default 0, all of them',
-      requiresArg: true,
-    })
-    .option('upstream-ca', {
-      type: 'string',
-      describe: 'Certificate authority of that server, PEM; default those of the system',
-      requiresArg: true,
-    })
-    .option('upstream-cert', {
-      type: 'string',
-      describe: 'Certificate that is shown to it, PEM',
-      requiresArg: true,
-    })
-    .option('upstream-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true });
+      ),
+    )
+    .option('upstream-model', textOption("Name of the model there; default that of this model's file"))
+    .option('upstream-version', textOption("Its version; default the server's choice"))
+    .option(
+      'upstream-from',
+      textOption('Number or name of the first layer that is computed there; default 0, all of them'),
+    )
+    .option(
+      'upstream-ca',
+      textOption('Certificate authority of that server, PEM; default those of the system'),
+    )
+    .option('upstream-cert', textOption('Certificate that is shown to it, PEM'))
+    .option('upstream-key', textOption('Its key, PEM'));
 
 type Asked = ArgumentsOf<typeof inferenceOptions> &
   DoorArguments & {

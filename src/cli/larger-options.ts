@@ -8,7 +8,7 @@ import type { EscalationCounts } from '../flow/flows.ts';
 import type { DeviceEscalation, LargerPath } from '../flow/larger-updates.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { type Io, printDiagnostics } from './io.ts';
-import { type ArgumentsOf, wholeNumber } from './options.ts';
+import { type ArgumentsOf, textOption, wholeNumber } from './options.ts';
 import { UsageError } from './usage.ts';
 
 /** Questions a second of `--live` and `--device`, unless told otherwise. */
@@ -21,11 +21,7 @@ const PATIENCE_MS = 2000;
 /** Of `classify`: whom to ask about flows whose margin is low. */
 export const largerOptions = <T>(y: Argv<T>) =>
   y
-    .option('larger', {
-      type: 'string',
-      describe: 'HOST[:PORT] of a worker that is asked about flows whose margin is low',
-      requiresArg: true,
-    })
+    .option('larger', textOption('HOST[:PORT] of a worker that is asked about flows whose margin is low'))
     .option('below', wholeNumber('below', 1, 255, { describe: 'Of --larger: margins below it are low' }))
     .option(
       'asks',
@@ -39,12 +35,12 @@ export const largerOptions = <T>(y: Argv<T>) =>
         describe: 'Of --larger: which of its models, by its id in packets; 1 if absent',
       }),
     )
-    .option('larger-via', {
-      type: 'string',
-      describe:
+    .option(
+      'larger-via',
+      textOption(
         'Of --larger, with a switch: PORT,IP,MAC,MAC: its port to the worker, its own addresses there, and the MAC of the next hop',
-      requiresArg: true,
-    });
+      ),
+    );
 
 export type LargerArguments = ArgumentsOf<typeof largerOptions>;
 

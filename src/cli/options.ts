@@ -47,16 +47,14 @@ export const importOptions = <T>(y: Argv<T>) =>
       default: false,
       describe: 'Append a layer that makes class and margin of the outputs',
     })
-    .option('input-tensor', {
-      type: 'string',
-      describe: 'ONNX and TFLite: begin at the tensor of this name (default: the only input)',
-      requiresArg: true,
-    })
-    .option('output-tensor', {
-      type: 'string',
-      describe: 'ONNX and TFLite: end at the tensor of this name (default: the only output)',
-      requiresArg: true,
-    })
+    .option(
+      'input-tensor',
+      textOption('ONNX and TFLite: begin at the tensor of this name (default: the only input)'),
+    )
+    .option(
+      'output-tensor',
+      textOption('ONNX and TFLite: end at the tensor of this name (default: the only output)'),
+    )
     .option(
       'input-range',
       realRange('input-range', 'ONNX: least and greatest of a float input that no QuantizeLinear reads'),
@@ -89,11 +87,7 @@ export async function importArgument(a: ArgumentsOf<typeof modelArgument>): Prom
 export const programOptions = <T>(y: Argv<T>) =>
   jsonOption(
     modelArgument(y)
-      .option('layers', {
-        type: 'string',
-        describe: 'Compute layers A..B only (A counts from 0, B is not computed)',
-        requiresArg: true,
-      })
+      .option('layers', textOption('Compute layers A..B only (A counts from 0, B is not computed)'))
       .option('lanes', {
         choices: ['on', 'off'] as const,
         default: 'on' as const,
@@ -142,6 +136,9 @@ interface NumberOption {
   readonly describe: string;
   readonly default?: number;
 }
+
+/** An option that takes some text, a name or a file. */
+export const textOption = (describe: string) => ({ type: 'string' as const, describe, requiresArg: true });
 
 /** Decimal digits, with a point and an exponent: no hexadecimal, no `Infinity`, no blanks. */
 const DECIMAL = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;

@@ -7,7 +7,7 @@ import { decodeElements, elementCount } from '../model/tensor.ts';
 import { isVerdict } from '../model/verdict.ts';
 import { readRowsBefore, STANDARD } from '../rows/index.ts';
 import { type Io, printDiagnostics, table } from './io.ts';
-import { type ArgumentsOf, rowsOption } from './options.ts';
+import { type ArgumentsOf, rowsOption, textOption } from './options.ts';
 import { UsageError } from './usage.ts';
 
 /** How files of rows are named, for the help. */
@@ -33,16 +33,8 @@ export function inputRows(
 /** How the classes of a model are called, where its file does not say. */
 export const classOptions = <T>(y: Argv<T>) =>
   y
-    .option('class-names', {
-      type: 'string',
-      describe: 'Names of the classes, separated by commas',
-      requiresArg: true,
-    })
-    .option('labels-file', {
-      type: 'string',
-      describe: 'File with the names of the classes, one a line',
-      requiresArg: true,
-    });
+    .option('class-names', textOption('Names of the classes, separated by commas'))
+    .option('labels-file', textOption('File with the names of the classes, one a line'));
 
 /** Which rows of the model's input are taken. */
 export const rowOptions = <T>(y: Argv<T>) =>
@@ -57,11 +49,10 @@ export const rowOptions = <T>(y: Argv<T>) =>
 
 /** Where answers to rows go, and how their classes are called. */
 export const answerOptions = <T>(y: Argv<T>, what: string) =>
-  classOptions(rowOptions(y)).option('output', {
-    type: 'string',
-    describe: `File for the ${what}: raw, or .npy or .csv by its name; without it they are shown`,
-    requiresArg: true,
-  });
+  classOptions(rowOptions(y)).option(
+    'output',
+    textOption(`File for the ${what}: raw, or .npy or .csv by its name; without it they are shown`),
+  );
 
 /** @throws UsageError where rows and the JSON document would both go to standard output */
 export function checkOutput({

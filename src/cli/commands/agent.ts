@@ -1,82 +1,61 @@
 import { freemem } from 'node:os';
 import type { Argv } from 'yargs';
 import type { Agent, AgentListen, PortInterface } from '../../agent/index.ts';
-import {
-  advertised,
-  announce,
-  announceOptions,
-  busyMeter,
-  checkAnnounce,
-  linksOf,
-  nodeName,
-} from '../announce.ts';
+import { advertised, announce, announceOptions, checkAnnounce, nodeName } from '../announce.ts';
 import { doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJsonLine, printLine } from '../io.ts';
-import { type ArgumentsOf, defineCommand, jsonOption } from '../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption, textOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-const agentOptions = (y: Argv) =>
-  announceOptions(doorOptions(jsonOption(y), 'host'))
-    .option('name', { type: 'string', describe: 'Names the data plane in the kernel', requiresArg: true })
-    .option('device-id', {
-      type: 'string',
-      default: '1',
-      describe: 'Device id of P4Runtime',
-      requiresArg: true,
-    })
-    .option('listen', {
-      type: 'string',
-      describe:
-        'unix:PATH, or HOST:PORT with TLS (port 0 takes a free one); default unix:/run/intransit/NAME.sock',
-      requiresArg: true,
-    })
-    .option('interface', {
-      type: 'string',
-      array: true,
-      describe: 'IF=PORT: an interface and its port number; once for each',
-      requiresArg: true,
-    })
-    .option('mode', {
-      choices: ['native', 'generic', 'auto'] as const,
-      default: 'auto' as const,
-      describe: 'Where XDP runs; auto is native where the driver has it and is no veth',
-    })
-    .option('netns', {
-      type: 'string',
-      describe: 'Network namespace of the interfaces',
-      requiresArg: true,
-    })
-    .option('state', {
-      type: 'string',
-      describe: 'Folder of what was written; default /var/lib/intransit/NAME',
-      requiresArg: true,
-    })
-    .option('fresh', { type: 'boolean', default: false, describe: 'Begin with nothing' })
-    .option('detach-on-exit', {
-      type: 'boolean',
-      default: false,
-      describe: 'Take the program off the interfaces at the end; otherwise it goes on forwarding',
-    })
-    .option('remove', {
-      type: 'string',
-      describe: 'Take away what an agent of this name has left, and end',
-      requiresArg: true,
-    })
-    .option('reset-elections', {
-      type: 'string',
-      describe: 'Have the agent of this name forget which election ids there were, and end',
-      requiresArg: true,
-    });
-
-type Arguments = ArgumentsOf<typeof agentOptions>;
+const usage = {
+  command: 'agent',
+  describe: 'Make this host a device of P4Runtime: XDP programs on its interfaces, tables in BPF maps',
+  builder: (y: Argv) =>
+    announceOptions(doorOptions(jsonOption(y), 'host'))
+      .option('name', textOption('Names the data plane in the kernel'))
+      .option('device-id', {
+        type: 'string',
+        default: '1',
+        describe: 'Device id of P4Runtime',
+        requiresArg: true,
+      })
+      .option(
+        'listen',
+        textOption(
+          'unix:PATH, or HOST:PORT with TLS (port 0 takes a free one); default unix:/run/intransit/NAME.sock',
+        ),
+      )
+      .option('interface', {
+        type: 'string',
+        array: true,
+        describe: 'IF=PORT: an interface and its port number; once for each',
+        requiresArg: true,
+      })
+      .option('mode', {
+        choices: ['native', 'generic', 'auto'] as const,
+        default: 'auto' as const,
+        describe: 'Where XDP runs; auto is native where the driver has it and is no veth',
+      })
+      .option('netns', textOption('Network namespace of the interfaces'))
+      .option('state', textOption('Folder of what was written; default /var/lib/intransit/NAME'))
+      .option('fresh', { type: 'boolean', default: false, describe: 'Begin with nothing' })
+      .option('detach-on-exit', {
+        type: 'boolean',
+        default: false,
+        describe: 'Take the program off the interfaces at the end; otherwise it goes on forwarding',
+      })
+      .option('remove', textOption('Take away what an agent of this name has left, and end'))
+      .option(
+        'reset-elections',
+        textOption('Have the agent of this name forget which election ids there were, and end'),
+      ),
+};
 
 /** `agent --name N --device-id ID --listen ADDRESS --interface IF=PORT ...` */
 export const agentCommand = (io: Io) =>
   defineCommand({
-    command: 'agent',
-    describe: 'Make this host a device of P4Runtime: XDP programs on its interfaces, tables in BPF maps',
-    builder: agentOptions,
+    ...usage,
     async handler(a) {
       // Other commands start faster without the libraries of gRPC.
       const { RESET_SIGNAL, removeAgent, resetElections, startAgent } = await import('../../agent/index.ts');
@@ -124,6 +103,8 @@ export const agentCommand = (io: Io) =>
     },
   });
 
+type Arguments = ArgumentsOf<typeof usage.builder>;
+
 async function announced(
   a: Arguments,
   name: string,
@@ -131,12 +112,10 @@ async function announced(
   { tls }: AgentListen,
   log: (text: string) => void,
 ) {
-  const busy = busyMeter();
   return announce(a, {
     registration: {
       kind: 'Device',
       name,
-      links: linksOf(a),
       spec: {
         target: 'xdp',
         address: advertised(a, agent.address),
@@ -153,7 +132,6 @@ async function announced(
       couldHold: { layers: 255, memoryBytes: freemem() },
       zone: a.zone,
     }),
-    measure: () => ({ busy: busy(), memoryFreeBytes: freemem() }),
     say: log,
   });
 }

@@ -1,7 +1,14 @@
 import { tensorBytes } from '../../model/tensor.ts';
 import { targets } from '../../targets/registry.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import { defineCommand, importArgument, programOf, programOptions, wholeNumber } from '../options.ts';
+import {
+  defineCommand,
+  importArgument,
+  programOf,
+  programOptions,
+  textOption,
+  wholeNumber,
+} from '../options.ts';
 import { inputRows, ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
@@ -17,11 +24,7 @@ export const benchCommand = (io: Io) =>
           default: [...timed().keys()][0]!,
           describe: 'The engine',
         })
-        .option('input', {
-          type: 'string',
-          describe: `Rows of the input: ${ROWS}; default: rows made up`,
-          requiresArg: true,
-        })
+        .option('input', textOption(`Rows of the input: ${ROWS}; default: rows made up`))
         .option(
           'rounds',
           wholeNumber('rounds', 1, 1_000_000, { default: 41, describe: 'Interleaved runs of each form' }),

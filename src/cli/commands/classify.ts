@@ -26,6 +26,7 @@ import {
   jsonOption,
   modelArgument,
   realNumber,
+  textOption,
 } from '../options.ts';
 import { classOptions, namesOf } from '../rows.ts';
 import { untilOver } from '../until-over.ts';
@@ -33,96 +34,74 @@ import { refuseHalfPair, UsageError } from '../usage.ts';
 import { overDevice, TLS_OPTIONS, toldLine } from './classify-device.ts';
 
 // Long: options, a few lines each.
-const classifyOptions = (y: Argv) =>
-  largerOptions(jsonOption(classOptions(modelArgument(y))))
-    .option('features', {
-      type: 'string',
-      describe:
-        'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16; a file of models names its own',
-      requiresArg: true,
-    })
-    .option('pcap', {
-      type: 'string',
-      array: true,
-      describe: 'Captures, pcap or pcapng; each has flows of its own',
-      requiresArg: true,
-    })
-    .option('live', {
-      type: 'string',
-      describe: 'Interface whose packets are classified as they come, in the kernel (XDP)',
-      requiresArg: true,
-    })
-    .option('device', {
-      type: 'string',
-      describe:
-        'P4Runtime device (unix:PATH or HOST:PORT) that is to classify; --on says its kind: xdp or bmv2',
-      requiresArg: true,
-    })
-    .option('device-id', {
-      type: 'string',
-      default: '1',
-      describe: 'Of --device: its id',
-      requiresArg: true,
-    })
-    .option('tls-ca', {
-      type: 'string',
-      describe: 'Of --device: over TLS; who must have signed its certificate, PEM',
-      requiresArg: true,
-    })
-    .option('tls-cert', {
-      type: 'string',
-      describe: 'Of --device: our certificate, for one that asks for it, PEM',
-      requiresArg: true,
-    })
-    .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
-    .option('tls-name', {
-      type: 'string',
-      describe: 'Of --device: the name in its certificate, where it is not the one dialled',
-      requiresArg: true,
-    })
-    .option('ports', {
-      type: 'string',
-      array: true,
-      describe: 'Of --device: FROM=TO, packets of a port go to another; once for each',
-      requiresArg: true,
-    })
-    .option('actions', {
-      type: 'string',
-      describe: 'Of --live and --device: what is done with flows by their class (YAML or JSON)',
-      requiresArg: true,
-    })
-    .option(
-      'seconds',
-      realNumber('seconds', 0.1, 1e9, {
-        describe: 'Of --live and --device: how long; until interrupted if absent',
-      }),
-    )
-    .option('on', {
-      choices: Object.keys(flowEngines),
-      default: 'reference',
-      describe: 'What classifies; of the others it is shown how far they are from the reference',
-      requiresArg: true,
-    })
-    .option('labels', {
-      type: 'string',
-      describe: 'CSV of flows and their classes, to compare with',
-      requiresArg: true,
-    })
-    .option('csv', { type: 'string', describe: 'File for all flows, one a row', requiresArg: true })
-    .option('html', {
-      type: 'string',
-      describe: 'File for a page with charts and flows; it opens offline',
-      requiresArg: true,
-    });
-
-type Arguments = ArgumentsOf<typeof classifyOptions>;
+const usage = {
+  command: 'classify <model>',
+  describe: 'Classify the flows of captures by a model of their features',
+  builder: (y: Argv) =>
+    largerOptions(jsonOption(classOptions(modelArgument(y))))
+      .option(
+        'features',
+        textOption(
+          'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16; a file of models names its own',
+        ),
+      )
+      .option('pcap', {
+        type: 'string',
+        array: true,
+        describe: 'Captures, pcap or pcapng; each has flows of its own',
+        requiresArg: true,
+      })
+      .option('live', textOption('Interface whose packets are classified as they come, in the kernel (XDP)'))
+      .option(
+        'device',
+        textOption(
+          'P4Runtime device (unix:PATH or HOST:PORT) that is to classify; --on says its kind: xdp or bmv2',
+        ),
+      )
+      .option('device-id', {
+        type: 'string',
+        default: '1',
+        describe: 'Of --device: its id',
+        requiresArg: true,
+      })
+      .option('tls-ca', textOption('Of --device: over TLS; who must have signed its certificate, PEM'))
+      .option('tls-cert', textOption('Of --device: our certificate, for one that asks for it, PEM'))
+      .option('tls-key', textOption('Its key, PEM'))
+      .option(
+        'tls-name',
+        textOption('Of --device: the name in its certificate, where it is not the one dialled'),
+      )
+      .option('ports', {
+        type: 'string',
+        array: true,
+        describe: 'Of --device: FROM=TO, packets of a port go to another; once for each',
+        requiresArg: true,
+      })
+      .option(
+        'actions',
+        textOption('Of --live and --device: what is done with flows by their class (YAML or JSON)'),
+      )
+      .option(
+        'seconds',
+        realNumber('seconds', 0.1, 1e9, {
+          describe: 'Of --live and --device: how long; until interrupted if absent',
+        }),
+      )
+      .option('on', {
+        choices: Object.keys(flowEngines),
+        default: 'reference',
+        describe: 'What classifies; of the others it is shown how far they are from the reference',
+        requiresArg: true,
+      })
+      .option('labels', textOption('CSV of flows and their classes, to compare with'))
+      .option('csv', textOption('File for all flows, one a row'))
+      .option('html', textOption('File for a page with charts and flows; it opens offline')),
+};
 
 /** `classify MODEL --features DEFINITION --pcap FILE... [--on ENGINE] [--labels CSV] [--json] [--csv FILE] [--html FILE]` */
 export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
   defineCommand({
-    command: 'classify <model>',
-    describe: 'Classify the flows of captures by a model of their features',
-    builder: classifyOptions,
+    ...usage,
     async handler(a) {
       const { pcap, live } = a;
       checkUsage(a);
@@ -161,6 +140,8 @@ export const classifyCommand = (io: Io, onEnd: (failed: boolean) => void) =>
       tell(io, a, reportOf(subject, found, labels !== undefined, equality), onEnd);
     },
   });
+
+type Arguments = ArgumentsOf<typeof usage.builder>;
 
 function tell(io: Io, a: Arguments, report: FlowReport, onEnd: (failed: boolean) => void): void {
   if (a.csv !== undefined) writeWhole(a.csv, flowsCsv(report));

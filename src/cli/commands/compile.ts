@@ -5,7 +5,7 @@ import { targetNamed, targetNames, targets } from '../../targets/registry.ts';
 import { programOrRefuse } from '../../targets/target.ts';
 import { writeDirectory } from '../directory.ts';
 import { type Io, printDiagnostics, printJson, printLine } from '../io.ts';
-import { defineCommand, importArgument, programOf, programOptions } from '../options.ts';
+import { defineCommand, importArgument, programOf, programOptions, textOption } from '../options.ts';
 import { ownOptions, ownOptionsOf } from '../target-options.ts';
 import { compileFlow } from './compile-flow.ts';
 
@@ -28,12 +28,12 @@ export const compileCommand = (io: Io) =>
           demandOption: true,
           describe: 'What the program runs on',
         })
-        .option('features', {
-          type: 'string',
-          describe:
+        .option(
+          'features',
+          textOption(
             'Classify ordinary flows: a feature file, or the name of a ready-made one (docs/classify.md)',
-          requiresArg: true,
-        })
+          ),
+        )
         .option('build', {
           type: 'boolean',
           default: true,

@@ -6,61 +6,59 @@ import { insecureWarning } from '../../doors/rules.ts';
 import { doorOf, doorOptions } from '../door-options.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printJson, printJsonLine, printLine } from '../io.ts';
-import { type ArgumentsOf, defineCommand, jsonOption, realNumber } from '../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption, realNumber, textOption } from '../options.ts';
 import { refuseHalfPair, UsageError } from '../usage.ts';
 
-const daemonOptions = (y: Argv) =>
-  doorOptions(jsonOption(y), 'network')
-    .option('store', {
-      type: 'string',
-      describe: 'sqlite:FILE, or etcd:HOST:PORT,... for several controllers; default a file of this machine',
-      requiresArg: true,
-    })
-    .option('listen', {
-      type: 'string',
-      describe:
-        'unix:PATH; HOST:PORT on loopback with a token, elsewhere with TLS (port 0 takes a free one); default its usual socket',
-      requiresArg: true,
-    })
-    .option('token-file', {
-      type: 'string',
-      describe: 'On loopback: where the token is written that clients must show; default beside the sockets',
-      requiresArg: true,
-    })
-    .option('node-tls-ca', {
-      type: 'string',
-      describe: 'Who signed the certificates of doors of nodes that announce themselves, PEM',
-      requiresArg: true,
-    })
-    .option('node-tls-cert', {
-      type: 'string',
-      describe: 'What those doors are shown, PEM',
-      requiresArg: true,
-    })
-    .option('node-tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true })
-    .option('cats-aggregation', {
-      choices: ['worst-of', 'mean'] as const,
-      default: 'worst-of' as const,
-      describe: 'How scores of a node become one',
-      requiresArg: true,
-    })
-    .option(
-      'gone-after',
-      realNumber('gone-after', 1, 86_400, {
-        default: 60,
-        describe: 'Seconds for which a node that announced itself and was lost stays an object',
-      }),
-    );
-
-type Arguments = ArgumentsOf<typeof daemonOptions>;
+const usage = {
+  command: 'controller',
+  describe: 'Run the network of manifests: keeps devices, workers and services as they say, and tells why',
+  builder: (y: Argv) =>
+    doorOptions(jsonOption(y), 'network')
+      .option(
+        'store',
+        textOption(
+          'sqlite:FILE, or etcd:HOST:PORT,... for several controllers; default a file of this machine',
+        ),
+      )
+      .option(
+        'listen',
+        textOption(
+          'unix:PATH; HOST:PORT on loopback with a token, elsewhere with TLS (port 0 takes a free one); default its usual socket',
+        ),
+      )
+      .option(
+        'token-file',
+        textOption(
+          'On loopback: where the token is written that clients must show; default beside the sockets',
+        ),
+      )
+      .option(
+        'node-tls-ca',
+        textOption('Who signed the certificates of doors of nodes that announce themselves, PEM'),
+      )
+      .option('node-tls-cert', textOption('What those doors are shown, PEM'))
+      .option('node-tls-key', textOption('Its key, PEM'))
+      .option('cats-aggregation', {
+        choices: ['worst-of', 'mean'] as const,
+        default: 'worst-of' as const,
+        describe: 'How scores of a node become one',
+        requiresArg: true,
+      })
+      .option(
+        'gone-after',
+        realNumber('gone-after', 1, 86_400, {
+          default: 60,
+          describe: 'Seconds for which a node that announced itself and was lost stays an object',
+        }),
+      ),
+};
 
 /** `controller [--store STORE] [--listen ADDRESS]` */
 // Long: the parts of a daemon, each with what it is given.
 export const controllerCommand = (io: Io, version: string) =>
   defineCommand({
-    command: 'controller',
-    describe: 'Run the network of manifests: keeps devices, workers and services as they say, and tells why',
-    builder: (y) => daemonOptions(y).command(copyCommand(io)),
+    ...usage,
+    builder: (y) => usage.builder(y).command(copyCommand(io)),
     async handler(a) {
       const listen = doorOf(a, a.listen ?? `unix:${defaultSocket()}`);
       // Other commands start faster without it.
@@ -129,6 +127,8 @@ export const controllerCommand = (io: Io, version: string) =>
       io.err(`intransit controller: ${signal}: ended; the network goes on as it is\n`);
     },
   });
+
+type Arguments = ArgumentsOf<typeof usage.builder>;
 
 /** @throws UsageError */
 function nodeTlsOf({ nodeTlsCa: ca, nodeTlsCert: cert, nodeTlsKey: key }: Arguments) {

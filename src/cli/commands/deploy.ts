@@ -8,78 +8,73 @@ import type {
 } from '../../controller/index.ts';
 import { untilInterrupted } from '../interrupted.ts';
 import { type Io, printDiagnostics, printJson, printJsonLine, printLine, table } from '../io.ts';
-import { type ArgumentsOf, defineCommand, jsonOption, wholeNumber } from '../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption, textOption, wholeNumber } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
-const deployOptions = (y: Argv) =>
-  jsonOption(
-    y.positional('file', {
-      type: 'string',
-      demandOption: true,
-      describe: 'Deployment file (JSON, see docs/deploy.md)',
-    }),
-  )
-    .option('dry-run', {
-      type: 'boolean',
-      default: false,
-      describe: 'Say what would be done; write nothing',
-    })
-    .option('rollback', {
-      type: 'boolean',
-      default: false,
-      describe: 'Make the previous version current again',
-    })
-    .option('remove', {
-      type: 'boolean',
-      default: false,
-      describe: 'Take the models off the devices; models of other files stay',
-    })
-    .option('keep', {
-      type: 'boolean',
-      default: false,
-      describe: 'Leave the previous version on the devices, so that going back is one write',
-    })
-    .option('replace-program', {
-      type: 'boolean',
-      default: false,
-      describe: 'Push another program where the one that runs does not do; packets are lost meanwhile',
-    })
-    .option('watch', {
-      type: 'boolean',
-      default: false,
-      describe: 'Stay, and bring devices that come back, or a file that changes, to the devices',
-    })
-    .option('model', {
-      type: 'string',
-      describe: 'Only this one of the models of the file, by name or id; the others stay as they are',
-      requiresArg: true,
-    })
-    .option('state', {
-      type: 'string',
-      describe: 'Folder of what is remembered; default FILE with .state in place of .json',
-      requiresArg: true,
-    })
-    .option('election-id', {
-      type: 'string',
-      default: '1',
-      describe: 'P4Runtime election id: the highest controller of a device is its primary',
-      requiresArg: true,
-    })
-    .option(
-      'drain',
-      wholeNumber('drain', 0, 86_400_000, {
-        describe: 'How long packets of the previous version may be under way, ms',
+const usage = {
+  command: 'deploy <file>',
+  describe: 'Bring programs, weights and forwarding of models to devices over P4Runtime',
+  builder: (y: Argv) =>
+    jsonOption(
+      y.positional('file', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Deployment file (JSON, see docs/deploy.md)',
       }),
-    );
-
-type Arguments = ArgumentsOf<typeof deployOptions>;
+    )
+      .option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'Say what would be done; write nothing',
+      })
+      .option('rollback', {
+        type: 'boolean',
+        default: false,
+        describe: 'Make the previous version current again',
+      })
+      .option('remove', {
+        type: 'boolean',
+        default: false,
+        describe: 'Take the models off the devices; models of other files stay',
+      })
+      .option('keep', {
+        type: 'boolean',
+        default: false,
+        describe: 'Leave the previous version on the devices, so that going back is one write',
+      })
+      .option('replace-program', {
+        type: 'boolean',
+        default: false,
+        describe: 'Push another program where the one that runs does not do; packets are lost meanwhile',
+      })
+      .option('watch', {
+        type: 'boolean',
+        default: false,
+        describe: 'Stay, and bring devices that come back, or a file that changes, to the devices',
+      })
+      .option(
+        'model',
+        textOption('Only this one of the models of the file, by name or id; the others stay as they are'),
+      )
+      .option('state', textOption('Folder of what is remembered; default FILE with .state in place of .json'))
+      .option('election-id', {
+        type: 'string',
+        default: '1',
+        describe: 'P4Runtime election id: the highest controller of a device is its primary',
+        requiresArg: true,
+      })
+      .option(
+        'drain',
+        wholeNumber('drain', 0, 86_400_000, {
+          describe: 'How long packets of the previous version may be under way, ms',
+        }),
+      ),
+};
 
 /** `deploy FILE` */
 export const deployCommand = (io: Io) =>
   defineCommand({
-    command: 'deploy <file>',
-    describe: 'Bring programs, weights and forwarding of models to devices over P4Runtime',
-    builder: deployOptions,
+    ...usage,
     async handler(a) {
       // Other commands start faster without the libraries of gRPC.
       const { DeployError, deploy, watch } = await import('../../controller/index.ts');
@@ -110,6 +105,8 @@ export const deployCommand = (io: Io) =>
       }
     },
   });
+
+type Arguments = ArgumentsOf<typeof usage.builder>;
 
 function optionsOf(a: Arguments) {
   if (!/^\d+$/.test(a.electionId) || BigInt(a.electionId) < 1n)

@@ -5,7 +5,7 @@ import { readFeatures } from '../../features/read.ts';
 import { readText, writeWhole } from '../../files.ts';
 import { writeRows } from '../../rows/index.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import { defineCommand, jsonOption } from '../options.ts';
+import { defineCommand, jsonOption, textOption } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
 /** `features DEFINITION --pcap FILE... [--labels CSV] -o X.npy` */
@@ -28,17 +28,16 @@ export const featuresCommand = (io: Io) =>
           describe: 'Captures, pcap or pcapng; each has flows of its own',
           requiresArg: true,
         })
-        .option('labels', {
-          type: 'string',
-          describe: 'CSV of flows and their classes; writes the classes of the rows beside the output',
-          requiresArg: true,
-        })
-        .option('classes', {
-          type: 'string',
-          describe:
+        .option(
+          'labels',
+          textOption('CSV of flows and their classes; writes the classes of the rows beside the output'),
+        )
+        .option(
+          'classes',
+          textOption(
             'Names of the classes in the order of their numbers, with commas; else those of the definition, or alphabetical',
-          requiresArg: true,
-        })
+          ),
+        )
         .option('output', {
           alias: 'o',
           type: 'string',
@@ -47,11 +46,7 @@ export const featuresCommand = (io: Io) =>
             'File for the matrix, uint8, a row each time that the definition classifies: .npy, .csv or raw',
           requiresArg: true,
         })
-        .option('index', {
-          type: 'string',
-          describe: 'CSV that tells of each row its capture, frame, flow and class',
-          requiresArg: true,
-        }),
+        .option('index', textOption('CSV that tells of each row its capture, frame, flow and class')),
     async handler(a) {
       if (a.classes !== undefined && a.labels === undefined)
         throw new UsageError('--classes goes with --labels');

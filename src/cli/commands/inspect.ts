@@ -8,7 +8,7 @@ import { formatTensorType } from '../../model/tensor.ts';
 import { targetNamed, targetNames } from '../../targets/registry.ts';
 import { inspectionSvg } from '../inspect-svg.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
-import { defineCommand, importArgument, programOf, programOptions } from '../options.ts';
+import { defineCommand, importArgument, programOf, programOptions, textOption } from '../options.ts';
 import { ownOptions, ownOptionsOf } from '../target-options.ts';
 
 /** `inspect MODEL [--target T] [--json]` */
@@ -23,7 +23,7 @@ export const inspectCommand = (io: Io) =>
           default: targetNames()[0]!,
           describe: 'What the program would run on',
         })
-        .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
+        .option('svg', textOption('Draw it to this file')),
     async handler(a) {
       const { model, diagnostics, rounding } = await importArgument(a);
       const target = targetNamed(a.target);

@@ -2,7 +2,7 @@ import { throwErrors } from '../../diagnostics/index.ts';
 import { writeWhole } from '../../files.ts';
 import type { PlannedCrossing, PlannedSegment, PlanReport } from '../../planner/index.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
-import { defineCommand, importArgument, jsonOption, modelArgument } from '../options.ts';
+import { defineCommand, importArgument, jsonOption, modelArgument, textOption } from '../options.ts';
 
 /** `plan MODEL --topology FILE [--json] [--svg FILE]` */
 export const planCommand = (io: Io) =>
@@ -17,7 +17,7 @@ export const planCommand = (io: Io) =>
           describe: 'Nodes, links, objective and constraints (JSON, see docs/plan.md)',
           requiresArg: true,
         })
-        .option('svg', { type: 'string', describe: 'Draw it to this file', requiresArg: true }),
+        .option('svg', textOption('Draw it to this file')),
     async handler(a) {
       // Other commands start faster without the planner.
       const { planDiagnostics, planModel, planSvg, readTopology } = await import('../../planner/index.ts');

@@ -6,56 +6,52 @@ import { decodeSource, type Quantised, quantise, rangeMethods, type Score } from
 import { readLabels, readNumbers } from '../../rows/index.ts';
 import { loadOnnxRuntime } from '../../worker/onnxruntime.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
-import { type ArgumentsOf, defineCommand, jsonOption, rowsOption } from '../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption, rowsOption, textOption } from '../options.ts';
 import { ROWS } from '../rows.ts';
 import { UsageError } from '../usage.ts';
 
-const quantiseOptions = (y: Argv) =>
-  jsonOption(y)
-    .positional('model', { type: 'string', demandOption: true, describe: 'Float network, ONNX' })
-    .option('calibrate', {
-      type: 'string',
-      demandOption: true,
-      describe: `Rows as they come in use: ${ROWS}`,
-      requiresArg: true,
-    })
-    .option('labels', {
-      type: 'string',
-      describe: 'Class of each row: raw bytes, .npy or .csv; measures accuracy',
-      requiresArg: true,
-    })
-    .option('o', {
-      alias: 'output',
-      type: 'string',
-      demandOption: true,
-      describe: 'The quantised network, ONNX',
-      requiresArg: true,
-    })
-    .option('rows', rowsOption())
-    .option('per-tensor', {
-      type: 'boolean',
-      default: false,
-      describe: 'One scale for all weights of a layer instead of one an output channel',
-    })
-    .option('weights', {
-      choices: [4, 8] as const,
-      default: 8 as const,
-      describe: 'Bits of a weight',
-    })
-    .option('method', {
-      choices: ['auto', ...rangeMethods] as const,
-      default: 'auto' as const,
-      describe: 'How ranges of activations are found; auto takes what does best on the rows',
-    });
-
-type Arguments = ArgumentsOf<typeof quantiseOptions>;
+const usage = {
+  command: 'quantise <model>',
+  describe: 'Make int8 of a float ONNX network, calibrated on rows',
+  builder: (y: Argv) =>
+    jsonOption(y)
+      .positional('model', { type: 'string', demandOption: true, describe: 'Float network, ONNX' })
+      .option('calibrate', {
+        type: 'string',
+        demandOption: true,
+        describe: `Rows as they come in use: ${ROWS}`,
+        requiresArg: true,
+      })
+      .option('labels', textOption('Class of each row: raw bytes, .npy or .csv; measures accuracy'))
+      .option('o', {
+        alias: 'output',
+        type: 'string',
+        demandOption: true,
+        describe: 'The quantised network, ONNX',
+        requiresArg: true,
+      })
+      .option('rows', rowsOption())
+      .option('per-tensor', {
+        type: 'boolean',
+        default: false,
+        describe: 'One scale for all weights of a layer instead of one an output channel',
+      })
+      .option('weights', {
+        choices: [4, 8] as const,
+        default: 8 as const,
+        describe: 'Bits of a weight',
+      })
+      .option('method', {
+        choices: ['auto', ...rangeMethods] as const,
+        default: 'auto' as const,
+        describe: 'How ranges of activations are found; auto takes what does best on the rows',
+      }),
+};
 
 /** `quantise MODEL.onnx --calibrate ROWS [--labels Y] -o OUT.onnx` */
 export const quantiseCommand = (io: Io) =>
   defineCommand({
-    command: 'quantise <model>',
-    describe: 'Make int8 of a float ONNX network, calibrated on rows',
-    builder: quantiseOptions,
+    ...usage,
     async handler(a) {
       if (extname(a.o).toLowerCase() !== '.onnx')
         throw new UsageError(`-o ${a.o}: name a file that ends in .onnx`);
@@ -92,6 +88,8 @@ export const quantiseCommand = (io: Io) =>
       else io.out(report(made, a));
     },
   });
+
+type Arguments = ArgumentsOf<typeof usage.builder>;
 
 function document(a: Arguments, made: Quantised, rows: number) {
   const { method, layers, cut, float, quantised, integers, candidates } = made;

@@ -14,6 +14,7 @@ import {
   MOST_ROWS,
   modelArgument,
   realNumber,
+  textOption,
   wholeNumber,
 } from '../options.ts';
 import { answerOptions, answersJson, answersTable, checkOutput, inputRows, namesOf } from '../rows.ts';
@@ -22,80 +23,72 @@ import { refuseLone, UsageError } from '../usage.ts';
 import { controllerAddressOptions } from './objects/common.ts';
 
 // Long: options, a few lines each.
-const sendOptions = (y: Argv) =>
-  controllerAddressOptions(answerOptions(jsonOption(modelArgument(y)), 'answers'))
-    .option('to', {
-      type: 'string',
-      describe: 'HOST[:PORT] at the end of the path',
-      requiresArg: true,
-    })
-    .option('service', {
-      type: 'string',
-      describe:
-        'Instead of --to: a service of a controller, which says worker, model id and version, and is told how long answers took',
-      requiresArg: true,
-    })
-    .option('layers', {
-      type: 'string',
-      describe: 'Compute layers 0..K here before sending',
-      requiresArg: true,
-    })
-    .option('rate', realNumber('rate', 1e-3, 1e7, { describe: 'Packets a second' }))
-    .option(
-      'window',
-      wholeNumber('window', 1, MOST_ROWS, {
-        describe: 'Rows without an answer at a time [64, or any number with --rate]',
+const usage = {
+  command: 'send <model>',
+  describe: 'Send rows as packets along a path that computes them, and write the answers',
+  builder: (y: Argv) =>
+    controllerAddressOptions(answerOptions(jsonOption(modelArgument(y)), 'answers'))
+      .option('to', textOption('HOST[:PORT] at the end of the path'))
+      .option(
+        'service',
+        textOption(
+          'Instead of --to: a service of a controller, which says worker, model id and version, and is told how long answers took',
+        ),
+      )
+      .option('layers', textOption('Compute layers 0..K here before sending'))
+      .option('rate', realNumber('rate', 1e-3, 1e7, { describe: 'Packets a second' }))
+      .option(
+        'window',
+        wholeNumber('window', 1, MOST_ROWS, {
+          describe: 'Rows without an answer at a time [64, or any number with --rate]',
+        }),
+      )
+      .option(
+        'timeout',
+        wholeNumber('timeout', 1, 3_600_000, {
+          default: 500,
+          describe: 'ms until a row is sent again; doubled each time, up to eight times as long',
+        }),
+      )
+      .option(
+        'retries',
+        wholeNumber('retries', 0, 100, { default: 5, describe: 'Times that a row is sent again' }),
+      )
+      .option(
+        'mtu',
+        wholeNumber('mtu', 68, 0xffff, {
+          default: 1500,
+          describe: 'Largest IP packet on the path; larger tensors go in fragments',
+        }),
+      )
+      .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
+      .option(
+        'model-version',
+        wholeNumber('model-version', 0, 0xffff, {
+          describe: 'Version of the weights, 0 for the current one [0, or 1 with --layers]',
+        }),
+      )
+      .option('job', textOption('Job id, 64 bits [random]'))
+      .option(
+        'zone',
+        wholeNumber('zone', 0, 255, { default: 0, describe: 'Trust zone that must compute it, 0 for any' }),
+      )
+      .option('turn-round', {
+        type: 'boolean',
+        default: true,
+        describe: 'Answers of the network come back at once, not by way of the end of the path',
+      })
+      .option('partial', {
+        type: 'boolean',
+        default: false,
+        describe: 'Write the answers that came, and zeros for rows without one',
       }),
-    )
-    .option(
-      'timeout',
-      wholeNumber('timeout', 1, 3_600_000, {
-        default: 500,
-        describe: 'ms until a row is sent again; doubled each time, up to eight times as long',
-      }),
-    )
-    .option(
-      'retries',
-      wholeNumber('retries', 0, 100, { default: 5, describe: 'Times that a row is sent again' }),
-    )
-    .option(
-      'mtu',
-      wholeNumber('mtu', 68, 0xffff, {
-        default: 1500,
-        describe: 'Largest IP packet on the path; larger tensors go in fragments',
-      }),
-    )
-    .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
-    .option(
-      'model-version',
-      wholeNumber('model-version', 0, 0xffff, {
-        describe: 'Version of the weights, 0 for the current one [0, or 1 with --layers]',
-      }),
-    )
-    .option('job', { type: 'string', describe: 'Job id, 64 bits [random]', requiresArg: true })
-    .option(
-      'zone',
-      wholeNumber('zone', 0, 255, { default: 0, describe: 'Trust zone that must compute it, 0 for any' }),
-    )
-    .option('turn-round', {
-      type: 'boolean',
-      default: true,
-      describe: 'Answers of the network come back at once, not by way of the end of the path',
-    })
-    .option('partial', {
-      type: 'boolean',
-      default: false,
-      describe: 'Write the answers that came, and zeros for rows without one',
-    });
-
-type Arguments = ArgumentsOf<typeof sendOptions>;
+};
 
 /** `send MODEL --to HOST[:PORT] --input X --output Y` */
 export const sendCommand = (io: Io) =>
   defineCommand({
-    command: 'send <model>',
-    describe: 'Send rows as packets along a path that computes them, and write the answers',
-    builder: sendOptions,
+    ...usage,
     async handler(a) {
       checkOutput(a);
       checkTarget(a);
@@ -136,6 +129,8 @@ export const sendCommand = (io: Io) =>
       if (lost.length > 0) refuseLost(lost, statistics.rows, a);
     },
   });
+
+type Arguments = ArgumentsOf<typeof usage.builder>;
 
 /** @throws UsageError where it is not clear where to send, or options do not go together */
 function checkTarget(a: Arguments): void {

@@ -5,15 +5,7 @@ import type { HttpDoor } from '../../doors/http.ts';
 import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
 import { importOptionsOf } from '../../import/given-options.ts';
 import type { Worker } from '../../worker/index.ts';
-import {
-  advertised,
-  announce,
-  announceOptions,
-  busyMeter,
-  checkAnnounce,
-  linksOf,
-  nodeName,
-} from '../announce.ts';
+import { advertised, announce, announceOptions, checkAnnounce, nodeName } from '../announce.ts';
 import { doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
 import { inferenceOptions, openInference, servingOf, upstreamOf } from '../inference-options.ts';
@@ -25,101 +17,94 @@ import {
   importOptions,
   inRange,
   realNumber,
+  textOption,
   wholeNumber,
 } from '../options.ts';
 import { UsageError } from '../usage.ts';
 
 // Long: options, a few lines each.
-const workerOptions = (y: Argv) =>
-  inferenceOptions(announceOptions(doorOptions(importOptions(y), 'worker')))
-    .positional('model', {
-      type: 'string',
-      describe: 'Model file: ONNX, TFLite, or JSON of quantised layers; with --control it may come later',
-    })
-    .option('control', {
-      type: 'string',
-      describe: 'unix:PATH, or HOST:PORT with TLS: where a controller brings versions and takes them away',
-      requiresArg: true,
-    })
-    .option('name', {
-      type: 'string',
-      describe: 'With --controller: by which it is known there; default of host and port',
-      requiresArg: true,
-    })
-    .option('listen', {
-      type: 'string',
-      default: '0.0.0.0',
-      describe: 'HOST[:PORT] of requests; port 0 is any free one',
-      requiresArg: true,
-    })
-    .option('on', {
-      choices: ['auto', 'onnxruntime', 'reference'] as const,
-      default: 'auto' as const,
-      describe: 'What computes; auto is ONNX Runtime where it gives the integers of the reference',
-    })
-    .option('large', {
-      type: 'string',
-      describe: 'ONNX model that answers raw inputs instead: those of which the network was unsure',
-      requiresArg: true,
-    })
-    .option('batch', wholeNumber('batch', 1, 65_536, { default: 64, describe: 'Rows in one run at most' }))
-    .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
-    .option(
-      'model-version',
-      wholeNumber('model-version', 1, 0xffff, {
-        default: 1,
-        describe: 'Version of the weights held; packets of version 0 are computed too',
+const usage = {
+  command: 'worker [model]',
+  describe: 'Finish the layers that the path has left, until it is interrupted',
+  builder: (y: Argv) =>
+    inferenceOptions(announceOptions(doorOptions(importOptions(y), 'worker')))
+      .positional('model', {
+        type: 'string',
+        describe: 'Model file: ONNX, TFLite, or JSON of quantised layers; with --control it may come later',
+      })
+      .option(
+        'control',
+        textOption(
+          'unix:PATH, or HOST:PORT with TLS: where a controller brings versions and takes them away',
+        ),
+      )
+      .option('name', textOption('With --controller: by which it is known there; default of host and port'))
+      .option('listen', {
+        type: 'string',
+        default: '0.0.0.0',
+        describe: 'HOST[:PORT] of requests; port 0 is any free one',
+        requiresArg: true,
+      })
+      .option('on', {
+        choices: ['auto', 'onnxruntime', 'reference'] as const,
+        default: 'auto' as const,
+        describe: 'What computes; auto is ONNX Runtime where it gives the integers of the reference',
+      })
+      .option(
+        'large',
+        textOption('ONNX model that answers raw inputs instead: those of which the network was unsure'),
+      )
+      .option('batch', wholeNumber('batch', 1, 65_536, { default: 64, describe: 'Rows in one run at most' }))
+      .option('model-id', wholeNumber('model-id', 1, 0xffff, { default: 1, describe: 'Model id' }))
+      .option(
+        'model-version',
+        wholeNumber('model-version', 1, 0xffff, {
+          default: 1,
+          describe: 'Version of the weights held; packets of version 0 are computed too',
+        }),
+      )
+      .option('zones', textOption('Trust zones that it is in, separated by commas'))
+      .option(
+        'mtu',
+        wholeNumber('mtu', 68, 0xffff, {
+          default: 1500,
+          describe: 'Largest IP packet on the path back; larger results go in fragments',
+        }),
+      )
+      .option(
+        'source-rate',
+        realNumber('source-rate', 1, 1e7, { describe: 'Requests a second of one host; more are dropped' }),
+      )
+      .option(
+        'overload',
+        realNumber('overload', 1, 60_000, {
+          default: 50,
+          describe: 'ms that rows may wait before it tells the controller that it is overloaded',
+        }),
+      )
+      .option(
+        'grace',
+        realNumber('grace', 0, 3600, {
+          default: 5,
+          describe: 'Seconds in which what waits is still computed when it is to end',
+        }),
+      )
+      .option(
+        'stats-interval',
+        realNumber('stats-interval', 1e-3, 86_400, { describe: 'Print statistics every so many seconds' }),
+      )
+      .option('json', {
+        type: 'boolean',
+        default: false,
+        describe: 'Events on stdout, one JSON document a line',
       }),
-    )
-    .option('zones', {
-      type: 'string',
-      describe: 'Trust zones that it is in, separated by commas',
-      requiresArg: true,
-    })
-    .option(
-      'mtu',
-      wholeNumber('mtu', 68, 0xffff, {
-        default: 1500,
-        describe: 'Largest IP packet on the path back; larger results go in fragments',
-      }),
-    )
-    .option(
-      'source-rate',
-      realNumber('source-rate', 1, 1e7, { describe: 'Requests a second of one host; more are dropped' }),
-    )
-    .option(
-      'overload',
-      realNumber('overload', 1, 60_000, {
-        default: 50,
-        describe: 'ms that rows may wait before it tells the controller that it is overloaded',
-      }),
-    )
-    .option(
-      'grace',
-      realNumber('grace', 0, 3600, {
-        default: 5,
-        describe: 'Seconds in which what waits is still computed when it is to end',
-      }),
-    )
-    .option(
-      'stats-interval',
-      realNumber('stats-interval', 1e-3, 86_400, { describe: 'Print statistics every so many seconds' }),
-    )
-    .option('json', {
-      type: 'boolean',
-      default: false,
-      describe: 'Events on stdout, one JSON document a line',
-    });
-
-type Arguments = ArgumentsOf<typeof workerOptions>;
+};
 
 /** `worker MODEL [--listen HOST:PORT]` */
 // Long: what is set up by the options, part by part.
 export const workerCommand = (io: Io, version: string) =>
   defineCommand({
-    command: 'worker [model]',
-    describe: 'Finish the layers that the path has left, until it is interrupted',
-    builder: workerOptions,
+    ...usage,
     async handler(a) {
       const listen = parseEndpoint('listen', a.listen, '0.0.0.0');
       const options = {
@@ -196,6 +181,8 @@ export const workerCommand = (io: Io, version: string) =>
     },
   });
 
+type Arguments = ArgumentsOf<typeof usage.builder>;
+
 /** @throws UsageError where the model has no way in, or others than those who may could drive this worker */
 function controlOf(a: Arguments): DoorListen | undefined {
   if (a.control === undefined) {
@@ -224,13 +211,11 @@ async function announceWorker(
       .toLowerCase()
       .replace(/[^a-z0-9.-]/g, '-')
       .slice(0, 50)}-${port}`;
-  const busy = busyMeter();
   const sum = (of: Readonly<Record<string, number>>) => Object.values(of).reduce((x, y) => x + y, 0);
   return announce(a, {
     registration: {
       kind: 'Worker',
       name,
-      links: linksOf(a),
       spec: {
         control: advertised(a, door.address),
         tls: control?.tls !== undefined,
@@ -259,8 +244,6 @@ async function announceWorker(
     measure: () => {
       const { queue, answered, refused } = worker.statistics();
       return {
-        busy: busy(),
-        memoryFreeBytes: freemem(),
         queue,
         computed: sum(answered),
         refused: sum(refused),

@@ -160,6 +160,13 @@ export function targetsOf(words: readonly string[]): readonly Target[] {
   return rest.length === 0 ? [{ kind }] : rest.map((name) => ({ kind, name }));
 }
 
+/** The kind or the object that words name, for a query; nothing without words. @throws UsageError where they name several */
+export function queryOf(words: readonly string[] | undefined, several: string): Readonly<Partial<Target>> {
+  const targets = words === undefined || words.length === 0 ? [] : targetsOf(words.map(String));
+  if (targets.length > 1) throw new UsageError(several);
+  return targets[0] ?? {};
+}
+
 export const pathOf = ({ kind, name }: Target): string =>
   `/api/v1alpha1/${namesOf[kind].plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 

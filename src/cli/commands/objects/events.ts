@@ -7,7 +7,7 @@ import {
   outputOf,
   outputOption,
   printDocument,
-  targetsOf,
+  queryOf,
   withController,
 } from './common.ts';
 
@@ -45,13 +45,8 @@ export const eventsCommand = (io: Io) =>
         })
         .option('limit', wholeNumber('limit', 1, 10_000, { default: 1000, describe: 'The newest of them' })),
     async handler(a) {
-      const words = (a.what ?? []).map(String);
-      const targets = words.length === 0 ? [{}] : targetsOf(words);
-      if (targets.length > 1) throw new UsageError('events are of one object, or of one kind');
-      const [{ kind, name }] = targets as [{ readonly kind?: string; readonly name?: string }];
       const query = new URLSearchParams({
-        ...(kind !== undefined && { kind }),
-        ...(name !== undefined && { name }),
+        ...queryOf(a.what, 'events are of one object, or of one kind'),
         ...(a.actor !== undefined && { actor: a.actor }),
         ...(a.since !== undefined && { since: timeOf('since', a.since) }),
         ...(a.until !== undefined && { until: timeOf('until', a.until) }),

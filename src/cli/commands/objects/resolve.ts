@@ -7,49 +7,49 @@ import { controllerOptions, lastOf, withController } from './common.ts';
 
 const TYPES = ['service', 'job', 'workflow', 'agent', 'device', 'worker'] as const;
 
-const resolveOptions = (y: Argv) =>
-  controllerOptions(jsonOption(y))
-    .positional('name', { type: 'string', describe: 'NAME, or TYPE/NAME where several have it' })
-    .option('type', {
-      choices: TYPES,
-      describe: 'Only of this type',
-      requiresArg: true,
-      coerce: lastOf<(typeof TYPES)[number]>,
-    })
-    .option('selector', {
-      alias: 'l',
-      type: 'string',
-      describe: 'Only with these labels: NAME=VALUE,...',
-      requiresArg: true,
-      coerce: lastOf,
-    })
-    .option('model', {
-      type: 'string',
-      describe: 'Only with this model, by name or id',
-      requiresArg: true,
-      coerce: lastOf,
-    })
-    .option('dns-sd', {
-      type: 'boolean',
-      default: false,
-      describe: 'As DNS-SD records, the text of a zone file',
-    })
-    .option('domain', {
-      type: 'string',
-      describe: 'Of these records; default intransit.internal',
-      requiresArg: true,
-      coerce: lastOf,
-    })
-    .option('agent-card', { type: 'boolean', default: false, describe: 'As an A2A agent card' });
-
-type Arguments = ArgumentsOf<typeof resolveOptions>;
+const usage = {
+  command: 'resolve [name]',
+  describe: 'What a name stands for: addresses, model ids and labels; without a name all that there are',
+  builder: (y: Argv) =>
+    controllerOptions(jsonOption(y))
+      .positional('name', { type: 'string', describe: 'NAME, or TYPE/NAME where several have it' })
+      .option('type', {
+        choices: TYPES,
+        describe: 'Only of this type',
+        requiresArg: true,
+        coerce: lastOf<(typeof TYPES)[number]>,
+      })
+      .option('selector', {
+        alias: 'l',
+        type: 'string',
+        describe: 'Only with these labels: NAME=VALUE,...',
+        requiresArg: true,
+        coerce: lastOf,
+      })
+      .option('model', {
+        type: 'string',
+        describe: 'Only with this model, by name or id',
+        requiresArg: true,
+        coerce: lastOf,
+      })
+      .option('dns-sd', {
+        type: 'boolean',
+        default: false,
+        describe: 'As DNS-SD records, the text of a zone file',
+      })
+      .option('domain', {
+        type: 'string',
+        describe: 'Of these records; default intransit.internal',
+        requiresArg: true,
+        coerce: lastOf,
+      })
+      .option('agent-card', { type: 'boolean', default: false, describe: 'As an A2A agent card' }),
+};
 
 /** `resolve [NAME]` */
 export const resolveCommand = (io: Io) =>
   defineCommand({
-    command: 'resolve [name]',
-    describe: 'What a name stands for: addresses, model ids and labels; without a name all that there are',
-    builder: resolveOptions,
+    ...usage,
     async handler(a) {
       check(a);
       if (a.dnsSd) return io.out(await withController(a, (client) => client.text(zonePath(a))));
@@ -62,6 +62,8 @@ export const resolveCommand = (io: Io) =>
       printLine(io, table([ROWS, ...items.map(rowOf)]).trimEnd());
     },
   });
+
+type Arguments = ArgumentsOf<typeof usage.builder>;
 
 /** @throws UsageError */
 function check(a: Arguments): void {

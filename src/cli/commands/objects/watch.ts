@@ -4,8 +4,7 @@ import { DiagnosticError } from '../../../diagnostics/index.ts';
 import { untilInterrupted } from '../../interrupted.ts';
 import { type Io, printJsonLine, printLine } from '../../io.ts';
 import { defineCommand, jsonOption, realNumber } from '../../options.ts';
-import { UsageError } from '../../usage.ts';
-import { controllerOptions, objectName, targetsOf, withController } from './common.ts';
+import { controllerOptions, objectName, queryOf, withController } from './common.ts';
 import type { ShownEvent } from './events.ts';
 
 /** Between two attempts to come back to a controller that went away. */
@@ -29,13 +28,8 @@ export const watchCommand = (io: Io) =>
           realNumber('for', 0.01, 1e6, { describe: 'End after so many seconds; default when interrupted' }),
         ),
     async handler(a) {
-      const words = (a.what ?? []).map(String);
-      const targets = words.length === 0 ? [{}] : targetsOf(words);
-      if (targets.length > 1) throw new UsageError('watch one object, or one kind');
-      const [{ kind, name }] = targets as [{ readonly kind?: string; readonly name?: string }];
       const query = new URLSearchParams({
-        ...(kind !== undefined && { kind }),
-        ...(name !== undefined && { name }),
+        ...queryOf(a.what, 'watch one object, or one kind'),
       });
       const abort = new AbortController();
       const { signal } = abort;
