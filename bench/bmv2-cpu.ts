@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Dataplane } from '../src/engines/bmv2-dataplane.ts';
 import { exchange } from '../src/engines/bmv2-exchange.ts';
-import type { Bmv2Session } from '../src/engines/bmv2-session.ts';
-import { DEVICE_ID, type RunningSwitch, startSwitch } from '../src/engines/bmv2-switch.ts';
-import { createWorkspace, type Workspace } from '../src/engines/bmv2-workspace.ts';
+import { type Bmv2Session, sessionOf } from '../src/engines/bmv2-session.ts';
+import { startSwitch } from '../src/engines/bmv2-switch.ts';
+import { createWorkspace } from '../src/engines/bmv2-workspace.ts';
 import type { P4Info } from '../src/p4runtime/types.ts';
 import { compileP4Program } from '../src/toolchain/p4c.ts';
 
@@ -80,20 +79,6 @@ export async function openProgram(program: Program): Promise<Bmv2Session> {
   const device = await startSwitch(workspace);
   await device.client.pipeline.commit({ p4info: program.p4info, deviceConfig: await readFile(json) });
   return sessionOf(device, workspace);
-}
-
-/** A switch that runs its program, and its ports: both are closed together. */
-export function sessionOf(device: RunningSwitch, workspace: Workspace): Bmv2Session {
-  const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
-  return {
-    device,
-    dataplane,
-    async close() {
-      dataplane.close();
-      await device.stop();
-      workspace.remove();
-    },
-  };
 }
 
 /**

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { insertion } from '../src/backends/common/entries.ts';
 import { cross, ports } from '../src/backends/common/table-model.ts';
 import { median } from '../src/engines/bench.ts';
-import { type Bmv2Session, PORT_IN, PORT_OUT } from '../src/engines/bmv2-session.ts';
+import { type Bmv2Session, PORT_IN, PORT_OUT, sessionOf } from '../src/engines/bmv2-session.ts';
 import { startSwitch } from '../src/engines/bmv2-switch.ts';
 import { createWorkspace } from '../src/engines/bmv2-workspace.ts';
 import { parseFeatures } from '../src/features/index.ts';
@@ -21,7 +21,7 @@ import { importModel } from '../src/import/index.ts';
 import { GALLERY_DIR } from '../src/paths.ts';
 import { tcp4 } from '../test/features/packets.ts';
 import { whichBuild } from './bmv2-build.ts';
-import { cpuOfPackets, openEmpty, pin, sessionOf } from './bmv2-cpu.ts';
+import { cpuOfPackets, openEmpty, pin } from './bmv2-cpu.ts';
 
 const { values } = parseArgs({
   options: {

@@ -11,3 +11,13 @@ export const oneOf = (names: () => readonly string[]) => {
     .refine((name) => names().includes(name), { error })
     .meta({ enum: [...names()] });
 };
+
+/** Fields that files of a format begin with, in one version of it. */
+export const fileHead = <const Format extends string, const Version extends number>(
+  format: Format,
+  version: Version,
+) => ({
+  $schema: z.string().optional(),
+  format: z.literal(format, { error: `expected '${format}'` }),
+  version: z.literal(version, { error: `expected ${version}, the version this program reads` }),
+});

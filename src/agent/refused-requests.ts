@@ -1,29 +1,20 @@
 import { refusedRequests } from '../backends/common/table-model.ts';
-import { type BpfMap, RingBuffer } from '../bpf/index.ts';
+import type { BpfMap } from '../bpf/index.ts';
 import { refusal } from '../dataplane/abi.ts';
 import { canonicalBytes, type Init } from '../p4runtime/index.ts';
+import { PolledRing } from './polled-ring.ts';
 
 const POLL_MS = 50;
 
 /** The digest of refused requests: what a program puts into its ring buffer while it is told to. */
 export class RefusedRequests implements Disposable {
-  readonly #ring: RingBuffer;
-  readonly #timer: NodeJS.Timeout;
-  #fresh = true;
+  readonly #ring: PolledRing;
 
   constructor(map: BpfMap, tell: (data: Init<'P4Data'>) => void) {
-    this.#ring = new RingBuffer(map, (record) => {
-      if (!this.#fresh) tell(refusalData(record));
-    });
-    // What was left from before is nobody's news.
-    this.#ring.consume();
-    this.#fresh = false;
-    this.#timer = setInterval(() => this.#ring.consume(), POLL_MS);
-    this.#timer.unref();
+    this.#ring = new PolledRing(map, POLL_MS, (record) => tell(refusalData(record)));
   }
 
   close(): void {
-    clearInterval(this.#timer);
     this.#ring.close();
   }
 

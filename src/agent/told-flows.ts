@@ -1,5 +1,5 @@
 import { FLOW_DIGEST_ID, flowDigest } from '../backends/common/flow/tables.ts';
-import { type BpfMap, type FrameSender, RingBuffer } from '../bpf/index.ts';
+import type { BpfMap, FrameSender } from '../bpf/index.ts';
 import {
   decodeRecord,
   type FlowQuestion,
@@ -7,6 +7,7 @@ import {
   type ToldVerdict,
 } from '../devices/flow-actions.ts';
 import { canonicalBytes, type Init } from '../p4runtime/index.ts';
+import { PolledRing } from './polled-ring.ts';
 import type { Tell } from './program-tables.ts';
 
 const POLL_MS = 20;
@@ -22,10 +23,8 @@ export interface CopySession {
  * questions to whoever asks them.
  */
 export class ToldFlows {
-  readonly #ring: RingBuffer;
-  readonly #timer: NodeJS.Timeout;
+  readonly #ring: PolledRing;
   readonly #sender: FrameSender;
-  #fresh = true;
 
   /**
    * @param sender is closed with it
@@ -42,21 +41,15 @@ export class ToldFlows {
     ask: (question: FlowQuestion) => void,
   ) {
     this.#sender = sender;
-    this.#ring = new RingBuffer(ring, (bytes) => {
-      const record = this.#fresh ? undefined : decodeRecord(bytes);
+    this.#ring = new PolledRing(ring, POLL_MS, (bytes) => {
+      const record = decodeRecord(bytes);
       if (record?.kind === 'verdict') tell(FLOW_DIGEST_ID, verdictData(record, features));
       else if (record?.kind === 'copy') this.#copy(record, session(record.session));
       else if (record?.kind === 'question') ask(record);
     });
-    // What was left from before is nobody's news.
-    this.#ring.consume();
-    this.#fresh = false;
-    this.#timer = setInterval(() => this.#ring.consume(), POLL_MS);
-    this.#timer.unref();
   }
 
   close(): void {
-    clearInterval(this.#timer);
     this.#ring.consume();
     this.#ring.close();
     this.#sender.close();

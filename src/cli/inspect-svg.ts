@@ -1,7 +1,7 @@
-import { printableMarkup } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { inputType, macs } from '../model/model.ts';
 import { formatTensorType } from '../model/tensor.ts';
+import { svgText as text } from '../svg-text.ts';
 
 /** A bar: how much of a limit is needed. */
 export interface Bar {
@@ -17,9 +17,6 @@ const BAR = 26;
 const MARGIN = 20;
 const BAR_AT = 330;
 const BAR_WIDTH = 220;
-
-const text = (x: number, y: number, content: string, attributes = ''): string =>
-  `<text x="${x}" y="${y}" ${attributes}>${printableMarkup(content)}</text>`;
 
 /** The layers from input to output, how each is computed, and what the program needs of each limit. */
 export function inspectionSvg(

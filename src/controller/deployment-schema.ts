@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DEVICE_SLOTS } from '../dataplane/abi.ts';
-import { oneOf } from '../names-schema.ts';
+import { fileHead, oneOf } from '../names-schema.ts';
 import { targets } from '../targets/registry.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
 
@@ -173,11 +173,7 @@ const worker = z.strictObject({
 
 export const deploymentSchema = z
   .strictObject({
-    $schema: z.string().optional(),
-    format: z.literal('intransit-deployment', { error: "expected 'intransit-deployment'" }),
-    version: z.literal(DEPLOYMENT_VERSION, {
-      error: `expected ${DEPLOYMENT_VERSION}, the version this program reads`,
-    }),
+    ...fileHead('intransit-deployment', DEPLOYMENT_VERSION),
     name: name.optional().describe('The name of the file if absent'),
     model: z.strictObject(modelFields).optional().describe('The model, where it is one'),
     models: z

@@ -73,6 +73,19 @@ export function refuse<C extends DiagnosticCode>(
   throw new DiagnosticError([diagnostic(code, args, place, log)]);
 }
 
+/** Does work whose faults are collected and gone past, so that others are found too: undefined where there was one. */
+export const reportingTo =
+  (diagnostics: Diagnostic[]) =>
+  <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof DiagnosticError)) throw error;
+      diagnostics.push(...error.diagnostics);
+      return undefined;
+    }
+  };
+
 /** What is thrown without a place is of this one: work that many do does not know where it is done. */
 export function placed<T>(place: Place, work: () => T): T {
   try {

@@ -6,6 +6,7 @@ export {
   type Place,
   placed,
   refuse,
+  reportingTo,
   throwErrors,
 } from './diagnostic.ts';
 export { jsonText, printable, printableJson, printableLines, printableMarkup } from './printable.ts';

@@ -9,7 +9,7 @@ import type { Update } from '../p4runtime/index.ts';
 import { compileP4Program } from '../toolchain/p4c.ts';
 import { Dataplane } from './bmv2-dataplane.ts';
 import { DEVICE_ID, type RunningSwitch, startSwitch } from './bmv2-switch.ts';
-import { createWorkspace } from './bmv2-workspace.ts';
+import { createWorkspace, type Workspace } from './bmv2-workspace.ts';
 
 /** A switch that runs a plan's program with its entries, and its ports. */
 export interface Bmv2Session {
@@ -34,27 +34,30 @@ async function compilePlan(plan: V1modelPlan, directory: string): Promise<Uint8A
 export async function openBmv2(plan: V1modelPlan, extra: readonly Update[] = []): Promise<Bmv2Session> {
   const workspace = createWorkspace();
   let device: RunningSwitch | undefined;
-  const close = async (): Promise<void> => {
-    await device?.stop();
-    workspace.remove();
-  };
   try {
     const json = await compilePlan(plan, workspace.directory);
     device = await startSwitch(workspace);
     await install(device, plan, json, extra);
-    const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
-    return {
-      device,
-      dataplane,
-      async close() {
-        dataplane.close();
-        await close();
-      },
-    };
+    return sessionOf(device, workspace);
   } catch (error) {
-    await close();
+    await device?.stop();
+    workspace.remove();
     throw error;
   }
+}
+
+/** A switch that runs its program, and its ports: both are closed together, and the workspace goes. */
+export function sessionOf(device: RunningSwitch, workspace: Workspace): Bmv2Session {
+  const dataplane = new Dataplane(device.dataplane, DEVICE_ID);
+  return {
+    device,
+    dataplane,
+    async close() {
+      dataplane.close();
+      await device.stop();
+      workspace.remove();
+    },
+  };
 }
 
 async function install(

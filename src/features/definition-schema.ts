@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { documentHead } from './document-head.ts';
 
 /**
  * The one definition of a feature file: `features` and `classify` read with it, `schema/features.schema.json` is
@@ -81,9 +82,7 @@ const packetNumbers = z.array(z.int().min(1, 'packets count from 1').max(65_535)
 
 export const featuresSchema = z
   .strictObject({
-    apiVersion: z.literal('intransit.dev/v1alpha1', { error: 'expected intransit.dev/v1alpha1' }),
-    kind: z.literal('Features', { error: 'expected Features' }),
-    metadata: z.strictObject({ name: z.string().min(1), description: z.string().optional() }),
+    ...documentHead('Features'),
     spec: z.strictObject({
       clock: z
         .enum(['ns', 'us'], { error: 'expected ns or us: the clocks that devices have' })

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ClassAction, ClassRate } from '../devices/flow-actions.ts';
 import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import { documentHead } from '../features/document-head.ts';
 import { parseYamlDocument } from '../features/index.ts';
 import { readText } from '../files.ts';
 import { expectation, MOST_FAULTS, pathText } from '../import/json/parse.ts';
@@ -49,9 +50,7 @@ const classAction = z
 
 export const actionsSchema = z
   .strictObject({
-    apiVersion: z.literal('intransit.dev/v1alpha1', { error: 'expected intransit.dev/v1alpha1' }),
-    kind: z.literal('FlowActions', { error: 'expected FlowActions' }),
-    metadata: z.strictObject({ name: z.string().min(1), description: z.string().optional() }),
+    ...documentHead('FlowActions'),
     spec: z.strictObject({
       classes: z
         .record(z.string(), classAction)

@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import { DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import { documentHead } from '../features/document-head.ts';
 import { parseYamlDocument } from '../features/index.ts';
 import { selectorSchema } from '../features/selector.ts';
 import { readText } from '../files.ts';
@@ -27,9 +28,7 @@ const model = {
 
 export const modelsSchema = z
   .strictObject({
-    apiVersion: z.literal('intransit.dev/v1alpha1', { error: 'expected intransit.dev/v1alpha1' }),
-    kind: z.literal('FlowModels', { error: 'expected FlowModels' }),
-    metadata: z.strictObject({ name: z.string().min(1), description: z.string().optional() }),
+    ...documentHead('FlowModels'),
     spec: z.strictObject({
       models: z
         .array(

@@ -19,7 +19,8 @@ export interface RangeValue {
   /** Inclusive. */
   readonly high: Value;
 }
-export type MatchValue = Value | LpmValue | TernaryValue | RangeValue;
+type Structured = LpmValue | TernaryValue | RangeValue;
+export type MatchValue = Value | Structured;
 
 /** As read back: numbers, or strings where the type is translated to them. */
 export type DecodedMatch =
@@ -66,10 +67,7 @@ function plain(field: MatchFieldInfo, value: MatchValue): Value {
   throw refusal('bad-entry', `${field.name} is matched ${field.match}: it takes one value`);
 }
 
-function encodeLpm(
-  field: MatchFieldInfo,
-  value: LpmValue | TernaryValue | RangeValue,
-): Init<'FieldMatch'> | undefined {
+function encodeLpm(field: MatchFieldInfo, value: Structured): Init<'FieldMatch'> | undefined {
   if (!('prefix' in value))
     throw refusal('bad-entry', `${field.name} is matched LPM: it takes value and prefix`);
   const { prefix } = value;
@@ -82,10 +80,7 @@ function encodeLpm(
   return { fieldId: field.id, lpm: { value: bytes, prefixLen: prefix } };
 }
 
-function encodeTernary(
-  field: MatchFieldInfo,
-  value: LpmValue | TernaryValue | RangeValue,
-): Init<'FieldMatch'> | undefined {
+function encodeTernary(field: MatchFieldInfo, value: Structured): Init<'FieldMatch'> | undefined {
   if (!('mask' in value))
     throw refusal('bad-entry', `${field.name} is matched TERNARY: it takes value and mask`);
   const bytes = encodeValue(field, value.value);
@@ -96,10 +91,7 @@ function encodeTernary(
   return { fieldId: field.id, ternary: { value: bytes, mask } };
 }
 
-function encodeRange(
-  field: MatchFieldInfo,
-  value: LpmValue | TernaryValue | RangeValue,
-): Init<'FieldMatch'> | undefined {
+function encodeRange(field: MatchFieldInfo, value: Structured): Init<'FieldMatch'> | undefined {
   if (!('low' in value)) throw refusal('bad-entry', `${field.name} is matched RANGE: it takes low and high`);
   const low = encodeValue(field, value.low);
   const high = encodeValue(field, value.high);

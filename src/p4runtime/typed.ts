@@ -28,7 +28,8 @@ export interface ProgramTypes {
   readonly packetOut: object;
 }
 
-export interface AnyProgram {
+/** A program whose names nobody knows before it is read. */
+export interface AnyProgram extends Omit<ProgramTypes, 'tables' | 'actions' | 'externs' | 'packetOut'> {
   readonly tables: {
     readonly [table: string]: {
       readonly match: { readonly [field: string]: MatchValue };
@@ -36,12 +37,6 @@ export interface AnyProgram {
     };
   };
   readonly actions: { readonly [action: string]: { readonly [parameter: string]: Value } };
-  readonly profiles: { readonly [profile: string]: string };
-  readonly counters: string;
-  readonly meters: string;
-  readonly registers: string;
-  readonly valueSets: string;
-  readonly digests: string;
   readonly externs: string;
   readonly packetOut: { readonly [field: string]: Value };
 }

@@ -1,4 +1,5 @@
 import { printableMarkup } from '../diagnostics/index.ts';
+import { svgText } from '../svg-text.ts';
 import { nodeKinds, nodeModel } from './node-kinds.ts';
 import type { PlannedCrossing, PlannedSegment, PlanReport } from './plan.ts';
 import { layoutNodes, type Placed } from './plan-layout.ts';
@@ -12,7 +13,7 @@ const LINE = 39;
 const BOLD_LINE = 34;
 
 const text = (x: number, y: number, content: string, attributes = ''): string =>
-  `<text x="${Math.round(x)}" y="${Math.round(y)}" ${attributes}>${printableMarkup(content)}</text>`;
+  svgText(Math.round(x), Math.round(y), content, attributes);
 
 const shorten = (s: string, most: number): string => (s.length <= most ? s : `${s.slice(0, most - 1)}…`);
 

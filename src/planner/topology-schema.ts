@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { oneOf } from '../names-schema.ts';
+import { fileHead, oneOf } from '../names-schema.ts';
 import { nodeKinds } from './node-kinds.ts';
 
 /**
@@ -103,11 +103,7 @@ const constraints = z.strictObject({
 
 export const topologySchema = z
   .strictObject({
-    $schema: z.string().optional(),
-    format: z.literal('intransit-topology', { error: "expected 'intransit-topology'" }),
-    version: z.literal(TOPOLOGY_VERSION, {
-      error: `expected ${TOPOLOGY_VERSION}, the version this program reads`,
-    }),
+    ...fileHead('intransit-topology', TOPOLOGY_VERSION),
     name: name.optional().describe('The name of the file if absent'),
     nodes: z.array(node).min(1),
     links: z.array(link).default([]),

@@ -8,7 +8,8 @@ import { smallModel } from '../controller/small-model.ts';
 import { answersIn } from '../support/budgets.ts';
 import { requestFrame } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { connect, counters, install, openHost, startOn } from './controller.ts';
+import { connect, counters, startOn } from './controller.ts';
+import { install, openHost } from './installed.ts';
 import type { Network } from './network.ts';
 
 const plan = planOrRefuse(smallModel(), {});

@@ -17,7 +17,8 @@ import { checksums, requestFrame, withBytes, withField, withUdpSum } from '../su
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf, randomLinear } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
-import { connect, counters, install, startOn } from './controller.ts';
+import { connect, counters, startOn } from './controller.ts';
+import { install } from './installed.ts';
 import { layNetwork, type Network } from './network.ts';
 
 const grid = { element: 'uint8', scale: 0.05, zeroPoint: 3 } as const;

@@ -15,7 +15,8 @@ import { checksums, requestFrame, withBytes, withField, withUdpSum } from '../su
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf, randomLinear } from '../support/models.ts';
 import { random, randomRows } from '../support/random.ts';
-import { connect, counters, Entities, openHost, pipelineOf, startOn } from './controller.ts';
+import { connect, counters, Entities, pipelineOf, startOn } from './controller.ts';
+import { openHost } from './installed.ts';
 import { layNetwork, type Network } from './network.ts';
 import { RawSocket } from './raw-socket.ts';
 

@@ -9,7 +9,8 @@ import { decodePacket, framePayload } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
-import { install, leave, startOn } from './controller.ts';
+import { startOn } from './controller.ts';
+import { install, leave } from './installed.ts';
 import { layNetwork, type Network } from './network.ts';
 
 const grid = { element: 'uint8', scale: 0.1, zeroPoint: 0 } as const;

@@ -18,7 +18,8 @@ import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts
 import { failureOf } from '../support/failure.ts';
 import { requestFrame } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import { configOf, connect, counters, Entities, example, openHost, pipelineOf } from './controller.ts';
+import { configOf, connect, counters, Entities, example, pipelineOf } from './controller.ts';
+import { openHost } from './installed.ts';
 import { layNetwork, type Network } from './network.ts';
 import { during, killAgents, spawnAgent } from './process.ts';
 

@@ -11,17 +11,8 @@ import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts
 import { requestFrame } from '../support/frames.ts';
 import { intransit, spawnIntransit } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
-import {
-  connect,
-  counters,
-  Entities,
-  everything,
-  example,
-  install as installPlan,
-  leave,
-  pipelineOf,
-  startOn,
-} from './controller.ts';
+import { connect, counters, Entities, example, pipelineOf, startOn } from './controller.ts';
+import { everything, install as installPlan, leave } from './installed.ts';
 import { layNetwork, type Network } from './network.ts';
 import { agentArguments, during, killAgents, spawnAgent } from './process.ts';
 

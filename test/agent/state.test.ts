@@ -22,16 +22,8 @@ import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts
 import { requestFrame } from '../support/frames.ts';
 import { intransit } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
-import {
-  connect,
-  type Entities,
-  everything,
-  example,
-  install as installPlan,
-  leave,
-  pipelineOf,
-  startOn,
-} from './controller.ts';
+import { connect, type Entities, example, pipelineOf, startOn } from './controller.ts';
+import { everything, install as installPlan, leave } from './installed.ts';
 import { layNetwork, type Network } from './network.ts';
 
 const { model } = await importModel(example('traffic-mlp.onnx'));
@@ -64,6 +56,12 @@ const install = async (client: P4Client): Promise<Entities> =>
 /** Where an agent keeps the program that runs. */
 const generationOf = (folder: string): string =>
   readdirSync(folder).find((name) => /^[0-9a-f]{8}$/.test(name))!;
+
+/** The next agent on what the last has left, and what it says. */
+async function restart(net: Network) {
+  const said: string[] = [];
+  return { next: await startOn(net, { log: (text) => said.push(text) }), said };
+}
 
 /** The data plane computes, and rightly. */
 async function expectAnswer(net: Network): Promise<void> {
@@ -125,8 +123,7 @@ describeWith(loading, 'the state of an agent', () => {
       rmSync(net.stateFolder, { recursive: true });
       cpSync(good, net.stateFolder, { recursive: true });
       for (const name of what) damages[name]!();
-      const said: string[] = [];
-      const next = await startOn(net, { log: (text) => said.push(text) });
+      const { next, said } = await restart(net);
       const label = `${what.join(' and ')}: ${said.join('; ')}`;
       expect(next.restored, label).toBe(true);
       expect(said.join('\n'), label).toMatch(/on disk: .*(missing|damaged|not whole)/);
@@ -151,8 +148,7 @@ describeWith(loading, 'the state of an agent', () => {
     const file = join(net.stateFolder, generation, 'pipeline.bin');
     rmSync(file);
     mkdirSync(file);
-    const said: string[] = [];
-    const next = await startOn(net, { log: (text) => said.push(text) });
+    const { next, said } = await restart(net);
     expect([next.restored, said.join()]).toEqual([
       true,
       expect.stringMatching(
@@ -169,8 +165,7 @@ describeWith(loading, 'the state of an agent', () => {
     const generation = generationOf(net.stateFolder);
     for (const name of ['pipeline.bin', 'pipeline-copy.bin'])
       flip(join(net.stateFolder, generation, name), 0.5);
-    const said: string[] = [];
-    const next = await startOn(net, { log: (text) => said.push(text) });
+    const { next, said } = await restart(net);
     expect([next.restored, said.join()]).toEqual([false, expect.stringContaining('left alone')]);
     expect(said.join()).not.toContain('--fresh');
     await expectAnswer(net);
@@ -190,8 +185,7 @@ describeWith(loading, 'the state of an agent', () => {
     await agent.remove();
     const generation = generationOf(net.stateFolder);
     flip(join(net.stateFolder, generation, 'writes.log'), 0.05);
-    const said: string[] = [];
-    const next = await startOn(net, { log: (text) => said.push(text) });
+    const { next, said } = await restart(net);
     expect(said.join()).toContain('the entries are lost');
     const again = await connect(next.address);
     expect((await everything(again)).entities).toEqual([]);
@@ -254,8 +248,7 @@ describeWith(loading, 'the state of an agent', () => {
     client.close();
     await agent.close();
 
-    const said: string[] = [];
-    const next = await startOn(net, { log: (text) => said.push(text) });
+    const { next, said } = await restart(net);
     expect(said).toEqual(['data plane found running']);
     client = await connect(next.address);
     expect(await everything(client)).toEqual(acknowledged);
@@ -347,8 +340,7 @@ describeWithTools(['strace'], 'a disk that fails', () => {
     expect(after.entities.length).toBe(before.entities.length + 1);
     client.close();
     await agent.close();
-    const said: string[] = [];
-    const next = await startOn(net, { log: (text) => said.push(text) });
+    const { next, said } = await restart(net);
     expect(said).toEqual(['data plane found running']);
     client = await connect(next.address);
     expect(await everything(client)).toEqual(after);

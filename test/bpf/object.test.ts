@@ -9,7 +9,7 @@ describeWith(loading, 'an object', () => {
   const object = fixtureObject('rewrite');
 
   it('has programs and maps by the names of the source', () => {
-    expect(object.name).toBe('rewrite');
+    expect(object().name).toBe('rewrite');
     expect([...object().programs.keys()]).toEqual(['rewrite', 'grow']);
     expect([...object().maps.keys()].sort()).toEqual(
       ['.data', '.rodata', 'blocks', 'devices', 'many', 'odd_sized', 'prefixes', 'seen', 'totals'].sort(),

@@ -1,4 +1,5 @@
 /** Devices that act on flows, each behind P4Runtime: a host with an agent, and a software switch. */
+import { spawnSync } from 'node:child_process';
 import type { Agent } from '../../src/agent/index.ts';
 import { FLOW_DIGEST_ID } from '../../src/backends/common/flow/tables.ts';
 import { Dataplane } from '../../src/engines/bmv2-dataplane.ts';
@@ -124,3 +125,18 @@ export async function toldOf(client: P4Client): Promise<Init<'P4Data'>[]> {
   ]);
   return told;
 }
+
+const p4c = ['p4c-bm2-ss', 'simple_switch_grpc'].every(
+  (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined,
+);
+
+/** Title, target, how it is started, and whether this machine has it. */
+export const actingDevices: readonly (readonly [
+  string,
+  'xdp' | 'bmv2',
+  () => Promise<ActingDevice>,
+  boolean,
+])[] = [
+  ['a host with an agent', 'xdp', agentDevice, true],
+  ['a switch', 'bmv2', switchDevice, p4c],
+];

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { insertion, tableEntry } from '../../src/backends/common/entries.ts';
 import { flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
@@ -20,7 +19,7 @@ import { ipv6, tcp4, udp4 } from '../features/packets.ts';
 import { internetChecksum } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
-import { type ActingDevice, agentDevice, switchDevice, toldOf } from './acting-device.ts';
+import { type ActingDevice, actingDevices, toldOf } from './acting-device.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 });
 
@@ -107,15 +106,7 @@ function flowsOf(c: number): { readonly frame: Uint8Array; readonly at: number }
   ];
 }
 
-const p4c = ['p4c-bm2-ss', 'simple_switch_grpc'].every(
-  (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined,
-);
-const devices: readonly (readonly [string, string, () => Promise<ActingDevice>, boolean])[] = [
-  ['a host with an agent', 'xdp', agentDevice, true],
-  ['a switch', 'bmv2', switchDevice, p4c],
-];
-
-for (const [title, kind, start, isThere] of devices) {
+for (const [title, kind, start, isThere] of actingDevices) {
   if (!isThere) console.warn(`actions of classes on ${title} [SKIPPED: no p4c or BMv2 on the PATH]`);
   (isThere ? describeWith : describeNone)(loading, `actions of classes on ${title}`, () => {
     let device: ActingDevice;

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { insertion } from '../../src/backends/common/entries.ts';
 import { type FlowEventName, flowEvents, flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
@@ -13,7 +12,7 @@ import { tcp4, udp4 } from '../features/packets.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
 import { random } from '../support/random.ts';
-import { type ActingDevice, agentDevice, switchDevice } from './acting-device.ts';
+import { type ActingDevice, actingDevices } from './acting-device.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 240_000 });
 
@@ -50,15 +49,7 @@ const model = withVerdict(
 const [FIN, SYN, RST, ACK] = [1, 2, 4, 16];
 const plain = { way: 'none', port: 0, dscp: undefined, session: 0, tell: true } as const;
 
-const p4c = ['p4c-bm2-ss', 'simple_switch_grpc'].every(
-  (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error === undefined,
-);
-const devices: readonly (readonly [string, 'xdp' | 'bmv2', () => Promise<ActingDevice>, boolean])[] = [
-  ['a host with an agent', 'xdp', agentDevice, true],
-  ['a switch', 'bmv2', switchDevice, p4c],
-];
-
-for (const [title, kind, start, isThere] of devices) {
+for (const [title, kind, start, isThere] of actingDevices) {
   if (!isThere) console.warn(`ends of flows on ${title} [SKIPPED: no p4c or BMv2 on the PATH]`);
   (isThere ? describeWith : describeNone)(loading, `ends of flows on ${title}`, () => {
     let device: ActingDevice;

@@ -1,4 +1,5 @@
 import { jsonText } from '../../diagnostics/index.ts';
+import { manifestHead } from '../common/manifest-head.ts';
 import { emitV1model, PROGRAM_FILE } from './emit.ts';
 import type { V1modelPlan } from './plan.ts';
 
@@ -7,16 +8,10 @@ export const JSON_FILE = 'program.json';
 
 /** All files of a compiled model but p4c's: name to content, the same bytes for the same plan. */
 export function v1modelFiles(plan: V1modelPlan): Map<string, string | Uint8Array> {
-  const { model, options: o } = plan;
+  const { options: o } = plan;
   const files = emitV1model(plan);
   const manifest = {
-    format: 'intransit-manifest/1',
-    target: 'v1model',
-    model: { name: model.name, id: o.modelId, version: o.modelVersion, layerCount: model.layers.length },
-    layers: { from: o.from, to: o.to },
-    input: plan.input,
-    output: plan.output,
-    port: o.port,
+    ...manifestHead('v1model', plan),
     program: { source: PROGRAM_FILE, json: JSON_FILE, p4info: 'p4info.txt' },
     weights: { mode: o.weights, entries: 'entries.txt' },
     ...(o.lowering === 'tables' && { lowering: o.lowering }),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { jsonText } from '../../diagnostics/index.ts';
 import type { TensorType } from '../../model/tensor.ts';
+import { manifestHead } from '../common/manifest-head.ts';
 import { emitXdp, PROGRAM_FILE } from './emit.ts';
 import { P4INFO_FILE, xdpP4Info } from './p4info.ts';
 import type { LayerPlan, XdpPlan } from './plan.ts';
@@ -46,15 +47,8 @@ export interface Manifest {
 }
 
 export function xdpManifest(plan: XdpPlan): Manifest {
-  const { model, options: o } = plan;
   return {
-    format: 'intransit-manifest/1',
-    target: 'xdp',
-    model: { name: model.name, id: o.modelId, version: o.modelVersion, layerCount: model.layers.length },
-    layers: { from: o.from, to: o.to },
-    input: plan.input,
-    output: plan.output,
-    port: o.port,
+    ...manifestHead('xdp', plan),
     program: { source: PROGRAM_FILE, object: OBJECT_FILE, section: 'xdp' },
     weights: weightsEntry(plan),
     plan: plan.layers.map(describeLayer),

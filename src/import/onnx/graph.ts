@@ -1,4 +1,11 @@
-import { DiagnosticError, diagnostic, type Place, placed, refuse } from '../../diagnostics/index.ts';
+import {
+  DiagnosticError,
+  diagnostic,
+  type Place,
+  placed,
+  refuse,
+  reportingTo,
+} from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { isVerdict } from '../../model/verdict.ts';
 import { type ImportOptions, ModelBuilder } from '../builder.ts';
@@ -27,15 +34,7 @@ export function importGraph(
   const builder = new ModelBuilder(name, file, options);
   const { graph } = source;
   const values = new Map<string, Value>();
-  const attempt = <T>(work: () => T): T | undefined => {
-    try {
-      return work();
-    } catch (error) {
-      if (!(error instanceof DiagnosticError)) throw error;
-      builder.diagnostics.push(...error.diagnostics);
-      return undefined;
-    }
-  };
+  const attempt = reportingTo(builder.diagnostics);
 
   const constants = new Set(graph.initializer.map((tensor) => tensor.name ?? ''));
   const cut = attempt(() => cutOf(graph, constants, options, file));

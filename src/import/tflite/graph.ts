@@ -1,4 +1,4 @@
-import { DiagnosticError, diagnostic, placed, refuse } from '../../diagnostics/index.ts';
+import { diagnostic, placed, refuse, reportingTo } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { elementCount } from '../../model/tensor.ts';
 import { type Activation, type ImportOptions, ModelBuilder, sameShape } from '../builder.ts';
@@ -23,15 +23,7 @@ export function importGraph(
 ): { model?: Model; builder: ModelBuilder } {
   const builder = new ModelBuilder(name, source.file, options);
   const values = new Map<number, Value>();
-  const attempt = <T>(work: () => T): T | undefined => {
-    try {
-      return work();
-    } catch (error) {
-      if (!(error instanceof DiagnosticError)) throw error;
-      builder.diagnostics.push(...error.diagnostics);
-      return undefined;
-    }
-  };
+  const attempt = reportingTo(builder.diagnostics);
 
   attempt(() => readInput(source, builder, values));
   const unsupported: Unsupported[] = [];

@@ -1,5 +1,6 @@
 import { tableEntryKey } from '../entity-key.ts';
-import type { P4InfoIndex, TableInfo } from '../p4info-index.ts';
+import type { Named, NameIndex } from '../name-index.ts';
+import type { P4InfoIndex, ResourceInfo, TableInfo } from '../p4info-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
 import { zeroData } from './check-data.ts';
 import type { P4Device } from './device.ts';
@@ -144,20 +145,28 @@ function directCounts(
   return device.readDirectMeterCounts(entry);
 }
 
+/** One array of cells by its id, or all of them for 0. @throws Fault INVALID_ARGUMENT */
+function meant<T extends Named>(arrays: NameIndex<T>, what: string, id: number): readonly T[] {
+  if (id === 0) return [...arrays];
+  const array = arrays.find(id);
+  if (array === undefined) throw invalid(`there is no ${what} ${id}`);
+  return [array];
+}
+
+/** An index counts where one array is named. */
+const cellsRead = (
+  array: ResourceInfo<'Counter' | 'Meter'>,
+  id: number,
+  index: Message<'Index'> | undefined,
+) => cellsMeant(array.name, id === 0 ? undefined : index, Number(array.info.size));
+
 async function readCounters(
   { index, store, device }: ReadContext,
   request: Message<'CounterEntry'>,
 ): Promise<readonly Entity[]> {
-  const id = request.counterId;
-  if (id !== 0 && index.counters.find(id) === undefined) throw invalid(`there is no counter ${id}`);
   const found: Entity[] = [];
-  for (const counter of index.counters) {
-    if (id !== 0 && id !== counter.id) continue;
-    for (const cell of cellsMeant(
-      counter.name,
-      id === 0 ? undefined : request.index,
-      Number(counter.info.size),
-    )) {
+  for (const counter of meant(index.counters, 'counter', request.counterId)) {
+    for (const cell of cellsRead(counter, request.counterId, request.index)) {
       const data = device.readCounter
         ? await device.readCounter(counter.id, cell)
         : store.counters.get(counter.id)?.get(cell);
@@ -171,15 +180,12 @@ async function readMeters(
   { index, store, device }: ReadContext,
   request: Message<'MeterEntry'>,
 ): Promise<readonly Entity[]> {
-  const id = request.meterId;
-  if (id !== 0 && index.meters.find(id) === undefined) throw invalid(`there is no meter ${id}`);
+  const meters = meant(index.meters, 'meter', request.meterId);
   const wanted = request.counterData !== undefined;
   if (wanted && device.readMeterCounts === undefined) throw unsupported('counts of meters');
   const found: Entity[] = [];
-  for (const meter of index.meters) {
-    if (id !== 0 && id !== meter.id) continue;
-    const cells = cellsMeant(meter.name, id === 0 ? undefined : request.index, Number(meter.info.size));
-    for (const cell of cells) {
+  for (const meter of meters) {
+    for (const cell of cellsRead(meter, request.meterId, request.index)) {
       const counts = wanted ? await device.readMeterCounts?.(meter.id, cell) : undefined;
       const config = store.meters.get(meter.id)?.get(cell);
       found.push({

@@ -25,6 +25,12 @@ function prepared(
   return { change: { type, entity }, inverse: { type: back[type], entity: old }, commit };
 }
 
+/** Only what is not there is inserted, and only what is there is changed. @throws Fault ALREADY_EXISTS, NOT_FOUND */
+function checkThere(type: Type, { name }: ProfileInfo, what: string, old: object | undefined): void {
+  if (type === 'INSERT' && old !== undefined) throw exists(`${name} has ${what}`);
+  if (type !== 'INSERT' && old === undefined) throw notFound(`${name} has no ${what}`);
+}
+
 /** Section "Action Profile Member Programming". */
 export function prepareMember(
   context: WriteContext,
@@ -36,8 +42,7 @@ export function prepareMember(
   const members = store.members(profile.id);
   const { memberId } = member;
   const old = members.get(memberId);
-  if (type === 'INSERT' && old !== undefined) throw exists(`${profile.name} has member ${memberId}`);
-  if (type !== 'INSERT' && old === undefined) throw notFound(`${profile.name} has no member ${memberId}`);
+  checkThere(type, profile, `member ${memberId}`, old);
   if (type === 'DELETE') {
     requireUnused(context, profile, memberId);
     const entity = { actionProfileMember: old! };
@@ -82,8 +87,7 @@ export function prepareGroup(
   const groups = store.groups(profile.id);
   const { groupId } = group;
   const old = groups.get(groupId);
-  if (type === 'INSERT' && old !== undefined) throw exists(`${profile.name} has group ${groupId}`);
-  if (type !== 'INSERT' && old === undefined) throw notFound(`${profile.name} has no group ${groupId}`);
+  checkThere(type, profile, `group ${groupId}`, old);
   if (type === 'DELETE') {
     if (isNamed(profile, context, (action) => action.actionProfileGroupId === groupId))
       throw precondition(`an entry names group ${groupId}`);

@@ -54,35 +54,31 @@ describeWith(loading, 'random models in the kernel give the integers of the refe
     PATIENT,
   );
 
-  it(
-    'small image networks: windows, pools, residual sums, requantisation, verdicts',
-    () =>
+  /** What makes models, for packets of how many bytes, and how many: of lanes, of one multiply a weight, of constants. */
+  const others: Readonly<Record<string, readonly [typeof randomCnn, number, number, number, number]>> = {
+    'small image networks: windows, pools, residual sums, requantisation, verdicts': [
+      randomCnn,
+      4000,
+      36,
+      6,
+      4,
+    ],
+    'groups, tables, pads, transpositions, embeddings, divisors by position': [randomMixed, 9000, 60, 8, 8],
+    'products, parts put together, softmax rows, tables by channel, windows with taps apart': [
+      randomJoined,
+      9000,
+      14,
+      3,
+      3,
+    ],
+  };
+  it.each(Object.entries(others))(
+    '%s',
+    (_title, [make, mtu, packed, single, fixed]) =>
       agree([
-        ...jobs(randomCnn, 0, 36, { mtu: 4000 }),
-        ...jobs(randomCnn, 100, 6, { mtu: 4000, lanes: 'off' }),
-        ...jobs(randomCnn, 110, 4, { mtu: 4000, weights: 'static' }),
-      ]),
-    PATIENT,
-  );
-
-  it(
-    'groups, tables, pads, transpositions, embeddings, divisors by position',
-    () =>
-      agree([
-        ...jobs(randomMixed, 0, 60, { mtu: 9000 }),
-        ...jobs(randomMixed, 100, 8, { mtu: 9000, lanes: 'off' }),
-        ...jobs(randomMixed, 110, 8, { mtu: 9000, weights: 'static' }),
-      ]),
-    PATIENT,
-  );
-
-  it(
-    'products, parts put together, softmax rows, tables by channel, windows with taps apart',
-    () =>
-      agree([
-        ...jobs(randomJoined, 0, 14, { mtu: 9000 }),
-        ...jobs(randomJoined, 100, 3, { mtu: 9000, lanes: 'off' }),
-        ...jobs(randomJoined, 110, 3, { mtu: 9000, weights: 'static' }),
+        ...jobs(make, 0, packed, { mtu }),
+        ...jobs(make, 100, single, { mtu, lanes: 'off' }),
+        ...jobs(make, 110, fixed, { mtu, weights: 'static' }),
       ]),
     PATIENT,
   );

@@ -97,8 +97,7 @@ export const directCases: readonly Case[] = [
     title: 'an idle entry is told to the primary only, with key, metadata and timeout',
     bmv2: 'another clock, no `metadata`',
     async primary(t, stream) {
-      const backup = t.stream();
-      await backup.become({ id: t.base - 1n });
+      const backup = await t.backup();
       const idle = { idleTimeoutNs: 200_000_000n, controllerMetadata: 7n, metadata: hex('05') };
       await t.insert(keyed('aging', '01', idle));
       t.device?.injectIdleTimeout([]);

@@ -154,8 +154,7 @@ export const streamCases: readonly Case[] = [
     title: 'digests go to the primary only; an acknowledgement of an unknown one',
     bmv2: 'it is ignored',
     async primary(t, stream) {
-      const backup = t.stream();
-      await backup.become({ id: t.base - 1n });
+      const backup = await t.backup();
       stream.send({ digestAck: { digestId: 12345, listId: 1n } });
       if (t.bmv2) {
         expect(await stream.silent()).toBe(true);
@@ -183,8 +182,7 @@ export const streamCases: readonly Case[] = [
     title: 'packet-outs of a backup are dropped; packet-ins go to the primary, each field once',
     notOnBmv2: 'needs packets: in packets-bmv2.test.ts; a backup’s are dropped without a word',
     async primary(t, stream) {
-      const backup = t.stream();
-      await backup.become({ id: t.base - 1n });
+      const backup = await t.backup();
       backup.send({ packet: { payload: new Uint8Array(60), metadata: metadata('01') } });
       expect((await backup.next()).error?.canonicalCode).toBe(PD);
       stream.send({ packet: { payload: new Uint8Array(60), metadata: metadata('01') } });

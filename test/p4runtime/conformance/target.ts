@@ -79,6 +79,13 @@ export class Target {
     return stream;
   }
 
+  /** A stream of a controller that is not the primary. */
+  async backup(): Promise<RawStream> {
+    const stream = this.stream();
+    await stream.become({ id: this.base - 1n });
+    return stream;
+  }
+
   get config(): Init<'ForwardingPipelineConfig'> {
     return { p4info: conformanceP4Info, p4DeviceConfig: this.#deviceConfig, cookie: { cookie: 77n } };
   }

@@ -7,6 +7,7 @@ import type { NodeReader } from '../node-reader.ts';
 import { withoutBatch } from '../shape.ts';
 import type { Quantised, Value } from '../values.ts';
 import { MOST_TABLES } from './pair.ts';
+import { requireSameGrid } from './pooling.ts';
 
 /** An axis of the source's tensor among those of the value, which has no batch. */
 function axisOf(c: NodeReader, given: number, rank: number, shape: readonly number[]): number {
@@ -197,14 +198,8 @@ const padded = (shape: readonly number[], pads: readonly (readonly [number, numb
 /** Inputs: value, pads; of PADV2 the q-value that is put around, real zero without. */
 export function pad(c: NodeReader): Value {
   const input = c.activation(0);
-  const { scale, zeroPoint } = input.activation.type;
-  const output = c.outputGrid;
-  if (scale !== output.scale || zeroPoint !== output.zeroPoint)
-    c.refuseOption(
-      'quantization',
-      `${output.scale}, ${output.zeroPoint}`,
-      `that of the input: ${scale}, ${zeroPoint}`,
-    );
+  const { zeroPoint } = input.activation.type;
+  requireSameGrid(c);
   const pads = padsOf(c, input);
   const value =
     c.optional(2) === undefined ? zeroPoint : c.constant(2).values[0]! + c.constant(2).grid.zeroPoint;

@@ -23,7 +23,8 @@ function image(c: NodeReader) {
 /** Options of pools: padding, strides, filter width and height, activation. */
 const filterOf = (c: NodeReader): [number, number] => [c.optionInt(4, 1), c.optionInt(3, 1)];
 
-function sameGrid(c: NodeReader): void {
+/** The first input and the output have one scale and zero point. @throws DiagnosticError where they differ */
+export function requireSameGrid(c: NodeReader): void {
   const { scale, zeroPoint } = c.activation(0).activation.type;
   const output = c.outputGrid;
   if (scale !== output.scale || zeroPoint !== output.zeroPoint)
@@ -36,7 +37,7 @@ function sameGrid(c: NodeReader): void {
 
 export function maxPool(c: NodeReader): Quantised {
   const input = image(c);
-  sameGrid(c);
+  requireSameGrid(c);
   const output = c.fusedOutput(5);
   const made = lowerMaxPool(c.builder, c.name, input, windowOf(c, filterOf(c), input));
   const { lo, hi } = elementRange(output.element);
@@ -47,7 +48,7 @@ export function maxPool(c: NodeReader): Quantised {
 /** Padding is not counted. */
 export function averagePool(c: NodeReader): Quantised {
   const input = image(c);
-  sameGrid(c);
+  requireSameGrid(c);
   const made = lowerAveragePool(c.builder, {
     name: c.name,
     input,
@@ -159,7 +160,7 @@ export const sum = sumOver((scale) => quantizeMultiplier(scale));
 const extremeOver =
   (least: boolean) =>
   (c: NodeReader): Quantised => {
-    sameGrid(c);
+    requireSameGrid(c);
     const { image: input, window, shape } = reduction(c);
     return reshapedTo(fromImage(lowerExtreme(c.builder, c.name, input, window, least)), shape);
   };
