@@ -2,6 +2,7 @@
 import type { ObjectPolicy } from './object-policy.ts';
 import type { VerifierStats } from './verifier-log.ts';
 
+/** What the process that loads is told of an object. */
 export interface LoadRequest {
   readonly name: string;
   readonly policy: ObjectPolicy;
@@ -15,6 +16,7 @@ export interface LoadRequest {
   readonly bytes: number;
 }
 
+/** What came of it. The descriptors are numbers of the loader, which hands each over when asked. */
 export type LoadAnswer =
   | {
       readonly ok: true;

@@ -12,6 +12,7 @@ import { checkObject, mapFault, type ObjectPolicy } from './object-policy.ts';
 import { checkKind, type PinKind } from './pin.ts';
 import { BpfProgram } from './program.ts';
 
+/** Of an object that a process of its own loads. */
 export interface ApartOptions {
   /** Shown in errors and used for internal maps. */
   readonly name: string;

@@ -8,6 +8,7 @@ export interface ElfSection {
   readonly executable: boolean;
 }
 
+/** A named place of a section. */
 export interface ElfSymbol {
   readonly name: string;
   readonly isFunction: boolean;
@@ -17,6 +18,7 @@ export interface ElfSymbol {
   readonly size: number;
 }
 
+/** Sections in the order of their numbers, and symbols. */
 export interface ElfFile {
   readonly sections: readonly ElfSection[];
   readonly symbols: readonly ElfSymbol[];
@@ -32,6 +34,7 @@ const [SYMBOL_TABLE, NO_BITS] = [2, 8];
 const EXECUTABLE = 4n;
 const FUNCTION = 2;
 
+/** An error for bytes that are no object of ours. */
 export const elfFault = (what: string): BpfError =>
   new BpfError('bpf-object-invalid', `the object ${what}`, {
     remedy: 'pass an object that clang -target bpf made of a program of this version',

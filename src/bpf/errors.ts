@@ -103,12 +103,14 @@ export class CompileError extends BpfError {
   }
 }
 
+/** What helps where a part of the machine is missing. */
 export const remedies = {
   libbpf: 'install libbpf 1.x: apt-get install libbpf1',
   clang: 'install clang with its BPF target: apt-get install clang, or pass the path of another clang',
   root: 'run as root (sudo), or with the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON',
 } as const;
 
+/** Of a call that the kernel does not permit: `bpf-permission`, with how to be permitted. */
 export function permissionError(what: string, log?: string): BpfError {
   return new BpfError('bpf-permission', `${what}: the kernel does not permit it`, {
     remedy: remedies.root,

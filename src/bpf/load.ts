@@ -12,6 +12,7 @@ import {
   type VerifierStats,
 } from './verifier-log.ts';
 
+/** An object before it is loaded. */
 export interface ElfObject {
   readonly name: string;
   readonly elf: Uint8Array;
@@ -24,6 +25,7 @@ export interface ElfObject {
   readonly onThisThread?: boolean;
 }
 
+/** libbpf's handle, and what the verifier said of each program. */
 export interface LoadedObject {
   readonly handle: Pointer;
   /** By the name of the program. */

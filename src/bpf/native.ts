@@ -20,6 +20,7 @@ type Native<A extends unknown[], R> = ((...args: A) => R) & {
   async(...args: [...A, (error: unknown, result: R) => void]): void;
 };
 
+/** The functions of libbpf that are called, by their C names. */
 export type Libbpf = ReturnType<typeof bindLibbpf>;
 
 let bound: Libbpf | undefined;

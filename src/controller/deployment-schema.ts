@@ -171,6 +171,7 @@ const worker = z.strictObject({
   tls: tls.optional(),
 });
 
+/** A deployment file (docs/deploy.md); `DeploymentInput` is what may be written, `DeploymentFile` what is read. */
 export const deploymentSchema = z
   .strictObject({
     ...fileHead('intransit-deployment', DEPLOYMENT_VERSION),
@@ -210,6 +211,7 @@ export type WorkerSpec = DeploymentFile['workers'][number];
 export type ModelSpec = z.output<z.ZodObject<typeof modelFields>>;
 /** One of several models. */
 export type ListedModel = NonNullable<DeploymentFile['models']>[number];
+/** Where packets of a destination go: a port, and the MAC addresses there. */
 export type Hop = Omit<DeviceSpec['routes'][number], 'prefix'>;
 
 /** The text of `schema/deployment.schema.json`. */

@@ -23,6 +23,7 @@ const MOST_PROBES = 100;
 /** Links of this process. */
 let links = 0;
 
+/** How often a device is asked whether it is there, ms, beside what its session takes. */
 export interface LinkOptions extends SessionOptions {
   readonly probeMs?: number;
 }

@@ -28,6 +28,7 @@ export interface DeviceAddress {
   readonly deviceId: number;
 }
 
+/** How a device is driven. */
 export interface SessionOptions {
   /** Default 1: every controller of a device needs its own, and the highest is the primary. */
   readonly electionId?: bigint;
@@ -39,6 +40,7 @@ export interface SessionOptions {
   readonly readOnly?: boolean;
 }
 
+/** How long a device that does not answer is tried. */
 export const CONNECT_TIMEOUT_MS = 5_000;
 
 /** A kernel proves each program before it runs it, beside whatever else the machine does. */
@@ -49,6 +51,7 @@ export interface ClientHolder {
   readonly client: P4Client;
 }
 
+/** A client that is not connected yet. With `readOnly` it bids with election id 0, which never becomes primary. */
 export const clientFor = (
   { kind, address, deviceId }: DeviceAddress,
   tls: TlsOptions | undefined,

@@ -17,6 +17,7 @@ import { type DeviceProgram, programOfShapes, rememberingWeights } from './progr
 import type { DeployStep, DeviceReport, StepReport, TableReport } from './report.ts';
 import { CURRENT, type HeldVersion, heldVersions, keyOf, weightsDigest } from './versions.ts';
 
+/** UDP port and largest IP packet, in bytes, of programs that are made, beside what a session takes. */
 export interface TaskOptions extends SessionOptions {
   readonly port: number;
   readonly mtu: number;

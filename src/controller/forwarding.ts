@@ -56,6 +56,7 @@ export function forwardingEntries(device: Forwarding): Entry[] {
 /** The same as P4Runtime has them. */
 export const forwardingEntities = (device: Forwarding): Entity[] => forwardingEntries(device).map(entityOf);
 
+/** An entry as an entity. A prefix of length 0 is left out, as P4Runtime wants "don't care". */
 export function entityOf(entry: Entry): Entity {
   const encoded = tableEntry(entry);
   const match = (encoded.match ?? []).filter((m) => m.lpm === undefined || m.lpm.prefixLen !== 0);

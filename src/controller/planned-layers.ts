@@ -4,6 +4,7 @@ import { readText } from '../files.ts';
 import { expectation, parseJson } from '../import/json/parse.ts';
 import { deploymentFault } from './faults.ts';
 
+/** Layers from `from` to before `to`. */
 export interface LayerRange {
   readonly from: number;
   readonly to: number;

@@ -5,6 +5,7 @@ import type { LayerRange } from './planned-layers.ts';
 /** What is done to a device, in this order. */
 export type DeployStep = 'connect' | 'program' | 'weights' | 'version' | 'current' | 'forwarding' | 'remove';
 
+/** A step, and what came of it. */
 export interface StepReport {
   readonly step: DeployStep;
   /** `undone`: taken back because of a failure, here or elsewhere; `left`: that failed too, so it is still there. */
@@ -21,6 +22,7 @@ export interface TableReport {
   readonly deleted: number;
 }
 
+/** A device after a run. */
 export interface DeviceReport {
   readonly name: string;
   readonly kind: string;
@@ -51,6 +53,7 @@ export interface DeviceReport {
   readonly steps: readonly StepReport[];
 }
 
+/** A worker after a run. */
 export interface WorkerReport {
   readonly name: string;
   readonly address: string;

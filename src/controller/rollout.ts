@@ -21,6 +21,7 @@ import { DeployError, type DeployStep, type StepReport } from './report.ts';
 import { StateFolder } from './state.ts';
 import { WorkerTask } from './worker-task.ts';
 
+/** What came of one step of one device or worker, as it comes. */
 export interface RolloutEvent {
   readonly device: string;
   readonly step: DeployStep;

@@ -56,6 +56,7 @@ const sourceSchema = z.strictObject({
 });
 
 export type SavedBase = z.infer<typeof baseSchema>;
+/** What is remembered of a deployment between runs. */
 export type DeploymentState = Omit<z.infer<typeof stateSchema>, 'checksum'>;
 
 /**

@@ -45,6 +45,7 @@ export function isHeld({ tableEntry, meterEntry }: Entity): boolean {
   return weightsPlace(tableEntry.tableId ?? 0) !== undefined && actionId !== noWeights.id;
 }
 
+/** Whether an entity is an entry of this table. */
 export const isOf = (table: TableModel, { tableEntry }: Entity): boolean => tableEntry?.tableId === table.id;
 
 const exactKeys = ({ tableEntry }: Entity): number[] =>
@@ -145,4 +146,5 @@ export function weightsDigest(entities: readonly Entity[]): string {
   return createHash('sha256').update(lines.sort().join('\n')).digest('hex');
 }
 
+/** By which an entity is found: the same for two of which a device holds one. */
 export const keyOf = (entity: Entity): string => entityKey(entity);

@@ -6,6 +6,7 @@ import { WorkerClient, type WorkerDoor } from './worker-client.ts';
 /** How often a worker is asked whether it is there, and which start of it, ms. */
 const PROBE_MS = 500;
 
+/** What is known of a worker: nothing yet, there with the instance that answered, or away and why. */
 export type WorkerLinkState =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'here'; readonly instance: string; readonly since: number }

@@ -41,6 +41,7 @@ export const wordFields = [
   /** Set only while a packet is under way: its UDP checksum is one of the pseudo-header alone. */
   { name: 'partial', at: 63, bits: 1 },
 ] as const;
+/** A field in the 64 bits of a word. */
 export type WordField = (typeof wordFields)[number]['name'];
 
 /**
@@ -48,6 +49,7 @@ export type WordField = (typeof wordFields)[number]['name'];
  * is ever moved, and a look-up sees eight words at most.
  */
 export const BUCKET_WORDS = 4;
+/** Of the number of a bucket: `models` is a hash table of buckets of words. */
 export const BUCKET_BITS = 10;
 export const BUCKETS = 2 ** BUCKET_BITS;
 /** Odd numbers whose products with a key have well-mixed high bits. */
@@ -139,6 +141,7 @@ export const mapTypes = {
 /** `BPF_F_...`. */
 export const mapFlags = { BPF_F_NO_PREALLOC: 1, BPF_F_MMAPABLE: 0x400 } as const;
 
+/** A map of the kernel, as programs and agent have it. */
 export interface MapModel {
   readonly name: string;
   readonly description: string;

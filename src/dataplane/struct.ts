@@ -3,11 +3,13 @@
 /** Widths as C has them; `be32` is in the order of the network, `mac` six bytes, `u64` a counter or a word. */
 export type FieldType = 'u8' | 'u16' | 'u32' | 'u64' | 'be32' | 'mac';
 
+/** A field of a struct. */
 export interface StructField {
   readonly name: string;
   readonly type: FieldType;
 }
 
+/** A struct before its places are computed: C aligns each field, and no gap is allowed. */
 export interface StructDefinition<Name extends string = string> {
   /** Without the prefix that C gives it. */
   readonly name: string;

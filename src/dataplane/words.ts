@@ -10,6 +10,7 @@ import {
   wordStates,
 } from './abi.ts';
 
+/** What the data plane reads of one version of a model: 64 bits, stored at once. */
 export interface Word {
   readonly modelId: number;
   readonly modelVersion: number;
@@ -24,10 +25,12 @@ export interface Word {
   readonly limited: boolean;
 }
 
+/** A place of a bucket that is free. */
 export const NO_WORD = 0n;
 /** All words of the map. */
 export const WORDS = BUCKETS * BUCKET_WORDS;
 
+/** The 64 bits of a word (`wordFields`). */
 export const encodeWord = (word: Word): bigint => {
   const values: Readonly<Record<WordField, number>> = {
     ...word,

@@ -14,6 +14,7 @@ import type { HttpDoor } from './http.ts';
 import { type DoorListen, socketPath } from './rules.ts';
 import { cannotListen, openAt, takePath } from './socket.ts';
 
+/** What a gRPC server takes on of strangers. */
 export interface GrpcLimits {
   /** Bytes of one message. */
   readonly messageBytes: number;

@@ -9,6 +9,7 @@ import { cannotListen, openAt, takePath } from './socket.ts';
 /** Time for the head of a request and for all of it to come, ms, and how often that is looked at. */
 const SLOW = { headersTimeout: 10_000, requestTimeout: 300_000, connectionsCheckingInterval: 2_000 };
 
+/** A door that listens. */
 export interface HttpDoor {
   /** With the port that was taken, where any was asked for. */
   readonly address: string;

@@ -20,6 +20,7 @@ const bucketOf = (us: number): number =>
 const count = z.int().min(0);
 const sum = z.number().min(0);
 
+/** Counts of answers since somebody began to count; buckets of latencies are those of `latencyBoundsUs`. */
 export const measuresSchema = z.object({
   answered: count,
   failed: count.describe('Requests that were taken on and got no answer'),

@@ -47,12 +47,15 @@ export const heldSchema = z.object({
     }),
   ),
 });
+/** What a worker holds, as its control door tells. */
 export type HeldDocument = z.infer<typeof heldSchema>;
 
+/** The version that becomes current; null for none. */
 export const currentSchema = z.strictObject({ version: number.nullable() });
 
 const DATA = /^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$/;
 
+/** Who goes on with a job: the UDP address of the worker. */
 export const releaseSchema = z.strictObject({ to: z.string().regex(DATA, 'expected A.B.C.D:PORT') });
 
 /** A job that goes from one worker to another: its state. */
@@ -75,6 +78,7 @@ export type HandedJob = z.infer<typeof handedJobSchema>;
 /** Bytes of such a document at most. */
 export const MOST_JOB_BYTES = 128 * 2 ** 20;
 
+/** Rows of a job that were taken over, and that were not. */
 export const acceptedSchema = z.object({ accepted: z.int(), refused: z.int() });
 
 const range = z.string().transform((text, context): RealRange => {

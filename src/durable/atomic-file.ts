@@ -21,6 +21,7 @@ const HOUR_MS = 3_600_000;
 /** Characters of a name that leave room for the rest of a temporary one. */
 const LONGEST = 150;
 
+/** Of a file that is replaced as a whole. */
 export interface ReplaceOptions {
   /** Default that of any new file of this process. */
   readonly mode?: number;

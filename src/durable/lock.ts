@@ -37,6 +37,7 @@ function tryLock(fd: number, path: string): boolean {
   }
 }
 
+/** A lock that this process has. */
 export interface Lock {
   /** The second call does nothing. */
   release(): void;

@@ -15,11 +15,13 @@ const [DIGEST_BYTES, HEADER_BYTES, TAIL_BYTES] = [20, 32, 64];
 const ROOM_BYTES = 64 * 1024;
 const MODE = 0o600;
 
+/** A record: what kind it is, and its bytes. */
 export interface LogRecord {
   readonly kind: number;
   readonly payload: Uint8Array;
 }
 
+/** What a log held when it was opened. */
 export interface LogContents {
   /** From the first on, as far as they are what was written. */
   readonly records: readonly LogRecord[];

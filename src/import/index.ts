@@ -30,6 +30,7 @@ export async function importBytes(
   }
 }
 
+/** Reads an ONNX model. @param file its name, for messages and the model's own @throws DiagnosticError with every fault that was found */
 export async function importOnnx(
   bytes: Uint8Array,
   file: string,
@@ -39,6 +40,7 @@ export async function importOnnx(
   return onnx.importOnnx(bytes, file, options);
 }
 
+/** The same of a TFLite model, a flat buffer. */
 export async function importTflite(
   bytes: Uint8Array,
   file: string,
@@ -48,6 +50,7 @@ export async function importTflite(
   return tflite.importTflite(bytes, file, options);
 }
 
+/** The same of quantised layers as JSON (schema/model.schema.json). */
 export async function importJson(
   text: string,
   file: string,

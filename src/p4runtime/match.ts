@@ -9,17 +9,20 @@ export interface LpmValue {
   /** Leading bits that count; 0 is "don't care". */
   readonly prefix: number;
 }
+/** A value and the bits of it that count. */
 export interface TernaryValue {
   readonly value: Value;
   /** Bits that count; 0 is "don't care". */
   readonly mask: Value;
 }
+/** All from `low` to `high`. */
 export interface RangeValue {
   readonly low: Value;
   /** Inclusive. */
   readonly high: Value;
 }
 type Structured = LpmValue | TernaryValue | RangeValue;
+/** What a field is matched with; which forms it takes is said by its match kind in the P4Info. */
 export type MatchValue = Value | Structured;
 
 /** As read back: numbers, or strings where the type is translated to them. */

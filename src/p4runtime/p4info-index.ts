@@ -4,30 +4,36 @@ import type { Config, ConfigInit } from './proto/messages.ts';
 import { configCodec } from './proto/registry.ts';
 import type { ValueType } from './values.ts';
 
+/** Match kinds of P4Runtime. */
 export type MatchKind = 'EXACT' | 'LPM' | 'TERNARY' | 'RANGE' | 'OPTIONAL';
 
 /** A parameter of an action, or a field of a controller header. */
 export interface FieldInfo extends Named, ValueType {}
 
+/** A field of the key of a table, or of a value set. */
 export interface MatchFieldInfo extends FieldInfo {
   readonly match: MatchKind;
 }
 
+/** An action with its parameters. */
 export interface ActionInfo extends Named {
   readonly params: NameIndex<FieldInfo>;
 }
 
+/** An action of a table: for its entries, its default action, or both. */
 export interface ActionRefInfo {
   readonly action: ActionInfo;
   readonly scope: 'both' | 'entries' | 'default';
 }
 
+/** An action profile or selector. */
 export interface ProfileInfo extends Named {
   readonly info: Config<'ActionProfile'>;
   /** Actions of the tables that use it. */
   readonly actionIds: ReadonlySet<number>;
 }
 
+/** A table with all that belongs to it. */
 export interface TableInfo extends Named {
   readonly info: Config<'Table'>;
   readonly fields: NameIndex<MatchFieldInfo>;
@@ -50,6 +56,7 @@ export type ResourceInfo<N extends 'Counter' | 'Meter' | 'Register' | 'Digest'> 
   readonly info: Config<N>;
 };
 
+/** A value set of a parser. */
 export interface ValueSetInfo extends Named {
   readonly info: Config<'ValueSet'>;
   /** In order; the only field of a plain set has no name. */
@@ -61,10 +68,12 @@ export interface HeaderFieldInfo extends FieldInfo {
   readonly padding: boolean;
 }
 
+/** The metadata of packets to or from controllers: `packet_out`, `packet_in`. */
 export interface HeaderInfo extends Named {
   readonly fields: NameIndex<HeaderFieldInfo>;
 }
 
+/** An instance of an extern that P4Runtime does not know. */
 export interface ExternInfo extends Named {
   readonly typeId: number;
   readonly typeName: string;

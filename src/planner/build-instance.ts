@@ -25,12 +25,14 @@ export interface DirectedLink {
   readonly file: Topology['links'][number];
 }
 
+/** An instance with the topology's links by their direction, and what it was found to lack. */
 export interface BuiltInstance extends Instance {
   readonly directed: readonly DirectedLink[];
   /** Whether `confirm` of the chain has refused this segment: then with these reasons. */
   readonly refused: Map<string, readonly string[]>;
 }
 
+/** Of blocks from one cut to another at a node. */
 export const segmentKey = (node: number, from: number, to: number): string => `${node} ${from} ${to}`;
 
 /** Model and topology in plain numbers. @throws DiagnosticError where a rule names layers that the model does not have */

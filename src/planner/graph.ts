@@ -31,6 +31,7 @@ export interface PathGraph {
 const SEGMENT_TIE = 2 ** 20;
 const NONE: readonly Violation[] = [];
 
+/** Number of a state: at a node, before a cut, having just arrived (0), or about to leave (1). */
 export const stateOf = (instance: Instance, node: number, cut: number, phase: 0 | 1): number =>
   2 * (node * (instance.lastCut + 1) + cut) + phase;
 

@@ -36,6 +36,7 @@ export interface CrossingStep {
   readonly violations: readonly Violation[];
 }
 
+/** The search problem in whole numbers: nodes and cuts by index, times in picoseconds. */
 export interface Instance {
   readonly nodes: number;
   /** Directed. */
@@ -54,10 +55,12 @@ export interface Instance {
   readonly objective: InstanceObjective;
 }
 
+/** What is made least; cost within a bound of time. */
 export type InstanceObjective =
   | { readonly minimise: 'latency' }
   | { readonly minimise: 'cost'; readonly boundPs: number };
 
+/** The whole of a crossing, in picoseconds. */
 export const crossingPs = (c: CrossingStep): number => c.latencyPs + c.serialisationPs + c.packetPs;
 
 /** One step of a walk. Forwarding is no step: a node between two links that computes nothing. */

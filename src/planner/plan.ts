@@ -8,6 +8,7 @@ import { costOf } from './node-kinds.ts';
 import { type Solution, solve } from './solve.ts';
 import type { Objective, Topology } from './topology-schema.ts';
 
+/** Of the document that `plan --json` prints. */
 export const PLAN_VERSION = 1;
 
 /** Layers `[from, to)` of the model on one node. */

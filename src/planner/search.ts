@@ -44,6 +44,7 @@ export interface Bounds {
   readonly psToGoal: Float64Array;
 }
 
+/** Least time and least objective from each state to the goal, as if nothing were shared: never more than what a walk has before it. */
 export function boundsOf(graph: PathGraph, instance: Instance): Bounds {
   const toGoal = distances(graph, weightsOf(graph, instance), 'to goal');
   if (instance.objective.minimise === 'latency') return { toGoal, psToGoal: toGoal.primary };
@@ -57,6 +58,7 @@ export const boundPs = (instance: Instance): number =>
     ? instance.objective.boundPs - instance.entry.packetPs
     : Number.POSITIVE_INFINITY;
 
+/** What a search keeps to. */
 export interface SearchOptions {
   readonly watched: readonly Watched[];
   /** Its capacities: the watched ones, then time where that is bounded. */
@@ -70,6 +72,7 @@ export interface SearchOptions {
   readonly greedy?: boolean;
 }
 
+/** `budget`: it ended before it was proven; `walk` is the best that was found. */
 export type SearchResult =
   | { readonly kind: 'found'; readonly walk: Walk }
   | { readonly kind: 'none' }

@@ -6,6 +6,7 @@ import { costOf } from './node-kinds.ts';
 import { topologyFault } from './topology.ts';
 import type { Topology, TopologyNode } from './topology-schema.ts';
 
+/** What nodes can do, and what the file forbids. */
 export interface SegmentRules {
   /** All that keeps a node from computing the blocks from one cut to another on one visit. */
   violations(node: number, from: number, to: number, profile: SegmentProfile): Violation[];
@@ -98,6 +99,7 @@ function ruleViolations(
   return found;
 }
 
+/** A need above a limit, in the words of a message. */
 export function exceeded(
   node: TopologyNode,
   n: { resource: string; need: number; limit: number; unit: string; layer?: string },

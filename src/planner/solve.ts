@@ -26,6 +26,7 @@ const BUDGET = 150_000;
 /** Labels of the first try, without the priced bound, which costs as much as many labels. */
 const FIRST_BUDGET = 30_000;
 
+/** Labels of one search, and of the first try, which goes without the priced bound; default 150,000 and 30,000. */
 export interface Budgets {
   readonly budget?: number;
   readonly first?: number;
@@ -112,6 +113,7 @@ function priceOut(
   return { priced, walk: best };
 }
 
+/** A capacity that a walk uses more of than there is. */
 export interface OverCommitment extends Watched {
   readonly need: number;
   readonly limit: number;

@@ -101,6 +101,7 @@ const constraints = z.strictObject({
   headers: z.array(header).default([]),
 });
 
+/** A topology file (docs/plan.md). */
 export const topologySchema = z
   .strictObject({
     ...fileHead('intransit-topology', TOPOLOGY_VERSION),

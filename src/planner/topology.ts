@@ -19,6 +19,7 @@ export function parseTopology(text: string, file: string): Topology {
 
 const HELP = 'see docs/plan.md, or let your editor check the file against schema/topology.schema.json';
 
+/** What is wrong at a place of a topology file. */
 export const topologyFault = (file: string, path: readonly PropertyKey[], expected: string): Diagnostic =>
   jsonFault(file, path, expected, HELP);
 

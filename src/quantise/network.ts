@@ -9,6 +9,7 @@ export interface Network {
   readonly output: string;
 }
 
+/** The input of a float network. */
 export interface NetworkInput {
   readonly name: string;
   readonly element: 'float32' | 'uint8' | 'int8';
@@ -39,9 +40,11 @@ export interface GemmNode extends NodeBase {
   readonly bias: Float64Array;
 }
 
+/** A value of an ONNX attribute that is handed on; `float` for a number that ONNX has as a float. */
 export type Attribute = number | readonly number[] | string | { readonly float: number };
 export type Attributes = Readonly<Record<string, Attribute>>;
 
+/** A convolution over one or two axes. */
 export interface ConvNode extends NodeBase {
   readonly kind: 'conv';
   readonly weights: Float64Array;
@@ -58,6 +61,7 @@ export interface AffineNode extends NodeBase, ElementwiseAffine {
   readonly kind: 'affine';
 }
 
+/** `min(max(x, lo), hi)`; either bound may be infinite. */
 export interface ClampNode extends NodeBase {
   readonly kind: 'clamp';
   readonly lo: number;
@@ -71,6 +75,7 @@ export interface FunctionNode extends NodeBase {
   readonly attributes: Attributes;
 }
 
+/** A pool that is handed on as it is in the source. */
 export interface PoolNode extends NodeBase {
   readonly kind: 'pool';
   readonly operator: string;
@@ -87,6 +92,7 @@ export interface ViewNode extends NodeBase {
   readonly kind: 'view';
 }
 
+/** An operator of a network once constants are folded. */
 export type Node =
   | GemmNode
   | ConvNode

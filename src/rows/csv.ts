@@ -1,6 +1,7 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import { refuse } from '../diagnostics/index.ts';
 
+/** Numbers of a CSV file, all rows of one width. */
 export interface CsvTable {
   readonly count: number;
   /** No number has a point or an exponent. */

@@ -4,6 +4,7 @@ import { roundHalfEven } from '../model/requantiser.ts';
 import { elementRange, encodeElements, type TensorType } from '../model/tensor.ts';
 import type { Numbers } from './numbers.ts';
 
+/** Rows as bytes of the element type, and what is to be said of them. */
 export interface Elements {
   readonly bytes: Uint8Array;
   readonly diagnostics: readonly Diagnostic[];

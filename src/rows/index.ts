@@ -12,6 +12,7 @@ export { readLabels } from './labels.ts';
 export { type Numbers, type RawElement, readNumbers } from './numbers.ts';
 export { readBounded, STANDARD } from './read.ts';
 
+/** How rows are read. */
 export interface ReadOptions {
   /** Only the first rows. */
   readonly limit?: number | undefined;

@@ -13,6 +13,7 @@ const ALIGNMENT = 64;
 /** NumPy itself reads no longer header of files that it does not trust. */
 const MOST_HEADER = 10_000;
 
+/** An array of a NumPy file. */
 export interface NpyArray {
   readonly shape: readonly number[];
   /** Booleans are whole numbers too. */

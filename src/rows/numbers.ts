@@ -5,6 +5,7 @@ import { firstLineBytes, hasLineEnd, parseCsv } from './csv.ts';
 import { type NpyArray, parseNpy } from './npy.ts';
 import { readBounded, STANDARD } from './read.ts';
 
+/** By the extension of the file; `raw` for any other. */
 export type RowFormat = 'npy' | 'csv' | 'tsv' | 'raw';
 
 /** By the file's name. */

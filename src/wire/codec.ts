@@ -31,6 +31,7 @@ const offsets: ReadonlyMap<HeaderFieldName, number> = (() => {
   return map;
 })();
 
+/** Bytes from the beginning of the header. */
 export const fieldOffset = (name: HeaderFieldName): number => offsets.get(name)!;
 
 /** Header and activations as one UDP payload. @throws RangeError if a field does not fit its width. */

@@ -13,6 +13,7 @@ export interface HeaderField {
 const field = <N extends string, B extends HeaderField['bits']>(name: N, bits: B, description: string) =>
   ({ name, bits, description }) as const;
 
+/** The header in the order of the wire, big endian; codec, C struct, P4 header and docs come from it. */
 export const headerFields = [
   field('magic', 16, 'Always 0x49a7; anything else is not ours'),
   field('headerVersion', 8, 'Layout of this header: 1'),
@@ -34,6 +35,7 @@ export const headerFields = [
 
 export type HeaderFieldName = (typeof headerFields)[number]['name'];
 
+/** Of the header, without the activations behind it. */
 export const HEADER_BYTES = headerFields.reduce((bytes, f) => bytes + f.bits / 8, 0);
 /** Layers that a cursor counts: `nextLayer` of a result is the number of them. */
 export const MOST_LAYERS = 2 ** 8 - 1;
@@ -44,6 +46,7 @@ export const HEADER_VERSION = 1;
 /** UDP destination port of requests unless a deployment names another; a registered port that nobody claims. */
 export const DEFAULT_PORT = 18858;
 
+/** By their numbers on the wire. */
 export const packetKinds = { request: 1, result: 2, error: 3, probe: 4, challenge: 5, proof: 6 } as const;
 
 /** What a challenge carries, and a proof brings back. */
@@ -104,4 +107,5 @@ export const verdicts = [
 
 export type VerdictName = (typeof verdicts)[number]['name'];
 
+/** Its place among `verdicts`, which is its cell of the counter. */
 export const verdictIndex = (name: VerdictName): number => verdicts.findIndex((v) => v.name === name);

@@ -25,6 +25,7 @@ export interface Finisher {
   close(): Promise<void>;
 }
 
+/** What the rest of a model is computed by: `runtime` and `onnx` where ONNX Runtime may do it. */
 export interface FinisherOptions {
   readonly model: Model;
   readonly onnx?: OnnxSource | undefined;

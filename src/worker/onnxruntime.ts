@@ -2,6 +2,7 @@ import type { InferenceSession } from 'onnxruntime-node';
 import { refuse } from '../diagnostics/index.ts';
 import { type ElementType, elementBytes, isWide, tensorBytes } from '../model/tensor.ts';
 
+/** The package, which an installation may lack. */
 export type OnnxRuntime = typeof import('onnxruntime-node');
 
 /** An optional dependency: large, and not needed where the reference serves. */
@@ -24,6 +25,7 @@ export async function loadOnnxRuntime(
   }
 }
 
+/** A network in ONNX with the one input and the one output that are used of it. */
 export interface SessionSpec {
   readonly bytes: Uint8Array;
   readonly input: { readonly name: string; readonly element: ElementType; readonly shape: readonly number[] };

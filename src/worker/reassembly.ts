@@ -1,6 +1,7 @@
 import { PartialTensor } from '../wire/fragments.ts';
 import type { Header, InferencePacket } from '../wire/index.ts';
 
+/** Bounds of what a worker keeps of tensors that are not whole. */
 export interface ReassemblyLimits {
   /** Tensors under way at a time, and bytes of them. The oldest make room. */
   readonly tensors: number;
@@ -9,8 +10,10 @@ export interface ReassemblyLimits {
   readonly timeoutMs: number;
 }
 
+/** 1,024 tensors and 64 MiB at a time, 5 s for each. */
 export const defaultLimits: ReassemblyLimits = { tensors: 1024, bytes: 64 * 2 ** 20, timeoutMs: 5000 };
 
+/** What became of fragments and tensors since the worker began. */
 export interface ReassemblyCounts {
   fragments: number;
   completed: number;

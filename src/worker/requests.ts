@@ -18,11 +18,13 @@ export interface Held {
   readonly inputs: readonly (HeldInput | undefined)[];
 }
 
+/** What a request must carry at some cursor: the element type by its number on the wire, and how many bytes of it. */
 export interface HeldInput {
   readonly elementType: number;
   readonly elements: number;
 }
 
+/** By the cursor; undefined where the model may not be cut before that layer. */
 export function heldInputs(model: Model): (HeldInput | undefined)[] {
   return model.layers.map((_, cursor) => {
     if (cutReader(model, cursor) !== undefined) return undefined;

@@ -67,6 +67,7 @@ export interface WorkerStatistics {
   readonly unsent: number;
 }
 
+/** What the answering of requests is made of. */
 export interface ServiceParts {
   readonly holdings: Holdings;
   /** Trust zones that it is in, beside 0. */

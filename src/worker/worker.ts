@@ -45,6 +45,7 @@ export interface HeldVersion {
   readonly measures: Measures;
 }
 
+/** A model that a worker holds, with its versions. */
 export interface HeldModel {
   readonly modelId: number;
   /** By which clients of the Open Inference Protocol know it. */

@@ -12,12 +12,14 @@ export interface TableKey {
   readonly match: 'EXACT' | 'LPM' | 'RANGE' | 'TERNARY';
 }
 
+/** An action of a data plane, as P4Info tells of it. */
 export interface ActionModel {
   readonly name: string;
   readonly id: number;
   readonly parameters: readonly { readonly name: string; readonly bits: number }[];
 }
 
+/** A table of a data plane, as P4Info tells of it; ids are those of P4Info, with their prefix. */
 export interface TableModel {
   readonly name: string;
   readonly id: number;
@@ -30,6 +32,7 @@ export interface TableModel {
   readonly size: number;
 }
 
+/** An array of counters, as P4Info tells of it. */
 export interface CounterModel {
   readonly name: string;
   readonly id: number;
@@ -70,7 +73,9 @@ const action = (n: number, name: string, parameters: ActionModel['parameters'] =
 
 const table = (n: number, model: Omit<TableModel, 'id'>): TableModel => ({ id: 0x02_000000 + n, ...model });
 
+/** Does nothing: the default of tables in which an entry is a permission. */
 export const absent = action(1, 'absent');
+/** Of a version: where its weights are, which layers are computed of how many, and below which margin a verdict goes on. */
 export const hold = action(2, 'hold', [
   { name: 'slot', bits: 16 },
   { name: 'version', bits: 16 },
@@ -83,16 +88,19 @@ export const hold = action(2, 'hold', [
 export const held = action(3, 'held');
 export const permit = action(4, 'permit');
 export const cross = action(5, 'cross', [{ name: 'port', bits: 9 }]);
+/** Sends a packet out of a port with these MAC addresses. */
 export const route = action(6, 'route', [
   { name: 'source_mac', bits: 48 },
   { name: 'destination_mac', bits: 48 },
   { name: 'port', bits: 9 },
 ]);
 export const drop = action(7, 'drop');
+/** Of a slot without weights: requests for it pass on. */
 export const noWeights = action(8, 'no_weights');
 
 const exact = (name: string, bits: number): TableKey => ({ name, bits, match: 'EXACT' });
 
+/** Versions that are held, by model and version; version 0 is the current one. */
 export const models = table(1, {
   name: 'models',
   keys: [exact('model_id', 16), exact('model_version', 16)],
@@ -117,6 +125,7 @@ export const zones = table(3, {
   size: 256,
 });
 
+/** Where packets of a port go that no other table sends anywhere. */
 export const ports = table(4, {
   name: 'ports',
   keys: [exact('ingress_port', 9)],

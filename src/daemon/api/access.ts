@@ -9,6 +9,7 @@ import { refuseRequest } from './http.ts';
 /** What a request does, and a client may: `--allow NAME=read` lets one in who only looks. */
 export type Right = 'read' | 'write' | 'register';
 
+/** Where the API listens, and who may come in. */
 export interface ApiListen extends DoorListen {
   /** Of a TCP door on loopback without TLS: what clients must show. */
   readonly token?: string;

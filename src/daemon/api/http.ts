@@ -27,6 +27,7 @@ const codes: Readonly<Record<RefusalReason, number>> = {
   Unavailable: 503,
 };
 
+/** @throws Refused with one fault */
 export const refuseRequest = (reason: RefusalReason, what: string, remedy: string): never => {
   throw new Refused(reason, [fault('controller', { reason: what, remedy })]);
 };
@@ -72,6 +73,7 @@ export function jsonOf(bytes: Buffer): unknown {
   }
 }
 
+/** Answers with a JSON document. */
 export function reply(response: ServerResponse, code: number, document: unknown): void {
   const body = JSON.stringify(document);
   response.writeHead(code, {
@@ -81,6 +83,7 @@ export function reply(response: ServerResponse, code: number, document: unknown)
   response.end(body);
 }
 
+/** Answers with why a call failed; where an answer had begun, the connection ends. */
 export function replyFault(response: ServerResponse, error: unknown): void {
   if (response.headersSent) {
     response.destroy();

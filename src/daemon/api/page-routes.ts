@@ -41,6 +41,7 @@ const file = (path: string, nameOf: (parameters: Readonly<Record<string, string>
   },
 });
 
+/** The page of the controller, and the files that it loads. */
 export const pageRoutes: readonly Route[] = [
   file('/', () => 'index.html'),
   file('/page/{name}', ({ name }) => name ?? ''),

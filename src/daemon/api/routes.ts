@@ -6,6 +6,7 @@ import type { Right } from './access.ts';
 /** Everything below it is of this version. */
 export const API_PREFIX = '/api/v1alpha1';
 
+/** A request that was let in, as a route gets it. */
 export interface Call {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -26,6 +27,7 @@ export interface Route {
   readonly answers: (call: Call) => Promise<void>;
 }
 
+/** The route of a path, with what stands in its braces. */
 export interface Found {
   readonly route: Route;
   readonly parameters: Readonly<Record<string, string>>;
@@ -61,6 +63,7 @@ function decoded(text: string): string {
   }
 }
 
+/** `devices` is of kind Device; undefined for any other word. */
 export const kindOfPlural = (plural: string): Kind | undefined =>
   kindNames.find((kind) => namesOf[kind].plural === plural);
 

@@ -13,6 +13,7 @@ import { API_PREFIX, findRoute, type Route } from './routes.ts';
 /** Requests that are under way at once; a watch counts as one. */
 const MOST_REQUESTS = 1024;
 
+/** What the API serves, and where. */
 export interface ApiOptions {
   readonly listen: ApiListen;
   readonly objects: Objects;
@@ -26,6 +27,7 @@ export interface ApiOptions {
   readonly metrics?: () => string;
 }
 
+/** An API that listens. */
 export interface Api {
   readonly address: string;
   /** Lets requests end for so long, then ends them. */

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { objectOf } from '../objects/index.ts';
 import { type Store, StoreCompacted, type StoreEvent, type WatchBatch } from '../store/index.ts';
 
+/** What of the changes a client watches. */
 export interface WatchFilter {
   readonly kind?: string | undefined;
   readonly name?: string | undefined;

@@ -12,6 +12,7 @@ export const sources = [
   'normalization',
   'aggregation',
 ] as const;
+/** Over the window of a metric; `cur` is the last value. */
 export const statistics = ['max', 'min', 'mean', 'cur'] as const;
 export const formats = ['uint', 'double'] as const;
 
@@ -27,6 +28,7 @@ export const levelZeroTypes = {
 } as const;
 export type LevelZeroType = keyof typeof levelZeroTypes;
 
+/** Of raw metrics and of scores (CATS metric definition). */
 export const categories = ['compute', 'communication', 'service', 'composed'] as const;
 export type Category = (typeof categories)[number];
 

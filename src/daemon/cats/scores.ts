@@ -50,6 +50,7 @@ export interface RawScores {
   readonly total: number | undefined;
 }
 
+/** A score by category, of metrics at level 0; categories without a metric have none. */
 export function rawScores(metrics: readonly Metric[], aggregation: Aggregation): RawScores {
   const combine = aggregations[aggregation];
   const byCategory = new Map<Category, number>();

@@ -20,6 +20,7 @@ export interface Measures {
 type Given = Omit<RegistrationInput, 'instance' | 'metrics' | 'leaseMs' | 'capability'>;
 type Capability = Omit<RegistrationInput['capability'], 'load'>;
 
+/** What a node says of itself, to whom, and how often it must. */
 export interface AnnouncerOptions {
   readonly client: ControllerClient;
   readonly registration: Given;

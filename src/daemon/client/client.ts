@@ -49,6 +49,7 @@ export interface StreamEvent {
   readonly data: unknown;
 }
 
+/** Where a controller is asked for that nobody named: INTRANSIT_CONTROLLER, or the usual socket of this user. */
 export const defaultController = (): string => process.env.INTRANSIT_CONTROLLER || `unix:${defaultSocket()}`;
 
 /** The API of a controller, from outside. @throws DiagnosticError `controller-unreachable`, ControllerRefused */

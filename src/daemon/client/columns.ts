@@ -131,6 +131,7 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
   ],
 };
 
+/** A condition of an object, as the API shows it. */
 export interface ShownCondition {
   readonly type: string;
   readonly status: string;
@@ -139,6 +140,7 @@ export interface ShownCondition {
   readonly lastTransitionTime: string;
 }
 
+/** None where the object has no status yet. */
 export const conditionsOf = (object: ShownObject): readonly ShownCondition[] => {
   const conditions = dig(object.status, ['conditions']);
   return Array.isArray(conditions) ? conditions : [];

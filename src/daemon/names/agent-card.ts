@@ -6,6 +6,7 @@ const bindings = {
   udp: 'urn:intransit:udp:1',
 } as const;
 
+/** What an agent card says of the controller itself. */
 export interface CardOptions {
   /** By which the client reached the controller: `http://host:port`. */
   readonly url: string;

@@ -10,6 +10,7 @@ const TTL = 30;
 
 const priorities = { priority: 0, optional: 10, 'not recommended': 20 } as const;
 
+/** Of a zone file. */
 export interface ZoneOptions {
   /** Without a dot at its end. */
   readonly domain: string;
@@ -22,6 +23,7 @@ export const isDomain = (text: string): boolean =>
   text.length <= 180 &&
   /^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(text);
 
+/** Names as a zone file of DNS-SD (RFC 6763): a service instance for each address. */
 export function zoneText(names: readonly Resolution[], { domain, serial }: ZoneOptions): string {
   const hosts = new Map<string, string>();
   const records = names.flatMap((name) => recordsOf(name, hosts));

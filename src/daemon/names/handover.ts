@@ -5,6 +5,7 @@ import { fault, jobIdOf, modelsOf, Refused, type StoredObject } from '../manifes
 import { electionIdOf, LEADER_LEASE } from '../network/leadership.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 
+/** A job that goes on elsewhere. */
 export interface HandedOver {
   readonly job: string;
   readonly from: string;

@@ -23,8 +23,10 @@ const addressSchema = z.object({
   recommendation: z.enum(['not recommended', 'optional', 'priority']).optional(),
   weight: z.number().default(1).describe('Share of new jobs beside the others, by its load too'),
 });
+/** An address of what a name stands for, with how good it is. */
 export type NamedAddress = z.output<typeof addressSchema>;
 
+/** What a name stands for, as the API answers. */
 export const resolutionSchema = z.object({
   name: z.string(),
   type: z.enum(nameTypes),
@@ -51,6 +53,7 @@ export const resolutionSchema = z.object({
 });
 export type Resolution = z.output<typeof resolutionSchema>;
 
+/** Which names are asked for: those for which all that is given holds. */
 export interface NameQuery {
   readonly type?: NameType | undefined;
   readonly labels?: Readonly<Record<string, string>>;

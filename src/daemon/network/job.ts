@@ -170,6 +170,7 @@ async function announce(
 const reasonOf = (step: string, outcome: string): string =>
   `${step.charAt(0).toUpperCase()}${step.slice(1)}${outcome.charAt(0).toUpperCase()}${outcome.slice(1)}`;
 
+/** An event of the log about a node. */
 export const about = (
   { kind, name }: Pick<ManagedNode, 'kind' | 'name'>,
   type: EventInput['type'],

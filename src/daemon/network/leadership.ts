@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Leases, Term } from '../store/index.ts';
 
+/** Name of the lease that the leading controller has. */
 export const LEADER_LEASE = 'controller';
 
 /** By which whoever leads in a term drives devices and workers. */
@@ -11,6 +12,7 @@ const MOST_WAIT_MS = 1_000;
 /** In the time of a lease its holder shows that he lives so often, and others look twice as often. */
 const SHOWN = 4;
 
+/** Of a controller that would lead. */
 export interface LeadershipOptions {
   readonly leases: Leases;
   /** Who it is, for people. */

@@ -20,6 +20,7 @@ export interface Network {
   readonly placements: ReadonlyMap<string, Named<'Placement'>>;
 }
 
+/** The objects of a store by kind and name. */
 export function networkOf(objects: Iterable<StoredObject>): Network {
   const all = [...objects];
   const of = <K extends Kind>(kind: K): ReadonlyMap<string, Named<K>> =>

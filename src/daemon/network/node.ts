@@ -19,6 +19,7 @@ export type Reach =
   | { readonly kind: 'backup'; readonly why: string }
   | { readonly kind: 'away'; readonly why: string };
 
+/** How a node is driven and looked after. */
 export interface NodeOptions {
   readonly electionId: bigint;
   readonly compile: CompileProgram;

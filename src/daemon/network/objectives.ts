@@ -10,6 +10,7 @@ const [MET_SHARE, MET_MS] = [0.9, 10_000] as const;
 /** Nothing was measured for so long, ms: then nothing is known. */
 const FORGET_MS = 60_000;
 
+/** What latency a service is to keep, for which share of its answers. */
 export interface Objective {
   readonly latencyUs: number;
   /** Of answers that keep to it. */

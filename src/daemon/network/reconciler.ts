@@ -25,6 +25,7 @@ import { Records } from './records.ts';
 import { Rollouts } from './rollouts.ts';
 import { trafficMetrics } from './traffic-metrics.ts';
 
+/** Of the loop that makes the network what the objects say. */
 export interface ReconcilerOptions {
   /** Where compiled programs are kept. */
   readonly folder: string;

@@ -10,6 +10,7 @@ const BETTER_US = 10;
 
 export type PlacementSpec = SpecOf<'Placement'>;
 
+/** Where a model is to be, and whether that is another place than before. */
 export interface Placed {
   readonly spec: PlacementSpec;
   readonly moved: boolean;
@@ -168,6 +169,7 @@ function latencyOf(
   return planModel(model, pinned, file).totals?.latencyUs;
 }
 
+/** `1..3` as numbers: layers 1 and 2. */
 export function rangeOf(layers: string): { readonly from: number; readonly to: number } {
   const [from, to] = layers.split('..');
   return { from: Number(from), to: Number(to) };

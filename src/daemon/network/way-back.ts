@@ -40,6 +40,7 @@ export type WayBack = (HasPart | IsOut) & {
   readonly relapses: number;
 };
 
+/** Of a node that traffic was never led around. */
 export const NEVER_OUT: WayBack = { part: 1, since: -Infinity, relapses: 0 };
 
 /**

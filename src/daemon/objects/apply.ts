@@ -19,6 +19,7 @@ import type { Change, EventInput, Snapshot, Store } from '../store/index.ts';
 import type { CheckedStore } from './checked-store.ts';
 import { keptOf, objectOf, recordKey, sameJson } from './stored.ts';
 
+/** Of a call that changes objects. */
 export interface ApplyOptions {
   /** Who it is, for the log. */
   readonly actor: string;
@@ -26,6 +27,7 @@ export interface ApplyOptions {
   readonly dryRun?: boolean;
 }
 
+/** What became of one document. */
 export interface Applied {
   readonly action: 'created' | 'configured' | 'unchanged';
   readonly object: StoredObject;

@@ -27,6 +27,7 @@ import { keptOf, type ObjectName, objectOf, recordKey, sameJson } from './stored
 /** How often a change is begun anew because another one came between. */
 const ATTEMPTS = 20;
 
+/** Of a deletion. */
 export interface DeleteOptions extends ApplyOptions {
   /** Only this version of the one object that is named. */
   readonly resourceVersion?: string | undefined;

@@ -8,6 +8,7 @@ export const keptOf = ({ apiVersion, kind, metadata, spec, status }: StoredObjec
   return { apiVersion, kind, metadata: kept, spec, status };
 };
 
+/** The object of a record, with the revision as its `resourceVersion`. */
 export function objectOf({ value, revision }: StoreRecord): StoredObject {
   // The daemon alone writes these records, through `keptOf`.
   const { apiVersion, kind, metadata, spec, status } = value as StoredObject;
@@ -18,6 +19,7 @@ export function objectOf({ value, revision }: StoreRecord): StoredObject {
 export const sameJson = (a: unknown, b: unknown): boolean =>
   isDeepStrictEqual(JSON.parse(JSON.stringify(a ?? null)), JSON.parse(JSON.stringify(b ?? null)));
 
+/** `Kind/NAME`, which no other record has. */
 export const recordKey = ({ kind, name }: RecordName): string => `${kind}/${name}`;
 
 /** An object by its name. */

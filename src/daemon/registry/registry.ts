@@ -16,6 +16,7 @@ import { type EventInput, StoreUnavailable } from '../store/index.ts';
 import { Gathering } from './gathering.ts';
 import { REGISTERED_LABEL, type Registered, type Registration } from './schema.ts';
 
+/** Of the part of the daemon that nodes announce themselves to. */
 export interface RegistryOptions {
   /** PEM files of this machine with which doors of TLS at nodes are dialled. */
   readonly nodeTls?: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
@@ -341,6 +342,7 @@ export class Registry {
 const NODES = 'node/';
 const leaseOf = (key: string): string => `${NODES}${key}`;
 
+/** Whether an announcement made this object, rather than an operator. */
 export const isOwn = ({ metadata }: StoredObject): boolean => metadata.labels?.[REGISTERED_LABEL] === 'true';
 
 const refuseTaken = (key: string): never => {

@@ -114,7 +114,9 @@ export const registrationSchema = z.discriminatedUnion('kind', [
     }),
   }),
 ]);
+/** An announcement as it is read: with its defaults. */
 export type Registration = z.output<typeof registrationSchema>;
+/** The same as a node sends it. */
 export type RegistrationInput = z.input<typeof registrationSchema>;
 
 /** What the controller answers to a registration. */

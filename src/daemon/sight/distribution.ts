@@ -11,10 +11,12 @@ export interface Measured {
   readonly marginSum: number;
 }
 
+/** Of nobody heard of. */
 export const NOTHING: Measured = {
   ...{ answered: 0, failed: 0, latency: [], latencyUs: 0, margins: 0, marginSum: 0 },
 };
 
+/** Sums of counts, bucket by bucket. */
 export const together = (all: readonly Measured[]): Measured =>
   all.reduce(
     (a, b) => ({
@@ -69,6 +71,7 @@ export const lowerBoundUs = (bucket: number): number => latencyBoundsUs[bucket -
 /** Requests that were answered, or were not. */
 export const requestsOf = ({ answered, failed }: Measured): number => answered + failed;
 
+/** Failures of all requests, 0 to 1; 0 where there were none. */
 export const errorShare = (measured: Measured): number => measured.failed / Math.max(1, requestsOf(measured));
 
 export const meanMargin = ({ margins, marginSum }: Measured): number | undefined =>
@@ -84,6 +87,7 @@ export function* countsOf(version: string, m: Measures): Generator<readonly [str
   for (const [i, n] of m.latency.entries()) if (n > 0) yield [`${version}/us/${i}`, n];
 }
 
+/** Measures of a version, from counts by their names (`countsOf`). */
 export const measuredBy = (version: string, count: (name: string) => number): Measured => ({
   answered: count(`${version}/answered`),
   failed: count(`${version}/failed`),

@@ -3,6 +3,7 @@ import type { Measured } from './distribution.ts';
 
 type Labels = Readonly<Record<string, string | number>>;
 
+/** Metrics of one name, as Prometheus reads them. */
 export interface Family {
   readonly name: string;
   readonly help: string;

@@ -5,6 +5,7 @@ import { UnreadableValue } from './stored-value.ts';
 /** Objects and events that go over in one commit: what etcd takes at once. */
 const PORTION = 100;
 
+/** How much was copied. */
 export interface CopyReport {
   readonly objects: number;
   readonly events: number;

@@ -31,6 +31,7 @@ import {
 } from './store.ts';
 import { storedValue } from './stored-value.ts';
 
+/** Of a store in a file. */
 export interface SqliteOptions {
   /** Revisions that watchers may lag behind; default 10,000. */
   readonly history?: number;

@@ -32,17 +32,20 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** A record is named by its kind and name; names are of one kind. */
 export interface RecordName {
   readonly kind: string;
   readonly name: string;
 }
 
+/** A record as it stood at its revision. */
 export interface StoreRecord extends RecordName {
   /** JSON; an `UnreadableValue` where it is none. */
   readonly value: unknown;
   readonly revision: number;
 }
 
+/** All records at one revision. */
 export interface Snapshot {
   readonly revision: number;
   /** Of the last batch of specs. */
@@ -53,6 +56,7 @@ export interface Snapshot {
 /** What a record must be before: at this revision, not there, or whatever it is. */
 export type Expectation = number | 'absent' | 'any';
 
+/** One write of a batch. The batch is refused as a whole where one of its expectations does not hold. */
 export type Change =
   | {
       readonly op: 'put';
@@ -77,10 +81,12 @@ export interface Batch {
   readonly events?: readonly EventInput[];
 }
 
+/** The revision that the records of a batch have now. */
 export interface Committed {
   readonly revision: number;
 }
 
+/** An entry of the log, as somebody writes it. */
 export interface EventInput {
   /** ISO 8601; default now. */
   readonly time?: string;
@@ -93,12 +99,14 @@ export interface EventInput {
   readonly object: { readonly kind: string; readonly name: string };
 }
 
+/** The same, kept. */
 export interface StoreEvent extends EventInput {
   /** Revision of its commit, and its place among those of it: `17.0`. */
   readonly id: string;
   readonly time: string;
 }
 
+/** Which entries of the log are asked for: those for which all that is given holds. */
 export interface EventFilter {
   readonly kind?: string | undefined;
   readonly name?: string | undefined;
@@ -110,16 +118,19 @@ export interface EventFilter {
   readonly limit: number;
 }
 
+/** What a commit did to one record; of several changes of a batch each is told. */
 export type WatchChange =
   | { readonly type: 'put'; readonly record: StoreRecord }
   | { readonly type: 'delete'; readonly kind: string; readonly name: string };
 
+/** All of one commit. */
 export interface WatchBatch {
   readonly revision: number;
   readonly changes: readonly WatchChange[];
   readonly events: readonly StoreEvent[];
 }
 
+/** Hears of commits; `onLost` is the last call. */
 export interface WatchListener {
   readonly onBatch: (batch: WatchBatch) => void;
   readonly onLost: (error: Error) => void;
@@ -134,6 +145,7 @@ export interface Term {
 /** Leases whose names begin alike up to a slash share one count of terms: names that come and go leave nothing behind. */
 export const termsOf = (lease: string): string => lease.split('/')[0]!;
 
+/** Rights that one holder has at a time, and that end unless they are renewed. */
 export interface Leases {
   /**
    * @param ttlMs without a renewal for so long it ends, and somebody else may have it

@@ -16,6 +16,7 @@ export const MOST_DEPTH = 64;
 const WEIGHTS: ReadonlySet<string> = new Set(['weights', 'table']);
 const [LEAST_WEIGHT, LARGEST_WEIGHT] = [-128, 255];
 
+/** A number of the file that is out of bounds: where it stands, and what belongs there. */
 export interface BoundFault {
   readonly path: readonly PropertyKey[];
   readonly expected: string;

@@ -25,6 +25,7 @@ export function lowerJsonMul(c: LayerContext, layer: LayerOf<'mul'>): Activation
   return lowerMul(c.builder, { name: c.name, a, b, output, rounding });
 }
 
+/** A softmax along the last axis, or along rows of `size` elements; its tables come from the file, or from the grids. */
 export function lowerJsonSoftmax(c: LayerContext, layer: LayerOf<'softmax'>): Activation {
   const input = c.inputs[0]!;
   const { exponentials, numerators, size = input.type.shape.at(-1)! } = layer;
@@ -40,6 +41,7 @@ export function lowerJsonSoftmax(c: LayerContext, layer: LayerOf<'softmax'>): Ac
   return lowerSoftmax(c.builder, c.name, input, output, size, tables);
 }
 
+/** Elements of the inputs in any order; all inputs have one grid. */
 export function lowerJsonGather(c: LayerContext, layer: LayerOf<'gather'>): Activation {
   const { shape, sources } = layer;
   const type = oneGrid(c);
@@ -53,6 +55,7 @@ export function lowerJsonGather(c: LayerContext, layer: LayerOf<'gather'>): Acti
   return lowerGather(c.builder, c.name, c.inputs, shape, Int32Array.from(sources), value);
 }
 
+/** Inputs one after the other along an axis; they differ in its size alone, and have one grid. */
 export function lowerJsonConcat(c: LayerContext, { axis }: LayerOf<'concat'>): Activation {
   oneGrid(c);
   const shapes = c.inputs.map((input) => input.type.shape);

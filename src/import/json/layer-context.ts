@@ -14,8 +14,10 @@ export interface LayerContext {
   readonly inputs: readonly Activation[];
 }
 
+/** The layers of one kind. */
 export type LayerOf<K extends JsonLayer['kind']> = Extract<JsonLayer, { readonly kind: K }>;
 
+/** Refuses a field of the layer. @param expected what belongs there, in the words of a message @throws DiagnosticError `json-field` */
 export const fieldFault = ({ builder, name, path }: LayerContext, field: string, expected: string): never =>
   refuse('json-field', { path: `${path}.${field}`, expected }, builder.place(name));
 
@@ -35,6 +37,7 @@ export function given(json: JsonRequantiser | undefined): Requantiser | undefine
   return { ...form, exactness, ...(below && { below }), ...(ties && { ties }) };
 }
 
+/** A requantiser has one number for all channels, or one a channel. @throws DiagnosticError `json-field` */
 export function checkChannels(c: LayerContext, requantiser: Requantiser | undefined, channels: number): void {
   if (requantiser === undefined) return;
   const lists = { multiplier: requantiser.multiplier, offset: requantiser.offset };

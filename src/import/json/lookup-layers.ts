@@ -22,6 +22,7 @@ import {
 import { namedRounding } from './roundings.ts';
 import { flattened } from './weights.ts';
 
+/** Puts q-values around an image; by default those of real 0. */
 export function lowerJsonPad(c: LayerContext, layer: LayerOf<'pad'>): Activation {
   const input = c.inputs[0]!;
   const { lo, hi } = elementRange(input.type.element);
@@ -30,6 +31,7 @@ export function lowerJsonPad(c: LayerContext, layer: LayerOf<'pad'>): Activation
   return lowerPad(c.builder, c.name, input, pads, value);
 }
 
+/** @throws DiagnosticError `json-field` where the axes are no permutation of those of the input */
 export function lowerJsonTranspose(c: LayerContext, { axes }: LayerOf<'transpose'>): Activation {
   const input = c.inputs[0]!;
   const all = input.type.shape.map((_, axis) => axis);
@@ -38,6 +40,7 @@ export function lowerJsonTranspose(c: LayerContext, { axes }: LayerOf<'transpose
   return lowerTranspose(c.builder, c.name, input, axes);
 }
 
+/** A function of one element: by its table of q-values, or by its name, of which the table is made here. */
 export function lowerLut(c: LayerContext, layer: LayerOf<'lut'>): Activation {
   const input = c.inputs[0]!;
   const output = outputOf(c, layer.output);
@@ -65,6 +68,7 @@ export function lowerLut(c: LayerContext, layer: LayerOf<'lut'>): Activation {
   return lowerFunctions(c.builder, c.name, input, output, byTable);
 }
 
+/** Rows of a table by keys of one byte or more in the input, each row a vector, or the sum of those of a bag. */
 export function lowerJsonEmbedding(c: LayerContext, layer: LayerOf<'embedding'>): Activation {
   const { keyBytes, bag, rows, tableZeroPoint } = layer;
   const input = c.inputs[0]!;

@@ -296,8 +296,10 @@ const layers = [
   }),
 ] as const;
 
+/** Values of `kind` that a layer in a file may have. */
 export const layerKinds: readonly string[] = layers.map((layer) => layer.shape.kind.value);
 
+/** A file of layers with their weights. `JsonModel` is what it is once read: defaults are filled in. */
 export const modelSchema = z
   .strictObject({
     $schema: z.string().optional(),
@@ -318,7 +320,9 @@ export const modelSchema = z
 export type JsonModel = z.output<typeof modelSchema>;
 /** As written: what has a default may be absent. */
 export type JsonModelInput = z.input<typeof modelSchema>;
+/** A layer of a file that was read. */
 export type JsonLayer = JsonModel['layers'][number];
+/** A layer as it may be written: what has a default may be left out. */
 export type JsonLayerInput = JsonModelInput['layers'][number];
 export type JsonRounding = z.output<typeof rounding>;
 export type JsonRequantiser = z.output<typeof requantiser>;

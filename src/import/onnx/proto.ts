@@ -11,6 +11,7 @@ export interface OnnxModel {
   readonly metadataProps: readonly { readonly key?: string; readonly value?: string }[];
 }
 
+/** The fields of `GraphProto` that are read. */
 export interface OnnxGraph {
   readonly name?: string;
   readonly node: readonly OnnxNode[];
@@ -21,6 +22,7 @@ export interface OnnxGraph {
   readonly valueInfo: readonly OnnxValueInfo[];
 }
 
+/** The fields of `NodeProto` that are read; an input that is left out has the empty name. */
 export interface OnnxNode {
   readonly name?: string;
   readonly opType?: string;
@@ -30,6 +32,7 @@ export interface OnnxNode {
   readonly attribute: readonly OnnxAttribute[];
 }
 
+/** The fields of `AttributeProto` that are read; which of them counts is said by `type`. */
 export interface OnnxAttribute {
   readonly name?: string;
   readonly f?: number;
@@ -45,6 +48,7 @@ export interface OnnxAttribute {
   readonly refAttrName?: string;
 }
 
+/** The fields of `TensorProto` that are read: its numbers stand in one of the lists, or in `rawData` in little endian. */
 export interface OnnxTensor {
   readonly name?: string;
   readonly dims: readonly number[];

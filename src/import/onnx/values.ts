@@ -34,13 +34,16 @@ export interface Real {
   readonly shape: readonly number[];
 }
 
+/** Bounds of a real, before it is put on a grid. */
 export interface RealClamp {
   readonly lo: number;
   readonly hi: number;
 }
 
+/** No bounds. */
 export const unclamped: RealClamp = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
 
+/** Whether it bounds nothing. */
 export const isFree = ({ lo, hi }: RealClamp): boolean => lo === unclamped.lo && hi === unclamped.hi;
 
 /** A dequantised activation. */
@@ -186,6 +189,7 @@ export interface Refused {
   readonly kind: 'refused';
 }
 
+/** What is known of a value of the graph once the node that makes it was read. */
 export type Value = Constant | QuantisedConstant | Quantised | Real | FloatInput | Refused;
 
 export const realActivation = (activation: Activation): Real => ({
