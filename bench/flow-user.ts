@@ -6,23 +6,20 @@
  *
  *     npx tsx bench/flow-user.ts [--rounds N]      root, clang
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { emitXdpFlow } from '../src/backends/xdp/flow/emit.ts';
 import type { TestRunner } from '../src/bpf/index.ts';
 import { median } from '../src/engines/bench.ts';
-import { type FeatureDefinition, readFeatures } from '../src/features/index.ts';
+import { readFeatures } from '../src/features/index.ts';
 import { modelOfFeatures } from '../src/flow/model.ts';
 import { loadXdpFlow, planFlowOrRefuse } from '../src/flow/xdp.ts';
 import { importModel } from '../src/import/index.ts';
-import type { Model } from '../src/model/model.ts';
-import { EBPF_DIR } from '../src/paths.ts';
 import { temporaryFolder } from '../src/temporary.ts';
 import { loadOnnxRuntime } from '../src/worker/onnxruntime.ts';
 import { tcp4 } from '../test/features/packets.ts';
+import { buildUserSpace, type Ran, ran } from './flow-user-space.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '7' } } });
 const rounds = Number(values.rounds);
@@ -38,39 +35,8 @@ const kernel = async (flags: readonly string[]): Promise<TestRunner> =>
     frame.length,
   );
 
-/** The process of user space, with the network or without. */
-function user(of: FeatureDefinition, net: Model, name: string, flags: readonly string[]): string {
-  const [source, binary] = [join(folder.path, `${name}.c`), join(folder.path, name)];
-  writeFileSync(source, emitXdpFlow(planFlowOrRefuse(of, net, { weights: 'static' })));
-  execFileSync(
-    'clang',
-    [
-      ...['-O3', '-march=native', '-Wno-unused', `-DFLOW_SOURCE="${source}"`, ...flags],
-      ...['-I', 'bench/flow/user', '-I', EBPF_DIR, '-o', binary, 'bench/flow/user.c'],
-    ],
-    { stdio: 'inherit' },
-  );
-  return binary;
-}
-
-interface Ran {
-  readonly packets: number;
-  readonly cpu: number;
-  readonly lost?: number;
-  readonly classified?: number;
-}
-
 const run = (binary: string, what: 'send' | 'receive', port: string, seconds: number): Promise<Ran> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(binary, [what, port, String(seconds)], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let out = '';
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.on('exit', (code) =>
-      code === 0 ? resolve(JSON.parse(out)) : reject(new Error(`${what}: ${code}`)),
-    );
-  });
+  ran(binary, [what, port, String(seconds)]);
 const each = ({ packets, cpu }: Ran): number => cpu / packets;
 
 /** What ONNX Runtime needs for a row, so many at a time; ns. */
@@ -101,8 +67,8 @@ try {
     await kernel([]),
     await kernel(['-DINTRANSIT_FLOW_NO_LAYERS', '-Wno-unused-function']),
   ];
-  const native = user(definition, model, 'native', []);
-  const features = user(definition, model, 'features', ['-DINTRANSIT_FLOW_NO_LAYERS']);
+  const native = buildUserSpace(definition, model, folder.path, 'native');
+  const features = buildUserSpace(definition, model, folder.path, 'features', ['-DINTRANSIT_FLOW_NO_LAYERS']);
   const [single, many] = [await rowNs(1), await rowNs(64)];
   const samples: Record<string, number[]> = {};
   const keep = (name: string, ns: number) => {

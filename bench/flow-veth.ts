@@ -6,12 +6,10 @@
  *
  *     npx tsx bench/flow-veth.ts [--rounds N] [--seconds N]      root, clang
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { emitXdpFlow } from '../src/backends/xdp/flow/emit.ts';
 import { attachXdp, type BpfProgram, compileBpf, openObject, withNetns } from '../src/bpf/index.ts';
 import { type ClassAction, encodeClass } from '../src/devices/flow-actions.ts';
 import { median } from '../src/engines/bench.ts';
@@ -22,6 +20,7 @@ import { importModel } from '../src/import/index.ts';
 import { classCount } from '../src/model/classes.ts';
 import { EBPF_DIR } from '../src/paths.ts';
 import { temporaryFolder } from '../src/temporary.ts';
+import { buildUserSpace, type Ran, ran } from './flow-user-space.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '1' } },
@@ -51,28 +50,6 @@ async function flows(flags: readonly string[], action?: (tx: (ifindex: number) =
   return { program: device.program, classified: () => Number(device.counts().classified) };
 }
 
-/** User space, with the network. */
-function user(): string {
-  const [source, binary] = [join(folder.path, 'user.c'), join(folder.path, 'user')];
-  writeFileSync(source, emitXdpFlow(planFlowOrRefuse(definition, model, { weights: 'static' })));
-  execFileSync(
-    'clang',
-    [
-      ...['-O3', '-march=native', '-Wno-unused', `-DFLOW_SOURCE="${source}"`],
-      ...['-I', 'bench/flow/user', '-I', EBPF_DIR, '-o', binary, 'bench/flow/user.c'],
-    ],
-    { stdio: 'inherit' },
-  );
-  return binary;
-}
-
-interface Ran {
-  readonly packets: number;
-  readonly cpu: number;
-  readonly lost?: number;
-  readonly classified?: number;
-}
-
 const [sending, receiving, beyond] = ['s', 'r', 'o'].map((x) => `fv${process.pid}${x}`) as [
   string,
   string,
@@ -80,20 +57,10 @@ const [sending, receiving, beyond] = ['s', 'r', 'o'].map((x) => `fv${process.pid
 ];
 /** From the sender to the receiver, and on to where nobody wants the packets. */
 const [FROM, IN, OUT, TO] = ['va', 'vb', 'vc', 'vd'] as const;
-const binary = user();
+const binary = buildUserSpace(definition, model, folder.path, 'user');
 
 const run = (netns: string, ...argv: readonly string[]): Promise<Ran> =>
-  new Promise((resolve, reject) => {
-    const command = ['netns', 'exec', netns, 'taskset', '-c', CORE, binary, ...argv];
-    const child = spawn('ip', command, { stdio: ['ignore', 'pipe', 'inherit'] });
-    let out = '';
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.on('exit', (code) =>
-      code === 0 ? resolve(JSON.parse(out)) : reject(new Error(`${argv.join(' ')}: ${code}`)),
-    );
-  });
+  ran('ip', ['netns', 'exec', netns, 'taskset', '-c', CORE, binary, ...argv]);
 const send = () => run(sending, 'send', FROM, String(seconds));
 
 const ip = (...argv: string[]) => execFileSync('ip', argv, { stdio: 'pipe' });
