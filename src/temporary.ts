@@ -9,10 +9,12 @@ const DAY_MS = 86_400_000;
 /** Folders of this process that are still there. */
 const open = new Set<TemporaryFolder>();
 
+/** A folder that goes when it is disposed of, or with the process. */
 export interface TemporaryFolder extends Disposable {
   readonly path: string;
 }
 
+/** Of a folder that goes with its process. */
 export interface TemporaryOptions {
   /** Stands in the name; a run that makes one of a kind clears those of the kind that killed runs have left. */
   readonly kind?: string;

@@ -21,6 +21,7 @@ export const RESET_SIGNAL = 'SIGUSR2';
 
 const STATES = '/var/lib/intransit';
 
+/** What an agent drives, where it listens, and where it keeps what it was told. */
 export interface AgentOptions extends Omit<XdpP4DeviceOptions, 'stateFolder'> {
   readonly deviceId: bigint;
   /** Default: a socket that root alone can use, `/run/intransit/NAME.sock`. */
@@ -31,6 +32,7 @@ export interface AgentOptions extends Omit<XdpP4DeviceOptions, 'stateFolder'> {
   readonly fresh?: boolean;
 }
 
+/** A running agent. */
 export interface Agent {
   readonly address: string;
   /** Whether it goes on from an earlier process. */

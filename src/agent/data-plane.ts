@@ -60,6 +60,7 @@ export type OwnFlowMap =
   | 'next'
   | 'flow_answer';
 
+/** A map of a program of requests or of flows. */
 export type MapName = DeviceMapName | (typeof FLOW_MAPS)[number];
 
 /** A program of flows with what is its own. */

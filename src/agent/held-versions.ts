@@ -42,6 +42,7 @@ interface SlotState {
   inFlight: boolean;
 }
 
+/** What the versions of a program are written to. */
 export interface HeldVersionsOptions {
   readonly config: RequestConfig;
   readonly words: MappedWords;

@@ -15,12 +15,14 @@ import {
   type XdpMode,
 } from '../bpf/index.ts';
 
+/** A port of the device, and the interface that it is. */
 export interface PortInterface {
   /** P4Runtime's number of the port, 0..510. */
   readonly port: number;
   readonly name: string;
 }
 
+/** Which interfaces programs are attached to, and how. */
 export interface InterfaceOptions {
   readonly ports: readonly PortInterface[];
   readonly mode: XdpMode | 'auto';

@@ -139,6 +139,7 @@ function weightsOf(
 const offsetOf = ({ offset, arrays }: PlacedWeights, index: number): number =>
   arrays.slice(0, index).reduce((at, a) => at + a.bytes, offset);
 
+/** The write that would have put these bytes of a slot there. @param struct all weights of the slot, as the map has them */
 export function weightsEntry(placed: PlacedWeights, slot: number, struct: Buffer): Entry {
   const parameters = placed.arrays.map(({ name, bytes }) => ({ name, bits: 8 * bytes }));
   const table = weightsTable(placed.layer, slot, parameters);

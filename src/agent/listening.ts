@@ -12,6 +12,7 @@ export interface AgentListen extends P4RuntimeServerOptions, Pick<DoorListen, 'g
 /** Nobody but root reaches it. */
 export const defaultAddress = (name: string): string => `unix:${join(RUN_FOLDER, `${name}.sock`)}`;
 
+/** An address that an agent has. */
 export interface Listening {
   readonly address: string;
   /** Once the server is closed. */

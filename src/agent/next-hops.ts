@@ -23,6 +23,7 @@ export function decodeHop(
   }
 }
 
+/** The action of an entry of `ports`, `steer` or `ipv4_lpm` as `struct intransit_next_hop`. */
 export function hopOf(entry: PlainEntry): Buffer {
   switch (entry.actionId) {
     case route.id:

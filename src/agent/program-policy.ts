@@ -15,6 +15,7 @@ import { ANSWERED_BYTES, TELLING_BYTES } from '../devices/flow-asking.ts';
 
 /** The programs of an object: one that computes, and the dispatcher that stands before it and others. */
 export const PROGRAM = 'intransit';
+/** Name of the program that all packets of requests enter by. */
 export const DISPATCHER = 'intransit_dispatch';
 /** The program of an object of flows. */
 export const FLOW_PROGRAM = 'intransit_flow';

@@ -21,6 +21,7 @@ import { RefusedRequests } from './refused-requests.ts';
 import { budgetsAfter, budgetsOf, readBudget, type SlotBudget, writeBudget } from './slot-budgets.ts';
 import { type PlainEntry, plainEntry } from './table-entry.ts';
 
+/** What a data plane of requests begins from. */
 export interface RequestSurroundings {
   /** The data plane on whose maps this one is to go on; itself where it was found running. */
   readonly before: DataPlane | undefined;

@@ -37,6 +37,7 @@ export function readBudget(budgets: BpfMap, slot: number): SlotBudget | undefine
   return interval === 0n ? undefined : { interval, burst };
 }
 
+/** Writes what a slot may compute; undefined lets it compute all. */
 export const writeBudget = (budgets: BpfMap, slot: number, own: SlotBudget | undefined): void =>
   budgets.update(slot, budget.encode({ interval: own?.interval ?? 0n, burst: own?.burst ?? 0n, due: 0n }));
 

@@ -13,6 +13,7 @@ export interface PlainEntry {
 
 const EMPTY = new Uint8Array(0);
 
+/** An entry by the places of its fields and parameters; what is left out is zero. */
 export function plainEntry(entry: Init<'TableEntry'>): PlainEntry {
   const { action } = entry.action ?? {};
   const parameterBytes = (index: number) =>

@@ -45,6 +45,7 @@ const WATCH_MS = 1_000;
 const VERIFIED_MS = 2_000;
 const [E2BIG, ENOMEM, ENOSPC] = [7, 12, 28];
 
+/** Of a host as a device of P4Runtime. */
 export interface XdpP4DeviceOptions {
   /** Names the pins: letters, digits, `-` and `_`. */
   readonly name: string;
@@ -66,6 +67,7 @@ interface Running {
   readonly tables: ProgramTables;
 }
 
+/** Folder of the BPF file system in which a data plane of this name is pinned. */
 export const pinsOf = (name: string): string => `${BPFFS}/intransit/${name}`;
 
 /**

@@ -11,6 +11,7 @@ const FOLDER = new URL('../bundle/', import.meta.url);
 export const bundleFile = (name: string): string => `${name}.cjs`;
 export const codeCacheOf = (bundle: string): string => `${bundle}.cache`;
 
+/** A part of the command line in one file, with its compiled code. */
 export interface Bundle {
   readonly script: Script;
   readonly program: Program;

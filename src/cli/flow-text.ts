@@ -12,6 +12,7 @@ export const classTable = (classes: ReturnType<typeof actionsJson>): string =>
 /** Flows that the terminal shows. */
 const MOST_FLOWS = 20;
 
+/** A report for people: the first flows, counts, and scores where there are labels. */
 export function reportText(r: FlowReport): string {
   const shown = r.flows.slice(0, MOST_FLOWS);
   const more = r.flows.length - shown.length;

@@ -13,6 +13,7 @@ export interface Io {
   readonly overwrite?: (line: string) => void;
 }
 
+/** The streams of this process. */
 export const processIo = (): Io => ({
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
@@ -64,6 +65,7 @@ function withOthers(first: Diagnostic, others: readonly Diagnostic[]): Diagnosti
   return { ...first, message: `${first.message}; likewise ${[...named, ...rest].join(', ')}` };
 }
 
+/** A line on the screen that says how far work has come; nothing where nobody looks. */
 export interface Progress {
   /** Says how much is done; at most ten times a second reaches the screen. */
   update(done: number): void;

@@ -6,6 +6,7 @@ import { wrapHelp } from './help-text.ts';
 import { type Io, printableIo } from './io.ts';
 import { UsageError } from './usage.ts';
 
+/** 0: done; 1: refused or failed; 2: the command line is wrong. */
 export type ExitCode = 0 | 1 | 2;
 /** Of a command that has compared something: whether it failed. */
 type OnEnd = (failed: boolean) => void;

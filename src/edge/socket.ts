@@ -13,6 +13,7 @@ export interface Peer {
 /** Room for the packets that come in while the program computes; the system may grant less. */
 export const BUFFER_BYTES = 8 * 2 ** 20;
 
+/** Room for bursts of packets, as far as the system grants it. */
 export function raiseBuffers(socket: Socket): void {
   try {
     socket.setRecvBufferSize(BUFFER_BYTES);

@@ -26,6 +26,7 @@ export interface WireTensor {
   readonly count: number;
 }
 
+/** Of rows that are sent until each has an answer or was given up. */
 export interface TransferOptions {
   readonly encoder: RequestEncoder;
   readonly jobId: bigint;

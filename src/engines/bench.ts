@@ -192,6 +192,7 @@ function foreign(frame: Uint8Array): Uint8Array {
   return other;
 }
 
+/** Of an even number of values the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

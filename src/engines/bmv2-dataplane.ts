@@ -25,6 +25,7 @@ const service = defineService(
   'DataplaneInterface',
 );
 
+/** A packet at a port of the switch. */
 export interface PortPacket {
   readonly port: number;
   readonly packet: Uint8Array;

@@ -8,6 +8,7 @@ const WINDOW = 60;
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
+/** Packets into one port of a switch, and as many out of another. */
 export interface Exchange {
   /** Packets to send, and to wait for. */
   readonly count: number;

@@ -17,6 +17,7 @@ const START_TIMEOUT_MS = 60_000;
 /** Delays between attempts to reach a switch that is just starting. */
 const RETRY_MS = [10, 100] as const;
 
+/** A switch in a process of its own, with the client that is its primary. */
 export interface RunningSwitch {
   readonly pid: number;
   readonly client: P4Client;

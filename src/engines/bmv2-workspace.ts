@@ -19,6 +19,7 @@ export interface Workspace {
   remove(): void;
 }
 
+/** A folder for one switch, short enough for sockets; it and its process go with this process. What killed runs left is cleared. */
 export function createWorkspace(): Workspace {
   const folder = temporaryFolder({ kind: KIND, maxPath: MAX_PATH, clear: killLeftover });
   let child: number | undefined;

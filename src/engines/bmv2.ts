@@ -7,6 +7,7 @@ import { exchange } from './bmv2-exchange.ts';
 import { type Bmv2Session, openBmv2 } from './bmv2-session.ts';
 import type { Engine } from './engine.ts';
 
+/** Of rows on a switch. */
 export interface Bmv2Options extends V1modelOptions {
   /** Called as answers come in. */
   readonly onProgress?: (rowsDone: number) => void;

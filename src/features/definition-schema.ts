@@ -80,6 +80,7 @@ const duration = z
 
 const packetNumbers = z.array(z.int().min(1, 'packets count from 1').max(65_535)).min(1).max(64);
 
+/** A feature file (docs/features.md). */
 export const featuresSchema = z
   .strictObject({
     ...documentHead('Features'),
@@ -170,6 +171,7 @@ export const featuresSchema = z
   })
   .describe('Features of flows: docs/features.md');
 
+/** The same once read: with its defaults. */
 export type FeaturesFile = z.output<typeof featuresSchema>;
 export type StateVariable = z.output<typeof stateVariable>;
 export type KeyField = z.output<typeof keyField>;

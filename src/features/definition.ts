@@ -24,6 +24,7 @@ export interface Scalar {
   readonly update: Typed;
 }
 
+/** A number that the model is given: a formula, whose range is proven to fit a byte. */
 export interface Feature {
   readonly name: string;
   readonly value: Typed;

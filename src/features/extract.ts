@@ -11,6 +11,7 @@ export interface CaptureSummary {
   readonly outcomes: Readonly<Record<Outcome, number>>;
 }
 
+/** Counts of packets by what became of them, all zero. */
 export const noOutcomes = (): Record<Outcome, number> => ({
   classified: 0,
   early: 0,

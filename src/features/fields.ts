@@ -42,6 +42,7 @@ export const fields = {
 
 export type FieldName = keyof typeof fields | PayloadName;
 
+/** The greatest value that a packet may have there. */
 export const mostOfField = (name: FieldName): number =>
   (fields as Readonly<Record<string, FieldDefinition>>)[name]!.most;
 
@@ -50,6 +51,7 @@ export const isField = (name: string): name is FieldName => Object.hasOwn(fields
 /** The values of one packet. */
 export type FieldValues = Readonly<Record<FieldName, number>>;
 
+/** A byte of what follows the transport header, counted from 0. */
 export type PayloadName = `payload.byte${number}`;
 
 function payloadFields(): Readonly<Record<PayloadName, FieldDefinition>> {

@@ -25,6 +25,7 @@ export interface RowOrigin {
   readonly class: number;
 }
 
+/** Features of captures, a row each time that the definition classifies. */
 export interface FeatureMatrix {
   /** uint8, row-major `[rows][features]`. */
   readonly values: Uint8Array;

@@ -28,6 +28,7 @@ const prefix = z
     return z.NEVER;
   });
 
+/** Which packets are meant: those for which all that is given holds. */
 export const selectorSchema = z.strictObject({
   prefixes: list(prefix).describe('Either end is in one of them'),
   ports: list(z.union([port.transform((p): readonly [number, number] => [p, p]), portRange])).describe(

@@ -30,11 +30,13 @@ export interface MatrixLayer {
   readonly requantiser: Requantiser;
 }
 
+/** What a lane must hold: ranges of the sums, one a channel, and what of them matters to the requantiser. */
 export interface LaneNeed {
   readonly ranges: readonly Interval[];
   readonly windows: readonly ClampWindow[] | undefined;
 }
 
+/** The ranges follow from the weights and the element type of the input. */
 export const laneNeed = (layer: MatrixLayer, input: TensorType): LaneNeed => {
   const ranges = accumulatorRanges(layer, input);
   return { ranges, windows: clampWindows(layer.requantiser, ranges) };

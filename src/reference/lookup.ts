@@ -37,14 +37,17 @@ export function transposeSources({ from, axes }: Pick<TransposeLayer, 'from' | '
   });
 }
 
+/** Elements in the order of the output. */
 export const transpose = (layer: TransposeLayer, x: Int32Array): Int32Array =>
   transposeSources(layer).map((source) => x[source]!);
 
+/** `table[q - least q]`; where there are several tables, each serves an equal run of elements. */
 export function lut(layer: LutLayer, x: Int32Array, input: TensorType): Int32Array {
   const { lo } = elementRange(input.element);
   return x.map((q, i) => layer.table[256 * lutTable(layer, i, x.length) + q - lo]!);
 }
 
+/** Parts of the inputs in any order; a source below 0 is the constant. */
 export function gather({ sources, value }: GatherLayer, inputs: readonly Int32Array[]): Int32Array {
   const all = inputs.flatMap((x) => Array.from(x));
   return sources.map((source) => (source < 0 ? value : all[source]!));

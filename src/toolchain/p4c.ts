@@ -7,7 +7,9 @@ import { refuse } from '../diagnostics/index.ts';
 import { linkBmv2Json } from './bmv2-json.ts';
 import { p4cEntry } from './p4c-cache.ts';
 
+/** Compiler for BMv2, found on the PATH. */
 export const P4C = 'p4c-bm2-ss';
+/** BMv2 with P4Runtime, found on the PATH. */
 export const SWITCH = 'simple_switch_grpc';
 
 const INSTALL: Readonly<Record<string, string>> = {
@@ -37,6 +39,7 @@ export function findTool(name: string, path = process.env.PATH ?? ''): string | 
 export const requireTool = (name: string): string =>
   findTool(name) ?? refuse('missing-tool', { tool: name, install: INSTALL[name] ?? `install ${name}` });
 
+/** What came of a run of p4c. */
 export interface P4cResult {
   readonly ok: boolean;
   /** Everything that p4c wrote; empty if it had nothing to say. */

@@ -67,6 +67,7 @@ export const insertion = (entry: Entry): Update => ({
   entity: { tableEntry: tableEntry(entry) },
 });
 
+/** Changes the action of an entry that is there, or a default action. */
 export const modification = (entry: Entry): Update => ({
   type: 'MODIFY',
   entity: { tableEntry: tableEntry(entry) },

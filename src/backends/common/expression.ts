@@ -44,24 +44,29 @@ export type Expression =
       readonly width: number;
     };
 
+/** Of two operands of one width; sums and products lose what is above it. */
 export type BinaryOperator = '+' | '-' | '*' | '&' | '|' | '^';
 
 export const reference = (name: string, width: number): Expression => ({ kind: 'reference', name, width });
 
+/** A number modulo `2^width`. */
 export const literal = (value: bigint | number, width: number): Expression => ({
   kind: 'literal',
   value: BigInt.asUintN(width, BigInt(value)),
   width,
 });
 
+/** @throws Error where the widths differ: nothing is widened silently */
 export const binary = (left: Expression, operator: BinaryOperator, right: Expression): Expression => {
   if (left.width !== right.width) throw new Error(`widths ${left.width} ${operator} ${right.width}`);
   return { kind: 'binary', operator, left, right, width: left.width };
 };
 
+/** By a constant; a right shift brings in zeros. */
 export const shift = (operand: Expression, operator: '<<' | '>>', amount: number): Expression =>
   amount === 0 ? operand : { kind: 'shift', operator, operand, amount, width: operand.width };
 
+/** `operand >> amount`, with an amount that is known when the program runs. */
 export const select = (operand: Expression, amount: Expression): Expression => ({
   kind: 'select',
   operand,
@@ -76,9 +81,11 @@ export function slice(operand: Expression, low: number, width: number): Expressi
   return width === operand.width ? operand : { kind: 'slice', operand, high, low, width };
 }
 
+/** Cuts off high bits, or puts zeros before them. */
 export const cast = (operand: Expression, width: number): Expression =>
   width === operand.width ? operand : { kind: 'cast', operand, width };
 
+/** `left` stands in the high bits. */
 export const concat = (left: Expression, right: Expression): Expression => ({
   kind: 'concat',
   left,

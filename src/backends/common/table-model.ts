@@ -57,6 +57,7 @@ export interface DigestModel {
   readonly fields: readonly { readonly name: string; readonly bits: number }[];
 }
 
+/** All that a controller sees of a data plane. */
 export interface TableSet {
   readonly tables: readonly TableModel[];
   readonly counters: readonly CounterModel[];
@@ -87,6 +88,7 @@ export const hold = action(2, 'hold', [
 ]);
 export const held = action(3, 'held');
 export const permit = action(4, 'permit');
+/** Sends a packet out of a port as it is. */
 export const cross = action(5, 'cross', [{ name: 'port', bits: 9 }]);
 /** Sends a packet out of a port with these MAC addresses. */
 export const route = action(6, 'route', [
@@ -134,6 +136,7 @@ export const ports = table(4, {
   size: 512,
 });
 
+/** Where packets go by the longest prefix of their destination; without one the ingress port decides. */
 export const ipv4Lpm = table(5, {
   name: 'ipv4_lpm',
   keys: [{ name: 'destination', bits: 32, match: 'LPM' }],
@@ -154,6 +157,7 @@ export const steer = table(6, {
 /** Tables of every device, whatever model it holds. */
 export const deviceTables: readonly TableModel[] = [models, modelIds, zones, ports, ipv4Lpm, steer];
 
+/** Packets by verdict, in the order of `verdicts`. */
 export const verdictCounter: CounterModel = {
   name: 'verdicts',
   id: 0x12_000000 + 1,

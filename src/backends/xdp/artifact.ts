@@ -46,6 +46,7 @@ export interface Manifest {
   readonly plan: readonly object[];
 }
 
+/** What stands in `manifest.json`; the same bytes for the same plan. */
 export function xdpManifest(plan: XdpPlan): Manifest {
   return {
     ...manifestHead('xdp', plan),

@@ -32,8 +32,10 @@ export const elementBytesOf = (b: Pick<ValueBuffer, 'elementBytes'>): 1 | 2 => b
 /** The C type of its elements, which pointers step by. */
 export const elementType = (b: ValueBuffer): string => (elementBytesOf(b) === 2 ? '__u16' : '__u8');
 
+/** Elements of a row of pixels, its border included. */
 export const rowElements = (b: ValueBuffer): number => (b.width + b.border[1] + b.border[3]) * b.channels;
 
+/** With the border on all sides. */
 export const bufferBytes = (b: ValueBuffer): number =>
   (b.height + b.border[0] + b.border[2]) * rowElements(b) * elementBytesOf(b);
 

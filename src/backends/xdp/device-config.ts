@@ -195,8 +195,10 @@ export interface FlowConfig {
   readonly packets: boolean;
 }
 
+/** What a controller pushes to an agent: programs of requests, or those of flows. */
 export type DeviceConfig = RequestConfig | FlowConfig;
 
+/** Weights of a layer in the bytes of a slot. */
 export interface PlacedWeights extends LayerWeights {
   /** Of its first array; the others follow without a gap. */
   readonly offset: number;

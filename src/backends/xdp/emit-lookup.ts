@@ -64,6 +64,7 @@ function layerRuns(p: ElementwisePlan): readonly Run[] {
   return findRuns(placesOf(from, shape), placesOf(inner, shape));
 }
 
+/** Copies runs of elements that stay together. */
 export const transposeBody = (p: ElementwisePlan & { readonly layer: TransposeLayer }): string[] =>
   emitRuns(layerRuns(p), 'from0', 'to');
 
@@ -99,6 +100,7 @@ function filling(p: Filled): string[] {
   return [...loop, `\t\t${NO_IDIOM}`, '\t}'];
 }
 
+/** Fills the output with the value, then copies what is inside. */
 export const padBody = (p: ElementwisePlan & { readonly layer: PadLayer }): string[] => [
   ...filling(p),
   ...emitRuns(layerRuns(p), 'from0', 'to'),

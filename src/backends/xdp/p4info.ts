@@ -34,6 +34,7 @@ export interface LayerWeights {
   readonly arrays: readonly { readonly name: string; readonly bytes: number }[];
 }
 
+/** Arrays of weights by layer, in the order of the weights file; none where they are constants of the program. */
 export const weightsLayout = (plan: XdpPlan): LayerWeights[] =>
   plan.options.weights === 'static'
     ? []
@@ -52,6 +53,7 @@ export interface ProgramLayout {
   readonly weights: readonly LayerWeights[];
 }
 
+/** @param index of the program among those of the device */
 export const programLayout = (plan: XdpPlan, index = 0): ProgramLayout => ({
   index,
   slots: weightSlots(plan),

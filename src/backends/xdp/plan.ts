@@ -98,6 +98,7 @@ export interface ElementwisePlan {
   readonly odd: 0 | 1 | undefined;
 }
 
+/** How one layer is computed. */
 export type LayerPlan = MatrixPlan | ElementwisePlan;
 
 /** Layers as an XDP program computes them: where values lie in memory, and how each layer is laid out in words. */

@@ -13,6 +13,7 @@ export interface Context {
   readonly after: Float64Array;
 }
 
+/** A formula that is ready to be run over packets. */
 export type Evaluator = (context: Context) => number;
 
 /** An expression as a function of a packet and its flow. */

@@ -28,6 +28,7 @@ export function lowerRequantise(
   return builder.add(name, { kind: 'requantise', inputs: [input.value], output: type, requantiser });
 }
 
+/** A sum of two values, element by element, which may each have a grid of their own. */
 export interface AddSpec {
   readonly name: string;
   readonly a: Activation;
@@ -37,6 +38,7 @@ export interface AddSpec {
   readonly rounding: PairRounding;
 }
 
+/** Finds integers that give the source's rounding at every pair, or says at how many they do not. */
 export function lowerAdd(builder: ModelBuilder, spec: AddSpec): Activation {
   const { name, a, b, output } = spec;
   const shape = pairShape(builder, name, a, b);

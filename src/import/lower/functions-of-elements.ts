@@ -18,6 +18,7 @@ import { lowerFunction, lowerFunctions, requireBytes } from './lookup.ts';
 /** 256 KiB of tables: beyond that lines are worth being off by one here and there. */
 const MOST_TABLES = 512;
 
+/** Functions of one element, which become tables. */
 export interface ElementFunctions {
   readonly name: string;
   readonly input: Activation;

@@ -12,6 +12,7 @@ export interface Clamp {
   readonly max: number;
 }
 
+/** Weighted sums of the input, and how the source rounds them. */
 export interface LinearSpec {
   readonly name: string;
   readonly input: Activation;
@@ -26,6 +27,7 @@ export interface LinearSpec {
   readonly rounding: readonly SourceRounding[] | Requantiser;
 }
 
+/** Where a window moves, and which channels it reads: `groups` runs of them apart. */
 export interface Conv2dGeometry extends Window {
   readonly groups: number;
 }

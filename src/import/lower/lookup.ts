@@ -78,6 +78,7 @@ export function lowerNegated(builder: ModelBuilder, name: string, { value, type 
   return lowerFunction(builder, `${name}_negated`, { value, type }, output, (q) => zeroPoint - q);
 }
 
+/** Rows of a table, by keys in the input. */
 export interface EmbeddingSpec {
   readonly name: string;
   /** Keys as uint8, `keyBytes` each. */

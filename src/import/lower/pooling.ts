@@ -7,6 +7,7 @@ import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
 import { type Clamp, imageShape, requireBoundedWork } from './linear.ts';
 import { lowerNegated } from './lookup.ts';
 
+/** The greatest element of each window; what lies outside of the image is never it. */
 export function lowerMaxPool(
   builder: ModelBuilder,
   name: string,
@@ -58,6 +59,7 @@ export function poolShape(
   return [channels, rows, columns];
 }
 
+/** Means of windows. */
 export interface AveragePoolSpec {
   readonly name: string;
   readonly input: Activation;
@@ -68,6 +70,7 @@ export interface AveragePoolSpec {
   readonly rounding: ((divisor: number) => SourceRounding) | Requantiser;
 }
 
+/** Where padding is not counted, windows at the border have divisors of their own, with a channel of the requantiser each. */
 export function lowerAveragePool(builder: ModelBuilder, spec: AveragePoolSpec): Activation {
   const { name, input, window, countPadding, rounding } = spec;
   const shape = poolShape(builder, name, input, window);

@@ -6,6 +6,7 @@ import { elementCount } from '../../model/tensor.ts';
 import type { Activation, ModelBuilder, Quantisation } from '../builder.ts';
 import type { Clamp } from './linear.ts';
 
+/** A product of two values, element by element. */
 export interface MulSpec {
   readonly name: string;
   readonly a: Activation;

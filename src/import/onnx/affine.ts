@@ -79,6 +79,7 @@ function finiteConstant(c: NodeReader, index: number, what: string) {
 export const vectorOf = (c: NodeReader, index: number, channels: number, what: string): Float64Array =>
   perChannel(c, index, { channels, shape: [channels], first: true }, what, 'vector');
 
+/** The operand at `index` as one number a channel of the linear value. @param what it is, for messages */
 export const linearPerChannel = (
   c: NodeReader,
   index: number,

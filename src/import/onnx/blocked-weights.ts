@@ -7,6 +7,7 @@ const MOST_SEARCHED = 2 ** 20;
 /** Float32 products of scales that are multiples of each other. */
 const ROUNDING = 1e-5;
 
+/** Weights that had a scale a block, put on one scale an output. */
 export interface BlockedWeights {
   /** Row-major `[out][taps]`. */
   readonly values: Int16Array;

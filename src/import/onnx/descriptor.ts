@@ -17,6 +17,7 @@ const message = (fields: Record<string, Field>, nested?: Record<string, object>)
   ...(nested && { nested }),
 });
 
+/** The messages and fields of `onnx.proto` that are read, by their numbers. */
 export const onnxDescriptor = {
   nested: {
     ModelProto: message({

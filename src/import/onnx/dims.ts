@@ -7,6 +7,7 @@ import type { FloatInput, Quantised, QuantisedConstant, Real, Value } from './va
 /** A value of the network; of constants the whole shape is known, of these all but the batch. */
 export type Activity = Quantised | Real | FloatInput;
 
+/** A value that does not depend on the input. */
 export type Fixed = Constant | QuantisedConstant;
 
 export const isFixed = (value: Value): value is Fixed =>

@@ -150,6 +150,7 @@ function automaticPads(
   }
 }
 
+/** Of a convolution node. @param image `[channels, height, width]` of its input */
 export const convGeometry = (
   c: NodeReader,
   weightDims: readonly number[],

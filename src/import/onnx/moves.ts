@@ -98,6 +98,7 @@ export function onGridOf(real: number, { element, scale, zeroPoint }: Quantisati
   return Math.max(lo, Math.min(hi, roundHalfEven(Math.fround(Math.fround(real) / scale)) + zeroPoint));
 }
 
+/** Whether a q-value means the same real on both. */
 export const isSameGrid = (a: Quantisation, b: Quantisation): boolean =>
   a.element === b.element && Object.is(a.scale, b.scale) && a.zeroPoint === b.zeroPoint;
 
