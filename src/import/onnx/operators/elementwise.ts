@@ -145,7 +145,7 @@ export function div(c: NodeReader): Value {
   if (constantAt === undefined)
     return (
       joinedPair(c, (x, y) => Math.fround(x / y)) ??
-      c.refuseFloat(1, 'a quotient is taken of an activation and a constant')
+      c.refuseAttribute('input 1', 'an activation', 'a constant, or a function of the same elements')
     );
   if (realConstant(c.input(constantAt))?.values.includes(0))
     refuse('bad-quantisation', { what: `the constant of ${c.operator} holds 0` }, c.place(constantAt));
