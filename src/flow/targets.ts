@@ -9,6 +9,7 @@ import type { FlowPipeline, FlowProgramOptions } from './options.ts';
 import type { FlowSet } from './set.ts';
 import { createXdpSetEngine, xdpSetPipeline } from './set-engines.ts';
 import { createReferenceSetEngine } from './set-reference.ts';
+import { writeTnaFlow } from './tna.ts';
 import { createXdpFlowEngine, writeXdpFlow, xdpFlowPipeline } from './xdp.ts';
 
 type CreateEngine = (
@@ -58,6 +59,7 @@ export const setPipelines: Readonly<Record<string, (set: FlowSet) => Promise<Flo
 const flowPrograms: Readonly<Record<string, WriteProgram>> = {
   xdp: writeXdpFlow,
   v1model: writeV1modelFlow,
+  tna: writeTnaFlow,
 };
 
 /**

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { jsonText, refuse } from '../diagnostics/index.ts';
+import { temporaryFolder } from '../temporary.ts';
 import { findTool } from './p4c.ts';
 import { readPlacement } from './tofino-resources.ts';
 
@@ -36,14 +37,16 @@ const OVERLAP = /overlap/i;
 
 /**
  * Compiles and assembles, where both tools are there; else makes nothing. What was placed is written beside the program.
- * @returns names of the files that were made, relative to the folder of the program
+ * @returns names of the files that were made, in the folder of the program
  * @throws DiagnosticError `tna-refused` with what the tool said
  */
 export async function compileTna(program: string, chip: string, file: string): Promise<readonly string[]> {
   const [compiler, assembler] = [findTool(BAREFOOT), findTool(BFAS)];
   if (compiler === undefined || assembler === undefined) return [];
   const folder = dirname(program);
-  const out = join(folder, 'tofino');
+  // They write folders of logs, of which a program's own folder has none.
+  using made = temporaryFolder();
+  const out = made.path;
   const architecture = chip === 'tofino' ? 'tna' : 't2na';
   const args = ['--target', chip, '--arch', architecture, '-g', '-I', folder, '-o', out, program];
   const compiled = await runTool(compiler, args);
@@ -62,7 +65,8 @@ export async function compileTna(program: string, chip: string, file: string): P
   if (resources === undefined)
     return refuse('tna-refused', { tool: BAREFOOT, said: 'it made no resources.json' }, { file });
   writeFileSync(join(folder, JUDGED_FILE), jsonText(readPlacement(resources, assembly)));
-  return [relative(folder, assembly), JUDGED_FILE];
+  copyFileSync(assembly, join(folder, basename(assembly)));
+  return [basename(assembly), JUDGED_FILE];
 }
 
 /** A file that the compiler made, in a folder of the pipe's name or beside it. */

@@ -11,6 +11,8 @@ export interface Chip {
   readonly wideContainers: number;
   /** Containers of 16 bits that arithmetic can write. */
   readonly halfContainers: number;
+  /** Containers of 16 bits of a group: what an operation reads and writes stands in one. */
+  readonly halfGroup: number;
   /** Bytes of a packet that the parser of egress may pass, what ingress sends along with them; undefined where there is no limit. */
   readonly egressParsed?: number;
 }
@@ -24,6 +26,7 @@ export const chips = {
     phvBits: 64 * 8 + 96 * 16 + 64 * 32,
     wideContainers: 64,
     halfContainers: 96,
+    halfGroup: 16,
     egressParsed: 160,
   },
   tofino2: {
@@ -34,6 +37,7 @@ export const chips = {
     phvBits: 48 * 8 + 72 * 16 + 48 * 32 + (16 * 8 + 24 * 16 + 16 * 32),
     wideContainers: 48,
     halfContainers: 72,
+    halfGroup: 12,
   },
 } as const satisfies Record<string, Chip>;
 
@@ -52,6 +56,9 @@ export const stageLimits = {
   /** Of these bytes, how many can be data of 16 bits, two each. */
   halfSlots: 32,
   instructions: 64,
+  /** Stateful ALUs, each with a register, and the blocks of memory that can hold registers. */
+  alus: 4,
+  mapRams: 48,
 } as const;
 
 export type StageUse = Record<keyof typeof stageLimits, number>;

@@ -50,10 +50,27 @@ export interface TnaLayer {
   readonly paired: number;
 }
 
+/** What stands before the network where its inputs are no bytes of a request: features that ingress makes. */
+export interface Front {
+  /** One a stage, from the first. */
+  readonly units: readonly Unit[];
+  /** Bytes that egress parses beside the sums. */
+  readonly parsedBytes: number;
+  /** P4 of an input. */
+  input(element: number): string;
+  /** P4 of the field that gets the class. */
+  readonly answer: { readonly class: string };
+}
+
+type PlanOptions = Required<Pick<ProgramOptions, 'from' | 'to' | 'modelId' | 'modelVersion' | 'port'>> & {
+  /** By default requests are found and forwarded. */
+  readonly front?: Front;
+};
+
 export interface TnaPlan {
   readonly model: Model;
   readonly chip: Chip;
-  readonly options: Required<Pick<ProgramOptions, 'from' | 'to' | 'modelId' | 'modelVersion' | 'port'>>;
+  readonly options: PlanOptions;
   readonly input: TensorType;
   readonly output: TensorType;
   readonly layers: readonly TnaLayer[];
@@ -76,8 +93,12 @@ const HALF = 16;
 /** Entries of one table, beyond which two activations are not matched together: what the TCAM of a stage holds. */
 const MOST_PAIR_ROWS = (stageLimits.tcam * TCAM_ROWS) / VERSIONS;
 
-/** Outputs up to which tables add to the differences of each two, which are then no more than the outputs. */
-const MOST_DIFFERENCES = 3;
+/**
+ * Whether tables add to the differences of each two outputs: where these are no more than the outputs, or where outputs and
+ * differences, of which each is subtracted from others, do not fit one group of containers.
+ */
+const addsDifferences = (outputs: number, chip: Chip): boolean =>
+  outputs <= 3 || outputs + pairsOf(outputs).length > chip.halfGroup;
 
 /** Outputs up to which sums of the last layer have containers of their own: beyond, the bus has too few places of 16 bits. */
 const MOST_HALVES = 8;
@@ -135,7 +156,7 @@ export function planTna(
   let nearest: { plan: TnaPlan; diagnostics: Diagnostic[] } | undefined;
   const missed = (d: { plan: TnaPlan }) =>
     d.plan.needs.reduce((n, { need, limit }) => n + Math.max(0, need / limit - 1), 0);
-  for (const layers of groupings(program, pairing)) {
+  for (const layers of groupings(program, chip, pairing)) {
     const plan = planLayers(model, chip, program, options, layers);
     const made = { plan, diagnostics: needDiagnostics(plan.needs, chip.name, model.file) };
     if (made.diagnostics.length === 0) return made;
@@ -145,12 +166,12 @@ export function planTna(
 }
 
 /** Ways to match the activations of the layers alone or by twos, each once; the fewest entries first. */
-function groupings(program: TableProgram, pairing: Pairing | undefined): TnaLayer[][] {
+function groupings(program: TableProgram, chip: Chip, pairing: Pairing | undefined): TnaLayer[][] {
   const last = program.layers.length - 1;
   const compared = program.comparedSums !== undefined;
   const forms = program.layers.map((layer, l) => {
     const shares = pairing === undefined ? PAIRED : [pairing[l] ?? 0];
-    const made = shares.map((share) => layerOf(layer, share, compared && l === last, l === last));
+    const made = shares.map((share) => layerOf(layer, share, chip, compared && l === last, l === last));
     return made.filter((form, i) => made.findIndex((f) => f.tables.length === form.tables.length) === i);
   });
   let ways: Grouping[] = [{ layers: [], rows: 0 }];
@@ -195,8 +216,14 @@ function planLayers(
     return { layer: options.to - 1, index, keys: [a], result: { kind: 'output', element }, rows, isTernary };
   });
   const inputs = elementCount(valueType(model, options.from).shape);
-  const made = schedule(chip, blocksOf(program, layers, outputs), layers.length, FORWARDING);
-  const needs = [...needsOf(chip, made, layers), ...parsedBytes(chip, made, layers, inputs)];
+  const made = schedule(
+    chip,
+    blocksOf(program, layers, outputs),
+    layers.length,
+    options.front?.units ?? FORWARDING,
+  );
+  const parsed = options.front?.parsedBytes ?? PARSED_HEADERS + inputs;
+  const needs = [...needsOf(chip, made, layers), ...parsedBytes(chip, made, layers, parsed)];
   return {
     model,
     chip,
@@ -265,12 +292,13 @@ const FORWARDING: readonly Unit[] = [
 function layerOf(
   { layer, tables, sums, bits }: SumLayer,
   share: number,
+  chip: Chip,
   compared: boolean,
   isLast: boolean,
 ): TnaLayer {
   const wordBits = isLast && bits === HALF && (compared || sums.length <= MOST_HALVES) ? HALF : WORD;
   const lanes = Math.floor(wordBits / bits);
-  const differences = compared && sums.length <= MOST_DIFFERENCES;
+  const differences = compared && addsDifferences(sums.length, chip);
   const outputs = differences ? pairsOf(sums.length).length : sums.length;
   const values = (added: readonly number[]): readonly number[] =>
     differences ? pairsOf(sums.length).map(([i, j]) => (added[i]! - added[j]!) & (2 ** bits - 1)) : added;
@@ -354,6 +382,8 @@ function useOf(t: TnaTable, words: number, wordBits: number): StageUse {
     busBytes: bits / 8,
     halfSlots: wordBits === HALF ? words : 0,
     instructions: words,
+    alus: 0,
+    mapRams: 0,
   };
   // A table of a byte is a hash action: its key is the address of its action data. A match in TCAM has a table of addresses.
   return t.isTernary
@@ -370,12 +400,15 @@ function useOf(t: TnaTable, words: number, wordBits: number): StageUse {
 /** Ethernet, IPv4, UDP, the header of requests, version and model version, and of the metadata of egress what is read: its port. */
 const PARSED_HEADERS = 14 + 20 + 8 + 32 + 3 + 2;
 
-/** What egress parses before it may begin: headers, the sums that cross, and the activations. */
-function parsedBytes(chip: Chip, made: Schedule, layers: readonly TnaLayer[], inputs: number): Need[] {
+/**
+ * What egress parses before it may begin: the sums that cross, and other bytes, by default headers of requests and the
+ * activations.
+ */
+function parsedBytes(chip: Chip, made: Schedule, layers: readonly TnaLayer[], others: number): Need[] {
   if (chip.egressParsed === undefined) return [];
   const crossing = bridgedLayer(made, layers);
   const sums = crossing === undefined ? 0 : (crossing.words * crossing.wordBits) / 8;
-  const need = PARSED_HEADERS + sums + inputs;
+  const need = others + sums;
   return [{ resource: 'egress parser', need, limit: chip.egressParsed, unit: 'bytes', help: HELP }];
 }
 

@@ -63,6 +63,8 @@ const noUse = (): StageUse => ({
   busBytes: 0,
   halfSlots: 0,
   instructions: 0,
+  alus: 0,
+  mapRams: 0,
 });
 
 const resources = Object.keys(stageLimits) as readonly (keyof StageUse)[];

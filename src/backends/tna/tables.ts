@@ -5,25 +5,25 @@ import { type ActionModel, cross, lookupTableModel, type TableModel } from '../c
 import { type TnaLayer, type TnaPlan, type TnaTable, VERSIONS } from './plan.ts';
 
 /** Ids of what only this target has. */
-const id = (kind: number, n: number): number => kind * 2 ** 24 + 0x8000 + n;
+export const tnaId = (kind: number, n: number): number => kind * 2 ** 24 + 0x8000 + n;
 
 /** Which of the two versions of the entries answers a request. */
 export const choose: ActionModel = {
   name: 'choose',
-  id: id(0x01, 1),
+  id: tnaId(0x01, 1),
   parameters: [
     { name: 'version', bits: 1 },
     { name: 'model_version', bits: 16 },
   ],
 };
-const pass: ActionModel = { name: 'pass', id: id(0x01, 2), parameters: [] };
+export const pass: ActionModel = { name: 'pass', id: tnaId(0x01, 2), parameters: [] };
 
 const exact = (name: string, bits: number) => ({ name, bits, match: 'EXACT' }) as const;
 
 /** Model and version of a request, version 0 the current one: the entry that is rewritten to flip. */
 export const choices: TableModel = {
   name: 'choices',
-  id: id(0x02, 1),
+  id: tnaId(0x02, 1),
   keys: [exact('model_id', 16), exact('model_version', 16)],
   actions: [choose],
   defaultAction: pass,
@@ -32,7 +32,7 @@ export const choices: TableModel = {
 
 export const crossings: TableModel = {
   name: 'crossings',
-  id: id(0x02, 2),
+  id: tnaId(0x02, 2),
   keys: [exact('ingress_port', 9)],
   actions: [cross],
   defaultAction: pass,

@@ -44,7 +44,7 @@ export const compileCommand = (io: Io) =>
       const { model, diagnostics } = imported;
       printDiagnostics(io, diagnostics);
       if (a.features !== undefined) {
-        const files = await compileFlow(imported, readFeatures(a.features), a);
+        const files = await compileFlow(io, imported, readFeatures(a.features), a);
         if (a.json) printJson(io, { output: a.output, files });
         else printLine(io, `${a.output}: ${files.join(', ')}`);
         return;

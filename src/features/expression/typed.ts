@@ -45,3 +45,52 @@ export type Typed = { readonly type: ValueType } & (
   /** How many of the ascending thresholds are at most the operand. */
   | { readonly kind: 'bins'; readonly operand: Typed; readonly thresholds: readonly number[] }
 );
+
+/** What an expression is made of, in the order of its text. */
+export function partsOf(e: Typed): readonly Typed[] {
+  switch (e.kind) {
+    case 'operator':
+      return [e.left, e.right];
+    case 'choice':
+      return [e.condition, e.whenTrue, e.whenFalse];
+    case 'shift':
+    case 'divide':
+    case 'log8':
+    case 'log2':
+    case 'table':
+    case 'bins':
+      return [e.operand];
+    case 'constant':
+    case 'field':
+    case 'now':
+    case 'state':
+      return [];
+  }
+}
+
+/** The same operator on other parts. @param part what becomes of each */
+export function mapParts(e: Typed, part: (inner: Typed) => Typed): Typed {
+  switch (e.kind) {
+    case 'operator':
+      return { ...e, left: part(e.left), right: part(e.right) };
+    case 'choice':
+      return {
+        ...e,
+        condition: part(e.condition),
+        whenTrue: part(e.whenTrue),
+        whenFalse: part(e.whenFalse),
+      };
+    case 'shift':
+    case 'divide':
+    case 'log8':
+    case 'log2':
+    case 'table':
+    case 'bins':
+      return { ...e, operand: part(e.operand) };
+    case 'constant':
+    case 'field':
+    case 'now':
+    case 'state':
+      return e;
+  }
+}

@@ -1,0 +1,47 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tnaFlowFiles } from '../backends/tna/flow/artifact.ts';
+import { planFront } from '../backends/tna/flow/plan.ts';
+import { PROGRAM_FILE } from '../backends/tna/replacement.ts';
+import { diagnostic, throwErrors } from '../diagnostics/index.ts';
+import type { FeatureDefinition } from '../features/definition.ts';
+import type { Model } from '../model/model.ts';
+import { decide, planNetwork, tnaOwn } from '../targets/tna/planned.ts';
+import { optionRefusal } from '../targets/tna/target.ts';
+import { compileTna } from '../toolchain/tofino.ts';
+import type { FlowProgramOptions } from './options.ts';
+
+/**
+ * The program with what it includes, P4Info, entries and manifest; compiled and assembled where the open compiler is there.
+ * @returns names of the files
+ * @throws DiagnosticError
+ */
+export async function writeTnaFlow(
+  definition: FeatureDefinition,
+  model: Model,
+  folder: string,
+  options: FlowProgramOptions,
+  compile: boolean,
+): Promise<readonly string[]> {
+  const own = tnaOwn.parse(options.own ?? {});
+  const decided = decide(model, {});
+  const { flows, diagnostics } = planFront(definition);
+  const wrong = optionRefusal(model, options, decided, own);
+  throwErrors([...diagnostics, ...(wrong === undefined ? [] : [wrong])]);
+  if (flows === undefined) throw new Error('a refusal without a diagnostic');
+  const {
+    plan,
+    approximation,
+    diagnostics: told,
+  } = planNetwork(model, own, { ...decided, front: flows.front });
+  options.tell?.(told.filter((d) => d.severity !== 'error'));
+  throwErrors(told);
+  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  const files = tnaFlowFiles(plan, flows, approximation?.agreement);
+  for (const [name, content] of files) writeFileSync(join(folder, name), content);
+  if (!compile) return [...files.keys()];
+  const made = await compileTna(join(folder, PROGRAM_FILE), plan.chip.name, model.file);
+  if (made.length === 0)
+    options.tell?.([diagnostic('tna-unjudged', { tools: ['p4c-barefoot', 'bfas'] }, { file: model.file })]);
+  return [...files.keys(), ...made];
+}
