@@ -58,6 +58,10 @@ export interface Front {
   readonly parsedBytes: number;
   /** P4 of an input. */
   input(element: number): string;
+  /** The first stage that can read it. */
+  inputStage(element: number): number;
+  /** What egress does with the class, a stage each. */
+  readonly behind: readonly Unit[];
   /** P4 of the field that gets the class. */
   readonly answer: { readonly class: string };
 }
@@ -218,7 +222,7 @@ function planLayers(
   const inputs = elementCount(valueType(model, options.from).shape);
   const made = schedule(
     chip,
-    blocksOf(program, layers, outputs),
+    blocksOf(program, layers, outputs, options.front),
     layers.length,
     options.front?.units ?? FORWARDING,
   );
@@ -245,11 +249,16 @@ function blocksOf(
   program: TableProgram,
   layers: readonly TnaLayer[],
   outputs: readonly TnaTable[],
+  front: Front | undefined,
 ): readonly Block[] {
   const blocks: Block[] = layers.map((l) => ({
     name: `layer ${l.layer}`,
     sums: { wide: l.wordBits === 32 ? l.words : 0, half: l.wordBits === 16 ? l.words : 0 },
-    tables: l.tables.map((t) => ({ name: tableName(t), use: useOf(t, l.words, l.wordBits) })),
+    tables: l.tables.map((t) => ({
+      name: tableName(t),
+      use: useOf(t, l.words, l.wordBits),
+      ...earliest(t, front),
+    })),
   }));
   const looked = outputs.filter((t) => t.keys[0]!.source !== undefined && t.rows.length > 0);
   if (looked.length > 0)
@@ -273,7 +282,16 @@ function blocksOf(
     instructions: 1,
   };
   blocks.push({ name: 'class', tables: [{ name: 'classes', use: tell }] });
+  for (const unit of front?.behind ?? []) blocks.push({ name: unit.name, tables: [unit] });
   return blocks;
+}
+
+/** Of a table of features: it may stand before others are made. */
+function earliest({ keys }: TnaTable, front: Front | undefined): { from?: number } {
+  const bytes = keys.flatMap(({ source }) => (source?.kind === 'byte' ? [source.element] : []));
+  return front === undefined || bytes.length === 0
+    ? {}
+    : { from: Math.max(...bytes.map((e) => front.inputStage(e))) };
 }
 
 export const tableName = ({ layer, index }: Pick<TnaTable, 'layer' | 'index'>): string =>

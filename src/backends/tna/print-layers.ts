@@ -14,6 +14,7 @@ export function wordName(plan: TnaPlan, layer: TnaLayer, set: number, word: numb
 
 const field = (layer: number, set: number, word: number): string => `l${layer}_s${set}_w${word}`;
 
+/** The last layer that ingress computes, if any. */
 export const bridged = ({ schedule, layers }: TnaPlan): TnaLayer | undefined =>
   bridgedLayer(schedule, layers);
 
@@ -111,6 +112,7 @@ function printLayer(p: Printer, plan: TnaPlan, layer: TnaLayer, block: PlacedBlo
   return applied;
 }
 
+/** Tables and actions of the layers of a gress. @returns what is applied */
 export function printLayers(p: Printer, plan: TnaPlan, gress: Gress): string[] {
   return plan.layers.flatMap((layer, i) => {
     const block = plan.schedule.blocks[i]!;

@@ -6,6 +6,8 @@ export type Gress = 'ingress' | 'egress';
 export interface Unit {
   readonly name: string;
   readonly use: Partial<StageUse>;
+  /** Earliest stage, where what it reads is there before or after all that stands before its block. */
+  readonly from?: number;
 }
 
 /** A layer: tables in any order, each adding to one of several sets of sums, then the sets added up, two by two. */
@@ -92,7 +94,11 @@ export function schedule(
 ): Schedule {
   const ways = choices(chip, blocks);
   const cuts = Array.from({ length: Math.max(1, layers) }, (_, i) => layers - i);
-  const least = (sets: readonly number[], cut: number) => leastStages(blocks, before.length, cut, sets);
+  const firstStage = Math.min(
+    before.length,
+    ...(blocks[0]?.tables.map((t) => t.from ?? before.length) ?? []),
+  );
+  const least = (sets: readonly number[], cut: number) => leastStages(blocks, firstStage, cut, sets);
   if (blocks.length > SEARCHED_BLOCKS) {
     // None of many layers fits by far: what comes nearest is laid out, to tell what it needs.
     const nearer =
@@ -208,7 +214,8 @@ function scheduleCut(
   const layOut = (b: number): void => {
     const block = blocks[b]!;
     const gress: Gress = b < cut ? 'ingress' : 'egress';
-    const at = placeTables(block, next[gress], sets[b]!, useOf);
+    const start = block.tables.some((t) => t.from !== undefined) ? 0 : next[gress];
+    const at = placeTables(block, start, sets[b]!, useOf);
     const firsts = new Map<number, number>();
     for (const [t, slot] of at.entries()) {
       place(gress, slot.stage, block.tables[t]!);
@@ -246,8 +253,12 @@ function placeTables(
   useOf: (stage: number) => StageUse,
 ): readonly Slot[] {
   const trial = new Map<number, { written: number; added: StageUse }>();
-  return block.tables.map(({ use }) => {
-    for (let stage = from; stage < MOST_STAGES; stage++) {
+  const slots: Slot[] = [];
+  // Those that may stand earliest first.
+  const order = block.tables.map((_, t) => t);
+  order.sort((a, b) => (block.tables[a]!.from ?? 0) - (block.tables[b]!.from ?? 0) || a - b);
+  const slotOf = ({ use, from: earliest = from }: Unit): Slot => {
+    for (let stage = earliest; stage < MOST_STAGES; stage++) {
       const t = trial.get(stage) ?? { written: 0, added: noUse() };
       const there = useOf(stage);
       if (t.written >= sets || resources.some((r) => there[r] + t.added[r] + (use[r] ?? 0) > stageLimits[r]))
@@ -257,5 +268,7 @@ function placeTables(
       return { stage, set: t.written };
     }
     return { stage: MOST_STAGES, set: 0 };
-  });
+  };
+  for (const t of order) slots[t] = slotOf(block.tables[t]!);
+  return slots;
 }

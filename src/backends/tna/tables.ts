@@ -16,6 +16,7 @@ export const choose: ActionModel = {
     { name: 'model_version', bits: 16 },
   ],
 };
+/** Does nothing. */
 export const pass: ActionModel = { name: 'pass', id: tnaId(0x01, 2), parameters: [] };
 
 const exact = (name: string, bits: number) => ({ name, bits, match: 'EXACT' }) as const;

@@ -18,15 +18,19 @@ const FEW_LEVELS = 4;
 /** Entries behind the first layer of the points of the curve. */
 const CURVE_ENTRIES = [512, 1024, 2048, 4096, 8192, 16_384, 32_768] as const;
 
+/** Own options of the target. */
 export const tnaOwn = z.strictObject({
   chip: z.enum(chipNames).default('tofino2').describe('The chip'),
   ...calibrationShape,
 });
 
+/** Own options as they were parsed. */
 export type TnaOwn = z.output<typeof tnaOwn>;
 
+/** Layers, version and port, none left open. */
 export type Decided = TnaPlan['options'];
 
+/** Puts defaults in where nothing was said. */
 export const decide = (model: Model, o: ProgramOptions): Decided => ({
   from: o.from ?? 0,
   to: o.to ?? model.layers.length,
@@ -43,6 +47,7 @@ export interface PlannedTna {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** How near an approximated network is to the exact one. */
 export interface Approximation {
   readonly agreement: Agreement;
   readonly curve: () => readonly (Agreement & { readonly entries: number; readonly fits: boolean })[];
@@ -54,6 +59,7 @@ export const planNetwork = (model: Model, given: TnaOwn, o: Decided): PlannedTna
     ? planExact(model, given.chip, o)
     : planApproximated(model, given, given.calibrate, o);
 
+/** Exact tables on a chip: equal to the reference, or refused. */
 export function planExact(model: Model, chip: ChipName, o: Decided): PlannedTna {
   const { program, diagnostics } = lowerToTables(model, { ...o, target: chip, bits: EXACT_BITS });
   if (program === undefined) return { diagnostics };

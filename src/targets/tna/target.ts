@@ -53,6 +53,7 @@ export const tnaTarget = defineTarget({
   colour: '#f3e5f5',
 });
 
+/** What of the options does not go together, if any. */
 export function optionRefusal(
   model: Model,
   { weights }: ProgramOptions,

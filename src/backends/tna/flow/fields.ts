@@ -34,6 +34,7 @@ const SAME: Partial<Record<FieldName, number>> = {
 
 const PROTOCOLS: Partial<Record<FieldName, number>> = { 'is.tcp': 6, 'is.udp': 17 };
 
+/** Where a field of the packet is found, if it is. */
 export const foundField = (name: FieldName): Found | undefined => FOUND[name];
 
 /** Why a field is not there, with what helps; undefined where it is. */

@@ -26,6 +26,7 @@ export interface FlowFront {
   readonly front: Front;
 }
 
+/** A word of 32 bits of the key; both ports are one. */
 export type KeyWord = 'source' | 'destination' | 'ports' | 'protocol';
 
 /** Nanoseconds of a step of the clock that places are kept by: the upper 32 bits of 48. */
@@ -33,6 +34,12 @@ const PLACE_CLOCK_NS = 2 ** 16;
 
 /** Bytes that egress parses: Ethernet, IPv4, and of what crosses from ingress all but sums. */
 const PARSED_BYTES = 14 + 20 + 4 + 2;
+
+/** Treatment and counters of the class; then the checksum of a header that was marked waits for its condition. */
+const BEHIND = [
+  { name: 'treatments', use: { tables: 3, sram: 4, busBytes: 2, instructions: 3, hashBits: 24 } },
+  { name: 'checksum', use: { tables: 1, instructions: 1 } },
+];
 
 const WORD_OF: Partial<Record<KeyField, KeyWord>> = {
   'ip.source': 'source',
@@ -72,6 +79,12 @@ export function planFront(definition: FeatureDefinition): {
       const copied = made.features[i];
       return typeof copied === 'string' ? copied : `meta.f${i}`;
     },
+    inputStage(i) {
+      const copied = made.features[i];
+      const name = copied === undefined ? `feature_${i}` : `${copied}`.replace('meta.', '');
+      return 1 + (placed.find((p) => p.name === name)?.stage ?? 0);
+    },
+    behind: BEHIND,
     answer: { class: 'meta.class' },
   };
   const { flows, keep } = definition.table;

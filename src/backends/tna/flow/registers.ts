@@ -25,6 +25,7 @@ export interface FlowRegister {
   readonly tells: 'before' | 'after';
 }
 
+/** Bits of a register's word. */
 export type RegisterBits = 8 | 16 | 32;
 
 const WIDTHS: readonly RegisterBits[] = [8, 16, 32];

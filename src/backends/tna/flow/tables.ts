@@ -17,6 +17,7 @@ export const decide: ActionModel = {
   parameters: [{ name: 'version', bits: 1 }],
 };
 
+/** Has no entries: its default action says it. */
 export const flowModel: TableModel = {
   name: 'flow_model',
   id: tnaId(0x02, 3),
@@ -32,8 +33,10 @@ export const mark: ActionModel = {
   id: tnaId(0x01, 4),
   parameters: [{ name: 'dscp', bits: 6 }],
 };
+/** Packets of the class go no further. */
 export const discard: ActionModel = { name: 'discard', id: tnaId(0x01, 5), parameters: [] };
 
+/** By class. */
 export const treatments: TableModel = {
   name: 'treatments',
   id: tnaId(0x02, 4),
@@ -84,6 +87,7 @@ const functionEntries = ({ tables }: FlowFront): Entry[] =>
     }));
   });
 
+/** Tables, actions and counters of a program of flows as a controller sees them. */
 export const flowP4Info = (network: TnaPlan, { tables }: FlowFront): P4Info =>
   p4infoOf(
     {
