@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Diagnostic } from '../diagnostics/index.ts';
+import { classCount } from '../model/classes.ts';
 import { budgetText } from './budget.ts';
 import { type Effect, updatesOf, type Write, writesOf } from './core/effects.ts';
 import { isInUse, type KnownProgram, type ObservedDevice, weightsIn } from './core/observed.ts';
@@ -12,6 +13,7 @@ import {
   DeviceSession,
   type SessionOptions,
 } from './device-session.ts';
+import { type FlowDeviceReport, readFlowCounts } from './flow-counts.ts';
 import type { DeviceProgram } from './program.ts';
 import type { DeployStep } from './report.ts';
 import { weightsDigest } from './versions.ts';
@@ -73,7 +75,7 @@ export class DeviceEndpoint implements Endpoint {
     for (const candidate of candidates) {
       const known = candidate();
       const { program } = known;
-      if (program.beside === undefined) return;
+      if (program.beside === undefined) continue;
       if (this.#running === undefined) {
         this.#running = await this.session.readConfig();
         this.session.limits = program;
@@ -107,7 +109,14 @@ export class DeviceEndpoint implements Endpoint {
   /** What it has counted; undefined while it is not known what runs. @throws P4RuntimeError */
   async counts(): Promise<DeviceCounts | undefined> {
     if (this.#known === undefined && this.#running === undefined) return undefined;
+    if (this.#known?.program.drawn !== undefined) return undefined;
     return await readDeviceCounts(this.session.client, this.observed);
+  }
+
+  /** The same of one that classifies flows; undefined of others. @throws P4RuntimeError */
+  async flowCounts(): Promise<FlowDeviceReport | undefined> {
+    if (this.#known?.program.drawn === undefined) return undefined;
+    return await readFlowCounts(this.session.client, classCount(this.#known.base));
   }
 
   /** Reads again what it holds. @throws P4RuntimeError */
@@ -158,6 +167,8 @@ export class DeviceEndpoint implements Endpoint {
         return `version ${effect.version ?? 'none'}`;
       case 'forward':
         return `${effect.entities.length} entries, ${updates} changed`;
+      case 'classify':
+        return `${effect.entities.length} entries beside the weights, ${updates} changed`;
       case 'withdraw':
         return updates === 0 ? 'nothing to remove' : `${updates} entries`;
     }
@@ -175,5 +186,6 @@ const stepNames = {
   know: 'version',
   point: 'current',
   forward: 'forwarding',
+  classify: 'flows',
   withdraw: 'remove',
 } as const satisfies Record<Exclude<Effect['do'], 'push'>, DeployStep>;

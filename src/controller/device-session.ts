@@ -12,6 +12,7 @@ import {
 } from '../p4runtime/index.ts';
 import { targetNamed } from '../targets/registry.ts';
 import { budgetRequests, hasBudgets } from './budget.ts';
+import { flowRequests, isHeldOfFlows } from './flow-program.ts';
 import type { DeviceProgram } from './program.ts';
 import { holdSlot, isHeld, isOf, isWeights, keyOf, slotOf } from './versions.ts';
 
@@ -93,6 +94,7 @@ export class DeviceSession {
   #cookie: bigint | 'none' | 'other' = 'none';
   #entities: readonly Entity[] = [];
   #hasBudgets = false;
+  #classifies = false;
 
   constructor(spec: DeviceAddress, holder: ClientHolder, options: SessionOptions) {
     this.spec = spec;
@@ -137,14 +139,21 @@ export class DeviceSession {
   }
 
   /** Whether the program that runs has budgets, which are then read too. */
-  set limits(program: Pick<DeviceProgram, 'p4info'>) {
+  set limits(program: Pick<DeviceProgram, 'p4info' | 'drawn'>) {
     this.#hasBudgets = hasBudgets(program);
+    this.#classifies = program.drawn !== undefined;
   }
 
   /** Budgets are read of slots that are in use: the cells of all cost more than all else. */
   async readEntities(): Promise<void> {
     const known = this.#hasBudgets ? slotsOf(this.#entities) : new Set<number>();
     const tables = [{ tableEntry: {} }, { tableEntry: { isDefaultAction: true } }];
+    if (this.#classifies) {
+      const read = await this.client.readAll(tables);
+      const more = await this.client.readAll(flowRequests(read));
+      this.#entities = [...read, ...more].filter(isHeldOfFlows);
+      return;
+    }
     const read = (await this.client.readAll([...tables, ...budgetRequests(known)])).filter(isHeld);
     const more = this.#hasBudgets ? [...slotsOf(read)].filter((slot) => !known.has(slot)) : [];
     const cells = more.length > 0 ? await this.client.readAll(budgetRequests(more)) : [];

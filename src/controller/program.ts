@@ -33,6 +33,8 @@ export interface DeviceProgram {
   readonly parts?: readonly (LayerRange & { readonly slots: readonly number[] })[];
   /** Set where it is pushed together with what runs already: entries of other programs stay, and no packet is lost. */
   readonly joins?: true;
+  /** Of one that classifies flows, as `FlowDeviceProgram.drawn`. */
+  readonly drawn?: (entities: readonly Init<'Entity'>[]) => readonly Init<'Entity'>[];
   /** As `TargetProgram.beside`: the same program as one of several of a device. */
   readonly beside?: (
     running: Uint8Array,

@@ -3,7 +3,15 @@ import type { Budget } from './budget.ts';
 import type { LayerRange } from './planned-layers.ts';
 
 /** What is done to a device, in this order. */
-export type DeployStep = 'connect' | 'program' | 'weights' | 'version' | 'current' | 'forwarding' | 'remove';
+export type DeployStep =
+  | 'connect'
+  | 'program'
+  | 'weights'
+  | 'version'
+  | 'current'
+  | 'forwarding'
+  | 'flows'
+  | 'remove';
 
 /** A step, and what came of it. */
 export interface StepReport {

@@ -48,7 +48,8 @@ export function isHeld({ tableEntry, meterEntry }: Entity): boolean {
 /** Whether an entity is an entry of this table. */
 export const isOf = (table: TableModel, { tableEntry }: Entity): boolean => tableEntry?.tableId === table.id;
 
-const exactKeys = ({ tableEntry }: Entity): number[] =>
+/** Values of the exact keys of an entry, in the order of their fields. */
+export const exactKeys = ({ tableEntry }: Entity): number[] =>
   [...(tableEntry?.match ?? [])]
     .sort((a, b) => (a.fieldId ?? 0) - (b.fieldId ?? 0))
     .map((m) => number(m.exact?.value));

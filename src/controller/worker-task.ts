@@ -58,6 +58,7 @@ export class WorkerEndpoint implements Endpoint {
       case 'push':
       case 'know':
       case 'forward':
+      case 'classify':
         throw new Error(`a worker has no "${effect.do}"`);
     }
   }

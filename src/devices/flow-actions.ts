@@ -1,8 +1,11 @@
 /** What the maps of ebpf/intransit_flow_act.h hold: actions of classes, rates, counts, and what user space is told. */
 
 import type { Entry } from '../backends/common/entries.ts';
+import type { ClassCounts } from '../backends/common/flow/outcomes.ts';
 import { classes, classMeter, MARK, treat, treatWays } from '../backends/common/flow/tables.ts';
 import type { Init } from '../p4runtime/index.ts';
+
+export type { ClassCounts };
 
 /** `enum intransit_way_kind`, as far as classes have ways. */
 const ways = { none: 0, cross: 1, drop: 3 } as const;
@@ -101,14 +104,6 @@ export function rateEntity(cell: number, rate: ClassRate): Init<'Entity'> {
   const [cir, cburst] = [rate.bytesPerSecond, rate.burstBytes];
   const config = { cir, cburst, pir: cir, pburst: cburst };
   return { meterEntry: { meterId: classMeter.id, index: { index: BigInt(cell) }, config } };
-}
-
-/** Packets and bytes of a class; of these, what was beyond its rate. */
-export interface ClassCounts {
-  readonly packets: bigint;
-  readonly bytes: bigint;
-  readonly limitedPackets: bigint;
-  readonly limitedBytes: bigint;
 }
 
 /** @param sums of the map `class_counts` */

@@ -21,6 +21,8 @@ const RETRY_MS = [10, 100] as const;
 export interface RunningSwitch {
   readonly pid: number;
   readonly client: P4Client;
+  /** gRPC target of P4Runtime. */
+  readonly runtime: string;
   /** gRPC target of `p4.bm.DataplaneInterface`. */
   readonly dataplane: string;
   /** The end of what the switch has written. */
@@ -58,7 +60,7 @@ export async function startSwitch({ directory, adopt }: Workspace): Promise<Runn
     if (!(error instanceof P4RuntimeError) && state.ended() === undefined) throw error;
     refuse('switch-failed', { summary: lastLine(state.log(), summary) }, {}, state.log());
   }
-  return { pid: child.pid!, client, dataplane, log: state.log, ended: state.ended, stop };
+  return { pid: child.pid!, client, runtime, dataplane, log: state.log, ended: state.ended, stop };
 }
 
 interface Watched {

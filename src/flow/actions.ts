@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { ClassAction, ClassRate } from '../devices/flow-actions.ts';
-import { type Diagnostic, DiagnosticError, diagnostic } from '../diagnostics/index.ts';
+import { insertion } from '../backends/common/entries.ts';
+import { type ClassAction, type ClassRate, classEntry, rateEntity } from '../devices/flow-actions.ts';
+import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
 import { documentHead } from '../features/document-head.ts';
 import { parseYamlDocument } from '../features/index.ts';
 import { readText } from '../files.ts';
@@ -134,7 +135,8 @@ const BURST_UNITS = { B: 1n, KiB: 1n << 10n, MiB: 1n << 20n } as const;
 const LEAST_BURST = 16_384n;
 const MOST_BURST = 2n ** 32n;
 
-function rateOf(rateText: string, burstText: string | undefined): ClassRate {
+/** A rate of bits a second with its unit, and a burst of bytes, as devices take them. @pre both have the form of the schema */
+export function rateOf(rateText: string, burstText: string | undefined): ClassRate {
   const bits = quantity(rateText, RATE_UNITS);
   const bytesPerSecond = bits / 8n > 0n ? bits / 8n : 1n;
   const usual = bytesPerSecond / 10n;
@@ -170,3 +172,16 @@ export const sessionUpdate = (sessionId: number, ports: readonly number[]): Upda
 
 /** Session of a class's copies; 0 is none. */
 export const sessionOf = (a: NamedAction): number => a.class + 1;
+
+/** What is written for the action of one class: where copies go, then the entry, then the rate. */
+export function actionUpdates(a: NamedAction, file: string): Update[] {
+  const portOf = (target: Target): number => {
+    if (typeof target === 'number') return target;
+    return refuse('actions-target', { target, what: 'no number of a port' }, { file });
+  };
+  return [
+    ...(a.copy.length === 0 ? [] : [sessionUpdate(sessionOf(a), a.copy.map(portOf))]),
+    insertion(classEntry(a.class, deviceAction(a, portOf, sessionOf(a)))),
+    ...(a.rate === undefined ? [] : [{ type: 'MODIFY' as const, entity: rateEntity(a.class, a.rate) }]),
+  ];
+}

@@ -1,24 +1,13 @@
 import { insertion } from '../backends/common/entries.ts';
-import {
-  type FlowEventName,
-  type FlowOutcomeName,
-  flowEvents,
-  flowOutcomes,
-} from '../backends/common/flow/outcomes.ts';
-import {
-  classCounter,
-  FLOW_DIGEST_ID,
-  flowCounterOf,
-  flowDigest,
-  limitedCounter,
-} from '../backends/common/flow/tables.ts';
+import { FLOW_DIGEST_ID, flowDigest } from '../backends/common/flow/tables.ts';
 import { cross, ports } from '../backends/common/table-model.ts';
-import { type ClassCounts, classEntry, rateEntity, type ToldVerdict } from '../devices/flow-actions.ts';
+import { type FlowDeviceReport, readFlowCounts } from '../controller/flow-counts.ts';
+import type { ToldVerdict } from '../devices/flow-actions.ts';
 import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
-import { type Init, P4Client, P4RuntimeError, type TlsOptions, type Update } from '../p4runtime/index.ts';
-import { deviceAction, type NamedAction, sessionOf, sessionUpdate, type Target } from './actions.ts';
+import { type Init, P4Client, P4RuntimeError, type TlsOptions } from '../p4runtime/index.ts';
+import { actionUpdates, type NamedAction } from './actions.ts';
 import { type DeviceEscalation, escalationUpdates } from './larger-updates.ts';
 import type { FlowPipeline } from './options.ts';
 import { type FlowSet, mostFeaturesOf } from './set.ts';
@@ -36,17 +25,6 @@ export interface FlowDevice {
   readonly ports: readonly { readonly from: number; readonly to: number }[];
   /** Who is asked about flows of low margin, as the device reaches it. */
   readonly escalation?: DeviceEscalation | undefined;
-}
-
-type FlowCounts = Readonly<Record<FlowOutcomeName | FlowEventName, number>>;
-
-/** What a device has counted. */
-export interface FlowDeviceReport {
-  /** Of all models together. */
-  readonly outcomes: FlowCounts;
-  /** Of each, where there are several: packets that no model was for are counted with the first and the last. */
-  readonly models?: readonly { readonly name: string; readonly outcomes: FlowCounts }[];
-  readonly classes: readonly ClassCounts[];
 }
 
 /** What a device is to run. */
@@ -131,7 +109,7 @@ export async function classifyOnDevice(
       ]);
     events.ready();
     await events.until();
-    return await countsOf(client, count, names);
+    return await readFlowCounts(client, count, names);
   } catch (error) {
     if (!(error instanceof P4RuntimeError)) throw error;
     const [update] = error.updates;
@@ -140,53 +118,6 @@ export async function classifyOnDevice(
     client.close();
   }
 }
-
-/** What is written for the action of one class: where copies go, then the entry, then the rate. */
-function actionUpdates(a: NamedAction, file: string): Update[] {
-  const portOf = (target: Target): number => {
-    if (typeof target === 'number') return target;
-    return refuse('actions-target', { target, what: 'no number of a port' }, { file });
-  };
-  return [
-    ...(a.copy.length === 0 ? [] : [sessionUpdate(sessionOf(a), a.copy.map(portOf))]),
-    insertion(classEntry(a.class, deviceAction(a, portOf, sessionOf(a)))),
-    ...(a.rate === undefined ? [] : [{ type: 'MODIFY' as const, entity: rateEntity(a.class, a.rate) }]),
-  ];
-}
-
-async function countsOf(
-  client: P4Client,
-  count: number,
-  names: readonly string[],
-): Promise<FlowDeviceReport> {
-  const cells = async (counterId: number): Promise<readonly Init<'CounterData'>[]> =>
-    (await client.readAll([{ counterEntry: { counterId } }])).map((e) => e.counterEntry?.data ?? {});
-  const outcomesOf = async (model: number): Promise<FlowCounts> => {
-    const found = await cells(flowCounterOf(model).id);
-    return countsBy((_, i) => Number(found[i]?.packetCount ?? 0n));
-  };
-  const models: { name: string; outcomes: FlowCounts }[] = [];
-  for (const [i, name] of names.entries()) models.push({ name, outcomes: await outcomesOf(i) });
-  const [counts, limited] = [await cells(classCounter.id), await cells(limitedCounter.id)];
-  return {
-    outcomes:
-      models.length === 0
-        ? await outcomesOf(0)
-        : countsBy((name) => models.reduce((sum, { outcomes }) => sum + outcomes[name], 0)),
-    ...(models.length > 0 && { models }),
-    classes: Array.from({ length: count }, (_, c) => ({
-      packets: BigInt(counts[c]?.packetCount ?? 0n),
-      bytes: BigInt(counts[c]?.byteCount ?? 0n),
-      limitedPackets: BigInt(limited[c]?.packetCount ?? 0n),
-      limitedBytes: BigInt(limited[c]?.byteCount ?? 0n),
-    })),
-  };
-}
-
-const COUNTS = [...flowOutcomes.map((o) => o.name), ...flowEvents] as const;
-
-const countsBy = (count: (name: (typeof COUNTS)[number], cell: number) => number): FlowCounts =>
-  Object.fromEntries(COUNTS.map((name, i) => [name, count(name, i)])) as FlowCounts;
 
 /** A digest's data, in the order of its fields. */
 function verdictOf(data: Init<'P4Data'>, features: number): ToldVerdict {

@@ -4,6 +4,7 @@ import type { ProgramOptions } from '../backends/common/program-options.ts';
 import { type Diagnostic, throwErrors } from '../diagnostics/index.ts';
 import type { BenchResult } from '../engines/bench.ts';
 import type { Engine } from '../engines/engine.ts';
+import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import type { Entity, P4Info } from '../p4runtime/types.ts';
 import type { CostModel } from './cost-model.ts';
@@ -108,6 +109,21 @@ export interface TargetDevice {
    * @throws DiagnosticError where a shape does not fit alone
    */
   together?(shapes: readonly Shape[]): Together | readonly Diagnostic[];
+  /** A program that classifies flows; absent where no such device does. @throws DiagnosticError where this one cannot */
+  flows?(definition: FeatureDefinition, model: Model): FlowDeviceProgram;
+}
+
+/** A program that classifies flows by a model of their features, as a controller pushes it. */
+export interface FlowDeviceProgram {
+  p4info(): P4Info;
+  /** All text that the compiler reads. */
+  source(): readonly string[];
+  /** The device's part of the pipeline config, compiled in an empty folder. @throws DiagnosticError, BpfError */
+  build(folder: string): Promise<Uint8Array>;
+  /** The weights in one of two slots. */
+  weights(slot: number): readonly Entity[];
+  /** Entries with random numbers of each device's own: as it holds them, or drawn where it has none. */
+  drawn(entities: readonly Entity[]): readonly Entity[];
 }
 
 /** Layers of a model, for whose shapes and lane widths a device gets a program beside others. */

@@ -15,6 +15,8 @@ export type Frames = Readonly<Record<1 | 2 | 3, readonly Buffer[]>>;
 
 export interface ActingDevice {
   readonly client: P4Client;
+  /** Where a controller finds it. */
+  readonly at: { readonly address: string; readonly deviceId: number };
   /** Sends frames into port 1, and waits for as many out of all ports, or half a second. */
   through(frames: readonly Uint8Array[], expected: number): Promise<Frames>;
   /** The frame as it is received here: a raw socket takes the outer tag off. */
@@ -47,6 +49,9 @@ export async function agentDevice(): Promise<ActingDevice> {
   return {
     get client() {
       return client;
+    },
+    get at() {
+      return { address: agent.address, deviceId: 1 };
     },
     async through(frames, expected) {
       for (const { socket } of network.ports) socket.receive();
@@ -88,6 +93,7 @@ export async function switchDevice(): Promise<ActingDevice> {
   let dataplane: Dataplane | undefined;
   return {
     client: device.client,
+    at: { address: device.runtime, deviceId: DEVICE_ID },
     async through(frames, expected) {
       dataplane ??= new Dataplane(device.dataplane, DEVICE_ID);
       const out: Record<number, Buffer[]> = { 1: [], 2: [], 3: [] };

@@ -48,6 +48,8 @@ export interface DesiredDevice {
   readonly earlier: (() => KnownProgram) | undefined;
   /** Push another program where the one that runs does not do. */
   readonly replaceProgram: boolean;
+  /** Of a device that classifies flows: all that it is to hold but the weights of `program`; the rest of this says nothing then. */
+  readonly flows?: readonly Entity[];
   /** Zones, ports, routes and steering. */
   readonly forwarding: readonly Entity[] | 'as-is';
   /**

@@ -179,6 +179,11 @@ function devicePlan(
   const { place, models, forwarding, others } = device;
   const plan = new Plan(there, place, deviceAfter);
   if (pushed !== undefined) plan.add('program', { do: 'push', known: pushed }, 'would be pushed');
+  if (device.flows !== undefined) {
+    const effect: Effect = { do: 'classify', entities: device.flows };
+    plan.add('flows', effect, `${countOf(plan.there, effect)} entries would change`);
+    return plan;
+  }
   // Of all models before any is written: weights alone do not take a slot.
   const slots = slotsOn(device, plan.there);
   for (const { modelId, versions, held, budget } of models)
@@ -193,9 +198,7 @@ function devicePlan(
   if (forwarding !== 'as-is') {
     const own = typeof others === 'object' && { own: others.models };
     const effect: Effect = { do: 'forward', entities: forwarding, ...own };
-    const { entities } = plan.there;
-    const count = writesOf(effect, plan.there).reduce((n, write) => n + updatesOf(entities, write).length, 0);
-    plan.add('forwarding', effect, `${count} entries would change`);
+    plan.add('forwarding', effect, `${countOf(plan.there, effect)} entries would change`);
   }
   if (others !== 'stay') {
     const gone = { what: 'others', stay: staying(models), ...(others !== 'go' && others) } as const;
@@ -203,6 +206,9 @@ function devicePlan(
   }
   return plan;
 }
+
+const countOf = (there: ObservedDevice, effect: Exclude<Effect, { do: 'push' }>): number =>
+  writesOf(effect, there).reduce((n, write) => n + updatesOf(there.entities, write).length, 0);
 
 function workerPlan({ models }: DesiredWorker, there: ObservedWorker): Plan<ObservedWorker> {
   const plan = new Plan(there, 0, workerAfter);

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { modelIds, models, steer } from '../../backends/common/table-model.ts';
 import { modelDigest } from '../../import/json/digest.ts';
-import { difference, type Init } from '../../p4runtime/index.ts';
 import { type Budget, budgetEntity, budgetIn, budgetSlot, hasBudgets } from '../budget.ts';
+import { flowWrites } from '../flow-program.ts';
 import { forwardingTables } from '../forwarding.ts';
 import {
   CURRENT,
@@ -27,6 +27,9 @@ import {
   slotsInUse,
 } from './observed.ts';
 import { weightsAt } from './slots.ts';
+import { updatesOf, type Write } from './updates.ts';
+
+export { updatesOf, type Write } from './updates.ts';
 
 /** What a step does to a device or worker. Each may be done twice: what is so already is not written. */
 export type Effect =
@@ -64,6 +67,8 @@ export type Effect =
       /** Models whose steering is ours; absent where all forwarding is. What others may need stays. */
       readonly own?: readonly number[];
     }
+  /** A device that classifies flows: all that it is to hold, but the weights of its program. */
+  | { readonly do: 'classify'; readonly entities: readonly Entity[] }
   /** Versions go, and weights that no version uses. */
   | { readonly do: 'withdraw'; readonly gone: Gone };
 
@@ -78,19 +83,6 @@ export type Gone =
       /** Models that go where they are none of those; absent: all. */
       readonly models?: readonly number[];
     };
-
-/** Entities that become what is wanted of them; all others are left alone. */
-export interface Write {
-  readonly part: (entity: Entity) => boolean;
-  readonly wanted: readonly Entity[];
-}
-
-/** No table of ours is constant. */
-const NONE: ReadonlySet<number> = new Set();
-
-/** Updates that make the entities of a part what is wanted. */
-export const updatesOf = (entities: readonly Entity[], { part, wanted }: Write): readonly Init<'Update'>[] =>
-  difference(entities.filter(part), wanted.filter(part), NONE);
 
 /**
  * What an effect writes to a device as it was observed, in this order; a packet that is between two tables of the device must
@@ -117,6 +109,11 @@ export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: Observ
     }
     case 'forward':
       return [{ part: ownForwarding(effect, device), wanted: effect.entities }];
+    case 'classify': {
+      const { known } = device;
+      if (known === undefined) throw new Error(`the program of ${device.name} is not known`);
+      return flowWrites(known, device.entities, effect.entities);
+    }
     case 'withdraw':
       return forgetWrites(device, goneFrom(effect.gone, device));
   }
@@ -258,6 +255,7 @@ export function workerAfter(worker: ObservedWorker, effect: Effect): ObservedWor
     case 'push':
     case 'know':
     case 'forward':
+    case 'classify':
       return worker;
   }
 }
@@ -277,6 +275,7 @@ export function changes(observed: ObservedDevice | ObservedWorker, effect: Effec
     case 'push':
     case 'know':
     case 'forward':
+    case 'classify':
       return false;
   }
 }

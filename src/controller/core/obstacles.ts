@@ -87,6 +87,14 @@ function joinedProgram({ program }: DesiredDevice, there: ObservedDevice): Known
 function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' | Diagnostic | undefined {
   const device = desired.name;
   const { cookie, known } = there;
+  // Who took its policy away wants its program gone too.
+  if (desired.flows === undefined && known?.program.drawn !== undefined) return 'none';
+  if (
+    desired.flows !== undefined &&
+    known !== undefined &&
+    known.program.cookie !== desired.program().program.cookie
+  )
+    return diagnostic('device-program', { device, cookie: known.program.cookie.toString(16) });
   if (known === undefined) {
     if (forwardsAnyway(desired, there)) return undefined;
     const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;

@@ -28,6 +28,8 @@ export const rolloutOrder: readonly Stage[] = [
   // Only what no device has stamped asks a worker for its current version.
   { step: 'current', phase: 'flip', on: 'worker', way: 'together' },
   { step: 'forwarding', phase: 'settle', on: 'device', way: 'together' },
+  // Of a device that classifies flows, all at once.
+  { step: 'flows', phase: 'settle', on: 'device', way: 'together' },
   { step: 'remove', phase: 'settle', on: 'device', way: 'together', drained: true },
   { step: 'remove', phase: 'settle', on: 'worker', way: 'together', drained: true },
 ];

@@ -95,7 +95,21 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
     wide(spec('SCHEDULING', 'policy', 'scheduling')),
     wide(spec('PRIORITY', 'class', 'priority')),
   ],
-  FlowPolicy: [spec('MODEL', 'model'), spec('FEATURES', 'features'), spec('DEVICES', 'devices')],
+  FlowPolicy: [
+    spec('MODEL', 'model'),
+    status('VERSION', 'version'),
+    spec('FEATURES', 'features'),
+    {
+      title: 'DEVICES',
+      of: (o) => {
+        const devices = dig(o.status, ['devices']);
+        if (!Array.isArray(devices)) return dig(o.spec, ['devices']);
+        return devices.map((d) => dig(d, ['name']));
+      },
+    },
+    wide(status('CLASSIFIED', 'outcomes', 'classified')),
+    wide(status('FLOWS', 'outcomes', 'begun')),
+  ],
   Rollout: [
     spec('SERVICE', 'service'),
     spec('VERSION', 'version'),

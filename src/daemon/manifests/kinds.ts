@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { deviceSpec, endpointStatus } from './device.ts';
-import { flowPolicySpec } from './flow-policy.ts';
+import { flowPolicySpec, flowPolicyStatus } from './flow-policy.ts';
 import { jobSpec, jobStatus } from './job.ts';
 import type { Kind } from './kind-names.ts';
 import { linkSpec, plainStatus } from './link.ts';
@@ -82,12 +82,8 @@ export const kinds = {
   }),
   FlowPolicy: define({
     spec: flowPolicySpec,
-    status: plainStatus,
-    references: (s) => [
-      ...ref(['Model'], s.model, 'model'),
-      ...refs(['Device'], s.devices, 'devices'),
-      ...ref(['Worker'], s.worker, 'worker'),
-    ],
+    status: flowPolicyStatus,
+    references: (s) => [...ref(['Model'], s.model, 'model'), ...refs(['Device'], s.devices, 'devices')],
   }),
   Rollout: define({
     spec: rolloutSpec,

@@ -1,7 +1,8 @@
 import { type Fault, fault, keyOf, type StoredObject, type Universe } from '../manifests/index.ts';
 import type { Admission } from '../objects/index.ts';
 import type { Store } from '../store/index.ts';
-import { ModelLibrary } from './models.ts';
+import { FlowPolicies } from './flow-policies.ts';
+import { ModelLibrary, ProgramLibrary } from './models.ts';
 import { type Network, networkOf } from './network.ts';
 import { Placer, type Placing } from './placing.ts';
 
@@ -14,26 +15,50 @@ const MOST_NODES = 200;
  */
 export function admitPlaceable(store: Store): Admission {
   const library = new ModelLibrary(store.blobs);
-  return async (universe, changed, indexOf) => {
-    const services = changed.filter((key) => key.startsWith('Service/'));
-    const network = networkOf(objectsOf(universe));
-    const nodes = [...network.devices.keys(), ...network.workers.keys()];
-    if (services.length === 0 || network.devices.size === 0 || nodes.length > MOST_NODES) return [];
-    const placings = await new Placer(library).place(network, new Set(nodes));
-    return placings.flatMap((placing): readonly Fault[] => {
-      const object = `Service/${placing.service.name}`;
-      if (!services.includes(object) || !hasVersion(network, placing)) return [];
-      const missed = placing.problem === undefined ? objectiveMissed(placing) : undefined;
-      const index = indexOf(object);
-      if (placing.problem !== undefined)
-        return [
-          fault('service-unsatisfiable', { reason: placing.problem }, { index, object, path: ['spec'] }),
-        ];
-      if (missed === undefined) return [];
-      const path = ['spec', 'objective', 'latencyUs'];
-      return [fault('service-unsatisfiable', missed, { index, object, path })];
-    });
-  };
+  const policies = new FlowPolicies(library, new ProgramLibrary());
+  return async (...asked) => [
+    ...(await refusedServices(library, ...asked)),
+    ...(await refusedPolicies(policies, ...asked)),
+  ];
+}
+
+/** Flow policies whose model, features, classes or devices do not do. What others have is no fault of theirs: they wait for it. */
+async function refusedPolicies(
+  policies: FlowPolicies,
+  ...[universe, changed, indexOf]: Parameters<Admission>
+): Promise<readonly Fault[]> {
+  const own = changed.filter((key) => key.startsWith('FlowPolicy/'));
+  if (own.length === 0) return [];
+  const plans = await policies.plan(networkOf(objectsOf(universe)));
+  return plans.flatMap(({ policy, problem, devices }): readonly Fault[] => {
+    const object = `FlowPolicy/${policy.name}`;
+    const found = problem ?? devices.find((d) => d.problem?.isForGood === true)?.problem;
+    if (!own.includes(object) || found?.isForGood !== true) return [];
+    const { reason, remedy, path } = found;
+    return [fault('flow-policy', { reason, remedy }, { index: indexOf(object), object, path })];
+  });
+}
+
+async function refusedServices(
+  library: ModelLibrary,
+  ...[universe, changed, indexOf]: Parameters<Admission>
+): Promise<readonly Fault[]> {
+  const services = changed.filter((key) => key.startsWith('Service/'));
+  const network = networkOf(objectsOf(universe));
+  const nodes = [...network.devices.keys(), ...network.workers.keys()];
+  if (services.length === 0 || network.devices.size === 0 || nodes.length > MOST_NODES) return [];
+  const placings = await new Placer(library).place(network, new Set(nodes));
+  return placings.flatMap((placing): readonly Fault[] => {
+    const object = `Service/${placing.service.name}`;
+    if (!services.includes(object) || !hasVersion(network, placing)) return [];
+    const missed = placing.problem === undefined ? objectiveMissed(placing) : undefined;
+    const index = indexOf(object);
+    if (placing.problem !== undefined)
+      return [fault('service-unsatisfiable', { reason: placing.problem }, { index, object, path: ['spec'] })];
+    if (missed === undefined) return [];
+    const path = ['spec', 'objective', 'latencyUs'];
+    return [fault('service-unsatisfiable', missed, { index, object, path })];
+  });
 }
 
 /** Manifests have no status yet. */

@@ -1,6 +1,6 @@
 import { budgetOf } from '../../controller/budget.ts';
 import type { Desired, DesiredDevice, DesiredWorker, ModelVersion } from '../../controller/core/desired.ts';
-import type { KnownProgram } from '../../controller/core/observed.ts';
+import type { Entity, KnownProgram } from '../../controller/core/observed.ts';
 import { type Forwarding, forwardingEntities } from '../../controller/forwarding.ts';
 import type { LayerRange } from '../../controller/planned-layers.ts';
 import { modelDigest } from '../../import/json/digest.ts';
@@ -28,6 +28,13 @@ export type Goal =
   | { readonly on: 'device'; readonly key: string; readonly desired: DesiredDevice }
   | { readonly on: 'worker'; readonly key: string; readonly desired: DesiredWorker };
 
+/** What a policy wants of a device: a program that classifies flows, and all entries but its weights. */
+export interface FlowGoal {
+  readonly key: string;
+  readonly known: KnownProgram;
+  readonly entities: readonly Entity[];
+}
+
 /** Programs of one kind of device, each planned once. */
 export interface Programs {
   of(
@@ -42,12 +49,13 @@ export type GoalMemory = Map<string, { readonly for: string; readonly goal: Goal
 
 /**
  * What every node is to be.
- * @param up nodes that can be reached
+ * @param flows of devices that classify @param up nodes that can be reached
  * @param memory goals for which nothing has changed stay what they were
  */
 export function goalsOf(
   network: Network,
   services: readonly PlacedService[],
+  flows: ReadonlyMap<string, FlowGoal>,
   programs: Programs,
   up: (node: string) => boolean,
   memory: GoalMemory,
@@ -67,6 +75,12 @@ export function goalsOf(
   const owners = ownersOf(services);
   for (const name of memory.keys()) if (!network.devices.has(name)) memory.delete(name);
   for (const device of network.devices.values()) {
+    const flow = flows.get(device.name);
+    if (flow !== undefined) {
+      memory.delete(device.name);
+      goals.set(device.name, flowGoal(device, flow));
+      continue;
+    }
     const own = owners.get(device.name);
     const ways = { steering: steering.get(device.name) ?? [], toWorkers: toWorkers.get(device.name) ?? [] };
     const madeFor = JSON.stringify([device.spec, ways, own && madeOf(own, device.name)]);
@@ -153,6 +167,17 @@ function deviceGoal(
     own && wantedKey(own),
   ]);
   return { on: 'device', key, desired };
+}
+
+function flowGoal({ name, spec }: Named<'Device'>, { key, known, entities }: FlowGoal): Goal {
+  const desired: DesiredDevice = {
+    ...{ on: 'device', name, place: 0, models: [], flows: entities },
+    program: () => known,
+    earlier: undefined,
+    replaceProgram: spec.replaceProgram,
+    ...{ forwarding: 'as-is', others: 'stay' },
+  };
+  return { on: 'device', key: JSON.stringify([spec, key, `${known.program.cookie}`]), desired };
 }
 
 /** What a service may take of each device, by its class. */

@@ -1,9 +1,11 @@
 import type { ModelVersion } from '../../controller/core/desired.ts';
 import type { KnownProgram } from '../../controller/core/observed.ts';
+import { flowProgramFor } from '../../controller/flow-program.ts';
 import { forwarder } from '../../controller/forwarder.ts';
 import { programFor, rememberingWeights } from '../../controller/program.ts';
 import { DiagnosticError } from '../../diagnostics/index.ts';
-import { importBytes } from '../../import/index.ts';
+import type { FeatureDefinition } from '../../features/index.ts';
+import { type ImportResult, importBytes } from '../../import/index.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import type { Model } from '../../model/model.ts';
 import { withVerdict } from '../../model/verdict.ts';
@@ -12,17 +14,29 @@ import type { Blobs } from '../store/index.ts';
 import type { Programs } from './goals.ts';
 import type { Named } from './network.ts';
 
+/** A version, and what was imported of its file. */
+export interface Loaded {
+  readonly version: ModelVersion;
+  readonly imported: ImportResult;
+}
+
 /** Models of versions, each read once. */
 export class ModelLibrary {
   readonly #blobs: Blobs;
-  readonly #known = new Map<string, ModelVersion | string>();
+  readonly #known = new Map<string, Loaded | string>();
 
   constructor(blobs: Blobs) {
     this.#blobs = blobs;
   }
 
   /** @returns the version, or why it cannot be had */
-  async load({ spec, name }: Named<'ModelVersion'>, verdict: boolean): Promise<ModelVersion | string> {
+  async load(named: Named<'ModelVersion'>, verdict: boolean): Promise<ModelVersion | string> {
+    const found = await this.imported(named, verdict);
+    return typeof found === 'string' ? found : found.version;
+  }
+
+  /** The same with what the importer knows of the file besides. */
+  async imported({ spec, name }: Named<'ModelVersion'>, verdict: boolean): Promise<Loaded | string> {
     const key = JSON.stringify([spec, verdict]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
@@ -31,14 +45,16 @@ export class ModelLibrary {
     if (source === undefined || bytes === undefined)
       return `the file of ModelVersion/${name} is not in the store`;
     const options = importOptionsOf(spec);
-    let found: ModelVersion | string;
+    let found: Loaded | string;
     try {
-      const { model } = await importBytes(bytes, source.name, options);
-      found = {
+      const imported = await importBytes(bytes, source.name, options);
+      const { model } = imported;
+      const version = {
         model: verdict ? withVerdict(model) : model,
         version: spec.version,
         source: { name: source.name, bytes, verdict, options },
       };
+      found = { version, imported };
     } catch (error) {
       if (!(error instanceof DiagnosticError)) throw error;
       found = error.message;
@@ -67,6 +83,21 @@ export class ProgramLibrary implements Programs {
       program: rememberingWeights(programFor(kind, made, given), plainly),
     };
     this.#known.set(key, { kind, program });
+    return program;
+  }
+
+  /**
+   * A program that classifies flows.
+   * @returns undefined where no device of the kind does
+   * @throws DiagnosticError where this definition or model does not fit one
+   */
+  flows(kind: string, definition: FeatureDefinition, model: Model): KnownProgram | undefined {
+    const made = plainly(model);
+    const key = JSON.stringify(['flows', kind, definition.name, modelDigest(made)]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known.program;
+    const program = flowProgramFor(kind, definition, made);
+    if (program !== undefined) this.#known.set(key, { kind, program });
     return program;
   }
 

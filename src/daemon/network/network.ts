@@ -18,6 +18,7 @@ export interface Network {
   readonly services: ReadonlyMap<string, Named<'Service'>>;
   readonly rollouts: ReadonlyMap<string, Named<'Rollout'>>;
   readonly placements: ReadonlyMap<string, Named<'Placement'>>;
+  readonly flowPolicies: ReadonlyMap<string, Named<'FlowPolicy'>>;
 }
 
 /** The objects of a store by kind and name. */
@@ -41,6 +42,7 @@ export function networkOf(objects: Iterable<StoredObject>): Network {
     services: of('Service'),
     rollouts: of('Rollout'),
     placements: of('Placement'),
+    flowPolicies: of('FlowPolicy'),
   };
 }
 

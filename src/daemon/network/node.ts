@@ -4,6 +4,7 @@ import { readTls } from '../../controller/deployment.ts';
 import type { DeviceCounts } from '../../controller/device-counts.ts';
 import { type CompileProgram, DeviceEndpoint } from '../../controller/device-endpoint.ts';
 import { Backoff, DeviceLink } from '../../controller/device-link.ts';
+import type { FlowDeviceReport } from '../../controller/flow-counts.ts';
 import { WorkerLink } from '../../controller/worker-link.ts';
 import { WorkerEndpoint } from '../../controller/worker-task.ts';
 import type { Diagnostic, DiagnosticError } from '../../diagnostics/index.ts';
@@ -70,6 +71,7 @@ export class ManagedNode {
   readonly #readbackMs: () => number;
   readonly #close: () => void;
   readonly #counts: () => Promise<DeviceCounts | undefined>;
+  readonly #flowCounts: () => Promise<FlowDeviceReport | undefined>;
   readonly #read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
 
   private constructor(
@@ -82,6 +84,7 @@ export class ManagedNode {
       readonly endpoint: Endpoint;
       readonly close: () => void;
       readonly counts?: () => Promise<DeviceCounts | undefined>;
+      readonly flowCounts?: () => Promise<FlowDeviceReport | undefined>;
       readonly read: (candidates: Iterable<() => KnownProgram>) => Promise<void>;
     },
   ) {
@@ -93,6 +96,7 @@ export class ManagedNode {
     this.#readbackMs = parts.readbackMs;
     this.#close = parts.close;
     this.#counts = parts.counts ?? (async () => undefined);
+    this.#flowCounts = parts.flowCounts ?? (async () => undefined);
     this.#read = parts.read;
   }
 
@@ -118,6 +122,7 @@ export class ManagedNode {
       ...{ target, readbackMs: options.readbackMs, endpoint },
       close: () => link.close(),
       counts: () => endpoint.counts(),
+      flowCounts: () => endpoint.flowCounts(),
       read: (candidates) => endpoint.open(candidates, 0),
     });
     return node;
@@ -201,6 +206,11 @@ export class ManagedNode {
   /** What a device has counted; undefined where that cannot be known. @throws P4RuntimeError */
   counts(): Promise<DeviceCounts | undefined> {
     return this.#counts();
+  }
+
+  /** What a device has counted that classifies flows; undefined of others. @throws P4RuntimeError */
+  flowCounts(): Promise<FlowDeviceReport | undefined> {
+    return this.#flowCounts();
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import type { FlowDeviceReport } from '../../controller/flow-counts.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import { DampedScores, encodeScore, levelZero, type Metric, WINDOW_MS } from '../cats/index.ts';
 import { type Kind, modelsOf, type SpecOf, type StatusOf, type StoredObject } from '../manifests/index.ts';
@@ -6,6 +7,7 @@ import { lowerBoundUs, quantileUs } from '../sight/distribution.ts';
 import { type Polled, Poller } from '../sight/poller.ts';
 import { Sight } from '../sight/sight.ts';
 import { Canaries } from './canary.ts';
+import type { FlowPlan } from './flow-policies.ts';
 import type { PlacedService } from './goals.ts';
 import type { Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
@@ -30,6 +32,8 @@ export class Observer {
   readonly late: LateModels;
   readonly shares: Shares;
   readonly canaries = new Canaries(this.sight);
+  /** Of devices that classify flows. */
+  readonly #flows = new Map<string, FlowDeviceReport>();
   #writtenAt = 0;
   #judgedAt = 0;
 
@@ -40,7 +44,7 @@ export class Observer {
       placed().flatMap(({ workers }) => (workers.includes(worker) ? workers : [])),
     );
     const polled = new WeakMap<ManagedNode, Polled>();
-    this.#poller = new Poller(() => devicesOf(nodes(), polled, this.sight));
+    this.#poller = new Poller(() => devicesOf(nodes(), polled, this.sight, this.#flows));
   }
 
   close(): void {
@@ -56,6 +60,7 @@ export class Observer {
   /** Another one leads: what was seen, and what was written, is his to find. */
   forget(): void {
     this.sight.clear();
+    this.#flows.clear();
     this.#written.clear();
     this.#scores.clear();
     this.#watches.clear();
@@ -65,7 +70,13 @@ export class Observer {
   }
 
   /** Writes what has moved, if it is time for that. */
-  write(network: Network, placed: readonly PlacedService[], recorder: Recorder, now: number): void {
+  write(
+    network: Network,
+    placed: readonly PlacedService[],
+    flows: readonly FlowPlan[],
+    recorder: Recorder,
+    now: number,
+  ): void {
     const count = network.devices.size + network.workers.size;
     if (now - this.#writtenAt < (count > MANY_NODES ? MANY_WRITE_MS : WRITE_MS)) return;
     this.#writtenAt = now;
@@ -76,6 +87,8 @@ export class Observer {
     for (const name of network.devices.keys()) this.#device(name, network, recorder);
     for (const name of network.workers.keys()) this.#worker(name, network, recorder);
     for (const service of placed) this.#service(service, recorder);
+    for (const name of this.#flows.keys()) if (!network.devices.has(name)) this.#flows.delete(name);
+    for (const plan of flows) this.#flowPolicy(plan, recorder);
     recorder.flush();
   }
 
@@ -197,6 +210,20 @@ export class Observer {
     recorder.part(statusOf('Placement', name, (status) => ({ ...status, segments })));
   }
 
+  /** What all devices of a policy have counted. */
+  #flowPolicy({ policy, names, goals }: FlowPlan, recorder: Recorder): void {
+    const all = [...goals.keys()].flatMap((device) => this.#flows.get(device) ?? []);
+    if (all.length === 0) return;
+    const { outcomes, classes } = totalOf(all);
+    const numbers = { ...outcomes, ...Object.fromEntries(classes.map((c, i) => [`class ${i}`, c.packets])) };
+    if (!this.#hasMoved(`FlowPolicy/${policy.name}`, numbers)) return;
+    const named = classes.map((c, i) => ({
+      ...{ class: i, ...(names?.[i] !== undefined && { name: names[i] }) },
+      ...c,
+    }));
+    recorder.part(statusOf('FlowPolicy', policy.name, (s) => ({ ...s, outcomes, classes: named })));
+  }
+
   #segmentRate({ kind, node }: SpecOf<'Placement'>['segments'][number], modelId: number): number {
     if (kind === 'Worker') return this.sight.workerModelRate(node, modelId);
     return this.sight
@@ -244,31 +271,57 @@ function* devicesOf(
   nodes: Iterable<ManagedNode>,
   known: WeakMap<ManagedNode, Polled>,
   sight: Sight,
+  flows: Map<string, FlowDeviceReport>,
 ): Generator<Polled> {
   for (const node of nodes) {
     if (node.kind !== 'Device') continue;
     let polled = known.get(node);
     if (polled === undefined) {
-      polled = polledOf(node, sight);
+      polled = polledOf(node, sight, flows);
       known.set(node, polled);
     }
     yield polled;
   }
 }
 
-const polledOf = (node: ManagedNode, sight: Sight): Polled => ({
+/** The sums of what devices counted. */
+function totalOf(all: readonly FlowDeviceReport[]) {
+  const sum = (of: (counts: FlowDeviceReport) => bigint | number | undefined): number =>
+    all.reduce((total, counts) => total + Number(of(counts) ?? 0), 0);
+  const names = Object.keys(all[0]!.outcomes) as (keyof FlowDeviceReport['outcomes'])[];
+  return {
+    outcomes: Object.fromEntries(names.map((name) => [name, sum((c) => c.outcomes[name])])),
+    classes: all[0]!.classes.map((_, i) => ({
+      packets: sum((c) => c.classes[i]?.packets),
+      bytes: sum((c) => c.classes[i]?.bytes),
+      limitedPackets: sum((c) => c.classes[i]?.limitedPackets),
+    })),
+  };
+}
+
+const polledOf = (node: ManagedNode, sight: Sight, flows: Map<string, FlowDeviceReport>): Polled => ({
   name: node.name,
   get isReady() {
     return node.isHere && !node.isBusy;
   },
   read: async () => {
     const counts = await node.counts();
-    if (counts === undefined) return false;
+    if (counts === undefined) return await readFlows(node, flows);
     sight.device(node.name, counts);
     const rates = sight.deviceRates(node.name);
     return rates !== undefined && Object.values(rates).some((rate) => rate > 0);
   },
 });
+
+/** @returns whether anything was counted since the last time */
+async function readFlows(node: ManagedNode, flows: Map<string, FlowDeviceReport>): Promise<boolean> {
+  const counts = await node.flowCounts();
+  const before = flows.get(node.name);
+  if (counts === undefined) return flows.delete(node.name);
+  flows.set(node.name, counts);
+  const all = ({ outcomes }: FlowDeviceReport) => Object.values(outcomes).reduce((sum, n) => sum + n, 0);
+  return before === undefined || all(before) !== all(counts);
+}
 
 const statusOf = <K extends Kind>(
   kind: K,

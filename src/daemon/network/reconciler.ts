@@ -8,6 +8,7 @@ import type { DamagedObject, Objects } from '../objects/index.ts';
 import { reportRoutes } from '../sight/reports.ts';
 import { type EventInput, StoreFenced, type Term } from '../store/index.ts';
 import { ProgramBuilds } from './builds.ts';
+import { type FlowPlan, FlowPolicies } from './flow-policies.ts';
 import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
 import { groupsOf } from './groups.ts';
 import { heldBack } from './held-back.ts';
@@ -47,6 +48,13 @@ export interface ReconcilerOptions {
   readonly onFault?: (text: string) => void;
 }
 
+/** What services and flow policies come to, and for what that was found. */
+interface Placings {
+  readonly key: string;
+  readonly placings: readonly Placing[];
+  readonly flows: readonly FlowPlan[];
+}
+
 const ACTOR = 'controller';
 const [TTL_MS, OWN_TTL_MS] = [1_200, 60_000];
 const DEFAULTS = { readbackMs: 60_000, graceMs: 200, moveMs: 5_000 } as const;
@@ -74,6 +82,7 @@ export class Reconciler {
   readonly #nodes = new NodePool();
   readonly #programs = new ProgramLibrary();
   readonly #placer: Placer;
+  readonly #flowPolicies: FlowPolicies;
   readonly #builds: ProgramBuilds;
   readonly #rollouts: Rollouts;
   readonly #recorder: Recorder;
@@ -83,7 +92,7 @@ export class Reconciler {
   #goals: ReadonlyMap<string, Goal> = new Map();
   readonly #goalMemory: GoalMemory = new Map();
   #network: { readonly revision: number; readonly network: Network } | undefined;
-  #placings: { readonly key: string; readonly placings: readonly Placing[] } | undefined;
+  #placings: Placings | undefined;
   #goalsFor = '';
   /** Services as they were placed last. */
   #placed: readonly PlacedService[] = [];
@@ -123,7 +132,9 @@ export class Reconciler {
         this.#isDue = true;
       },
     });
-    this.#placer = new Placer(new ModelLibrary(objects.store.blobs), (service, model) =>
+    const library = new ModelLibrary(objects.store.blobs);
+    this.#flowPolicies = new FlowPolicies(library, this.#programs);
+    this.#placer = new Placer(library, (service, model) =>
       this.#observer.late.why(service, model, performance.now()),
     );
     this.#leadership = new Leadership({
@@ -222,7 +233,7 @@ export class Reconciler {
     if (isDue || drains || anew || this.#isJudgementDue(now)) this.#wake();
     const network = this.#network?.network;
     if (network === undefined) return;
-    this.#observer.write(network, this.#placed, this.#recorder, now);
+    this.#observer.write(network, this.#placed, this.#placings?.flows ?? [], this.#recorder, now);
     if (!this.#observer.judge(this.#placed, this.#recorder, now)) return;
     this.#records.touch();
     this.#wake();
@@ -301,36 +312,56 @@ export class Reconciler {
   async #turn(): Promise<void> {
     const network = this.#lookAfter();
     const now = performance.now();
-    const placings = await this.#place(network, now);
+    const { placings, flows } = await this.#place(network, now);
     const placed = placings.flatMap((p) => p.placed ?? []);
     this.#placed = placed;
-    this.#setGoals(network, placed, now);
+    this.#setGoals(network, placed, flows, now);
     await this.#recorder.placements(network, placings);
     await this.#rollouts.advance(network, placed, now);
-    this.#held = heldBack(network, placings, this.#objects.store.damaged);
+    const kept = heldBack(network, placings, this.#objects.store.damaged);
+    this.#held = new Set([...kept, ...this.#classifyingStill(flows)]);
     this.#begin(placed, now);
-    this.#recordStatuses(network, placings);
+    this.#recordStatuses(network, placings, flows);
   }
 
-  async #place(network: Network, now: number): Promise<readonly Placing[]> {
+  /** Devices that classify by a policy that lacks something now, such as its model: they go on as they are. */
+  #classifyingStill(flows: readonly FlowPlan[]): readonly string[] {
+    const devices = flows.flatMap((plan) => (plan.problem === undefined ? [] : plan.devices));
+    return devices.flatMap(({ name }) => {
+      const observed = this.#nodes.get(name)?.observed;
+      return observed?.on === 'device' && observed.known?.program.drawn !== undefined ? [name] : [];
+    });
+  }
+
+  /** Flow policies go first: the planner gives their devices to no service. */
+  async #place(network: Network, now: number): Promise<Placings> {
     const gone = this.#nodes.gone(now, this.#options.moveMs);
     const key = JSON.stringify([this.#records.revision, [...gone].sort()]);
     if (this.#placings?.key !== key) {
-      const usable = new Set([...this.#nodes.names()].filter((name) => !gone.has(name)));
-      this.#placings = { key, placings: await this.#placer.place(network, usable) };
+      const flows = await this.#flowPolicies.plan(network);
+      const classify = new Set(flows.flatMap(({ goals }) => [...goals.keys()]));
+      const usable = new Set([...this.#nodes.names()].filter((n) => !gone.has(n) && !classify.has(n)));
+      this.#placings = { key, flows, placings: await this.#placer.place(network, usable) };
     }
-    return this.#placings.placings;
+    return this.#placings;
   }
 
-  #setGoals(network: Network, placed: readonly PlacedService[], now: number): void {
+  #setGoals(
+    network: Network,
+    placed: readonly PlacedService[],
+    plans: readonly FlowPlan[],
+    now: number,
+  ): void {
+    const flows = new Map(plans.flatMap(({ goals }) => [...goals]));
     const gone = this.#nodes.gone(now, this.#options.graceMs);
     const goalsFor = JSON.stringify([
       ...[this.#records.specRevision, [...gone].sort()],
       placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
+      [...flows].map(([name, { key }]) => [name, key]),
     ]);
     if (goalsFor === this.#goalsFor) return;
     const up = (name: string) => this.#nodes.get(name) !== undefined && !gone.has(name);
-    const goals = goalsOf(network, placed, this.#programs, up, this.#goalMemory);
+    const goals = goalsOf(network, placed, flows, this.#programs, up, this.#goalMemory);
     for (const [name, { key }] of goals) if (this.#goalKey(name) !== key) this.#nodes.change(name);
     this.#goals = goals;
     this.#goalsFor = goalsFor;
@@ -426,7 +457,7 @@ export class Reconciler {
     if ((await this.#recorder.logged()) === 'fenced') throw new StoreFenced(term);
   }
 
-  #recordStatuses(network: Network, placings: readonly Placing[]): void {
+  #recordStatuses(network: Network, placings: readonly Placing[], flows: readonly FlowPlan[]): void {
     for (const node of this.#nodes.takeChanged())
       this.#recorder.node(network, node, this.#goalKey(node.name));
     for (const placing of placings) {
@@ -434,6 +465,12 @@ export class Reconciler {
       const isSettled = this.#isSettled(nodes);
       this.#recorder.service(placing, nodes, isSettled);
     }
+    for (const plan of flows)
+      this.#recorder.flowPolicy(plan, (name) => {
+        const node = this.#nodes.get(name);
+        const isThere = node?.settledAt !== undefined && node.settledAt === this.#goalKey(name);
+        return isThere ? undefined : whyBehind(node);
+      });
     this.#recorder.flush();
   }
 
@@ -447,6 +484,12 @@ export class Reconciler {
   #log(event: Omit<EventInput, 'actor'>): void {
     this.#recorder.event(event);
   }
+}
+
+/** Why a device does not classify yet. */
+function whyBehind(node: ManagedNode | undefined): string {
+  if (node?.failure !== undefined) return node.failure.diagnostics.map((d) => d.message).join('; ');
+  return node?.reach.kind === 'away' ? node.reach.why : 'it is being brought there';
 }
 
 const whatOf = ({ reach }: ManagedNode): string =>

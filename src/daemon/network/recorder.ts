@@ -10,6 +10,7 @@ import {
 } from '../manifests/index.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 import { type EventInput, StoreFenced, StoreTooLarge, StoreUnavailable, type Term } from '../store/index.ts';
+import type { FlowPlan, FlowProblem } from './flow-policies.ts';
 import type { Named, Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
 import type { ObjectiveState } from './objectives.ts';
@@ -291,6 +292,55 @@ export class Recorder {
         ...(placed !== undefined && { model: placed.placement.model, placement: service.name }),
         ...(version !== undefined && { version }),
         conditions: withAll(status.conditions, [condition], service.generation, now),
+      }),
+    } as StatusChange);
+  }
+
+  /** What is known of a policy. @param whyNot why a device that is to classify does not; undefined where it does */
+  flowPolicy(
+    { policy, problem, version, devices }: FlowPlan,
+    whyNot: (device: string) => string | undefined,
+  ): void {
+    const found = devices.map(({ name, problem: own }) => {
+      const why = own === undefined ? whyNot(name) : own.reason;
+      return { name, ready: why === undefined && !policy.spec.suspended, ...(why !== undefined && { why }) };
+    });
+    const clash = devices.find((d) => d.problem !== undefined);
+    const behind = found.find((d) => !d.ready);
+    const told = problem ?? clash?.problem;
+    const text = (who: string, { reason, remedy }: FlowProblem) =>
+      `${who}${reason}${remedy === undefined ? '' : `: ${remedy}`}`;
+    const [reason, message] = policy.spec.suspended
+      ? ['Suspended', 'it is taken off its devices']
+      : problem !== undefined
+        ? ['Refused', text('', problem)]
+        : told !== undefined
+          ? [told.isForGood ? 'Refused' : 'Conflict', text(`Device/${clash!.name}: `, told)]
+          : behind !== undefined
+            ? ['Progressing', `Device/${behind.name}: ${behind.why}`]
+            : devices.length === 0
+              ? ['NoDevice', 'no device has these labels']
+              : ['InSync', 'every device classifies by it, read back and equal'];
+    const key = `FlowPolicy/${policy.name}`;
+    const line = JSON.stringify([reason, message, version, found, policy.generation]);
+    if (this.#last.get(key)?.text === line) return;
+    this.#isNews = true;
+    this.#last.set(key, { text: line, readAt: 0 });
+    const now = new Date().toISOString();
+    const condition = {
+      type: 'Ready',
+      status: reason === 'InSync' ? 'True' : 'False',
+      reason,
+      message,
+    } as const;
+    this.#set({
+      kind: 'FlowPolicy',
+      name: policy.name,
+      change: ({ status }: StoredObject<'FlowPolicy'>) => ({
+        ...status,
+        ...(version !== undefined && { version }),
+        devices: found,
+        conditions: withAll(status.conditions, [condition], policy.generation, now),
       }),
     } as StatusChange);
   }

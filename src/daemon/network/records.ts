@@ -104,7 +104,7 @@ export class Records {
 
 /** Whether nothing else is new of an object than what is measured of it. */
 function isOnlyMeasured(before: StoredObject, now: StoredObject): boolean {
-  if (now.kind === 'Placement') return true;
+  if (now.kind === 'Placement' || now.kind === 'FlowPolicy') return true;
   if (!isKind(before, 'Service') || !isKind(now, 'Service')) return false;
   return before.status.version === now.status.version && before.status.model === now.status.model;
 }

@@ -88,6 +88,12 @@ export const manifestsMessages = {
     (a) => a.remedy ?? 'loosen that constraint, or add nodes that meet it',
   ),
 
+  'flow-policy': entry<{ reason: string; remedy?: string | undefined }>(
+    'error',
+    (a) => a.reason,
+    (a) => a.remedy ?? 'docs/classify.md says what models, definitions and actions there are',
+  ),
+
   controller: entry<{ reason: string; remedy: string }>(
     'error',
     (a) => a.reason,

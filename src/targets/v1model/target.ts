@@ -21,6 +21,7 @@ import {
 } from '../calibration.ts';
 import { defineTarget, type Shape, type TargetProgram } from '../target.ts';
 import { v1modelCost } from './cost.ts';
+import { v1modelFlows } from './flows.ts';
 import { v1modelProfiles } from './profile.ts';
 import { type PlannedShape, v1modelTogether } from './together.ts';
 
@@ -56,7 +57,7 @@ export const v1modelTarget = defineTarget({
     },
   },
   // Its server takes many pings for an attack; calls find out what has become of it.
-  device: { together: (shapes) => v1modelTogether(shapes.map(plannedShape)) },
+  device: { together: (shapes) => v1modelTogether(shapes.map(plannedShape)), flows: v1modelFlows },
 });
 
 /** @throws DiagnosticError where it does not fit a switch alone */

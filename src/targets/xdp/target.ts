@@ -26,6 +26,7 @@ import {
 } from '../target.ts';
 import { besideOthers } from './beside.ts';
 import { xdpCost } from './cost.ts';
+import { xdpFlows } from './flows.ts';
 import { xdpProfiles } from './profile.ts';
 import { type PlannedShape, xdpTogether } from './together.ts';
 
@@ -45,7 +46,16 @@ export const xdpTarget = defineTarget({
     open: async (model, options) => (await import('../../engines/xdp.ts')).createXdpEngine(model, options),
     bench: async (...args) => (await import('../../engines/bench.ts')).bench(...args),
   },
-  device: { keepaliveMs: 10_000, together: (shapes) => xdpTogether(shapes.map(plannedShape)) },
+  device: {
+    keepaliveMs: 10_000,
+    together: (shapes) => xdpTogether(shapes.map(plannedShape)),
+    flows: (definition, model) =>
+      xdpFlows(
+        definition,
+        model,
+        headers().map(([, text]) => text),
+      ),
+  },
 });
 
 function planned(model: Model, options: XdpOptions): Planned & { readonly plan?: XdpPlan } {

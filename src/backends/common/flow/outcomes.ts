@@ -20,3 +20,11 @@ export const flowEvents = ['begun', 'evicted', 'ended', 'asked', 'answered', 'ov
 
 export type FlowEventName = (typeof flowEvents)[number];
 export type FlowOutcomeName = (typeof flowOutcomes)[number]['name'];
+
+/** Packets and bytes of a class; of these, what was beyond its rate. */
+export interface ClassCounts {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly limitedPackets: bigint;
+  readonly limitedBytes: bigint;
+}

@@ -1,0 +1,44 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tableEntry } from '../../backends/common/entries.ts';
+import { needDiagnostics } from '../../backends/common/need.ts';
+import { OBJECT_FILE } from '../../backends/xdp/artifact.ts';
+import { encodeFlowConfig } from '../../backends/xdp/device-config.ts';
+import { PROGRAM_FILE } from '../../backends/xdp/emit.ts';
+import { weightEntries } from '../../backends/xdp/entries.ts';
+import { xdpFlowP4InfoOf } from '../../backends/xdp/flow/artifact.ts';
+import { emitXdpFlow } from '../../backends/xdp/flow/emit.ts';
+import { planXdpFlow } from '../../backends/xdp/flow/plan.ts';
+import { xdpNeeds } from '../../backends/xdp/needs.ts';
+import { weightsLayout } from '../../backends/xdp/p4info.ts';
+import { compileBpf } from '../../bpf/index.ts';
+import { throwErrors } from '../../diagnostics/index.ts';
+import type { FeatureDefinition } from '../../features/definition.ts';
+import type { Model } from '../../model/model.ts';
+import { EBPF_DIR } from '../../paths.ts';
+import type { FlowDeviceProgram } from '../target.ts';
+
+/** A host with an agent that classifies flows. @param headers what its source includes @throws DiagnosticError where it cannot */
+export function xdpFlows(
+  definition: FeatureDefinition,
+  model: Model,
+  headers: readonly string[],
+): FlowDeviceProgram {
+  const { plan, diagnostics } = planXdpFlow(definition, model, { weights: 'runtime' });
+  throwErrors(diagnostics);
+  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  throwErrors(needDiagnostics(xdpNeeds(plan.compute), 'xdp', model.file));
+  const source = emitXdpFlow(plan);
+  return {
+    p4info: () => xdpFlowP4InfoOf(weightsLayout(plan.compute), definition.features.length),
+    source: () => [source, ...headers],
+    async build(folder) {
+      await writeFile(join(folder, PROGRAM_FILE), source);
+      await compileBpf(join(folder, PROGRAM_FILE), join(folder, OBJECT_FILE), { includeDirs: [EBPF_DIR] });
+      return encodeFlowConfig(plan, await readFile(join(folder, OBJECT_FILE)));
+    },
+    weights: (slot) => weightEntries(plan.compute, slot).map((entry) => ({ tableEntry: tableEntry(entry) })),
+    // The host draws its secret when it loads the program.
+    drawn: () => [],
+  };
+}
