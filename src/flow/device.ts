@@ -13,6 +13,9 @@ import type { FlowPipeline } from './options.ts';
 import { type FlowSet, mostFeaturesOf } from './set.ts';
 import { flowPipelines, setPipelines } from './targets.ts';
 
+/** A host has the kernel check each program before it answers. */
+const PUSH_TIMEOUT_MS = 120_000;
+
 /** A device of P4Runtime that is to classify flows. */
 export interface FlowDevice {
   /** `unix:PATH` or `HOST:PORT`. */
@@ -85,7 +88,7 @@ export async function classifyOnDevice(
   });
   try {
     await client.connect();
-    await client.pipeline.commit(config);
+    await client.pipeline.commit(config, { timeoutMs: PUSH_TIMEOUT_MS });
     await client.write([
       ...weights,
       ...device.ports.map(({ from, to }) =>
