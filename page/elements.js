@@ -16,14 +16,16 @@ export const svg = (tag, attributes = {}, ...children) =>
 /** Rows that a table shows; more would only slow the page. */
 const MOST_ROWS = 200;
 
-/** A table; the first cell of each row is its heading. */
-export function table(caption, titles, rows) {
-  if (rows.length === 0) return html('p', { class: 'empty' }, 'none');
-  const body = rows
-    .slice(0, MOST_ROWS)
-    .map(([first, ...cells]) =>
-      html('tr', {}, html('th', { scope: 'row' }, first), ...cells.map((cell) => html('td', {}, cell))),
-    );
+/**
+ * A table of items, one a row.
+ * @param cellsOf the cells of an item, of which the first is the row's heading; called for what is shown alone
+ */
+export function table(caption, titles, items, cellsOf) {
+  if (items.length === 0) return html('p', { class: 'empty' }, 'none');
+  const body = items.slice(0, MOST_ROWS).map((item) => {
+    const [first, ...cells] = cellsOf(item);
+    return html('tr', {}, html('th', { scope: 'row' }, first), ...cells.map((cell) => html('td', {}, cell)));
+  });
   const made = html(
     'table',
     { 'aria-label': caption },
@@ -35,8 +37,8 @@ export function table(caption, titles, rows) {
     { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `${caption}, table` },
     made,
   );
-  if (rows.length <= MOST_ROWS) return box;
-  return html('div', {}, box, html('p', { class: 'more' }, `and ${rows.length - MOST_ROWS} more`));
+  if (items.length <= MOST_ROWS) return box;
+  return html('div', {}, box, html('p', { class: 'more' }, `and ${items.length - MOST_ROWS} more`));
 }
 
 export const objectLink = (key, text = key) => html('a', { href: `#${key}` }, text);

@@ -5,19 +5,30 @@ import * as views from './views.js';
 
 /** Events of the log that the page keeps. */
 const MOST_EVENTS = 500;
+/** ms for which changes are gathered. */
+const GATHERED_MS = 100;
+/** Share of the time that drawing may take where changes come all the time: a page of many nodes has to stay usable. */
+const DRAWING_SHARE = 0.25;
+/** ms between two drawings at most, however long one takes. */
+const MOST_BETWEEN_MS = 600;
 
 const objects = new Map();
 let events = [];
 let isWaiting = false;
+/** Before that nothing is drawn. */
+let restUntil = 0;
+/** By box, what stands in it. */
+const drawn = new Map();
 const at = (id) => document.getElementById(id);
 
 /** The focus stays where it was, though all is drawn anew. */
 function replace(id, ...made) {
   const box = at(id);
   const focused = box.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+  if (made.length === 1 && made[0].parentNode === box) return;
   const text = made.map((m) => m.outerHTML).join('');
-  if (box.dataset.drawn === text) return;
-  box.dataset.drawn = text;
+  if (drawn.get(id) === text) return;
+  drawn.set(id, text);
   const scrolled = box.querySelector('.scroll')?.scrollLeft ?? 0;
   box.replaceChildren(...made);
   const scroll = box.querySelector('.scroll');
@@ -26,26 +37,33 @@ function replace(id, ...made) {
     [...box.querySelectorAll('a')].find((a) => a.getAttribute('href') === focused)?.focus();
 }
 
+const sorted = () => [...objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+
+const drawNodes = (all) => replace('nodes', views.nodes(all, at('filter').value));
+
 function draw() {
+  const begun = performance.now();
   isWaiting = false;
-  const all = [...objects.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const all = sorted();
   replace('topology', drawTopology(all));
   replace('services', views.services(all));
   replace('rollouts', views.rollouts(all));
   replace('trouble', views.trouble(all));
-  replace('nodes', views.nodes(all, at('filter').value));
+  drawNodes(all);
   replace('log', views.log(events.slice(0, 100)));
   const count = (...kinds) => all.filter((o) => kinds.includes(o.kind)).length;
   at('summary').textContent =
     `${count('Device')} devices, ${count('Worker')} workers, ${count('Service')} services, ${count('Rollout')} rollouts`;
   drawSelected();
+  const now = performance.now();
+  restUntil = now + Math.min((now - begun) * (1 / DRAWING_SHARE - 1), MOST_BETWEEN_MS);
 }
 
 /** However many changes come at once, the page is drawn once. */
 function changed() {
   if (isWaiting) return;
   isWaiting = true;
-  setTimeout(draw, 100);
+  setTimeout(draw, Math.max(GATHERED_MS, restUntil - performance.now()));
 }
 
 const selectedKey = () => decodeURIComponent(location.hash.slice(1));
@@ -103,6 +121,6 @@ addEventListener('hashchange', () => {
   drawSelected();
   if (objects.has(selectedKey())) at('selected-title').focus();
 });
-at('filter').addEventListener('input', changed);
+at('filter').addEventListener('input', () => drawNodes(sorted()));
 draw();
 follow(take, tell, untilToken);

@@ -21,9 +21,12 @@ export function healthOf(object) {
 /** Share of a node that is taken, 0..1. */
 export const loadOf = ({ status, spec }) => status?.load?.utilisation ?? spec?.capacity?.load ?? 0;
 
-export const layersOn = (objects, node) =>
-  objects
-    .filter((o) => o.kind === 'Placement')
-    .flatMap((o) =>
-      (o.spec.segments ?? []).filter((s) => s.node === node).map((s) => `${o.metadata.name} ${s.layers}`),
-    );
+/** What is computed where: by node, `PLACEMENT LAYERS` each. */
+export function layersByNode(objects) {
+  const layers = new Map();
+  for (const { kind, metadata, spec } of objects)
+    if (kind === 'Placement')
+      for (const { node, layers: own } of spec.segments ?? [])
+        layers.set(node, [...(layers.get(node) ?? []), `${metadata.name} ${own}`]);
+  return layers;
+}

@@ -1,5 +1,5 @@
 import { svg } from './elements.js';
-import { healthOf, keyOf, layersOn, loadOf } from './objects.js';
+import { healthOf, keyOf, layersByNode, loadOf } from './objects.js';
 
 /** From so many nodes on they are drawn small, without names. */
 const SMALL_FROM = 120;
@@ -39,7 +39,10 @@ function columnsOf(nodes, links, services) {
   return columns.filter(Boolean);
 }
 
-/** A drawing of nodes and links. Each node is a link to what is told of it. */
+/** The last drawing, and the nodes in it: of thousands few change at a time. */
+let last = { text: '', drawing: undefined, nodes: new Map() };
+
+/** A drawing of nodes and links, the same element as long as nothing of it changes. Each node is a link to what is told of it. */
 export function drawTopology(objects) {
   const nodes = objects.filter((o) => o.kind === 'Device' || o.kind === 'Worker');
   const links = objects.filter((o) => o.kind === 'Link');
@@ -52,43 +55,56 @@ export function drawTopology(objects) {
   for (const [x, column] of columns.entries())
     for (const [y, node] of column.entries())
       places.set(node.metadata.name, [(x + 0.5) * width, (y + 0.5 + (rows - column.length) / 2) * height]);
-  const lines = links.flatMap(({ spec }) => {
+  const ends = links.flatMap(({ spec }) => {
     const [from, to] = [places.get(spec.from.node), places.get(spec.to.node)];
-    if (from === undefined || to === undefined) return [];
-    return [svg('line', { class: 'link', x1: from[0], y1: from[1], x2: to[0], y2: to[1] })];
+    return from === undefined || to === undefined ? [] : [[...from, ...to]];
   });
-  const shapes = nodes.map((node) => drawNode(node, places.get(node.metadata.name), isSmall, objects));
+  const layers = isSmall ? new Map() : layersByNode(objects);
+  const looks = nodes.map((node) => lookOf(node, places.get(node.metadata.name), isSmall, layers));
+  const texts = looks.map((look) => JSON.stringify(look));
+  const text = `${texts.join()} ${ends.join()}`;
+  if (text === last.text) return last.drawing;
+  const shapes = looks.map((look, i) => [texts[i], last.nodes.get(texts[i]) ?? drawNode(look)]);
   const size = [Math.max(columns.length, 1) * width, rows * height];
-  return svg(
+  const drawing = svg(
     'svg',
     {
       viewBox: `0 0 ${size[0]} ${size[1]}`,
       role: 'group',
       'aria-label': `${nodes.length} nodes, ${links.length} links`,
     },
-    ...lines,
-    ...shapes,
+    ...ends.map(([x1, y1, x2, y2]) => svg('line', { class: 'link', x1, y1, x2, y2 })),
+    ...shapes.map(([, shape]) => shape),
   );
+  last = { text, drawing, nodes: new Map(shapes) };
+  return drawing;
 }
 
-function drawNode(node, [x, y], isSmall, objects) {
-  const health = healthOf(node);
-  const load = Math.min(1, Math.max(0, loadOf(node)));
-  const layers = isSmall ? [] : layersOn(objects, node.metadata.name);
-  const words = `${node.kind} ${node.metadata.name}: ${health.words}; load ${Math.round(load * 100)} %${layers.length > 0 ? `; layers of ${layers.join(', ')}` : ''}`;
+/** All that a node's drawing depends on. */
+function lookOf(node, [x, y], isSmall, layersByName) {
+  const { kind, metadata } = node;
+  const layers = layersByName.get(metadata.name) ?? [];
+  const { name: health, sign, words } = healthOf(node);
+  // What is drawn of a load is a bar of so many points.
+  const load = Math.round(100 * Math.min(1, Math.max(0, loadOf(node))));
+  const told = `${kind} ${metadata.name}: ${words}; load ${load} %${layers.length > 0 ? `; layers of ${layers.join(', ')}` : ''}`;
+  return { key: keyOf(node), kind, name: metadata.name, x, y, isSmall, health, sign, load, layers, told };
+}
+
+function drawNode({ key, kind, name, x, y, isSmall, health, sign, load, layers, told }) {
   const r = isSmall ? 6 : 20;
   const shape =
-    node.kind === 'Worker'
+    kind === 'Worker'
       ? svg('rect', { class: 'shape', x: x - r, y: y - r, width: 2 * r, height: 2 * r })
       : svg('circle', { class: 'shape', cx: x, cy: y, r });
-  const parts = [svg('title', {}, words), shape];
+  const parts = [svg('title', {}, told), shape];
   if (!isSmall)
     parts.push(
-      svg('text', { class: 'mark', x, y: y + 4 }, health.sign),
-      svg('text', { x, y: y - r - 8 }, node.metadata.name),
+      svg('text', { class: 'mark', x, y: y + 4 }, sign),
+      svg('text', { x, y: y - r - 8 }, name),
       svg('rect', { class: 'bar', x: x - 20, y: y + r + 6, width: 40, height: 6 }),
-      svg('rect', { class: 'load', x: x - 20, y: y + r + 6, width: 40 * load, height: 6 }),
+      svg('rect', { class: 'load', x: x - 20, y: y + r + 6, width: 0.4 * load, height: 6 }),
       svg('text', { x, y: y + r + 26 }, layers.slice(0, 2).join(', ')),
     );
-  return svg('a', { href: `#${keyOf(node)}`, class: health.name, 'aria-label': words }, ...parts);
+  return svg('a', { href: `#${key}`, class: health, 'aria-label': told }, ...parts);
 }

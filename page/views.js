@@ -1,5 +1,5 @@
 import { html, objectLink, table } from './elements.js';
-import { conditionsOf, healthOf, keyOf, layersOn, loadOf } from './objects.js';
+import { conditionsOf, healthOf, keyOf, layersByNode, loadOf } from './objects.js';
 
 const ofKind = (objects, ...kinds) => objects.filter((o) => kinds.includes(o.kind));
 const shown = (value, unit = '') => (value === undefined || value === null ? '-' : `${value}${unit}`);
@@ -13,7 +13,8 @@ export function services(objects) {
   return table(
     'Services',
     ['Name', 'Model', 'Version', 'Objective', 'Measured', 'Answers a second', 'State'],
-    ofKind(objects, 'Service').map((o) => {
+    ofKind(objects, 'Service'),
+    (o) => {
       const { objective } = o.spec;
       const p99 = o.status?.latency?.p99Us;
       const isMissed = objective !== undefined && p99 !== undefined && p99 > objective.latencyUs;
@@ -30,7 +31,7 @@ export function services(objects) {
         shown(o.status?.rates?.answeredPerSecond || o.status?.rates?.networkPerSecond),
         healthCell(o),
       ];
-    }),
+    },
   );
 }
 
@@ -38,30 +39,36 @@ export function rollouts(objects) {
   return table(
     'Rollouts',
     ['Name', 'Service', 'To version', 'Phase', 'Share', 'State'],
-    ofKind(objects, 'Rollout').map((o) => [
+    ofKind(objects, 'Rollout'),
+    (o) => [
       objectLink(keyOf(o), o.metadata.name),
       o.spec.service,
       shown(o.spec.version),
       shown(o.status?.phase),
       shown(o.status?.percent, ' %'),
       healthCell(o),
-    ]),
+    ],
   );
 }
 
 export function trouble(objects) {
-  const rows = objects.flatMap((o) =>
+  const unmet = objects.flatMap((o) =>
     conditionsOf(o)
       .filter((c) => c.status !== 'True' && (c.type === 'Ready' || c.type === 'ObjectiveMet'))
-      .map((c) => [
-        objectLink(keyOf(o)),
-        html('span', { class: c.status === 'False' ? 'bad' : 'unknown' }, `${c.type} is ${c.status}`),
-        c.reason,
-        c.message,
-        c.lastTransitionTime,
-      ]),
+      .map((c) => [o, c]),
   );
-  return table('Conditions that are not met', ['Object', 'Condition', 'Reason', 'Message', 'Since'], rows);
+  return table(
+    'Conditions that are not met',
+    ['Object', 'Condition', 'Reason', 'Message', 'Since'],
+    unmet,
+    ([o, c]) => [
+      objectLink(keyOf(o)),
+      html('span', { class: c.status === 'False' ? 'bad' : 'unknown' }, `${c.type} is ${c.status}`),
+      c.reason,
+      c.message,
+      c.lastTransitionTime,
+    ],
+  );
 }
 
 /** What becomes of packets; of what there is none of, nothing is said. */
@@ -76,40 +83,36 @@ function ratesOf({ status }) {
 }
 
 export function nodes(objects, filter) {
+  const layers = layersByNode(objects);
   return table(
     'Devices and workers',
     ['Name', 'Kind', 'State', 'Load', 'A second', 'Models', 'Layers', 'Address'],
-    ofKind(objects, 'Device', 'Worker')
-      .filter((o) => o.metadata.name.includes(filter))
-      .map((o) => [
-        objectLink(keyOf(o), o.metadata.name),
-        o.kind === 'Device' ? `device, ${o.spec.target}` : 'worker',
-        healthCell(o),
-        `${Math.round(loadOf(o) * 100)} %`,
-        ratesOf(o),
-        (o.status?.models ?? []).map((m) => `${m.modelId} version ${shown(m.current)}`).join(', ') || '-',
-        layersOn(objects, o.metadata.name).join(', ') || '-',
-        o.spec.address ?? o.spec.control,
-      ]),
+    ofKind(objects, 'Device', 'Worker').filter((o) => o.metadata.name.includes(filter)),
+    (o) => [
+      objectLink(keyOf(o), o.metadata.name),
+      o.kind === 'Device' ? `device, ${o.spec.target}` : 'worker',
+      healthCell(o),
+      `${Math.round(loadOf(o) * 100)} %`,
+      ratesOf(o),
+      (o.status?.models ?? []).map((m) => `${m.modelId} version ${shown(m.current)}`).join(', ') || '-',
+      layers.get(o.metadata.name)?.join(', ') ?? '-',
+      o.spec.address ?? o.spec.control,
+    ],
   );
 }
 
 export function log(events, caption = 'Log, the newest first') {
-  return table(
-    caption,
-    ['Time', 'Object', 'What', 'By', 'Message'],
-    events.map((e) => [
-      e.time,
-      `${e.object.kind}/${e.object.name}`,
-      html(
-        'span',
-        e.type === 'Warning' ? { class: 'bad' } : {},
-        e.type === 'Warning' ? `! ${e.reason}` : e.reason,
-      ),
-      e.actor,
-      e.message,
-    ]),
-  );
+  return table(caption, ['Time', 'Object', 'What', 'By', 'Message'], events, (e) => [
+    e.time,
+    `${e.object.kind}/${e.object.name}`,
+    html(
+      'span',
+      e.type === 'Warning' ? { class: 'bad' } : {},
+      e.type === 'Warning' ? `! ${e.reason}` : e.reason,
+    ),
+    e.actor,
+    e.message,
+  ]);
 }
 
 export function details(object, events) {
@@ -123,7 +126,8 @@ export function details(object, events) {
     table(
       `Conditions of ${object.metadata.name}`,
       ['Type', 'Status', 'Reason', 'Message', 'Since'],
-      conditions.map((c) => [c.type, c.status, c.reason, c.message, c.lastTransitionTime]),
+      conditions,
+      (c) => [c.type, c.status, c.reason, c.message, c.lastTransitionTime],
     ),
     ...code('Asked for', object.spec),
     ...code('Found', status),
