@@ -7,12 +7,14 @@ import type { Route } from '../api/routes.ts';
 import type { DamagedObject, Objects } from '../objects/index.ts';
 import { reportRoutes } from '../sight/reports.ts';
 import { type EventInput, StoreFenced, type Term } from '../store/index.ts';
+import { Aims } from './aims.ts';
 import { ProgramBuilds } from './builds.ts';
 import { type FlowPlan, FlowPolicies } from './flow-policies.ts';
-import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
+import type { PlacedService } from './goals.ts';
 import { groupsOf } from './groups.ts';
 import { heldBack } from './held-back.ts';
-import { about, bring, type JobHost, type Task } from './job.ts';
+import { about } from './job.ts';
+import { Jobs } from './jobs.ts';
 import { electionIdOf, Leadership } from './leadership.ts';
 import { ModelLibrary, ProgramLibrary } from './models.ts';
 import { type Network, networkOf } from './network.ts';
@@ -48,13 +50,6 @@ export interface ReconcilerOptions {
   readonly onFault?: (text: string) => void;
 }
 
-/** What services and flow policies come to, and for what that was found. */
-interface Placings {
-  readonly key: string;
-  readonly placings: readonly Placing[];
-  readonly flows: readonly FlowPlan[];
-}
-
 const ACTOR = 'controller';
 const [TTL_MS, OWN_TTL_MS] = [1_200, 60_000];
 const DEFAULTS = { readbackMs: 60_000, graceMs: 200, moveMs: 5_000 } as const;
@@ -81,19 +76,14 @@ export class Reconciler {
   readonly #records: Records;
   readonly #nodes = new NodePool();
   readonly #programs = new ProgramLibrary();
-  readonly #placer: Placer;
-  readonly #flowPolicies: FlowPolicies;
+  readonly #aims: Aims;
   readonly #builds: ProgramBuilds;
   readonly #rollouts: Rollouts;
   readonly #recorder: Recorder;
   readonly #observer: Observer;
   readonly #leadership: Leadership;
-  readonly #jobs = new Set<Promise<void>>();
-  #goals: ReadonlyMap<string, Goal> = new Map();
-  readonly #goalMemory: GoalMemory = new Map();
+  readonly #jobs: Jobs;
   #network: { readonly revision: number; readonly network: Network } | undefined;
-  #placings: Placings | undefined;
-  #goalsFor = '';
   /** Services as they were placed last. */
   #placed: readonly PlacedService[] = [];
   #tickedAt = 0;
@@ -126,17 +116,30 @@ export class Reconciler {
     this.#rollouts = new Rollouts({
       ...{ recorder: this.#recorder, observer: this.#observer },
       nodesOf: (service) => this.#nodesOf(service),
-      goalKey: (name) => this.#goalKey(name),
+      goalKey: (name) => this.#aims.key(name),
       advanced: (rollout) => {
         this.#records.put(rollout);
         this.#isDue = true;
       },
     });
     const library = new ModelLibrary(objects.store.blobs);
-    this.#flowPolicies = new FlowPolicies(library, this.#programs);
-    this.#placer = new Placer(library, (service, model) =>
-      this.#observer.late.why(service, model, performance.now()),
-    );
+    this.#aims = new Aims({
+      ...{ records: this.#records, nodes: this.#nodes, programs: this.#programs },
+      ...{ graceMs: this.#options.graceMs, moveMs: this.#options.moveMs },
+      flowPolicies: new FlowPolicies(library, this.#programs),
+      placer: new Placer(library, (service, model) =>
+        this.#observer.late.why(service, model, performance.now()),
+      ),
+    });
+    this.#jobs = new Jobs({
+      ...{ aims: this.#aims, programs: this.#programs, builds: this.#builds },
+      log: (event) => this.#log(event),
+      logged: (term) => this.#logged(term),
+      changed: (nodes) => {
+        for (const { name } of nodes) this.#nodes.change(name);
+        this.#wake();
+      },
+    });
     this.#leadership = new Leadership({
       leases: objects.store.leases,
       holder: `${hostname()}/${process.pid}`,
@@ -188,15 +191,12 @@ export class Reconciler {
     this.#records.end();
     clearInterval(this.#timer);
     await this.#turning;
-    await Promise.all(this.#jobs);
+    await this.#jobs.ended();
     this.#nodes.clear();
     this.#observer.forget();
     this.#placed = [];
-    this.#goals = new Map();
-    this.#goalMemory.clear();
-    this.#goalsFor = '';
+    this.#aims.forget();
     this.#network = undefined;
-    this.#placings = undefined;
     await this.#recorder.end();
   }
 
@@ -233,7 +233,7 @@ export class Reconciler {
     if (isDue || drains || anew || this.#isJudgementDue(now)) this.#wake();
     const network = this.#network?.network;
     if (network === undefined) return;
-    this.#observer.write(network, this.#placed, this.#placings?.flows ?? [], this.#recorder, now);
+    this.#observer.write(network, this.#placed, this.#aims.flows, this.#recorder, now);
     if (!this.#observer.judge(this.#placed, this.#recorder, now)) return;
     this.#records.touch();
     this.#wake();
@@ -251,7 +251,7 @@ export class Reconciler {
 
   /** Whether it is not what it should be, or has to be read again. */
   #needsWork(node: ManagedNode, now: number): boolean {
-    const goal = this.#goals.get(node.name);
+    const goal = this.#aims.goal(node.name);
     if (goal === undefined || !node.isHere || node.isBusy || now < node.notBefore) return false;
     if (this.#held.has(node.name)) return false;
     return node.settledAt !== goal.key || now > node.readAgainAt;
@@ -312,10 +312,10 @@ export class Reconciler {
   async #turn(): Promise<void> {
     const network = this.#lookAfter();
     const now = performance.now();
-    const { placings, flows } = await this.#place(network, now);
+    const { placings, flows } = await this.#aims.place(network, now);
     const placed = placings.flatMap((p) => p.placed ?? []);
     this.#placed = placed;
-    this.#setGoals(network, placed, flows, now);
+    this.#aims.set(network, placed, now);
     await this.#recorder.placements(network, placings);
     await this.#rollouts.advance(network, placed, now);
     const kept = heldBack(network, placings, this.#objects.store.damaged);
@@ -331,40 +331,6 @@ export class Reconciler {
       const observed = this.#nodes.get(name)?.observed;
       return observed?.on === 'device' && observed.known?.program.drawn !== undefined ? [name] : [];
     });
-  }
-
-  /** Flow policies go first: the planner gives their devices to no service. */
-  async #place(network: Network, now: number): Promise<Placings> {
-    const gone = this.#nodes.gone(now, this.#options.moveMs);
-    const key = JSON.stringify([this.#records.revision, [...gone].sort()]);
-    if (this.#placings?.key !== key) {
-      const flows = await this.#flowPolicies.plan(network);
-      const classify = new Set(flows.flatMap(({ goals }) => [...goals.keys()]));
-      const usable = new Set([...this.#nodes.names()].filter((n) => !gone.has(n) && !classify.has(n)));
-      this.#placings = { key, flows, placings: await this.#placer.place(network, usable) };
-    }
-    return this.#placings;
-  }
-
-  #setGoals(
-    network: Network,
-    placed: readonly PlacedService[],
-    plans: readonly FlowPlan[],
-    now: number,
-  ): void {
-    const flows = new Map(plans.flatMap(({ goals }) => [...goals]));
-    const gone = this.#nodes.gone(now, this.#options.graceMs);
-    const goalsFor = JSON.stringify([
-      ...[this.#records.specRevision, [...gone].sort()],
-      placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
-      [...flows].map(([name, { key }]) => [name, key]),
-    ]);
-    if (goalsFor === this.#goalsFor) return;
-    const up = (name: string) => this.#nodes.get(name) !== undefined && !gone.has(name);
-    const goals = goalsOf(network, placed, flows, this.#programs, up, this.#goalMemory);
-    for (const [name, { key }] of goals) if (this.#goalKey(name) !== key) this.#nodes.change(name);
-    this.#goals = goals;
-    this.#goalsFor = goalsFor;
   }
 
   /** The network as the records have it, with its nodes looked after. */
@@ -393,11 +359,6 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** Key of what a node is to be. */
-  #goalKey(name: string): string | undefined {
-    return this.#goals.get(name)?.key;
-  }
-
   #nodesOf({ placement, workers }: PlacedService): readonly ManagedNode[] {
     const names = new Set([...placement.segments.map((s) => s.node), ...workers]);
     return [...names].flatMap((name) => this.#nodes.get(name) ?? []);
@@ -405,6 +366,8 @@ export class Reconciler {
 
   /** Jobs for nodes that are not what they should be; those that a service joins go together. */
   #begin(placed: readonly PlacedService[], now: number): void {
+    const term = this.#term;
+    if (term === undefined) return;
     const due = (node: ManagedNode): boolean => this.#needsWork(node, now);
     const begun = new Set<ManagedNode>();
     for (const { nodes, drainMs } of groupsOf(placed, (p) => this.#nodesOf(p))) {
@@ -415,41 +378,12 @@ export class Reconciler {
       }
       const own = nodes.filter(due);
       for (const node of nodes) begun.add(node);
-      this.#job(own, drainMs);
+      this.#jobs.begin(own, drainMs, term);
     }
     for (const node of this.#nodes.values()) {
       if (this.#jobs.size >= MOST_JOBS) return;
-      if (!begun.has(node) && due(node)) this.#job([node], 0);
+      if (!begun.has(node) && due(node)) this.#jobs.begin([node], 0, term);
     }
-  }
-
-  #job(nodes: readonly ManagedNode[], drainMs: number): void {
-    const term = this.#term;
-    if (nodes.length === 0 || term === undefined) return;
-    const tasks: Task[] = nodes.map((node) => ({ node, goal: this.#goals.get(node.name)! }));
-    const host: JobHost = {
-      now: () => performance.now(),
-      candidates: (kind) => this.#programs.all(kind),
-      compile: (programs) => this.#builds.all(programs),
-      log: (event) => this.#log(event),
-      logged: () => this.#logged(term),
-      changed: () => {
-        for (const { name } of nodes) this.#nodes.change(name);
-        this.#wake();
-      },
-    };
-    const job = bring(tasks, drainMs, host)
-      .catch((error: unknown) => {
-        if (error instanceof StoreFenced) return;
-        // A fault of ours; the network is looked after all the same.
-        const message = messageOf(error);
-        for (const node of nodes) {
-          node.notBefore = performance.now() + node.backoff.next();
-          this.#log(about(node, 'Warning', 'Fault', message));
-        }
-      })
-      .finally(() => this.#jobs.delete(job));
-    this.#jobs.add(job);
   }
 
   /** @throws StoreFenced where another one leads */
@@ -459,7 +393,7 @@ export class Reconciler {
 
   #recordStatuses(network: Network, placings: readonly Placing[], flows: readonly FlowPlan[]): void {
     for (const node of this.#nodes.takeChanged())
-      this.#recorder.node(network, node, this.#goalKey(node.name));
+      this.#recorder.node(network, node, this.#aims.key(node.name));
     for (const placing of placings) {
       const nodes = placing.placed === undefined ? [] : this.#nodesOf(placing.placed);
       const isSettled = this.#isSettled(nodes);
@@ -468,7 +402,7 @@ export class Reconciler {
     for (const plan of flows)
       this.#recorder.flowPolicy(plan, (name) => {
         const node = this.#nodes.get(name);
-        const isThere = node?.settledAt !== undefined && node.settledAt === this.#goalKey(name);
+        const isThere = node?.settledAt !== undefined && node.settledAt === this.#aims.key(name);
         return isThere ? undefined : whyBehind(node);
       });
     this.#recorder.flush();
@@ -478,7 +412,7 @@ export class Reconciler {
   #isSettled(nodes: readonly ManagedNode[]): boolean {
     const awaited = nodes.filter((n) => n.isHere || n.reach.kind === 'unknown');
     if (awaited.length === 0 && nodes.length > 0) return false;
-    return awaited.every((n) => n.settledAt === this.#goalKey(n.name));
+    return awaited.every((n) => n.settledAt === this.#aims.key(n.name));
   }
 
   #log(event: Omit<EventInput, 'actor'>): void {
