@@ -14,7 +14,7 @@ import {
   type SessionOptions,
 } from './device-session.ts';
 import { type FlowDeviceReport, readFlowCounts } from './flow-counts.ts';
-import type { DeviceProgram } from './program.ts';
+import { classifiesFlows, type DeviceProgram } from './program.ts';
 import type { DeployStep } from './report.ts';
 import { weightsDigest } from './versions.ts';
 
@@ -59,7 +59,7 @@ export class DeviceEndpoint implements Endpoint {
       const known = candidate();
       if (this.session.cookie !== known.program.cookie) continue;
       this.#known = known;
-      this.session.limits = known.program;
+      this.session.program = known.program;
       await this.session.readEntities();
       // It may have to take another of them beside it.
       if (known.program.beside !== undefined && i !== (wanted ?? list.length - 1))
@@ -78,7 +78,7 @@ export class DeviceEndpoint implements Endpoint {
       if (program.beside === undefined) continue;
       if (this.#running === undefined) {
         this.#running = await this.session.readConfig();
-        this.session.limits = program;
+        this.session.program = program;
         await this.session.readEntities();
       }
       const beside = program.beside(this.#running, (slot) => isInUse(this.observed, slot));
@@ -109,13 +109,13 @@ export class DeviceEndpoint implements Endpoint {
   /** What it has counted; undefined while it is not known what runs. @throws P4RuntimeError */
   async counts(): Promise<DeviceCounts | undefined> {
     if (this.#known === undefined && this.#running === undefined) return undefined;
-    if (this.#known?.program.drawn !== undefined) return undefined;
+    if (this.#known !== undefined && classifiesFlows(this.#known.program)) return undefined;
     return await readDeviceCounts(this.session.client, this.observed);
   }
 
   /** The same of one that classifies flows; undefined of others. @throws P4RuntimeError */
   async flowCounts(): Promise<FlowDeviceReport | undefined> {
-    if (this.#known?.program.drawn === undefined) return undefined;
+    if (this.#known === undefined || !classifiesFlows(this.#known.program)) return undefined;
     return await readFlowCounts(this.session.client, classCount(this.#known.base));
   }
 

@@ -13,7 +13,7 @@ import {
 import { targetNamed } from '../targets/registry.ts';
 import { budgetRequests, hasBudgets } from './budget.ts';
 import { flowRequests, isHeldOfFlows } from './flow-program.ts';
-import type { DeviceProgram } from './program.ts';
+import { classifiesFlows, type DeviceProgram } from './program.ts';
 import { holdSlot, isHeld, isOf, isWeights, keyOf, slotOf } from './versions.ts';
 
 type Entity = Init<'Entity'>;
@@ -138,10 +138,10 @@ export class DeviceSession {
     return (await this.client.pipeline.get('DEVICE_CONFIG_AND_COOKIE'))?.p4DeviceConfig ?? new Uint8Array();
   }
 
-  /** Whether the program that runs has budgets, which are then read too. */
-  set limits(program: Pick<DeviceProgram, 'p4info' | 'drawn'>) {
+  /** The program that runs: whether it has budgets or classifies flows says what is read besides entries of tables. */
+  set program(program: Pick<DeviceProgram, 'p4info' | 'drawn'>) {
     this.#hasBudgets = hasBudgets(program);
-    this.#classifies = program.drawn !== undefined;
+    this.#classifies = classifiesFlows(program);
   }
 
   /** Budgets are read of slots that are in use: the cells of all cost more than all else. */
@@ -169,7 +169,7 @@ export class DeviceSession {
     await this.readCookie();
     if (this.#cookie !== cookie)
       refuse('device-kept-other', { device: this.spec.name, step: 'program', what: 'the cookie is another' });
-    this.limits = program;
+    this.program = program;
     await this.readEntities();
   }
 

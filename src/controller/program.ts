@@ -33,7 +33,7 @@ export interface DeviceProgram {
   readonly parts?: readonly (LayerRange & { readonly slots: readonly number[] })[];
   /** Set where it is pushed together with what runs already: entries of other programs stay, and no packet is lost. */
   readonly joins?: true;
-  /** Of one that classifies flows, as `FlowDeviceProgram.drawn`. */
+  /** Of one that classifies flows, and of no other: as `FlowDeviceProgram.drawn`. */
   readonly drawn?: (entities: readonly Init<'Entity'>[]) => readonly Init<'Entity'>[];
   /** As `TargetProgram.beside`: the same program as one of several of a device. */
   readonly beside?: (
@@ -41,6 +41,9 @@ export interface DeviceProgram {
     inUse: (slot: number) => boolean,
   ) => { readonly runs: boolean; readonly program: DeviceProgram } | undefined;
 }
+
+/** Whether a device with this program classifies flows, rather than to compute for services. */
+export const classifiesFlows = ({ drawn }: Pick<DeviceProgram, 'drawn'>): boolean => drawn !== undefined;
 
 /** The version that is current, and the one that is to follow it. */
 const LEAST_SLOTS = 2;

@@ -1,6 +1,7 @@
 import { type Diagnostic, DiagnosticError, diagnostic } from '../../diagnostics/index.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import { hasBudgets } from '../budget.ts';
+import { classifiesFlows } from '../program.ts';
 import { weightsDigest } from '../versions.ts';
 import type { Desired, DesiredDevice, DesiredVersion, DesiredWorker } from './desired.ts';
 import {
@@ -83,23 +84,19 @@ function joinedProgram({ program }: DesiredDevice, there: ObservedDevice): Known
   return beside && { ...known, program: beside.program };
 }
 
-/** `none` where the device runs nothing yet; undefined where nothing is in the way. */
+/** `none` where the device runs nothing yet, or nothing that is to stay; undefined where nothing is in the way. */
 function deviceObstacle(desired: DesiredDevice, there: ObservedDevice): 'none' | Diagnostic | undefined {
   const device = desired.name;
   const { cookie, known } = there;
-  // Who took its policy away wants its program gone too.
-  if (desired.flows === undefined && known?.program.drawn !== undefined) return 'none';
-  if (
-    desired.flows !== undefined &&
-    known !== undefined &&
-    known.program.cookie !== desired.program().program.cookie
-  )
-    return diagnostic('device-program', { device, cookie: known.program.cookie.toString(16) });
   if (known === undefined) {
     if (forwardsAnyway(desired, there)) return undefined;
     const shown = typeof cookie === 'bigint' ? cookie.toString(16) : cookie;
     return cookie === 'none' ? 'none' : diagnostic('device-program', { device, cookie: shown });
   }
+  // Who took its policy away wants its program gone too.
+  if (desired.flows === undefined && classifiesFlows(known.program)) return 'none';
+  if (desired.flows !== undefined && known.program.cookie !== desired.program().program.cookie)
+    return diagnostic('device-program', { device, cookie: known.program.cookie.toString(16) });
   for (const model of desired.models)
     for (const v of model.versions) {
       const { version } = v;

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { classifiesFlows } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
 import { diagnostic } from '../../diagnostics/index.ts';
 import { messageOf } from '../../durable/index.ts';
@@ -10,6 +11,7 @@ import { type EventInput, StoreFenced, type Term } from '../store/index.ts';
 import { Aims } from './aims.ts';
 import { ProgramBuilds } from './builds.ts';
 import { type FlowPlan, FlowPolicies } from './flow-policies.ts';
+import { classifyingStill, whyBehind } from './flow-status.ts';
 import type { PlacedService } from './goals.ts';
 import { groupsOf } from './groups.ts';
 import { heldBack } from './held-back.ts';
@@ -319,18 +321,16 @@ export class Reconciler {
     await this.#recorder.placements(network, placings);
     await this.#rollouts.advance(network, placed, now);
     const kept = heldBack(network, placings, this.#objects.store.damaged);
-    this.#held = new Set([...kept, ...this.#classifyingStill(flows)]);
+    this.#held = new Set([...kept, ...classifyingStill(flows, (name) => this.#classifies(name))]);
     this.#begin(placed, now);
     this.#recordStatuses(network, placings, flows);
   }
 
-  /** Devices that classify by a policy that lacks something now, such as its model: they go on as they are. */
-  #classifyingStill(flows: readonly FlowPlan[]): readonly string[] {
-    const devices = flows.flatMap((plan) => (plan.problem === undefined ? [] : plan.devices));
-    return devices.flatMap(({ name }) => {
-      const observed = this.#nodes.get(name)?.observed;
-      return observed?.on === 'device' && observed.known?.program.drawn !== undefined ? [name] : [];
-    });
+  #classifies(device: string): boolean {
+    const observed = this.#nodes.get(device)?.observed;
+    return (
+      observed?.on === 'device' && observed.known !== undefined && classifiesFlows(observed.known.program)
+    );
   }
 
   /** The network as the records have it, with its nodes looked after. */
@@ -400,11 +400,7 @@ export class Reconciler {
       this.#recorder.service(placing, nodes, isSettled);
     }
     for (const plan of flows)
-      this.#recorder.flowPolicy(plan, (name) => {
-        const node = this.#nodes.get(name);
-        const isThere = node?.settledAt !== undefined && node.settledAt === this.#aims.key(name);
-        return isThere ? undefined : whyBehind(node);
-      });
+      this.#recorder.flowPolicy(plan, (name) => whyBehind(this.#nodes.get(name), this.#aims.key(name)));
     this.#recorder.flush();
   }
 
@@ -418,12 +414,6 @@ export class Reconciler {
   #log(event: Omit<EventInput, 'actor'>): void {
     this.#recorder.event(event);
   }
-}
-
-/** Why a device does not classify yet. */
-function whyBehind(node: ManagedNode | undefined): string {
-  if (node?.failure !== undefined) return node.failure.diagnostics.map((d) => d.message).join('; ');
-  return node?.reach.kind === 'away' ? node.reach.why : 'it is being brought there';
 }
 
 const whatOf = ({ reach }: ManagedNode): string =>

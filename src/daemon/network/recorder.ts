@@ -10,7 +10,8 @@ import {
 } from '../manifests/index.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 import { type EventInput, StoreFenced, StoreTooLarge, StoreUnavailable, type Term } from '../store/index.ts';
-import type { FlowPlan, FlowProblem } from './flow-policies.ts';
+import type { FlowPlan } from './flow-policies.ts';
+import { flowPolicyState } from './flow-status.ts';
 import type { Named, Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
 import type { ObjectiveState } from './objectives.ts';
@@ -273,10 +274,7 @@ export class Recorder {
             ];
     const version = isSettled ? placed?.wanted.current : undefined;
     const key = `Service/${service.name}`;
-    const text = JSON.stringify([reason, message, version, service.generation]);
-    if (this.#last.get(key)?.text === text) return;
-    this.#isNews = true;
-    this.#last.set(key, { text, readAt: 0 });
+    if (!this.#isNew(key, [reason, message, version, service.generation])) return;
     const now = new Date().toISOString();
     const condition = {
       type: 'Ready',
@@ -296,53 +294,32 @@ export class Recorder {
     } as StatusChange);
   }
 
-  /** What is known of a policy. @param whyNot why a device that is to classify does not; undefined where it does */
-  flowPolicy(
-    { policy, problem, version, devices }: FlowPlan,
-    whyNot: (device: string) => string | undefined,
-  ): void {
-    const found = devices.map(({ name, problem: own }) => {
-      const why = own === undefined ? whyNot(name) : own.reason;
-      return { name, ready: why === undefined && !policy.spec.suspended, ...(why !== undefined && { why }) };
-    });
-    const clash = devices.find((d) => d.problem !== undefined);
-    const behind = found.find((d) => !d.ready);
-    const told = problem ?? clash?.problem;
-    const text = (who: string, { reason, remedy }: FlowProblem) =>
-      `${who}${reason}${remedy === undefined ? '' : `: ${remedy}`}`;
-    const [reason, message] = policy.spec.suspended
-      ? ['Suspended', 'it is taken off its devices']
-      : problem !== undefined
-        ? ['Refused', text('', problem)]
-        : told !== undefined
-          ? [told.isForGood ? 'Refused' : 'Conflict', text(`Device/${clash!.name}: `, told)]
-          : behind !== undefined
-            ? ['Progressing', `Device/${behind.name}: ${behind.why}`]
-            : devices.length === 0
-              ? ['NoDevice', 'no device has these labels']
-              : ['InSync', 'every device classifies by it, read back and equal'];
+  /** What is known of a policy. @param whyNot as `flowPolicyState` takes it */
+  flowPolicy(plan: FlowPlan, whyNot: (device: string) => string | undefined): void {
+    const { policy, version } = plan;
+    const { devices, condition } = flowPolicyState(plan, whyNot);
     const key = `FlowPolicy/${policy.name}`;
-    const line = JSON.stringify([reason, message, version, found, policy.generation]);
-    if (this.#last.get(key)?.text === line) return;
-    this.#isNews = true;
-    this.#last.set(key, { text: line, readAt: 0 });
+    if (!this.#isNew(key, [condition, version, devices, policy.generation])) return;
     const now = new Date().toISOString();
-    const condition = {
-      type: 'Ready',
-      status: reason === 'InSync' ? 'True' : 'False',
-      reason,
-      message,
-    } as const;
     this.#set({
       kind: 'FlowPolicy',
       name: policy.name,
       change: ({ status }: StoredObject<'FlowPolicy'>) => ({
         ...status,
         ...(version !== undefined && { version }),
-        devices: found,
+        devices,
         conditions: withAll(status.conditions, [condition], policy.generation, now),
       }),
     } as StatusChange);
+  }
+
+  /** Whether something else is known of an object than what was recorded last; that is remembered. */
+  #isNew(key: string, known: readonly unknown[]): boolean {
+    const text = JSON.stringify(known);
+    if (this.#last.get(key)?.text === text) return false;
+    this.#isNews = true;
+    this.#last.set(key, { text, readAt: 0 });
+    return true;
   }
 
   /** Whether a service keeps to its objective. */
