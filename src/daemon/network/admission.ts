@@ -44,9 +44,10 @@ async function refusedServices(
   ...[universe, changed, indexOf]: Parameters<Admission>
 ): Promise<readonly Fault[]> {
   const services = changed.filter((key) => key.startsWith('Service/'));
+  if (services.length === 0) return [];
   const network = networkOf(objectsOf(universe));
   const nodes = [...network.devices.keys(), ...network.workers.keys()];
-  if (services.length === 0 || network.devices.size === 0 || nodes.length > MOST_NODES) return [];
+  if (network.devices.size === 0 || nodes.length > MOST_NODES) return [];
   const placings = await new Placer(library).place(network, new Set(nodes));
   return placings.flatMap((placing): readonly Fault[] => {
     const object = `Service/${placing.service.name}`;

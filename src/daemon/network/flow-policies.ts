@@ -63,10 +63,11 @@ export class FlowPolicies {
         if (service !== undefined)
           return clash(
             `it computes for Service/${service}`,
-            `take the device out of the service (spec.nodes)`,
+            'take the device out of the service (spec.nodes)',
           );
         const other = taken.get(device);
-        return other && clash(`it classifies by FlowPolicy/${other}`, 'name it in one of the two');
+        if (other === undefined) return undefined;
+        return clash(`it classifies by FlowPolicy/${other}`, 'name it in one of the two');
       });
       for (const device of plan.goals.keys()) taken.set(device, policy.name);
       plans.push(plan);
@@ -77,34 +78,31 @@ export class FlowPolicies {
   async #one(
     network: Network,
     policy: Named<'FlowPolicy'>,
-    clashOn: (device: string) => FlowProblem | undefined | '',
+    clashOn: (device: string) => FlowProblem | undefined,
   ): Promise<FlowPlan> {
     const { spec } = policy;
     const names = devicesOf(network, spec);
     const found = spec.suspended ? undefined : await this.#model(network, spec);
-    const problem = found !== undefined && 'reason' in found ? found : undefined;
-    const none = { policy, version: undefined, names: undefined, goals: new Map<string, FlowGoal>() };
-    if (found === undefined || 'reason' in found)
-      return { ...none, problem, devices: names.map((name) => ({ name, problem })) };
+    const nothing = (problem: FlowProblem | undefined): FlowPlan => ({
+      ...{ policy, problem, version: undefined, names: undefined, goals: new Map() },
+      devices: names.map((name) => ({ name, problem })),
+    });
+    if (found === undefined || 'reason' in found) return nothing(found);
     const { definition, model, version, classes } = found;
     const actions = actionsOf(spec.actions, classes, classCount(model));
-    if ('reason' in actions)
-      return { ...none, problem: actions, devices: names.map((name) => ({ name, problem: actions })) };
+    if ('reason' in actions) return nothing(actions);
+    const wanted = actions.flatMap((a) =>
+      actionUpdates(a, policy.name).flatMap(({ entity }) => entity ?? []),
+    );
+    const key = JSON.stringify([policy.name, version, spec.features, spec.actions]);
     const goals = new Map<string, FlowGoal>();
     const devices = names.map((name): FlowDevice => {
       const device = network.devices.get(name)!;
-      const problem = clashOn(name) || this.#onDevice(device, definition, model);
-      if ('reason' in problem) return { name, problem };
-      const { forwarding } = device.spec;
-      const wanted = actions.flatMap((a) =>
-        actionUpdates(a, policy.name).flatMap(({ entity }) => entity ?? []),
-      );
-      const ports = forwardingEntities({ zones: [], ports: forwarding.ports, routes: [], steering: [] });
-      goals.set(name, {
-        key: JSON.stringify([policy.name, version, spec.features, spec.actions]),
-        known: problem,
-        entities: [...ports, ...wanted],
-      });
+      const known = clashOn(name) ?? this.#onDevice(device, definition, model);
+      if ('reason' in known) return { name, problem: known };
+      const { ports } = device.spec.forwarding;
+      const crossings = forwardingEntities({ zones: [], ports, routes: [], steering: [] });
+      goals.set(name, { key, known, entities: [...crossings, ...wanted] });
       return { name, problem: undefined };
     });
     return { policy, problem: undefined, version, names: classes, devices, goals };
@@ -225,7 +223,7 @@ function actionsOf(
       const reason = `class ${a.class} is none of the model, which has 0 to ${count - 1}${there}`;
       return problem(reason, ['spec', 'actions', i, 'class'], true, 'name one of its classes');
     }
-    const before = found.get(index) ?? nothing(index);
+    const before = found.get(index) ?? counted(index);
     const isWay = a.action === 'drop' || a.action === 'redirect';
     if (isWay && before.way !== 'none')
       return problem(
@@ -242,16 +240,9 @@ function actionsOf(
 const classNamed = (name: string, names: readonly string[] | undefined): number =>
   names?.includes(name) ? names.indexOf(name) : /^\d+$/.test(name) ? Number(name) : -1;
 
-const nothing = (index: number): NamedAction => ({
-  ...{
-    class: index,
-    dscp: undefined,
-    rate: undefined,
-    way: 'none',
-    redirect: undefined,
-    copy: [],
-    tell: false,
-  },
+const counted = (index: number): NamedAction => ({
+  ...{ class: index, dscp: undefined, rate: undefined, redirect: undefined },
+  ...{ way: 'none', copy: [], tell: false },
 });
 
 function withAction(before: NamedAction, a: FlowPolicyAction): NamedAction {
