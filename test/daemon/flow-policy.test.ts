@@ -6,7 +6,10 @@ import { insertion } from '../../src/backends/common/entries.ts';
 import { classes } from '../../src/backends/common/flow/tables.ts';
 import type { Fault } from '../../src/daemon/manifests/index.ts';
 import { Refused } from '../../src/daemon/manifests/index.ts';
+import { FlowPolicies } from '../../src/daemon/network/flow-policies.ts';
 import { admitPlaceable } from '../../src/daemon/network/index.ts';
+import { ModelLibrary, ProgramLibrary } from '../../src/daemon/network/models.ts';
+import { networkOf } from '../../src/daemon/network/network.ts';
 import { Objects } from '../../src/daemon/objects/index.ts';
 import { classEntry } from '../../src/devices/flow-actions.ts';
 import type { Model } from '../../src/model/model.ts';
@@ -123,6 +126,32 @@ describe('a policy of flows', () => {
       /FlowPolicy\/a.*one of the two/,
     );
     expect(status.devices).toEqual([{ name: 'd', ready: false, why: 'it classifies by FlowPolicy/a' }]);
+  });
+});
+
+describe('the goal of a device', () => {
+  it('is another one with each that changes what the device is to hold', async () => {
+    const net = network();
+    const policies = new FlowPolicies(new ModelLibrary(net.store.blobs), new ProgramLibrary());
+    const goal = async () => {
+      const [plan] = await policies.plan(networkOf((await net.objects.list()).objects));
+      return plan!.goals.get('d')!;
+    };
+    const actions = [{ class: 'voice', action: 'drop' }];
+    const device = ['Device', 'd', { target: 'xdp', address: 'unix:/nowhere/d.sock' }] as const;
+    const first = await net.version('flows', 1, fileOf('v1'));
+    await net.apply(device, MODEL, first, ['FlowPolicy', 'p', { ...POLICY, actions }]);
+    const goals = [await goal(), await goal()];
+    expect(goals[1]!.key).toBe(goals[0]!.key);
+    // The name of the class is that of another number.
+    await net.apply(['Model', 'flows', { id: 3, classes: ['voice', 'other', 'web'] }]);
+    goals.push(await goal());
+    expect(goals[2]!.entities).not.toEqual(goals[1]!.entities);
+    // The number of the version is that of other weights.
+    await net.objects.delete([{ kind: 'ModelVersion', name: 'flows-1' }], { actor: 'test' });
+    await net.apply(await net.version('flows', 1, fileOf('v2')));
+    goals.push(await goal());
+    expect(new Set(goals.map(({ key }) => key)).size).toBe(3);
   });
 });
 

@@ -4,6 +4,7 @@ import { DiagnosticError } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, galleryNames, readFeatures } from '../../features/index.ts';
 import { actionUpdates, type NamedAction, rateOf } from '../../flow/actions.ts';
 import { modelOfFeatures } from '../../flow/model.ts';
+import { modelDigest } from '../../import/json/digest.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
 import type { SpecOf } from '../manifests/index.ts';
@@ -94,7 +95,7 @@ export class FlowPolicies {
     const wanted = actions.flatMap((a) =>
       actionUpdates(a, policy.name).flatMap(({ entity }) => entity ?? []),
     );
-    const key = JSON.stringify([policy.name, version, spec.features, spec.actions]);
+    const key = JSON.stringify([policy.name, modelDigest(model), spec.features, spec.actions, classes]);
     const goals = new Map<string, FlowGoal>();
     const devices = names.map((name): FlowDevice => {
       const device = network.devices.get(name)!;
