@@ -1,4 +1,3 @@
-import type { FlowDeviceReport } from '../../controller/flow-counts.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
 import { DampedScores, encodeScore, levelZero, type Metric, WINDOW_MS } from '../cats/index.ts';
 import { type Kind, modelsOf, type SpecOf, type StatusOf, type StoredObject } from '../manifests/index.ts';
@@ -8,6 +7,7 @@ import { type Polled, Poller } from '../sight/poller.ts';
 import { Sight } from '../sight/sight.ts';
 import { Canaries } from './canary.ts';
 import type { FlowPlan } from './flow-policies.ts';
+import { FlowSight } from './flow-sight.ts';
 import type { PlacedService } from './goals.ts';
 import type { Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
@@ -32,12 +32,11 @@ export class Observer {
   readonly late: LateModels;
   readonly shares: Shares;
   readonly canaries = new Canaries(this.sight);
-  /** Of devices that classify flows. */
-  readonly #flows = new Map<string, FlowDeviceReport>();
+  readonly #flows = new FlowSight();
   #writtenAt = 0;
   #judgedAt = 0;
 
-  /** @param nodes all that are looked after; @param placed services that have a place */
+  /** @param nodes all that are looked after @param placed services that have a place */
   constructor(nodes: () => Iterable<ManagedNode>, placed: () => readonly PlacedService[], late: LateModels) {
     this.late = late;
     this.shares = new Shares((worker) =>
@@ -80,14 +79,14 @@ export class Observer {
     const count = network.devices.size + network.workers.size;
     if (now - this.#writtenAt < (count > MANY_NODES ? MANY_WRITE_MS : WRITE_MS)) return;
     this.#writtenAt = now;
-    const workers = new Set(network.workers.keys());
-    this.sight.keep(new Set(network.devices.keys()), workers);
+    const [devices, workers] = [new Set(network.devices.keys()), new Set(network.workers.keys())];
+    this.sight.keep(devices, workers);
+    this.#flows.keep(devices);
     this.shares.keep(workers);
     this.canaries.keep(new Set(network.rollouts.keys()));
-    for (const name of network.devices.keys()) this.#device(name, network, recorder);
-    for (const name of network.workers.keys()) this.#worker(name, network, recorder);
+    for (const name of devices) this.#device(name, network, recorder);
+    for (const name of workers) this.#worker(name, network, recorder);
     for (const service of placed) this.#service(service, recorder);
-    for (const name of this.#flows.keys()) if (!network.devices.has(name)) this.#flows.delete(name);
     for (const plan of flows) this.#flowPolicy(plan, recorder);
     recorder.flush();
   }
@@ -210,18 +209,11 @@ export class Observer {
     recorder.part(statusOf('Placement', name, (status) => ({ ...status, segments })));
   }
 
-  /** What all devices of a policy have counted. */
-  #flowPolicy({ policy, names, goals }: FlowPlan, recorder: Recorder): void {
-    const all = [...goals.keys()].flatMap((device) => this.#flows.get(device) ?? []);
-    if (all.length === 0) return;
-    const { outcomes, classes } = totalOf(all);
-    const numbers = { ...outcomes, ...Object.fromEntries(classes.map((c, i) => [`class ${i}`, c.packets])) };
-    if (!this.#hasMoved(`FlowPolicy/${policy.name}`, numbers)) return;
-    const named = classes.map((c, i) => ({
-      ...{ class: i, ...(names?.[i] !== undefined && { name: names[i] }) },
-      ...c,
-    }));
-    recorder.part(statusOf('FlowPolicy', policy.name, (s) => ({ ...s, outcomes, classes: named })));
+  #flowPolicy(plan: FlowPlan, recorder: Recorder): void {
+    const { name } = plan.policy;
+    const counted = this.#flows.of(plan);
+    if (counted === undefined || !this.#hasMoved(`FlowPolicy/${name}`, counted.numbers)) return;
+    recorder.part(statusOf('FlowPolicy', name, (status) => ({ ...status, ...counted.status })));
   }
 
   #segmentRate({ kind, node }: SpecOf<'Placement'>['segments'][number], modelId: number): number {
@@ -271,7 +263,7 @@ function* devicesOf(
   nodes: Iterable<ManagedNode>,
   known: WeakMap<ManagedNode, Polled>,
   sight: Sight,
-  flows: Map<string, FlowDeviceReport>,
+  flows: FlowSight,
 ): Generator<Polled> {
   for (const node of nodes) {
     if (node.kind !== 'Device') continue;
@@ -284,44 +276,19 @@ function* devicesOf(
   }
 }
 
-/** The sums of what devices counted. */
-function totalOf(all: readonly FlowDeviceReport[]) {
-  const sum = (of: (counts: FlowDeviceReport) => bigint | number | undefined): number =>
-    all.reduce((total, counts) => total + Number(of(counts) ?? 0), 0);
-  const names = Object.keys(all[0]!.outcomes) as (keyof FlowDeviceReport['outcomes'])[];
-  return {
-    outcomes: Object.fromEntries(names.map((name) => [name, sum((c) => c.outcomes[name])])),
-    classes: all[0]!.classes.map((_, i) => ({
-      packets: sum((c) => c.classes[i]?.packets),
-      bytes: sum((c) => c.classes[i]?.bytes),
-      limitedPackets: sum((c) => c.classes[i]?.limitedPackets),
-    })),
-  };
-}
-
-const polledOf = (node: ManagedNode, sight: Sight, flows: Map<string, FlowDeviceReport>): Polled => ({
+const polledOf = (node: ManagedNode, sight: Sight, flows: FlowSight): Polled => ({
   name: node.name,
   get isReady() {
     return node.isHere && !node.isBusy;
   },
   read: async () => {
     const counts = await node.counts();
-    if (counts === undefined) return await readFlows(node, flows);
+    if (counts === undefined) return await flows.read(node);
     sight.device(node.name, counts);
     const rates = sight.deviceRates(node.name);
     return rates !== undefined && Object.values(rates).some((rate) => rate > 0);
   },
 });
-
-/** @returns whether anything was counted since the last time */
-async function readFlows(node: ManagedNode, flows: Map<string, FlowDeviceReport>): Promise<boolean> {
-  const counts = await node.flowCounts();
-  const before = flows.get(node.name);
-  if (counts === undefined) return flows.delete(node.name);
-  flows.set(node.name, counts);
-  const all = ({ outcomes }: FlowDeviceReport) => Object.values(outcomes).reduce((sum, n) => sum + n, 0);
-  return before === undefined || all(before) !== all(counts);
-}
 
 const statusOf = <K extends Kind>(
   kind: K,
