@@ -77,7 +77,7 @@ describe('a definition is refused with place, expectation and remedy', () => {
       .map((c, i) => `${c}: &${c} [${new Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)
       .join('\n')}`;
     expect(messageOf(() => parseFeatures(bomb, 'f'))).toContain('alias');
-    expect(messageOf(() => readFeatures('traffic-17'))).toContain('ready-made are traffic-16');
+    expect(messageOf(() => readFeatures('traffic-17'))).toContain('ready-made are tofino-8, traffic-16');
     expect(messageOf(() => parseFeatures(text(`{ features: { a: "${'('.repeat(900)}" } }`), 'f'))).toContain(
       'nested',
     );
