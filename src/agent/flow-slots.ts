@@ -1,5 +1,5 @@
+import { FLOW_SLOTS } from '../backends/common/flow/tables.ts';
 import type { FlowModelConfig } from '../backends/xdp/device-config.ts';
-import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import { type BpfMap, type MappedWords, programsEnded } from '../bpf/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
 import { holdsWeights, type SlotWeights } from './held-versions.ts';

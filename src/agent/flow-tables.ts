@@ -6,6 +6,7 @@ import {
   escalation,
   FLOW_CLASSES,
   FLOW_DIGEST_ID,
+  FLOW_SLOTS,
   flowCounter,
   flowCounterOf,
   flowModelOf,
@@ -16,7 +17,6 @@ import {
 } from '../backends/common/flow/tables.ts';
 import { ports, weightsPlace } from '../backends/common/table-model.ts';
 import { type FlowConfig, mostFeaturesOf, type PlacedWeights } from '../backends/xdp/device-config.ts';
-import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import { FrameSender } from '../bpf/index.ts';
 import { PROGRAM_SLOTS, programOf } from '../dataplane/abi.ts';
 import {

@@ -1,4 +1,4 @@
-import { FLOW_CLASSES, flowCounter } from '../backends/common/flow/tables.ts';
+import { FLOW_CLASSES, FLOW_SLOTS, flowCounter } from '../backends/common/flow/tables.ts';
 import {
   type FlowConfig,
   type FlowModelConfig,
@@ -7,7 +7,6 @@ import {
   type ProgramConfig,
 } from '../backends/xdp/device-config.ts';
 import { xdpLimits } from '../backends/xdp/limits.ts';
-import { FLOW_SLOTS } from '../backends/xdp/p4info.ts';
 import type { MapPolicy, ObjectPolicy } from '../bpf/index.ts';
 import { deviceMaps, type MapModel, mapFlags, mapSizes, mapTypes } from '../dataplane/abi.ts';
 import { CLASS_BYTES, RATE_BYTES } from '../devices/flow-actions.ts';

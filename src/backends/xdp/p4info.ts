@@ -22,9 +22,6 @@ import { arrayBytes, layerArrays, weightSlots } from './weights.ts';
 
 export const P4INFO_FILE = 'p4info.txt';
 
-/** Versions of the weights that a program of flows holds side by side. */
-export const FLOW_SLOTS = 2;
-
 /** What no table has a next hop for is the host's own: it must not lose its ARP and its ssh. */
 const xdpPorts: TableModel = { ...ports, defaultAction: absent };
 
