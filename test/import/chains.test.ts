@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { chips } from '../../src/backends/tna/chips.ts';
-import { pairings } from '../../src/backends/tna/plan.ts';
+import { pairings } from '../../src/backends/tna/layers.ts';
 import { crossRanges, type MatrixSpec } from '../../src/backends/v1model/lane-words.ts';
 import { ModelBuilder } from '../../src/import/builder.ts';
 import { lowerElements } from '../../src/import/lower/functions-of-elements.ts';

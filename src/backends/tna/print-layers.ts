@@ -1,6 +1,7 @@
 import type { Activation } from '../../passes/tables/activation.ts';
 import type { Printer } from '../common/printer.ts';
-import { bridgedLayer, pairsOf, type TnaLayer, type TnaPlan, type TnaTable } from './plan.ts';
+import { pairsOf, type TnaLayer, type TnaTable } from './layers.ts';
+import { bridgedLayer, type TnaPlan } from './plan.ts';
 import type { Gress, PlacedBlock } from './schedule.ts';
 import { tableModel } from './tables.ts';
 

@@ -2,7 +2,8 @@ import type { P4Info, Update } from '../../p4runtime/types.ts';
 import { type Entry, insertion } from '../common/entries.ts';
 import { p4infoOf } from '../common/p4info.ts';
 import { type ActionModel, cross, lookupTableModel, type TableModel } from '../common/table-model.ts';
-import { type TnaLayer, type TnaPlan, type TnaTable, VERSIONS } from './plan.ts';
+import { type TnaLayer, type TnaTable, VERSIONS } from './layers.ts';
+import type { TnaPlan } from './plan.ts';
 
 /** Ids of what only this target has. */
 export const tnaId = (kind: number, n: number): number => kind * 2 ** 24 + 0x8000 + n;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { type ChipName, chipNames, chips } from '../../backends/tna/chips.ts';
-import { type Pairing, pairings, planTna, type TnaPlan } from '../../backends/tna/plan.ts';
+import { type Pairing, pairings } from '../../backends/tna/layers.ts';
+import { planTna, type TnaPlan } from '../../backends/tna/plan.ts';
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { lowerToTables } from '../../passes/tables/lower.ts';

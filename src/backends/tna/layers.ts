@@ -1,0 +1,216 @@
+import { type Activation, prefixesOf } from '../../passes/tables/activation.ts';
+import type { SumLayer, TableProgram } from '../../passes/tables/program.ts';
+import { type Chip, stageLimits, TCAM_ROWS } from './chips.ts';
+
+/** Layers as tables of a chip: which activations are matched together, and what their sums stand in. */
+
+/** One table of the program. */
+export interface TnaTable {
+  readonly layer: number;
+  readonly index: number;
+  readonly keys: readonly Activation[];
+  /** `sums` adds to those of its layer, `output` sets one element. */
+  readonly result: { readonly kind: 'sums' } | { readonly kind: 'output'; readonly element: number };
+  /** Entries of one version: what the keys match, and the values for them. */
+  readonly rows: readonly TnaRow[];
+  readonly isTernary: boolean;
+}
+
+export interface TnaRow {
+  readonly keys: readonly { readonly value: number; readonly length: number }[];
+  /** One a sum, or one element. */
+  readonly values: readonly number[];
+}
+
+export interface TnaLayer {
+  readonly layer: number;
+  readonly outputs: number;
+  readonly bits: number;
+  /** Sums side by side in a word. */
+  readonly lanes: number;
+  /** Words of one set, and the bits of each: those of a container. */
+  readonly words: number;
+  readonly wordBits: 16 | 32;
+  readonly tables: readonly TnaTable[];
+  /** Its sums are the differences of each two outputs, modulo their bits: their signs tell the class. */
+  readonly differences: boolean;
+  /** Share of the activations that are matched by twos. */
+  readonly paired: number;
+}
+
+/** Versions of the entries side by side: a bit of each key tells them apart. */
+export const VERSIONS = 2;
+
+/** Bits of a word of sums: the widest container. */
+export const WORD = 32;
+/** The one below. */
+export const HALF = 16;
+
+/** Entries of one table, beyond which two activations are not matched together: what the TCAM of a stage holds. */
+const MOST_PAIR_ROWS = (stageLimits.tcam * TCAM_ROWS) / VERSIONS;
+
+/**
+ * Whether tables add to the differences of each two outputs: where these are no more than the outputs, or where outputs and
+ * differences, of which each is subtracted from others, do not fit one group of containers.
+ */
+const addsDifferences = (outputs: number, chip: Chip): boolean =>
+  outputs <= 3 || outputs + pairsOf(outputs).length > chip.halfGroup;
+
+/** Outputs up to which sums of the last layer have containers of their own: beyond, the bus has too few places of 16 bits. */
+const MOST_HALVES = 8;
+
+/** Shares of a layer's activations that are matched by twos, as tried: less to add, but more entries. */
+const PAIRED = [0, 0.5, 1] as const;
+
+/** Layers up to which all ways to match by twos are tried, which are so many; of more layers a few of the fewest entries. */
+const SEARCHED_LAYERS = 5;
+const MOST_GROUPINGS = PAIRED.length ** SEARCHED_LAYERS;
+const FEW_GROUPINGS = 5;
+
+/** What a layout may match by twos: a share of the activations that each layer reads, the first layer at 0. */
+export type Pairing = readonly number[];
+
+/**
+ * All pairings that are tried, those that match the most activations alone first: all that there are, while they are few; of more
+ * layers those of one share up to some layer, and of one behind it; none of more layers than both gresses have stages.
+ */
+export function pairings(layers: number, chip: Chip): Pairing[] {
+  if (layers > 2 * chip.stages) return [];
+  // Bytes of the packet stay alone.
+  const behind = Math.max(0, layers - 1);
+  const shares =
+    PAIRED.length ** behind <= MOST_GROUPINGS
+      ? Array.from({ length: behind }).reduce<Pairing[]>(
+          (made) => made.flatMap((chosen) => PAIRED.map((share) => [...chosen, share])),
+          [[]],
+        )
+      : Array.from({ length: behind }, (_, cut) => cut).flatMap((cut) =>
+          PAIRED.flatMap((before) =>
+            // The same share before and behind is one way, wherever it is cut.
+            PAIRED.filter((after) => (cut === 0 ? before === after : before !== after)).map((after) =>
+              Array.from({ length: behind }, (__, l) => (l < cut ? before : after)),
+            ),
+          ),
+        );
+  return shares.map((chosen) => [0, ...chosen]).sort((a, b) => total(a) - total(b));
+}
+
+const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
+/** Ways to match the activations of the layers alone or by twos, each once; the fewest entries first. */
+export function groupings(program: TableProgram, chip: Chip, pairing: Pairing | undefined): TnaLayer[][] {
+  const last = program.layers.length - 1;
+  const compared = program.comparedSums !== undefined;
+  const forms = program.layers.map((layer, l) => {
+    const shares = pairing === undefined ? PAIRED : [pairing[l] ?? 0];
+    const made = shares.map((share) => layerOf(layer, share, chip, compared && l === last, l === last));
+    return made.filter((form, i) => made.findIndex((f) => f.tables.length === form.tables.length) === i);
+  });
+  let ways: Grouping[] = [{ layers: [], rows: 0 }];
+  for (const options of forms) {
+    const sized = options.map((form) => ({ form, rows: rowsOf([form]) }));
+    ways = ways
+      .flatMap((way) =>
+        sized.map(({ form, rows }) => ({ layers: [...way.layers, form], rows: way.rows + rows })),
+      )
+      .sort((a, b) => a.rows - b.rows)
+      .slice(0, MOST_GROUPINGS);
+  }
+  return ways.slice(0, forms.length > SEARCHED_LAYERS ? FEW_GROUPINGS : ways.length).map((w) => w.layers);
+}
+
+/** Of the first layers, with all their entries. */
+interface Grouping {
+  readonly layers: TnaLayer[];
+  readonly rows: number;
+}
+
+/** Entries of one version. */
+export const rowsOf = (layers: readonly TnaLayer[]): number =>
+  layers.reduce((n, l) => n + l.tables.reduce((m, t) => m + t.rows.length, 0), 0);
+
+/**
+ * @param share of its activations that are matched by twos, those of the fewest levels first
+ * @param compared whether its sums are compared, and nothing else
+ * @param isLast its sums are read one by one
+ */
+function layerOf(
+  { layer, tables, sums, bits }: SumLayer,
+  share: number,
+  chip: Chip,
+  compared: boolean,
+  isLast: boolean,
+): TnaLayer {
+  const wordBits = isLast && bits === HALF && (compared || sums.length <= MOST_HALVES) ? HALF : WORD;
+  const lanes = Math.floor(wordBits / bits);
+  const differences = compared && addsDifferences(sums.length, chip);
+  const outputs = differences ? pairsOf(sums.length).length : sums.length;
+  const values = (added: readonly number[]): readonly number[] =>
+    differences ? pairsOf(sums.length).map(([i, j]) => (added[i]! - added[j]!) & (2 ** bits - 1)) : added;
+  const made = groupsOf(tables, share).map((group, index): TnaTable => {
+    const axes = group.map((t) => prefixesOf(t.keys[0]!));
+    const rows = axes
+      .reduce<readonly (readonly (typeof axes)[number][number][])[]>(
+        (combined, axis) => combined.flatMap((row) => axis.map((p) => [...row, p])),
+        [[]],
+      )
+      .map((row) => ({
+        keys: row,
+        values: values(sums.map((_, o) => row.reduce((n, p, k) => n + group[k]!.values[p.level]![o]!, 0))),
+      }));
+    const keys = group.map((t) => t.keys[0]!);
+    const isTernary = keys.some((k) => k.source?.kind === 'sum');
+    return { layer, index, keys, result: { kind: 'sums' }, rows, isTernary };
+  });
+  return {
+    layer,
+    outputs,
+    bits,
+    lanes,
+    words: Math.ceil(outputs / lanes),
+    wordBits,
+    tables: made,
+    differences,
+    paired: share,
+  };
+}
+
+/** Pairs of places `i < j < n`. */
+export const pairsOf = (n: number): (readonly [number, number])[] =>
+  Array.from({ length: n }, (_, i) => i).flatMap((i) =>
+    Array.from({ length: n - i - 1 }, (_, k) => [i, i + 1 + k] as const),
+  );
+
+/** Tables of one byte stay alone, for a byte has 256 levels. */
+function groupsOf(tables: SumLayer['tables'], share: number): SumLayer['tables'][] {
+  const rows = (t: (typeof tables)[number]) => prefixesOf(t.keys[0]!).length;
+  const least = tables.filter((t) => t.keys[0]!.source?.kind === 'sum').sort((a, b) => rows(a) - rows(b));
+  const paired = least.slice(0, 2 * Math.floor((least.length * share) / 2));
+  const groups: (typeof tables)[] = [];
+  const left = [...paired];
+  for (let first = left.shift(); first !== undefined; first = left.shift()) {
+    // The next one that shares a row of TCAM with it, or else the next.
+    const known = left.findIndex((t) => !clash(first!.keys[0]!, t.keys[0]!));
+    const [second] = left.splice(Math.max(0, known), 1);
+    const two = [first, second!].sort((a, b) => a.index - b.index);
+    groups.push(...(canPair(two[0]!.keys[0]!, two[1]!.keys[0]!) ? [two] : two.map((t) => [t])));
+  }
+  groups.push(...tables.filter((t) => !paired.includes(t)).map((t) => [t]));
+  return groups.sort((a, b) => a[0]!.index - b[0]!.index);
+}
+
+const canPair = (a: Activation, b: Activation): boolean =>
+  a.source?.kind === 'sum' &&
+  b.source?.kind === 'sum' &&
+  prefixesOf(a).length * prefixesOf(b).length <= MOST_PAIR_ROWS;
+
+/** Which of the sums side by side in a word a key is. */
+const laneOf = ({ source, bits }: Activation): number =>
+  source?.kind === 'sum' ? source.output % Math.max(1, Math.floor(WORD / bits)) : 0;
+
+/**
+ * Whether two halves of words do not go into one row of TCAM: a byte of a container reaches the places of its own number modulo four
+ * alone, so two lower halves want the same ones.
+ */
+export const clash = (a: Activation, b: Activation): boolean =>
+  a.source?.kind === 'sum' && b.source?.kind === 'sum' && laneOf(a) === laneOf(b);
