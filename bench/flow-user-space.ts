@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emitXdpFlow } from '../src/backends/xdp/flow/emit.ts';
 import type { FeatureDefinition } from '../src/features/index.ts';
-import { planFlowOrRefuse } from '../src/flow/xdp.ts';
 import type { Model } from '../src/model/model.ts';
 import { EBPF_DIR } from '../src/paths.ts';
+import { planFlowOrRefuse } from '../src/targets/xdp/flows.ts';
 
 /** What a run tells of itself; CPU time in ns. */
 export interface Ran {

@@ -15,10 +15,11 @@ import { type ClassAction, encodeClass } from '../src/devices/flow-actions.ts';
 import { median } from '../src/engines/bench.ts';
 import { readFeatures } from '../src/features/index.ts';
 import { modelOfFeatures } from '../src/flow/model.ts';
-import { loadXdpFlow, planFlowOrRefuse } from '../src/flow/xdp.ts';
+import { loadXdpFlow } from '../src/flow/xdp.ts';
 import { importModel } from '../src/import/index.ts';
 import { classCount } from '../src/model/classes.ts';
 import { EBPF_DIR } from '../src/paths.ts';
+import { planFlowOrRefuse } from '../src/targets/xdp/flows.ts';
 import { temporaryFolder } from '../src/temporary.ts';
 import { buildUserSpace, type Ran, ran } from './flow-user-space.ts';
 

@@ -10,9 +10,10 @@ import { compileBpf, openObject, type TestRunner } from '../src/bpf/index.ts';
 import { parseFeatures } from '../src/features/index.ts';
 import { readText } from '../src/files.ts';
 import { modelOfFeatures } from '../src/flow/model.ts';
-import { loadXdpFlow, planFlowOrRefuse } from '../src/flow/xdp.ts';
+import { loadXdpFlow } from '../src/flow/xdp.ts';
 import { importModel } from '../src/import/index.ts';
 import { EBPF_DIR, GALLERY_DIR } from '../src/paths.ts';
+import { planFlowOrRefuse } from '../src/targets/xdp/flows.ts';
 import { temporaryFolder } from '../src/temporary.ts';
 import { tcp4 } from '../test/features/packets.ts';
 

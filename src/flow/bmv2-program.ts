@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Entry, insertion } from '../backends/common/entries.ts';
 import { flowOutcomes } from '../backends/common/flow/outcomes.ts';
@@ -6,7 +6,6 @@ import { JSON_FILE } from '../backends/v1model/artifact.ts';
 import { PROGRAM_FILE } from '../backends/v1model/emit.ts';
 import { FLOW_HEADERS, printFlowProgram } from '../backends/v1model/flow/emit.ts';
 import { printFlowSet } from '../backends/v1model/flow/emit-set.ts';
-import { planV1modelFlow, type V1modelFlowPlan } from '../backends/v1model/flow/plan.ts';
 import { mostFeatures, type V1modelSetPlan } from '../backends/v1model/flow/set-plan.ts';
 import {
   flowEntries,
@@ -15,12 +14,13 @@ import {
   flowSetP4Info,
   secretEntry,
 } from '../backends/v1model/flow/tables.ts';
-import { jsonText, throwErrors } from '../diagnostics/index.ts';
+import { jsonText } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { p4InfoText, writeRequestText } from '../p4runtime/text.ts';
 import type { P4Info } from '../p4runtime/types.ts';
 import { P4_DIR } from '../paths.ts';
+import { compileSwitchFlow, planSwitchFlowOrRefuse } from '../targets/v1model/flows.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { compileP4Program } from '../toolchain/p4c.ts';
 import type { FlowPipeline, FlowProgramOptions } from './options.ts';
@@ -39,21 +39,9 @@ export interface SwitchProgram {
   readonly entries: () => readonly Entry[];
 }
 
-/** Plans the program, or throws what forbids it. @throws DiagnosticError */
-function planOrRefuse(
-  definition: FeatureDefinition,
-  model: Model,
-  options?: FlowProgramOptions & { readonly asks?: boolean },
-): V1modelFlowPlan {
-  const { plan, diagnostics } = planV1modelFlow(definition, model, options);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
-  return plan;
-}
-
 /** @param asks whether it is one that may ask a larger model @throws DiagnosticError */
 export function switchProgram(definition: FeatureDefinition, model: Model, asks: boolean): SwitchProgram {
-  const plan = planOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
+  const plan = planSwitchFlowOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
   return {
     file: model.file,
     text: (test) => printFlowProgram(plan, test),
@@ -67,7 +55,7 @@ export function switchProgram(definition: FeatureDefinition, model: Model, asks:
 export function switchSetProgram(set: FlowSet): SwitchProgram {
   const planned = (m: SetModel) => ({
     classes: m.classes,
-    plan: planOrRefuse(m.definition, m.model, { lanes: 'on', weights: 'runtime' }),
+    plan: planSwitchFlowOrRefuse(m.definition, m.model, { lanes: 'on', weights: 'runtime' }),
   });
   const plan: V1modelSetPlan = {
     members: set.members.map((m) => ({ ...planned(m), when: m.when })),
@@ -82,18 +70,9 @@ export function switchSetProgram(set: FlowSet): SwitchProgram {
   };
 }
 
-/** Writes the program and what it includes; compiles it. @returns the path of BMv2's JSON @throws DiagnosticError */
-export async function buildSwitchProgram(
-  program: SwitchProgram,
-  folder: string,
-  test: boolean,
-): Promise<string> {
-  writeFileSync(join(folder, PROGRAM_FILE), program.text(test));
-  cpSync(join(P4_DIR, FLOW_HEADERS), join(folder, FLOW_HEADERS));
-  const json = join(folder, JSON_FILE);
-  await compileP4Program(join(folder, PROGRAM_FILE), json, program.file);
-  return json;
-}
+/** @param test as of `SwitchProgram.text` @returns the path of BMv2's JSON @throws DiagnosticError */
+export const buildSwitchProgram = (program: SwitchProgram, folder: string, test: boolean): Promise<string> =>
+  compileSwitchFlow(program.text(test), folder, program.file);
 
 /** What a controller pushes to a switch, and writes then: the weights. @throws DiagnosticError */
 export async function switchPipeline(program: SwitchProgram): Promise<FlowPipeline> {
@@ -113,7 +92,7 @@ export async function writeV1modelFlow(
   options: FlowProgramOptions,
   compile: boolean,
 ): Promise<readonly string[]> {
-  const plan = planOrRefuse(definition, model, options);
+  const plan = planSwitchFlowOrRefuse(definition, model, options);
   const manifest = {
     format: 'intransit-flow-manifest/1',
     target: 'v1model',

@@ -12,13 +12,14 @@ import { noOutcomes } from '../features/extract.ts';
 import { endText } from '../features/labels.ts';
 import { classCount } from '../model/classes.ts';
 import type { Model } from '../model/model.ts';
+import { planFlowOrRefuse } from '../targets/xdp/flows.ts';
 import type { NamedAction } from './actions.ts';
 import type { Classification, FlowRecord } from './flows.ts';
 import { LiveActions } from './live-actions.ts';
 import { endsText } from './report.ts';
 import type { FlowSet } from './set.ts';
 import { type LoadedProgram, loadXdpSet } from './set-engines.ts';
-import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
+import { loadXdpFlow } from './xdp.ts';
 
 /** Bytes of a bucket before its places: lock, generation, tags, times. */
 const BUCKET = { tags: 8, seen: 24, places: 64 } as const;

@@ -10,13 +10,14 @@ import type { XdpOptions } from '../backends/xdp/plan.ts';
 import { PROGRAM_SLOTS } from '../dataplane/abi.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { buildXdp } from '../engines/xdp.ts';
+import { planFlowOrRefuse } from '../targets/xdp/flows.ts';
 import { temporaryFolder } from '../temporary.ts';
 import type { FlowEngine } from './engine.ts';
 import type { FlowPipeline } from './options.ts';
 import { type FlowSet, mostFeaturesOf, type SetMember, type SetModel } from './set.ts';
 import { flowsOfSet, packetVerdicts, verdictsIn } from './set-reference.ts';
 import { testRunEngine } from './test-runs.ts';
-import { loadXdpFlow, planFlowOrRefuse } from './xdp.ts';
+import { loadXdpFlow } from './xdp.ts';
 
 /**
  * The programs of a set in the kernel, of its members and then of packets whose flow finds no place: the first stands on the

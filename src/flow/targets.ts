@@ -1,8 +1,13 @@
 import { refuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
+import { insertion } from '../p4runtime/index.ts';
+import type { FlowDeviceProgram } from '../targets/target.ts';
+import { v1modelFlows } from '../targets/v1model/flows.ts';
+import { xdpFlows } from '../targets/xdp/flows.ts';
+import { temporaryFolder } from '../temporary.ts';
 import { createBmv2FlowEngine, createBmv2SetEngine } from './bmv2.ts';
-import { switchPipeline, switchProgram, switchSetProgram, writeV1modelFlow } from './bmv2-program.ts';
+import { switchPipeline, switchSetProgram, writeV1modelFlow } from './bmv2-program.ts';
 import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
 import type { Escalation } from './escalation.ts';
 import type { FlowPipeline, FlowProgramOptions } from './options.ts';
@@ -10,7 +15,7 @@ import type { FlowSet } from './set.ts';
 import { createXdpSetEngine, xdpSetPipeline } from './set-engines.ts';
 import { createReferenceSetEngine } from './set-reference.ts';
 import { writeTnaFlow } from './tna.ts';
-import { createXdpFlowEngine, writeXdpFlow, xdpFlowPipeline } from './xdp.ts';
+import { createXdpFlowEngine, writeXdpFlow } from './xdp.ts';
 
 type CreateEngine = (
   definition: FeatureDefinition,
@@ -43,10 +48,18 @@ export const setEngines: Readonly<Record<string, (set: FlowSet) => Promise<FlowE
 /** @param asks whether the device is to ask a larger model: a switch is another program then */
 type MakePipeline = (definition: FeatureDefinition, model: Model, asks?: boolean) => Promise<FlowPipeline>;
 
+/** What is pushed, and written then: the weights, and what is drawn for the device. @throws DiagnosticError, BpfError */
+async function pipelineOf(program: FlowDeviceProgram): Promise<FlowPipeline> {
+  using folder = temporaryFolder();
+  const deviceConfig = await program.build(folder.path);
+  const entities = [...program.weights(0), ...program.drawn([])];
+  return { config: { p4info: program.p4info(), deviceConfig }, updates: entities.map(insertion) };
+}
+
 /** What devices of P4Runtime are pushed, by the name of their kind for `--on`. */
 export const flowPipelines: Readonly<Record<string, MakePipeline>> = {
-  xdp: (definition, model) => xdpFlowPipeline(definition, model),
-  bmv2: (definition, model, asks = false) => switchPipeline(switchProgram(definition, model, asks)),
+  xdp: (definition, model) => pipelineOf(xdpFlows(definition, model)),
+  bmv2: (definition, model, asks) => pipelineOf(v1modelFlows(definition, model, asks)),
 };
 
 /** The same of several models beside each other. */

@@ -1,59 +1,24 @@
 import { cpSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { insertion } from '../backends/common/entries.ts';
-import { needDiagnostics } from '../backends/common/need.ts';
 import { OBJECT_FILE } from '../backends/xdp/artifact.ts';
-import { encodeFlowConfig } from '../backends/xdp/device-config.ts';
 import { PROGRAM_FILE } from '../backends/xdp/emit.ts';
-import { weightEntries } from '../backends/xdp/entries.ts';
-import { xdpFlowFiles, xdpFlowP4InfoOf } from '../backends/xdp/flow/artifact.ts';
+import { xdpFlowFiles } from '../backends/xdp/flow/artifact.ts';
 import { emitXdpFlow } from '../backends/xdp/flow/emit.ts';
-import { type FlowRole, planXdpFlow, type XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
-import { xdpNeeds } from '../backends/xdp/needs.ts';
-import { weightsLayout } from '../backends/xdp/p4info.ts';
+import type { XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
 import type { XdpOptions } from '../backends/xdp/plan.ts';
 import { encodeWeights } from '../backends/xdp/weights.ts';
 import { BpfError, compileBpf } from '../bpf/index.ts';
 import { XdpFlowDevice } from '../devices/xdp-flow.ts';
-import { refuse, throwErrors } from '../diagnostics/index.ts';
+import { refuse } from '../diagnostics/index.ts';
 import { buildXdp } from '../engines/xdp.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { EBPF_DIR } from '../paths.ts';
+import { planFlowOrRefuse } from '../targets/xdp/flows.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { type FlowEngine, flowsOf, verdicts } from './engine.ts';
 import type { Escalation } from './escalation.ts';
-import type { FlowPipeline } from './options.ts';
 import { testRunEngine } from './test-runs.ts';
-
-/** Plans the program, or throws what forbids it. @throws DiagnosticError */
-export function planFlowOrRefuse(
-  definition: FeatureDefinition,
-  model: Model,
-  options: XdpOptions = {},
-  role: FlowRole = {},
-): XdpFlowPlan {
-  const { plan, diagnostics } = planXdpFlow(definition, model, options, role);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
-  throwErrors(needDiagnostics(xdpNeeds(plan.compute), 'xdp', model.file));
-  return plan;
-}
-
-/** What a controller pushes to a host with an agent, and writes then: the weights. @throws DiagnosticError */
-export async function xdpFlowPipeline(definition: FeatureDefinition, model: Model): Promise<FlowPipeline> {
-  using folder = temporaryFolder();
-  const plan = planFlowOrRefuse(definition, model, { weights: 'runtime' });
-  const elf = await readFile(await buildXdp(emitXdpFlow(plan), folder.path));
-  return {
-    config: {
-      p4info: xdpFlowP4InfoOf(weightsLayout(plan.compute), definition.features.length),
-      deviceConfig: encodeFlowConfig(plan, elf),
-    },
-    updates: weightEntries(plan.compute, 0).map(insertion),
-  };
-}
 
 /** Compiles, loads and installs a plan. @param flags of the compiler, for benchmarks @throws DiagnosticError */
 export async function loadXdpFlow(

@@ -11,8 +11,9 @@ import { type FeatureDefinition, parseFeatures } from '../../src/features/index.
 import { createReferenceFlowEngine, type FlowEngine, type Verdict } from '../../src/flow/engine.ts';
 import { escalationUpdates } from '../../src/flow/larger-updates.ts';
 import { flowPipelines } from '../../src/flow/targets.ts';
-import { createXdpFlowEngine, loadXdpFlow, planFlowOrRefuse } from '../../src/flow/xdp.ts';
+import { createXdpFlowEngine, loadXdpFlow } from '../../src/flow/xdp.ts';
 import type { Init } from '../../src/p4runtime/index.ts';
+import { planFlowOrRefuse } from '../../src/targets/xdp/flows.ts';
 import { encodeFrame, framePayload } from '../../src/wire/frame.ts';
 import { decodePacket } from '../../src/wire/index.ts';
 import type { Worker } from '../../src/worker/index.ts';

@@ -1,8 +1,9 @@
-import { cpSync, readFileSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tableEntry } from '../../backends/common/entries.ts';
 import { flowSecret } from '../../backends/common/flow/tables.ts';
+import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { JSON_FILE } from '../../backends/v1model/artifact.ts';
 import { PROGRAM_FILE } from '../../backends/v1model/emit.ts';
 import { FLOW_HEADERS, printFlowProgram } from '../../backends/v1model/flow/emit.ts';
@@ -17,20 +18,35 @@ import { P4_DIR } from '../../paths.ts';
 import { compileP4Program } from '../../toolchain/p4c.ts';
 import type { FlowDeviceProgram } from '../target.ts';
 
-/** A switch that classifies flows. @throws DiagnosticError where it cannot */
-export function v1modelFlows(definition: FeatureDefinition, model: Model): FlowDeviceProgram {
-  const { plan, diagnostics } = planV1modelFlow(definition, model, { lanes: 'on', weights: 'runtime' });
+/** Plans the program, or throws what forbids it. @throws DiagnosticError */
+export function planSwitchFlowOrRefuse(
+  definition: FeatureDefinition,
+  model: Model,
+  options?: ProgramOptions & { readonly asks?: boolean },
+): V1modelFlowPlan {
+  const { plan, diagnostics } = planV1modelFlow(definition, model, options);
   throwErrors(diagnostics);
   if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  return plan;
+}
+
+/** Writes a program and what it includes; compiles it. @returns the path of BMv2's JSON @throws DiagnosticError of the file */
+export async function compileSwitchFlow(text: string, folder: string, file: string): Promise<string> {
+  writeFileSync(join(folder, PROGRAM_FILE), text);
+  cpSync(join(P4_DIR, FLOW_HEADERS), join(folder, FLOW_HEADERS));
+  const json = join(folder, JSON_FILE);
+  await compileP4Program(join(folder, PROGRAM_FILE), json, file);
+  return json;
+}
+
+/** A switch that classifies flows. @param asks whether it may ask a larger model @throws DiagnosticError where it cannot */
+export function v1modelFlows(definition: FeatureDefinition, model: Model, asks = false): FlowDeviceProgram {
+  const plan = planSwitchFlowOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
   return {
     p4info: () => flowP4Info(plan),
     source: () => [printFlowProgram(plan), readFileSync(join(P4_DIR, FLOW_HEADERS), 'utf8')],
-    async build(folder) {
-      await writeFile(join(folder, PROGRAM_FILE), printFlowProgram(plan));
-      cpSync(join(P4_DIR, FLOW_HEADERS), join(folder, FLOW_HEADERS));
-      await compileP4Program(join(folder, PROGRAM_FILE), join(folder, JSON_FILE), model.file);
-      return await readFile(join(folder, JSON_FILE));
-    },
+    build: async (folder) =>
+      await readFile(await compileSwitchFlow(printFlowProgram(plan), folder, model.file)),
     weights: (slot) =>
       weightEntries(plan.compute.lowered, slot).map((entry) => ({ tableEntry: tableEntry(entry) })),
     drawn: (entities) => [

@@ -8,30 +8,39 @@ import { PROGRAM_FILE } from '../../backends/xdp/emit.ts';
 import { weightEntries } from '../../backends/xdp/entries.ts';
 import { xdpFlowP4InfoOf } from '../../backends/xdp/flow/artifact.ts';
 import { emitXdpFlow } from '../../backends/xdp/flow/emit.ts';
-import { planXdpFlow } from '../../backends/xdp/flow/plan.ts';
+import { type FlowRole, planXdpFlow, type XdpFlowPlan } from '../../backends/xdp/flow/plan.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { weightsLayout } from '../../backends/xdp/p4info.ts';
+import type { XdpOptions } from '../../backends/xdp/plan.ts';
 import { compileBpf } from '../../bpf/index.ts';
 import { throwErrors } from '../../diagnostics/index.ts';
 import type { FeatureDefinition } from '../../features/definition.ts';
 import type { Model } from '../../model/model.ts';
 import { EBPF_DIR } from '../../paths.ts';
 import type { FlowDeviceProgram } from '../target.ts';
+import { headers } from './headers.ts';
 
-/** A host with an agent that classifies flows. @param headers what its source includes @throws DiagnosticError where it cannot */
-export function xdpFlows(
+/** Plans the program, or throws what forbids it. @throws DiagnosticError */
+export function planFlowOrRefuse(
   definition: FeatureDefinition,
   model: Model,
-  headers: readonly string[],
-): FlowDeviceProgram {
-  const { plan, diagnostics } = planXdpFlow(definition, model, { weights: 'runtime' });
+  options: XdpOptions = {},
+  role: FlowRole = {},
+): XdpFlowPlan {
+  const { plan, diagnostics } = planXdpFlow(definition, model, options, role);
   throwErrors(diagnostics);
   if (plan === undefined) throw new Error('a refusal without a diagnostic');
   throwErrors(needDiagnostics(xdpNeeds(plan.compute), 'xdp', model.file));
+  return plan;
+}
+
+/** A host with an agent that classifies flows. @throws DiagnosticError where it cannot */
+export function xdpFlows(definition: FeatureDefinition, model: Model): FlowDeviceProgram {
+  const plan = planFlowOrRefuse(definition, model, { weights: 'runtime' });
   const source = emitXdpFlow(plan);
   return {
     p4info: () => xdpFlowP4InfoOf(weightsLayout(plan.compute), definition.features.length),
-    source: () => [source, ...headers],
+    source: () => [source, ...headers().map(([, text]) => text)],
     async build(folder) {
       await writeFile(join(folder, PROGRAM_FILE), source);
       await compileBpf(join(folder, PROGRAM_FILE), join(folder, OBJECT_FILE), { includeDirs: [EBPF_DIR] });

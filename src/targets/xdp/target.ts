@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tableEntry } from '../../backends/common/entries.ts';
@@ -15,7 +14,6 @@ import { planReplacement } from '../../backends/xdp/replacement.ts';
 import { weightSlots } from '../../backends/xdp/weights.ts';
 import { compileBpf } from '../../bpf/index.ts';
 import type { Model } from '../../model/model.ts';
-import { EBPF_DIR } from '../../paths.ts';
 import {
   defineTarget,
   noOwnOptions,
@@ -27,6 +25,7 @@ import {
 import { besideOthers } from './beside.ts';
 import { xdpCost } from './cost.ts';
 import { xdpFlows } from './flows.ts';
+import { headers } from './headers.ts';
 import { xdpProfiles } from './profile.ts';
 import { type PlannedShape, xdpTogether } from './together.ts';
 
@@ -49,12 +48,7 @@ export const xdpTarget = defineTarget({
   device: {
     keepaliveMs: 10_000,
     together: (shapes) => xdpTogether(shapes.map(plannedShape)),
-    flows: (definition, model) =>
-      xdpFlows(
-        definition,
-        model,
-        headers().map(([, text]) => text),
-      ),
+    flows: xdpFlows,
   },
 });
 
@@ -73,13 +67,6 @@ function plannedShape({ model, options }: Shape): PlannedShape {
   if (plan === undefined) throw new Error('a program without a plan');
   return { plan, program, source: sourceOf(plan) };
 }
-
-/** What the generated source includes: with it beside the source the program builds anywhere. */
-const headers = (): (readonly [name: string, text: string])[] =>
-  readdirSync(EBPF_DIR)
-    .filter((name) => name.endsWith('.h'))
-    .sort()
-    .map((name) => [name, readFileSync(join(EBPF_DIR, name), 'utf8')]);
 
 const programOf = (plan: XdpPlan): TargetProgram => ({
   needs: xdpNeeds(plan),
