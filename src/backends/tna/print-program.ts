@@ -1,5 +1,13 @@
 import { Printer } from '../common/printer.ts';
 import type { TnaPlan } from './plan.ts';
+import {
+  printControl,
+  printCrossings,
+  printEgressDeparser,
+  printIngressDeparser,
+  printParser,
+  printPipeline,
+} from './print-controls.ts';
 import { crossingFields, printLayers, printOutputs, workFields } from './print-layers.ts';
 import { choices, crossings } from './tables.ts';
 
@@ -22,11 +30,7 @@ export function printTna(plan: TnaPlan): string {
   p.line('#include "intransit_tna.p4"').line();
   printIngress(p, plan);
   printEgress(p, plan);
-  p.line('Pipeline(')
-    .line('    IngressParser(), IntransitIngress(), IngressDeparser(),')
-    .line('    EgressParser(), IntransitEgress(), EgressDeparser()')
-    .line(') pipe;')
-    .line('Switch(pipe) main;');
+  printPipeline(p);
   return p.toString();
 }
 
@@ -75,34 +79,19 @@ function printTypes(p: Printer, plan: TnaPlan): void {
   }
 }
 
-const PASS = 'action pass() { }';
-
 // Long: the text of a control, in its order.
 function printIngress(p: Printer, plan: TnaPlan): void {
-  p.block(
-    'parser IngressParser(packet_in packet, out headers_t hdr, out ingress_metadata_t meta, out ingress_intrinsic_metadata_t standard)',
-    () => {
-      p.line('IntransitFrame() frame;');
-      p.block('state start', () => {
-        p.line('packet.extract(standard);')
-          .line('packet.advance(PORT_METADATA_SIZE);')
-          .line('hdr.bridge.setValid();')
-          .line('frame.apply(packet, hdr);')
-          .line('transition accept;');
-      });
-    },
-  ).line();
-  p.line('control IntransitIngress(').indent(() =>
-    p
-      .line('inout headers_t hdr,')
-      .line('inout ingress_metadata_t meta,')
-      .line('in ingress_intrinsic_metadata_t standard,')
-      .line('in ingress_intrinsic_metadata_from_parser_t from_parser,')
-      .line('inout ingress_intrinsic_metadata_for_deparser_t for_deparser,')
-      .line('inout ingress_intrinsic_metadata_for_tm_t for_tm'),
-  );
-  p.line(') {').indent(() => {
-    p.line(PASS);
+  printParser(p, 'ingress', () => {
+    p.line('IntransitFrame() frame;');
+    p.block('state start', () => {
+      p.line('packet.extract(standard);')
+        .line('packet.advance(PORT_METADATA_SIZE);')
+        .line('hdr.bridge.setValid();')
+        .line('frame.apply(packet, hdr);')
+        .line('transition accept;');
+    });
+  });
+  printControl(p, 'ingress', () => {
     p.block('action choose(bit<1> version, bit<16> model_version)', () =>
       p
         .line('hdr.bridge.version = version;')
@@ -117,13 +106,7 @@ function printIngress(p: Printer, plan: TnaPlan): void {
         .line('const default_action = pass();')
         .line(`size = ${choices.size};`);
     });
-    p.block('action cross(PortId_t port)', () => p.line('for_tm.ucast_egress_port = port;'));
-    p.block(`table ${crossings.name}`, () => {
-      p.line('key = { standard.ingress_port: exact @name("ingress_port"); }');
-      p.line('actions = { cross; pass; }')
-        .line('const default_action = pass();')
-        .line(`size = ${crossings.size};`);
-    }).line();
+    printCrossings(p);
     const applied = printLayers(p, plan, 'ingress');
     p.block('apply', () => {
       p.line(`${crossings.name}.apply();`);
@@ -133,35 +116,19 @@ function printIngress(p: Printer, plan: TnaPlan): void {
       });
     });
   });
-  p.line('}').line();
-  p.block(
-    'control IngressDeparser(packet_out packet, inout headers_t hdr, in ingress_metadata_t meta, in ingress_intrinsic_metadata_for_deparser_t for_deparser)',
-    () => p.block('apply', () => p.line('packet.emit(hdr);')),
-  ).line();
+  printIngressDeparser(p);
 }
 
 function printEgress(p: Printer, plan: TnaPlan): void {
-  p.block(
-    'parser EgressParser(packet_in packet, out headers_t hdr, out egress_metadata_t meta, out egress_intrinsic_metadata_t standard)',
-    () => {
-      p.line('IntransitFrame() frame;');
-      p.block('state start', () => {
-        p.line('packet.extract(standard);').line('packet.extract(hdr.bridge);');
-        p.line('frame.apply(packet, hdr);').line('transition accept;');
-      });
-    },
-  ).line();
-  p.line('control IntransitEgress(').indent(() =>
-    p
-      .line('inout headers_t hdr,')
-      .line('inout egress_metadata_t meta,')
-      .line('in egress_intrinsic_metadata_t standard,')
-      .line('in egress_intrinsic_metadata_from_parser_t from_parser,')
-      .line('inout egress_intrinsic_metadata_for_deparser_t for_deparser,')
-      .line('inout egress_intrinsic_metadata_for_output_port_t for_port'),
-  );
-  p.line(') {').indent(() => {
-    p.line(PASS).line();
+  printParser(p, 'egress', () => {
+    p.line('IntransitFrame() frame;');
+    p.block('state start', () => {
+      p.line('packet.extract(standard);').line('packet.extract(hdr.bridge);');
+      p.line('frame.apply(packet, hdr);').line('transition accept;');
+    });
+  });
+  printControl(p, 'egress', () => {
+    p.line();
     const applied = printLayers(p, plan, 'egress');
     applied.push(...printOutputs(p, plan));
     p.block('action answer()', () => {
@@ -183,19 +150,6 @@ function printEgress(p: Printer, plan: TnaPlan): void {
       }),
     );
   });
-  p.line('}').line();
-  const fields =
-    'hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.tos, hdr.ipv4.total_length, hdr.ipv4.identification, hdr.ipv4.flags, ' +
-    'hdr.ipv4.fragment, hdr.ipv4.ttl, hdr.ipv4.protocol, hdr.ipv4.source, hdr.ipv4.destination';
-  p.block(
-    'control EgressDeparser(packet_out packet, inout headers_t hdr, in egress_metadata_t meta, in egress_intrinsic_metadata_for_deparser_t for_deparser)',
-    () => {
-      p.line('Checksum() sum;');
-      p.block('apply', () => {
-        p.block('if (hdr.result.isValid())', () => p.line(`hdr.ipv4.checksum = sum.update({ ${fields} });`));
-        for (const h of ['ethernet', 'ipv4', 'udp', 'intransit', 'activations', 'result'])
-          p.line(`packet.emit(hdr.${h});`);
-      });
-    },
-  ).line();
+  const headers = ['ethernet', 'ipv4', 'udp', 'intransit', 'activations', 'result'];
+  printEgressDeparser(p, 'result', ['tos'], headers);
 }

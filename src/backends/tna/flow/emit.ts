@@ -2,6 +2,14 @@ import { flowOutcomes } from '../../common/flow/outcomes.ts';
 import { classCounter, FLOW_CLASSES, flowCounter } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import type { TnaPlan } from '../plan.ts';
+import {
+  printControl,
+  printCrossings,
+  printEgressDeparser,
+  printIngressDeparser,
+  printParser,
+  printPipeline,
+} from '../print-controls.ts';
 import { crossingFields, printLayers, printOutputs, workFields } from '../print-layers.ts';
 import { crossings } from '../tables.ts';
 import type { FlowFront, KeyWord } from './plan.ts';
@@ -35,11 +43,7 @@ export function printTnaFlow(network: TnaPlan, front: FlowFront): string {
   p.line(`#include "${FLOW_HEADERS}"`).line();
   printIngress(p, network, front);
   printEgress(p, network);
-  p.line('Pipeline(')
-    .line('    IngressParser(), IntransitIngress(), IngressDeparser(),')
-    .line('    EgressParser(), IntransitEgress(), EgressDeparser()')
-    .line(') pipe;')
-    .line('Switch(pipe) main;');
+  printPipeline(p);
   return p.toString();
 }
 
@@ -194,49 +198,20 @@ function appliedFront(front: FlowFront): string[] {
   return items.sort((a, b) => a.stage - b.stage).map(({ text }) => text);
 }
 
-const CONTROL_PARAMETERS = {
-  ingress: [
-    'inout headers_t hdr',
-    'inout ingress_metadata_t meta',
-    'in ingress_intrinsic_metadata_t standard',
-    'in ingress_intrinsic_metadata_from_parser_t from_parser',
-    'inout ingress_intrinsic_metadata_for_deparser_t for_deparser',
-    'inout ingress_intrinsic_metadata_for_tm_t for_tm',
-  ],
-  egress: [
-    'inout headers_t hdr',
-    'inout egress_metadata_t meta',
-    'in egress_intrinsic_metadata_t standard',
-    'in egress_intrinsic_metadata_from_parser_t from_parser',
-    'inout egress_intrinsic_metadata_for_deparser_t for_deparser',
-    'inout egress_intrinsic_metadata_for_output_port_t for_port',
-  ],
-} as const;
-
 // Long: the text of a control, in its order.
 function printIngress(p: Printer, network: TnaPlan, front: FlowFront): void {
-  p.block(
-    'parser IngressParser(packet_in packet, out headers_t hdr, out ingress_metadata_t meta, out ingress_intrinsic_metadata_t standard)',
-    () => {
-      p.line('IntransitFlowFrame() frame;');
-      p.block('state start', () => {
-        p.line('packet.extract(standard);')
-          .line('packet.advance(PORT_METADATA_SIZE);')
-          .line('hdr.bridge.setValid();')
-          .line('frame.apply(packet, hdr, meta);')
-          .line('transition accept;');
-      });
-    },
-  ).line();
-  p.block(`control IntransitIngress(${CONTROL_PARAMETERS.ingress.join(', ')})`, () => {
-    p.line('action pass() { }');
-    p.line('action cross(PortId_t port) { for_tm.ucast_egress_port = port; }');
-    p.block(`table ${crossings.name}`, () => {
-      p.line('key = { standard.ingress_port: exact @name("ingress_port"); }')
-        .line('actions = { cross; pass; }')
-        .line('const default_action = pass();')
-        .line(`size = ${crossings.size};`);
+  printParser(p, 'ingress', () => {
+    p.line('IntransitFlowFrame() frame;');
+    p.block('state start', () => {
+      p.line('packet.extract(standard);')
+        .line('packet.advance(PORT_METADATA_SIZE);')
+        .line('hdr.bridge.setValid();')
+        .line('frame.apply(packet, hdr, meta);')
+        .line('transition accept;');
     });
+  });
+  printControl(p, 'ingress', () => {
+    printCrossings(p);
     p.line(`action ${decide.name}(bit<1> version) { hdr.bridge.version = version; }`);
     p.block(`table ${flowModel.name}`, () =>
       p.line(`actions = { ${decide.name}; }`).line(`default_action = ${decide.name}(0);`).line('size = 1;'),
@@ -269,30 +244,23 @@ function printIngress(p: Printer, network: TnaPlan, front: FlowFront): void {
         p.indent(() => p.line('hdr.bridge.outcome = FLOW_COLLIDED;')).line('}');
       });
     });
-  }).line();
-  p.block(
-    'control IngressDeparser(packet_out packet, inout headers_t hdr, in ingress_metadata_t meta, in ingress_intrinsic_metadata_for_deparser_t for_deparser)',
-    () => p.block('apply', () => p.line('packet.emit(hdr);')),
-  ).line();
+  });
+  printIngressDeparser(p);
 }
 
 // Long: the text of a control, in its order.
 function printEgress(p: Printer, network: TnaPlan): void {
-  p.block(
-    'parser EgressParser(packet_in packet, out headers_t hdr, out egress_metadata_t meta, out egress_intrinsic_metadata_t standard)',
-    () => {
-      p.block('state start', () =>
-        p
-          .line('packet.extract(standard);')
-          .line('packet.extract(hdr.bridge);')
-          .line('packet.extract(hdr.ethernet);')
-          .line('transition select(hdr.bridge.outcome) { FLOW_CLASSIFIED: ipv4; default: accept; }'),
-      );
-      p.block('state ipv4', () => p.line('packet.extract(hdr.ipv4);').line('transition accept;'));
-    },
-  ).line();
-  p.block(`control IntransitEgress(${CONTROL_PARAMETERS.egress.join(', ')})`, () => {
-    p.line('action pass() { }');
+  printParser(p, 'egress', () => {
+    p.block('state start', () =>
+      p
+        .line('packet.extract(standard);')
+        .line('packet.extract(hdr.bridge);')
+        .line('packet.extract(hdr.ethernet);')
+        .line('transition select(hdr.bridge.outcome) { FLOW_CLASSIFIED: ipv4; default: accept; }'),
+    );
+    p.block('state ipv4', () => p.line('packet.extract(hdr.ipv4);').line('transition accept;'));
+  });
+  printControl(p, 'egress', () => {
     const applied = [...printLayers(p, network, 'egress'), ...printOutputs(p, network)];
     p.block(`action ${mark.name}(bit<6> dscp)`, () =>
       p.line('hdr.ipv4.dscp = dscp;').line('hdr.marked.setValid();'),
@@ -315,18 +283,6 @@ function printEgress(p: Printer, network: TnaPlan): void {
       });
       p.line(`${flowCounter.name}.count(hdr.bridge.outcome);`);
     });
-  }).line();
-  const fields =
-    'hdr.ipv4.version, hdr.ipv4.ihl, hdr.ipv4.dscp, hdr.ipv4.ecn, hdr.ipv4.total_length, hdr.ipv4.identification, ' +
-    'hdr.ipv4.flags, hdr.ipv4.fragment, hdr.ipv4.ttl, hdr.ipv4.protocol, hdr.ipv4.source, hdr.ipv4.destination';
-  p.block(
-    'control EgressDeparser(packet_out packet, inout headers_t hdr, in egress_metadata_t meta, in egress_intrinsic_metadata_for_deparser_t for_deparser)',
-    () => {
-      p.line('Checksum() sum;');
-      p.block('apply', () => {
-        p.block('if (hdr.marked.isValid())', () => p.line(`hdr.ipv4.checksum = sum.update({ ${fields} });`));
-        p.line('packet.emit(hdr.ethernet);').line('packet.emit(hdr.ipv4);');
-      });
-    },
-  ).line();
+  });
+  printEgressDeparser(p, 'marked', ['dscp', 'ecn'], ['ethernet', 'ipv4']);
 }
