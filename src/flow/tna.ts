@@ -8,7 +8,7 @@ import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { decide, planNetwork, tnaOwn } from '../targets/tna/planned.ts';
 import { optionRefusal } from '../targets/tna/target.ts';
-import { compileTna } from '../toolchain/tofino.ts';
+import { BAREFOOT, BFAS, compileTna } from '../toolchain/tofino.ts';
 import type { FlowProgramOptions } from './options.ts';
 
 /**
@@ -42,6 +42,6 @@ export async function writeTnaFlow(
   if (!compile) return [...files.keys()];
   const made = await compileTna(join(folder, PROGRAM_FILE), plan.chip.name, model.file);
   if (made.length === 0)
-    options.tell?.([diagnostic('tna-unjudged', { tools: ['p4c-barefoot', 'bfas'] }, { file: model.file })]);
+    options.tell?.([diagnostic('tna-unjudged', { tools: [BAREFOOT, BFAS] }, { file: model.file })]);
   return [...files.keys(), ...made];
 }

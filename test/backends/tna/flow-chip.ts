@@ -41,8 +41,8 @@ export class SimulatedFront {
     };
     for (const { name, operator, left, right } of front.extrema)
       set.set(`meta.${name}`, Math[operator](read(left), read(right)));
-    for (const [i, value] of front.features.entries())
-      if (typeof value === 'number') set.set(`meta.f${i}`, value);
+    for (const [i, feature] of front.features.entries())
+      if (feature.kind === 'constant') set.set(`meta.f${i}`, feature.value);
     const key = keyOf(front, fields, [source, destination]);
     const isFresh = !this.#kept.has(key);
     const words = this.#kept.get(key) ?? new Map<string, number>();

@@ -139,8 +139,8 @@ function printPreparation(p: Printer, front: FlowFront): void {
       .line('meta.ports_over = hdr.ports.source |-| hdr.ports.destination;');
   });
   p.block('action set_constants()', () => {
-    for (const [i, value] of features.entries())
-      if (typeof value === 'number') p.line(`meta.f${i} = ${value};`);
+    for (const [i, feature] of features.entries())
+      if (feature.kind === 'constant') p.line(`meta.f${i} = ${feature.value};`);
   });
   if (definition.key.bothWays) {
     p.block('action swap()', () => {
@@ -226,7 +226,7 @@ function printIngress(p: Printer, network: TnaPlan, front: FlowFront): void {
       p.line(`${crossings.name}.apply();`);
       p.block('if (hdr.bridge.outcome == FLOW_CLASSIFIED)', () => {
         p.line(`${flowModel.name}.apply();`).line('prepare();');
-        if (front.features.some((f) => typeof f === 'number')) p.line('set_constants();');
+        if (front.features.some((f) => f.kind === 'constant')) p.line('set_constants();');
         if (front.definition.key.bothWays) p.line('order.apply();');
         p.line('find_id();').line('find_slot();');
         p.line('meta.before = (bit<32>)claim.execute(meta.slot);');

@@ -49,7 +49,7 @@ function functionUse(t: FunctionTable): Partial<StageUse> {
   };
 }
 
-const FORWARDING: Partial<StageUse> = { tables: 3, sram: 2, busBytes: 4, hashBits: 10, instructions: 12 };
+const PREPARATION: Partial<StageUse> = { tables: 3, sram: 2, busBytes: 4, hashBits: 10, instructions: 12 };
 const ORDER: Partial<StageUse> = {
   tables: 1,
   ternaryTables: 1,
@@ -85,7 +85,7 @@ export function layOutFront(
     placed.push({ name, stage });
     return stage;
   };
-  place('prepare', 0, FORWARDING);
+  place('prepare', 0, PREPARATION);
   // Source and destination in the order of the key; then hashes of it.
   const ordered = definition.key.bothWays ? place('order', 1, ORDER) : 0;
   const hashed = place('find', ordered + 1, { tables: 2, hashBits: 32 + Math.log2(flows), instructions: 2 });

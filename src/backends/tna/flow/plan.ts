@@ -5,7 +5,14 @@ import type { Front } from '../plan.ts';
 import { knownFields } from './fields.ts';
 import { layOutFront, type Placed, tooLarge } from './front.ts';
 import { type FlowRegister, readsOf, registersOf } from './registers.ts';
-import { type Duration, type Extremum, type FunctionTable, Refusal, Sources } from './sources.ts';
+import {
+  type Duration,
+  type Extremum,
+  type FunctionTable,
+  type Operand,
+  Refusal,
+  Sources,
+} from './sources.ts';
 
 /** What a program does of a packet's flow before its network: found, brought up to date, made to features. */
 export interface FlowFront {
@@ -14,8 +21,8 @@ export interface FlowFront {
   readonly tables: readonly FunctionTable[];
   readonly extrema: readonly Extremum[];
   readonly durations: readonly Duration[];
-  /** Of each feature a number that it always is, P4 of a field that it is, or nothing: a table of its number sets it. */
-  readonly features: readonly (number | string | undefined)[];
+  /** Of each feature a number that it always is, or the field that it is in: of the packet, of its flow, or one that a table sets. */
+  readonly features: readonly Operand[];
   /** Words of the key, two a register. */
   readonly words: readonly KeyWord[];
   readonly slotBits: number;
@@ -76,13 +83,12 @@ export function planFront(definition: FeatureDefinition): {
     units,
     parsedBytes: PARSED_BYTES,
     input(i) {
-      const copied = made.features[i];
-      return typeof copied === 'string' ? copied : `meta.f${i}`;
+      const feature = made.features[i]!;
+      return feature.kind === 'field' ? feature.text : `meta.f${i}`;
     },
     inputStage(i) {
-      const copied = made.features[i];
-      const name = copied === undefined ? `feature_${i}` : `${copied}`.replace('meta.', '');
-      return 1 + (placed.find((p) => p.name === name)?.stage ?? 0);
+      const { after } = made.features[i]!;
+      return 1 + (placed.find((p) => p.name === after)?.stage ?? 0);
     },
     behind: BEHIND,
     answer: { class: 'meta.class' },
@@ -112,8 +118,10 @@ function partsOfFront(definition: FeatureDefinition, tell: (refusal: Refusal) =>
   const reads = attempt(() => readsOf(definition)) ?? new Map();
   const { registers, find } = registersOf(definition, reads, sources);
   for (const scalar of reads.keys()) attempt(() => find(scalar));
-  const features = definition.features.map(({ name, value }, i) =>
-    attempt(() => sources.feature(i, name, knownFields(value, definition), find)),
+  // One that is refused is missing: no program is made then.
+  const features = definition.features.flatMap(
+    ({ name, value }, i) =>
+      attempt(() => sources.feature(i, name, knownFields(value, definition), find)) ?? [],
   );
   const { tables, extrema, durations, readsClock } = sources;
   return { registers, features, tables, extrema, durations, readsClock };

@@ -2,7 +2,7 @@ import type { FeatureDefinition, Scalar } from '../../../features/definition.ts'
 import { partsOf, type Typed } from '../../../features/expression/index.ts';
 import { knownFields } from './fields.ts';
 import { constantOf } from './functions.ts';
-import { type Operand, Refusal, type Sources } from './sources.ts';
+import { type Find, type Operand, Refusal, type Sources } from './sources.ts';
 
 /** What a stateful ALU makes of its word with a packet: one reading, one operation, one writing. */
 export type RegisterOperation =
@@ -158,9 +158,6 @@ export function registersOf(
   };
   return { registers, find };
 }
-
-/** The register of a number of the state. */
-export type Find = (scalar: number) => FlowRegister;
 
 function registersOfScalar(
   scalar: Scalar,

@@ -17,7 +17,8 @@ export class Refusal extends Error {
 
 /** A number at hand before a register or a table reads it. */
 export type Operand = {
-  readonly bits: number /** The table or register that it comes from; none where it is of the packet. */;
+  readonly bits: number;
+  /** The table or register that it comes from; none where it is of the packet. */
   readonly after?: string;
 } & (
   | { readonly kind: 'constant'; readonly value: number }
@@ -55,7 +56,7 @@ export interface Duration {
 }
 
 /** The register of a number of the state, which is made if need be. */
-type Find = (scalar: number) => { readonly name: string; readonly bits: number };
+export type Find = (scalar: number) => { readonly name: string; readonly bits: number };
 
 /** Entries that the TCAM of a stage holds, of keys of one block's width. */
 const MOST_ROWS = stageLimits.tcam * TCAM_ROWS;
@@ -85,13 +86,7 @@ export class Sources {
     const value = constantOf(e);
     if (value !== undefined) return { kind: 'constant', value, bits: bitsOf(value) };
     const leaf = this.#leaf(place, e, find);
-    if (e === leaf.expression)
-      return {
-        kind: 'field',
-        text: leaf.text,
-        bits: leaf.bits,
-        ...(leaf.after !== undefined && { after: leaf.after }),
-      };
+    if (e === leaf.expression) return copyOf(leaf);
     const name = `v${this.tables.length}`;
     const pieces = this.#pieces(place, e, leaf);
     const bits = bitsOf(Math.max(...pieces.levels));
@@ -100,17 +95,18 @@ export class Sources {
     return { kind: 'field', text: to, bits, after: name };
   }
 
-  /** A feature: a number, a copy of a field, or a table. @throws Refusal */
-  feature(index: number, name: string, e: Typed, find: Find): number | string | undefined {
+  /** A feature: a constant, a field as it is, or what a table sets. @throws Refusal */
+  feature(index: number, name: string, e: Typed, find: Find): Operand {
     const place = `feature ${name}`;
     const value = constantOf(e);
-    if (value !== undefined) return value;
+    if (value !== undefined) return { kind: 'constant', value, bits: 8 };
     const leaf = this.#leaf(place, e, find);
     const pieces = this.#pieces(place, e, leaf);
     if (leaf.beyond === undefined && leaf.bits <= 8 && pieces.levels.every((v, i) => v === pieces.starts[i]))
-      if (pieces.starts.length === 2 ** leaf.bits) return leaf.text;
-    this.tables.push({ ...tableOf(`feature_${index}`, leaf, pieces, `meta.f${index}`), bits: 8 });
-    return undefined;
+      if (pieces.starts.length === 2 ** leaf.bits) return copyOf(leaf);
+    const [table, text, bits] = [`feature_${index}`, `meta.f${index}`, 8];
+    this.tables.push({ ...tableOf(table, leaf, pieces, text), bits });
+    return { kind: 'field', text, bits, after: table };
   }
 
   #pieces(place: string, e: Typed, leaf: FoundLeaf): Pieces {
@@ -187,6 +183,13 @@ interface FoundLeaf {
   readonly after?: string;
   readonly beyond?: string;
 }
+
+const copyOf = ({ text, bits, after }: FoundLeaf): Operand => ({
+  kind: 'field',
+  text,
+  bits,
+  ...(after !== undefined && { after }),
+});
 
 const tableOf = (name: string, leaf: FoundLeaf, pieces: Pieces, to: string) => ({
   name,
