@@ -12,14 +12,18 @@ interface Case {
   readonly size: readonly [number, number];
   readonly by: readonly [number, number];
   readonly sides?: string;
+  /** Images one after the other, as a volume has them. */
+  readonly depth?: number;
 }
 
 const CHANNELS = 2;
 
 /** Behind DequantizeLinear; or of the integers themselves, as quantize_static writes it in the QOperator format. */
-function graphOf({ size, by, sides }: Case, grid: Grid, isWhole: boolean): GraphSpec {
+function graphOf({ size, by, sides, depth }: Case, grid: Grid, isWhole: boolean): GraphSpec {
   const b = new GraphBuilder();
-  const scales = b.constant('f', tensor('float', [4], [1, 1, ...by]));
+  const lead = [1, CHANNELS, ...(depth === undefined ? [] : [depth])];
+  const factors = [...lead.map(() => 1), ...by];
+  const scales = b.constant('f', tensor('float', [factors.length], factors));
   const inputs = (x: string) => (sides === undefined ? [x, scales] : [x, '', scales]);
   const attributes = {
     mode: 'linear',
@@ -31,7 +35,7 @@ function graphOf({ size, by, sides }: Case, grid: Grid, isWhole: boolean): Graph
     ? b.node('Resize', inputs(b.quantize(x, grid)), attributes)
     : b.quantize(b.node('Resize', inputs(x), attributes), to);
   const type = grid.type as 'uint8' | 'int8';
-  return b.graph({ type, dims: [1, CHANNELS, ...size] }, y, type, sides === undefined ? 10 : 18);
+  return b.graph({ type, dims: [...lead, ...size] }, y, type, sides === undefined ? 10 : 18);
 }
 
 async function mismatchesOf(graph: GraphSpec): Promise<number> {
@@ -69,6 +73,11 @@ describe('linear', () => {
     expect(await mismatchesOf(graphOf({ size: [2, 3], by: [3, 2], sides: 'align_corners' }, s8, false))).toBe(
       0,
     );
+  });
+
+  it('of the images of a volume', async () => {
+    const volume = { size: [2, 3], by: [2, 4], sides: 'half_pixel', depth: 3 } as const;
+    for (const grid of [u8, s8]) expect(await mismatchesOf(graphOf(volume, grid, false)), grid.type).toBe(0);
   });
 
   it.each([

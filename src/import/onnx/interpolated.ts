@@ -7,8 +7,6 @@ import { moveValues } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { type LinearTerm, type Real, unclamped, type Value } from './values.ts';
 
-/** Images between whose pixels is interpolated: a convolution over the neighbours of each new pixel. */
-
 /** Weights that a convolution holds. */
 const MOST_WEIGHT = 255;
 /** Parts into which the distance of two pixels is divided. */
@@ -21,32 +19,35 @@ interface Axis {
   readonly parts: number;
   /** Distances that occur, ascending, in parts. */
   readonly phases: readonly number[];
-  /** Of each place, which of these, and the how manieth of it. */
+  /** Of each place, which of these, which of its places it is, counted from 0, and the pixel before it. */
   readonly at: readonly { readonly phase: number; readonly index: number; readonly pixel: number }[];
   /** Places of the commonest distance. */
   readonly most: number;
   readonly taps: 1 | 2;
 }
 
-/** @param places of the new pixels among the old ones, for each dimension; beyond the border its pixels are repeated */
+/**
+ * Pixels between those of an image, in its last two axes, or the last one of a line: a convolution over the neighbours of each.
+ * @param places of the new pixels among the old ones, for each dimension; beyond the border its pixels are repeated
+ */
 export function between(
   c: NodeReader,
   x: Activity,
   dims: readonly number[],
   places: readonly (readonly number[])[],
 ): Value {
-  const lead = dims.length - Math.min(2, dims.length - 2);
+  const isLine = dims.length === 3;
+  const lead = dims.length - (isLine ? 1 : 2);
   const isMoved = (along: readonly number[]) => along.some((place, i) => place !== i);
   if (dims.length < 3 || places.slice(0, lead).some(isMoved))
     c.refuseAttribute('mode', 'linear', 'nearest, but for the last two axes of an image');
   const shape = places.map((along) => along.length);
-  const [rows, columns] = dims.length === 3 ? [[0], places[2]!] : [places[2]!, places[3]!];
-  const axes = [axisOf(c, rows), axisOf(c, columns)] as const;
+  const axes = [axisOf(c, isLine ? [0] : places.at(-2)!), axisOf(c, places.at(-1)!)] as const;
   if (x.kind === 'floatInput') return c.refuseFloat(0, 'there is no QuantizeLinear before it');
   const isWhole = x.kind === 'quantised';
   const input = isWhole ? x.activation : onGrid(c, x, 0);
-  const image = dims.length === 3 ? [dims[1]!, 1, dims[2]!] : dims.slice(1);
-  const { real, sources } = interpolated(c, input, image as [number, number, number], axes);
+  const image = [elementCount(dims.slice(1, lead)), isLine ? 1 : dims.at(-2)!, dims.at(-1)!] as const;
+  const { real, sources } = interpolated(c, input, image, axes);
   if (!isWhole) return moveValues(c, [real], { shape, sources });
   const made = materialiseBy(c, real, wholeGrid(c, input, axes), towardsZero);
   return moveValues(c, [{ kind: 'quantised', activation: made }], { shape, sources });
