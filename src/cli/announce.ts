@@ -4,20 +4,18 @@ import { performance } from 'node:perf_hooks';
 import type { Argv } from 'yargs';
 import { NAME_PATTERN } from '../daemon/manifests/fields.ts';
 import type { RegistrationInput } from '../daemon/registry/schema.ts';
-import { lastOf } from './commands/objects/common.ts';
-import { type ArgumentsOf, realNumber, textOption } from './options.ts';
+import { type ArgumentsOf, lastTextOption, realNumber, textOption } from './options.ts';
 import { refuseHalfPair, refuseLone, UsageError } from './usage.ts';
 
 /** Options of a node that announces itself to a controller. */
 export const announceOptions = <T>(y: Argv<T>) =>
   y
-    .option('controller', {
-      type: 'string',
-      describe:
+    .option(
+      'controller',
+      lastTextOption(
         'Announce this node to the controller there: unix:/path, http://HOST:PORT or https://HOST:PORT',
-      requiresArg: true,
-      coerce: lastOf,
-    })
+      ),
+    )
     .option('controller-token-file', textOption('File with its token'))
     .option('controller-ca', textOption('Who signed its certificate, PEM'))
     .option('controller-cert', textOption('What it is shown, PEM'))

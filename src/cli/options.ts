@@ -140,6 +140,13 @@ interface NumberOption {
 /** An option that takes some text, a name or a file. */
 export const textOption = (describe: string) => ({ type: 'string' as const, describe, requiresArg: true });
 
+/** Of an option that is given again the last counts. */
+export const lastOf = <T extends string>(value: T | readonly T[]): T =>
+  typeof value === 'string' ? value : value.at(-1)!;
+
+/** The same for a command that takes a list of words, where the parser gathers what is given again. */
+export const lastTextOption = (describe: string) => ({ ...textOption(describe), coerce: lastOf<string> });
+
 /** Decimal digits, with a point and an exponent: no hexadecimal, no `Infinity`, no blanks. */
 const DECIMAL = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 

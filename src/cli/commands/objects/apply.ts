@@ -1,6 +1,6 @@
 import type { ShownObject } from '../../../daemon/client/index.ts';
 import { type Io, printJson, printLine } from '../../io.ts';
-import { defineCommand, jsonOption } from '../../options.ts';
+import { defineCommand, jsonOption, lastOf } from '../../options.ts';
 import {
   type ControllerArguments,
   controllerOptions,
@@ -8,7 +8,6 @@ import {
   fileOption,
   filesOf,
   kindOf,
-  lastOf,
   OUTPUTS,
   type Output,
   objectName,

@@ -9,43 +9,27 @@ import { type Kind, kindNamed, kindNames, namesOf } from '../../../daemon/manife
 import { DiagnosticError, printableLines } from '../../../diagnostics/index.ts';
 import { suggestions } from '../../../p4runtime/suggestions.ts';
 import { type Io, printJson } from '../../io.ts';
-import type { ArgumentsOf } from '../../options.ts';
+import { type ArgumentsOf, lastOf, lastTextOption } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
-
-/** Of an option that is given again the last counts. */
-export const lastOf = <T extends string>(value: T | readonly T[]): T =>
-  typeof value === 'string' ? value : value.at(-1)!;
 
 /** Where a controller is, and what it is shown. */
 export const controllerAddressOptions = <T>(y: Argv<T>) =>
   y
-    .option('controller', {
-      type: 'string',
-      describe:
+    .option(
+      'controller',
+      lastTextOption(
         'Where the controller is: unix:/path, http://HOST:PORT or https://HOST:PORT; default INTRANSIT_CONTROLLER, or its usual socket',
-      requiresArg: true,
-      coerce: lastOf,
-    })
-    .option('token-file', {
-      type: 'string',
-      describe:
+      ),
+    )
+    .option(
+      'token-file',
+      lastTextOption(
         'File with its token; default INTRANSIT_TOKEN_FILE, or what a controller of this machine wrote',
-      requiresArg: true,
-      coerce: lastOf,
-    })
-    .option('tls-ca', {
-      type: 'string',
-      describe: 'Who signed its certificate, PEM',
-      requiresArg: true,
-      coerce: lastOf,
-    })
-    .option('tls-cert', {
-      type: 'string',
-      describe: 'Our certificate, PEM',
-      requiresArg: true,
-      coerce: lastOf,
-    })
-    .option('tls-key', { type: 'string', describe: 'Its key, PEM', requiresArg: true, coerce: lastOf });
+      ),
+    )
+    .option('tls-ca', lastTextOption('Who signed its certificate, PEM'))
+    .option('tls-cert', lastTextOption('Our certificate, PEM'))
+    .option('tls-key', lastTextOption('Its key, PEM'));
 
 /** Of a command that asks a controller. */
 export type ControllerArguments = ArgumentsOf<typeof controllerAddressOptions>;

@@ -1,9 +1,9 @@
 import { type Kind, kindNamed } from '../../../daemon/manifests/kind-names.ts';
 import { refuse } from '../../../diagnostics/index.ts';
 import { type Io, printJson, printLine } from '../../io.ts';
-import { defineCommand, jsonOption } from '../../options.ts';
+import { defineCommand, jsonOption, lastTextOption } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
-import { controllerOptions, fileOption, lastOf, pathOf, targetsOf, withController } from './common.ts';
+import { controllerOptions, fileOption, pathOf, targetsOf, withController } from './common.ts';
 
 interface Named {
   readonly kind: string;
@@ -20,12 +20,7 @@ export const deleteCommand = (io: Io) =>
       controllerOptions(fileOption(jsonOption(y)))
         .positional('what', { type: 'string', array: true, describe: 'KIND NAME..., or KIND/NAME...' })
         .option('dry-run', { type: 'boolean', default: false, describe: 'Say what would go; change nothing' })
-        .option('resource-version', {
-          type: 'string',
-          describe: 'Of one object: only this version of it',
-          requiresArg: true,
-          coerce: lastOf,
-        }),
+        .option('resource-version', lastTextOption('Of one object: only this version of it')),
     async handler(a) {
       const words = (a.what ?? []).map(String);
       if ((words.length === 0) === (a.file === undefined))

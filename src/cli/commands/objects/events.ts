@@ -1,9 +1,8 @@
 import { type Io, table } from '../../io.ts';
-import { defineCommand, wholeNumber } from '../../options.ts';
+import { defineCommand, lastTextOption, wholeNumber } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
 import {
   controllerOptions,
-  lastOf,
   outputOf,
   outputOption,
   printDocument,
@@ -30,19 +29,12 @@ export const eventsCommand = (io: Io) =>
     builder: (y) =>
       controllerOptions(outputOption(y))
         .positional('what', { type: 'string', array: true, describe: 'KIND [NAME], or KIND/NAME' })
-        .option('since', {
-          type: 'string',
-          describe: 'From then on: a time as 2030-01-31T12:00:00Z, or so long ago: 90s, 10m, 2h, 3d',
-          requiresArg: true,
-          coerce: lastOf,
-        })
-        .option('until', { type: 'string', describe: 'Before then', requiresArg: true, coerce: lastOf })
-        .option('actor', {
-          type: 'string',
-          describe: 'Of whom: a client, or a part of the controller',
-          requiresArg: true,
-          coerce: lastOf,
-        })
+        .option(
+          'since',
+          lastTextOption('From then on: a time as 2030-01-31T12:00:00Z, or so long ago: 90s, 10m, 2h, 3d'),
+        )
+        .option('until', lastTextOption('Before then'))
+        .option('actor', lastTextOption('Of whom: a client, or a part of the controller'))
         .option('limit', wholeNumber('limit', 1, 10_000, { default: 1000, describe: 'The newest of them' })),
     async handler(a) {
       const query = new URLSearchParams({

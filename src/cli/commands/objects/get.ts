@@ -1,11 +1,10 @@
 import type { ControllerClient, ShownObject } from '../../../daemon/client/index.ts';
 import { type Kind, kindNames } from '../../../daemon/manifests/kind-names.ts';
 import { type Io, printLine, table } from '../../io.ts';
-import { defineCommand } from '../../options.ts';
+import { defineCommand, lastTextOption } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
 import {
   controllerOptions,
-  lastOf,
   type Output,
   objectName,
   outputOf,
@@ -34,13 +33,7 @@ export const getCommand = (io: Io) =>
           demandOption: true,
           describe: 'KIND [NAME...], KIND/NAME..., or all',
         })
-        .option('selector', {
-          alias: 'l',
-          type: 'string',
-          describe: 'Only objects with this label: NAME=VALUE',
-          requiresArg: true,
-          coerce: lastOf,
-        }),
+        .option('selector', { alias: 'l', ...lastTextOption('Only objects with this label: NAME=VALUE') }),
     async handler(a) {
       const words = a.what.map(String);
       const targets: readonly Target[] =

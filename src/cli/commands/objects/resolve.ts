@@ -1,9 +1,9 @@
 import type { Argv } from 'yargs';
 import type { Resolution } from '../../../daemon/names/resolve.ts';
 import { type Io, printJson, printLine, table } from '../../io.ts';
-import { type ArgumentsOf, defineCommand, jsonOption } from '../../options.ts';
+import { type ArgumentsOf, defineCommand, jsonOption, lastOf, lastTextOption } from '../../options.ts';
 import { UsageError } from '../../usage.ts';
-import { controllerOptions, lastOf, withController } from './common.ts';
+import { controllerOptions, withController } from './common.ts';
 
 const TYPES = ['service', 'job', 'workflow', 'agent', 'device', 'worker'] as const;
 
@@ -19,30 +19,14 @@ const usage = {
         requiresArg: true,
         coerce: lastOf<(typeof TYPES)[number]>,
       })
-      .option('selector', {
-        alias: 'l',
-        type: 'string',
-        describe: 'Only with these labels: NAME=VALUE,...',
-        requiresArg: true,
-        coerce: lastOf,
-      })
-      .option('model', {
-        type: 'string',
-        describe: 'Only with this model, by name or id',
-        requiresArg: true,
-        coerce: lastOf,
-      })
+      .option('selector', { alias: 'l', ...lastTextOption('Only with these labels: NAME=VALUE,...') })
+      .option('model', lastTextOption('Only with this model, by name or id'))
       .option('dns-sd', {
         type: 'boolean',
         default: false,
         describe: 'As DNS-SD records, the text of a zone file',
       })
-      .option('domain', {
-        type: 'string',
-        describe: 'Of these records; default intransit.internal',
-        requiresArg: true,
-        coerce: lastOf,
-      })
+      .option('domain', lastTextOption('Of these records; default intransit.internal'))
       .option('agent-card', { type: 'boolean', default: false, describe: 'As an A2A agent card' }),
 };
 
