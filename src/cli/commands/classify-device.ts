@@ -1,3 +1,4 @@
+import type { Argv } from 'yargs';
 import type { ToldVerdict } from '../../devices/flow-actions.ts';
 import { readBytes } from '../../files.ts';
 import type { NamedAction } from '../../flow/actions.ts';
@@ -6,22 +7,67 @@ import { actionsJson, className, endsText, transportName } from '../../flow/repo
 import { classTable } from '../flow-text.ts';
 import { type Io, printJson } from '../io.ts';
 import { deviceEscalationOf, type LargerArguments } from '../larger-options.ts';
+import { type ArgumentsOf, textOption } from '../options.ts';
 import { untilOver } from '../until-over.ts';
-import { UsageError } from '../usage.ts';
+import { refuseHalfPair, UsageError } from '../usage.ts';
+
+/** Of `classify`: a device that is to do it. */
+export const deviceOptions = <T>(y: Argv<T>) =>
+  y
+    .option(
+      'device',
+      textOption(
+        'P4Runtime device (unix:PATH or HOST:PORT) that is to classify; --on says its kind: xdp or bmv2',
+      ),
+    )
+    .option('device-id', {
+      type: 'string',
+      default: '1',
+      describe: 'Of --device: its id',
+      requiresArg: true,
+    })
+    .option('tls-ca', textOption('Of --device: over TLS; who must have signed its certificate, PEM'))
+    .option('tls-cert', textOption('Of --device: our certificate, for one that asks for it, PEM'))
+    .option('tls-key', textOption('Its key, PEM'))
+    .option(
+      'tls-name',
+      textOption('Of --device: the name in its certificate, where it is not the one dialled'),
+    )
+    .option('ports', {
+      type: 'string',
+      array: true,
+      describe: 'Of --device: FROM=TO, packets of a port go to another; once for each',
+      requiresArg: true,
+    });
 
 /** What `classify` reads of a device. */
-export type DeviceArguments = LargerArguments & {
-  readonly on: string;
-  readonly device?: string | undefined;
-  readonly deviceId: string;
-  readonly ports?: readonly string[] | undefined;
-  readonly tlsCa?: string | undefined;
-  readonly tlsCert?: string | undefined;
-  readonly tlsKey?: string | undefined;
-  readonly tlsName?: string | undefined;
-  readonly seconds?: number | undefined;
-  readonly json: boolean;
-};
+export type DeviceArguments = ArgumentsOf<typeof deviceOptions> &
+  LargerArguments & {
+    readonly on: string;
+    readonly seconds?: number | undefined;
+    readonly json: boolean;
+  };
+
+const TLS_OPTIONS = ['tlsCa', 'tlsCert', 'tlsKey', 'tlsName'] as const;
+
+/** Which options go together. @throws UsageError */
+export function checkDevice(
+  a: DeviceArguments & { readonly [K in 'labels' | 'csv' | 'html']?: string | undefined },
+): void {
+  const isTls = TLS_OPTIONS.some((name) => a[name] !== undefined);
+  refuseHalfPair('tls', a.tlsCert, a.tlsKey);
+  if (isTls && a.tlsCa === undefined)
+    throw new UsageError('TLS wants --tls-ca: who must have signed the certificate of the device');
+  if (a.device === undefined) {
+    if (isTls) throw new UsageError('--tls-... go with --device');
+    if (a.ports !== undefined) throw new UsageError('--ports goes with --device');
+    return;
+  }
+  if (a.on !== 'xdp' && a.on !== 'bmv2')
+    throw new UsageError('--device wants --on xdp or --on bmv2: its kind');
+  if (a.labels !== undefined || a.csv !== undefined || a.html !== undefined)
+    throw new UsageError('a device tells counts, not flows: leave out --labels, --csv and --html');
+}
 
 /** A line for each flow that is told. */
 export const toldLine =
@@ -92,8 +138,6 @@ function deviceIdOf(text: string): bigint {
     throw new UsageError(`--device-id ${text} is no number below 2^64`);
   return BigInt(text);
 }
-
-export const TLS_OPTIONS = ['tlsCa', 'tlsCert', 'tlsKey', 'tlsName'] as const;
 
 /** @throws DiagnosticError where a file cannot be read */
 function tlsOf(a: DeviceArguments): FlowDevice['tls'] {

@@ -30,53 +30,33 @@ import {
 } from '../options.ts';
 import { classOptions, namesOf } from '../rows.ts';
 import { untilOver } from '../until-over.ts';
-import { refuseHalfPair, UsageError } from '../usage.ts';
-import { overDevice, TLS_OPTIONS, toldLine } from './classify-device.ts';
+import { UsageError } from '../usage.ts';
+import { checkDevice, deviceOptions, overDevice, toldLine } from './classify-device.ts';
 
 // Long: options, a few lines each.
 const usage = {
   command: 'classify <model>',
   describe: 'Classify the flows of captures by a model of their features',
   builder: (y: Argv) =>
-    largerOptions(jsonOption(classOptions(modelArgument(y))))
-      .option(
-        'features',
-        textOption(
-          'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16; a file of models names its own',
+    deviceOptions(
+      largerOptions(jsonOption(classOptions(modelArgument(y))))
+        .option(
+          'features',
+          textOption(
+            'Feature file (YAML or JSON), or the name of a ready-made one, such as traffic-16; a file of models names its own',
+          ),
+        )
+        .option('pcap', {
+          type: 'string',
+          array: true,
+          describe: 'Captures, pcap or pcapng; each has flows of its own',
+          requiresArg: true,
+        })
+        .option(
+          'live',
+          textOption('Interface whose packets are classified as they come, in the kernel (XDP)'),
         ),
-      )
-      .option('pcap', {
-        type: 'string',
-        array: true,
-        describe: 'Captures, pcap or pcapng; each has flows of its own',
-        requiresArg: true,
-      })
-      .option('live', textOption('Interface whose packets are classified as they come, in the kernel (XDP)'))
-      .option(
-        'device',
-        textOption(
-          'P4Runtime device (unix:PATH or HOST:PORT) that is to classify; --on says its kind: xdp or bmv2',
-        ),
-      )
-      .option('device-id', {
-        type: 'string',
-        default: '1',
-        describe: 'Of --device: its id',
-        requiresArg: true,
-      })
-      .option('tls-ca', textOption('Of --device: over TLS; who must have signed its certificate, PEM'))
-      .option('tls-cert', textOption('Of --device: our certificate, for one that asks for it, PEM'))
-      .option('tls-key', textOption('Its key, PEM'))
-      .option(
-        'tls-name',
-        textOption('Of --device: the name in its certificate, where it is not the one dialled'),
-      )
-      .option('ports', {
-        type: 'string',
-        array: true,
-        describe: 'Of --device: FROM=TO, packets of a port go to another; once for each',
-        requiresArg: true,
-      })
+    )
       .option(
         'actions',
         textOption('Of --live and --device: what is done with flows by their class (YAML or JSON)'),
@@ -164,21 +144,21 @@ async function overSet(io: Io, a: Arguments, onEnd: (failed: boolean) => void): 
       ? undefined
       : { of: parseLabels(readText(a.labels), a.labels, names), file: a.labels };
   const actions = a.actions === undefined ? undefined : readActions(a.actions, names, names.length);
-  const subject = {
-    on: a.live === undefined ? a.on : 'xdp',
-    model: set.name,
-    definition: set.members.map((m) => m.name).join(', '),
-    captures: a.pcap ?? [a.live ?? ''],
-    classCount: names.length,
-    names,
-  };
+  const members = set.members.map((m) => m.name).join(', ');
   if (a.device !== undefined)
     return overDevice(io, a, {
       program: (device) => deviceSetProgram(set, device),
-      ...{ model: subject.model, features: subject.definition, classCount: names.length },
+      ...{ model: set.name, features: members, classCount: names.length, names },
       actions: actions ?? [],
-      names,
     });
+  const subject = {
+    on: a.live === undefined ? a.on : 'xdp',
+    model: set.name,
+    definition: members,
+    captures: a.pcap ?? [a.live!],
+    classCount: names.length,
+    names,
+  };
   if (a.live !== undefined) {
     const found = await untilOver(a.seconds, (until) =>
       classifySetLive(
@@ -245,22 +225,10 @@ function checkUsage(a: Arguments): void {
     throw new UsageError('--live runs in the kernel and has no labels: leave out --on and --labels');
   if (pcap !== undefined && (a.seconds !== undefined || a.actions !== undefined))
     throw new UsageError('--seconds and --actions go with --live and --device');
-  const isTls = TLS_OPTIONS.some((name) => a[name] !== undefined);
-  refuseHalfPair('tls', a.tlsCert, a.tlsKey);
-  if (isTls && a.tlsCa === undefined)
-    throw new UsageError('TLS wants --tls-ca: who must have signed the certificate of the device');
-  if (device === undefined) {
-    if (isTls) throw new UsageError('--tls-... go with --device');
-    if (a.ports !== undefined) throw new UsageError('--ports goes with --device');
-    return;
-  }
-  if (a.on !== 'xdp' && a.on !== 'bmv2')
-    throw new UsageError('--device wants --on xdp or --on bmv2: its kind');
-  if (a.labels !== undefined || a.csv !== undefined || a.html !== undefined)
-    throw new UsageError('a device tells counts, not flows: leave out --labels, --csv and --html');
+  checkDevice(a);
 }
 
-/** A file of models names its features, and is for captures and interfaces. @throws UsageError */
+/** A file of models names its features and its classes. @throws UsageError */
 function checkModels(a: Arguments): void {
   if (!isSet(a)) {
     if (a.features === undefined) throw new UsageError('--features says what the model reads');
