@@ -9,7 +9,7 @@ import { type ImportResult, importBytes } from '../../import/index.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import type { Model } from '../../model/model.ts';
 import { withVerdict } from '../../model/verdict.ts';
-import { importOptionsOf } from '../objects/index.ts';
+import { sourceOptionsOf } from '../objects/index.ts';
 import type { Blobs } from '../store/index.ts';
 import type { Programs } from './goals.ts';
 import type { Named } from './network.ts';
@@ -44,7 +44,7 @@ export class ModelLibrary {
     const bytes = source && (await this.#blobs.get(source.digest));
     if (source === undefined || bytes === undefined)
       return `the file of ModelVersion/${name} is not in the store`;
-    const options = importOptionsOf(spec);
+    const options = sourceOptionsOf(spec);
     let found: Loaded | string;
     try {
       const imported = await importBytes(bytes, source.name, options);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DiagnosticError } from '../../diagnostics/index.ts';
+import { importOptionsOf, type SourceOptions } from '../../import/given-options.ts';
 import { importBytes } from '../../import/index.ts';
 import { MOST_FAULTS } from '../../import/json/parse.ts';
 import { parseRealRange } from '../../model/real-range.ts';
@@ -215,7 +216,7 @@ async function fileFaults(
     return [fault('manifest-field', { expected }, { ...place, path: ['spec', 'source', 'digest'] })];
   }
   try {
-    await importBytes(bytes, spec.source.name, importOptionsOf(spec));
+    await importBytes(bytes, spec.source.name, sourceOptionsOf(spec));
     return [];
   } catch (error) {
     if (!(error instanceof DiagnosticError)) throw error;
@@ -231,19 +232,9 @@ async function fileFaults(
 }
 
 /** How the file of a version is read. */
-export function importOptionsOf(spec: SpecOf<'ModelVersion'>) {
-  const { inputTensor, outputTensor, inputRange, outputRange, tfliteRounding } = spec;
-  const ranges = { inputRange, outputRange };
-  const parsed = Object.entries(ranges).flatMap(([name, text]) => {
-    const range = text === undefined ? undefined : parseRealRange(text);
-    return range === undefined ? [] : [[name, range] as const];
-  });
-  return {
-    ...(inputTensor !== undefined && { inputTensor }),
-    ...(outputTensor !== undefined && { outputTensor }),
-    ...(tfliteRounding !== undefined && { tfliteRounding }),
-    ...Object.fromEntries(parsed),
-  };
+export function sourceOptionsOf({ inputRange, outputRange, ...rest }: SpecOf<'ModelVersion'>): SourceOptions {
+  const rangeOf = (text: string | undefined) => (text === undefined ? undefined : parseRealRange(text));
+  return importOptionsOf({ ...rest, inputRange: rangeOf(inputRange), outputRange: rangeOf(outputRange) });
 }
 
 /** Names of the fields that differ, as deep as both sides are objects. */
