@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { classCount } from '../model/classes.ts';
 import { budgetText } from './budget.ts';
-import { type Effect, updatesOf, type Write, writesOf } from './core/effects.ts';
+import { type Effect, writesOf } from './core/effects.ts';
 import { isInUse, type KnownProgram, type ObservedDevice, weightsIn } from './core/observed.ts';
 import type { Done, Endpoint } from './core/run.ts';
+import { updatesOf, type Write } from './core/updates.ts';
 import { type DeviceCounts, readDeviceCounts } from './device-counts.ts';
 import { deviceDiagnostics } from './device-errors.ts';
 import {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { models, ports, steer, weightsPlace, weightsTable } from '../../src/backends/common/table-model.ts';
 import type { Desired, ModelVersion } from '../../src/controller/core/desired.ts';
 import { type Difference, diff } from '../../src/controller/core/diff.ts';
-import { deviceAfter, updatesOf, workerAfter, writesOf } from '../../src/controller/core/effects.ts';
+import { deviceAfter, workerAfter, writesOf } from '../../src/controller/core/effects.ts';
 import {
   currentOn,
   type Entity,
@@ -14,6 +14,7 @@ import {
   weightsIn,
 } from '../../src/controller/core/observed.ts';
 import { type Step, unmet } from '../../src/controller/core/step.ts';
+import { updatesOf } from '../../src/controller/core/updates.ts';
 import { entityOf } from '../../src/controller/forwarding.ts';
 import {
   CURRENT,

@@ -2,15 +2,7 @@ import { budgetIn, budgetText } from '../budget.ts';
 import type { DeployStep } from '../report.ts';
 import { CURRENT } from '../versions.ts';
 import type { Desired, DesiredDevice, DesiredModel, DesiredWorker } from './desired.ts';
-import {
-  changes,
-  changesBudget,
-  deviceAfter,
-  type Effect,
-  updatesOf,
-  workerAfter,
-  writesOf,
-} from './effects.ts';
+import { changes, changesBudget, deviceAfter, type Effect, workerAfter, writesOf } from './effects.ts';
 import {
   currentOn,
   heldOn,
@@ -24,6 +16,7 @@ import { type Obstacles, obstaclesOf } from './obstacles.ts';
 import { rolloutOrder, type Stage } from './order.ts';
 import { slotsOn } from './slots.ts';
 import type { Precondition, Step } from './step.ts';
+import { updatesOf } from './updates.ts';
 
 /** The way from what is to what should be. */
 export interface Difference {

@@ -29,8 +29,6 @@ import {
 import { weightsAt } from './slots.ts';
 import { updatesOf, type Write } from './updates.ts';
 
-export { updatesOf, type Write } from './updates.ts';
-
 /** What a step does to a device or worker. Each may be done twice: what is so already is not written. */
 export type Effect =
   /** Another program; all entries go. */
