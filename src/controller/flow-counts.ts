@@ -36,15 +36,12 @@ export async function readFlowCounts(
     const found = await cells(flowCounterOf(model).id);
     return countsBy((_, i) => Number(found[i]?.packetCount ?? 0n));
   };
-  const models: { name: string; outcomes: FlowCounts }[] = [];
-  for (const [i, name] of names.entries()) models.push({ name, outcomes: await outcomesOf(i) });
+  const all: FlowCounts[] = [];
+  while (all.length < Math.max(1, names.length)) all.push(await outcomesOf(all.length));
   const [counts, limited] = [await cells(classCounter.id), await cells(limitedCounter.id)];
   return {
-    outcomes:
-      models.length === 0
-        ? await outcomesOf(0)
-        : countsBy((name) => models.reduce((sum, { outcomes }) => sum + outcomes[name], 0)),
-    ...(models.length > 0 && { models }),
+    outcomes: sumOfCounts(all),
+    ...(names.length > 0 && { models: names.map((name, i) => ({ name, outcomes: all[i]! })) }),
     classes: Array.from({ length: count }, (_, c) => ({
       packets: BigInt(counts[c]?.packetCount ?? 0n),
       bytes: BigInt(counts[c]?.byteCount ?? 0n),
@@ -53,6 +50,9 @@ export async function readFlowCounts(
     })),
   };
 }
+
+export const sumOfCounts = (all: readonly FlowCounts[]): FlowCounts =>
+  countsBy((name) => all.reduce((sum, counts) => sum + counts[name], 0));
 
 const COUNTS = [...flowOutcomes.map((o) => o.name), ...flowEvents] as const;
 

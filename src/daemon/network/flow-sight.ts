@@ -1,4 +1,4 @@
-import type { FlowDeviceReport } from '../../controller/flow-counts.ts';
+import { type FlowDeviceReport, sumOfCounts } from '../../controller/flow-counts.ts';
 import type { FlowPlan } from './flow-policies.ts';
 import type { ManagedNode } from './node.ts';
 
@@ -42,11 +42,10 @@ const allOf = ({ outcomes }: FlowDeviceReport): number =>
 
 /** The sums of what devices counted. */
 function totalOf(all: readonly FlowDeviceReport[]) {
-  const sum = (of: (counts: FlowDeviceReport) => bigint | number | undefined): number =>
+  const sum = (of: (counts: FlowDeviceReport) => bigint | undefined): number =>
     all.reduce((total, counts) => total + Number(of(counts) ?? 0), 0);
-  const names = Object.keys(all[0]!.outcomes) as (keyof FlowDeviceReport['outcomes'])[];
   return {
-    outcomes: Object.fromEntries(names.map((name) => [name, sum((c) => c.outcomes[name])])),
+    outcomes: sumOfCounts(all.map((c) => c.outcomes)),
     classes: all[0]!.classes.map((_, i) => ({
       packets: sum((c) => c.classes[i]?.packets),
       bytes: sum((c) => c.classes[i]?.bytes),

@@ -14,13 +14,13 @@ const HEARD_MS = 2_000;
 const BETTER = 2;
 
 interface State {
-  busy: number;
+  readonly busy: number;
   /** Index into LEVELS; as many as there are where it is not busy. */
-  level: number;
-  isOverloaded: boolean;
-  waitUs: number;
-  heardAt: number;
-  way: WayBack;
+  readonly level: number;
+  readonly isOverloaded: boolean;
+  readonly waitUs: number;
+  readonly heardAt: number;
+  readonly way: WayBack;
 }
 
 /** Which share of its weight each worker gets of new jobs: nothing at once when it is overloaded, and all again slowly. */
@@ -35,15 +35,13 @@ export class Shares {
 
   /** Takes what a worker says of itself. @param now ms of a steady clock */
   look(name: string, { busy, isOverloaded, waitUs }: WorkerLoad, now: number): void {
-    const known = this.#states.get(name);
-    const state = known ?? { busy, level: LEVELS.length, isOverloaded, waitUs, heardAt: now, way: NEVER_OUT };
-    this.#states.set(name, state);
-    state.busy += DAMPING * (busy - state.busy);
-    state.level = levelOf(state);
-    state.isOverloaded = isOverloaded;
-    state.waitUs = waitUs;
-    state.heardAt = now;
-    state.way = nextOf(state.way, isOverloaded, this.#canMove(name, waitUs, now), now);
+    const before = this.#states.get(name) ?? { busy, level: LEVELS.length, way: NEVER_OUT };
+    const smoothed = before.busy + DAMPING * (busy - before.busy);
+    this.#states.set(name, {
+      ...{ busy: smoothed, level: levelOf(smoothed, before.level) },
+      ...{ isOverloaded, waitUs, heardAt: now },
+      way: nextOf(before.way, isOverloaded, this.#canMove(name, waitUs, now), now),
+    });
   }
 
   keep(names: ReadonlySet<string>): void {
@@ -71,7 +69,8 @@ export class Shares {
   }
 }
 
-function levelOf({ busy, level }: State): number {
+/** @param level so far */
+function levelOf(busy: number, level: number): number {
   for (const [i, { up, down }] of LEVELS.entries()) if (busy > (level <= i ? down : up)) return i;
   return LEVELS.length;
 }
