@@ -21,20 +21,27 @@ let restUntil = 0;
 const drawn = new Map();
 const at = (id) => document.getElementById(id);
 
+/** Where the link leads that has the focus, if it is in a box. */
+const focusedIn = (id) =>
+  at(id).contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+
 /** The focus stays where it was, though all is drawn anew. */
-function replace(id, ...made) {
+function put(id, made, focused = focusedIn(id)) {
   const box = at(id);
-  const focused = box.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
-  if (made.length === 1 && made[0].parentNode === box) return;
-  const text = made.map((m) => m.outerHTML).join('');
-  if (drawn.get(id) === text) return;
-  drawn.set(id, text);
   const scrolled = box.querySelector('.scroll')?.scrollLeft ?? 0;
   box.replaceChildren(...made);
   const scroll = box.querySelector('.scroll');
   if (scroll !== null) scroll.scrollLeft = scrolled;
   if (focused !== null)
     [...box.querySelectorAll('a')].find((a) => a.getAttribute('href') === focused)?.focus();
+}
+
+/** Puts elements into a box unless it has the same already. */
+function replace(id, ...made) {
+  const text = made.map((m) => m.outerHTML).join('');
+  if (drawn.get(id) === text) return;
+  drawn.set(id, text);
+  put(id, made);
 }
 
 const sorted = () => [...objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
@@ -45,7 +52,10 @@ function draw() {
   const begun = performance.now();
   isWaiting = false;
   const all = sorted();
-  replace('topology', drawTopology(all));
+  // Before it is drawn: nodes that have not changed move into the new drawing.
+  const focused = focusedIn('topology');
+  const topology = drawTopology(all);
+  if (topology.parentNode !== at('topology')) put('topology', [topology], focused);
   replace('services', views.services(all));
   replace('rollouts', views.rollouts(all));
   replace('trouble', views.trouble(all));

@@ -106,6 +106,12 @@ describeWithTools([chromium ?? 'chromium'], 'the page, in Chromium', () => {
 
   it('is used by keyboard alone', async () => {
     await page.evaluate("document.querySelector('#topology a').focus()");
+    // The focus stays while others change.
+    await report('s2', false, 'Unreachable', 'gone for now');
+    await shows('trouble', 'gone for now');
+    expect(await page.evaluate('document.activeElement.getAttribute("href")')).toBe('#Device/s1');
+    await report('s2', true, 'InSync', 'back again');
+    await until("document.getElementById('trouble').textContent === 'none'");
     await page.keyboard.press('Enter');
     await until("document.activeElement.id === 'selected-title'");
     expect(await text('selected')).toMatch(/Device\/s1[\s\S]*InSync[\s\S]*127\.0\.0\.1:9559/);
