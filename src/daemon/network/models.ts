@@ -75,15 +75,10 @@ export class ProgramLibrary implements Programs {
       base === undefined
         ? { from: 0, to: forwarder.layers.length, modelId: 1, port: options.port, mtu: options.mtu }
         : options;
-    const key = JSON.stringify([kind, modelDigest(made), given]);
-    const known = this.#known.get(key);
-    if (known !== undefined) return known.program;
-    const program: KnownProgram = {
+    return this.#once(kind, [modelDigest(made), given], () => ({
       base: made,
       program: rememberingWeights(programFor(kind, made, given), plainly),
-    };
-    this.#known.set(key, { kind, program });
-    return program;
+    }));
   }
 
   /**
@@ -93,10 +88,16 @@ export class ProgramLibrary implements Programs {
    */
   flows(kind: string, definition: FeatureDefinition, model: Model): KnownProgram | undefined {
     const made = plainly(model);
-    const key = JSON.stringify(['flows', kind, definition.name, modelDigest(made)]);
+    return this.#once(kind, ['flows', definition.name, modelDigest(made)], () =>
+      flowProgramFor(kind, definition, made),
+    );
+  }
+
+  #once<P extends KnownProgram | undefined>(kind: string, of: readonly unknown[], make: () => P) {
+    const key = JSON.stringify([kind, ...of]);
     const known = this.#known.get(key);
     if (known !== undefined) return known.program;
-    const program = flowProgramFor(kind, definition, made);
+    const program = make();
     if (program !== undefined) this.#known.set(key, { kind, program });
     return program;
   }
