@@ -36,6 +36,10 @@ export const modelVersionSpec = z
     outputTensor: text('As --output-tensor of other commands: end there').optional(),
     inputRange: range.optional().describe('As --input-range of other commands'),
     outputRange: range.optional().describe('As --output-range of other commands'),
+    missing: z
+      .literal('never', { error: 'expected never' })
+      .optional()
+      .describe('As --missing of other commands'),
     tfliteRounding: z.enum(['double', 'single'], { error: 'expected double or single' }).optional(),
   })
   .refine((s) => (s.file === undefined) !== (s.source === undefined), { error: SOURCE });

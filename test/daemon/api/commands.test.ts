@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { forestOnnx } from '../../support/forests.ts';
 import { intransit } from '../../support/io.ts';
+import { random } from '../../support/random.ts';
 import { device, documents, manifest, testDaemon } from './support.ts';
 
 describe('commands of a controller', async () => {
@@ -144,7 +147,7 @@ describe('commands of a controller', async () => {
 });
 
 describe('a bad manifest', async () => {
-  const { cli, file, objects } = await testDaemon();
+  const { cli, file, folder, objects } = await testDaemon();
   const model = (name: string, id: number) => manifest('Model', name, `{ id: ${id} }`);
   const service = (name: string, spec: string) => manifest('Service', name, spec);
   let n = 0;
@@ -269,6 +272,23 @@ describe('a bad manifest', async () => {
     for (const text of ['', '# nothing\n', '---\n---\n'])
       expect((await cli('apply', '-f', file('empty.yaml', text))).err).toMatch(/holds no document/);
     expect((await cli('apply', '-f', 'no/such.yaml')).err).toMatch(/file-unreadable/);
+  });
+
+  it('of a forest with sides for missing values, until it says that none is missing', async () => {
+    const spec = { features: 6, trees: 1, depth: 1, scores: 3, leaves: 'all' } as const;
+    const attributes = { nodes_missing_value_tracks_true: [1, 0, 0] };
+    writeFileSync(join(folder, 'forest.onnx'), forestOnnx(random(5), { ...spec, attributes }));
+    const version = (more: string) =>
+      manifest('ModelVersion', 'v', `{ model: m, version: 1, file: forest.onnx${more} }`);
+    expect(await refused(model('m', 1), version(''))).toMatch(
+      /ModelVersion\/v: spec\.source: forest\.onnx: .*forest-missing/,
+    );
+    expect(await refused(model('m', 1), version(', missing: ever'))).toMatch(
+      /ModelVersion\/v: spec\.missing: expected never/,
+    );
+    const path = file('never.yaml', documents(model('m', 1), version(', missing: never')));
+    const taken = await cli('apply', '--dry-run', '-f', path);
+    expect([taken.code, taken.err]).toEqual([0, '']);
   });
 
   it('of which several things are wrong tells all of them', async () => {
