@@ -107,6 +107,13 @@ export function throwErrors(diagnostics: readonly Diagnostic[]): void {
   if (errors.length > 0) throw new DiagnosticError(errors);
 }
 
+/** What was made, or what forbids it. @throws DiagnosticError */
+export function madeOrRefuse<T>(made: T | undefined, diagnostics: readonly Diagnostic[]): T {
+  throwErrors(diagnostics);
+  if (made === undefined) throw new Error('a refusal without a diagnostic');
+  return made;
+}
+
 /** `file: layer "fc1": message [code]`, then the remedy on a line of its own. */
 export function formatDiagnostic(d: Diagnostic): string {
   const where = [

@@ -3,6 +3,7 @@ export {
   DiagnosticError,
   diagnostic,
   formatDiagnostic,
+  madeOrRefuse,
   type Place,
   placed,
   refuse,

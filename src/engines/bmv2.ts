@@ -1,5 +1,5 @@
 import { planV1model, type V1modelOptions, type V1modelPlan } from '../backends/v1model/plan.ts';
-import { refuse, throwErrors } from '../diagnostics/index.ts';
+import { madeOrRefuse, refuse } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { answerTables } from '../passes/tables/interpret.ts';
 import { decodePacket, encodeFrame, encodePacket, framePayload, requestPacket } from '../wire/index.ts';
@@ -29,9 +29,7 @@ const PROGRESS_EVERY = 64;
 /** Plans the program, or throws what forbids it. @throws DiagnosticError */
 export function planV1modelOrRefuse(model: Model, options: V1modelOptions): V1modelPlan {
   const { plan, diagnostics } = planV1model(model, options);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
-  return plan;
+  return madeOrRefuse(plan, diagnostics);
 }
 
 /**

@@ -7,7 +7,7 @@ import { planXdp, type XdpOptions, type XdpPlan } from '../backends/xdp/plan.ts'
 import { encodeWeights } from '../backends/xdp/weights.ts';
 import { BpfError, compileBpf } from '../bpf/index.ts';
 import { XdpDevice } from '../devices/xdp.ts';
-import { refuse, throwErrors } from '../diagnostics/index.ts';
+import { madeOrRefuse, refuse, throwErrors } from '../diagnostics/index.ts';
 import type { Model } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
 import { EBPF_DIR } from '../paths.ts';
@@ -38,9 +38,8 @@ const TEST_ADDRESSES = {
  * @throws DiagnosticError
  */
 export function planOrRefuse(model: Model, options: XdpOptions): XdpPlan {
-  const { plan, diagnostics } = planXdp(model, options);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  const { plan: made, diagnostics } = planXdp(model, options);
+  const plan = madeOrRefuse(made, diagnostics);
   throwErrors(needDiagnostics(xdpNeeds(plan), 'xdp', model.file));
   return plan;
 }

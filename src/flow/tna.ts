@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { tnaFlowFiles } from '../backends/tna/flow/artifact.ts';
 import { planFront } from '../backends/tna/flow/plan.ts';
 import { PROGRAM_FILE } from '../backends/tna/replacement.ts';
-import { diagnostic, throwErrors } from '../diagnostics/index.ts';
+import { diagnostic, madeOrRefuse } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { decide, planNetwork, tnaOwn } from '../targets/tna/planned.ts';
@@ -25,19 +25,13 @@ export async function writeTnaFlow(
 ): Promise<readonly string[]> {
   const own = tnaOwn.parse(options.own ?? {});
   const decided = decide(model, {});
-  const { flows, diagnostics } = planFront(definition);
+  const { flows: planned, diagnostics } = planFront(definition);
   const wrong = optionRefusal(model, options, decided, own);
-  throwErrors([...diagnostics, ...(wrong === undefined ? [] : [wrong])]);
-  if (flows === undefined) throw new Error('a refusal without a diagnostic');
-  const {
-    plan,
-    approximation,
-    diagnostics: told,
-  } = planNetwork(model, own, { ...decided, front: flows.front });
-  options.tell?.(told.filter((d) => d.severity !== 'error'));
-  throwErrors(told);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
-  const files = tnaFlowFiles(plan, flows, approximation?.agreement);
+  const flows = madeOrRefuse(planned, [...diagnostics, ...(wrong === undefined ? [] : [wrong])]);
+  const network = planNetwork(model, own, { ...decided, front: flows.front });
+  options.tell?.(network.diagnostics.filter((d) => d.severity !== 'error'));
+  const plan = madeOrRefuse(network.plan, network.diagnostics);
+  const files = tnaFlowFiles(plan, flows, network.approximation?.agreement);
   for (const [name, content] of files) writeFileSync(join(folder, name), content);
   if (!compile) return [...files.keys()];
   const made = await compileTna(join(folder, PROGRAM_FILE), plan.chip.name, model.file);

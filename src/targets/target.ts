@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Need } from '../backends/common/need.ts';
 import type { ProgramOptions } from '../backends/common/program-options.ts';
-import { type Diagnostic, throwErrors } from '../diagnostics/index.ts';
+import { type Diagnostic, madeOrRefuse } from '../diagnostics/index.ts';
 import type { BenchResult } from '../engines/bench.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
@@ -222,8 +222,5 @@ export function planOrRefuse(
 }
 
 /** @throws DiagnosticError with all that forbids the program */
-export function programOrRefuse({ program, diagnostics }: Planned): TargetProgram {
-  throwErrors(diagnostics);
-  if (program === undefined) throw new Error('a refusal without a diagnostic');
-  return program;
-}
+export const programOrRefuse = ({ program, diagnostics }: Planned): TargetProgram =>
+  madeOrRefuse(program, diagnostics);

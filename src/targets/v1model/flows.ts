@@ -10,7 +10,7 @@ import { FLOW_HEADERS, printFlowProgram } from '../../backends/v1model/flow/emit
 import { planV1modelFlow, type V1modelFlowPlan } from '../../backends/v1model/flow/plan.ts';
 import { flowP4Info, secretBits, secretEntry, usualSecret } from '../../backends/v1model/flow/tables.ts';
 import { weightEntries } from '../../backends/v1model/tables.ts';
-import { throwErrors } from '../../diagnostics/index.ts';
+import { madeOrRefuse } from '../../diagnostics/index.ts';
 import type { FeatureDefinition } from '../../features/definition.ts';
 import type { Model } from '../../model/model.ts';
 import type { Entity } from '../../p4runtime/types.ts';
@@ -25,9 +25,7 @@ export function planSwitchFlowOrRefuse(
   options?: ProgramOptions & { readonly asks?: boolean },
 ): V1modelFlowPlan {
   const { plan, diagnostics } = planV1modelFlow(definition, model, options);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
-  return plan;
+  return madeOrRefuse(plan, diagnostics);
 }
 
 /** Writes a program and what it includes; compiles it. @returns the path of BMv2's JSON @throws DiagnosticError of the file */

@@ -7,7 +7,7 @@ import { JSON_FILE, v1modelFiles } from '../../backends/v1model/artifact.ts';
 import { PROGRAM_FILE, v1modelP4Info } from '../../backends/v1model/emit.ts';
 import { planV1model, type V1modelOptions, type V1modelPlan } from '../../backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../backends/v1model/replacement.ts';
-import { type Diagnostic, diagnostic, throwErrors } from '../../diagnostics/index.ts';
+import { type Diagnostic, diagnostic, madeOrRefuse, throwErrors } from '../../diagnostics/index.ts';
 import { layerRangeRefusals } from '../../model/layer-count.ts';
 import type { Model } from '../../model/model.ts';
 import { entryCount } from '../../passes/tables/approximate.ts';
@@ -62,9 +62,8 @@ export const v1modelTarget = defineTarget({
 
 /** @throws DiagnosticError where it does not fit a switch alone */
 function plannedShape({ model, options, slots }: Shape): PlannedShape {
-  const { plan, diagnostics } = planV1model(model, { ...options, slots });
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  const { plan: made, diagnostics } = planV1model(model, { ...options, slots });
+  const plan = madeOrRefuse(made, diagnostics);
   return { plan, program: programOf(plan) };
 }
 

@@ -13,7 +13,7 @@ import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { weightsLayout } from '../../backends/xdp/p4info.ts';
 import type { XdpOptions } from '../../backends/xdp/plan.ts';
 import { compileBpf } from '../../bpf/index.ts';
-import { throwErrors } from '../../diagnostics/index.ts';
+import { madeOrRefuse, throwErrors } from '../../diagnostics/index.ts';
 import type { FeatureDefinition } from '../../features/definition.ts';
 import type { Model } from '../../model/model.ts';
 import { EBPF_DIR } from '../../paths.ts';
@@ -27,9 +27,8 @@ export function planFlowOrRefuse(
   options: XdpOptions = {},
   role: FlowRole = {},
 ): XdpFlowPlan {
-  const { plan, diagnostics } = planXdpFlow(definition, model, options, role);
-  throwErrors(diagnostics);
-  if (plan === undefined) throw new Error('a refusal without a diagnostic');
+  const { plan: made, diagnostics } = planXdpFlow(definition, model, options, role);
+  const plan = madeOrRefuse(made, diagnostics);
   throwErrors(needDiagnostics(xdpNeeds(plan.compute), 'xdp', model.file));
   return plan;
 }
