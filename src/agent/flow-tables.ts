@@ -18,7 +18,7 @@ import {
 import { ports, weightsPlace } from '../backends/common/table-model.ts';
 import { type FlowConfig, mostFeaturesOf, type PlacedWeights } from '../backends/xdp/device-config.ts';
 import { FrameSender } from '../bpf/index.ts';
-import { PROGRAM_SLOTS, programOf } from '../dataplane/abi.ts';
+import { firstSlotOf, programOf } from '../dataplane/abi.ts';
 import {
   type ClassAction,
   type ClassRate,
@@ -92,7 +92,7 @@ export class FlowTables implements ProgramTables {
     this.#around = around;
     this.#models = config.models.map(({ weights }, m) => {
       const own = program.flow(m);
-      const first = m * PROGRAM_SLOTS;
+      const first = firstSlotOf(m);
       const map = weights.length > 0 ? own.map('weights') : undefined;
       return {
         ...{ own, weights, first },
@@ -380,7 +380,7 @@ function actionOf(entry: PlainEntry): ClassAction {
 function slotOf(entry: PlainEntry): number {
   const model = modelOfTable(entry.tableId) ?? 0;
   const { id } = flowModelOf(model).defaultAction;
-  return entry.actionId === id ? entry.parameter(0) : model * PROGRAM_SLOTS;
+  return entry.actionId === id ? entry.parameter(0) : firstSlotOf(model);
 }
 
 /** By ids of the tables that say which slot classifies; and of counters of outcomes: whose they are. */

@@ -1,7 +1,7 @@
 import { noWeights } from '../backends/common/table-model.ts';
 import type { ProgramConfig, RequestConfig } from '../backends/xdp/device-config.ts';
 import { type BpfMap, type MappedWords, programsEnded } from '../bpf/index.ts';
-import { MODEL_ENTRIES, PROGRAM_SLOTS, programOf, type WordState } from '../dataplane/abi.ts';
+import { firstSlotOf, MODEL_ENTRIES, programOf, type WordState } from '../dataplane/abi.ts';
 import { askedFor, decodeWord, encodeWord, NO_WORD, placesOf, WORDS } from '../dataplane/words.ts';
 import { exhausted, invalid } from '../p4runtime/server/fault.ts';
 import { type PlainEntry, widened } from './table-entry.ts';
@@ -72,7 +72,7 @@ export class HeldVersions {
     const slots = config.programs.flatMap((program) => {
       const map = program.weights.length > 0 ? weights(program.index) : undefined;
       return Array.from({ length: program.slots }, (_, at): [number, SlotState] => [
-        program.index * PROGRAM_SLOTS + at,
+        firstSlotOf(program.index) + at,
         {
           program,
           weights: map,

@@ -18,7 +18,7 @@ import {
 } from '../backends/common/table-model.ts';
 import type { PlacedWeights, ProgramConfig, RequestConfig } from '../backends/xdp/device-config.ts';
 import type { BpfMap } from '../bpf/index.ts';
-import { lpmKey, PROGRAM_SLOTS, programOf, steerKey } from '../dataplane/abi.ts';
+import { firstSlotOf, lpmKey, programOf, steerKey } from '../dataplane/abi.ts';
 import { askedFor, decodeWord, WORDS, type Word } from '../dataplane/words.ts';
 import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -117,7 +117,7 @@ function weightsOf(
   const map = plane.weights(index);
   if (map === undefined) return [];
   return Array.from({ length: slots }, (_, at) => at).flatMap((at) => {
-    const slot = index * PROGRAM_SLOTS + at;
+    const slot = firstSlotOf(index) + at;
     const isReady = words.some((w) => w.slot === slot && w.state === 'ready');
     const bytes = map.lookup(at) ?? Buffer.alloc(0);
     return weights.flatMap((placed) => {

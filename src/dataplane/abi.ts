@@ -14,6 +14,9 @@ export const DEVICE_SLOTS = PROGRAMS * PROGRAM_SLOTS;
 /** Entries of the table `models`: for each model its versions by number, and the current one. */
 export const MODEL_ENTRIES = 256;
 
+/** First slot of a program on the device. */
+export const firstSlotOf = (program: number): number => program * PROGRAM_SLOTS;
+
 /** The program that a slot of the device belongs to. */
 export const programOf = (slot: number): number => Math.floor(slot / PROGRAM_SLOTS);
 

@@ -7,7 +7,7 @@ import { emitXdpFlow } from '../backends/xdp/flow/emit.ts';
 import type { XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
 import { weightsLayout } from '../backends/xdp/p4info.ts';
 import type { XdpOptions } from '../backends/xdp/plan.ts';
-import { PROGRAM_SLOTS } from '../dataplane/abi.ts';
+import { firstSlotOf } from '../dataplane/abi.ts';
 import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { buildXdp } from '../engines/xdp.ts';
 import { planFlowOrRefuse } from '../targets/xdp/flows.ts';
@@ -90,7 +90,7 @@ export async function xdpSetPipeline(set: FlowSet): Promise<FlowPipeline> {
       p4info: xdpFlowSetP4InfoOf(layers, mostFeaturesOf(set), packets),
       deviceConfig: encodeFlowSetConfig(models, packets),
     },
-    updates: models.flatMap(({ plan }, m) => weightEntries(plan.compute, m * PROGRAM_SLOTS).map(insertion)),
+    updates: models.flatMap(({ plan }, m) => weightEntries(plan.compute, firstSlotOf(m)).map(insertion)),
   };
 }
 

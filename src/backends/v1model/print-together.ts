@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { PROGRAM_SLOTS } from '../../dataplane/abi.ts';
+import { firstSlotOf } from '../../dataplane/abi.ts';
 import { Printer } from '../common/printer.ts';
 import { SCRATCH } from './code.ts';
 import type { V1modelPlan } from './plan.ts';
@@ -15,9 +15,6 @@ import { definitionsOf, printLayers, rawBits } from './print-program.ts';
 const SHAPES_FILE = 'shapes.p4';
 /** The same once for each kind of request: the parser knows no models, and takes equal requests out alike. */
 const REQUESTS_FILE = 'requests.p4';
-
-/** First slot of a shape on the device. */
-export const firstSlotOf = (shape: number): number => shape * PROGRAM_SLOTS;
 
 type Field = V1modelPlan['lowered']['input'][number];
 

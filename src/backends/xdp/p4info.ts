@@ -1,4 +1,4 @@
-import { PROGRAM_SLOTS } from '../../dataplane/abi.ts';
+import { firstSlotOf } from '../../dataplane/abi.ts';
 import { p4InfoText } from '../../p4runtime/text.ts';
 import type { P4Info } from '../../p4runtime/types.ts';
 import { p4infoOf } from '../common/p4info.ts';
@@ -74,7 +74,7 @@ export function xdpP4InfoOf(programs: readonly ProgramLayout[]): P4Info {
 export const xdpP4Info = (plan: XdpPlan): string => p4InfoText(xdpP4InfoOf([programLayout(plan)]));
 
 const weightTables = ({ index, slots, weights }: ProgramLayout): TableModel[] =>
-  layerTables(weights, slots, index * PROGRAM_SLOTS);
+  layerTables(weights, slots, firstSlotOf(index));
 
 /** The tables of the weights: one for each layer that has any, and slot. @param first slot of the device */
 export const layerTables = (layers: readonly LayerWeights[], slots: number, first = 0): TableModel[] =>

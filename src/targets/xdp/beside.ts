@@ -6,7 +6,7 @@ import {
 import { programLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
 import type { XdpPlan } from '../../backends/xdp/plan.ts';
 import { weightSlots } from '../../backends/xdp/weights.ts';
-import { PROGRAM_SLOTS, PROGRAMS } from '../../dataplane/abi.ts';
+import { firstSlotOf, PROGRAM_SLOTS, PROGRAMS } from '../../dataplane/abi.ts';
 import type { Beside } from '../target.ts';
 
 /** A program that is to run on a host, and the hash of its source, by which it is known again. */
@@ -88,7 +88,7 @@ const allKnown = (indexes: readonly (number | undefined)[]): indexes is readonly
   indexes.every((i) => i !== undefined);
 
 const slotsOf = (index: number, count: number): number[] =>
-  Array.from({ length: count }, (_, i) => PROGRAM_SLOTS * index + i);
+  Array.from({ length: count }, (_, i) => firstSlotOf(index) + i);
 
 /** Undefined for what is no config of requests. */
 function programsOf(bytes: Uint8Array) {

@@ -1,3 +1,4 @@
+import { firstSlotOf } from '../../../dataplane/abi.ts';
 import {
   classCounter,
   classes,
@@ -18,7 +19,6 @@ import type { Printer } from '../../common/printer.ts';
 import { type ActionModel, cross, drop, ports, type TableModel } from '../../common/table-model.ts';
 import { SCRATCH } from '../code.ts';
 import { hexId } from '../print-program.ts';
-import { firstSlotOf } from '../print-together.ts';
 import { FLOW } from './p4-printer.ts';
 import type { V1modelFlowPlan } from './plan.ts';
 import { secretBits, usualSecret } from './tables.ts';

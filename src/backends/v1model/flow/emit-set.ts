@@ -1,10 +1,11 @@
+import { firstSlotOf } from '../../../dataplane/abi.ts';
 import { endsAreTold } from '../../../features/definition.ts';
 import { acceptance } from '../../common/flow/accepts.ts';
 import { flowCounter } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import { SCRATCH } from '../code.ts';
 import { printLayers } from '../print-program.ts';
-import { firstSlotOf, renamed, type SharedScratch, sharedScratch } from '../print-together.ts';
+import { renamed, type SharedScratch, sharedScratch } from '../print-together.ts';
 import {
   printDigest,
   printFields,

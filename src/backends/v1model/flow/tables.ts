@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { firstSlotOf } from '../../../dataplane/abi.ts';
 import type { P4Info } from '../../../p4runtime/types.ts';
 import type { Entry } from '../../common/entries.ts';
 import { flowSecret, flowSetTables, flowTables } from '../../common/flow/tables.ts';
 import { p4infoOf } from '../../common/p4info.ts';
 import { drop } from '../../common/table-model.ts';
-import { firstSlotOf } from '../print-together.ts';
 import { layerTables, weightEntries } from '../tables.ts';
 import type { V1modelFlowPlan } from './plan.ts';
 import { modelsOf, mostFeatures, type V1modelSetPlan } from './set-plan.ts';

@@ -1,4 +1,4 @@
-import { PROGRAM_SLOTS } from '../../../dataplane/abi.ts';
+import { firstSlotOf } from '../../../dataplane/abi.ts';
 import { jsonText } from '../../../diagnostics/index.ts';
 import { endsAreTold } from '../../../features/definition.ts';
 import { p4InfoText } from '../../../p4runtime/text.ts';
@@ -81,7 +81,7 @@ export function xdpFlowSetP4InfoOf(
     flowSetTables({
       portDefault: absent,
       models: models.map((layers, m) => ({
-        layers: layerTables(layers, FLOW_SLOTS, m * PROGRAM_SLOTS),
+        layers: layerTables(layers, FLOW_SLOTS, firstSlotOf(m)),
         hasFlows: !packets || m < models.length - 1,
       })),
       features,
