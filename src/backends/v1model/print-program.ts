@@ -6,6 +6,7 @@ import type { ActionModel, TableModel } from '../common/table-model.ts';
 import { ELEMENT_BITS } from './activations.ts';
 import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
 import { v1model } from './limits.ts';
+import type { InputField, Lowered } from './lower.ts';
 import type { V1modelPlan } from './plan.ts';
 import { printExpression, printLiteral } from './print-expression.ts';
 import { SHARED_BODIES } from './shared-bodies.ts';
@@ -172,14 +173,22 @@ function sumOf(terms: readonly string[]): string {
 /** Only a verdict has a margin: its second byte, the last of the answer. */
 function marginOf({ model, options, lowered }: V1modelPlan): readonly Definition[] {
   if (options.to < model.layers.length || !isVerdict(model.layers.at(-1))) return [];
-  const last = lowered.output.length - 1;
-  return [{ name: 'INTRANSIT_MARGIN', as: 'text', value: `${resultField(last)}[${ELEMENT_BITS - 1}:0]` }];
+  return [{ name: 'INTRANSIT_MARGIN', as: 'text', value: marginField(lowered) }];
 }
 
 /** Terms of the sum besides the activations; not fewer than intransit_pipeline.p4 has. */
 const SUM_TERMS = 16;
 
-const resultField = (i: number): string => `hdr.result.part${i}`;
+/** Fields of the header of the result, the first highest. */
+export const resultFields = ({ output }: Lowered): InputField[] =>
+  output.map(({ width }, i) => ({ name: `part${i}`, width }));
+
+/** P4 of one of them. */
+export const resultField = (i: number): string => `hdr.result.part${i}`;
+
+/** P4 of the margin of a verdict. */
+export const marginField = ({ output }: Lowered): string =>
+  `${resultField(output.length - 1)}[${ELEMENT_BITS - 1}:0]`;
 
 function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
   const fields = (list: readonly { name: string; width: number }[]) => {
@@ -188,9 +197,7 @@ function printHeaders(p: Printer, { lowered }: V1modelPlan): void {
   p.block('header activations_t', () => fields(lowered.input)).line();
   const raw = rawBits(lowered.input);
   if (raw !== undefined) p.block('header raw_t', () => p.line(`bit<${raw}> bytes;`)).line();
-  p.block('header result_t', () =>
-    fields(lowered.output.map(({ width }, i) => ({ name: `part${i}`, width }))),
-  ).line();
+  p.block('header result_t', () => fields(resultFields(lowered))).line();
   p.block('header scratch_t', () => {
     p.line('INTRANSIT_HELD_FIELDS')
       .line('INTRANSIT_TURN_FIELDS')

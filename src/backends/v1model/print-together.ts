@@ -3,7 +3,7 @@ import { firstSlotOf } from '../../dataplane/abi.ts';
 import { Printer } from '../common/printer.ts';
 import { SCRATCH } from './code.ts';
 import type { V1modelPlan } from './plan.ts';
-import { definitionsOf, printLayers, rawBits } from './print-program.ts';
+import { definitionsOf, printLayers, rawBits, resultFields } from './print-program.ts';
 
 /**
  * A program of several shapes: each has its own layers and slots; parser, tables and forwarding are common. A request finds its shape by
@@ -63,7 +63,7 @@ function sharedHeaders(plans: readonly V1modelPlan[]): SharedHeaders {
   const results: Field[][] = [];
   const resultOf = new Map<V1modelPlan, number>();
   for (const plan of plans) {
-    const fields = plan.lowered.output.map(({ width }, part) => ({ name: `part${part}`, width }));
+    const fields = resultFields(plan.lowered);
     const same = results.findIndex((own) => isDeepStrictEqual(own, fields));
     resultOf.set(plan, same >= 0 ? same : results.push(fields) - 1);
   }

@@ -89,6 +89,12 @@ export function printEnding(p: Printer, plan: V1modelFlowPlan): void {
   p.indent(() => p.line('store();')).line('}');
 }
 
+/** A second pass came in where the first did. */
+export const printSecondPass = (p: Printer): Printer =>
+  p.block('if (standard.instance_type == INTRANSIT_FLOW_RESUBMITTED)', () =>
+    p.line('standard.ingress_port = meta.port;'),
+  );
+
 /** The packet goes on with a second pass, with the time of its first. @param features P4 of all of them, of a test */
 export function againLines(features: string | undefined): readonly string[] {
   return [

@@ -1,5 +1,6 @@
 import { endsAreTold, type Occasion } from '../../../features/definition.ts';
 import type { Printer } from '../../common/printer.ts';
+import { resultField } from '../print-program.ts';
 import { answerLines, isOwn, printQuestion } from './emit-asking.ts';
 import { finishingLines, printEnding, recallLines } from './emit-end.ts';
 import type { FlowCode } from './flow-code.ts';
@@ -108,11 +109,11 @@ export function printPacketModelActions(p: Printer, code: FlowCode, take: readon
   printAction(p, 'take_verdict', take);
 }
 
-/** Statements that take a verdict out of the result. */
-export const verdictLines = (plan: V1modelFlowPlan): readonly string[] => [
+/** Statements that give a flow its verdict. @param ofClass P4 of its class @param whole P4 of class and margin */
+export const verdictLines = (ofClass: string, whole: string): readonly string[] => [
   // A flow that becomes a class, or another than it had.
-  `${FLOW}.told = ((${FLOW}.verdict[16:16] == 0 || ${FLOW}.verdict[15:8] != ${classText(plan)}) ? 1w1 : 1w0);`,
-  `${FLOW}.verdict = 1w1 ++ ${verdictText(plan)};`,
+  `${FLOW}.told = ((${FLOW}.verdict[16:16] == 0 || ${FLOW}.verdict[15:8] != ${ofClass}) ? 1w1 : 1w0);`,
+  `${FLOW}.verdict = 1w1 ++ ${whole};`,
 ];
 
 /** What is done with a packet that the model is for. */
@@ -176,20 +177,14 @@ export function printFlow(p: Printer, plan: V1modelFlowPlan): void {
 }
 
 /** Class and margin, as the result has them. */
-function verdictText({ compute }: V1modelFlowPlan): string {
-  return compute.lowered.output.map((_, i) => `hdr.result.part${i}`).join(' ++ ');
-}
-
-/** The margin of a result, which comes last. */
-export const marginText = ({ compute }: V1modelFlowPlan): string =>
-  `hdr.result.part${compute.lowered.output.length - 1}[7:0]`;
+export const verdictText = ({ compute }: V1modelFlowPlan): string =>
+  compute.lowered.output.map((_, i) => resultField(i)).join(' ++ ');
 
 /** The class of a result, which comes first. */
 export function classText({ compute }: V1modelFlowPlan): string {
   const [first] = compute.lowered.output;
-  return first!.width === 8
-    ? 'hdr.result.part0'
-    : `hdr.result.part0[${first!.width - 1}:${first!.width - 8}]`;
+  const field = resultField(0);
+  return first!.width === 8 ? field : `${field}[${first!.width - 1}:${first!.width - 8}]`;
 }
 
 /** The features as one number, the first highest. */

@@ -4,9 +4,10 @@ import { acceptance } from '../../common/flow/accepts.ts';
 import { flowCounter } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import { SCRATCH } from '../code.ts';
-import { printLayers } from '../print-program.ts';
+import { marginField, printLayers, resultFields } from '../print-program.ts';
 import { renamed, type SharedScratch, sharedScratch } from '../print-together.ts';
 import {
+  PARAMETERS,
   printDigest,
   printFields,
   printOpening,
@@ -16,16 +17,16 @@ import {
   type Reported,
 } from './emit.ts';
 import { printClasses, printCounts, printModelSlot, printSecret, printTreatment } from './emit-actions.ts';
-import { againLines, endFields } from './emit-end.ts';
+import { againLines, endFields, printSecondPass } from './emit-end.ts';
 import {
   classText,
   featuresText,
-  marginText,
   printFlow,
   printOwnActions,
   printPacketActions,
   printPacketFields,
   printPacketModelActions,
+  verdictLines,
 } from './emit-flow.ts';
 import { flowCode, isOwnField } from './flow-code.ts';
 import { FLOW, type FlowField, looked } from './p4-printer.ts';
@@ -87,11 +88,7 @@ function printHeaders(p: Printer, set: V1modelSetPlan, { scratch }: SharedScratc
   for (const [m, { plan }] of modelsOf(set).entries()) {
     const { lowered } = plan.compute;
     printFields(p, `activations_${m}_t`, lowered.input);
-    printFields(
-      p,
-      `result_${m}_t`,
-      lowered.output.map(({ width }, i) => ({ name: `part${i}`, width })),
-    );
+    printFields(p, `result_${m}_t`, resultFields(lowered));
     for (const field of flowCode(plan).fields)
       if (isOwnField(field.name)) own.push({ ...field, name: ownName(m, field.name) });
       else common.set(field.name, field);
@@ -135,8 +132,6 @@ function printModel(
   p.line();
 }
 
-const PARAMETERS = '(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard)';
-
 function printMemberControl(p: Printer, set: V1modelSetPlan, model: V1modelSetModel, m: number): void {
   const { plan } = model;
   const { definition: d, place } = plan;
@@ -150,7 +145,7 @@ function printMemberControl(p: Printer, set: V1modelSetPlan, model: V1modelSetMo
     p.line(`IntransitLayers_${m}() layers;`).line();
     printModelSlot(p, m);
     printSecret(p, plan, m);
-    printOwnActions(p, plan, codeOf(set, model), verdictLines(model));
+    printOwnActions(p, plan, codeOf(set, model), takeLines(model));
     p.block('apply', () => {
       p.block(`if (${isWhole})`, () => {
         // It is known of the others already that the packet is theirs.
@@ -169,7 +164,7 @@ function printPacketControl(p: Printer, set: V1modelSetPlan, model: V1modelSetMo
   p.block(`control FlowModel_${m}${PARAMETERS}`, () => {
     p.line(`IntransitLayers_${m}() layers;`).line();
     printModelSlot(p, m);
-    printPacketModelActions(p, codeOf(set, model), verdictLines(model));
+    printPacketModelActions(p, codeOf(set, model), takeLines(model));
     p.block('apply', () => {
       p.block(`if (${acceptance(model.plan.definition, `${FLOW}.`)})`, () => {
         printComputation(p);
@@ -196,15 +191,13 @@ function codeOf(set: V1modelSetPlan, { plan }: V1modelSetModel) {
 }
 
 /** Takes class and margin out of the result: the class by its number among those of all. */
-function verdictLines({ plan, classes }: V1modelSetModel): readonly string[] {
+function takeLines({ plan, classes }: V1modelSetModel): readonly string[] {
   const own = classText(plan);
   const isSame = classes.every((number, i) => number === i);
   return [
     `${FLOW}.class = ${isSame ? own : `(bit<8>)${looked(`((bit<64>)${own})`, classes, 8)}`};`,
     `${FLOW}.setValid();`,
-    // A flow that becomes a class, or another than it had.
-    `${FLOW}.told = ((${FLOW}.verdict[16:16] == 0 || ${FLOW}.verdict[15:8] != ${FLOW}.class) ? 1w1 : 1w0);`,
-    `${FLOW}.verdict = 1w1 ++ ${FLOW}.class ++ ${marginText(plan)};`,
+    ...verdictLines(`${FLOW}.class`, `${FLOW}.class ++ ${marginField(plan.compute.lowered)}`),
   ];
 }
 
@@ -224,10 +217,7 @@ function printIngress(p: Printer, set: V1modelSetPlan, test: boolean): void {
       p.line(`${SCRATCH}.setValid();`);
       for (const field of ['verdict', 'told', 'features', 'model', ...(again ? ['gone'] : [])])
         p.line(`${FLOW}.${field} = 0;`);
-      if (again)
-        p.block('if (standard.instance_type == INTRANSIT_FLOW_RESUBMITTED)', () =>
-          p.line('standard.ingress_port = meta.port;'),
-        );
+      if (again) printSecondPass(p);
       p.block(`if (${isWhole})`, () => printPacketFields(p));
       // What is no IP packet is counted with the first, what no model is for with the last.
       members.slice(0, -1).forEach((_, m) => {

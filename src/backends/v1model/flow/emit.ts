@@ -4,17 +4,19 @@ import { flowOutcomes } from '../../common/flow/outcomes.ts';
 import { clonedEscalation, flowCounter, flowDigest } from '../../common/flow/tables.ts';
 import { Printer } from '../../common/printer.ts';
 import { INPUT } from '../code.ts';
-import { hexId, printLayers } from '../print-program.ts';
+import { hexId, printLayers, resultFields } from '../print-program.ts';
 import { printClasses, printCounts, printModelSlot, printSecret, printTreatment } from './emit-actions.ts';
 import { answerText, askDefines, printAnswer, printAsking } from './emit-asking.ts';
-import { againLines } from './emit-end.ts';
+import { againLines, printSecondPass } from './emit-end.ts';
 import {
+  classText,
   featuresText,
   printFlow,
   printOwnActions,
   printPacketActions,
   printPacketFields,
   verdictLines,
+  verdictText,
 } from './emit-flow.ts';
 import { type FlowCode, flowCode } from './flow-code.ts';
 import { FLOW, type FlowField } from './p4-printer.ts';
@@ -44,6 +46,9 @@ export function printFlowProgram(plan: V1modelFlowPlan, test = false): string {
   printPipeline(p);
   return p.toString();
 }
+
+/** What a control of the ingress is given. */
+export const PARAMETERS = '(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard)';
 
 /** What a program begins with. */
 export function printOpening(
@@ -93,11 +98,7 @@ export function printFields(p: Printer, name: string, fields: readonly FlowField
 function printHeaders(p: Printer, plan: V1modelFlowPlan, fields: readonly FlowField[]): void {
   const { lowered } = plan.compute;
   printFields(p, 'activations_t', lowered.input);
-  printFields(
-    p,
-    'result_t',
-    lowered.output.map(({ width }, i) => ({ name: `part${i}`, width })),
-  );
+  printFields(p, 'result_t', resultFields(lowered));
   printFields(p, 'scratch_t', [{ name: 'slot', width: 16 }, ...lowered.code.scratch]);
   printFields(p, 'flow_t', fields);
 }
@@ -112,74 +113,63 @@ export function printDigest(p: Printer, features: number): void {
 // Long: the text of a control, in its order.
 function printIngress(p: Printer, plan: V1modelFlowPlan, code: FlowCode, test: boolean): void {
   const { definition: d, place } = plan;
-  p.block(
-    'control FlowIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard)',
-    () => {
-      printCounts(p);
-      p.line(`register<bit<${2 * place.width}>>(${plan.buckets}) flows;`);
-      p.line('FlowPacket() packet;').line('IntransitLayers() layers;').line('bit<8> outcome;').line();
-      printClasses(p);
-      printModelSlot(p);
-      printSecret(p, plan);
-      if (plan.asks) printAsking(p);
-      printPacketActions(p, endsAreTold(d));
-      printOwnActions(p, plan, code, verdictLines(plan));
-      p.block('apply', () => {
-        p.line('packet.apply(hdr, meta, standard, outcome);').line(`${FLOW}.outcome = outcome;`);
-        p.line(`${FLOW}.verdict = 0;`).line(`${FLOW}.told = 0;`);
-        if (endsAreTold(d)) {
-          p.line(`${FLOW}.gone = 0;`);
-          p.block('if (standard.instance_type == INTRANSIT_FLOW_RESUBMITTED)', () =>
-            p.line('standard.ingress_port = meta.port;'),
-          );
-        }
-        const features = featuresText(plan);
-        const flow = () => {
-          printPacketFields(p);
-          p.block(
-            `if (!(${acceptance(d, `${FLOW}.`)}))`,
-            () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FOREIGN;`),
-            '} else {',
-          );
-          p.indent(() => printFlow(p, plan)).line('}');
-        };
-        const isWhole = `${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED`;
-        if (plan.asks) {
-          p.line(`${FLOW}.asks = 0;`)
-            .line(`${FLOW}.is_answer = 0;`)
-            .line(`${clonedEscalation.name}.apply();`);
-          p.block(
-            `if (${isWhole} && ${answerText()})`,
-            () => printAnswer(p, plan),
-            `} else if (${isWhole}) {`,
-          );
-          p.indent(flow).line('}');
-        } else p.block(`if (${isWhole})`, flow);
-        const last = () => {
-          p.line(`${flowCounter.name}.count((bit<32>)${FLOW}.outcome);`);
-          if (test) printReport(p, reportedOf(plan));
-        };
-        if (endsAreTold(d)) p.block(`if (${FLOW}.gone == 0)`, last);
-        else last();
-        const treat = () =>
-          printTreatment(p, features, endsAreTold(d) ? againLines(test ? features : undefined) : undefined);
-        if (!plan.asks) {
-          treat();
-          return;
-        }
-        p.block(`if (${FLOW}.is_answer == 1)`, () => p.line('mark_to_drop(standard);'), '} else {');
-        p.indent(() => {
-          treat();
-          // Of one packet one clone is made: a copy for its class gives way.
-          p.block(`if (${FLOW}.asks == 1)`, () =>
-            p.line(
-              'clone_preserving_field_list(CloneType.I2E, (bit<32>)meta.ask_session, INTRANSIT_FLOW_QUESTION);',
-            ),
-          );
-        }).line('}');
-      });
-    },
-  );
+  p.block(`control FlowIngress${PARAMETERS}`, () => {
+    printCounts(p);
+    p.line(`register<bit<${2 * place.width}>>(${plan.buckets}) flows;`);
+    p.line('FlowPacket() packet;').line('IntransitLayers() layers;').line('bit<8> outcome;').line();
+    printClasses(p);
+    printModelSlot(p);
+    printSecret(p, plan);
+    if (plan.asks) printAsking(p);
+    printPacketActions(p, endsAreTold(d));
+    printOwnActions(p, plan, code, verdictLines(classText(plan), verdictText(plan)));
+    p.block('apply', () => {
+      p.line('packet.apply(hdr, meta, standard, outcome);').line(`${FLOW}.outcome = outcome;`);
+      p.line(`${FLOW}.verdict = 0;`).line(`${FLOW}.told = 0;`);
+      if (endsAreTold(d)) {
+        p.line(`${FLOW}.gone = 0;`);
+        printSecondPass(p);
+      }
+      const features = featuresText(plan);
+      const flow = () => {
+        printPacketFields(p);
+        p.block(
+          `if (!(${acceptance(d, `${FLOW}.`)}))`,
+          () => p.line(`${FLOW}.outcome = INTRANSIT_FLOW_FOREIGN;`),
+          '} else {',
+        );
+        p.indent(() => printFlow(p, plan)).line('}');
+      };
+      const isWhole = `${FLOW}.outcome == INTRANSIT_FLOW_CLASSIFIED`;
+      if (plan.asks) {
+        p.line(`${FLOW}.asks = 0;`).line(`${FLOW}.is_answer = 0;`).line(`${clonedEscalation.name}.apply();`);
+        p.block(`if (${isWhole} && ${answerText()})`, () => printAnswer(p, plan), `} else if (${isWhole}) {`);
+        p.indent(flow).line('}');
+      } else p.block(`if (${isWhole})`, flow);
+      const last = () => {
+        p.line(`${flowCounter.name}.count((bit<32>)${FLOW}.outcome);`);
+        if (test) printReport(p, reportedOf(plan));
+      };
+      if (endsAreTold(d)) p.block(`if (${FLOW}.gone == 0)`, last);
+      else last();
+      const treat = () =>
+        printTreatment(p, features, endsAreTold(d) ? againLines(test ? features : undefined) : undefined);
+      if (!plan.asks) {
+        treat();
+        return;
+      }
+      p.block(`if (${FLOW}.is_answer == 1)`, () => p.line('mark_to_drop(standard);'), '} else {');
+      p.indent(() => {
+        treat();
+        // Of one packet one clone is made: a copy for its class gives way.
+        p.block(`if (${FLOW}.asks == 1)`, () =>
+          p.line(
+            'clone_preserving_field_list(CloneType.I2E, (bit<32>)meta.ask_session, INTRANSIT_FLOW_QUESTION);',
+          ),
+        );
+      }).line('}');
+    });
+  });
 }
 
 /** What a test is told of a packet, beyond time, outcome and verdict. */
