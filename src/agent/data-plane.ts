@@ -176,7 +176,7 @@ const hasSameWeights = (a: ProgramConfig, b: ProgramConfig): boolean =>
 export async function loadPrograms(config: DeviceConfig, running?: DataPlane): Promise<LoadedPrograms> {
   if (config.kind === 'flows') return loadFlows(config, running);
   const missing = config.programs.filter((own) => !isSameProgram(programIn(running, own.index), own));
-  if (missing.length === 0) return { objects: new Map(), close: () => {} };
+  if (missing.length === 0) return loadedPrograms(new Map());
   const wanted = missing.map((own) => ({
     name: 'intransit',
     elf: own.elf,
@@ -185,13 +185,15 @@ export async function loadPrograms(config: DeviceConfig, running?: DataPlane): P
     reuse: mapsFor(own, running),
   }));
   const loaded = await openObjectsApart(wanted, DEVICE_MAPS);
-  return {
-    objects: new Map(missing.map(({ index }, i) => [index, loaded[i]!])),
-    close() {
-      for (const object of loaded) object.close();
-    },
-  };
+  return loadedPrograms(new Map(missing.map(({ index }, i) => [index, loaded[i]!])));
 }
+
+const loadedPrograms = (objects: LoadedPrograms['objects']): LoadedPrograms => ({
+  objects,
+  close() {
+    for (const object of objects.values()) object.close();
+  },
+});
 
 async function loadFlows(config: FlowConfig, running: DataPlane | undefined): Promise<LoadedPrograms> {
   const wanted = config.models.map(({ elf }, model) => {
@@ -207,12 +209,7 @@ async function loadFlows(config: FlowConfig, running: DataPlane | undefined): Pr
     };
   });
   const loaded = await openObjectsApart(wanted, [...FLOW_MAPS, ...MORE_COMMON]);
-  return {
-    objects: new Map(loaded.entries()),
-    close() {
-      for (const object of loaded) object.close();
-    },
-  };
+  return loadedPrograms(new Map(loaded.entries()));
 }
 
 /** The counts of a model of flows that runs. One of another version of ours counts other outcomes: its counts end with it. */
