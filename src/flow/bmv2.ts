@@ -4,10 +4,9 @@ import { flowOutcomes } from '../backends/common/flow/outcomes.ts';
 import { cross, ports } from '../backends/common/table-model.ts';
 import type { Frame } from '../capture/index.ts';
 import { refuse } from '../diagnostics/index.ts';
-import { Dataplane } from '../engines/bmv2-dataplane.ts';
 import { exchange } from '../engines/bmv2-exchange.ts';
-import { PORT_IN, PORT_OUT } from '../engines/bmv2-session.ts';
-import { DEVICE_ID, type RunningSwitch, startSwitch } from '../engines/bmv2-switch.ts';
+import { PORT_IN, PORT_OUT, sessionOf } from '../engines/bmv2-session.ts';
+import { type RunningSwitch, startSwitch } from '../engines/bmv2-switch.ts';
 import { createWorkspace } from '../engines/bmv2-workspace.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
 import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
@@ -74,18 +73,11 @@ async function switchEngine(tested: TestedProgram): Promise<FlowEngine> {
   const layout = layoutOf(tested);
   const workspace = createWorkspace();
   let device: RunningSwitch | undefined;
-  let dataplane: Dataplane | undefined;
-  const close = async (): Promise<void> => {
-    dataplane?.close();
-    await device?.stop();
-    workspace.remove();
-  };
   try {
     const json = readFileSync(await buildSwitchProgram(program, workspace.directory, true));
     device = await startSwitch(workspace);
     await install(device, program, json);
-    dataplane = new Dataplane(device.dataplane, DEVICE_ID);
-    const session = { device, dataplane, close };
+    const session = sessionOf(device, workspace);
     let isFresh = true;
     return {
       async capture(frames, onPacket) {
@@ -124,10 +116,11 @@ async function switchEngine(tested: TestedProgram): Promise<FlowEngine> {
         short();
       },
       equality: () => comparison.equality(),
-      close,
+      close: () => session.close(),
     };
   } catch (error) {
-    await close();
+    await device?.stop();
+    workspace.remove();
     throw error;
   }
 }
