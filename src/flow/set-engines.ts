@@ -14,7 +14,7 @@ import { planFlowOrRefuse } from '../targets/xdp/flows.ts';
 import { temporaryFolder } from '../temporary.ts';
 import type { FlowEngine } from './engine.ts';
 import type { FlowPipeline } from './options.ts';
-import { type FlowSet, mostFeaturesOf, type SetMember, type SetModel } from './set.ts';
+import { type FlowSet, modelsOf, mostFeaturesOf } from './set.ts';
 import { flowsOfSet, packetVerdicts, verdictsIn } from './set-reference.ts';
 import { testRunEngine } from './test-runs.ts';
 import { loadXdpFlow } from './xdp.ts';
@@ -33,16 +33,12 @@ export interface LoadedProgram {
 }
 
 /** All programs of a set, that of packets last. @param records whether flows are to be read out of the tables @throws DiagnosticError */
-function plansOf({ members, collided }: FlowSet, options: XdpOptions, records: boolean): XdpFlowPlan[] {
-  const all: readonly (SetModel & Partial<Pick<SetMember, 'when'>>)[] = [
-    ...members,
-    ...(collided ? [collided] : []),
-  ];
-  const featureWords = Math.max(...all.map((m) => Math.ceil(m.definition.features.length / 8)));
-  return all.map((m) =>
+function plansOf(set: FlowSet, options: XdpOptions, records: boolean): XdpFlowPlan[] {
+  const featureWords = Math.ceil(mostFeaturesOf(set) / 8);
+  return modelsOf(set).map((m) =>
     planFlowOrRefuse(m.definition, m.model, options, {
       records,
-      perPacket: m === collided,
+      perPacket: m === set.collided,
       member: { when: m.when, classes: m.classes, featureWords },
     }),
   );

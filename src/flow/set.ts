@@ -42,9 +42,18 @@ export const memberOf = (set: FlowSet, packet: ParsedPacket): number =>
       acceptsPacket(definition, packet.fields) && (when === undefined || selects(when, packet)),
   );
 
+/** All models, that of packets last. */
+export const modelsOf = ({
+  members,
+  collided,
+}: FlowSet): readonly (SetModel & Partial<Pick<SetMember, 'when'>>)[] => [
+  ...members,
+  ...(collided ? [collided] : []),
+];
+
 /** The most features of a model. */
-export const mostFeaturesOf = ({ members, collided }: FlowSet): number =>
-  Math.max(...[...members, ...(collided ? [collided] : [])].map((m) => m.definition.features.length));
+export const mostFeaturesOf = (set: FlowSet): number =>
+  Math.max(...modelsOf(set).map((m) => m.definition.features.length));
 
 /** Reads a file of models, the models and their features. @throws DiagnosticError */
 export async function readFlowSet(file: string): Promise<FlowSet> {
