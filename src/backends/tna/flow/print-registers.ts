@@ -146,7 +146,9 @@ export function printOwners(p: Printer, { definition, slotBits, keep }: FlowFron
       }),
     '};',
   );
-  p.line('action tell_known() { meta.fresh = 1; }').line('action tell_fresh() { meta.fresh = 2; }').line();
+  p.line(`action tell_known() { meta.fresh = ${KNOWN}; }`)
+    .line(`action tell_fresh() { meta.fresh = ${FRESH}; }`)
+    .line();
 }
 
 /** Two words of the key, kept by the first packet and compared by all others. */
