@@ -6,16 +6,15 @@ import { checkMatch } from './check-match.ts';
 import { checkMeterConfig, checkMeterCounts } from './check-meter.ts';
 import { exhausted, exists, invalid, notFound, outOfRange } from './fault.ts';
 import { cellsOf } from './store.ts';
-import { change, type Prepared, type WriteContext } from './write-context.ts';
+import { change, type Prepared, type UpdateType, type WriteContext } from './write-context.ts';
 import { checkKey, tableOf } from './write-table.ts';
 
-type Type = 'INSERT' | 'MODIFY' | 'DELETE';
 type Index = Message<'Index'> | undefined;
 
 const ZERO = { byteCount: 0n, packetCount: 0n } as const;
 
 /** Cells have always been there. @throws Fault INVALID_ARGUMENT */
-function requireModify(type: Type, what: string): void {
+function requireModify(type: UpdateType, what: string): void {
   if (type !== 'MODIFY') throw invalid(`a ${what} is only modified`);
 }
 
@@ -53,7 +52,7 @@ function prepareCells<T>(
 
 export function prepareCounter(
   { index, store }: WriteContext,
-  type: Type,
+  type: UpdateType,
   entry: Message<'CounterEntry'>,
 ): Prepared {
   requireModify(type, 'counter');
@@ -67,7 +66,7 @@ export function prepareCounter(
 
 export function prepareMeter(
   { index, store }: WriteContext,
-  type: Type,
+  type: UpdateType,
   entry: Message<'MeterEntry'>,
 ): Prepared {
   requireModify(type, 'meter');
@@ -87,7 +86,7 @@ export function prepareMeter(
 
 export function prepareRegister(
   { index, store }: WriteContext,
-  type: Type,
+  type: UpdateType,
   entry: Message<'RegisterEntry'>,
 ): Prepared {
   requireModify(type, 'register');
@@ -102,7 +101,7 @@ export function prepareRegister(
 
 export function prepareValueSet(
   { index, store }: WriteContext,
-  type: Type,
+  type: UpdateType,
   entry: Message<'ValueSetEntry'>,
 ): Prepared {
   requireModify(type, 'value set');
@@ -124,7 +123,7 @@ export function prepareValueSet(
 /** Counter or meter of one entry: found by its key. */
 export function prepareDirect(
   context: WriteContext,
-  type: Type,
+  type: UpdateType,
   key: Message<'TableEntry'> | undefined,
   kind: 'counter' | 'meter',
   data: {

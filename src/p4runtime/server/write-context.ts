@@ -2,6 +2,9 @@ import type { P4InfoIndex } from '../p4info-index.ts';
 import type { Change } from './device.ts';
 import type { Store } from './store.ts';
 
+/** What an update does. */
+export type UpdateType = Change['type'];
+
 /** What the checks of an update look at. */
 export interface WriteContext {
   readonly index: P4InfoIndex;
@@ -15,6 +18,16 @@ export interface Prepared {
   readonly inverse: Change;
   commit(): () => void;
 }
+
+const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
+
+/** A checked update of an entity. @param old what it was; where it was not there, what it will be */
+export const prepared = (
+  type: UpdateType,
+  entity: Change['entity'],
+  old: Change['entity'],
+  commit: Prepared['commit'],
+): Prepared => ({ change: { type, entity }, inverse: { type: back[type], entity: old }, commit });
 
 /** Sets or removes an item of a map, with its undoing. */
 export function change<K, V>(map: Map<K, V>, key: K, value: V | undefined): () => void {

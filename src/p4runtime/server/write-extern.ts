@@ -2,9 +2,7 @@ import type { ExternInfo, P4InfoIndex } from '../p4info-index.ts';
 import type { Message } from '../proto/messages.ts';
 import { exists, invalid, notFound, unsupported } from './fault.ts';
 import { cellsOf } from './store.ts';
-import { change, type Prepared, type WriteContext } from './write-context.ts';
-
-type Type = 'INSERT' | 'MODIFY' | 'DELETE';
+import { change, type Prepared, prepared, type UpdateType, type WriteContext } from './write-context.ts';
 
 /** The instances that two ids name; 0 is any. @throws Fault INVALID_ARGUMENT where they name none */
 export function externsNamed(
@@ -25,7 +23,7 @@ export const externCell = (typeId: number, id: number): string => `${typeId} ${i
 /** Section "ExternEntry": what an entry holds, the architecture says, so the device. */
 export function prepareExtern(
   { index, store }: WriteContext,
-  type: Type,
+  type: UpdateType,
   entry: Message<'ExternEntry'>,
 ): Prepared {
   const { externTypeId, externId } = entry;
@@ -39,10 +37,8 @@ export function prepareExtern(
   const old = entries.get(key);
   if (type === 'INSERT' && old !== undefined) throw exists('the extern has this entry');
   if (type !== 'INSERT' && old === undefined) throw notFound('the extern has no such entry');
-  const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
-  return {
-    change: { type, entity: { externEntry: type === 'DELETE' ? old! : entry } },
-    inverse: { type: back[type], entity: { externEntry: old ?? entry } },
-    commit: () => change(entries, key, type === 'DELETE' ? undefined : entry),
-  };
+  const isGone = type === 'DELETE';
+  return prepared(type, { externEntry: isGone ? old! : entry }, { externEntry: old ?? entry }, () =>
+    change(entries, key, isGone ? undefined : entry),
+  );
 }

@@ -2,9 +2,7 @@ import type { ProfileInfo } from '../p4info-index.ts';
 import type { Init, Message } from '../proto/messages.ts';
 import { checkAction, checkRoom, checkWatch, checkWeight, groupLoad } from './check-action.ts';
 import { exhausted, exists, invalid, notFound, precondition } from './fault.ts';
-import { change, type Prepared, type WriteContext } from './write-context.ts';
-
-type Type = 'INSERT' | 'MODIFY' | 'DELETE';
+import { change, type Prepared, prepared, type UpdateType, type WriteContext } from './write-context.ts';
 
 function profileOf({ index, store }: WriteContext, id: number): ProfileInfo {
   const profile = id === 0 ? undefined : index.profiles.find(id);
@@ -14,19 +12,8 @@ function profileOf({ index, store }: WriteContext, id: number): ProfileInfo {
   return profile;
 }
 
-const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
-
-function prepared(
-  type: Type,
-  entity: Init<'Entity'>,
-  old: Init<'Entity'>,
-  commit: Prepared['commit'],
-): Prepared {
-  return { change: { type, entity }, inverse: { type: back[type], entity: old }, commit };
-}
-
 /** Only what is not there is inserted, and only what is there is changed. @throws Fault ALREADY_EXISTS, NOT_FOUND */
-function checkThere(type: Type, { name }: ProfileInfo, what: string, old: object | undefined): void {
+function checkThere(type: UpdateType, { name }: ProfileInfo, what: string, old: object | undefined): void {
   if (type === 'INSERT' && old !== undefined) throw exists(`${name} has ${what}`);
   if (type !== 'INSERT' && old === undefined) throw notFound(`${name} has no ${what}`);
 }
@@ -34,7 +21,7 @@ function checkThere(type: Type, { name }: ProfileInfo, what: string, old: object
 /** Section "Action Profile Member Programming". */
 export function prepareMember(
   context: WriteContext,
-  type: Type,
+  type: UpdateType,
   member: Message<'ActionProfileMember'>,
 ): Prepared {
   const { index, store } = context;
@@ -78,7 +65,7 @@ const isNamed = (
 /** Section "Action Profile Group Programming". */
 export function prepareGroup(
   context: WriteContext,
-  type: Type,
+  type: UpdateType,
   group: Message<'ActionProfileGroup'>,
 ): Prepared {
   const { store } = context;

@@ -1,9 +1,7 @@
 import type { Init, Message } from '../proto/messages.ts';
 import { canonical, canonicalBytes } from '../values.ts';
 import { exists, invalid, notFound, outOfRange } from './fault.ts';
-import { change, type Prepared, type WriteContext } from './write-context.ts';
-
-type Type = 'INSERT' | 'MODIFY' | 'DELETE';
+import { change, type Prepared, prepared, type UpdateType, type WriteContext } from './write-context.ts';
 
 /** Largest instance of a replica: its width in the metadata of v1model and PSA. */
 const MAX_INSTANCE = 0xffff;
@@ -47,7 +45,7 @@ function checkBackups(
 
 function prepareIn<T>(
   map: Map<number, T>,
-  type: Type,
+  type: UpdateType,
   id: number,
   what: string,
   make: () => T,
@@ -59,18 +57,15 @@ function prepareIn<T>(
   if (type !== 'INSERT' && old === undefined) throw notFound(`there is no ${what} ${id}`);
   const value = type === 'DELETE' ? old! : make();
   const entity = (v: T) => ({ packetReplicationEngineEntry: wrap(v) });
-  const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
-  return {
-    change: { type, entity: entity(value) },
-    inverse: { type: back[type], entity: entity(old ?? value) },
-    commit: () => change(map, id, type === 'DELETE' ? undefined : value),
-  };
+  return prepared(type, entity(value), entity(old ?? value), () =>
+    change(map, id, type === 'DELETE' ? undefined : value),
+  );
 }
 
 /** Section "PacketReplicationEngineEntry". */
 export function prepareReplication(
   context: WriteContext,
-  type: Type,
+  type: UpdateType,
   entry: Message<'PacketReplicationEngineEntry'>,
 ): Prepared {
   const { multicast, clones } = context.store;
@@ -104,7 +99,7 @@ export function prepareReplication(
 /** Section "DigestEntry". */
 export function prepareDigest(
   { index, store }: WriteContext,
-  type: Type,
+  type: UpdateType,
   entry: Message<'DigestEntry'>,
 ): Prepared {
   const { digestId } = entry;
@@ -117,10 +112,8 @@ export function prepareDigest(
   const { maxTimeoutNs, maxListSize, ackTimeoutNs } = config;
   if (type !== 'DELETE' && (maxTimeoutNs < 0n || ackTimeoutNs < 0n || maxListSize < 0))
     throw outOfRange('times and sizes are not negative');
-  const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
-  return {
-    change: { type, entity: { digestEntry: { digestId, config } } },
-    inverse: { type: back[type], entity: { digestEntry: { digestId, config: old ?? config } } },
-    commit: () => change(store.digests, digestId, type === 'DELETE' ? undefined : config),
-  };
+  const entity = (of: Init<'DigestEntry.Config'>) => ({ digestEntry: { digestId, config: of } });
+  return prepared(type, entity(config), entity(old ?? config), () =>
+    change(store.digests, digestId, type === 'DELETE' ? undefined : config),
+  );
 }

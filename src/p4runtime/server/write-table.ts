@@ -5,9 +5,8 @@ import { checkRoom, checkTableAction } from './check-action.ts';
 import { checkMatch } from './check-match.ts';
 import { checkMeterConfig, checkMeterCounts } from './check-meter.ts';
 import { denied, exists, invalid, notFound } from './fault.ts';
-import { change, type Prepared, type WriteContext } from './write-context.ts';
+import { change, type Prepared, prepared, type UpdateType, type WriteContext } from './write-context.ts';
 
-type Type = 'INSERT' | 'MODIFY' | 'DELETE';
 type Entry = Init<'TableEntry'>;
 type Incoming = Message<'TableEntry'>;
 
@@ -30,7 +29,7 @@ export function checkKey(table: TableInfo, entry: Incoming): Entry {
 }
 
 /** Checks one update of a table in the order of the standard (section "TableEntry"). */
-export function prepareTableEntry(context: WriteContext, type: Type, entry: Incoming): Prepared {
+export function prepareTableEntry(context: WriteContext, type: UpdateType, entry: Incoming): Prepared {
   const table = tableOf(context, entry.tableId);
   if (entry.isDefaultAction) return prepareDefault(context, table, type, entry);
   if (type === 'INSERT' && table.fields.size === 0)
@@ -46,24 +45,18 @@ export function prepareTableEntry(context: WriteContext, type: Type, entry: Inco
   if (type === 'INSERT' && old !== undefined) throw exists(`${table.name} has this entry`);
   if (type !== 'INSERT' && old === undefined) throw notFound(`${table.name} has no such entry`);
   const set = (value: Entry | undefined) => () => change(entries, id, value);
-  if (type === 'DELETE') return prepared(type, old!, old!, set(undefined));
+  if (type === 'DELETE') return preparedEntry(type, old!, old!, set(undefined));
   const entity = contents(context, table, key, entry, old);
   if (type === 'INSERT') checkRoom(table.name, entries.size, Number(table.info.size));
-  return prepared(type, withCleared(entity, entry), old ?? entity, set(entity));
+  return preparedEntry(type, withCleared(entity, entry), old ?? entity, set(entity));
 }
 
 /** What the device is to do: counts of a meter are cleared once, and are no part of the entry. */
 const withCleared = (entity: Entry, { meterCounterData }: Incoming): Entry =>
   meterCounterData === undefined ? entity : { ...entity, meterCounterData };
 
-function prepared(type: Type, entry: Entry, old: Entry, commit: Prepared['commit']): Prepared {
-  const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
-  return {
-    change: { type, entity: { tableEntry: entry } },
-    inverse: { type: back[type], entity: { tableEntry: old } },
-    commit,
-  };
-}
+const preparedEntry = (type: UpdateType, entry: Entry, old: Entry, commit: Prepared['commit']): Prepared =>
+  prepared(type, { tableEntry: entry }, { tableEntry: old }, commit);
 
 /** The whole new state of an entry: a modification is no difference, but for the action and the counter. */
 function contents(
@@ -114,7 +107,12 @@ function directData(table: TableInfo, entry: Incoming, old: Entry | undefined): 
 }
 
 /** Section "Default Entry". */
-function prepareDefault(context: WriteContext, table: TableInfo, type: Type, entry: Incoming): Prepared {
+function prepareDefault(
+  context: WriteContext,
+  table: TableInfo,
+  type: UpdateType,
+  entry: Incoming,
+): Prepared {
   if (type !== 'MODIFY') throw invalid('a default action is only modified');
   if (entry.match.length > 0 || entry.priority !== 0) throw invalid('a default action has no key');
   if (entry.idleTimeoutNs !== 0n || entry.timeSinceLastHit !== undefined)
@@ -127,7 +125,7 @@ function prepareDefault(context: WriteContext, table: TableInfo, type: Type, ent
   const own = ownDefaults.get(table.id) ?? programDefault(table);
   const { action: given, meterConfig, counterData, meterCounterData } = entry;
   if ([given, meterConfig, counterData, meterCounterData].every((part) => part === undefined))
-    return prepared(type, own, old ?? own, () => change(defaults, table.id, undefined));
+    return preparedEntry(type, own, old ?? own, () => change(defaults, table.id, undefined));
   checkDirect(context, table, entry);
   const action =
     entry.action === undefined
@@ -141,7 +139,9 @@ function prepareDefault(context: WriteContext, table: TableInfo, type: Type, ent
     controllerMetadata: entry.controllerMetadata,
     ...directData(table, entry, old),
   };
-  return prepared(type, withCleared(entity, entry), old ?? own, () => change(defaults, table.id, entity));
+  return preparedEntry(type, withCleared(entity, entry), old ?? own, () =>
+    change(defaults, table.id, entity),
+  );
 }
 
 /** The program's own default action, as far as P4Info tells it. */
