@@ -35,7 +35,7 @@ import {
 } from '../devices/flow-actions.ts';
 import { setWanted, wantedOf } from '../devices/flow-asking.ts';
 import { FlowSweeper, type Sweeping, sweepRegularly } from '../devices/flow-sweep.ts';
-import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
+import { type Change, entityKey, type Init, insertion } from '../p4runtime/index.ts';
 import { invalid } from '../p4runtime/server/fault.ts';
 import { toBigInt } from '../p4runtime/values.ts';
 import { type DataPlane, type FlowProgram, joinFlows } from './data-plane.ts';
@@ -224,10 +224,7 @@ export class FlowTables implements ProgramTables {
       };
       found.push(before.get(entityKey(entity)) ?? entity);
     }
-    return found.map((entity) => {
-      const { tableEntry: t, meterEntry } = entity;
-      return { type: t?.isDefaultAction || meterEntry ? 'MODIFY' : 'INSERT', entity };
-    });
+    return found.map(insertion);
   }
 
   close(): void {

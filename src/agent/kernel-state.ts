@@ -20,7 +20,7 @@ import type { PlacedWeights, ProgramConfig, RequestConfig } from '../backends/xd
 import type { BpfMap } from '../bpf/index.ts';
 import { firstSlotOf, lpmKey, programOf, steerKey } from '../dataplane/abi.ts';
 import { askedFor, decodeWord, WORDS, type Word } from '../dataplane/words.ts';
-import { type Change, entityKey, type Init } from '../p4runtime/index.ts';
+import { type Change, entityKey, type Init, insertion } from '../p4runtime/index.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { PortState } from './interfaces.ts';
 import { decodeHop } from './next-hops.ts';
@@ -57,9 +57,8 @@ export function kernelState(
     return found.map((entity) => {
       const old = before.get(entityKey(entity));
       const same = isDeepStrictEqual(actionOf(old), actionOf(entity));
-      if (entity.meterEntry !== undefined) return { type: 'MODIFY', entity };
-      const type = entity.tableEntry?.isDefaultAction ? 'MODIFY' : 'INSERT';
-      return { type, entity: old !== undefined && same ? old : entity };
+      const isAsWritten = entity.meterEntry === undefined && old !== undefined && same;
+      return insertion(isAsWritten ? old : entity);
     });
   } finally {
     words.close();

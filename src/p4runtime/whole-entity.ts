@@ -5,7 +5,9 @@ export const isAlwaysThere = ({ tableEntry, meterEntry }: Entity): boolean =>
   tableEntry?.isDefaultAction === true || meterEntry !== undefined;
 
 /** The update by which an entity comes. What is there always is modified. */
-export const insertion = (entity: Entity): Update => ({
+export const insertion = (
+  entity: Entity,
+): { readonly type: 'INSERT' | 'MODIFY'; readonly entity: Entity } => ({
   type: isAlwaysThere(entity) ? 'MODIFY' : 'INSERT',
   entity,
 });
