@@ -2,7 +2,7 @@ import { elementCount, elementRange } from '../../model/tensor.ts';
 import type { Activation } from '../builder.ts';
 import { boundedCount, lowerGather } from '../lower/gather.ts';
 import type { Activity } from './dims.ts';
-import { type LevelRounding, materialiseBy, onGrid } from './materialise.ts';
+import { materialiseBy, onGrid, towardsZero } from './materialise.ts';
 import { moveValues } from './moves.ts';
 import type { NodeReader } from './node-reader.ts';
 import { type LinearTerm, type Real, unclamped, type Value } from './values.ts';
@@ -49,12 +49,10 @@ export function between(
   const image = [elementCount(dims.slice(1, lead)), isLine ? 1 : dims.at(-2)!, dims.at(-1)!] as const;
   const { real, sources } = interpolated(c, input, image, axes);
   if (!isWhole) return moveValues(c, [real], { shape, sources });
+  // The runtime's kernel of integers cuts off what is behind the point, of the integers themselves.
   const made = materialiseBy(c, real, wholeGrid(c, input, axes), towardsZero);
   return moveValues(c, [{ kind: 'quantised', activation: made }], { shape, sources });
 }
-
-/** The runtime's kernel of integers cuts off what is behind the point, of the integers themselves. */
-const towardsZero: LevelRounding = Object.assign((q: number) => Math.trunc(q), { isMirrored: true });
 
 function wholeGrid(c: NodeReader, { type }: Activation, axes: readonly Axis[]) {
   const { lo, hi } = elementRange(type.element);

@@ -60,6 +60,13 @@ export interface LevelRounding {
   readonly isMirrored?: boolean;
 }
 
+/** One that is the same on both sides of zero. @param of rounds sizes, of zero and above */
+export const mirrored = (of: (size: number) => number): LevelRounding =>
+  Object.assign((q: number) => Math.sign(q) * of(Math.abs(q)), { isMirrored: true });
+
+/** What is behind the point is cut off. */
+export const towardsZero: LevelRounding = mirrored(Math.floor);
+
 /**
  * The same with another rounding, as quantisers of few levels have.
  *
@@ -197,9 +204,7 @@ function lower(c: NodeReader, term: Term, to: Quantisation & Clamp): Activation 
     case 'maximum': {
       const of = materialisePart(c, term.of, to);
       const pooled = lowerExtreme(builder, term.name, of, term.window, term.least === true);
-      const { lo, hi } = elementRange(to.element);
-      const clamps = to.min > lo || to.max < hi;
-      return clamps ? builder.clamped(`${term.name}_clamp`, pooled, to.min, to.max) : pooled;
+      return within(builder, `${term.name}_clamp`, pooled, to);
     }
   }
 }
@@ -262,14 +267,16 @@ function wholeRounding(
 
 /** A part as the grid of the whole has it, which may be its own. */
 function partOnGrid(c: NodeReader, of: Real, to: Quantisation & Clamp): Activation {
-  const { lo, hi } = elementRange(to.element);
   const { term } = of;
-  if (term.kind !== 'activation' || !isFree(of.clamp) || !isSameGrid(term.activation.type, to)) {
-    const made = materialisePart(c, of, to);
-    return to.min > lo || to.max < hi ? c.builder.clamped(c.name, made, to.min, to.max) : made;
-  }
-  const part = viewed(term.activation, of.shape);
-  return to.min > lo || to.max < hi ? c.builder.clamped(c.name, part, to.min, to.max) : part;
+  const isThere = term.kind === 'activation' && isFree(of.clamp) && isSameGrid(term.activation.type, to);
+  const part = isThere ? viewed(term.activation, of.shape) : materialisePart(c, of, to);
+  return within(c.builder, c.name, part, to);
+}
+
+/** The values clamped, where the element has others. */
+function within(builder: ModelBuilder, name: string, a: Activation, to: Quantisation & Clamp): Activation {
+  const { lo, hi } = elementRange(to.element);
+  return to.min > lo || to.max < hi ? builder.clamped(name, a, to.min, to.max) : a;
 }
 
 /** But for what float32 makes of it. */

@@ -3,7 +3,7 @@ import { roundHalfEven } from '../../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../../model/tensor.ts';
 import type { Activation, Quantisation } from '../../builder.ts';
 import { dimsText } from '../dims.ts';
-import { type LevelRounding, materialise, materialiseBy } from '../materialise.ts';
+import { type LevelRounding, materialise, materialiseBy, mirrored, towardsZero } from '../materialise.ts';
 import type { NodeReader } from '../node-reader.ts';
 import { type Constant, DataType } from '../tensor-data.ts';
 import { type QuantisedConstant, type Real, realActivation, type Term, type Value } from '../values.ts';
@@ -36,17 +36,14 @@ export function quant(c: NodeReader): Value {
   return realActivation(onLevels(c, x, levels, round));
 }
 
-const mirrored = (of: (size: number) => number): LevelRounding =>
-  Object.assign((q: number) => Math.sign(q) * of(Math.abs(q)), { isMirrored: true });
-
 const roundings: Readonly<Record<string, LevelRounding>> = {
   ROUND: roundHalfEven,
   HALF_EVEN: roundHalfEven,
   FLOOR: Math.floor,
   CEIL: Math.ceil,
   UP: mirrored(Math.ceil),
-  DOWN: mirrored(Math.floor),
-  ROUND_TO_ZERO: mirrored(Math.floor),
+  DOWN: towardsZero,
+  ROUND_TO_ZERO: towardsZero,
   HALF_UP: mirrored((size) => Math.floor(size + 0.5)),
   HALF_DOWN: mirrored((size) => Math.ceil(size - 0.5)),
 };
