@@ -10,9 +10,9 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { startAgent as startInside } from '../src/agent/index.ts';
-import { planOrRefuse } from '../src/engines/xdp.ts';
 import { importModel } from '../src/import/index.ts';
 import type { Init, P4Client } from '../src/p4runtime/index.ts';
+import { planOrRefuse } from '../src/runtime/xdp/engine.ts';
 import { connect, Entities, example, pipelineOf } from '../test/agent/controller.ts';
 import { layNetwork, type Network } from '../test/agent/network.ts';
 

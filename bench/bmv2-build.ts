@@ -1,8 +1,8 @@
 import { insertion } from '../src/backends/common/entries.ts';
 import { p4infoOf } from '../src/backends/common/p4info.ts';
 import type { TableModel } from '../src/backends/common/table-model.ts';
-import { median } from '../src/engines/bench.ts';
-import type { Bmv2Session } from '../src/engines/bmv2-session.ts';
+import { median } from '../src/runtime/bench.ts';
+import type { Bmv2Session } from '../src/runtime/bmv2/session.ts';
 import { cpuOfPackets, openProgram, pin } from './bmv2-cpu.ts';
 
 /** 8 kB of action data. */

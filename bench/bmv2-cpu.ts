@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exchange } from '../src/engines/bmv2-exchange.ts';
-import { type Bmv2Session, sessionOf } from '../src/engines/bmv2-session.ts';
-import { startSwitch } from '../src/engines/bmv2-switch.ts';
-import { createWorkspace } from '../src/engines/bmv2-workspace.ts';
 import type { P4Info } from '../src/p4runtime/types.ts';
+import { exchange } from '../src/runtime/bmv2/exchange.ts';
+import { type Bmv2Session, sessionOf } from '../src/runtime/bmv2/session.ts';
+import { startSwitch } from '../src/runtime/bmv2/switch.ts';
+import { createWorkspace } from '../src/runtime/bmv2/workspace.ts';
 import { compileP4Program } from '../src/toolchain/p4c.ts';
 
 /** CPU time of all threads of a process so far, in ns (first field of schedstat: time on a CPU). */

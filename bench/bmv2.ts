@@ -10,9 +10,9 @@
  */
 import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
-import { median } from '../src/engines/bench.ts';
-import { planV1modelOrRefuse, requestFrame } from '../src/engines/bmv2.ts';
-import { type Bmv2Session, openBmv2 } from '../src/engines/bmv2-session.ts';
+import { median } from '../src/runtime/bench.ts';
+import { planV1modelOrRefuse, requestFrame } from '../src/runtime/bmv2/engine.ts';
+import { type Bmv2Session, openBmv2 } from '../src/runtime/bmv2/session.ts';
 import { findTool, P4C, SWITCH } from '../src/toolchain/p4c.ts';
 import { fieldOffset, OUTER_BYTES } from '../src/wire/index.ts';
 import { type Bmv2Build, whichBuild } from './bmv2-build.ts';

@@ -11,14 +11,14 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { TestRunner } from '../src/bpf/index.ts';
-import { median } from '../src/engines/bench.ts';
+import { loadOnnxRuntime } from '../src/ends/worker/onnxruntime.ts';
 import { readFeatures } from '../src/features/index.ts';
 import { modelOfFeatures } from '../src/flow/model.ts';
 import { loadXdpFlow } from '../src/flow/xdp.ts';
 import { importModel } from '../src/import/index.ts';
+import { median } from '../src/runtime/bench.ts';
 import { planFlowOrRefuse } from '../src/targets/xdp/flows.ts';
 import { temporaryFolder } from '../src/temporary.ts';
-import { loadOnnxRuntime } from '../src/worker/onnxruntime.ts';
 import { tcp4 } from '../test/features/packets.ts';
 import { buildUserSpace, type Ran, ran } from './flow-user-space.ts';
 

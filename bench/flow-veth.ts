@@ -10,17 +10,18 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { attachXdp, type BpfProgram, compileBpf, openObject, withNetns } from '../src/bpf/index.ts';
-import { type ClassAction, encodeClass } from '../src/devices/flow-actions.ts';
-import { median } from '../src/engines/bench.ts';
+import { attachXdp, type BpfProgram, openObject, withNetns } from '../src/bpf/index.ts';
 import { readFeatures } from '../src/features/index.ts';
 import { modelOfFeatures } from '../src/flow/model.ts';
 import { loadXdpFlow } from '../src/flow/xdp.ts';
 import { importModel } from '../src/import/index.ts';
 import { classCount } from '../src/model/classes.ts';
 import { EBPF_DIR } from '../src/paths.ts';
+import { median } from '../src/runtime/bench.ts';
+import { type ClassAction, encodeClass } from '../src/runtime/xdp/flow-actions.ts';
 import { planFlowOrRefuse } from '../src/targets/xdp/flows.ts';
 import { temporaryFolder } from '../src/temporary.ts';
+import { compileBpf } from '../src/toolchain/clang.ts';
 import { buildUserSpace, type Ran, ran } from './flow-user-space.ts';
 
 const { values } = parseArgs({

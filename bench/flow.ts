@@ -6,7 +6,7 @@
  *   npx tsx bench/flow.ts
  */
 import { join } from 'node:path';
-import { compileBpf, openObject, type TestRunner } from '../src/bpf/index.ts';
+import { openObject, type TestRunner } from '../src/bpf/index.ts';
 import { parseFeatures } from '../src/features/index.ts';
 import { readText } from '../src/files.ts';
 import { modelOfFeatures } from '../src/flow/model.ts';
@@ -15,6 +15,7 @@ import { importModel } from '../src/import/index.ts';
 import { EBPF_DIR, GALLERY_DIR } from '../src/paths.ts';
 import { planFlowOrRefuse } from '../src/targets/xdp/flows.ts';
 import { temporaryFolder } from '../src/temporary.ts';
+import { compileBpf } from '../src/toolchain/clang.ts';
 import { tcp4 } from '../test/features/packets.ts';
 
 const ROUNDS = 800;

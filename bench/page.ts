@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import puppeteer, { type Page } from 'puppeteer-core';
 import { openStore, startDaemon } from '../src/daemon/index.ts';
 import { withCondition } from '../src/daemon/manifests/index.ts';
-import { median } from '../src/engines/bench.ts';
+import { median } from '../src/runtime/bench.ts';
 import { temporaryFolder } from '../src/temporary.ts';
 
 const [devices = 2000, changesPerSecond = 100] = process.argv.slice(2).map(Number);

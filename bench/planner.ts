@@ -6,18 +6,18 @@
  */
 import { readFileSync } from 'node:fs';
 import { multiplies, planXdp } from '../src/backends/xdp/plan.ts';
-import { median } from '../src/engines/bench.ts';
+import { createFinisher } from '../src/ends/worker/finisher.ts';
+import { loadWorkerModel } from '../src/ends/worker/load.ts';
+import { loadOnnxRuntime } from '../src/ends/worker/onnxruntime.ts';
 import { importModel } from '../src/import/index.ts';
 import { valueType } from '../src/model/model.ts';
 import { elementCount } from '../src/model/tensor.ts';
 import { buildInstance } from '../src/planner/build-instance.ts';
 import { solve } from '../src/planner/solve.ts';
 import { interpret } from '../src/reference/interpreter.ts';
+import { median } from '../src/runtime/bench.ts';
 import { fitCost, type Sample } from '../src/targets/fit.ts';
 import { requantisedNeurons, workOf } from '../src/targets/layer-work.ts';
-import { createFinisher } from '../src/worker/finisher.ts';
-import { loadWorkerModel } from '../src/worker/load.ts';
-import { loadOnnxRuntime } from '../src/worker/onnxruntime.ts';
 import { largeProblem, shortages } from '../test/planner/large-problem.ts';
 import { random } from '../test/support/random.ts';
 

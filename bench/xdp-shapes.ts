@@ -7,7 +7,7 @@
 import { xdpNeeds } from '../src/backends/xdp/needs.ts';
 import { planXdp } from '../src/backends/xdp/plan.ts';
 import { DiagnosticError } from '../src/diagnostics/index.ts';
-import { loadXdp } from '../src/engines/xdp.ts';
+import { loadXdp } from '../src/runtime/xdp/engine.ts';
 import { randomShapes } from '../test/support/shapes.ts';
 import { inParallel } from '../test/support/xdp.ts';
 

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { processIo, progress, table } from '../src/cli/io.ts';
-import { type BenchResult, bench } from '../src/engines/bench.ts';
 import { importModel } from '../src/import/index.ts';
+import { type BenchResult, bench } from '../src/runtime/bench.ts';
 import { xdpNets } from './xdp-nets.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../examples', import.meta.url));

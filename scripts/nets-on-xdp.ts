@@ -6,10 +6,10 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DiagnosticError } from '../src/diagnostics/index.ts';
-import { createEngine } from '../src/engines/index.ts';
 import { importBytes } from '../src/import/index.ts';
 import { tensorBytes } from '../src/model/tensor.ts';
 import { interpretRows } from '../src/reference/interpreter.ts';
+import { createEngine } from '../src/runtime/index.ts';
 import { random, randomRows } from '../test/support/random.ts';
 
 const ROWS = 20;

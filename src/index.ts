@@ -24,7 +24,6 @@ export {
   type WatchOptions,
   watch,
 } from './controller/index.ts';
-export { type Slot, type SlotContents, XdpDevice } from './devices/xdp.ts';
 export { type Diagnostic, DiagnosticError, formatDiagnostic, type Place } from './diagnostics/index.ts';
 export {
   answeredBy,
@@ -40,8 +39,17 @@ export {
   type WireOptions,
   type WireShape,
   wireShape,
-} from './edge/index.ts';
-export { createEngine, type Engine, engineNames } from './engines/index.ts';
+} from './ends/edge/index.ts';
+export {
+  createWorker,
+  type LoadedModel,
+  loadWorkerModel,
+  type OnnxSource,
+  type Worker,
+  type WorkerEngine,
+  type WorkerOptions,
+  type WorkerStatistics,
+} from './ends/worker/index.ts';
 export { type ImportResult, importModel } from './import/index.ts';
 export type { Layer, LayerKind, Model } from './model/model.ts';
 export type { ElementType, TensorType } from './model/tensor.ts';
@@ -55,6 +63,8 @@ export {
   type Topology,
 } from './planner/index.ts';
 export { interpret, interpretRows } from './reference/interpreter.ts';
+export { createEngine, type Engine, engineNames } from './runtime/index.ts';
+export { type Slot, type SlotContents, XdpDevice } from './runtime/xdp/device.ts';
 export { registerTarget, targetNamed, targetNames } from './targets/registry.ts';
 export { defineTarget, planOrRefuse, type Target, type TargetProgram } from './targets/target.ts';
 export {
@@ -64,13 +74,3 @@ export {
   type InferencePacket,
   requestPacket,
 } from './wire/index.ts';
-export {
-  createWorker,
-  type LoadedModel,
-  loadWorkerModel,
-  type OnnxSource,
-  type Worker,
-  type WorkerEngine,
-  type WorkerOptions,
-  type WorkerStatistics,
-} from './worker/index.ts';

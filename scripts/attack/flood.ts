@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadWorkerModel } from '../../src/ends/worker/index.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
 import { encodeFrame, encodePacket, requestPacket } from '../../src/wire/index.ts';
-import { loadWorkerModel } from '../../src/worker/index.ts';
 import { RawSocket } from '../../test/agent/raw-socket.ts';
 import { random } from '../../test/support/random.ts';
 import type { Attack } from './attack.ts';

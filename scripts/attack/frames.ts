@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { loadXdp, planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
 import { elementCount } from '../../src/model/tensor.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
+import { loadXdp, planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { requestFrame } from '../../test/support/frames.ts';
 import { type Random, random } from '../../test/support/random.ts';

@@ -6,7 +6,6 @@ import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { planReplacement } from '../../src/backends/xdp/replacement.ts';
 import { isHeld } from '../../src/controller/versions.ts';
-import { planOrRefuse } from '../../src/engines/xdp.ts';
 import {
   entityKey,
   type Init,
@@ -16,6 +15,7 @@ import {
   removal,
   v1Codec,
 } from '../../src/p4runtime/index.ts';
+import { planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { connect, Entities, pipelineOf } from '../../test/agent/controller.ts';
 import { layNetwork, type Network } from '../../test/agent/network.ts';

@@ -29,7 +29,11 @@ const attacks: readonly Attack[] = [
   suite(
     'strangers, worker',
     'a long answer to an address that has not shown that it listens; memory or turns taken from others',
-    ['test/worker/strangers.test.ts', 'test/worker/robustness.test.ts', 'test/worker/reassembly.test.ts'],
+    [
+      'test/ends/worker/strangers.test.ts',
+      'test/ends/worker/robustness.test.ts',
+      'test/ends/worker/reassembly.test.ts',
+    ],
   ),
   suite(
     'odd arguments and files, command line',
@@ -39,7 +43,7 @@ const attacks: readonly Attack[] = [
   suite(
     'TLS and authorisation, P4Runtime and control doors',
     'a peer that is served with a certificate that is expired, of another authority, its own, of another name, or none, or over TLS 1.1',
-    ['test/p4runtime/tls.test.ts', 'test/agent/doors.test.ts', 'test/worker/control.test.ts'],
+    ['test/p4runtime/tls.test.ts', 'test/agent/doors.test.ts', 'test/ends/worker/control.test.ts'],
   ),
   suite(
     'doors of HTTP, controller and worker',

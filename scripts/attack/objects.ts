@@ -5,8 +5,8 @@ import { programPolicy } from '../../src/agent/program-policy.ts';
 import { decodeDeviceConfig, encodeDeviceConfig } from '../../src/backends/xdp/device-config.ts';
 import { emitXdp } from '../../src/backends/xdp/emit.ts';
 import { checkObject, type Loader, startLoader } from '../../src/bpf/index.ts';
-import { buildXdp, planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
+import { buildXdp, planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { random } from '../../test/support/random.ts';
 import { type Attack, MOST_FAULTS } from './attack.ts';
 

@@ -1,8 +1,8 @@
 import { FLOW_CLASSES } from '../backends/common/flow/tables.ts';
-import { decodeClass, type FlowQuestion, type ToldVerdict } from '../devices/flow-actions.ts';
-import { askLarger, belowOf, FlowAnswers, rateOf, setBelow, setRate } from '../devices/flow-asking.ts';
-import { LargerModel, type LargerModelPlace } from '../devices/larger-model.ts';
 import { ipv4Text } from '../p4runtime/index.ts';
+import { decodeClass, type FlowQuestion, type ToldVerdict } from '../runtime/xdp/flow-actions.ts';
+import { askLarger, belowOf, FlowAnswers, rateOf, setBelow, setRate } from '../runtime/xdp/flow-asking.ts';
+import { LargerModel, type LargerModelPlace } from '../runtime/xdp/larger-model.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { PlainEntry } from './table-entry.ts';
 

@@ -19,6 +19,9 @@ import { ports, weightsPlace } from '../backends/common/table-model.ts';
 import { type FlowConfig, mostFeaturesOf, type PlacedWeights } from '../backends/xdp/device-config.ts';
 import { FrameSender } from '../bpf/index.ts';
 import { firstSlotOf, programOf } from '../dataplane/abi.ts';
+import { type Change, entityKey, type Init, insertion } from '../p4runtime/index.ts';
+import { invalid } from '../p4runtime/server/fault.ts';
+import { toBigInt } from '../p4runtime/values.ts';
 import {
   type ClassAction,
   type ClassRate,
@@ -32,12 +35,9 @@ import {
   MOST_RATE,
   rateEntity,
   WANTED,
-} from '../devices/flow-actions.ts';
-import { setWanted, wantedOf } from '../devices/flow-asking.ts';
-import { FlowSweeper, type Sweeping, sweepRegularly } from '../devices/flow-sweep.ts';
-import { type Change, entityKey, type Init, insertion } from '../p4runtime/index.ts';
-import { invalid } from '../p4runtime/server/fault.ts';
-import { toBigInt } from '../p4runtime/values.ts';
+} from '../runtime/xdp/flow-actions.ts';
+import { setWanted, wantedOf } from '../runtime/xdp/flow-asking.ts';
+import { FlowSweeper, type Sweeping, sweepRegularly } from '../runtime/xdp/flow-sweep.ts';
 import { type DataPlane, type FlowProgram, joinFlows } from './data-plane.ts';
 import { FlowEscalation } from './flow-escalation.ts';
 import { FlowSlots } from './flow-slots.ts';

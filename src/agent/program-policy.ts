@@ -9,8 +9,8 @@ import {
 import { xdpLimits } from '../backends/xdp/limits.ts';
 import type { MapPolicy, ObjectPolicy } from '../bpf/index.ts';
 import { deviceMaps, type MapModel, mapFlags, mapSizes, mapTypes } from '../dataplane/abi.ts';
-import { CLASS_BYTES, RATE_BYTES } from '../devices/flow-actions.ts';
-import { ANSWERED_BYTES, TELLING_BYTES } from '../devices/flow-asking.ts';
+import { CLASS_BYTES, RATE_BYTES } from '../runtime/xdp/flow-actions.ts';
+import { ANSWERED_BYTES, TELLING_BYTES } from '../runtime/xdp/flow-asking.ts';
 
 /** The programs of an object: one that computes, and the dispatcher that stands before it and others. */
 export const PROGRAM = 'intransit';

@@ -1,12 +1,12 @@
 import { FLOW_DIGEST_ID, flowDigest } from '../backends/common/flow/tables.ts';
 import type { BpfMap, FrameSender } from '../bpf/index.ts';
+import { canonicalBytes, type Init } from '../p4runtime/index.ts';
 import {
   decodeRecord,
   type FlowQuestion,
   type PacketCopy,
   type ToldVerdict,
-} from '../devices/flow-actions.ts';
-import { canonicalBytes, type Init } from '../p4runtime/index.ts';
+} from '../runtime/xdp/flow-actions.ts';
 import { PolledRing } from './polled-ring.ts';
 import type { Tell } from './program-tables.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The BPF runtime: compiles, loads, runs and attaches XDP programs over libbpf.so.1. It knows nothing of models and
+ * The BPF runtime: loads, runs and attaches XDP programs over libbpf.so.1. It knows nothing of models and
  * imports nothing of the project.
  */
 export {
@@ -10,7 +10,6 @@ export {
   openObjectsApart,
   startLoader,
 } from './apart.ts';
-export { BPF_FLAGS, type CompileOptions, compileBpf } from './compile.ts';
 export { interfaceDriver } from './driver.ts';
 export {
   BpfError,

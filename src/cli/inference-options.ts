@@ -2,8 +2,8 @@ import { basename, extname } from 'node:path';
 import type { Argv } from 'yargs';
 import type { HttpDoor } from '../doors/http.ts';
 import type { DoorListen } from '../doors/rules.ts';
+import type { Worker } from '../ends/worker/index.ts';
 import { readBytes } from '../files.ts';
-import type { Worker } from '../worker/index.ts';
 import { type DoorArguments, doorOf } from './door-options.ts';
 import { type ArgumentsOf, textOption } from './options.ts';
 import { refuseHalfPair, refuseLone, UsageError } from './usage.ts';
@@ -60,7 +60,7 @@ export async function servingOf(a: Asked): Promise<Serving> {
       throw new UsageError('--repository is of --http and --grpc: name one of them');
     return {};
   }
-  const { inferenceListenFault } = await import('../worker/inference/index.ts');
+  const { inferenceListenFault } = await import('../ends/worker/inference/index.ts');
   const listenOf = (option: 'http' | 'grpc') => {
     const address = a[option];
     if (address === undefined) return undefined;
@@ -75,7 +75,7 @@ export async function servingOf(a: Asked): Promise<Serving> {
 export async function openInference(worker: Worker, { http, grpc }: Serving, a: Asked, version: string) {
   if (http === undefined && grpc === undefined) return [];
   const { ModelServer, openInferenceGrpc, openInferenceHttp, Repository } = await import(
-    '../worker/inference/index.ts'
+    '../ends/worker/inference/index.ts'
   );
   const repository = a.repository === undefined ? undefined : new Repository(a.repository);
   const server = new ModelServer(worker, { version, repository, on: a.on, batch: a.batch });
@@ -106,7 +106,7 @@ export async function upstreamOf(a: Asked) {
     refuseLone('upstream', others, 'name the server');
     return undefined;
   }
-  const { upstreamUrlFault } = await import('../worker/upstream/upstream.ts');
+  const { upstreamUrlFault } = await import('../ends/worker/upstream/upstream.ts');
   const fault = upstreamUrlFault(url);
   if (fault !== undefined) throw new UsageError(`--upstream ${fault}`);
   if (a.model === undefined) throw new UsageError('--upstream computes layers of a model: name the model');

@@ -1,11 +1,11 @@
 import { isIPv4 } from 'node:net';
 import type { Argv } from 'yargs';
-import { LargerModel, type LargerModelPlace } from '../devices/larger-model.ts';
 import { diagnostic, refuse } from '../diagnostics/index.ts';
-import { addressOf } from '../edge/index.ts';
+import { addressOf } from '../ends/edge/index.ts';
 import type { Escalation } from '../flow/escalation.ts';
 import type { EscalationCounts } from '../flow/flows.ts';
 import type { DeviceEscalation, LargerPath } from '../flow/larger-updates.ts';
+import { LargerModel, type LargerModelPlace } from '../runtime/xdp/larger-model.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { type Io, printDiagnostics } from './io.ts';
 import { type ArgumentsOf, textOption, wholeNumber } from './options.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Resolution } from '../daemon/names/resolve.ts';
 import { diagnostic, refuse } from '../diagnostics/index.ts';
-import { isAmong, memberFor, type Peer, type SendResult } from '../edge/index.ts';
+import { isAmong, memberFor, type Peer, type SendResult } from '../ends/edge/index.ts';
 import { type ControllerArguments, withController } from './commands/objects/common.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { type Io, printDiagnostics } from './io.ts';

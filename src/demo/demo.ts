@@ -4,14 +4,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { XdpPlan } from '../backends/xdp/plan.ts';
-import { attachXdp, compileBpf, openObject } from '../bpf/index.ts';
-import { wireShape } from '../edge/index.ts';
-import { emptyRequest, loadXdp, planOrRefuse } from '../engines/xdp.ts';
+import { attachXdp, openObject } from '../bpf/index.ts';
+import { wireShape } from '../ends/edge/index.ts';
 import { importModel } from '../import/index.ts';
 import { decodeElements, elementCount } from '../model/tensor.ts';
 import { EBPF_DIR } from '../paths.ts';
 import { interpretRows } from '../reference/interpreter.ts';
+import { emptyRequest, loadXdp, planOrRefuse } from '../runtime/xdp/engine.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { compileBpf } from '../toolchain/clang.ts';
 import { type Cable, layCable } from './network.ts';
 import type { SenderReport, SenderTask } from './sender.ts';
 

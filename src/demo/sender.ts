@@ -3,7 +3,7 @@
  * of the rows. Takes its task as JSON in its only argument, prints statistics.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createWireSender, type WireShape } from '../edge/index.ts';
+import { createWireSender, type WireShape } from '../ends/edge/index.ts';
 
 export interface SenderTask {
   readonly rowsFile: string;

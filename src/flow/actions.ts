@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { insertion } from '../backends/common/entries.ts';
-import { type ClassAction, type ClassRate, classEntry, rateEntity } from '../devices/flow-actions.ts';
 import { type Diagnostic, DiagnosticError, diagnostic, refuse } from '../diagnostics/index.ts';
 import { documentHead } from '../features/document-head.ts';
 import { parseYamlDocument } from '../features/index.ts';
 import { readText } from '../files.ts';
 import { expectation, MOST_FAULTS, pathText } from '../import/json/parse.ts';
 import type { Update } from '../p4runtime/index.ts';
+import { type ClassAction, type ClassRate, classEntry, rateEntity } from '../runtime/xdp/flow-actions.ts';
 
 /**
  * The one definition of a file of actions: what is done with packets of flows by their class. `schema/actions.schema.json` is

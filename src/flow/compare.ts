@@ -1,6 +1,6 @@
 import type { FlowOutcomeName } from '../backends/common/flow/outcomes.ts';
-import type { EndedFlow } from '../devices/xdp-flow.ts';
 import type { FeatureRow, PacketResult } from '../features/executor.ts';
+import type { EndedFlow } from '../runtime/xdp/flow-device.ts';
 import type { ClassifiedRow, Equality, FlowOutcome, PacketDecision, Verdict } from './engine.ts';
 import { AskedFlows } from './escalation.ts';
 

@@ -1,12 +1,12 @@
 import { basename } from 'node:path';
 import { CaptureError, type CaptureNotes, type Frame, newNotes, readCapture } from '../capture/index.ts';
-import type { ClassCounts } from '../devices/flow-actions.ts';
 import { type Diagnostic, refuse } from '../diagnostics/index.ts';
 import type { FlowEnds } from '../features/executor.ts';
 import { captureDiagnostics, noOutcomes, outcomesText } from '../features/extract.ts';
 import { endText, type Labels } from '../features/labels.ts';
 import { labelDiagnostics } from '../features/matrix.ts';
 import { readBytes } from '../files.ts';
+import type { ClassCounts } from '../runtime/xdp/flow-actions.ts';
 import type { FlowEngine, FlowOutcome, PacketDecision } from './engine.ts';
 
 /** A flow of a capture and what was said of it. */

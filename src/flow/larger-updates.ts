@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { insertion } from '../backends/common/entries.ts';
 import { ask, askByClone, askMeter, clonedEscalation, escalation } from '../backends/common/flow/tables.ts';
-import type { Asking } from '../devices/flow-asking.ts';
-import type { LargerModelPlace } from '../devices/larger-model.ts';
 import { ipv4, type Update } from '../p4runtime/index.ts';
+import type { Asking } from '../runtime/xdp/flow-asking.ts';
+import type { LargerModelPlace } from '../runtime/xdp/larger-model.ts';
 import { encodeFrame, encodePacket, fieldOffset, OUTER_BYTES, requestPacket } from '../wire/index.ts';
 import { sessionUpdate } from './actions.ts';
 

@@ -1,4 +1,5 @@
 import { FrameSender, interfaceIndex, RingBuffer } from '../bpf/index.ts';
+import { refuse } from '../diagnostics/index.ts';
 import {
   type ClassCounts,
   classCounts,
@@ -9,10 +10,9 @@ import {
   type ToldEnd,
   type ToldVerdict,
   WANTED,
-} from '../devices/flow-actions.ts';
-import { setWanted } from '../devices/flow-asking.ts';
-import type { XdpFlowDevice } from '../devices/xdp-flow.ts';
-import { refuse } from '../diagnostics/index.ts';
+} from '../runtime/xdp/flow-actions.ts';
+import { setWanted } from '../runtime/xdp/flow-asking.ts';
+import type { XdpFlowDevice } from '../runtime/xdp/flow-device.ts';
 import { deviceAction, type NamedAction, sessionOf, type Target } from './actions.ts';
 
 const POLL_MS = 20;

@@ -1,5 +1,5 @@
-import type { ClassCounts, ToldVerdict } from '../devices/flow-actions.ts';
 import { endText } from '../features/labels.ts';
+import type { ClassCounts, ToldVerdict } from '../runtime/xdp/flow-actions.ts';
 import type { Equality, FlowOutcome } from './engine.ts';
 import type { Classification, EscalationCounts, FlowRecord } from './flows.ts';
 import { type Score, score } from './score.ts';

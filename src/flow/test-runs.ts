@@ -1,10 +1,10 @@
 import { LEAST_PACKET } from '../bpf/index.ts';
 import type { Frame } from '../capture/index.ts';
-import type { FlowQuestion } from '../devices/flow-actions.ts';
-import { type FlowPlace, MOST_TEST_FRAME, type XdpFlowDevice } from '../devices/xdp-flow.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
 import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
 import type { Flow } from '../features/executor.ts';
+import type { FlowQuestion } from '../runtime/xdp/flow-actions.ts';
+import { type FlowPlace, MOST_TEST_FRAME, type XdpFlowDevice } from '../runtime/xdp/flow-device.ts';
 import { Comparison, type DeviceResult } from './compare.ts';
 import type { CaptureFlows, FlowEngine, Verdict } from './engine.ts';
 import type { Escalation } from './escalation.ts';

@@ -1,10 +1,10 @@
 import { type Diagnostic, refuse } from '../diagnostics/index.ts';
+import type { OnnxRuntime } from '../ends/worker/onnxruntime.ts';
 import { importOnnx } from '../import/onnx/index.ts';
 import { type Model, macs, outputType } from '../model/model.ts';
 import { decodeElements, elementCount } from '../model/tensor.ts';
 import { interpret } from '../reference/interpreter.ts';
 import { type Numbers, toElements } from '../rows/index.ts';
-import type { OnnxRuntime } from '../worker/onnxruntime.ts';
 import { emitFloat, emitQuantised, inputReals } from './emit.ts';
 import { fold } from './fold.ts';
 import { chooseGrids, type RangeMethod, rangeMethods } from './grids.ts';

@@ -1,8 +1,8 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { refuse } from '../diagnostics/index.ts';
+import type { OnnxRuntime } from '../ends/worker/onnxruntime.ts';
 import { elementCount } from '../model/tensor.ts';
 import type { Numbers } from '../rows/index.ts';
-import type { OnnxRuntime } from '../worker/onnxruntime.ts';
 import type { NetworkInput } from './network.ts';
 
 /** Rows that go through a network at a time. */

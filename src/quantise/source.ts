@@ -1,4 +1,5 @@
 import { refuse } from '../diagnostics/index.ts';
+import type { OnnxRuntime } from '../ends/worker/onnxruntime.ts';
 import {
   decodeOnnx,
   type OnnxGraph,
@@ -9,7 +10,6 @@ import {
 import { type Constant, DataType, dataTypeName, decodeTensor } from '../import/onnx/tensor-data.ts';
 import { elementCount } from '../model/tensor.ts';
 import type { Numbers } from '../rows/index.ts';
-import type { OnnxRuntime } from '../worker/onnxruntime.ts';
 import type { NetworkInput } from './network.ts';
 import { firstLine, Runner } from './runtime.ts';
 

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import type { Need } from '../backends/common/need.ts';
 import type { ProgramOptions } from '../backends/common/program-options.ts';
 import { type Diagnostic, madeOrRefuse } from '../diagnostics/index.ts';
-import type { BenchResult } from '../engines/bench.ts';
-import type { Engine } from '../engines/engine.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import type { Entity, P4Info } from '../p4runtime/types.ts';
+import type { BenchResult } from '../runtime/bench.ts';
+import type { Engine } from '../runtime/engine.ts';
 import type { CostModel } from './cost-model.ts';
 import type { KindProfiles } from './profiles.ts';
 

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
-import { planOrRefuse } from '../../src/engines/xdp.ts';
 import type { P4Client } from '../../src/p4runtime/index.ts';
+import { planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import {
   encodePacket,
   framePayload,

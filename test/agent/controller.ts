@@ -9,7 +9,6 @@ import { emitXdp } from '../../src/backends/xdp/emit.ts';
 import { weightEntries } from '../../src/backends/xdp/entries.ts';
 import { xdpP4Info } from '../../src/backends/xdp/p4info.ts';
 import type { XdpPlan } from '../../src/backends/xdp/plan.ts';
-import { buildXdp } from '../../src/engines/xdp.ts';
 import {
   type Init,
   P4Client,
@@ -18,6 +17,7 @@ import {
   type PipelineConfig,
   parseP4Info,
 } from '../../src/p4runtime/index.ts';
+import { buildXdp } from '../../src/runtime/xdp/engine.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
 import { type VerdictName, verdicts } from '../../src/wire/index.ts';
 import type { Network } from './network.ts';

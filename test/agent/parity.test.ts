@@ -15,10 +15,10 @@ import {
   steer,
   zones,
 } from '../../src/backends/common/table-model.ts';
-import { planV1modelOrRefuse } from '../../src/engines/bmv2.ts';
-import { type Bmv2Session, openBmv2, PORT_IN } from '../../src/engines/bmv2-session.ts';
-import { planOrRefuse } from '../../src/engines/xdp.ts';
 import type { P4Client } from '../../src/p4runtime/index.ts';
+import { planV1modelOrRefuse } from '../../src/runtime/bmv2/engine.ts';
+import { type Bmv2Session, openBmv2, PORT_IN } from '../../src/runtime/bmv2/session.ts';
+import { planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { findTool, P4C, SWITCH } from '../../src/toolchain/p4c.ts';
 import { HEADER_BYTES, type HeaderFieldName, OUTER_BYTES } from '../../src/wire/index.ts';
 import { checksums, padded, requestFrame, withBytes, withField, withUdpSum } from '../support/frames.ts';

@@ -3,7 +3,6 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import { planReplacement } from '../../src/backends/xdp/replacement.ts';
-import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
 import type { Model } from '../../src/model/model.ts';
 import {
@@ -14,6 +13,7 @@ import {
   removal,
 } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
+import { planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { failureOf } from '../support/failure.ts';
 import { requestFrame } from '../support/frames.ts';

@@ -14,10 +14,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { planOrRefuse } from '../../src/engines/xdp.ts';
 import { importModel } from '../../src/import/index.ts';
 import type { P4Client, PipelineConfig } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
+import { planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { requestFrame } from '../support/frames.ts';
 import { intransit } from '../support/io.ts';

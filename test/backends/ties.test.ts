@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { buildNative } from '../../src/engines/bench.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';
+import { buildNative } from '../../src/runtime/bench.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { rowsOf } from '../support/models.ts';
 import { random } from '../support/random.ts';

@@ -7,11 +7,11 @@ import { afterAll, beforeAll, describe, inject, vi } from 'vitest';
 import {
   type BpfError,
   type BpfObject,
-  compileBpf,
   type Feature,
   type OpenOptions,
   openObject,
 } from '../../src/bpf/index.ts';
+import { compileBpf } from '../../src/toolchain/clang.ts';
 
 // A machine that builds something meanwhile is slow; no test here is about time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });

@@ -1,11 +1,11 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import type * as Engines from '../../src/engines/index.ts';
+import type * as Engines from '../../src/runtime/index.ts';
 import { intransit } from '../support/io.ts';
 
 /** The engine `xdp` is the reference, with so many of its output bytes wrong or lost. */
 const fault = { wrong: 0, lost: 0 };
 
-vi.mock('../../src/engines/index.ts', async (original) => {
+vi.mock('../../src/runtime/index.ts', async (original) => {
   const actual = await original<typeof Engines>();
   return {
     ...actual,

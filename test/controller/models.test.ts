@@ -19,12 +19,12 @@ import {
 } from '../../src/controller/index.ts';
 import { PROGRAM_SLOTS, slotOutcomes } from '../../src/dataplane/abi.ts';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
-import type { PortPacket } from '../../src/engines/bmv2-dataplane.ts';
-import { planOrRefuse } from '../../src/engines/xdp.ts';
 import type { Model } from '../../src/model/model.ts';
 import { elementCount } from '../../src/model/tensor.ts';
 import { MemoryDevice, P4Client, P4RuntimeServer } from '../../src/p4runtime/index.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
+import type { PortPacket } from '../../src/runtime/bmv2/dataplane.ts';
+import { planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { decodePacket, framePayload, packetKinds } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork } from '../agent/network.ts';

@@ -3,7 +3,7 @@
  * came back. Takes its task as JSON in its only argument.
  */
 import { readFileSync } from 'node:fs';
-import { createSender } from '../../src/edge/index.ts';
+import { createSender } from '../../src/ends/edge/index.ts';
 import { importJson } from '../../src/import/json/index.ts';
 import { Answers } from './traffic.ts';
 

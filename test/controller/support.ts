@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { DeployError, DeploymentInput, DeviceReport } from '../../src/controller/index.ts';
 import { DiagnosticError } from '../../src/diagnostics/index.ts';
-import { Dataplane } from '../../src/engines/bmv2-dataplane.ts';
-import { type RunningSwitch, startSwitch } from '../../src/engines/bmv2-switch.ts';
-import { createWorkspace } from '../../src/engines/bmv2-workspace.ts';
 import { type Change, Fault, MemoryDevice, P4RuntimeServer } from '../../src/p4runtime/index.ts';
+import { Dataplane } from '../../src/runtime/bmv2/dataplane.ts';
+import { type RunningSwitch, startSwitch } from '../../src/runtime/bmv2/switch.ts';
+import { createWorkspace } from '../../src/runtime/bmv2/workspace.ts';
 import { failureOf as failed } from '../support/failure.ts';
 
 /** A switch in a deployment, of which packets of port 1 leave by port 2. */

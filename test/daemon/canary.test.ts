@@ -5,7 +5,7 @@ import { resolveAll } from '../../src/daemon/names/index.ts';
 import type { Resolution } from '../../src/daemon/names/resolve.ts';
 import { type Seen, worseThan } from '../../src/daemon/network/canary.ts';
 import { measuredBy } from '../../src/daemon/sight/distribution.ts';
-import { createSender, isAmong } from '../../src/edge/index.ts';
+import { createSender, isAmong } from '../../src/ends/edge/index.ts';
 import type { Model } from '../../src/model/model.ts';
 import { smallModel, withVerdict, writeModel } from '../controller/files.ts';
 import { psaDevice, type TestNetwork } from './network-support.ts';

@@ -5,10 +5,10 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WorkerClient } from '../../src/controller/worker-client.ts';
 import { nameRoutes } from '../../src/daemon/index.ts';
-import { createSender } from '../../src/edge/index.ts';
+import { createSender } from '../../src/ends/edge/index.ts';
+import { createWorker, loadWorkerModel, openControl, type Worker } from '../../src/ends/worker/index.ts';
 import { importModel } from '../../src/import/index.ts';
-import { createWorker, loadWorkerModel, openControl, type Worker } from '../../src/worker/index.ts';
-import { ask } from '../worker/inference-support.ts';
+import { ask } from '../ends/worker/inference-support.ts';
 import { documents, manifest, type TestDaemon, testDaemon } from './api/support.ts';
 
 const rows = readFileSync('examples/digits-mlp.x.bin');

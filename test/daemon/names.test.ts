@@ -11,7 +11,7 @@ import { Affinity } from '../../src/daemon/names/affinity.ts';
 import { isDomain } from '../../src/daemon/names/dns-sd.ts';
 import { parseName, resolveAll } from '../../src/daemon/names/resolve.ts';
 import { registrationSchema } from '../../src/daemon/registry/index.ts';
-import { ask } from '../worker/inference-support.ts';
+import { ask } from '../ends/worker/inference-support.ts';
 import { device, documents, manifest, type TestDaemon, testDaemon } from './api/support.ts';
 
 const model = manifest('Model', 'digits', '{ id: 7 }');

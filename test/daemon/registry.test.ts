@@ -10,8 +10,8 @@ import { Refused } from '../../src/daemon/manifests/index.ts';
 import { Objects } from '../../src/daemon/objects/index.ts';
 import { type RegistrationInput, registrationSchema } from '../../src/daemon/registry/index.ts';
 import { openSqlite } from '../../src/daemon/store/index.ts';
+import { ask } from '../ends/worker/inference-support.ts';
 import { cliArguments, testFolder } from '../support/io.ts';
-import { ask } from '../worker/inference-support.ts';
 import { device, documents, manifest, testDaemon } from './api/support.ts';
 
 const LOCAL = { actor: 'user:test', isLocal: true };

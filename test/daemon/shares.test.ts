@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, test } from 'vitest';
 import { resolveAll } from '../../src/daemon/names/index.ts';
-import { createSender, isAmong, memberFor } from '../../src/edge/index.ts';
+import { createSender, isAmong, memberFor } from '../../src/ends/edge/index.ts';
 import { importModel } from '../../src/import/index.ts';
 import { scenes } from './scene.ts';
 

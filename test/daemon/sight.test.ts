@@ -7,7 +7,7 @@ import { Sight } from '../../src/daemon/sight/sight.ts';
 import { Tally } from '../../src/daemon/sight/tally.ts';
 import { latencyBoundsUs, VersionMeasures } from '../../src/doors/measures.ts';
 import { CONTROL_FORMAT } from '../../src/doors/worker-protocol.ts';
-import { createSender } from '../../src/edge/index.ts';
+import { createSender } from '../../src/ends/edge/index.ts';
 import { importModel } from '../../src/import/index.ts';
 import { encodeFrame, encodePacket, requestPacket } from '../../src/wire/index.ts';
 import { startOn } from '../agent/controller.ts';

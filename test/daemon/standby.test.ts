@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import type { StoredObject } from '../../src/daemon/manifests/index.ts';
 import { openStore } from '../../src/daemon/store/index.ts';
-import { createWorker, openControl, type Worker } from '../../src/worker/index.ts';
+import { createWorker, openControl, type Worker } from '../../src/ends/worker/index.ts';
 import { startOn } from '../agent/controller.ts';
 import { layNetwork, type Network } from '../agent/network.ts';
 import { retrained, smallModel, writeModel } from '../controller/files.ts';

@@ -16,8 +16,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { writeDirectory } from '../../src/cli/directory.ts';
 import { isPrivate, ownerMark, privateBase, removeTree } from '../../src/durable/index.ts';
-import { clearLeftovers } from '../../src/engines/bmv2-workspace.ts';
 import { writeWhole } from '../../src/files.ts';
+import { clearLeftovers } from '../../src/runtime/bmv2/workspace.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
 import { isRoot } from '../support/machine.ts';
 

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { DeployReport } from '../../src/controller/report.ts';
-import type { SendStatistics } from '../../src/edge/index.ts';
+import type { SendStatistics } from '../../src/ends/edge/index.ts';
 import { importModel } from '../../src/import/index.ts';
 import type { Model } from '../../src/model/model.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';

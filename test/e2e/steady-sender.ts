@@ -3,7 +3,7 @@
  * the reference, and prints what it has seen.
  */
 import { readFileSync } from 'node:fs';
-import { createSender } from '../../src/edge/index.ts';
+import { createSender } from '../../src/ends/edge/index.ts';
 import { importModel } from '../../src/import/index.ts';
 import { elementCount } from '../../src/model/tensor.ts';
 import { interpretRows } from '../../src/reference/interpreter.ts';

@@ -2,9 +2,10 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
 import { flowOutcomes } from '../../src/backends/common/flow/outcomes.ts';
-import { compileBpf, probeClang } from '../../src/bpf/index.ts';
+import { probeClang } from '../../src/bpf/index.ts';
 import { EBPF_DIR } from '../../src/paths.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
+import { compileBpf } from '../../src/toolchain/clang.ts';
 
 const clang = await probeClang();
 const missing = clang.answer === 'supported' ? undefined : clang.reason;

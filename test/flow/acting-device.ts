@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import type { Agent } from '../../src/agent/index.ts';
 import { FLOW_DIGEST_ID } from '../../src/backends/common/flow/tables.ts';
-import { Dataplane } from '../../src/engines/bmv2-dataplane.ts';
-import { DEVICE_ID, startSwitch } from '../../src/engines/bmv2-switch.ts';
-import { createWorkspace } from '../../src/engines/bmv2-workspace.ts';
 import type { Init, P4Client } from '../../src/p4runtime/index.ts';
+import { Dataplane } from '../../src/runtime/bmv2/dataplane.ts';
+import { DEVICE_ID, startSwitch } from '../../src/runtime/bmv2/switch.ts';
+import { createWorkspace } from '../../src/runtime/bmv2/workspace.ts';
 import { connect, startOn } from '../agent/controller.ts';
 import { layNetwork } from '../agent/network.ts';
 

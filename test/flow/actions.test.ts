@@ -10,11 +10,11 @@ import {
   limitedCounter,
 } from '../../src/backends/common/flow/tables.ts';
 import { cross, ports } from '../../src/backends/common/table-model.ts';
-import { type ClassAction, classEntry, rateEntity } from '../../src/devices/flow-actions.ts';
 import { parseFeatures } from '../../src/features/index.ts';
 import { flowPipelines } from '../../src/flow/targets.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
 import type { Init } from '../../src/p4runtime/index.ts';
+import { type ClassAction, classEntry, rateEntity } from '../../src/runtime/xdp/flow-actions.ts';
 import { ipv6, tcp4, udp4 } from '../features/packets.ts';
 import { internetChecksum } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';

@@ -1,6 +1,6 @@
+import { createWorker, type Worker } from '../../src/ends/worker/index.ts';
 import type { Model } from '../../src/model/model.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
-import { createWorker, type Worker } from '../../src/worker/index.ts';
 import { modelOf } from '../support/models.ts';
 
 /** The class is said by the port; the margin by the port too: 3 at 1000, 100 at 1001. */

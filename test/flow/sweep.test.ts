@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { expect, it, vi } from 'vitest';
-import { sweepRegularly } from '../../src/devices/flow-sweep.ts';
+import { sweepRegularly } from '../../src/runtime/xdp/flow-sweep.ts';
 
 it('sweeps one at a time, goes on after one that fails, and leaves the rest when it is stopped', async () => {
   let [begun, underWay, most, leftOut] = [0, 0, 0, 0];

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import type { FlowPlace } from '../../src/devices/xdp-flow.ts';
 import { FeatureExecutor } from '../../src/features/index.ts';
 import { Comparison } from '../../src/flow/compare.ts';
 import { verdicts } from '../../src/flow/engine.ts';
 import { createXdpFlowEngine, loadXdpFlow } from '../../src/flow/xdp.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
+import type { FlowPlace } from '../../src/runtime/xdp/flow-device.ts';
 import { planFlowOrRefuse } from '../../src/targets/xdp/flows.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';

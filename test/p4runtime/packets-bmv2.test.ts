@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { Dataplane, type PortPacket } from '../../src/engines/bmv2-dataplane.ts';
 import { decodeDigest, decodePacketIn } from '../../src/p4runtime/decode-stream.ts';
 import { P4Client } from '../../src/p4runtime/p4-client.ts';
 import { P4Program } from '../../src/p4runtime/program.ts';
 import type { Message } from '../../src/p4runtime/proto/messages.ts';
+import { Dataplane, type PortPacket } from '../../src/runtime/bmv2/dataplane.ts';
 import { type Switch, startSwitch } from './support/bmv2.ts';
 import { bmv2Reason, compileFixture, conformanceP4Info, freePort, haveBmv2 } from './support/tools.ts';
 

@@ -1,10 +1,10 @@
 import { xdpNeeds } from '../../src/backends/xdp/needs.ts';
 import type { XdpOptions, XdpPlan } from '../../src/backends/xdp/plan.ts';
-import type { XdpDevice } from '../../src/devices/xdp.ts';
-import { emptyRequest, loadXdp, planOrRefuse } from '../../src/engines/xdp.ts';
 import type { Model } from '../../src/model/model.ts';
 import { tensorBytes } from '../../src/model/tensor.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
+import type { XdpDevice } from '../../src/runtime/xdp/device.ts';
+import { emptyRequest, loadXdp, planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { decodePacket, framePayload, HEADER_BYTES, OUTER_BYTES } from '../../src/wire/index.ts';
 
 export interface Comparison {

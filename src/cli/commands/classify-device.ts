@@ -1,9 +1,9 @@
 import type { Argv } from 'yargs';
-import type { ToldVerdict } from '../../devices/flow-actions.ts';
 import { readBytes } from '../../files.ts';
 import type { NamedAction } from '../../flow/actions.ts';
 import { classifyOnDevice, type DeviceProgram, type FlowDevice } from '../../flow/device.ts';
 import { actionsJson, className, endsText, transportName } from '../../flow/report.ts';
+import type { ToldVerdict } from '../../runtime/xdp/flow-actions.ts';
 import { classTable } from '../flow-text.ts';
 import { type Io, printJson } from '../io.ts';
 import { deviceEscalationOf, type LargerArguments } from '../larger-options.ts';

@@ -1,5 +1,4 @@
 import type { Argv } from 'yargs';
-import { LargerModel } from '../../devices/larger-model.ts';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
 import { type Labels, parseLabels } from '../../features/labels.ts';
@@ -16,6 +15,7 @@ import { readFlowSet } from '../../flow/set.ts';
 import { flowEngines, setEngines } from '../../flow/targets.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
+import { LargerModel } from '../../runtime/xdp/larger-model.ts';
 import { reportText } from '../flow-text.ts';
 import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import { checkLarger, largerOf, largerOptions, openLarger, tellSilence } from '../larger-options.ts';

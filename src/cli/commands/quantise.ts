@@ -1,10 +1,10 @@
 import { extname } from 'node:path';
 import type { Argv } from 'yargs';
 import { diagnostic } from '../../diagnostics/index.ts';
+import { loadOnnxRuntime } from '../../ends/worker/onnxruntime.ts';
 import { readBytes, writeWhole } from '../../files.ts';
 import { decodeSource, type Quantised, quantise, rangeMethods, type Score } from '../../quantise/index.ts';
 import { readLabels, readNumbers } from '../../rows/index.ts';
-import { loadOnnxRuntime } from '../../worker/onnxruntime.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import { type ArgumentsOf, defineCommand, jsonOption, rowsOption, textOption } from '../options.ts';
 import { ROWS } from '../rows.ts';

@@ -1,7 +1,7 @@
-import { createEngine, engineNames } from '../../engines/index.ts';
 import { valueType } from '../../model/model.ts';
 import { tensorBytes } from '../../model/tensor.ts';
 import { writeRows } from '../../rows/index.ts';
+import { createEngine, engineNames } from '../../runtime/index.ts';
 import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import { defineCommand, importArgument, programOf, programOptions } from '../options.ts';
 import { answerOptions, answersJson, answersTable, checkOutput, inputRows, namesOf } from '../rows.ts';

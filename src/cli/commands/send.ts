@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { diagnostic, refuse } from '../../diagnostics/index.ts';
-import { createSender, type LostRow, NO_ANSWER, type SendResult } from '../../edge/index.ts';
+import { createSender, type LostRow, NO_ANSWER, type SendResult } from '../../ends/edge/index.ts';
 import { outputType } from '../../model/model.ts';
 import { tensorBytes } from '../../model/tensor.ts';
 import { STANDARD, writeRows } from '../../rows/index.ts';

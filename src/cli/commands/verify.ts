@@ -1,6 +1,6 @@
-import { createEngine, engineNames, REFERENCE, targetEngines } from '../../engines/index.ts';
 import { valueType } from '../../model/model.ts';
 import { elementBytes, tensorBytes } from '../../model/tensor.ts';
+import { createEngine, engineNames, REFERENCE, targetEngines } from '../../runtime/index.ts';
 import { type Io, printDiagnostics, printJson, progress, table } from '../io.ts';
 import { defineCommand, importArgument, programOf, programOptions } from '../options.ts';
 import { inputRows, rowOptions } from '../rows.ts';

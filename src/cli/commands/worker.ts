@@ -3,8 +3,8 @@ import type { Argv } from 'yargs';
 import type { Diagnostic } from '../../diagnostics/index.ts';
 import type { HttpDoor } from '../../doors/http.ts';
 import { type DoorListen, insecureWarning, listenFault } from '../../doors/rules.ts';
+import type { Worker } from '../../ends/worker/index.ts';
 import { importOptionsOf } from '../../import/given-options.ts';
-import type { Worker } from '../../worker/index.ts';
 import { advertised, announce, announceOptions, checkAnnounce, nodeName } from '../announce.ts';
 import { doorOf, doorOptions } from '../door-options.ts';
 import { parseEndpoint } from '../endpoint.ts';
@@ -116,7 +116,7 @@ export const workerCommand = (io: Io, version: string) =>
       };
       const interval = a.statsInterval;
       // Other commands start faster without what a worker is made of.
-      const { createWorker, loadWorkerModel, openControl } = await import('../../worker/index.ts');
+      const { createWorker, loadWorkerModel, openControl } = await import('../../ends/worker/index.ts');
       const control = controlOf(a);
       const serving = await servingOf(a);
       const upstream = await upstreamOf(a);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { z } from 'zod';
-import { memberFor } from '../../edge/balance.ts';
+import { memberFor } from '../../ends/common/balance.ts';
 import { suggestions } from '../../p4runtime/suggestions.ts';
 import { bodyOf, jsonOf, refuseRequest, reply } from '../api/http.ts';
 import { parsed } from '../api/parsed.ts';

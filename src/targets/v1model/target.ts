@@ -52,7 +52,7 @@ export const v1modelTarget = defineTarget({
     async open(model, options, own) {
       const approximated = tablesOf(model, options, own);
       throwErrors(approximated.diagnostics);
-      const { createBmv2Engine } = await import('../../engines/bmv2.ts');
+      const { createBmv2Engine } = await import('../../runtime/bmv2/engine.ts');
       return createBmv2Engine(model, { ...options, ...approximated.options });
     },
   },

@@ -12,11 +12,11 @@ import { type FlowRole, planXdpFlow, type XdpFlowPlan } from '../../backends/xdp
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { weightsLayout } from '../../backends/xdp/p4info.ts';
 import type { XdpOptions } from '../../backends/xdp/plan.ts';
-import { compileBpf } from '../../bpf/index.ts';
 import { madeOrRefuse, throwErrors } from '../../diagnostics/index.ts';
 import type { FeatureDefinition } from '../../features/definition.ts';
 import type { Model } from '../../model/model.ts';
 import { EBPF_DIR } from '../../paths.ts';
+import { compileBpf } from '../../toolchain/clang.ts';
 import type { FlowDeviceProgram } from '../target.ts';
 import { headers } from './headers.ts';
 

@@ -12,8 +12,8 @@ import { programLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
 import { type LayerPlan, planXdp, type XdpOptions, type XdpPlan } from '../../backends/xdp/plan.ts';
 import { planReplacement } from '../../backends/xdp/replacement.ts';
 import { weightSlots } from '../../backends/xdp/weights.ts';
-import { compileBpf } from '../../bpf/index.ts';
 import type { Model } from '../../model/model.ts';
+import { compileBpf } from '../../toolchain/clang.ts';
 import {
   defineTarget,
   noOwnOptions,
@@ -42,8 +42,9 @@ export const xdpTarget = defineTarget({
   engine: {
     name: 'xdp',
     // The libraries of an engine are loaded only when it is asked for.
-    open: async (model, options) => (await import('../../engines/xdp.ts')).createXdpEngine(model, options),
-    bench: async (...args) => (await import('../../engines/bench.ts')).bench(...args),
+    open: async (model, options) =>
+      (await import('../../runtime/xdp/engine.ts')).createXdpEngine(model, options),
+    bench: async (...args) => (await import('../../runtime/bench.ts')).bench(...args),
   },
   device: {
     keepaliveMs: 10_000,

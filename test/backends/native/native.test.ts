@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { buildNative } from '../../../src/engines/bench.ts';
 import { importModel } from '../../../src/import/index.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { elementCount } from '../../../src/model/tensor.ts';
 import { interpretRows } from '../../../src/reference/interpreter.ts';
+import { buildNative } from '../../../src/runtime/bench.ts';
 import { describeWithTools } from '../../support/machine.ts';
 import { modelOf, randomCnn, randomLinear, randomMlp } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { planV1model } from '../../../src/backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../../src/backends/v1model/replacement.ts';
-import { planV1modelOrRefuse, requestFrame } from '../../../src/engines/bmv2.ts';
-import { exchange } from '../../../src/engines/bmv2-exchange.ts';
-import { openBmv2 } from '../../../src/engines/bmv2-session.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { interpret, interpretRows } from '../../../src/reference/interpreter.ts';
+import { planV1modelOrRefuse, requestFrame } from '../../../src/runtime/bmv2/engine.ts';
+import { exchange } from '../../../src/runtime/bmv2/exchange.ts';
+import { openBmv2 } from '../../../src/runtime/bmv2/session.ts';
 import { decodePacket, framePayload } from '../../../src/wire/index.ts';
 import { base64, modelOf } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { createBmv2Engine } from '../../../src/engines/bmv2.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { interpret } from '../../../src/reference/interpreter.ts';
+import { createBmv2Engine } from '../../../src/runtime/bmv2/engine.ts';
 import { exampleModel, exampleRows } from './examples.ts';
 import { describeWith, P4C, SWITCH } from './tools.ts';
 

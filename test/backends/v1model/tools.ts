@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
-import { createBmv2Engine } from '../../../src/engines/bmv2.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { interpretRows } from '../../../src/reference/interpreter.ts';
+import { createBmv2Engine } from '../../../src/runtime/bmv2/engine.ts';
 import { findTool, P4C, SWITCH } from '../../../src/toolchain/p4c.ts';
 
 /** `describe`, or a skip whose title says which tools are not there. */

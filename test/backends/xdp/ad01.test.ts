@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { planXdp } from '../../../src/backends/xdp/plan.ts';
-import { createXdpEngine, loadXdp } from '../../../src/engines/xdp.ts';
 import { importModel } from '../../../src/import/index.ts';
+import { createXdpEngine, loadXdp } from '../../../src/runtime/xdp/engine.ts';
 import { describeWith, loading } from '../../support/machine.ts';
 import { foretold } from '../../support/xdp.ts';
 

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { xdpNeeds } from '../../../src/backends/xdp/needs.ts';
 import { planXdp, type XdpOptions } from '../../../src/backends/xdp/plan.ts';
-import { loadXdp } from '../../../src/engines/xdp.ts';
 import type { JsonLayerInput, JsonModelInput } from '../../../src/import/json/schema.ts';
 import type { Model } from '../../../src/model/model.ts';
+import { loadXdp } from '../../../src/runtime/xdp/engine.ts';
 import { describeWith, loading } from '../../support/machine.ts';
 import { modelOf, randomGrid, randomLinear, rowsOf } from '../../support/models.ts';
 import { type Random, random } from '../../support/random.ts';

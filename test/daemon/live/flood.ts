@@ -1,6 +1,6 @@
 /** Child process of a scene: asks a worker for whole models, more at a time than it computes, until it is killed. */
 import { readFileSync } from 'node:fs';
-import { createSender } from '../../../src/edge/index.ts';
+import { createSender } from '../../../src/ends/edge/index.ts';
 import { importModel } from '../../../src/import/index.ts';
 
 const [file, input, host, modelId] = process.argv.slice(2) as [string, string, string, string];

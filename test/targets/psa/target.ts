@@ -12,8 +12,8 @@ import {
   weightsTable,
 } from '../../../src/backends/common/table-model.ts';
 import { diagnostic, refuse } from '../../../src/diagnostics/index.ts';
-import { createReferenceEngine } from '../../../src/engines/reference.ts';
 import type { DenseLayer, Model } from '../../../src/model/model.ts';
+import { createReferenceEngine } from '../../../src/runtime/reference.ts';
 import { workOf } from '../../../src/targets/layer-work.ts';
 import { profilesOf } from '../../../src/targets/profiles.ts';
 import { defineTarget, type TargetProgram } from '../../../src/targets/target.ts';
