@@ -174,8 +174,8 @@ const socket = await overSocket(onnx);
 const us = (ns: number) => (ns / 1000).toFixed(1);
 const against = (label: string, ns: number, most?: number) => {
   const ratio = layers.packedNs / ns;
-  const verdict = most === undefined ? '' : ratio <= most ? 'reached' : 'missed';
-  return [label, us(ns), ratio.toFixed(2), most === undefined ? '' : `${most}`, verdict];
+  const reached = most === undefined ? '' : ratio <= most ? 'reached' : 'missed';
+  return [label, us(ns), ratio.toFixed(2), most === undefined ? '' : `${most}`, reached];
 };
 const limit = (label: string, value: number, most: number, digits = 0) => [
   label,

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { flowOutcomes } from '../src/backends/common/flow/outcomes.ts';
-import { XdpVerdict } from '../src/bpf/index.ts';
+import { XdpAction } from '../src/bpf/index.ts';
 import { endsAreTold, FeatureExecutor, readFeatures } from '../src/features/index.ts';
 import { Comparison } from '../src/flow/compare.ts';
 import { verdicts } from '../src/flow/engine.ts';
@@ -40,7 +40,7 @@ for (const [seed, [name, definition]] of definitions.entries()) {
     const features = result.outcome === 'classified' ? device.features() : undefined;
     const gone = atEnd && expected.flow !== undefined ? device.gone() : undefined;
     comparison.packet(expected, { ...result, features, gone });
-    if (result.action !== XdpVerdict.pass || Buffer.compare(device.frame, given.data) !== 0) changed++;
+    if (result.action !== XdpAction.pass || Buffer.compare(device.frame, given.data) !== 0) changed++;
   }
   const { packets, mismatches, examples } = comparison.equality();
   const counts = device.counts();

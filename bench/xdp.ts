@@ -101,14 +101,14 @@ else {
         ...forms.map(([label, form]) => {
           const ratio = r.packedNs / r[form];
           const most = target(name, form);
-          const verdict = most === undefined ? '' : ratio <= most ? 'reached' : 'missed';
+          const reached = most === undefined ? '' : ratio <= most ? 'reached' : 'missed';
           return [
             name,
             label,
             Number(r[form].toFixed(1)),
             ratio.toFixed(2),
             most === undefined ? '' : `${most}`,
-            verdict,
+            reached,
           ];
         }),
       ]),

@@ -74,7 +74,7 @@ struct intransit_lpm_key {
 
 /* A request that was refused for what is in it; numbers in the byte order of the host. */
 struct intransit_refusal {
-	__u8 verdict;
+	__u8 outcome;
 	__u8 next_layer;
 	__u8 trust_zone;
 	__u8 unused;
@@ -198,13 +198,13 @@ struct {
 	__uint(max_entries, 65536);
 } refused SEC(".maps");
 
-/* Packets by verdict. */
+/* Packets by their outcome. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 18);
 	__type(key, __u32);
 	__type(value, __u64);
-} verdicts SEC(".maps");
+} outcomes SEC(".maps");
 
 /* Requests by slot. */
 struct {

@@ -44,11 +44,11 @@ int intransit_dispatch(struct xdp_md *ctx)
 {
 	const struct intransit_packet *p = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
-	__u32 verdict = intransit_request(p, end), zero = 0, layer, *begins;
+	__u32 outcome = intransit_request(p, end), zero = 0, layer, *begins;
 	__u64 held, *word;
 
-	if (verdict != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
-		return intransit_pass(ctx, verdict);
+	if (outcome != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
+		return intransit_pass(ctx, outcome);
 	held = intransit_held_for(&p->header);
 	if (!held) {
 		layer = p->header.next_layer;

@@ -59,7 +59,7 @@ __attribute__((noinline)) int intransit_forward(struct xdp_md *ctx)
 }
 
 /* Tells the controller of a refused request, if it wants to hear of it. */
-__attribute__((noinline)) int intransit_tell(struct xdp_md *ctx, __u32 verdict)
+__attribute__((noinline)) int intransit_tell(struct xdp_md *ctx, __u32 outcome)
 {
 	const struct intransit_packet *p = (void *)(long)ctx->data;
 	__u32 zero = 0, *on = bpf_map_lookup_elem(&tell_refusals, &zero);
@@ -67,7 +67,7 @@ __attribute__((noinline)) int intransit_tell(struct xdp_md *ctx, __u32 verdict)
 
 	if (!on || !*on || (void *)(p + 1) > (void *)(long)ctx->data_end)
 		return 0;
-	refusal.verdict = verdict;
+	refusal.outcome = outcome;
 	refusal.next_layer = p->header.next_layer;
 	refusal.trust_zone = p->header.trust_zone;
 	refusal.model_id = bpf_ntohs(p->header.model_id);
@@ -82,12 +82,12 @@ static __always_inline int intransit_send(struct xdp_md *ctx)
 	return intransit_agent ? intransit_forward(ctx) : XDP_PASS;
 }
 
-/* Counts the verdict; the packet goes on its way as it is, or to the host's stack. */
-static __always_inline int intransit_pass(struct xdp_md *ctx, __u32 verdict)
+/* Counts the outcome; the packet goes on its way as it is, or to the host's stack. */
+static __always_inline int intransit_pass(struct xdp_md *ctx, __u32 outcome)
 {
-	intransit_count(verdict & (INTRANSIT_TELL - 1));
-	if (intransit_agent && verdict & INTRANSIT_TELL)
-		intransit_tell(ctx, verdict & (INTRANSIT_TELL - 1));
+	intransit_count(outcome & (INTRANSIT_TELL - 1));
+	if (intransit_agent && outcome & INTRANSIT_TELL)
+		intransit_tell(ctx, outcome & (INTRANSIT_TELL - 1));
 	return intransit_send(ctx);
 }
 

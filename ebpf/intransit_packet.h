@@ -25,7 +25,7 @@
  */
 const volatile __u32 intransit_agent = 0;
 
-/* Beside a verdict: the controller may want to hear of it. */
+/* Beside an outcome: the controller may want to hear of it. */
 #define INTRANSIT_TELL 0x100
 
 struct intransit_packet {
@@ -35,9 +35,9 @@ struct intransit_packet {
 	struct intransit_header header;
 } __attribute__((packed));
 
-static __always_inline void intransit_count(__u32 verdict)
+static __always_inline void intransit_count(__u32 outcome)
 {
-	__u64 *count = bpf_map_lookup_elem(&verdicts, &verdict);
+	__u64 *count = bpf_map_lookup_elem(&outcomes, &outcome);
 
 	if (count)
 		*count += 1;
@@ -52,7 +52,7 @@ static __always_inline struct intransit_slot_counts *intransit_slot_counts_of(__
 }
 
 /* Whether what follows Ethernet is ours, up to the end of our header. INTRANSIT_COMPUTED: it is. */
-static __always_inline enum intransit_verdict intransit_parse(const struct intransit_packet *p, void *end)
+static __always_inline enum intransit_outcome intransit_parse(const struct intransit_packet *p, void *end)
 {
 	if ((void *)p + INTRANSIT_OUTER_BYTES > end || p->eth.h_proto != bpf_htons(ETH_P_IP) || p->ip.version != 4 ||
 	    p->ip.protocol != IPPROTO_UDP)

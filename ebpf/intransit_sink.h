@@ -25,19 +25,19 @@ static __always_inline void intransit_turn_round(struct intransit_packet *p)
 }
 
 /* What a request for a version that is here was not computed for. */
-static __always_inline int intransit_refuse(struct xdp_md *ctx, __u32 verdict, __u64 held)
+static __always_inline int intransit_refuse(struct xdp_md *ctx, __u32 outcome, __u64 held)
 {
 	struct intransit_slot_counts *counts = held ? intransit_slot_counts_of(held) : NULL;
 
 	if (counts) {
-		if (verdict == INTRANSIT_UNSURE)
+		if (outcome == INTRANSIT_UNSURE)
 			counts->unsure += 1;
-		else if (verdict == INTRANSIT_SHED)
+		else if (outcome == INTRANSIT_SHED)
 			counts->shed += 1;
 		else
 			counts->refused += 1;
 	}
-	return intransit_pass(ctx, verdict);
+	return intransit_pass(ctx, outcome);
 }
 
 /*

@@ -61,10 +61,10 @@ static __always_inline __u32 intransit_unknown(const struct intransit_header *h)
 /* Tells requests from all else. Only INTRANSIT_COMPUTED leaves headers whole in front of `end`. */
 static __always_inline __u32 intransit_request(const struct intransit_packet *p, void *end)
 {
-	enum intransit_verdict verdict = intransit_parse(p, end);
+	enum intransit_outcome outcome = intransit_parse(p, end);
 
-	if (verdict != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
-		return verdict;
+	if (outcome != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
+		return outcome;
 	if (bpf_ntohs(p->udp.len) < sizeof(p->udp) + INTRANSIT_HEADER_BYTES)
 		return INTRANSIT_TRUNCATED | INTRANSIT_TELL;
 	if (p->header.magic != bpf_htons(INTRANSIT_MAGIC) || p->header.header_version != INTRANSIT_HEADER_VERSION)
@@ -72,7 +72,7 @@ static __always_inline __u32 intransit_request(const struct intransit_packet *p,
 	return p->header.kind == INTRANSIT_KIND_REQUEST ? INTRANSIT_COMPUTED : INTRANSIT_NOT_REQUEST;
 }
 
-/* Where a verdict carries what was found of the checksum. */
+/* Where an outcome carries what was found of the checksum. */
 #define INTRANSIT_PARTIAL_FOUND 16
 
 /*
@@ -119,7 +119,7 @@ static __always_inline int intransit_within_budget(__u64 held)
 }
 
 /*
- * What depends on the shape of the model. The order is that of the P4 pipeline: a packet with several faults has one verdict.
+ * What depends on the shape of the model. The order is that of the P4 pipeline: a packet with several faults has one outcome.
  */
 static __always_inline __u32 intransit_shape(struct intransit_packet *p, void *end, __u64 *held)
 {
@@ -163,28 +163,28 @@ static __always_inline __u32 intransit_shape(struct intransit_packet *p, void *e
 }
 
 /*
- * The same with the bit of `held` that it found out, above the verdict. Not static: its ways are walked once and by themselves, where
+ * The same with the bit of `held` that it found out, above the outcome. Not static: its ways are walked once and by themselves, where
  * else the verifier would come to the layers from more than one of them.
  */
 __attribute__((noinline)) __u32 intransit_check(struct xdp_md *ctx, __u64 held)
 {
 	struct intransit_packet *p = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
-	__u32 verdict;
+	__u32 outcome;
 
 	if ((void *)(p + 1) > end)
 		return INTRANSIT_FAILED;
-	verdict = intransit_shape(p, end, &held);
-	return verdict | (__u32)INTRANSIT_WORD(held, PARTIAL) << INTRANSIT_PARTIAL_FOUND;
+	outcome = intransit_shape(p, end, &held);
+	return outcome | (__u32)INTRANSIT_WORD(held, PARTIAL) << INTRANSIT_PARTIAL_FOUND;
 }
 
 /* Without an agent the program does all of it alone. */
 static __always_inline __u32 intransit_classify(struct intransit_packet *p, void *end, __u64 *held)
 {
-	__u32 verdict = intransit_request(p, end);
+	__u32 outcome = intransit_request(p, end);
 
-	if (verdict != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
-		return verdict;
+	if (outcome != INTRANSIT_COMPUTED || (void *)(p + 1) > end)
+		return outcome;
 	if (p->header.next_layer != INTRANSIT_FIRST_LAYER)
 		return INTRANSIT_CURSOR_ELSEWHERE;
 	*held = intransit_held_for(&p->header);
@@ -207,13 +207,13 @@ static __always_inline __u32 intransit_source(struct xdp_md *ctx, __u64 *held)
 {
 	struct intransit_packet *p = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
-	__u32 verdict = intransit_agent ? intransit_take(p, end, held) : intransit_classify(p, end, held);
+	__u32 outcome = intransit_agent ? intransit_take(p, end, held) : intransit_classify(p, end, held);
 
-	if (verdict != INTRANSIT_COMPUTED)
-		return verdict;
-	verdict = intransit_check(ctx, *held);
-	*held |= (__u64)(verdict >> INTRANSIT_PARTIAL_FOUND) << INTRANSIT_WORD_PARTIAL_AT;
-	return verdict & ((1 << INTRANSIT_PARTIAL_FOUND) - 1);
+	if (outcome != INTRANSIT_COMPUTED)
+		return outcome;
+	outcome = intransit_check(ctx, *held);
+	*held |= (__u64)(outcome >> INTRANSIT_PARTIAL_FOUND) << INTRANSIT_WORD_PARTIAL_AT;
+	return outcome & ((1 << INTRANSIT_PARTIAL_FOUND) - 1);
 }
 
 #endif

@@ -23,8 +23,8 @@
 #define INTRANSIT_FLAG_WORKER 0x4
 #define INTRANSIT_HEADER_BYTES 32
 
-/* Counter of each verdict. */
-enum intransit_verdict {
+/* Counter of each outcome. */
+enum intransit_outcome {
 	INTRANSIT_COMPUTED = 0, /* All layers that the device holds were computed */
 	INTRANSIT_FOREIGN = 1, /* Not UDP over IPv4 to the inference port */
 	INTRANSIT_IP_FRAGMENT = 2, /* An IPv4 fragment: the activations may be elsewhere */
@@ -43,7 +43,7 @@ enum intransit_verdict {
 	INTRANSIT_FAILED = 15, /* The device could not finish, for example for lack of headroom */
 	INTRANSIT_BAD_CHECKSUM = 16, /* The UDP checksum does not fit the packet */
 	INTRANSIT_SHED = 17, /* The budget of its version is spent: left to another node */
-	INTRANSIT_VERDICTS = 18,
+	INTRANSIT_OUTCOMES = 18,
 };
 
 struct intransit_header {

@@ -43,7 +43,7 @@ header partial_t {
 
 // Set where a request is refused.
 header refusal_t {
-    bit<8> verdict;
+    bit<8> outcome;
 }
 
 struct headers_t {

@@ -157,9 +157,9 @@ control NoChecksum(inout headers_t hdr, inout metadata_t meta) {
 }
 
 control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout standard_metadata_t standard) {
-    @id(INTRANSIT_ID_VERDICTS)
-    @name(".verdicts")
-    counter(INTRANSIT_VERDICTS, CounterType.packets) verdicts;
+    @id(INTRANSIT_ID_OUTCOMES)
+    @name(".outcomes")
+    counter(INTRANSIT_OUTCOMES, CounterType.packets) outcomes;
 
     // Of the version in each slot, as the outcomes stand side by side there.
     @id(INTRANSIT_ID_INFERENCES)
@@ -326,16 +326,16 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
 
     // Why a request is not computed here.
     @hidden
-    action refuse(bit<8> verdict) {
+    action refuse(bit<8> outcome) {
         hdr.refusal.setValid();
-        hdr.refusal.verdict = verdict;
+        hdr.refusal.outcome = outcome;
     }
 
     @hidden
     action tell() {
-        verdicts.count((bit<32>)hdr.refusal.verdict);
+        outcomes.count((bit<32>)hdr.refusal.outcome);
         digest<refused_request>(1, {
-            hdr.refusal.verdict,
+            hdr.refusal.outcome,
             hdr.intransit.model_id,
             hdr.intransit.model_version,
             hdr.intransit.next_layer,
@@ -365,7 +365,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
     // Left to another node, as it came.
     @hidden
     action shed() {
-        verdicts.count(INTRANSIT_SHED);
+        outcomes.count(INTRANSIT_SHED);
         COUNT_OUTCOME(INTRANSIT_OUTCOME_SHED);
     }
 
@@ -411,7 +411,7 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
                 } else if (model_ids.apply().hit) {
                     refuse((bit<8>)INTRANSIT_UNKNOWN_VERSION);
                 } else {
-                    verdicts.count(INTRANSIT_UNKNOWN_MODEL);
+                    outcomes.count(INTRANSIT_UNKNOWN_MODEL);
                 }
             } else if (hdr.udp.length < LEAST_UDP_LENGTH) {
                 refuse((bit<8>)INTRANSIT_TRUNCATED);
@@ -420,9 +420,9 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
             ) {
                 refuse((bit<8>)INTRANSIT_BAD_MAGIC);
             } else if (hdr.intransit.kind != INTRANSIT_KIND_REQUEST) {
-                verdicts.count(INTRANSIT_NOT_REQUEST);
+                outcomes.count(INTRANSIT_NOT_REQUEST);
             } else {
-                verdicts.count(INTRANSIT_CURSOR_ELSEWHERE); // whatever its model: it is for another device
+                outcomes.count(INTRANSIT_CURSOR_ELSEWHERE); // whatever its model: it is for another device
             }
         } else if (
             !hdr.ipv4.isValid() ||
@@ -430,17 +430,17 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
             hdr.ipv4.version != 4 ||
             hdr.ipv4.protocol != PROTOCOL_UDP
         ) {
-            verdicts.count(INTRANSIT_FOREIGN);
+            outcomes.count(INTRANSIT_FOREIGN);
         } else if (hdr.ipv4.ihl > 5) {
-            verdicts.count(INTRANSIT_IP_OPTIONS);
+            outcomes.count(INTRANSIT_IP_OPTIONS);
         } else if (hdr.ipv4.ihl < 5) {
-            verdicts.count(INTRANSIT_TRUNCATED);
+            outcomes.count(INTRANSIT_TRUNCATED);
         } else if (hdr.ipv4.fragment != 0) {
-            verdicts.count(INTRANSIT_IP_FRAGMENT);
+            outcomes.count(INTRANSIT_IP_FRAGMENT);
         } else if (hdr.udp.destination != INTRANSIT_PORT) {
-            verdicts.count(INTRANSIT_FOREIGN);
+            outcomes.count(INTRANSIT_FOREIGN);
         } else {
-            verdicts.count(INTRANSIT_TRUNCATED);
+            outcomes.count(INTRANSIT_TRUNCATED);
         }
         // In one place: p4c keeps a field of metadata for each field of a digest, and BMv2 clears them for every packet.
         if (hdr.refusal.isValid()) {

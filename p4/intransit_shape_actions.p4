@@ -3,7 +3,7 @@
     // The verdict is no answer: the input goes on as it came, and says so.
     @hidden
     action leave_unsure() {
-        verdicts.count(INTRANSIT_UNSURE);
+        outcomes.count(INTRANSIT_UNSURE);
         COUNT_OUTCOME(INTRANSIT_OUTCOME_UNSURE);
         hdr.result.setInvalid();
         hdr.intransit.flags = hdr.intransit.flags | INTRANSIT_FLAG_UNSURE;
@@ -12,7 +12,7 @@
     // The request becomes its answer; the layers have set the result.
     @hidden
     action answer() {
-        verdicts.count(INTRANSIT_COMPUTED);
+        outcomes.count(INTRANSIT_COMPUTED);
         COUNT_OUTCOME(INTRANSIT_OUTCOME_COMPUTED);
         hdr.activations.setInvalid();
         hdr.intransit.kind = ANSWER_KIND;

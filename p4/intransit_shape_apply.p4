@@ -33,7 +33,7 @@ INTRANSIT_BEGIN_SHAPE
                         } else {
                             compute.apply(hdr);
                             if (!hdr.result.isValid()) {
-                                verdicts.count(INTRANSIT_FAILED);
+                                outcomes.count(INTRANSIT_FAILED);
                                 COUNT_OUTCOME(INTRANSIT_OUTCOME_REFUSED);
 #ifdef INTRANSIT_MARGIN
                             } else if (INTRANSIT_MARGIN < hdr.scratch.threshold) {
@@ -65,17 +65,17 @@ INTRANSIT_BEGIN_SHAPE
                         refuse((bit<8>)INTRANSIT_TRUNCATED);
 #ifdef INTRANSIT_SEVERAL_SHAPES
                     } else if (hdr.intransit.next_layer != INTRANSIT_FIRST_LAYER) {
-                        verdicts.count(INTRANSIT_CURSOR_ELSEWHERE);
+                        outcomes.count(INTRANSIT_CURSOR_ELSEWHERE);
 #endif
                     } else if (hdr.scratch.layers == LAYERS && (hdr.intransit.flags & INTRANSIT_FLAG_UNSURE) != 0) {
-                        verdicts.count(INTRANSIT_UNSURE);
+                        outcomes.count(INTRANSIT_UNSURE);
                         COUNT_OUTCOME(INTRANSIT_OUTCOME_UNSURE);
                     } else {
                         COUNT_OUTCOME(INTRANSIT_OUTCOME_REFUSED);
                         if (hdr.scratch.layers != LAYERS) {
                             refuse((bit<8>)INTRANSIT_FAILED); // the entry was made for another program
                         } else if (hdr.intransit.fragment_index != 0 || hdr.intransit.fragment_count != 1) {
-                            verdicts.count(INTRANSIT_TENSOR_FRAGMENT);
+                            outcomes.count(INTRANSIT_TENSOR_FRAGMENT);
                         } else if (
                             hdr.intransit.layer_count != INTRANSIT_LAYER_COUNT ||
                             hdr.intransit.element_type != INTRANSIT_INPUT_ELEMENT ||

@@ -20,7 +20,7 @@ const bit<16> INTRANSIT_FLAG_TURN_ROUND = 0x1;
 const bit<16> INTRANSIT_FLAG_UNSURE = 0x2;
 const bit<16> INTRANSIT_FLAG_WORKER = 0x4;
 
-// Counter of each verdict.
+// Counter of each outcome.
 const bit<32> INTRANSIT_COMPUTED = 0; // All layers that the device holds were computed
 const bit<32> INTRANSIT_FOREIGN = 1; // Not UDP over IPv4 to the inference port
 const bit<32> INTRANSIT_IP_FRAGMENT = 2; // An IPv4 fragment: the activations may be elsewhere
@@ -39,7 +39,7 @@ const bit<32> INTRANSIT_UNSURE = 14; // The margin of the verdict is below the t
 const bit<32> INTRANSIT_FAILED = 15; // The device could not finish, for example for lack of headroom
 const bit<32> INTRANSIT_BAD_CHECKSUM = 16; // The UDP checksum does not fit the packet
 const bit<32> INTRANSIT_SHED = 17; // The budget of its version is spent: left to another node
-const bit<32> INTRANSIT_VERDICTS = 18;
+const bit<32> INTRANSIT_OUTCOMES = 18;
 
 header intransit_header_t {
     bit<16> magic; // Always 0x49a7; anything else is not ours

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   models,
+  outcomeCounter,
   refusedRequests,
   slotCounter,
   slotMeter,
-  verdictCounter,
   weightsPlace,
 } from '../backends/common/table-model.ts';
 import type { RequestConfig } from '../backends/xdp/device-config.ts';
@@ -106,8 +106,8 @@ export class RequestTables implements ProgramTables {
       const counts = this.#plane.map('inferences').sumPerCpu(Math.floor(index / slotOutcomes.length));
       return { ...NO_COUNT, packetCount: counts?.[index % slotOutcomes.length] ?? 0n };
     }
-    if (counterId !== verdictCounter.id) return NO_COUNT;
-    const sums = this.#plane.map('verdicts').sumPerCpu(index);
+    if (counterId !== outcomeCounter.id) return NO_COUNT;
+    const sums = this.#plane.map('outcomes').sumPerCpu(index);
     return { ...NO_COUNT, packetCount: sums?.[0] ?? 0n };
   }
 
@@ -149,9 +149,9 @@ export class RequestTables implements ProgramTables {
   #setCounter(entry: Init<'CounterEntry'>): void {
     if (entry.data === undefined) return;
     const isSlots = entry.counterId === slotCounter.id;
-    const map = this.#plane.map(isSlots ? 'inferences' : 'verdicts');
+    const map = this.#plane.map(isSlots ? 'inferences' : 'outcomes');
     const width = isSlots ? slotOutcomes.length : 1;
-    for (const cell of cellsOf(entry, (isSlots ? slotCounter : verdictCounter).size)) {
+    for (const cell of cellsOf(entry, (isSlots ? slotCounter : outcomeCounter).size)) {
       const key = Math.floor(cell / width);
       const all = map.lookup(key)!;
       const word = 8 * (cell % width);

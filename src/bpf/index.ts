@@ -46,7 +46,7 @@ export {
   type ProgramInfo,
   type TestRunOptions,
   type TestRunResult,
-  XdpVerdict,
+  XdpAction,
 } from './program.ts';
 export { RingBuffer } from './ring-buffer.ts';
 export { createTestRunner, LEAST_PACKET, type TestRunner } from './test-run.ts';

@@ -29,17 +29,17 @@ export interface TestRunOptions {
   readonly dataOutSize?: number;
 }
 
-/** What came of a test run: the verdict, and the packet as the program left it. */
+/** What came of a test run: what the program returned, and the packet as the program left it. */
 export interface TestRunResult {
-  /** The program's return value; see `XdpVerdict`. */
-  readonly verdict: number;
+  /** The program's return value; see `XdpAction`. */
+  readonly action: number;
   readonly packet: Buffer;
   /** Mean of the runs, in ns, as the kernel measured it; that of a single run includes reading the clock. */
   readonly durationNs: number;
 }
 
 /** What an XDP program returns. */
-export const XdpVerdict = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
+export const XdpAction = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
 
 /** A program in the kernel: it can be run on a packet, put on an interface, and pinned. */
 export class BpfProgram {
@@ -86,8 +86,8 @@ export class BpfProgram {
    */
   testRun({ packet, repeat = 1, dataOutSize }: TestRunOptions): TestRunResult {
     const runner = createTestRunner(this, packet.length, dataOutSize);
-    const verdict = runner.run(packet, repeat);
-    return { verdict, packet: Buffer.from(runner.packet), durationNs: runner.durationNs };
+    const action = runner.run(packet, repeat);
+    return { action, packet: Buffer.from(runner.packet), durationNs: runner.durationNs };
   }
 
   /** A runner with buffers of its own, for packets up to `maxPacket` bytes. */

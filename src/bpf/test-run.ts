@@ -32,7 +32,7 @@ export interface TestRunner {
   /**
    * Runs the program on a copy of `packet`, synchronously.
    *
-   * @returns the verdict
+   * @returns what the program returned, an `XdpAction`
    * @throws KernelCallError EINVAL, ENOSPC, EINTR (a signal came between repeats)
    */
   run(packet: Uint8Array, repeat?: number): number;

@@ -1,11 +1,11 @@
-import { slotCounter, verdictCounter } from '../backends/common/table-model.ts';
+import { outcomeCounter, slotCounter } from '../backends/common/table-model.ts';
 import { slotOutcomes } from '../dataplane/abi.ts';
 import type { Init, Message, P4Client } from '../p4runtime/index.ts';
-import { verdicts } from '../wire/header.ts';
+import { packetOutcomes } from '../wire/header.ts';
 import { heldOn, type ObservedDevice, versionsOn } from './core/observed.ts';
 import { heldModelIds } from './versions.ts';
 
-/** What a device has counted since its program began; names are those of verdicts and of outcomes of a slot. */
+/** What a device has counted since its program began; names are those of packetOutcomes and of outcomes of a slot. */
 export interface DeviceCounts {
   /** Packets by what became of them. */
   readonly packets: ReadonlyMap<string, number>;
@@ -30,14 +30,14 @@ export async function readDeviceCounts(client: P4Client, observed: ObservedDevic
   const slots = [...new Set(held.map((h) => h.slot))];
   const cells = slots.flatMap((slot) => slotOutcomes.map((_, i) => slot * slotOutcomes.length + i));
   const requests: Init<'Entity'>[] = [
-    { counterEntry: { counterId: verdictCounter.id } },
+    { counterEntry: { counterId: outcomeCounter.id } },
     ...cells.map((index) => ({ counterEntry: { counterId: slotCounter.id, index: { index } } })),
   ];
   const read = await client.readAll(requests);
   const found = new Map(read.flatMap((e) => countOf(e)));
   const at = (id: number, index: number) => found.get(`${id}/${index}`) ?? 0;
   return {
-    packets: new Map(verdicts.map(({ name }, i) => [name, at(verdictCounter.id, i)])),
+    packets: new Map(packetOutcomes.map(({ name }, i) => [name, at(outcomeCounter.id, i)])),
     versions: held.map(({ modelId, version, slot }) => ({
       ...{ modelId, version },
       outcomes: new Map(

@@ -2,7 +2,7 @@
  * What a program in the kernel and whoever drives it agree on: slots, the words of `models`, structs, maps. This is the only
  * definition: `ebpf/intransit_abi.h`, the codecs and the policy for pushed programs come from it.
  */
-import { verdicts } from '../wire/header.ts';
+import { packetOutcomes } from '../wire/header.ts';
 import { defineStruct, type Struct } from './struct.ts';
 
 /** Programs that a device runs side by side, each for one shape of models. */
@@ -61,7 +61,7 @@ export const bucketFactors = [0x9e3779b1, 0x85ebca77] as const;
 /** What becomes of a packet that is forwarded. */
 export const nextHopKinds = { none: 0, cross: 1, route: 2, drop: 3 } as const;
 
-/** What is counted of each slot, beside the verdicts of the device. */
+/** What is counted of each slot, beside the outcomes of the device's packets. */
 export const slotOutcomes = ['computed', 'unsure', 'shed', 'refused'] as const;
 export type SlotOutcome = (typeof slotOutcomes)[number];
 
@@ -100,7 +100,7 @@ export const refusal = defineStruct({
   name: 'refusal',
   description: 'A request that was refused for what is in it; numbers in the byte order of the host.',
   fields: [
-    { name: 'verdict', type: 'u8' },
+    { name: 'outcome', type: 'u8' },
     { name: 'next_layer', type: 'u8' },
     { name: 'trust_zone', type: 'u8' },
     { name: 'unused', type: 'u8' },
@@ -256,10 +256,10 @@ export const deviceMaps = [
     entries: REFUSED_BYTES,
   },
   {
-    name: 'verdicts',
-    description: 'Packets by verdict.',
+    name: 'outcomes',
+    description: 'Packets by their outcome.',
     type: 'PERCPU_ARRAY',
-    entries: verdicts.length,
+    entries: packetOutcomes.length,
     key: 'u32',
     value: 'u64',
   },

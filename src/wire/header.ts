@@ -84,7 +84,7 @@ export const ipv4Bytes = (activations: number): number => OUTER_BYTES - 14 + HEA
 /**
  * What became of a packet: index of the device's counter, and why it was passed on untouched. A packet is counted once.
  */
-export const verdicts = [
+export const packetOutcomes = [
   { name: 'computed', description: 'All layers that the device holds were computed' },
   { name: 'foreign', description: 'Not UDP over IPv4 to the inference port' },
   { name: 'ip_fragment', description: 'An IPv4 fragment: the activations may be elsewhere' },
@@ -105,7 +105,7 @@ export const verdicts = [
   { name: 'shed', description: 'The budget of its version is spent: left to another node' },
 ] as const;
 
-export type VerdictName = (typeof verdicts)[number]['name'];
+export type PacketOutcome = (typeof packetOutcomes)[number]['name'];
 
-/** Its place among `verdicts`, which is its cell of the counter. */
-export const verdictIndex = (name: VerdictName): number => verdicts.findIndex((v) => v.name === name);
+/** Its place among `packetOutcomes`, which is its cell of the counter. */
+export const outcomeIndex = (name: PacketOutcome): number => packetOutcomes.findIndex((v) => v.name === name);

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Agent, type AgentOptions, startAgent } from '../../src/agent/index.ts';
 import { tableEntry } from '../../src/backends/common/entries.ts';
-import { verdictCounter } from '../../src/backends/common/table-model.ts';
+import { outcomeCounter } from '../../src/backends/common/table-model.ts';
 import { encodeDeviceConfig } from '../../src/backends/xdp/device-config.ts';
 import { emitXdp } from '../../src/backends/xdp/emit.ts';
 import { weightEntries } from '../../src/backends/xdp/entries.ts';
@@ -19,7 +19,7 @@ import {
 } from '../../src/p4runtime/index.ts';
 import { buildXdp } from '../../src/runtime/xdp/engine.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
-import { type VerdictName, verdicts } from '../../src/wire/index.ts';
+import { type PacketOutcome, packetOutcomes } from '../../src/wire/index.ts';
 import type { Network } from './network.ts';
 
 type Entity = Init<'Entity'>;
@@ -113,12 +113,12 @@ export class Entities {
 }
 
 /** What is counted, without zeros. */
-export async function counters(client: P4Client): Promise<Partial<Record<VerdictName, number>>> {
-  const cells = await client.readAll([{ counterEntry: { counterId: verdictCounter.id } }]);
+export async function counters(client: P4Client): Promise<Partial<Record<PacketOutcome, number>>> {
+  const cells = await client.readAll([{ counterEntry: { counterId: outcomeCounter.id } }]);
   return Object.fromEntries(
     cells.flatMap((cell, i) => {
       const count = Number(cell.counterEntry?.data?.packetCount ?? 0n);
-      return count === 0 ? [] : [[verdicts[i]!.name, count]];
+      return count === 0 ? [] : [[packetOutcomes[i]!.name, count]];
     }),
   );
 }

@@ -11,7 +11,13 @@ import { interpret } from '../../src/reference/interpreter.ts';
 import { planOrRefuse } from '../../src/runtime/xdp/engine.ts';
 import { temporaryFolder } from '../../src/temporary.ts';
 import { compileBpf } from '../../src/toolchain/clang.ts';
-import { decodePacket, framePayload, packetKinds, verdictIndex, verdicts } from '../../src/wire/index.ts';
+import {
+  decodePacket,
+  framePayload,
+  outcomeIndex,
+  packetKinds,
+  packetOutcomes,
+} from '../../src/wire/index.ts';
 import { checksums, requestFrame, withBytes, withField, withUdpSum } from '../support/frames.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { modelOf, randomLinear } from '../support/models.ts';
@@ -189,7 +195,7 @@ describeWith(loading, 'the data plane of an agent', () => {
     expect((await through(withField(frame, 'nextLayer', 1)))[2].length).toBe(1);
   });
 
-  it('leaves verdicts below the threshold to a larger model', async () => {
+  it('leaves packetOutcomes below the threshold to a larger model', async () => {
     const e = await begin(verdict, (e) => [e.port(1, 2)]);
     const r = random(77);
     const answered = async (frame: Uint8Array) => decodePacket(framePayload((await through(frame))[2][0]!)!)!;
@@ -284,18 +290,18 @@ describeWith(loading, 'the data plane of an agent', () => {
     await new Promise((resolve) => setTimeout(resolve, 150));
     const source = 0xc6_33_64_07;
     expect(told).toEqual([
-      [verdictIndex('bad_magic'), 9, 4, 0, 0, source],
-      [verdictIndex('unknown_version'), 9, 3, 0, 0, source],
-      [verdictIndex('bad_shape'), 9, 4, 0, 0, source],
-      [verdictIndex('truncated'), 9, 4, 0, 0, source],
-      [verdictIndex('oversized'), 9, 4, 0, 0, source],
-      [verdictIndex('zone_refused'), 9, 4, 0, 8, source],
+      [outcomeIndex('bad_magic'), 9, 4, 0, 0, source],
+      [outcomeIndex('unknown_version'), 9, 3, 0, 0, source],
+      [outcomeIndex('bad_shape'), 9, 4, 0, 0, source],
+      [outcomeIndex('truncated'), 9, 4, 0, 0, source],
+      [outcomeIndex('oversized'), 9, 4, 0, 0, source],
+      [outcomeIndex('zone_refused'), 9, 4, 0, 8, source],
     ]);
     // An entry for other layers is a refusal; weights that are missing are not.
     await client.modify([e.version(4, 4, 0, 0, [0, 1, 3])]);
     await through(frame);
     await expect.poll(() => told.length).toBe(7);
-    expect(told[6]![0]).toBe(verdictIndex('failed'));
+    expect(told[6]![0]).toBe(outcomeIndex('failed'));
     await client.modify([e.version(4, 4, 1)]);
     await through(frame);
     await new Promise((resolve) => setTimeout(resolve, 150));
@@ -326,11 +332,11 @@ describeWith(loading, 'the data plane of an agent', () => {
     await through(requestFrame(split, row, { trustZone: 8 }));
     expect(await counters(client)).toEqual({ computed: 2, zone_refused: 1 });
     await client.modify([
-      e.program.counter('verdicts', verdictIndex('computed'), { packets: 40n, bytes: 0n }),
+      e.program.counter('outcomes', outcomeIndex('computed'), { packets: 40n, bytes: 0n }),
     ]);
     await through(requestFrame(split, row));
     expect(await counters(client)).toEqual({ computed: 41, zone_refused: 1 });
-    expect(verdicts.length).toBe(18);
+    expect(packetOutcomes.length).toBe(18);
   });
 
   it.each(['generic', 'native'] as const)('makes room for longer answers, in %s mode', async (mode) => {

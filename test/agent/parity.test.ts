@@ -139,7 +139,7 @@ const note = (outcome: Outcome, port: number, frame: Uint8Array): void => {
   const text = `${port} ${Buffer.from(frame).toString('hex')}`;
   outcome.set(id, outcome.has(id) ? `${outcome.get(id)} and ${text}` : text);
 };
-/** Frames that a device has counted, under any verdict. */
+/** Frames that a device has counted, under any outcome. */
 const sum = (counts: Awaited<ReturnType<typeof counters>>): number =>
   Object.values(counts).reduce((a, b) => a + b, 0);
 
@@ -240,7 +240,7 @@ describe.skipIf(missing.length > 0)(
         const after = { xdp: await counters(host), bmv2: await counters(bmv2.device.client) };
         expect(after.xdp).toEqual(after.bmv2);
         expect(before.xdp).toEqual(before.bmv2);
-        // Every verdict was met but the one that takes a want of memory.
+        // Every outcome was met but the one that takes a want of memory.
         expect(Object.keys(after.xdp).length).toBeGreaterThanOrEqual(16);
         await quiet(300);
         expect([...told.xdp].sort()).toEqual([...told.bmv2].sort());

@@ -105,7 +105,7 @@ describeWith(loading, 'objects of others', () => {
     const long = await compiled(
       'long',
       emitXdp(plan!).replace(
-        'return intransit_refuse(ctx, verdict, held);',
+        'return intransit_refuse(ctx, outcome, held);',
         `{
           for (int i = 0; i < 8000; i++) { held += i; __asm__ volatile("" : "+r"(held)); }
           return *(volatile int *)(long)held;

@@ -1,15 +1,15 @@
 import { expect, it } from 'vitest';
-import { createTestRunner, openObject, XdpVerdict } from '../../src/bpf/index.ts';
+import { createTestRunner, openObject, XdpAction } from '../../src/bpf/index.ts';
 import { describeWith, failure, fixture, fixtureObject, loading } from './support.ts';
 
 describeWith(loading, 'a test run', () => {
   const object = fixtureObject('rewrite', { globals: { offset: 300 } });
 
-  it('gives verdict, packet and duration, and leaves its input alone', () => {
+  it('gives action, packet and duration, and leaves its input alone', () => {
     const packet = Buffer.from(Array.from({ length: 60 }, (_, i) => i));
     const before = Buffer.from(packet);
     const result = object().program('rewrite').testRun({ packet });
-    expect(result.verdict).toBe(XdpVerdict.tx);
+    expect(result.action).toBe(XdpAction.tx);
     expect(result.durationNs).toBeGreaterThanOrEqual(0);
     before[14] = 15;
     expect(result.packet).toEqual(before);
@@ -31,7 +31,7 @@ describeWith(loading, 'a test run', () => {
       remedy: expect.stringContaining('above 356'),
     });
     const grown = program.testRun({ packet, dataOutSize: 400 });
-    expect(grown.verdict).toBe(XdpVerdict.pass);
+    expect(grown.action).toBe(XdpAction.pass);
     expect(grown.packet.length).toBe(400);
     expect(grown.packet.subarray(0, 100)).toEqual(packet);
   });
@@ -65,11 +65,9 @@ describeWith(loading, 'a test runner', () => {
     for (let i = 0; i < 100_000; i++) {
       const length = 60 + (i % 61);
       packet[14] = i;
-      const verdict = runner.run(packet.subarray(0, length));
+      const action = runner.run(packet.subarray(0, length));
       const ok =
-        verdict === XdpVerdict.tx &&
-        runner.packet.length === length &&
-        runner.packet[14] === ((i + 1) & 0xff);
+        action === XdpAction.tx && runner.packet.length === length && runner.packet[14] === ((i + 1) & 0xff);
       if (!ok) wrong++;
     }
     expect(wrong).toBe(0);

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import {
+  outcomeCounter,
   slotCounter,
   slotMeter,
-  verdictCounter,
   weightsPlace,
 } from '../../src/backends/common/table-model.ts';
 import {
@@ -463,7 +463,7 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'sixteen models of four 
         (await client.readAll([{ counterEntry: { counterId } }])).map((e) =>
           Number(e.counterEntry?.data?.packetCount ?? 0n),
         );
-      expect((await count(verdictCounter.id))[0]).toBe(asked.size);
+      expect((await count(outcomeCounter.id))[0]).toBe(asked.size);
       const cells = await count(slotCounter.id);
       const slotOf = new Map((await deploy(file)).devices[0]!.versions.map((v) => [v.modelId, v.slot]));
       const sent = (id: number) => [...asked.values()].filter((m) => m.id === id).length;

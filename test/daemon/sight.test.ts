@@ -214,7 +214,7 @@ describeWith(loading, 'an agent under traffic', () => {
         );
       await expect.poll(counted, { timeout: 10_000 }).toBe((2 * sent) / 3);
       expect(reconciler.metrics()).toContain(
-        `intransit_device_verdicts_total{device="d",verdict="unknown_model"} ${sent / 3}`,
+        `intransit_device_packet_reasons_total{device="d",reason="unknown_model"} ${sent / 3}`,
       );
       expect(reconciler.metrics()).toContain('intransit_table_entries{device="d",table="models"} 2');
       // All that it counted is gone with its data plane.

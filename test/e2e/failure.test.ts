@@ -17,7 +17,7 @@ const exact = { wrong: 0, lost: 0 };
 
 /** Waits until a device has computed so many more. */
 async function underTraffic(testbed: Testbed, name: string, packets = 300): Promise<void> {
-  const computed = async () => (await testbed.verdicts(name)).computed;
+  const computed = async () => (await testbed.outcomes(name)).computed;
   const before = await computed();
   for (const end = Date.now() + 60_000; (await computed()) < before + packets; await sleep(20))
     if (Date.now() > end) throw new Error(`no traffic at ${name}`);
@@ -66,13 +66,13 @@ describeTestbed('an agent dies', 'chain', ['xdp', 'xdp', 'xdp'], (testbed) => {
     const traffic = startTraffic(testbed(), NAME);
     for (const name of ['s1', 's2', 's3']) {
       await underTraffic(testbed(), name);
-      const { computed } = await testbed().verdicts(name);
+      const { computed } = await testbed().outcomes(name);
       await testbed().tell('kill', name);
       await sleep(500);
       await testbed().tell('start', name);
       expect((await watch.events.next('restored', name)).report.outcome).toBe('unchanged');
       // Its counters went on without it.
-      expect((await testbed().verdicts(name)).computed).toBeGreaterThan(computed + 200);
+      expect((await testbed().outcomes(name)).computed).toBeGreaterThan(computed + 200);
     }
     const report = await traffic.stop();
     tell(testbed(), 'the agents of s1, s2 and s3 killed and brought back', report);

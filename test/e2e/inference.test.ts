@@ -59,8 +59,8 @@ for (const [topology, kinds] of networks)
       expectExact(answers, wanted);
       if (topology !== 'diamond') return;
       // Steering: all of them by s3, none by s2.
-      expect(await testbed().verdicts('s2')).toMatchObject({ computed: 0, not_request: 0 });
-      expect((await testbed().verdicts('s3')).computed).toBeGreaterThanOrEqual(wanted.rows);
+      expect(await testbed().outcomes('s2')).toMatchObject({ computed: 0, not_request: 0 });
+      expect((await testbed().outcomes('s3')).computed).toBeGreaterThanOrEqual(wanted.rows);
     });
 
     test('ordinary traffic passes: ping and TCP, both ways', async () => {
@@ -69,7 +69,7 @@ for (const [topology, kinds] of networks)
       await expectTcp(testbed(), 'h1', 'h2');
       await expectTcp(testbed(), 'h2', 'h1');
       if (topology === 'diamond') {
-        const { foreign } = await testbed().verdicts('s2');
+        const { foreign } = await testbed().outcomes('s2');
         expect(foreign).toBeGreaterThan(100);
       }
     });

@@ -51,7 +51,7 @@ for (const pair of pairs)
               s3: { layers: `${a}..${b}` },
             };
             await new Deployment(testbed(), folder, NAME, placements).apply();
-            const computed = async (name: string) => (await testbed().verdicts(name)).computed;
+            const computed = async (name: string) => (await testbed().outcomes(name)).computed;
             const before = [await computed('s1'), await computed('s2')] as const;
             const answers = await send(testbed(), folder, wanted, a === 0 ? [] : ['--layers', `0..${a}`]);
             expectExact(answers, wanted);

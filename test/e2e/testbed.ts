@@ -4,10 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { verdictCounter } from '../../src/backends/common/table-model.ts';
+import { outcomeCounter } from '../../src/backends/common/table-model.ts';
 import type { DeploymentInput } from '../../src/controller/deployment-schema.ts';
 import { P4Client, type P4ClientOptions } from '../../src/p4runtime/index.ts';
-import { type VerdictName, verdicts } from '../../src/wire/index.ts';
+import { type PacketOutcome, packetOutcomes } from '../../src/wire/index.ts';
 import { cliArguments } from '../support/io.ts';
 
 export type Topology = 'single' | 'chain' | 'diamond';
@@ -127,20 +127,20 @@ export class Testbed {
     await Promise.all(this.document.switches.map(({ name }) => this.ready(name)));
   }
 
-  /** Packets of each verdict so far. */
-  verdicts(name: string): Promise<Readonly<Record<VerdictName, number>>> {
+  /** Packets of each outcome so far. */
+  outcomes(name: string): Promise<Readonly<Record<PacketOutcome, number>>> {
     // Looks on: it does not bid to be the primary.
     return this.with(name, { electionId: 0n, takeover: false }, async (client) => {
       await client.connect();
-      const entities = await client.readAll([{ counterEntry: { counterId: verdictCounter.id } }]);
+      const entities = await client.readAll([{ counterEntry: { counterId: outcomeCounter.id } }]);
       const counts = new Map(
         entities.map(({ counterEntry }) => [
           Number(counterEntry?.index?.index ?? 0n),
           Number(counterEntry?.data?.packetCount ?? 0n),
         ]),
       );
-      const names = verdicts.map((v, i) => [v.name, counts.get(i) ?? 0] as const);
-      return Object.fromEntries(names) as Record<VerdictName, number>;
+      const names = packetOutcomes.map((v, i) => [v.name, counts.get(i) ?? 0] as const);
+      return Object.fromEntries(names) as Record<PacketOutcome, number>;
     });
   }
 

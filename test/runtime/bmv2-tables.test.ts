@@ -4,10 +4,10 @@ import {
   cross,
   drop,
   ipv4Lpm,
+  outcomeCounter,
   refusedRequests,
   route,
   steer,
-  verdictCounter,
 } from '../../src/backends/common/table-model.ts';
 import { v1modelP4Info } from '../../src/backends/v1model/emit.ts';
 import type { V1modelPlan } from '../../src/backends/v1model/plan.ts';
@@ -24,9 +24,9 @@ import {
   framePayload,
   OUTER_BYTES,
   onesComplementSum,
+  outcomeIndex,
   packetKinds,
   udpChecksum,
-  verdictIndex,
 } from '../../src/wire/index.ts';
 import { describeWith, P4C, SWITCH } from '../backends/v1model/tools.ts';
 import { random, randomRows } from '../support/random.ts';
@@ -121,7 +121,7 @@ describeWith([P4C, SWITCH], 'tables and digests on BMv2', () => {
       const back = (await sendAll(frames)).map(({ packet }) => Buffer.from(packet).toString('hex')).sort();
       expect(back).toEqual(frames.map((f) => Buffer.from(f).toString('hex')).sort());
       const counter = {
-        counterEntry: { counterId: verdictCounter.id, index: { index: verdictIndex('unsure') } },
+        counterEntry: { counterId: outcomeCounter.id, index: { index: outcomeIndex('unsure') } },
       };
       const [cell] = await session.device.client.readAll([counter]);
       expect(Number(cell!.counterEntry!.data!.packetCount)).toBeGreaterThanOrEqual(5);
@@ -185,7 +185,7 @@ describeWith([P4C, SWITCH], 'tables and digests on BMv2', () => {
     frame[OUTER_BYTES + fieldOffset('modelVersion') + 1] = 77;
     await sendAll([frame]);
     const item = {
-      verdict: BigInt(verdictIndex('unknown_version')),
+      outcome: BigInt(outcomeIndex('unknown_version')),
       model_id: 1n,
       model_version: 77n,
       next_layer: 0n,

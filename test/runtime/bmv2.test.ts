@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { insertion } from '../../src/backends/common/entries.ts';
-import { permit, verdictCounter, zones } from '../../src/backends/common/table-model.ts';
+import { outcomeCounter, permit, zones } from '../../src/backends/common/table-model.ts';
 import type { V1modelPlan } from '../../src/backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../src/backends/v1model/replacement.ts';
 import { ownerMark, privateBase } from '../../src/durable/index.ts';
@@ -23,10 +23,10 @@ import {
   type HeaderFieldName,
   OUTER_BYTES,
   onesComplementSum,
+  outcomeIndex,
+  type PacketOutcome,
   packetKinds,
   udpChecksum,
-  type VerdictName,
-  verdictIndex,
 } from '../../src/wire/index.ts';
 import { exampleModel, exampleRows } from '../backends/v1model/examples.ts';
 import { randomModels } from '../backends/v1model/random-models.ts';
@@ -110,7 +110,7 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
   }
 
   async function counts(): Promise<Record<string, number>> {
-    const cells = await session.device.client.readAll([{ counterEntry: { counterId: verdictCounter.id } }]);
+    const cells = await session.device.client.readAll([{ counterEntry: { counterId: outcomeCounter.id } }]);
     return Object.fromEntries(
       cells.map(({ counterEntry: c }) => [`${c!.index!.index}`, Number(c!.data!.packetCount)]),
     );
@@ -138,7 +138,7 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
 
   const foreign = (length: number) => Uint8Array.from({ length }, (_, i) => i * 7);
 
-  test.each<[VerdictName, string, () => Uint8Array]>([
+  test.each<[PacketOutcome, string, () => Uint8Array]>([
     ['foreign', 'ARP', () => setOuter(12, 0x08, 0x06)],
     ['foreign', 'TCP', () => setOuter(23, 6)],
     ['foreign', 'IPv6 in the version', () => setOuter(14, 0x65)],
@@ -178,7 +178,7 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
       "another source's partial sum",
       () => spoilt((f) => withBytes(withUdpSum(f, 'partial'), 29, 99)),
     ],
-  ])('%s (%s): passed on byte for byte, and counted', async (verdict, _, make) => {
+  ])('%s (%s): passed on byte for byte, and counted', async (outcome, _, make) => {
     const frame = make();
     const before = await counts();
     const { packet, port } = await send(frame);
@@ -186,8 +186,8 @@ describeWith([P4C, SWITCH], 'packets on BMv2', () => {
     expect(port).toBe(2);
     const after = await counts();
     const grown = Object.keys(after).filter((i) => after[i] !== before[i]);
-    expect(grown).toEqual([`${verdictIndex(verdict)}`]);
-    expect(after[verdictIndex(verdict)]).toBe(before[verdictIndex(verdict)]! + 1);
+    expect(grown).toEqual([`${outcomeIndex(outcome)}`]);
+    expect(after[outcomeIndex(outcome)]).toBe(before[outcomeIndex(outcome)]! + 1);
   });
 
   /** The answer's header, and that both checksums of the frame are right. */

@@ -52,9 +52,9 @@ describeWith(loading, 'the examples in the kernel', () => {
         });
         devices.forEach((device, i) => {
           const isLast = i === devices.length - 1;
-          const { packet, verdict } = device.program.testRun({ packet: frame, dataOutSize: 4096 });
+          const { packet, action } = device.program.testRun({ packet: frame, dataOutSize: 4096 });
           // Only the last one answers; the others send the request on its way.
-          expect(verdict).toBe(isLast ? 3 : 2);
+          expect(action).toBe(isLast ? 3 : 2);
           const { header } = decodePacket(framePayload(packet)!)!;
           expect(header).toMatchObject({
             nextLayer: ends[i + 1],

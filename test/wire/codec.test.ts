@@ -8,9 +8,9 @@ import {
   type Header,
   headerFields,
   type InferencePacket,
+  outcomeIndex,
+  packetOutcomes,
   requestPacket,
-  verdictIndex,
-  verdicts,
 } from '../../src/wire/index.ts';
 
 const request = requestPacket(Uint8Array.of(1, 2, 3), {
@@ -97,8 +97,8 @@ describe('definition', () => {
     const names = headerFields.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
     for (const { name, bits } of headerFields) expect(fieldOffset(name) % Math.min(2, bits / 8)).toBe(0);
-    expect(new Set(verdicts.map(({ name }) => name)).size).toBe(verdicts.length);
-    for (const [i, { name }] of verdicts.entries()) expect(verdictIndex(name)).toBe(i);
+    expect(new Set(packetOutcomes.map(({ name }) => name)).size).toBe(packetOutcomes.length);
+    for (const [i, { name }] of packetOutcomes.entries()) expect(outcomeIndex(name)).toBe(i);
     expect(HEADER_BYTES).toBe(32);
   });
 });

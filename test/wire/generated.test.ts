@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EBPF_DIR } from '../../src/paths.ts';
 import { wireHeaderC, wireHeaderDocs, wireHeaderP4 } from '../../src/wire/generate.ts';
-import { fieldOffset, HEADER_BYTES, headerFields, verdicts } from '../../src/wire/index.ts';
+import { fieldOffset, HEADER_BYTES, headerFields, packetOutcomes } from '../../src/wire/index.ts';
 import { testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 
@@ -24,8 +24,8 @@ describeWithTools(['gcc'], 'the C header', () => {
     const asserts = [
       `sizeof(struct intransit_header) == ${HEADER_BYTES}`,
       `INTRANSIT_HEADER_BYTES == ${HEADER_BYTES}`,
-      `INTRANSIT_VERDICTS == ${verdicts.length}`,
-      ...verdicts.map(({ name }, i) => `INTRANSIT_${name.toUpperCase()} == ${i}`),
+      `INTRANSIT_OUTCOMES == ${packetOutcomes.length}`,
+      ...packetOutcomes.map(({ name }, i) => `INTRANSIT_${name.toUpperCase()} == ${i}`),
       ...headerFields.flatMap(({ name, bits }) => [
         `offsetof(struct intransit_header, ${snake(name)}) == ${fieldOffset(name)}`,
         `sizeof(((struct intransit_header *)0)->${snake(name)}) == ${bits / 8}`,

@@ -1,5 +1,5 @@
 import { DEVICE_SLOTS, MODEL_ENTRIES, PROGRAM_SLOTS, programOf, slotOutcomes } from '../../dataplane/abi.ts';
-import { verdicts } from '../../wire/header.ts';
+import { packetOutcomes } from '../../wire/header.ts';
 
 /**
  * The tables that a controller sees, the same on every target. Declared here once: the ids and sizes of the P4 program,
@@ -157,11 +157,11 @@ export const steer = table(6, {
 /** Tables of every device, whatever model it holds. */
 export const deviceTables: readonly TableModel[] = [models, modelIds, zones, ports, ipv4Lpm, steer];
 
-/** Packets by verdict, in the order of `verdicts`. */
-export const verdictCounter: CounterModel = {
-  name: 'verdicts',
+/** Packets by their outcome, in the order of `packetOutcomes`. */
+export const outcomeCounter: CounterModel = {
+  name: 'outcomes',
   id: 0x12_000000 + 1,
-  size: verdicts.length,
+  size: packetOutcomes.length,
 };
 
 /** Requests that were refused for what is in them; not those that are merely meant for another device. */
@@ -170,7 +170,7 @@ export const refusedRequests: DigestModel = {
   // What p4c makes of the name: a digest takes no @id.
   id: 0x17_ddf294,
   fields: [
-    { name: 'verdict', bits: 8 },
+    { name: 'outcome', bits: 8 },
     { name: 'model_id', bits: 16 },
     { name: 'model_version', bits: 16 },
     { name: 'next_layer', bits: 8 },

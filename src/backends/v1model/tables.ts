@@ -12,12 +12,12 @@ import {
   modelIds,
   models,
   noWeights,
+  outcomeCounter,
   refusedRequests,
   slotCounter,
   slotMeter,
   type TableModel,
   type TableSet,
-  verdictCounter,
   weightsTable,
 } from '../common/table-model.ts';
 import type { Lookup, Stage } from './code.ts';
@@ -74,7 +74,7 @@ export function layerTables({ code }: Lowered, slots: number, first = 0): TableM
 /** All tables of a program with these layers' tables. */
 export const tableSet = (layers: readonly TableModel[]): TableSet => ({
   tables: [...deviceTables, ...layers],
-  counters: [verdictCounter, slotCounter],
+  counters: [outcomeCounter, slotCounter],
   digests: [refusedRequests],
   meters: [slotMeter],
 });
@@ -153,7 +153,7 @@ export function tablesP4(): string {
     '',
     ...actions.map((a) => define('ID', a.name, hex(a.id))),
     ...deviceTables.map((t) => define('ID', t.name, hex(t.id))),
-    ...[verdictCounter, slotCounter, slotMeter].map(({ name, id }) => define('ID', name, hex(id))),
+    ...[outcomeCounter, slotCounter, slotMeter].map(({ name, id }) => define('ID', name, hex(id))),
     '',
     ...[...deviceTables, slotCounter, slotMeter].map((t) => define('SIZE', t.name, `${t.size}`)),
     '',

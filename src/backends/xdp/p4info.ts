@@ -7,13 +7,13 @@ import {
   ipv4Lpm,
   modelIds,
   models,
+  outcomeCounter,
   ports,
   refusedRequests,
   slotCounter,
   slotMeter,
   steer,
   type TableModel,
-  verdictCounter,
   weightsTable,
   zones,
 } from '../common/table-model.ts';
@@ -65,7 +65,7 @@ export const programLayout = (plan: XdpPlan, index = 0): ProgramLayout => ({
 export function xdpP4InfoOf(programs: readonly ProgramLayout[]): P4Info {
   const tables = [models, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...programs.flatMap(weightTables)];
   return p4infoOf(
-    { tables, counters: [verdictCounter, slotCounter], digests: [refusedRequests], meters: [slotMeter] },
+    { tables, counters: [outcomeCounter, slotCounter], digests: [refusedRequests], meters: [slotMeter] },
     'xdp',
   );
 }

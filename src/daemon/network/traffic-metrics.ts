@@ -48,12 +48,12 @@ function deviceFamilies(sight: Sight, devices: readonly ManagedNode[]): readonly
       ),
     },
     {
-      name: 'intransit_device_verdicts_total',
-      help: 'The same by verdict: why packets passed or were refused',
+      name: 'intransit_device_packet_reasons_total',
+      help: 'The same in detail: why packets passed or were refused',
       type: 'counter',
       samples: devices.flatMap(({ name }) =>
-        [...sight.deviceTotals(name)].map(([verdict, value]) => ({
-          labels: { device: name, verdict },
+        [...sight.deviceTotals(name)].map(([reason, value]) => ({
+          labels: { device: name, reason },
           value,
         })),
       ),

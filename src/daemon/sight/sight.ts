@@ -2,7 +2,7 @@ import type { DeviceCounts } from '../../controller/device-counts.ts';
 import { slotOutcomes } from '../../dataplane/abi.ts';
 import type { Measures, WorkerLoad } from '../../doors/measures.ts';
 import type { HeldDocument } from '../../doors/worker-protocol.ts';
-import type { VerdictName } from '../../wire/header.ts';
+import type { PacketOutcome } from '../../wire/header.ts';
 import { countsOf, type Measured, measuredBy, together } from './distribution.ts';
 import { Tally } from './tally.ts';
 
@@ -10,7 +10,7 @@ import { Tally } from './tally.ts';
 export type Outcome = 'computed' | 'passed' | 'shed' | 'refused';
 
 /** Requests with something wrong in them are refused; what is meant for others, or no request, passes. */
-const byVerdict: Readonly<Record<VerdictName, Outcome>> = {
+const sumOf: Readonly<Record<PacketOutcome, Outcome>> = {
   computed: 'computed',
   // The layers were computed; who is sure of it is another matter.
   unsure: 'computed',
@@ -31,7 +31,7 @@ const byVerdict: Readonly<Record<VerdictName, Outcome>> = {
   failed: 'refused',
   bad_checksum: 'refused',
 };
-const verdictNames = Object.keys(byVerdict) as VerdictName[];
+const packetOutcomeNames = Object.keys(sumOf) as PacketOutcome[];
 
 /** Rates a second over the window. */
 export type Rates = Readonly<Record<Outcome, number>>;
@@ -72,7 +72,7 @@ export class Sight {
     this.#devices.set(name, device);
     device.versions = counts.versions;
     const named = [
-      ...[...counts.packets].map(([verdict, n]) => [verdict, n] as const),
+      ...counts.packets,
       ...counts.versions.flatMap(({ modelId, version, outcomes: own }) =>
         [...own].map(([outcome, n]) => [`${modelId}/${version}/${outcome}`, n] as const),
       ),
@@ -121,23 +121,25 @@ export class Sight {
   /** What becomes of packets at a device; undefined while it has not been read twice. */
   deviceRates(name: string): Rates | undefined {
     const tally = this.#devices.get(name)?.tally;
-    return tally && this.#byOutcome((verdict) => tally.rate(verdict, performance.now()));
+    return tally && this.#byOutcome((outcome) => tally.rate(outcome, performance.now()));
   }
 
-  /** Packets by verdict since the device was first read, and what it had counted then; those that there are. */
-  deviceTotals(name: string): ReadonlyMap<VerdictName, number> {
+  /** Packets by outcome since the device was first read, and what it had counted then; those that there are. */
+  deviceTotals(name: string): ReadonlyMap<PacketOutcome, number> {
     const tally = this.#devices.get(name)?.tally;
-    return new Map(verdictNames.map((v) => [v, tally?.total(v) ?? 0] as const).filter(([, n]) => n > 0));
+    return new Map(
+      packetOutcomeNames.map((v) => [v, tally?.total(v) ?? 0] as const).filter(([, n]) => n > 0),
+    );
   }
 
   deviceOutcomes(name: string): Readonly<Record<Outcome, number>> {
     const totals = this.deviceTotals(name);
-    return this.#byOutcome((verdict) => totals.get(verdict) ?? 0);
+    return this.#byOutcome((outcome) => totals.get(outcome) ?? 0);
   }
 
-  #byOutcome(of: (verdict: VerdictName) => number): Rates {
+  #byOutcome(of: (outcome: PacketOutcome) => number): Rates {
     const sums = { computed: 0, passed: 0, shed: 0, refused: 0 };
-    for (const verdict of verdictNames) sums[byVerdict[verdict]] += of(verdict);
+    for (const outcome of packetOutcomeNames) sums[sumOf[outcome]] += of(outcome);
     return sums;
   }
 

@@ -9,10 +9,10 @@ import {
   flagWorker,
   type Header,
   type InferencePacket,
+  type PacketOutcome,
   packetKinds,
+  packetOutcomes,
   TOKEN_BYTES,
-  type VerdictName,
-  verdicts,
 } from '../../wire/index.ts';
 import { countIn } from '../common/counts.ts';
 import { Fifo } from '../common/fifo.ts';
@@ -53,7 +53,7 @@ export interface LostRow {
 }
 
 /** Reasons of error packets that another try may not meet again. */
-const passing: ReadonlySet<VerdictName> = new Set(['failed', 'truncated', 'tensor_fragment']);
+const passing: ReadonlySet<PacketOutcome> = new Set(['failed', 'truncated', 'tensor_fragment']);
 
 /** Times that a row is sent again at once because the worker wanted a proof, and the ms between two of them. */
 const MOST_CHALLENGES = 4;
@@ -205,7 +205,7 @@ export class Transfer {
       const whole = this.#assemble(row, header, activations);
       if (whole !== undefined) this.#answer(row, header, whole, now);
     } else if (ours && header.kind === packetKinds.error && activations.length === 1)
-      this.#fault(row, verdicts[activations[0]!]?.name, (header.flags & flagComing) !== 0);
+      this.#fault(row, packetOutcomes[activations[0]!]?.name, (header.flags & flagComing) !== 0);
     else if (ours && header.kind === packetKinds.challenge && activations.length === TOKEN_BYTES)
       this.#challenge(row, header, activations, now);
     else this.#strays++;
@@ -300,7 +300,7 @@ export class Transfer {
   }
 
   /** @param coming whether the node says that what it lacks is on its way to it */
-  #fault(row: number, reason: VerdictName | undefined, coming: boolean): void {
+  #fault(row: number, reason: PacketOutcome | undefined, coming: boolean): void {
     countIn(this.#errors, reason ?? 'unknown');
     if (this.#state[row] !== waiting || reason === undefined) return;
     if (coming || passing.has(reason)) this.#reasons.set(row, reason);

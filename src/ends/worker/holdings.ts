@@ -1,4 +1,4 @@
-import type { Header, VerdictName } from '../../wire/index.ts';
+import type { Header, PacketOutcome } from '../../wire/index.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 
 /** Versions of one model. */
@@ -12,7 +12,7 @@ interface HeldModel {
 
 /** Why nothing held computes a request; `coming` where it will in a moment. */
 export interface Missing {
-  readonly reason: VerdictName;
+  readonly reason: PacketOutcome;
   readonly coming: boolean;
 }
 

@@ -8,7 +8,7 @@ import {
   HEADER_VERSION,
   type Header,
   MAGIC,
-  type VerdictName,
+  type PacketOutcome,
 } from '../../wire/index.ts';
 
 /** A version of a model, in the terms of a packet. */
@@ -37,7 +37,7 @@ export function heldInputs(model: Model): (HeldInput | undefined)[] {
  * Why a request cannot be computed by the version that it names, in the words and the order of the devices on the path; or what
  * it brings.
  */
-export function examine(h: Header, held: Held, zones: ReadonlySet<number>): VerdictName | HeldInput {
+export function examine(h: Header, held: Held, zones: ReadonlySet<number>): PacketOutcome | HeldInput {
   const input = held.inputs[h.nextLayer];
   if (input === undefined) return 'cursor_elsewhere';
   const fits = h.layerCount === held.layerCount && h.elementType === input.elementType;
@@ -47,7 +47,7 @@ export function examine(h: Header, held: Held, zones: ReadonlySet<number>): Verd
 }
 
 /** Why a payload is no packet of ours. @pre `decodePacket` refused it */
-export function malformation(payload: Buffer): VerdictName {
+export function malformation(payload: Buffer): PacketOutcome {
   if (payload.length < HEADER_BYTES) return 'truncated';
   if (payload.readUInt16BE(0) !== MAGIC || payload[2] !== HEADER_VERSION) return 'bad_magic';
   return payload.length < HEADER_BYTES + payload.readUInt16BE(14) ? 'truncated' : 'oversized';

@@ -13,9 +13,9 @@ import {
   type Header,
   type InferencePacket,
   MOST_AMPLIFICATION,
+  outcomeIndex,
+  type PacketOutcome,
   packetKinds,
-  type VerdictName,
-  verdictIndex,
 } from '../../wire/index.ts';
 import { countIn } from '../common/counts.ts';
 import { encodeQueue } from '../common/probe.ts';
@@ -389,9 +389,9 @@ export class Service {
   }
 
   /** @param coming whether asking again will do in a moment */
-  #refuse(header: Header, from: Address, reason: VerdictName, coming = false): void {
+  #refuse(header: Header, from: Address, reason: PacketOutcome, coming = false): void {
     countIn(this.#refused, reason);
-    const activations = Uint8Array.of(verdictIndex(reason));
+    const activations = Uint8Array.of(outcomeIndex(reason));
     const flags = coming ? header.flags | flagComing : header.flags & ~flagComing;
     this.#reply({ header, activations }, from, { kind: packetKinds.error, flags });
   }

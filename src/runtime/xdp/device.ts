@@ -1,7 +1,7 @@
 import type { BpfMap, BpfObject, BpfProgram, MappedWords } from '../../bpf/index.ts';
 import { openObject, waitForPrograms } from '../../bpf/index.ts';
 import { decodeWord, encodeWord, NO_WORD, placesOf, type Word } from '../../dataplane/words.ts';
-import { type VerdictName, verdicts } from '../../wire/index.ts';
+import { type PacketOutcome, packetOutcomes } from '../../wire/index.ts';
 
 /** Index of one of the two versions of the weights that a device holds side by side. */
 export type Slot = 0 | 1;
@@ -100,8 +100,8 @@ export class XdpDevice implements Disposable {
   }
 
   /** Packets by what became of them, since the program was loaded. */
-  counters(): Record<VerdictName, bigint> {
-    return readCounters(this.#map('verdicts'));
+  counters(): Record<PacketOutcome, bigint> {
+    return readCounters(this.#map('outcomes'));
   }
 
   close(): void {
@@ -118,8 +118,8 @@ export class XdpDevice implements Disposable {
   }
 }
 
-/** The map of the verdicts, by name. */
-export function readCounters(map: BpfMap): Record<VerdictName, bigint> {
-  const entries = verdicts.map(({ name }, i) => [name, map.sumPerCpu(i)![0]!] as const);
-  return Object.fromEntries(entries) as Record<VerdictName, bigint>;
+/** The map of the packetOutcomes, by name. */
+export function readCounters(map: BpfMap): Record<PacketOutcome, bigint> {
+  const entries = packetOutcomes.map(({ name }, i) => [name, map.sumPerCpu(i)![0]!] as const);
+  return Object.fromEntries(entries) as Record<PacketOutcome, bigint>;
 }

@@ -1,5 +1,5 @@
 /** Flows that the device's own model is not sure of: a larger model is asked, and its verdict written back into the flow. */
-import { type BpfMap, type BpfProgram, LEAST_PACKET, type TestRunner, XdpVerdict } from '../../bpf/index.ts';
+import { type BpfMap, type BpfProgram, LEAST_PACKET, type TestRunner, XdpAction } from '../../bpf/index.ts';
 import { decodeRate, encodeRate, type FlowQuestion, type ToldVerdict } from './flow-actions.ts';
 import type { LargerModel, LargerVerdict } from './larger-model.ts';
 
@@ -63,7 +63,7 @@ export class FlowAnswers {
     this.#bytes.writeUInt8(verdict.class, 16);
     this.#bytes.writeUInt8(verdict.margin, 17);
     this.#answer.update(0, this.#bytes);
-    return this.#runner.run(this.#frame) === XdpVerdict.pass;
+    return this.#runner.run(this.#frame) === XdpAction.pass;
   }
 }
 

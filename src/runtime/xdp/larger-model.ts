@@ -6,9 +6,9 @@ import {
   encodePacket,
   type Header,
   packetKinds,
+  packetOutcomes,
   probePacket,
   requestPacket,
-  verdicts,
 } from '../../wire/index.ts';
 
 /** Where a worker listens, by an IPv4 address, and which of its models is meant. */
@@ -183,7 +183,7 @@ export class LargerModel implements Disposable {
   }
 
   #refused(sequence: number, reason: number): void {
-    this.#trouble = `the worker refuses: ${verdicts[reason]?.name ?? reason}`;
+    this.#trouble = `the worker refuses: ${packetOutcomes[reason]?.name ?? reason}`;
     this.#pending.get(sequence)?.settle(undefined);
     this.#pending.delete(sequence);
     // It may hold another model by now.

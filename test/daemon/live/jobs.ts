@@ -19,8 +19,8 @@ import {
   encodePacket,
   flagWorker,
   packetKinds,
+  packetOutcomes,
   requestPacket,
-  verdicts,
 } from '../../../src/wire/index.ts';
 
 export interface JobsTask {
@@ -149,7 +149,7 @@ function receive(payload: Buffer, address: string): void {
     return;
   }
   if (header.kind === packetKinds.error) {
-    const reason = verdicts[activations[0]!]?.name ?? 'unknown';
+    const reason = packetOutcomes[activations[0]!]?.name ?? 'unknown';
     seen.errors[reason] = (seen.errors[reason] ?? 0) + 1;
   }
   if (header.kind !== packetKinds.result) return;

@@ -9,9 +9,9 @@ import {
   flagUnsure,
   flagWorker,
   type InferencePacket,
+  outcomeIndex,
+  type PacketOutcome,
   packetKinds,
-  type VerdictName,
-  verdictIndex,
 } from '../../../src/wire/index.ts';
 
 const element = 'uint8' as const;
@@ -47,9 +47,9 @@ function transfer(rows: number, change: Partial<TransferOptions> = {}) {
     },
     activations: new Uint8Array(3).fill(fill),
   });
-  const fault = (row: number, reason: VerdictName): InferencePacket => ({
+  const fault = (row: number, reason: PacketOutcome): InferencePacket => ({
     header: { ...answer(row).header, kind: packetKinds.error, elementCount: 1 },
-    activations: Uint8Array.of(verdictIndex(reason)),
+    activations: Uint8Array.of(outcomeIndex(reason)),
   });
   return { t, sent, rowOf, answer, fault };
 }

@@ -9,10 +9,10 @@ import {
   flagTurnRound,
   flagWorker,
   type InferencePacket,
+  type PacketOutcome,
   packetKinds,
+  packetOutcomes,
   requestPacket,
-  type VerdictName,
-  verdicts,
 } from '../../../src/wire/index.ts';
 import { random } from '../../support/random.ts';
 import { between, example, kept, LOCAL, sender, worker } from '../edge/loopback.ts';
@@ -59,7 +59,7 @@ describe('a worker', () => {
     return encodePacket({ header: { ...header, ...change }, activations });
   };
 
-  it.each<[title: string, args: Parameters<typeof request>, reason: VerdictName]>([
+  it.each<[title: string, args: Parameters<typeof request>, reason: PacketOutcome]>([
     ['another model', [{ modelId: 6 }], 'unknown_model'],
     ['another version', [{ modelVersion: 2 }], 'unknown_version'],
     ['a cursor behind the end', [{ nextLayer: 3 }], 'cursor_elsewhere'],
@@ -78,7 +78,7 @@ describe('a worker', () => {
     const [{ header, activations } = c.packets[0]!] = await c.received(1);
     expect(header).toMatchObject({ ...args[0], kind: packetKinds.error, elementCount: 1, sequence: 77 });
     expect(header.jobId).toBe(0xfedcba9876543210n);
-    expect(verdicts[activations[0]!]!.name).toBe(reason);
+    expect(packetOutcomes[activations[0]!]!.name).toBe(reason);
     expect(w.statistics().refused).toEqual({ [reason]: 1 });
   });
 

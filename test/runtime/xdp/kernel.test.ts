@@ -43,7 +43,7 @@ describeWith(loading, 'what the agent wants of the kernel', () => {
     words.close();
     expect(() => words.get(1)).toThrow(/is closed/);
     expect(() => object.map('zones').words()).toThrow(/4 bytes, no multiple of 8/);
-    expect(() => object.map('verdicts').words()).toThrow(
+    expect(() => object.map('outcomes').words()).toThrow(
       /BPF_F_MMAPABLE|not permitted|EINVAL|ENOTSUPP|operation/,
     );
   });

@@ -10,9 +10,9 @@ import {
   framePayload,
   HEADER_BYTES,
   OUTER_BYTES,
+  type PacketOutcome,
   packetKinds,
-  type VerdictName,
-  verdicts,
+  packetOutcomes,
 } from '../../../src/wire/index.ts';
 import {
   checksums,
@@ -56,7 +56,7 @@ const UDP = 34;
 
 type Change = (request: Uint8Array, plan: XdpPlan) => Uint8Array;
 
-const cases: readonly [VerdictName, string, Change][] = [
+const cases: readonly [PacketOutcome, string, Change][] = [
   ['foreign', 'ARP', (f) => withBytes(f, ETHERNET_TYPE, 0x08, 0x06)],
   ['foreign', 'IPv6', (f) => withBytes(f, ETHERNET_TYPE, 0x86, 0xdd)],
   ['foreign', 'a VLAN tag', (f) => withBytes(f, ETHERNET_TYPE, 0x81, 0x00)],
@@ -87,7 +87,7 @@ const cases: readonly [VerdictName, string, Change][] = [
   ],
   ['bad_magic', 'another magic', (f) => withField(f, 'magic', 0x49a6)],
   ['bad_magic', 'another header version', (f) => withField(f, 'headerVersion', 2)],
-  ...(['result', 'error', 'probe'] as const).map((kind): [VerdictName, string, Change] => [
+  ...(['result', 'error', 'probe'] as const).map((kind): [PacketOutcome, string, Change] => [
     'not_request',
     kind,
     (f) => withField(f, 'kind', packetKinds[kind]),
@@ -126,7 +126,7 @@ describeWith(loading, 'packets at the loaded program', () => {
     const before = device.counters();
     const result = send(frame);
     const after = device.counters();
-    const changed = verdicts.map(({ name }) => [name, Number(after[name] - before[name])] as const);
+    const changed = packetOutcomes.map(({ name }) => [name, Number(after[name] - before[name])] as const);
     return { ...result, changed: Object.fromEntries(changed.filter(([, n]) => n !== 0)) };
   }
 
@@ -134,13 +134,13 @@ describeWith(loading, 'packets at the loaded program', () => {
     const frame = change(requestFrame(plan, row), plan);
     const result = counted(frame);
     expect(result.changed).toEqual({ [verdict]: 1 });
-    expect(result.verdict).toBe(PASS);
+    expect(result.action).toBe(PASS);
     expect(Buffer.compare(result.packet, frame)).toBe(0);
   });
 
   it('has a case for every verdict but computed, failed and shed, which needs a budget', () => {
     const named = new Set(cases.map(([verdict]) => verdict));
-    expect(verdicts.map(({ name }) => name).filter((name) => !named.has(name))).toEqual([
+    expect(packetOutcomes.map(({ name }) => name).filter((name) => !named.has(name))).toEqual([
       'computed',
       'failed',
       'shed',
@@ -158,8 +158,8 @@ describeWith(loading, 'packets at the loaded program', () => {
     );
     using large = await loadXdp(wide!);
     const frame = requestFrame(wide!, Uint8Array.of(5));
-    const { packet, verdict } = large.program.testRun({ packet: frame, dataOutSize: 8192 });
-    expect(verdict).toBe(PASS);
+    const { packet, action } = large.program.testRun({ packet: frame, dataOutSize: 8192 });
+    expect(action).toBe(PASS);
     expect(Buffer.compare(packet, frame)).toBe(0);
     expect(large.counters()).toMatchObject({ failed: 1n, computed: 0n });
   });
@@ -215,8 +215,8 @@ describeWith(loading, 'answers', () => {
       const request = requestFrame(plan, inputs, { turnRound, jobId: BigInt(i) << 40n, sequence: i });
       const expected = interpret(plan.model, inputs);
       const sent = i % 3 === 0 ? padded(request, r.int(1, 30), 0xee) : request;
-      const { packet, verdict } = send(sent);
-      expect(verdict).toBe(turnRound ? TX : PASS);
+      const { packet, action } = send(sent);
+      expect(action).toBe(turnRound ? TX : PASS);
       expect(packet.length).toBe(OUTER_BYTES + HEADER_BYTES + outputs);
       expect(checksums(packet)).toEqual({ ip: 0, udp: 0 });
       expect(framePayload(packet)?.length).toBe(HEADER_BYTES + outputs);

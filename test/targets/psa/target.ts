@@ -7,8 +7,8 @@ import { needDiagnostics } from '../../../src/backends/common/need.ts';
 import { p4infoOf } from '../../../src/backends/common/p4info.ts';
 import {
   deviceTables,
+  outcomeCounter,
   slotMeter,
-  verdictCounter,
   weightsTable,
 } from '../../../src/backends/common/table-model.ts';
 import { diagnostic, refuse } from '../../../src/diagnostics/index.ts';
@@ -112,7 +112,7 @@ function programOf(model: Model, options: Options): TargetProgram {
       p4infoOf(
         {
           tables: [...deviceTables, ...tables],
-          counters: [verdictCounter],
+          counters: [outcomeCounter],
           digests: [],
           meters: [slotMeter],
         },

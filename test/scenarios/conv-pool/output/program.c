@@ -174,12 +174,12 @@ int intransit(struct xdp_md *ctx)
 {
 	struct intransit_packet *packet;
 	struct intransit_scratch *s;
-	__u32 verdict, zero = 0;
+	__u32 outcome, zero = 0;
 	__u64 held = 0;
 
-	verdict = intransit_source(ctx, &held);
-	if (verdict != INTRANSIT_COMPUTED)
-		return intransit_refuse(ctx, verdict, held);
+	outcome = intransit_source(ctx, &held);
+	if (outcome != INTRANSIT_COMPUTED)
+		return intransit_refuse(ctx, outcome, held);
 	packet = (void *)(long)ctx->data;
 	s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!s || (void *)packet + INTRANSIT_PAYLOAD_AT + INTRANSIT_INPUTS > (void *)(long)ctx->data_end ||

@@ -17,7 +17,7 @@
 #define INTRANSIT_ID_PORTS 0x02000004
 #define INTRANSIT_ID_IPV4_LPM 0x02000005
 #define INTRANSIT_ID_STEER 0x02000006
-#define INTRANSIT_ID_VERDICTS 0x12000001
+#define INTRANSIT_ID_OUTCOMES 0x12000001
 #define INTRANSIT_ID_INFERENCES 0x12000002
 #define INTRANSIT_ID_BUDGETS 0x14000002
 
@@ -47,7 +47,7 @@ const bit<16> INTRANSIT_HEADER_BYTES = 32;
 
 // Why a request was refused, and which.
 struct refused_request {
-    bit<8> verdict;
+    bit<8> outcome;
     bit<16> model_id;
     bit<16> model_version;
     bit<8> next_layer;
