@@ -97,6 +97,7 @@ export async function writeXdpFlow(
 }
 
 const HEADERS = [
+  'intransit_bits.h',
   'intransit_flow.h',
   'intransit_flow_act.h',
   'intransit_flow_packet.h',

@@ -68,10 +68,10 @@ export function widestLane(
 }
 
 /** Of a channel's requantisation, in multiplies: its share of clamping a word and its scaling; scaling and clamping it alone. */
-const CHANNEL_COST = { window: 3.2, scalar: 4.9 } as const;
+export const CHANNEL_COST = { window: 3.2, scalar: 4.9 } as const;
 
 /** What a layout costs for each position of a group, in multiplies with their loads as measured (bench/README.md). */
-const laneCost = ({ words, requantisation }: LaneLayout, taps: number, channels: number): number =>
+export const lanesCost = ({ words, requantisation }: LaneLayout, taps: number, channels: number): number =>
   words * taps + channels * CHANNEL_COST[requantisation];
 
 /**
@@ -109,7 +109,7 @@ export function packLanes(
         words: Math.ceil(channels / lanes),
         requantisation,
       };
-      if (best === undefined || laneCost(layout, taps, channels) < laneCost(best, taps, channels))
+      if (best === undefined || lanesCost(layout, taps, channels) < lanesCost(best, taps, channels))
         best = layout;
     }
   }

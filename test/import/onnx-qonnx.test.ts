@@ -2,105 +2,23 @@ import { describe, expect, it } from 'vitest';
 import { importBytes } from '../../src/import/index.ts';
 import { compareWithRuntime } from '../support/onnx-runtime.ts';
 import { type Random, random, randomRows } from '../support/random.ts';
-import { GraphBuilder } from './onnx-blocks.ts';
-import { scalar, tensor, writeOnnx } from './onnx-writer.ts';
+import { tensor, writeOnnx } from './onnx-writer.ts';
+import { QonnxNet, type Width } from './qonnx-net.ts';
 
 /**
  * Networks of QONNX against the same in plain operators, which ONNX Runtime knows: a Quant is Div, Clip, Round and Mul, a
  * BipolarQuant the sign.
  */
 
-const DOMAIN = 'qonnx.custom_op.general';
-
-interface Width {
-  readonly bits: number;
-  readonly scale: number;
-  readonly signed: boolean;
-  readonly narrow?: boolean;
-  readonly zero?: number;
-  /** ROUND if absent. */
-  readonly mode?: string;
-}
-
 const MODES = ['ROUND', 'HALF_EVEN', 'FLOOR', 'CEIL', 'UP', 'DOWN', 'ROUND_TO_ZERO', 'HALF_UP', 'HALF_DOWN'];
-
-/** Either way of writing the same network. */
-class Net extends GraphBuilder {
-  readonly #plain: boolean;
-
-  constructor(plain: boolean) {
-    super();
-    this.#plain = plain;
-  }
-
-  #float(value: number): string {
-    return this.constant('f', scalar('float', value));
-  }
-
-  quant(x: string, { bits, scale, signed, narrow = false, zero = 0, mode = 'ROUND' }: Width): string {
-    if (!this.#plain)
-      return this.node(
-        'Quant',
-        [x, this.#float(scale), this.#float(zero), this.#float(bits)],
-        { signed: Number(signed), narrow: Number(narrow), rounding_mode: mode },
-        DOMAIN,
-      );
-    const lo = signed ? Number(narrow) - 2 ** (bits - 1) : 0;
-    const hi = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1 - Number(narrow);
-    const levels = this.node('Add', [this.node('Div', [x, this.#float(scale)]), this.#float(zero)]);
-    const isSigns = bits === 1 && signed;
-    const q = isSigns
-      ? this.#signs(levels, 1)
-      : this.#rounded(this.node('Clip', [levels, this.#float(lo), this.#float(hi)]), mode);
-    return this.node('Mul', [this.node('Sub', [q, this.#float(zero)]), this.#float(scale)]);
-  }
-
-  #rounded(x: string, mode: string): string {
-    const mirrored = (of: (size: string) => string) =>
-      this.node('Mul', [this.node('Sign', [x]), of(this.node('Abs', [x]))]);
-    const half = (size: string, by: number) => this.node('Add', [size, this.#float(by)]);
-    switch (mode) {
-      case 'FLOOR':
-        return this.node('Floor', [x]);
-      case 'CEIL':
-        return this.node('Ceil', [x]);
-      case 'UP':
-        return mirrored((size) => this.node('Ceil', [size]));
-      case 'DOWN':
-      case 'ROUND_TO_ZERO':
-        return mirrored((size) => this.node('Floor', [size]));
-      case 'HALF_UP':
-        return mirrored((size) => this.node('Floor', [half(size, 0.5)]));
-      case 'HALF_DOWN':
-        return mirrored((size) => this.node('Ceil', [half(size, -0.5)]));
-      default:
-        return this.node('Round', [x]);
-    }
-  }
-
-  #signs(x: string, scale: number): string {
-    const isAbove = this.node('GreaterOrEqual', [x, this.#float(0)]);
-    return this.node('Where', [isAbove, this.#float(scale), this.#float(-scale)]);
-  }
-
-  bipolar(x: string, scale: number): string {
-    if (!this.#plain) return this.node('BipolarQuant', [x, this.#float(scale)], undefined, DOMAIN);
-    return this.#signs(x, scale);
-  }
-
-  reals(r: Random, dims: readonly [number, number]) {
-    const values = Array.from({ length: dims[0] * dims[1] }, () => r.int(-1000, 1000) / 700);
-    return this.constant('w', tensor('float', dims, values));
-  }
-}
 
 const OUTPUT: Width = { bits: 8, scale: 0.1137, signed: true };
 
-type Make = (n: Net, x: string, r: Random) => string;
+type Make = (n: QonnxNet, x: string, r: Random) => string;
 
 async function check(input: Width, make: Make) {
   const build = (plain: boolean) => {
-    const n = new Net(plain);
+    const n = new QonnxNet(plain);
     const y = n.quant(make(n, n.quant('x', input), random(3)), OUTPUT);
     return writeOnnx(n.graph({ type: 'float', dims: ['N', 12] }, y, 'float', 17));
   };

@@ -81,6 +81,7 @@ export function weightsEntry(plan: XdpPlan, slots = weightSlots(plan)): Manifest
 export function describeLayer(p: LayerPlan): object {
   const base = { index: p.index, name: p.layer.name, kind: p.layer.kind, output: p.layer.output };
   if (p.kind === 'elementwise') return base;
+  if (p.bits !== undefined) return { ...base, taps: p.taps, bits: p.bits, shift: p.shift };
   return { ...base, taps: p.taps, lanes: p.lanes ?? null, blocks: p.blocks, shift: p.shift };
 }
 

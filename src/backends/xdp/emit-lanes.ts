@@ -101,7 +101,12 @@ export function byInputBody(p: MatrixPlan, lanes: LaneLayout): string[] {
 }
 
 /** Requantises the channels of a block's word and stores them. */
-function storeWord(p: MatrixPlan, lanes: LaneLayout, word: number, places: readonly string[]): string[] {
+export function storeWord(
+  p: MatrixPlan,
+  lanes: LaneLayout,
+  word: number,
+  places: readonly string[],
+): string[] {
   const out: string[] = [];
   const window = lanes.requantisation === 'window';
   if (window) {

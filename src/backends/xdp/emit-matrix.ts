@@ -1,5 +1,7 @@
+import type { BitLayout } from '../../passes/bits.ts';
 import { commentText } from '../common/comment.ts';
 import { elementType, imageShape, pixelAt, rowElements } from './buffers.ts';
+import { bitBody, describeBits, outputsCallback } from './emit-bits.ts';
 import { byInputBody, inputCallback, laneBody } from './emit-lanes.ts';
 import { callPositions, pixelPlace, pixelPointer, positionCallback } from './emit-loop.ts';
 import { plainBody } from './emit-plain.ts';
@@ -12,6 +14,7 @@ import type { MatrixPlan } from './plan.ts';
  * walks its body but once or twice.
  */
 export function emitMatrix(p: MatrixPlan, direct: boolean, weights: 'runtime' | 'static'): string {
+  if (p.bits !== undefined) return emitBits(p, p.bits);
   const how = p.lanes
     ? `${p.lanes.lanes} lanes of ${p.lanes.laneBits} bits, ${p.lanes.words} words`
     : 'one multiply a weight';
@@ -29,6 +32,17 @@ export function emitMatrix(p: MatrixPlan, direct: boolean, weights: 'runtime' | 
     `static __always_inline void layer${p.index}(const ${elementType(p.from)} *from, ${elementType(p.to)} *to, const struct intransit_weights *w${lanes ? ', __u64 *sums' : ''})`,
     '{',
     ...body,
+    '}',
+  ].join('\n');
+}
+
+function emitBits(p: MatrixPlan, bits: BitLayout): string {
+  return [
+    `/* ${commentText(p.layer.name)}: ${p.layer.kind}, ${p.taps} taps, ${p.layer.bias.length} outputs; ${describeBits(bits)} */`,
+    ...(p.looped > 0 ? [...outputsCallback(p, bits), ''] : []),
+    `static __always_inline void layer${p.index}(const __u8 *from, __u8 *to, const struct intransit_weights *w, __u64 *sums)`,
+    '{',
+    ...bitBody(p, bits),
     '}',
   ].join('\n');
 }

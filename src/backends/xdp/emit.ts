@@ -37,6 +37,7 @@ export const emitXdp = (plan: XdpPlan): string => skeleton(xdpView(plan));
 export function xdpView(plan: XdpPlan) {
   const { model, options: o } = plan;
   const arrays = weightArrays(plan);
+  const counts = plan.layers.some((p) => p.kind === 'matrix' && p.bits !== undefined);
   return {
     file: PROGRAM_FILE,
     title: `${commentText(model.name)}, layers ${o.from}..${o.to} of ${model.layers.length}`,
@@ -59,7 +60,10 @@ export function xdpView(plan: XdpPlan) {
       // Class and margin of the whole model: what early exit looks at.
       ...(o.to === model.layers.length && isVerdict(model.layers.at(-1)) ? ['VERDICT 1'] : []),
     ],
-    weights: (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays) + pagesMap(plan),
+    weights:
+      (counts ? '#include "intransit_bits.h"\n\n' : '') +
+      (o.weights === 'runtime' ? runtimeWeights : staticWeights)(arrays) +
+      pagesMap(plan),
     layers: plan.layers.map((p) =>
       p.kind === 'matrix' ? emitMatrix(p, readsPayload(plan, p), o.weights) : emitElementwise(p),
     ),

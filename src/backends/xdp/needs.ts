@@ -1,4 +1,5 @@
 import { elementCount, tensorBytes } from '../../model/tensor.ts';
+import type { BitLayout } from '../../passes/bits.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
 import { HEADER_BYTES, ipv4Bytes, OUTER_BYTES } from '../../wire/header.ts';
 import type { Need } from '../common/need.ts';
@@ -13,6 +14,7 @@ import {
   SUMS_BYTES,
 } from './buffers.ts';
 import { copiedRows, copyRuns, programScratchBytes, readsBuffer } from './emit.ts';
+import { outputsTogether } from './emit-bits.ts';
 import { isFlatLoop, slowSides } from './emit-elementwise.ts';
 import { forestInstructions } from './emit-forest.ts';
 import { EMBEDDING_COLUMNS, filledStores, layerMoves } from './emit-lookup.ts';
@@ -33,7 +35,8 @@ export function xdpNeeds(plan: XdpPlan): Need[] {
   const needs: Need[] = [];
   let walked = movingInstructions(plan);
   for (const p of plan.layers) {
-    if (p.kind === 'matrix' && p.lanes) needs.push(laneBitsNeed(p, p.lanes.laneBits));
+    if (p.kind === 'matrix' && p.lanes && p.bits?.outputs === undefined)
+      needs.push(laneBitsNeed(p, p.lanes.laneBits));
     walked += verifiedInstructions(p);
   }
   const verified = FIXED_INSTRUCTIONS + walked;
@@ -241,6 +244,7 @@ function codeInstructions(p: LayerPlan): number {
     const taps = 'kernel' in p.layer ? p.layer.kernel[0] * p.layer.kernel[1] : 0;
     return 200 + 8 * taps + (moves ? movesOf(p).code : 0);
   }
+  if (p.bits !== undefined) return bitInstructions(p, p.bits).code;
   if (p.byInput) return 5 * p.blocks[0]! + 400;
   const looped = p.looped > 0 ? p.blocks.slice(p.looped - 1) : p.blocks;
   return matrixInstructions({ ...p, taps: unrolledTaps(p), blocks: looped, looped: 0 });
@@ -249,10 +253,30 @@ function codeInstructions(p: LayerPlan): number {
 /** Instructions that move two pointers on and count. */
 const POINTER_STEP = 8;
 
+/** Of a layer that counts bits: packing its inputs by eights, then a word of each plane after the other for each output. */
+function bitInstructions(p: MatrixPlan, bits: BitLayout) {
+  const { planes, words, ternary } = bits;
+  const together = outputsTogether(p, bits);
+  const packing = Math.ceil(p.taps / 8) * (4 + 8 * planes) + 8 * words * planes;
+  const perLane = bits.outputs === undefined ? perLaneInstructions(p) + 8 : 10;
+  const output = planes * words * (ternary ? 21 : 19) + 10 * planes + perLane + 12;
+  const iteration = together * output + 24;
+  const rest = (p.layer.bias.length % together) * output + 24;
+  const full = p.looped > 0 ? 3 : Math.floor(p.layer.bias.length / together);
+  return {
+    walked: packing + full * iteration + rest,
+    code: Math.min(packing, 400) + iteration + rest,
+  };
+}
+
+/** Requantising a lane. */
+const perLaneInstructions = (p: MatrixPlan): number =>
+  (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0) + (p.odd === undefined ? 0 : 8);
+
 /** Instructions walked for one output position of a matrix layer. */
 function matrixInstructions(p: MatrixPlan): number {
-  const perLane =
-    (p.lanes?.requantisation === 'window' ? 9 : 26) + (p.below ? 8 : 0) + (p.odd === undefined ? 0 : 8);
+  if (p.bits !== undefined) return bitInstructions(p, p.bits).walked;
+  const perLane = perLaneInstructions(p);
   const perTap = (sums: number) => (p.lanes === undefined ? 9 : 5 * sums + 1);
   const walk = POINTER_STEP * pointerSteps(p);
   const block = (sums: number) =>

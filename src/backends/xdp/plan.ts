@@ -16,12 +16,22 @@ import type {
 import { valueType } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange } from '../../model/ranges.ts';
 import { elementCount, elementRange, isWide, type TensorType } from '../../model/tensor.ts';
-import { type LaneLayout, laneNeed, MOST_LANES, packLanes } from '../../passes/lanes.ts';
+import { type BitLayout, bitsCost, layBits } from '../../passes/bits.ts';
+import {
+  CHANNEL_COST,
+  type LaneLayout,
+  laneNeed,
+  lanesCost,
+  MOST_LANES,
+  packLanes,
+} from '../../passes/lanes.ts';
+import { valueLevels } from '../../passes/levels.ts';
 import { DEFAULT_PORT, MOST_LAYERS } from '../../wire/header.ts';
 import type { ProgramOptions } from '../common/program-options.ts';
 import {
   type BufferCopy,
   bufferFor,
+  hasBorder,
   imageShape,
   isRowMajor,
   type Layout,
@@ -33,7 +43,10 @@ import { type ForestSizes, forestSizes, MOST_FEATURES, MOST_NODES } from './fore
 import { hasReciprocal } from './reciprocal.ts';
 
 /** Options of an XDP program. */
-export type XdpOptions = ProgramOptions;
+export interface XdpOptions extends ProgramOptions {
+  /** `on`: bits are counted where that is faster than lanes; `off`: nowhere; `always`: wherever it can be done. */
+  readonly bits?: 'on' | 'off' | 'always';
+}
 
 /** What the iterations of `bpf_loop` over an image are; `plain`: there is none. */
 export type PositionLoop = 'plain' | 'rows' | 'positions';
@@ -48,6 +61,8 @@ export interface MatrixPlan {
   readonly to: ValueBuffer;
   /** Groups of channels that read inputs of their own; 1 but for grouped convolutions. */
   readonly groups: number;
+  /** Where the layer counts bits: then nothing that is said of lanes and blocks is so. */
+  readonly bits: BitLayout | undefined;
   /** undefined: one multiply a weight. */
   readonly lanes: LaneLayout | undefined;
   /** Words (or channels, without lanes) whose sums are in registers together; one entry a pass over a group's inputs. */
@@ -151,6 +166,7 @@ function withDefaults(model: Model, o: XdpOptions): Required<XdpOptions> {
     from: 0,
     to: model.layers.length,
     lanes: 'on',
+    bits: 'on',
     weights: 'runtime',
     modelId: 1,
     modelVersion: 1,
@@ -252,7 +268,14 @@ function planLayer(
     lanes !== undefined &&
     sums <= MOST_SUMS_BY_INPUT &&
     skipsZeros(input, layer, from[0]!, o.from);
-  const looped = loops && !byInput ? Math.floor(sums / registers) : 0;
+  const bits =
+    layer.kind === 'dense' ? bitsOf(model, layer, { index, from: from[0]!, to, taps, lanes }, o) : undefined;
+  const looped =
+    bits !== undefined
+      ? loopsOverOutputs(bits, layer, lanes!)
+      : loops && !byInput
+        ? Math.floor(sums / registers)
+        : 0;
   const scaled = o.weights === 'runtime' && lanes?.requantisation === 'window';
   return {
     kind: 'matrix',
@@ -262,10 +285,11 @@ function planLayer(
     from: from[0]!,
     to,
     groups,
+    bits,
     lanes,
     blocks: byInput ? [sums] : looped > 0 ? fullBlocks(sums, registers) : evenBlocks(sums, registers),
     looped,
-    byInput,
+    byInput: byInput && bits === undefined,
     loop,
     narrow: layer.weights.every(isNarrow),
     taps,
@@ -273,6 +297,22 @@ function planLayer(
     below,
     odd,
   };
+}
+
+/** How a dense layer counts bits, where that is faster than its lanes. */
+function bitsOf(
+  model: Model,
+  layer: DenseLayer,
+  p: Pick<MatrixPlan, 'index' | 'from' | 'to' | 'taps' | 'lanes'>,
+  o: Required<XdpOptions>,
+): BitLayout | undefined {
+  if (o.bits === 'off' || p.lanes === undefined || hasBorder(p.from) || !isRowMajor(p.to)) return undefined;
+  const levels = valueLevels(model, layer.inputs[0]!, o.from);
+  const outputs = valueLevels(model, p.index + 1, o.from);
+  const bits = layBits(layer, levels, outputs);
+  if (bits === undefined) return undefined;
+  const isFaster = bitsCost(bits, p.taps, layer.bias.length) < lanesCost(p.lanes, p.taps, layer.bias.length);
+  return isFaster || o.bits === 'always' ? bits : undefined;
 }
 
 const tiesOf = (layer: Layer): { readonly odd: 0 | 1 } | undefined =>
@@ -364,6 +404,19 @@ const isNarrow = (weight: number): boolean => weight >= -128 && weight <= 127;
 /** Multiplies from which a layer is looped over; below it the calls cost more than they save. */
 const LOOP_MULTIPLIES = 4096;
 
+/** Words of bits from which outputs are looped over, a call each. */
+const LOOP_WORDS = 1024;
+
+/** Iterations of `bpf_loop` of a layer that counts bits: full words of lanes, or outputs where each is a step of its own. */
+function loopsOverOutputs(
+  { planes, words, outputs }: BitLayout,
+  { bias: { length } }: MatrixPlan['layer'],
+  { lanes }: LaneLayout,
+): number {
+  if (length * planes * words < LOOP_WORDS) return 0;
+  return outputs === undefined ? Math.floor(length / lanes) : length;
+}
+
 /** Sums (words, or outputs without lanes) from which it is looped over for the size of its code. */
 const LOOP_SUMS = 96;
 
@@ -404,16 +457,22 @@ function evenBlocks(count: number, most: number): number[] {
 
 /** Sums of a layer that are in memory, not in registers. */
 export function sumWords(p: LayerPlan): number {
-  if (p.kind === 'matrix') return p.byInput ? p.lanes!.words : 0;
+  if (p.kind === 'matrix') {
+    if (p.bits !== undefined) return p.bits.planes * p.bits.words;
+    return p.byInput ? p.lanes!.words : 0;
+  }
   return p.layer.kind === 'forest' ? p.layer.base.length : 0;
 }
 
 /** Accumulator bounds of a matrix layer's channels. */
 export const rangesOf = (p: MatrixPlan) => accumulatorRanges(p.layer, p.input);
 
-/** 64-bit multiplies of the layer's sums in one inference: what bounds the speed of the lanes. */
+/** 64-bit multiplies of the layer's sums in one inference, what bounds the speed of the lanes; of counted bits as many as take as long. */
 export function multiplies(p: LayerPlan): number {
   if (p.kind !== 'matrix') return 0;
+  const outputs = p.layer.bias.length;
+  if (p.bits !== undefined)
+    return Math.round(bitsCost(p.bits, p.taps, outputs) - outputs * CHANNEL_COST.window);
   const [, height, width] = imageShape(p.layer.output.shape);
   const words = p.lanes === undefined ? p.layer.bias.length : p.groups * p.lanes.words;
   return p.taps * words * height * width;

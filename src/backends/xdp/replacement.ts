@@ -1,9 +1,11 @@
 import { refuse } from '../../diagnostics/index.ts';
 import { type ByKind, ofKind } from '../../model/by-kind.ts';
-import type { Model } from '../../model/model.ts';
+import type { Model, ValueId } from '../../model/model.ts';
 import type { Requantiser } from '../../model/requantiser.ts';
 import { elementRange, isWide } from '../../model/tensor.ts';
+import { type BitLayout, rowFactors } from '../../passes/bits.ts';
 import { laneNeed, widestLane } from '../../passes/lanes.ts';
+import { holdsLevels, type Levels, levelValues, valueLevels } from '../../passes/levels.ts';
 import { type ForestSizes, stepsOf } from './forest-sizes.ts';
 import {
   type ElementwiseKind,
@@ -33,17 +35,18 @@ export function planReplacement(program: XdpPlan, model: Model, modelVersion: nu
 
   const layers = plan.layers.map((own, i): LayerPlan => {
     const held = program.layers[i]!;
+    const levels = (value: ValueId) => valueLevels(model, value, program.options.from);
     const what =
       own.kind === 'matrix' && held.kind === 'matrix'
-        ? matrixMisfit(held, own)
+        ? matrixMisfit(held, own, levels)
         : elementwiseMisfit(held, own);
     if (what !== undefined) return misfit(what, own.layer.name);
     // What is the same for all weights is the program's.
     const { shift, narrow, below, odd } = held;
     if (own.kind !== 'matrix' || held.kind !== 'matrix')
       return own.kind === 'matrix' ? own : { ...own, ...forestOf(held), shift, narrow, below, odd };
-    const { lanes, blocks, looped, byInput, loop } = held;
-    return { ...own, lanes, blocks, looped, byInput, loop, shift, narrow, below, odd };
+    const { bits, lanes, blocks, looped, byInput, loop } = held;
+    return { ...own, bits, lanes, blocks, looped, byInput, loop, shift, narrow, below, odd };
   });
   return { ...plan, layers };
 }
@@ -53,7 +56,11 @@ const forestOf = (p: LayerPlan) =>
 
 const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
+function matrixMisfit(
+  held: MatrixPlan,
+  own: MatrixPlan,
+  levels: (value: ValueId) => Levels,
+): string | undefined {
   const geometry = ({ layer: l, taps }: MatrixPlan) => [
     l.kind,
     l.inputs,
@@ -63,7 +70,11 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
   ];
   if (!sameJson(geometry(held), geometry(own))) return 'kind or shape of the layer differs';
   const { requantiser: r } = own.layer;
-  if (held.narrow && !own.narrow) return 'its weights need more than 8 bits';
+  if (held.bits !== undefined) {
+    const what = bitsMisfit(held, held.bits, own, levels);
+    // A step is a number of its own, whatever made it.
+    if (what !== undefined || held.bits.outputs !== undefined) return what;
+  } else if (held.narrow && !own.narrow) return 'its weights need more than 8 bits';
   if (own.below && !held.below) return SECOND_LINE;
   if (own.odd !== undefined && own.odd !== held.odd) return TIES;
   const window = held.lanes?.requantisation === 'window';
@@ -83,6 +94,27 @@ function matrixMisfit(held: MatrixPlan, own: MatrixPlan): string | undefined {
   return bits > held.lanes.laneBits
     ? `channel ${channel} needs a lane of ${bits} bits, there are ${held.lanes.laneBits}`
     : undefined;
+}
+
+/** What of a layer does not fit a program that counts bits. */
+function bitsMisfit(
+  held: MatrixPlan,
+  bits: BitLayout,
+  own: MatrixPlan,
+  levels: (value: ValueId) => Levels,
+): string | undefined {
+  const { layer } = own;
+  if (rowFactors(layer.weights, layer.bias.length) === undefined)
+    return 'its weights are not -1, 0 and 1 times one number an output, and the program holds their signs alone';
+  if (!bits.ternary && layer.weights.includes(0)) return 'a weight is 0, and the program holds signs alone';
+  const room = { ...bits.levels, count: 2 ** bits.planes };
+  if (!holdsLevels(room, levels(layer.inputs[0]!)))
+    return `its inputs may have other values than ${levelValues(room).join(', ')}, whose bits the program counts`;
+  if (bits.outputs === undefined) return undefined;
+  if (layer.output.element !== held.layer.output.element) return `its output is ${layer.output.element}`;
+  return holdsLevels(bits.outputs, levels(own.index + 1))
+    ? undefined
+    : `its outputs may have other values than ${levelValues(bits.outputs).join(' and ')}, which the program tells apart by one count`;
 }
 
 const OTHER_SHIFT =

@@ -2,9 +2,10 @@ import { PROGRAM_SLOTS } from '../../dataplane/abi.ts';
 import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import type { AveragePoolLayer, EmbeddingLayer, Window } from '../../model/model.ts';
 import { accumulatorRanges } from '../../model/ranges.ts';
-import type { Requantiser } from '../../model/requantiser.ts';
+import { type Requantiser, requantise } from '../../model/requantiser.ts';
 import { elementRange } from '../../model/tensor.ts';
 import { tapsInside, windowOutput } from '../../model/window.ts';
+import { type BitLayout, rowFactors, WORD_BITS } from '../../passes/bits.ts';
 import { inputBias, type LaneLayout } from '../../passes/lanes.ts';
 import { clampWindows } from '../../passes/windows.ts';
 import { nodeWords, scoreWords } from './emit-forest.ts';
@@ -67,7 +68,8 @@ export const SLOTS_BYTES = 16 * 2 ** 20;
 /** The arrays of one layer. */
 export function layerArrays(p: LayerPlan): WeightArray[] {
   if (p.kind === 'elementwise') return elementwiseArrays(p);
-  return p.lanes === undefined ? plainArrays(p) : laneArrays(p, p.lanes);
+  if (p.lanes === undefined) return plainArrays(p);
+  return p.bits === undefined ? laneArrays(p, p.lanes) : bitArrays(p, p.bits, p.lanes);
 }
 
 /** Weights of one output in the order of the activations in memory: channels innermost, where the model has them outermost. */
@@ -121,11 +123,8 @@ function packWords(
 }
 
 function laneArrays(p: MatrixPlan, lanes: LaneLayout): WeightArray[] {
-  const bias = unsignedBias(p);
-  const pack = (number: (channel: number) => bigint) =>
-    packWords(lanes, p.groups, p.layer.bias.length / p.groups, number);
   const columns = tapOrder(p).map((tap) =>
-    pack((channel) => BigInt(p.layer.weights[channel * p.taps + tap]!)),
+    packChannels(p, lanes, (channel) => BigInt(p.layer.weights[channel * p.taps + tap]!)),
   );
   // Block after block, so that a pass over the inputs reads its weights in one run.
   const blocks: bigint[] = [];
@@ -134,25 +133,32 @@ function laneArrays(p: MatrixPlan, lanes: LaneLayout): WeightArray[] {
     for (const column of columns) blocks.push(...column.slice(first, first + size));
     first += size;
   }
-  const numbers = lanes.requantisation === 'window' ? windowNumbers(p, lanes) : scalarNumbers(p);
-  const name = (part: string) => `layer${p.index}_${part}`;
   const description = `${p.taps} taps of each block of words (${p.blocks.join(', ')})`;
-  return [
+  return summedArrays(p, lanes, unsignedBias(p), [u64(`layer${p.index}_weights`, blocks, description)]);
+}
+
+const packChannels = (p: MatrixPlan, lanes: LaneLayout, number: (channel: number) => bigint): bigint[] =>
+  packWords(lanes, p.groups, p.layer.bias.length / p.groups, number);
+
+/** What sums in lanes begin with and are requantised by. @param weights what is added to them */
+function summedArrays(
+  p: MatrixPlan,
+  lanes: LaneLayout,
+  start: readonly number[],
+  weights: readonly WeightArray[],
+): WeightArray[] {
+  const numbers = lanes.requantisation === 'window' ? windowNumbers(p, lanes) : scalarNumbers(p);
+  const { top } = numbers;
+  const packed = (part: string, description: string, number: (channel: number) => number) =>
     u64(
-      name('start'),
-      pack((c) => BigInt(bias[c]! - numbers.zero[c]!)),
-      'what the sums begin with',
-    ),
-    ...(numbers.top
-      ? [
-          u64(
-            name('top'),
-            pack((c) => BigInt(numbers.top![c]!)),
-            'largest sum that matters',
-          ),
-        ]
-      : []),
-    u64(name('weights'), blocks, description),
+      `layer${p.index}_${part}`,
+      packChannels(p, lanes, (c) => BigInt(number(c))),
+      description,
+    );
+  return [
+    packed('start', 'what the sums begin with', (c) => start[c]! - numbers.zero[c]!),
+    ...(top ? [packed('top', 'largest sum that matters', (c) => top[c]!)] : []),
+    ...weights,
     ...requantiserArrays(p, numbers),
   ];
 }
@@ -255,6 +261,63 @@ function plainArrays(p: MatrixPlan): WeightArray[] {
     { name: name('weights'), type: p.narrow ? 's8' : 's16', values, description: `${p.taps} of each output` },
     ...requantiserArrays(p, lineNumbers(requantiser, p.shift)),
   ];
+}
+
+/** The signs of an output's weights, in the order of the activations in memory; of ternary ones a mask behind each word. */
+function bitWords(p: MatrixPlan, { words, ternary }: BitLayout): bigint[] {
+  const order = tapOrder(p);
+  const packed: bigint[] = [];
+  for (let o = 0; o < p.layer.bias.length; o++)
+    for (let word = 0; word < words; word++) {
+      let [signs, mask] = [0n, 0n];
+      for (const [bit, tap] of order.slice(word * WORD_BITS, (word + 1) * WORD_BITS).entries()) {
+        const weight = p.layer.weights[o * p.taps + tap]!;
+        if (weight > 0) signs |= 1n << BigInt(bit);
+        if (weight !== 0) mask |= 1n << BigInt(bit);
+      }
+      packed.push(signs, ...(ternary ? [mask] : []));
+    }
+  return packed;
+}
+
+/** Each output's accumulator is `start - factor * count`, count the bits that differ. */
+function bitArrays(p: MatrixPlan, bits: BitLayout, lanes: LaneLayout): WeightArray[] {
+  const { layer, taps } = p;
+  const { least, step } = bits.levels;
+  const sizes = rowFactors(layer.weights, layer.bias.length);
+  if (sizes === undefined) throw new Error('weights that are not counted');
+  const factor = sizes.map((size) => step * size);
+  const most = 2 ** bits.planes - 1;
+  const start = Array.from(layer.bias, (bias, o) => {
+    const row = layer.weights.subarray(o * taps, (o + 1) * taps);
+    const sum = row.reduce((a, b) => a + b, 0);
+    const ones = row.reduce((count, w) => count + (w > 0 ? 1 : 0), 0);
+    return bias + (least - p.input.zeroPoint) * sum + factor[o]! * most * ones;
+  });
+  const name = (part: string) => `layer${p.index}_${part}`;
+  const description = `${bits.words} words of each output${bits.ternary ? ', a mask behind each' : ''}`;
+  const weights = u64(name('weights'), bitWords(p, bits), description);
+  if (bits.outputs === undefined) {
+    const shifted = factor.map((f, o) => BigInt(-f) << BigInt((o % lanes.lanes) * lanes.laneBits));
+    const factors = u64(name('factor'), shifted, 'what each bit that differs adds');
+    return summedArrays(p, lanes, start, [weights, factors]);
+  }
+  const upper = bits.outputs.least + bits.outputs.step;
+  const limits = start.map((from, o) =>
+    stepLimit(most * taps, (count) => requantise(layer.requantiser, o, from - factor[o]! * count) === upper),
+  );
+  return [weights, u64(name('limit'), limits, 'counts below it give the upper output')];
+}
+
+/** The least count that no longer gives the upper output. */
+function stepLimit(most: number, isUpper: (count: number) => boolean): bigint {
+  let [low, high] = [0, most + 1];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (isUpper(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return BigInt(low);
 }
 
 const elementwiseArrays = (p: ElementwisePlan): WeightArray[] => ofKind(arraysOf, p.layer, p);

@@ -6,6 +6,7 @@ import { needDiagnostics } from '../../backends/common/need.ts';
 import { describeLayer, OBJECT_FILE, xdpFiles } from '../../backends/xdp/artifact.ts';
 import { encodeDeviceConfig } from '../../backends/xdp/device-config.ts';
 import { emitXdp, PROGRAM_FILE } from '../../backends/xdp/emit.ts';
+import { describeBits } from '../../backends/xdp/emit-bits.ts';
 import { weightEntries } from '../../backends/xdp/entries.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
 import { programLayout, xdpP4InfoOf } from '../../backends/xdp/p4info.ts';
@@ -103,6 +104,7 @@ const sourceOf = (plan: XdpPlan): string =>
 
 function describeLanes(p: LayerPlan): string {
   if (p.kind === 'elementwise') return 'element by element';
+  if (p.bits !== undefined) return describeBits(p.bits);
   if (p.lanes === undefined) return 'one multiply a weight';
   return `${p.lanes.lanes} lanes of ${p.lanes.laneBits} bits, ${p.lanes.words} words`;
 }
