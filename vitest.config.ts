@@ -1,28 +1,51 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
+import LongestFirst from './test/sequencer.ts';
 
 /** Paths of many devices under steady traffic, where a loss is a failure: run one by one, when all else is done. */
 const ALONE = ['test/e2e/**/*.test.ts', 'test/controller/{hitless,split-worker}.test.ts'];
+
+/** Functions of their arguments: nothing is loaded, started or replaced that another file of tests could meet. */
+const PURE = [
+  'test/{dataplane,diagnostics,features,import,model,passes,planner,quantise,reference,rows,wire}/**/*.test.ts',
+];
+
+const WORKERS = Math.min(4, availableParallelism());
 
 export default defineConfig({
   test: {
     reporters: ['default', './test/reporter.ts'],
     globalSetup: './test/global-setup.ts',
+    sequence: { sequencer: LongestFirst },
     // Compilers, kernels and switches, on two cores that others may use as well.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // p4c takes seconds a program, and tests of many files want the same ones.
     env: { INTRANSIT_P4C_CACHE: join(import.meta.dirname, 'node_modules/.cache/intransit-p4c') },
     pool: 'forks',
-    poolOptions: { forks: { minForks: 1, maxForks: Math.min(4, availableParallelism()) } },
+    poolOptions: {
+      forks: { minForks: 1, maxForks: WORKERS },
+      threads: { minThreads: 1, maxThreads: WORKERS, isolate: false },
+    },
     projects: [
+      {
+        extends: true,
+        test: {
+          name: 'pure',
+          include: PURE,
+          // Modules are loaded and compiled once a thread, not once a file.
+          pool: 'threads',
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         extends: true,
         test: {
           name: 'side by side',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...ALONE],
+          exclude: [...configDefaults.exclude, ...PURE, ...ALONE],
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -31,6 +54,7 @@ export default defineConfig({
           name: 'alone',
           include: ALONE,
           poolOptions: { forks: { singleFork: true } },
+          sequence: { groupOrder: 1 },
         },
       },
     ],
