@@ -51,7 +51,7 @@ const bit<17> UNSURE_CHANGE = (bit<17>)INTRANSIT_FLAG_UNSURE;
 // One more in a slot's counter, once a packet. Its index is made where the slot's was: p4c keeps a field of metadata for each index
 // that is an expression, and makes one of this, too, unless the header is validated in between.
 #define COUNT_OUTCOME(outcome) \
-    hdr.scratch.cell = hdr.scratch.cell * INTRANSIT_OUTCOMES + outcome; \
+    hdr.scratch.cell = hdr.scratch.cell * INTRANSIT_SLOT_OUTCOMES + outcome; \
     hdr.scratch.setValid(); \
     inferences.count(hdr.scratch.cell)
 

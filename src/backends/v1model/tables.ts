@@ -159,7 +159,7 @@ export function tablesP4(): string {
     '',
     '// Outcomes of a request for a version that is here, as they stand side by side in a slot of `inferences`.',
     ...slotOutcomes.map((name, i) => define('OUTCOME', name, `${i}`)),
-    `#define INTRANSIT_OUTCOMES ${slotOutcomes.length}`,
+    `#define INTRANSIT_SLOT_OUTCOMES ${slotOutcomes.length}`,
     '',
     `const bit<16> INTRANSIT_HEADER_BYTES = ${HEADER_BYTES};`,
     '',
