@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import type { Diagnostic } from '../diagnostics/index.ts';
+import { type Diagnostic, diagnostic } from '../diagnostics/index.ts';
 import { type Model, valueType } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
-import type { TableOptions } from '../passes/tables/lower.ts';
+import type { Lowered, TableOptions } from '../passes/tables/lower.ts';
+import type { TableProgram } from '../passes/tables/program.ts';
+import { cutRefusal, sliceTables } from '../passes/tables/slice.ts';
 import { readLabels, readRowsBefore } from '../rows/index.ts';
-import { Approximator } from './approximation.ts';
+import { type Agreement, Approximator } from './approximation.ts';
 
 const wholeOption = (least: number, most: number, what: string) =>
   z.coerce
@@ -17,6 +19,12 @@ const wholeOption = (least: number, most: number, what: string) =>
 
 /** Options of targets that approximate a network by tables on rows of the user. */
 export const calibrationShape = {
+  whole: z
+    .string()
+    .optional()
+    .describe(
+      'Rows of the whole network, with --layers: its parts then have the levels of the whole, and together compute what it does',
+    ),
   calibrate: z
     .string()
     .optional()
@@ -41,8 +49,16 @@ export const DEFAULT_ENTRIES = [16_384, 4096, 1024] as const;
 /** What of the options does not go together, if any. */
 export function calibrationRefusal(given: Calibrated): { option: string; reason: string } | undefined {
   const lone = (['levels', 'entries', 'labels'] as const).find((name) => given[name] !== undefined);
-  if (lone !== undefined && given.calibrate === undefined)
+  const rows = given.calibrate ?? given.whole;
+  if (lone !== undefined && rows === undefined)
     return { option: `--${lone}`, reason: 'it needs rows: --calibrate ROWS' };
+  if (given.whole !== undefined && given.calibrate !== undefined)
+    return { option: '--whole', reason: '--calibrate has rows of these layers alone: give one of both' };
+  if (given.whole !== undefined && given.levels === undefined && given.entries === undefined)
+    return {
+      option: '--whole',
+      reason: 'all parts have to have the same levels: give each --levels N or --entries N',
+    };
   if (given.levels !== undefined && given.entries !== undefined)
     return {
       option: '--levels',
@@ -50,6 +66,52 @@ export function calibrationRefusal(given: Calibrated): { option: string; reason:
     };
   return undefined;
 }
+
+/** Layers of a network whose levels were chosen for all of it. */
+export interface Part {
+  /** Absent where it cannot be a part: see the diagnostics. */
+  readonly program?: TableProgram;
+  /** Of the whole. */
+  readonly agreement?: Agreement;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** A network approximated on rows of its input, as a whole. @throws DiagnosticError where rows or labels cannot be read */
+export function wholeOf(model: Model, target: string, bits: number, given: Calibrated) {
+  const options = { from: 0, to: model.layers.length, target, bits };
+  const { approximator, diagnostics } = approximatorOf(model, options, given.whole!, given.labels);
+  return { approximator, lowered: levelsOf(approximator, given), diagnostics };
+}
+
+/** The levels that are asked for, by default as many as make the most entries. */
+export const levelsOf = (approximator: Approximator, given: Calibrated): Lowered =>
+  given.levels === undefined
+    ? approximator.bySensitivity(given.entries ?? DEFAULT_ENTRIES[0])
+    : approximator.uniform(given.levels);
+
+/** One part of it. @throws DiagnosticError where rows or labels cannot be read */
+export function partOf(model: Model, options: TableOptions, given: Calibrated): Part {
+  const { from, to, target, bits } = options;
+  const { approximator, lowered, diagnostics } = wholeOf(model, target, bits, given);
+  const { program, values } = lowered;
+  if (program === undefined || values === undefined) return { diagnostics: lowered.diagnostics };
+  const whole = { program, values };
+  for (const cut of [from, to]) {
+    const reason = cutRefusal(whole, cut);
+    if (reason !== undefined) return { diagnostics: [uncut(model, cut, reason)] };
+  }
+  const agreement = approximator.agreementOf(program);
+  return { program: sliceTables(whole, model, from, to), agreement, diagnostics };
+}
+
+const uncut = (model: Model, cut: number, reason: string): Diagnostic => {
+  const layer = model.layers[cut]?.name;
+  return diagnostic(
+    'tables-cut',
+    { cut, reason },
+    { file: model.file, ...(layer !== undefined && { layer }) },
+  );
+};
 
 /** The rows and labels that are named, and approximations on them. @throws DiagnosticError where they cannot be read */
 export function approximatorOf(

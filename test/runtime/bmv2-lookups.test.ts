@@ -6,7 +6,8 @@ import { type SlotOutcome, slotOutcomes } from '../../src/dataplane/abi.ts';
 import { type Model, outputType } from '../../src/model/model.ts';
 import { elementCount } from '../../src/model/tensor.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
-import { interpretTables } from '../../src/passes/tables/interpret.ts';
+import { answerTables, interpretTables } from '../../src/passes/tables/interpret.ts';
+import { sliceTables } from '../../src/passes/tables/slice.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
 import { createBmv2Engine, planV1modelOrRefuse, requestFrame } from '../../src/runtime/bmv2/engine.ts';
 import { exchange } from '../../src/runtime/bmv2/exchange.ts';
@@ -100,6 +101,32 @@ describeWith([P4C, SWITCH], 'layers as look-ups on BMv2', () => {
     expect(JSON.parse(done.out)).toEqual({ bmv2: { rows: 100, elements: 700, mismatches: 0 } });
     const lanes = await intransit(...verify);
     expect(lanes).toMatchObject({ code: 1, err: expect.stringContaining('--lowering tables') });
+  });
+
+  test('parts of an approximated network, a switch each, together give what the whole gives', async () => {
+    const model = await exampleModel('traffic-mlp');
+    const rows = exampleRows('traffic-mlp', model, 120);
+    const range = { from: 0, to: model.layers.length, target: 'test', bits: 32 };
+    const { program, values } = new Approximator(model, range, { rows }).uniform(16);
+    const whole = { program: program!, values: values! };
+    let bytes: Uint8Array = rows;
+    for (const [from, to] of [
+      [0, 1],
+      [1, 3],
+    ] as const) {
+      const part = sliceTables(whole, model, from, to);
+      const engine = await createBmv2Engine(model, { ...tables, from, to, tables: part });
+      try {
+        bytes = await engine.run(bytes);
+      } finally {
+        await engine.close();
+      }
+    }
+    const width = elementCount(model.input.shape);
+    const expected = Array.from({ length: 120 }, (_, r) => [
+      ...answerTables(program!, rows.subarray(r * width, (r + 1) * width)),
+    ]).flat();
+    expect([...bytes]).toEqual(expected);
   });
 
   test('verified and refused through the command line', async () => {

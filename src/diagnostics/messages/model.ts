@@ -124,6 +124,11 @@ export const modelMessages = {
     (a) => `${a.option} does not go with --target ${a.target}: ${a.reason}`,
     () => 'leave the option out, or take another target',
   ),
+  'tables-cut': entry<{ cut: number; reason: string }>(
+    'error',
+    (a) => `the network cannot be divided before layer ${a.cut}: ${a.reason}`,
+    () => 'divide it elsewhere with --layers A..B',
+  ),
   approximated: entry<{
     rows: number;
     agreement: number;

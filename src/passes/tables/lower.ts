@@ -30,6 +30,14 @@ export interface Lowering extends TableOptions {
   ): { readonly layer?: SumLayer; readonly activations: readonly Activation[]; readonly need: number };
 }
 
+/** Layers as tables, or what forbids it. */
+export interface Lowered {
+  readonly program?: TableProgram;
+  /** Of a program: what stands for each value that was met. */
+  readonly values?: ReadonlyMap<number, readonly Activation[]>;
+  readonly diagnostics: Diagnostic[];
+}
+
 /** What becomes of a layer: sums of its inputs, a new meaning of keys that are there, a verdict, or a refusal. */
 type Form =
   | { readonly kind: 'sums'; readonly linear: Linear }
@@ -41,20 +49,14 @@ type Form =
  * Lowers layers to exact tables: equal to the reference, bit for bit.
  * @returns no program, but the reasons, where a layer cannot be looked up
  */
-export const lowerToTables = (
-  model: Model,
-  options: TableOptions,
-): { program?: TableProgram; diagnostics: Diagnostic[] } =>
+export const lowerToTables = (model: Model, options: TableOptions): Lowered =>
   lowerWith(model, {
     ...options,
     sums: (linear, layer, inputs) => lowerSums(linear, layer, inputs, options.bits),
   });
 
 /** The same by other sums than the exact ones. */
-export function lowerWith(
-  model: Model,
-  { from, to, target, bits, inputs: given, sums }: Lowering,
-): { program?: TableProgram; diagnostics: Diagnostic[] } {
+export function lowerWith(model: Model, { from, to, target, bits, inputs: given, sums }: Lowering): Lowered {
   const wide = wideRefusals(model, from, to, target);
   if (wide.length > 0) return { diagnostics: wide };
   const layers: SumLayer[] = [];
@@ -90,6 +92,7 @@ export function lowerWith(
   const outputs = values.get(verdict === undefined ? to : model.layers[verdict]!.inputs[0]!)!;
   return {
     program: { from, to, layers, outputs, ...(verdict !== undefined && { verdict }) },
+    values,
     diagnostics: [],
   };
 }

@@ -8,7 +8,7 @@ import type { Model } from '../../model/model.ts';
 import { lowerToTables } from '../../passes/tables/lower.ts';
 import { DEFAULT_PORT } from '../../wire/header.ts';
 import type { Agreement, Approximator } from '../approximation.ts';
-import { approximatorOf, calibrationShape, DEFAULT_ENTRIES } from '../calibration.ts';
+import { approximatorOf, calibrationShape, DEFAULT_ENTRIES, partOf } from '../calibration.ts';
 
 /** Bits of exact sums: the widest container. */
 const EXACT_BITS = 32;
@@ -56,9 +56,24 @@ export interface Approximation {
 
 /** Exact tables; with rows, the best approximation on them that fits. */
 export const planNetwork = (model: Model, given: TnaOwn, o: Decided): PlannedTna =>
-  given.calibrate === undefined
-    ? planExact(model, given.chip, o)
-    : planApproximated(model, given, given.calibrate, o);
+  given.whole !== undefined
+    ? planPart(model, given, o)
+    : given.calibrate === undefined
+      ? planExact(model, given.chip, o)
+      : planApproximated(model, given, given.calibrate, o);
+
+/** Layers of a network that is approximated as a whole. */
+function planPart(model: Model, given: TnaOwn, o: Decided): PlannedTna {
+  const {
+    program,
+    agreement,
+    diagnostics: read,
+  } = partOf(model, { ...o, target: given.chip, bits: EXACT_BITS }, given);
+  if (program === undefined || agreement === undefined) return { diagnostics: read };
+  const { plan, diagnostics: needs } = planTna(model, chips[given.chip], program, o);
+  const told = diagnostic('approximated', { ...agreement, entries: plan.entries }, { file: model.file });
+  return { plan, approximation: { agreement, curve: () => [] }, diagnostics: [...read, told, ...needs] };
+}
 
 /** Exact tables on a chip: equal to the reference, or refused. */
 export function planExact(model: Model, chip: ChipName, o: Decided): PlannedTna {

@@ -11,13 +11,16 @@ import { type Diagnostic, diagnostic, madeOrRefuse, throwErrors } from '../../di
 import { layerRangeRefusals } from '../../model/layer-count.ts';
 import type { Model } from '../../model/model.ts';
 import { entryCount } from '../../passes/tables/approximate.ts';
+import type { TableOptions } from '../../passes/tables/lower.ts';
 import { compileP4Program } from '../../toolchain/p4c.ts';
 import {
   approximatorOf,
   type Calibrated,
   calibrationRefusal,
   calibrationShape,
-  DEFAULT_ENTRIES,
+  levelsOf,
+  type Part,
+  partOf,
 } from '../calibration.ts';
 import { defineTarget, type Shape, type TargetProgram } from '../target.ts';
 import { v1modelCost } from './cost.ts';
@@ -86,32 +89,37 @@ function tablesOf(
   });
   const place = { file: model.file };
   const wrong =
-    given.calibrate !== undefined && lowering !== 'tables'
-      ? { option: '--calibrate', reason: 'levels are those of look-ups: --lowering tables' }
+    (given.calibrate ?? given.whole) !== undefined && lowering !== 'tables'
+      ? {
+          option: given.whole === undefined ? '--calibrate' : '--whole',
+          reason: 'levels are those of look-ups: --lowering tables',
+        }
       : calibrationRefusal(given);
   if (wrong !== undefined)
     return refused([diagnostic('target-option', { target: 'v1model', ...wrong }, place)]);
-  if (given.calibrate === undefined) return { options: { lowering }, diagnostics: [], refused: false };
+  if (given.calibrate === undefined && given.whole === undefined)
+    return { options: { lowering }, diagnostics: [], refused: false };
   const [from, to] = [options.from ?? 0, options.to ?? model.layers.length];
   const noRange = layerRangeRefusals(model, from, to);
   if (noRange.length > 0) return refused(noRange);
   const range = { from, to, target: 'v1model by tables', bits: WORD_BITS };
-  const { approximator, diagnostics } = approximatorOf(model, range, given.calibrate, given.labels);
-  const lowered =
-    given.levels === undefined
-      ? approximator.bySensitivity(given.entries ?? DEFAULT_ENTRIES[0])
-      : approximator.uniform(given.levels);
-  if (lowered.program === undefined) return refused(lowered.diagnostics);
-  const told = diagnostic(
-    'approximated',
-    { ...approximator.agreementOf(lowered.program), entries: entryCount(lowered.program) },
-    place,
-  );
+  const { program, agreement, diagnostics } =
+    given.whole === undefined ? ownPart(model, range, given) : partOf(model, range, given);
+  if (program === undefined || agreement === undefined) return refused(diagnostics);
+  const told = diagnostic('approximated', { ...agreement, entries: entryCount(program) }, place);
   return {
-    options: { lowering, tables: lowered.program },
+    options: { lowering, tables: program },
     diagnostics: [...diagnostics, told],
     refused: false,
   };
+}
+
+/** Levels for these layers alone. @throws DiagnosticError where rows or labels cannot be read */
+function ownPart(model: Model, range: TableOptions, given: Calibrated): Part {
+  const { approximator, diagnostics } = approximatorOf(model, range, given.calibrate!, given.labels);
+  const { program, diagnostics: refused } = levelsOf(approximator, given);
+  if (program === undefined) return { diagnostics: refused };
+  return { program, agreement: approximator.agreementOf(program), diagnostics };
 }
 
 /** Bits of a word of hardware, whose sums the switch computes. */

@@ -14,6 +14,7 @@ import { withVerdict } from '../../../src/model/verdict.ts';
 import type { Activation } from '../../../src/passes/tables/activation.ts';
 import { answerTables, interpretTables, levelOf, runLayer } from '../../../src/passes/tables/interpret.ts';
 import { lowerToTables } from '../../../src/passes/tables/lower.ts';
+import { sliceTables } from '../../../src/passes/tables/slice.ts';
 import { type Agreement, Approximator } from '../../../src/targets/approximation.ts';
 import { BAREFOOT, BFAS, compileTna, JUDGED_FILE } from '../../../src/toolchain/tofino.ts';
 import type { Placement } from '../../../src/toolchain/tofino-resources.ts';
@@ -192,6 +193,27 @@ describe('traffic-mlp on Tofino', () => {
     expect(alone.agreementOf(program).heldOut!.agreement).toBeGreaterThan(0.99);
   });
 
+  it('fits two Tofino 1 in parts, whose entries together give what the whole gives', () => {
+    const { program, values } = approximator.uniform(32);
+    const whole = { program: program!, values: values! };
+    const single = planTna(model, chips.tofino, program!, options(model));
+    expect(single.diagnostics.map((d) => d.message).join()).toMatch(/ingress|egress/);
+    const parts = [
+      [0, 1],
+      [1, 3],
+    ].map(([from, to]) => {
+      const part = sliceTables(whole, model, from!, to!);
+      return planTna(model, chips.tofino, part, { ...options(model), from: from!, to: to! });
+    });
+    expect(parts.flatMap((p) => p.diagnostics)).toEqual([]);
+    const rows = exampleRows('traffic-mlp', model, 40);
+    for (let r = 0; r < 40; r++) {
+      const row = rows.subarray(r * 16, (r + 1) * 16);
+      const answer = parts.reduce((bytes, { plan }) => Uint8Array.from(simulate(plan, bytes)), row);
+      expect([...answer]).toEqual(interpretTables(program!, row).map((q) => q & 0xff));
+    }
+  });
+
   it('does not fit Tofino 1, which is told by resource', () => {
     const { diagnostics } = planTna(model, chips.tofino, programAt(16), options(model));
     const told = diagnostics.map((d) => d.message).join('\n');
@@ -296,6 +318,40 @@ describe('the command line', () => {
     const out = join(folder, 'refused');
     const outcome = await intransit('compile', traffic, '-o', out, '--target', 'tna', ...given);
     expect(outcome).toMatchObject({ code, err: expect.stringContaining(text) });
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('compiles each part of a network with the levels of the whole, or says what is missing', async () => {
+    const part = (layers: string, out: string, ...given: string[]) =>
+      intransit('compile', traffic, '--layers', layers, '-o', out, '--target', 'tna', '--no-build', ...given);
+    const rows = ['--chip', 'tofino', '--whole', 'examples/traffic-mlp.x.bin'];
+    for (const [i, layers] of ['0..1', '1..3'].entries()) {
+      const out = join(testFolder(), 'part');
+      const { code, err } = await part(layers, out, ...rows, '--levels', '32');
+      expect({ code, err }).toMatchObject({
+        code: 0,
+        err: expect.stringContaining('an approximated network'),
+      });
+      const manifest = JSON.parse(readFileSync(join(out, 'manifest.json'), 'utf8'));
+      expect(manifest.layers).toEqual(
+        [
+          { from: 0, to: 1 },
+          { from: 1, to: 3 },
+        ][i],
+      );
+      expect(manifest.approximation.agreement).toBeGreaterThan(0.95);
+    }
+    const out = join(testFolder(), 'none');
+    const refusals: [string[], string][] = [
+      [rows, 'all parts have to have the same levels'],
+      [[...rows, '--calibrate', 'x.bin', '--levels', '8'], 'give one of both'],
+      [['--levels', '8'], 'it needs rows'],
+    ];
+    for (const [given, message] of refusals)
+      expect(await part('0..1', out, ...given)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(message),
+      });
     expect(existsSync(out)).toBe(false);
   });
 
