@@ -15,6 +15,8 @@
 #define INTRANSIT_BUCKET_BITS 10
 #define INTRANSIT_BUCKET_FACTOR_0 0x9e3779b1u
 #define INTRANSIT_BUCKET_FACTOR_1 0x85ebca77u
+#define INTRANSIT_SHARD_BITS 10
+#define INTRANSIT_SHARD_FACTOR 0x9e3779b97f4a7c15ULL
 
 /* Where the fields of a word of `models` stand in it. */
 #define INTRANSIT_WORD_MODEL_ID_AT 0
@@ -48,12 +50,13 @@ enum intransit_next_hop_kind {
 	INTRANSIT_HOP_CROSS = 1,
 	INTRANSIT_HOP_ROUTE = 2,
 	INTRANSIT_HOP_DROP = 3,
+	INTRANSIT_HOP_BALANCE = 4,
 };
 
 /* What becomes of a packet that is forwarded: an entry of a table. */
 struct intransit_next_hop {
 	__u8 kind;
-	__u8 unused;
+	__u8 group;
 	__u16 port;
 	__u8 source_mac[ETH_ALEN];
 	__u8 destination_mac[ETH_ALEN];
@@ -63,6 +66,14 @@ struct intransit_next_hop {
 struct intransit_steer_key {
 	__u16 model_id;
 	__u8 next_layer;
+	__u8 unused;
+};
+
+/* Which requests of a group: those of the jobs of a shard. */
+struct intransit_shard_key {
+	__u16 model_id;
+	__u16 shard;
+	__u8 group;
 	__u8 unused;
 };
 
@@ -166,6 +177,15 @@ struct {
 	__type(key, struct intransit_steer_key);
 	__type(value, struct intransit_next_hop);
 } steer SEC(".maps");
+
+/* Shard of jobs -> next hop, of requests that are balanced. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct intransit_shard_key);
+	__type(value, struct intransit_next_hop);
+} shards SEC(".maps");
 
 /* Destination -> next hop. */
 struct {

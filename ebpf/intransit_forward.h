@@ -12,6 +12,32 @@ static __always_inline void intransit_hop(struct intransit_packet *p)
 	p->ip.check = ~intransit_fold((__u64)(__u16)~p->ip.check + bpf_htons(0xfeff));
 }
 
+/* The shard of a job, as `shardOf` of src/dataplane/abi.ts has it. */
+static __always_inline __u32 intransit_shard_of(__u64 job_id)
+{
+	return (job_id ^ job_id >> 32) * INTRANSIT_SHARD_FACTOR >> (64 - INTRANSIT_SHARD_BITS);
+}
+
+/* Where a packet is steered; NULL where nothing says so. A proof goes to the worker that asked for it: where its request went. */
+static __always_inline const struct intransit_next_hop *intransit_steered(const struct intransit_header *h)
+{
+	struct intransit_steer_key key = { .model_id = bpf_ntohs(h->model_id), .next_layer = h->next_layer };
+	const struct intransit_next_hop *hop;
+
+	if (h->magic != bpf_htons(INTRANSIT_MAGIC) ||
+	    (h->kind != INTRANSIT_KIND_REQUEST && h->kind != INTRANSIT_KIND_PROOF))
+		return NULL;
+	hop = bpf_map_lookup_elem(&steer, &key);
+	if (hop && hop->kind == INTRANSIT_HOP_BALANCE) {
+		struct intransit_shard_key of = { .model_id = key.model_id,
+						  .shard = intransit_shard_of(bpf_be64_to_cpu(h->job_id)),
+						  .group = hop->group };
+
+		hop = bpf_map_lookup_elem(&shards, &of);
+	}
+	return hop;
+}
+
 /*
  * Where the packet goes: the next hop to its next layer, to its destination, across from its port, or up to the host. Not
  * static, so that the verifier walks it once and by itself.
@@ -25,13 +51,8 @@ __attribute__((noinline)) int intransit_forward(struct xdp_md *ctx)
 
 	if (!port)
 		return XDP_PASS;
-	if (intransit_parse(p, end) == INTRANSIT_COMPUTED && (void *)(p + 1) <= end &&
-	    p->header.magic == bpf_htons(INTRANSIT_MAGIC) && p->header.kind == INTRANSIT_KIND_REQUEST) {
-		struct intransit_steer_key key = { .model_id = bpf_ntohs(p->header.model_id),
-						   .next_layer = p->header.next_layer };
-
-		hop = bpf_map_lookup_elem(&steer, &key);
-	}
+	if (intransit_parse(p, end) == INTRANSIT_COMPUTED && (void *)(p + 1) <= end)
+		hop = intransit_steered(&p->header);
 	if (!hop && (void *)p + sizeof(p->eth) + sizeof(p->ip) <= end && p->eth.h_proto == bpf_htons(ETH_P_IP)) {
 		struct intransit_lpm_key key = { .prefix = 32, .destination = p->ip.daddr };
 

@@ -306,6 +306,15 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         size = INTRANSIT_SIZE_IPV4_LPM;
     }
 
+    // Of several that compute it: the shard of a job says which, so a job stays with one.
+    @id(INTRANSIT_ID_BALANCE)
+    @name(".balance")
+    action balance(bit<8> group) {
+        hdr.scratch.setValid();
+        hdr.scratch.group = group;
+        hdr.scratch.shard = INTRANSIT_SHARD_OF(hdr.intransit.job_id);
+    }
+
     // Model and next layer -> the way to a device that computes it. Goes before the destination's.
     @id(INTRANSIT_ID_STEER)
     @name(".steer")
@@ -318,10 +327,30 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
             route;
             cross;
             drop;
+            balance;
             @defaultonly absent;
         }
         const default_action = absent();
         size = INTRANSIT_SIZE_STEER;
+    }
+
+    // Where the requests of a shard of jobs go.
+    @id(INTRANSIT_ID_SHARDS)
+    @name(".shards")
+    table shards {
+        key = {
+            hdr.intransit.model_id: exact @name("model_id");
+            hdr.scratch.group: exact @name("group");
+            hdr.scratch.shard: exact @name("shard");
+        }
+        actions = {
+            route;
+            cross;
+            drop;
+            @defaultonly absent;
+        }
+        const default_action = absent();
+        size = INTRANSIT_SIZE_SHARDS;
     }
 
     // Why a request is not computed here.
@@ -450,10 +479,20 @@ control IntransitIngress(inout headers_t hdr, inout metadata_t meta, inout stand
         if (
             hdr.intransit.isValid() &&
             hdr.intransit.magic == INTRANSIT_MAGIC &&
-            hdr.intransit.kind == INTRANSIT_KIND_REQUEST
+            (hdr.intransit.kind == INTRANSIT_KIND_REQUEST || hdr.intransit.kind == INTRANSIT_KIND_PROOF)
         ) {
-            if (steer.apply().hit) {
-                exit;
+            // A proof goes to the worker that asked for it, which is where its request went.
+            switch (steer.apply().action_run) {
+                absent: {
+                }
+                balance: {
+                    if (shards.apply().hit) {
+                        exit;
+                    }
+                }
+                default: {
+                    exit;
+                }
             }
         }
         if (hdr.ipv4.isValid()) {

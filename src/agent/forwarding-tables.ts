@@ -1,6 +1,6 @@
-import { ipv4Lpm, modelIds, ports, steer, zones } from '../backends/common/table-model.ts';
+import { ipv4Lpm, modelIds, ports, shards, steer, zones } from '../backends/common/table-model.ts';
 import type { BpfMap, MapElement } from '../bpf/index.ts';
-import { lpmKey, steerKey } from '../dataplane/abi.ts';
+import { lpmKey, shardKey, steerKey } from '../dataplane/abi.ts';
 import type { DataPlane, MapName } from './data-plane.ts';
 import type { PortState } from './interfaces.ts';
 import { hopOf, NO_HOP } from './next-hops.ts';
@@ -34,7 +34,7 @@ export class ForwardingTables {
   constructor(
     plane: DataPlane,
     inside: <T>(run: () => T) => T,
-    maps: readonly MapName[] = ['model_ids', 'zones', 'steer', 'ipv4_lpm'],
+    maps: readonly MapName[] = ['model_ids', 'zones', 'steer', 'shards', 'ipv4_lpm'],
   ) {
     this.#plane = plane;
     this.#inside = inside;
@@ -100,6 +100,17 @@ const MAP_OF: ReadonlyMap<number, TableMap> = new Map<number, TableMap>([
       map: 'steer',
       element(e, present) {
         const key = steerKey.encode({ model_id: e.key(0).value, next_layer: e.key(1).value });
+        return { key, value: present ? hopOf(e) : NO_HOP };
+      },
+    },
+  ],
+  [
+    shards.id,
+    {
+      map: 'shards',
+      element(e, present) {
+        const [modelId, group, shard] = [0, 1, 2].map((i) => e.key(i).value);
+        const key = shardKey.encode({ model_id: modelId!, group: group!, shard: shard! });
         return { key, value: present ? hopOf(e) : NO_HOP };
       },
     },

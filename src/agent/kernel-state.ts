@@ -10,6 +10,7 @@ import {
   permit,
   ports,
   refusedRequests,
+  shards,
   slotMeter,
   steer,
   type TableModel,
@@ -18,7 +19,7 @@ import {
 } from '../backends/common/table-model.ts';
 import type { PlacedWeights, ProgramConfig, RequestConfig } from '../backends/xdp/device-config.ts';
 import type { BpfMap } from '../bpf/index.ts';
-import { firstSlotOf, lpmKey, programOf, steerKey } from '../dataplane/abi.ts';
+import { firstSlotOf, lpmKey, programOf, shardKey, steerKey } from '../dataplane/abi.ts';
 import { askedFor, decodeWord, WORDS, type Word } from '../dataplane/words.ts';
 import { type Change, entityKey, type Init, insertion } from '../p4runtime/index.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -164,6 +165,10 @@ function tableEntries(plane: DataPlane, interfaces: readonly PortState[]): Entry
     ...hops(plane.map('steer'), steer, (key) => {
       const { model_id: modelId, next_layer: nextLayer } = steerKey.decode(key);
       return [modelId, nextLayer];
+    }),
+    ...hops(plane.map('shards'), shards, (key) => {
+      const { model_id: modelId, group, shard } = shardKey.decode(key);
+      return [modelId, group, shard];
     }),
     ...hops(plane.map('ipv4_lpm'), ipv4Lpm, (key) => {
       const { destination, prefix } = lpmKey.decode(key);

@@ -1,4 +1,4 @@
-import { type ActionModel, cross, drop, route } from '../backends/common/table-model.ts';
+import { type ActionModel, balance, cross, drop, route } from '../backends/common/table-model.ts';
 import { nextHop, nextHopKinds } from '../dataplane/abi.ts';
 import { toBigInt } from '../p4runtime/values.ts';
 import type { PlainEntry } from './table-entry.ts';
@@ -18,12 +18,14 @@ export function decodeHop(
       return { action: route, parameters: [hop.source_mac, hop.destination_mac, hop.port] };
     case nextHopKinds.drop:
       return { action: drop, parameters: [] };
+    case nextHopKinds.balance:
+      return { action: balance, parameters: [hop.group] };
     default:
       return undefined;
   }
 }
 
-/** The action of an entry of `ports`, `steer` or `ipv4_lpm` as `struct intransit_next_hop`. */
+/** The action of an entry of `ports`, `steer`, `shards` or `ipv4_lpm` as `struct intransit_next_hop`. */
 export function hopOf(entry: PlainEntry): Buffer {
   switch (entry.actionId) {
     case route.id:
@@ -37,6 +39,8 @@ export function hopOf(entry: PlainEntry): Buffer {
       return nextHop.encode({ kind: nextHopKinds.cross, port: entry.parameter(0) });
     case drop.id:
       return nextHop.encode({ kind: nextHopKinds.drop });
+    case balance.id:
+      return nextHop.encode({ kind: nextHopKinds.balance, group: entry.parameter(0) });
     default:
       throw new Error(`action ${entry.actionId} forwards nothing`);
   }

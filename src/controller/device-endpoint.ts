@@ -133,8 +133,10 @@ export class DeviceEndpoint implements Endpoint {
     let updates = 0;
     for (const [i, write] of writes.entries()) {
       if (updates > 0 && this.#differs(write)) await sleep(INSIDE_MS);
-      updates += (await this.session.make(i < writes.length - 1 ? 'remove' : step, write.wanted, write.part))
-        .length;
+      const isLast = i === writes.length - 1;
+      updates += (
+        await this.session.make(isLast || effect.do === 'forward' ? step : 'remove', write.wanted, write.part)
+      ).length;
     }
     return { outcome: updates > 0 ? 'done' : 'unchanged', detail: this.#detail(effect, updates) };
   }

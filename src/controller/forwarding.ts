@@ -1,12 +1,23 @@
 import { type Entry, tableEntry } from '../backends/common/entries.ts';
-import { cross, drop, ipv4Lpm, permit, ports, route, steer, zones } from '../backends/common/table-model.ts';
+import {
+  balance,
+  cross,
+  drop,
+  ipv4Lpm,
+  permit,
+  ports,
+  route,
+  shards,
+  steer,
+  zones,
+} from '../backends/common/table-model.ts';
 import { type Init, ipv4, mac, P4RuntimeError } from '../p4runtime/index.ts';
 import type { DeviceSpec, Hop } from './deployment-schema.ts';
 
 type Entity = Init<'Entity'>;
 
 /** Tables that say where packets go and for whom a device computes; the rest belong to versions of a model. */
-export const forwardingTables = [zones, ports, ipv4Lpm, steer] as const;
+export const forwardingTables = [zones, ports, ipv4Lpm, steer, shards] as const;
 
 /** A prefix as number and length; undefined where it is none, or has bits behind its length. */
 export function prefixOf(text: string): { readonly value: bigint; readonly prefix: number } | undefined {
@@ -29,9 +40,26 @@ function hopAction({ port, sourceMac, destinationMac }: Hop): Pick<Entry, 'actio
   return { action: route, parameters: [mac(sourceMac), mac(destinationMac!), port] };
 }
 
+/** Shards of the jobs of a model, and where each goes. */
+export interface ShardGroup {
+  readonly modelId: number;
+  readonly group: number;
+  readonly hops: readonly Hop[];
+  /** Of each shard the index of its hop. */
+  readonly goes: readonly number[];
+}
+
+/** Where requests of a model go by their next layer: one way, or that of their shard. */
+export type Steering = { readonly modelId: number; readonly nextLayer: number } & (
+  | Hop
+  | Pick<ShardGroup, 'group'>
+);
+
 /** Where a device sends packets, and for whom it computes. */
 export type Forwarding = Pick<DeviceSpec, 'zones' | 'ports' | 'routes'> & {
-  readonly steering: readonly (DeviceSpec['steering'][number] & { readonly modelId: number })[];
+  readonly steering: readonly Steering[];
+  /** Default none. */
+  readonly balancing?: readonly ShardGroup[];
 };
 
 /** The entries of a device by name; a prefix of no bits matches all, which is the absence of a match in P4Runtime. */
@@ -48,8 +76,11 @@ export function forwardingEntries(device: Forwarding): Entry[] {
     ...device.steering.map((s) => ({
       table: steer,
       keys: [s.modelId, s.nextLayer],
-      ...hopAction(s),
+      ...('group' in s ? { action: balance, parameters: [s.group] } : hopAction(s)),
     })),
+    ...(device.balancing ?? []).flatMap(({ modelId, group, hops, goes }) =>
+      goes.map((to, shard) => ({ table: shards, keys: [modelId, group, shard], ...hopAction(hops[to]!) })),
+    ),
   ];
 }
 

@@ -58,8 +58,23 @@ export const BUCKETS = 2 ** BUCKET_BITS;
 /** Odd numbers whose products with a key have well-mixed high bits. */
 export const bucketFactors = [0x9e3779b1, 0x85ebca77] as const;
 
-/** What becomes of a packet that is forwarded. */
-export const nextHopKinds = { none: 0, cross: 1, route: 2, drop: 3 } as const;
+/** What becomes of a packet that is forwarded; `balance`: what its shard says. */
+export const nextHopKinds = { none: 0, cross: 1, route: 2, drop: 3, balance: 4 } as const;
+
+/** Of the number of a shard: jobs are spread over shards, which are shared out among those that do the same. */
+export const SHARD_BITS = 10;
+/** Of a group. */
+export const SHARDS = 2 ** SHARD_BITS;
+/** Groups of shards of a device: one for each model and layer whose requests are balanced. */
+export const SHARD_GROUPS = 16;
+/** Odd, near 2^64 over the golden ratio: numbers that follow each other come to lie far apart in the high bits of their products. */
+export const SHARD_FACTOR = 0x9e3779b97f4a7c15n;
+
+/** The shard of a job, the same on every device. @param jobId of 64 bits */
+export function shardOf(jobId: bigint): number {
+  const folded = jobId ^ (jobId >> 32n);
+  return Number(BigInt.asUintN(64, folded * SHARD_FACTOR) >> BigInt(64 - SHARD_BITS));
+}
 
 /** What is counted of each slot, beside the outcomes of the device's packets. */
 export const slotOutcomes = ['computed', 'unsure', 'shed', 'refused'] as const;
@@ -70,7 +85,8 @@ export const nextHop = defineStruct({
   description: 'What becomes of a packet that is forwarded: an entry of a table.',
   fields: [
     { name: 'kind', type: 'u8' },
-    { name: 'unused', type: 'u8' },
+    // Of a request that is balanced.
+    { name: 'group', type: 'u8' },
     { name: 'port', type: 'u16' },
     { name: 'source_mac', type: 'mac' },
     { name: 'destination_mac', type: 'mac' },
@@ -83,6 +99,18 @@ export const steerKey = defineStruct({
   fields: [
     { name: 'model_id', type: 'u16' },
     { name: 'next_layer', type: 'u8' },
+    { name: 'unused', type: 'u8' },
+  ],
+});
+
+/** Of the map `shards`. */
+export const shardKey = defineStruct({
+  name: 'shard_key',
+  description: 'Which requests of a group: those of the jobs of a shard.',
+  fields: [
+    { name: 'model_id', type: 'u16' },
+    { name: 'shard', type: 'u16' },
+    { name: 'group', type: 'u8' },
     { name: 'unused', type: 'u8' },
   ],
 });
@@ -128,7 +156,7 @@ export const budget = defineStruct({
   ],
 });
 
-export const structs: readonly Struct[] = [nextHop, steerKey, lpmKey, refusal, slotCounts, budget];
+export const structs: readonly Struct[] = [nextHop, steerKey, shardKey, lpmKey, refusal, slotCounts, budget];
 
 /** `enum bpf_map_type`. */
 export const mapTypes = {
@@ -229,6 +257,15 @@ export const deviceMaps = [
     type: 'HASH',
     entries: FORWARDING_ENTRIES,
     key: steerKey,
+    value: nextHop,
+  },
+  {
+    name: 'shards',
+    description: 'Shard of jobs -> next hop, of requests that are balanced.',
+    type: 'HASH',
+    flag: 'BPF_F_NO_PREALLOC',
+    entries: SHARDS * SHARD_GROUPS,
+    key: shardKey,
     value: nextHop,
   },
   {

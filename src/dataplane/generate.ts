@@ -8,6 +8,8 @@ import {
   nextHopKinds,
   PROGRAM_SLOTS,
   PROGRAMS,
+  SHARD_BITS,
+  SHARD_FACTOR,
   structs,
   wordFields,
   wordStates,
@@ -49,6 +51,8 @@ export function abiC(): string {
     define('BUCKET_WORDS', BUCKET_WORDS),
     define('BUCKET_BITS', BUCKET_BITS),
     ...bucketFactors.map((factor, i) => define(`BUCKET_FACTOR_${i}`, `0x${factor.toString(16)}u`)),
+    define('SHARD_BITS', SHARD_BITS),
+    define('SHARD_FACTOR', `0x${SHARD_FACTOR.toString(16)}ULL`),
     '',
     '/* Where the fields of a word of `models` stand in it. */',
     ...wordFields.flatMap(({ name, at, bits }) => [

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import { refusedRequests } from '../../src/backends/common/table-model.ts';
 import { attachXdp, openObject } from '../../src/bpf/index.ts';
+import { SHARDS, shardOf } from '../../src/dataplane/abi.ts';
 import { elementCount } from '../../src/model/tensor.ts';
 import { type Init, ipv4Prefix, type P4Client } from '../../src/p4runtime/index.ts';
 import { toBigInt } from '../../src/p4runtime/values.ts';
@@ -193,6 +194,56 @@ describeWith(loading, 'the data plane of an agent', () => {
     expect(decodePacket(framePayload(back!)!)!.header.nextLayer).toBe(0);
     expect((await through(withField(frame, 'kind', packetKinds.result)))[2].length).toBe(1);
     expect((await through(withField(frame, 'nextLayer', 1)))[2].length).toBe(1);
+  });
+
+  it('spreads the jobs of requests and proofs over the shards of a group, and leaves the others alone', async () => {
+    const balanced = (e: Entities, nextLayer: number, group: number) =>
+      e.program.tableEntry({
+        table: 'steer',
+        match: { model_id: 9, next_layer: nextLayer },
+        action: { name: 'balance', params: { group } },
+      });
+    const shardTo = (e: Entities, shard: number, port: number) =>
+      e.program.tableEntry({
+        table: 'shards',
+        match: { model_id: 9, group: 200, shard },
+        action: { name: 'cross', params: { port } },
+      });
+    // One in eight is in no entry, and goes as if nothing steered it.
+    const portOf = (shard: number) => (shard % 8 === 0 ? 1 : 2 + (shard % 2));
+    const all = Array.from({ length: SHARDS }, (_, shard) => shard);
+    const e = await begin(split, (e) => [
+      e.port(1, 1),
+      balanced(e, 2, 200),
+      ...all.filter((s) => portOf(s) !== 1).map((s) => shardTo(e, s, portOf(s))),
+    ]);
+    const r = random(21);
+    const jobs = Array.from({ length: 400 }, (_, i) =>
+      i < 200 ? BigInt(i) : (BigInt(r.int(0, 0xffff_ffff)) << 32n) | BigInt(r.int(0, 0xffff_ffff)),
+    );
+    const jobsOn = async (frames: readonly Uint8Array[]) => {
+      const out = await through(...frames);
+      return [1, 2, 3].map((port) =>
+        out[`${port as 1 | 2 | 3}`].map((f) => decodePacket(framePayload(f)!)!.header.jobId).sort(),
+      );
+    };
+    const expected = [1, 2, 3].map((port) => jobs.filter((job) => portOf(shardOf(job)) === port).sort());
+    const frames = jobs.map((jobId) => requestFrame(split, row, { jobId }));
+    expect(await jobsOn(frames)).toEqual(expected);
+    // What a worker asks of a sender goes to that worker; what it answers to nobody else.
+    const behind = frames.map((frame) => withField(frame, 'nextLayer', 2));
+    expect(await jobsOn(behind.map((f) => withField(f, 'kind', packetKinds.proof)))).toEqual(expected);
+    const answers = behind.map((f) => withField(f, 'kind', packetKinds.result));
+    expect((await jobsOn(answers)).map((on) => on.length)).toEqual([400, 0, 0]);
+
+    // One entry moves one shard, and no other.
+    const moved = shardOf(jobs.find((job) => portOf(shardOf(job)) === 2)!);
+    await client.modify([shardTo(e, moved, 3)]);
+    const [, two, three] = await jobsOn(frames);
+    expect(two).toEqual(expected[1]!.filter((job) => shardOf(job) !== moved));
+    expect(three).toHaveLength(expected[2]!.length + expected[1]!.length - two!.length);
+    const read = await client.readAll([{ tableEntry: { tableId: shardTo(e, 1, 3).tableEntry!.tableId! } }]);
+    expect(read).toHaveLength(SHARDS - SHARDS / 8);
   });
 
   it('leaves packetOutcomes below the threshold to a larger model', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Agent } from '../../src/agent/index.ts';
 import { type Entry, insertion, tableEntry } from '../../src/backends/common/entries.ts';
 import {
+  balance,
   cross,
   drop,
   hold,
@@ -12,9 +13,11 @@ import {
   ports,
   refusedRequests,
   route,
+  shards,
   steer,
   zones,
 } from '../../src/backends/common/table-model.ts';
+import { SHARDS } from '../../src/dataplane/abi.ts';
 import type { P4Client } from '../../src/p4runtime/index.ts';
 import { planV1modelOrRefuse } from '../../src/runtime/bmv2/engine.ts';
 import { type Bmv2Session, openBmv2, PORT_IN } from '../../src/runtime/bmv2/session.ts';
@@ -50,10 +53,25 @@ const rules: readonly Entry[] = [
   rule(ipv4Lpm, [{ value: 0xcb007100, prefix: 24 }], route, mac(0x31), mac(0x32), 3),
   rule(ipv4Lpm, [{ value: 0xcb007140, prefix: 26 }], cross, 2),
   rule(ipv4Lpm, [{ value: 0x0a000000, prefix: 8 }], drop),
-  rule(steer, [5, 0], cross, 3),
+  rule(steer, [5, 0], balance, 3),
+  rule(steer, [5, 1], cross, 3),
+  rule(steer, [8, 0], balance, 4),
   rule(steer, [6, 1], drop),
   rule(steer, [7, 0], route, mac(0x21), mac(0x22), 2),
+  ...shardRules(random(7)),
 ];
+
+/** Some shards go nowhere of their own; another group and another model are none of theirs. */
+function shardRules(r: Random): readonly Entry[] {
+  return Array.from({ length: SHARDS }, (_, shard) => shard).flatMap((shard) =>
+    r.pick([
+      [rule(shards, [5, 3, shard], cross, 3)],
+      [rule(shards, [5, 3, shard], route, mac(0x41), mac(shard & 0xff), 2)],
+      [rule(shards, [5, 3, shard], drop)],
+      [rule(shards, [8, 3, shard], drop), rule(shards, [5, 4, shard], drop)],
+    ]),
+  );
+}
 
 const FRAMES = 1_500;
 const ID = 18;
@@ -67,6 +85,7 @@ function frameOf(r: Random, plan: Parameters<typeof requestFrame>[0], id: number
     turnRound: r.chance(0.2),
     unsure: r.chance(0.1),
     trustZone: zone,
+    jobId: r.pick([BigInt(id), (BigInt(r.int(0, 0xffff_ffff)) << 32n) | BigInt(r.int(0, 0xffff_ffff))]),
     sequence: id,
   });
   frame.set(
@@ -237,6 +256,9 @@ describe.skipIf(missing.length > 0)(
         });
         expect(differing).toEqual([]);
         expect(out.xdp.size).toBeGreaterThan(FRAMES / 2);
+        // Some went the way of their shard.
+        const balanced = [...out.xdp.values()].filter((text) => text.includes('020000000041'));
+        expect(balanced.length).toBeGreaterThan(20);
         const after = { xdp: await counters(host), bmv2: await counters(bmv2.device.client) };
         expect(after.xdp).toEqual(after.bmv2);
         expect(before.xdp).toEqual(before.bmv2);

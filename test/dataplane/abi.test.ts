@@ -1,5 +1,14 @@
 import { expect, it } from 'vitest';
-import { deviceMaps, mapSizes, nextHop, refusal, steerKey, wordFields } from '../../src/dataplane/abi.ts';
+import {
+  deviceMaps,
+  mapSizes,
+  nextHop,
+  refusal,
+  SHARDS,
+  shardOf,
+  steerKey,
+  wordFields,
+} from '../../src/dataplane/abi.ts';
 import { defineStruct } from '../../src/dataplane/struct.ts';
 import { askedFor, decodeWord, encodeWord, NO_WORD, placesOf, WORDS } from '../../src/dataplane/words.ts';
 
@@ -39,6 +48,30 @@ it('a version has eight places, in two buckets; many versions find room', () => 
     }
   expect(taken.size).toBe(256);
   expect(taken.has(undefined as never)).toBe(false);
+});
+
+it('jobs are spread evenly over shards, however their numbers follow each other', () => {
+  const numbers: Readonly<Record<string, (i: bigint) => bigint>> = {
+    'one after the other': (i) => i,
+    'of a process': (i) => (4711n << 40n) | i,
+    'in the high half': (i) => i << 32n,
+    'in the highest bits': (i) => i << 48n,
+    'by thousands': (i) => 1000n * i,
+    'from hashes': (i) => BigInt.asUintN(64, (i + 1n) ** 7n * 0xd6e8feb86659fd93n),
+  };
+  const each = 32;
+  for (const [name, of] of Object.entries(numbers)) {
+    const counts = new Array<number>(SHARDS).fill(0);
+    for (let i = 0; i < each * SHARDS; i++) counts[shardOf(of(BigInt(i)))]!++;
+    // Of chance alone it would be 1,023 with a deviation of 45.
+    const chiSquare = counts.reduce((sum, n) => sum + (n - each) ** 2 / each, 0);
+    expect(chiSquare, name).toBeLessThan(SHARDS + 200);
+  }
+  // By hand: 1 times the factor, its ten highest bits; all ones, folded: the upper half stays, the lower is 0.
+  expect([shardOf(0n), shardOf(1n)]).toEqual([0, 0x9e37 >> 6]);
+  expect(shardOf(2n ** 64n - 1n)).toBe(
+    Number(BigInt.asUintN(64, 0xffffffff00000000n * 0x9e3779b97f4a7c15n) >> 54n),
+  );
 });
 
 it('structs lie as C lays them', () => {

@@ -1,4 +1,12 @@
-import { DEVICE_SLOTS, MODEL_ENTRIES, PROGRAM_SLOTS, programOf, slotOutcomes } from '../../dataplane/abi.ts';
+import {
+  DEVICE_SLOTS,
+  MODEL_ENTRIES,
+  PROGRAM_SLOTS,
+  programOf,
+  SHARD_GROUPS,
+  SHARDS,
+  slotOutcomes,
+} from '../../dataplane/abi.ts';
 import { packetOutcomes } from '../../wire/header.ts';
 
 /**
@@ -99,6 +107,8 @@ export const route = action(6, 'route', [
 export const drop = action(7, 'drop');
 /** Of a slot without weights: requests for it pass on. */
 export const noWeights = action(8, 'no_weights');
+/** Sends a request to where the shard of its job goes in a group of the model. */
+export const balance = action(9, 'balance', [{ name: 'group', bits: 8 }]);
 
 const exact = (name: string, bits: number): TableKey => ({ name, bits, match: 'EXACT' });
 
@@ -145,17 +155,26 @@ export const ipv4Lpm = table(5, {
   size: 1024,
 });
 
-/** Where requests of a model go whose next layer is this one; goes before ordinary forwarding. */
+/** Where requests of a model go whose next layer is this one, and proofs that follow them; goes before ordinary forwarding. */
 export const steer = table(6, {
   name: 'steer',
   keys: [exact('model_id', 16), exact('next_layer', 8)],
-  actions: [route, cross, drop],
+  actions: [route, cross, drop, balance],
   defaultAction: absent,
   size: 1024,
 });
 
+/** Where requests go that are balanced, by the shard of their job (`shardOf`); without an entry as if they were not steered. */
+export const shards = table(7, {
+  name: 'shards',
+  keys: [exact('model_id', 16), exact('group', 8), exact('shard', 16)],
+  actions: [route, cross, drop],
+  defaultAction: absent,
+  size: SHARDS * SHARD_GROUPS,
+});
+
 /** Tables of every device, whatever model it holds. */
-export const deviceTables: readonly TableModel[] = [models, modelIds, zones, ports, ipv4Lpm, steer];
+export const deviceTables: readonly TableModel[] = [models, modelIds, zones, ports, ipv4Lpm, steer, shards];
 
 /** Packets by their outcome, in the order of `packetOutcomes`. */
 export const outcomeCounter: CounterModel = {

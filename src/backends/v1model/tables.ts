@@ -1,4 +1,4 @@
-import { programOf, slotOutcomes } from '../../dataplane/abi.ts';
+import { programOf, SHARD_BITS, SHARD_FACTOR, slotOutcomes } from '../../dataplane/abi.ts';
 import type { Update } from '../../p4runtime/types.ts';
 import { HEADER_BYTES } from '../../wire/header.ts';
 import { type Entry, insertion, type KeyValue } from '../common/entries.ts';
@@ -163,8 +163,12 @@ export function tablesP4(): string {
     '',
     `const bit<16> INTRANSIT_HEADER_BYTES = ${HEADER_BYTES};`,
     '',
-    '// What is kept of the entry of a model, from the parameters of hold().',
-    '#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour; bit<32> cell;',
+    '// What is kept of the entry of a model, from the parameters of hold(); and of one that balances.',
+    '#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour; bit<32> cell; bit<8> group; bit<16> shard;',
+    '',
+    '// The shard of a job.',
+    '#define INTRANSIT_SHARD_OF(job_id) \\',
+    `    ((bit<16>)((((job_id) ^ ((job_id) >> 32)) * 64w0x${SHARD_FACTOR.toString(16)})[63:${64 - SHARD_BITS}]))`,
     '',
     '// What addresses are kept in while they change places.',
     '#define INTRANSIT_TURN_FIELDS bit<48> mac; bit<32> address; bit<16> port;',

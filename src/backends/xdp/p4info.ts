@@ -10,6 +10,7 @@ import {
   outcomeCounter,
   ports,
   refusedRequests,
+  shards,
   slotCounter,
   slotMeter,
   steer,
@@ -63,7 +64,10 @@ export const programLayout = (plan: XdpPlan, index = 0): ProgramLayout => ({
  * as one number.
  */
 export function xdpP4InfoOf(programs: readonly ProgramLayout[]): P4Info {
-  const tables = [models, modelIds, zones, xdpPorts, ipv4Lpm, steer, ...programs.flatMap(weightTables)];
+  const tables = [
+    ...[models, modelIds, zones, xdpPorts, ipv4Lpm, steer, shards],
+    ...programs.flatMap(weightTables),
+  ];
   return p4infoOf(
     { tables, counters: [outcomeCounter, slotCounter], digests: [refusedRequests], meters: [slotMeter] },
     'xdp',

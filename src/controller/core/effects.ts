@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { modelIds, models, steer } from '../../backends/common/table-model.ts';
+import { modelIds, models, shards, steer } from '../../backends/common/table-model.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import { type Budget, budgetEntity, budgetIn, budgetSlot, hasBudgets } from '../budget.ts';
 import { flowWrites } from '../flow-program.ts';
@@ -106,7 +106,7 @@ export function writesOf(effect: Exclude<Effect, { do: 'push' }>, device: Observ
       return [{ part: (e) => isOf(models, e) && isVersion(e, modelId, CURRENT), wanted }];
     }
     case 'forward':
-      return [{ part: ownForwarding(effect, device), wanted: effect.entities }];
+      return forwardWrites(effect, device);
     case 'classify': {
       const { known } = device;
       if (known === undefined) throw new Error(`the program of ${device.name} is not known`);
@@ -150,6 +150,19 @@ function loadWrites(
   return [...forgetWrites(device, (e) => keys.has(keyOf(e))), load];
 }
 
+/** Shards are there before requests are balanced over them, and until none is any more. */
+function forwardWrites(effect: Extract<Effect, { do: 'forward' }>, device: ObservedDevice): readonly Write[] {
+  const wanted = effect.entities;
+  const own = ownForwarding(effect, device);
+  const isShard = (e: Entity) => isOf(shards, e);
+  const keys = new Set(wanted.filter(isShard).map(keyOf));
+  return [
+    { part: (e) => isShard(e) && keys.has(keyOf(e)), wanted },
+    { part: (e) => own(e) && !isShard(e), wanted },
+    { part: (e) => own(e) && isShard(e), wanted },
+  ];
+}
+
 /** Entries of forwarding that are ours: all, but where models of others are there only those that we know of. */
 function ownForwarding(
   { entities, own }: Extract<Effect, { do: 'forward' }>,
@@ -160,7 +173,8 @@ function ownForwarding(
   const keys = new Set(entities.map(keyOf));
   const shared = heldModelIds(device.entities).some((id) => !own.includes(id));
   return (e) =>
-    isForwarding(e) && (keys.has(keyOf(e)) || (isOf(steer, e) ? own.includes(versionKey(e)[0]) : !shared));
+    isForwarding(e) &&
+    (keys.has(keyOf(e)) || (isOf(steer, e) || isOf(shards, e) ? own.includes(versionKey(e)[0]) : !shared));
 }
 
 /** Names go first; what they referred to when no packet can be between the two tables any more. */

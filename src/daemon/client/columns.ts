@@ -91,6 +91,14 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
     wide(status('ANSWERED/S', 'rates', 'answeredPerSecond')),
     wide(status('FAILED/S', 'rates', 'failedPerSecond')),
     wide(status('NETWORK/S', 'rates', 'networkPerSecond')),
+    wide({
+      title: 'SHARES',
+      of: (o) => {
+        const shares = dig(o.status, ['shares']);
+        if (!Array.isArray(shares)) return undefined;
+        return shares.map((s) => `${dig(s, ['node'])} ${dig(s, ['percent'])} %`);
+      },
+    }),
     wide(spec('INGRESS', 'ingress')),
     wide(spec('SCHEDULING', 'policy', 'scheduling')),
     wide(spec('PRIORITY', 'class', 'priority')),

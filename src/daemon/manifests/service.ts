@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { conditionSchema } from './conditions.ts';
 import { flag, integer, listOf, milliseconds, number, objectName, reference, text } from './fields.ts';
 
+const ADDRESS = 'expected the IPv4 address that all of its workers have, A.B.C.D';
 const MODELS = 'expected model or models, one of them';
 
 const objective = z
@@ -81,6 +82,13 @@ export const serviceSpec = z
     nodes: listOf(objectName, 4096)
       .optional()
       .describe('Devices and workers that it may use, in the order of the path; default all'),
+    address: z
+      .string({ error: ADDRESS })
+      .regex(/^\d{1,3}(\.\d{1,3}){3}$/, ADDRESS)
+      .optional()
+      .describe(
+        'IPv4 address that all of its workers have: jobs are sent there, and devices spread them by weight',
+      ),
     port: integer(1, 0xffff, 'UDP port of requests').default(18_858),
     mtu: integer(68, 0xffff, 'Largest IP packet of the path, bytes').default(1500),
     objective: objective.optional(),
@@ -102,6 +110,16 @@ export const serviceStatus = z.object({
   model: z.string().optional().describe('That answers at present'),
   version: z.int().optional().describe('Current version'),
   placement: z.string().optional(),
+  shares: z
+    .array(
+      z.object({
+        node: z.string(),
+        weight: z.number().describe('Of the manifest, less what its load takes from it'),
+        percent: z.number().describe('Of the jobs'),
+      }),
+    )
+    .optional()
+    .describe('Of jobs that devices spread over its workers, where it has an address'),
   latency: z
     .object({
       p50Us: z.number(),

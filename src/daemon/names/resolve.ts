@@ -16,7 +16,10 @@ export const nameTypes = ['service', ...jobTypes, 'device', 'worker'] as const;
 export type NameType = (typeof nameTypes)[number];
 
 const addressSchema = z.object({
-  node: z.string().optional().describe('Device/NAME or Worker/NAME'),
+  node: z
+    .string()
+    .optional()
+    .describe('Device/NAME or Worker/NAME; absent where devices spread jobs over several'),
   address: z.string().describe('A.B.C.D:PORT of packets, or the URL of a door'),
   protocol: z.string().describe('intransit+udp, p4runtime, intransit-control, or the scheme of a URL'),
   score: z.int().optional().describe('CATS level 2, 0 to 10'),
@@ -144,8 +147,13 @@ const scored = (node: Node): Pick<NamedAddress, 'score' | 'recommendation'> => {
 const best = (a: NamedAddress, b: NamedAddress): number =>
   (b.score ?? 5) - (a.score ?? 5) || b.weight - a.weight || (a.node! < b.node! ? -1 : 1);
 
-function workerAddress(worker: StoredObject<'Worker'>, { shareOf }: All): readonly NamedAddress[] {
-  const { address } = worker.spec;
+/** @param instead of the worker's own address */
+function workerAddress(
+  worker: StoredObject<'Worker'>,
+  { shareOf }: All,
+  instead?: string,
+): readonly NamedAddress[] {
+  const address = instead ?? worker.spec.address;
   const weight = worker.spec.weight * shareOf(worker.metadata.name);
   if (address === undefined) return [];
   return [{ node: keyOf(worker), address, protocol: 'intransit+udp', weight, ...scored(worker) }];
@@ -165,14 +173,25 @@ function serviceNamed(object: StoredObject<'Service'>, all: All): Resolution {
   const workers = all.workers.filter(
     (w) => (spec.nodes === undefined || spec.nodes.includes(w.metadata.name)) && canBeHad(w) && holds(w),
   );
+  const at = (w: (typeof workers)[number]) => workerAddress(w, all, spec.address);
+  const addresses = workers.flatMap(at).sort(best);
   return {
     ...commonOf(object),
     type: 'service',
     ready: isTrue(object, 'Ready'),
     models: [...modelsOf(spec)].sort(answering(object)).flatMap((name) => modelNamed(name, all, object)),
     services: [],
-    addresses: workers.flatMap((w) => workerAddress(w, all)).sort(best),
+    addresses: spec.address === undefined ? addresses : ownOf(spec, addresses),
   };
+}
+
+/** Of a service that has an address: devices choose the worker, so nobody can say which one a job is with. */
+function ownOf({ address, port }: SpecOf<'Service'>, addresses: readonly NamedAddress[]): NamedAddress[] {
+  const [first] = addresses;
+  if (first === undefined) return [];
+  const { node: _, ...rest } = first;
+  const weight = addresses.reduce((sum, a) => sum + a.weight, 0);
+  return [{ ...rest, address: `${address}:${port}`, weight }];
 }
 
 /** The model that answers at present goes first, the others as they are preferred. */

@@ -1,10 +1,14 @@
+import { versionsOn } from '../../controller/core/observed.ts';
+import type { Member } from '../../ends/common/balance.ts';
 import type { FlowPlan, FlowPolicies } from './flow-policies.ts';
-import { type Goal, type GoalMemory, goalsOf, type PlacedService } from './goals.ts';
+import { type Goal, type GoalMemory, goalsOf, type Known, membersOf, type PlacedService } from './goals.ts';
 import type { ProgramLibrary } from './models.ts';
-import type { Network } from './network.ts';
+import type { Named, Network } from './network.ts';
+import type { ManagedNode } from './node.ts';
 import type { NodePool } from './node-pool.ts';
 import type { Placer, Placing } from './placing.ts';
 import type { Records } from './records.ts';
+import { membersOfShards } from './shards.ts';
 
 /** What services and flow policies come to. */
 export interface Placings {
@@ -22,6 +26,8 @@ interface Means {
   /** How long a node may be away before traffic is led around it, and before its layers move, ms. */
   readonly graceMs: number;
   readonly moveMs: number;
+  /** Which part of its weight a worker gets of new jobs. */
+  readonly shareOf: Known['shareOf'];
 }
 
 /** What every node is to be. What was found is kept for as long as that for which it was found. */
@@ -30,6 +36,7 @@ export class Aims {
   readonly #memory: GoalMemory = new Map();
   #goals: ReadonlyMap<string, Goal> = new Map();
   #goalsFor = '';
+  #shares: ReadonlyMap<string, readonly JobShare[]> = new Map();
   #placings: (Placings & { readonly key: string }) | undefined;
 
   constructor(means: Means) {
@@ -50,8 +57,14 @@ export class Aims {
     return this.#goals.get(node)?.key;
   }
 
+  /** Who gets which share of the jobs of a service, where devices spread them. */
+  shares(service: string): readonly JobShare[] {
+    return this.#shares.get(service) ?? [];
+  }
+
   forget(): void {
     this.#goals = new Map();
+    this.#shares = new Map();
     this.#memory.clear();
     this.#goalsFor = '';
     this.#placings = undefined;
@@ -73,19 +86,55 @@ export class Aims {
 
   /** Sets the goals. Of nodes that get another one something is to be recorded. @param placed services that have a place */
   set(network: Network, placed: readonly PlacedService[], now: number): void {
-    const { records, nodes, programs, graceMs } = this.#means;
+    const { records, nodes, programs, graceMs, shareOf } = this.#means;
     const flows = new Map(this.flows.flatMap(({ goals }) => [...goals]));
     const gone = nodes.gone(now, graceMs);
+    const up = (name: string) => nodes.get(name) !== undefined && !gone.has(name);
+    const takes: Known['takes'] = (name, service) =>
+      takesRequests(nodes.get(name), network.workers.get(name), service);
+    const known = { up, takes, shareOf };
+    const members = placed.map((p) => membersOf(network, p, known));
     const goalsFor = JSON.stringify([
       ...[records.specRevision, [...gone].sort()],
       placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
+      members,
       [...flows].map(([name, { key }]) => [name, key]),
     ]);
     if (goalsFor === this.#goalsFor) return;
-    const up = (name: string) => nodes.get(name) !== undefined && !gone.has(name);
-    const goals = goalsOf(network, placed, flows, programs, up, this.#memory);
+    const goals = goalsOf(network, placed, flows, programs, known, this.#memory);
     for (const [name, { key }] of goals) if (this.key(name) !== key) nodes.change(name);
+    this.#shares = new Map(placed.map((p, i) => [p.service.name, sharesOf(members[i]!)]));
     this.#goals = goals;
     this.#goalsFor = goalsFor;
   }
+}
+
+/** What one of several equal workers gets. */
+export interface JobShare {
+  readonly node: string;
+  /** Of the manifest, less what its load takes from it. */
+  readonly weight: number;
+  /** Of the jobs. */
+  readonly percent: number;
+}
+
+function sharesOf(members: readonly Member[]): readonly JobShare[] {
+  if (members.length === 0) return [];
+  const goes = membersOfShards(members);
+  return members.map(({ name, weight }, i) => ({
+    ...{ node: name, weight },
+    percent: Number(((100 * goes.filter((to) => to === i).length) / goes.length).toFixed(1)),
+  }));
+}
+
+/** Whether a worker holds the model of a service. Of one that was not read yet it is what was known: whoever leads next changes nothing. */
+function takesRequests(
+  node: ManagedNode | undefined,
+  worker: Named<'Worker'> | undefined,
+  { modelId }: PlacedService,
+): boolean {
+  if (node === undefined) return false;
+  if (node.readAt > 0) return versionsOn(node.observed, modelId).length > 0;
+  const known = worker?.object.status.models ?? [];
+  return known.some((m) => m.modelId === modelId && m.versions.length > 0);
 }

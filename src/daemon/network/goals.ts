@@ -3,9 +3,10 @@ import type { Desired, DesiredDevice, DesiredWorker, ModelVersion } from '../../
 import type { Entity, KnownProgram } from '../../controller/core/observed.ts';
 import { type Forwarding, forwardingEntities } from '../../controller/forwarding.ts';
 import type { LayerRange } from '../../controller/planned-layers.ts';
+import type { Member } from '../../ends/common/balance.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import type { Named, Network } from './network.ts';
-import { firstHopsOf, routesToWorkers, type Steered, steeringOf } from './steering.ts';
+import { type DeviceSteering, firstHopsOf, routesToWorkers, type Steered, steeringOf } from './steering.ts';
 import { type PlacementSpec, rangeOf } from './topology.ts';
 import type { VersionsWanted } from './versions-wanted.ts';
 
@@ -47,9 +48,38 @@ export interface Programs {
 /** Goals of devices as they were found last, with what each was found for. */
 export type GoalMemory = Map<string, { readonly for: string; readonly goal: Goal }>;
 
+/** What is known of nodes. */
+export interface Known {
+  /** Whether it can be reached. */
+  readonly up: (node: string) => boolean;
+  /** Whether a worker can take requests of a service, as far as is known. */
+  readonly takes: (worker: string, service: PlacedService) => boolean;
+  /** Which part of its weight a worker gets, 0 to 1; undefined of one that was not heard of. */
+  readonly shareOf: (worker: string) => number | undefined;
+}
+
+/**
+ * Workers over which devices spread the jobs of a service, with what each gets of them: where it has an address of its own, those that hold its
+ * model. None where jobs choose their worker, or one takes all.
+ */
+export function membersOf(network: Network, service: PlacedService, known: Known): readonly Member[] {
+  const { workers } = service;
+  if (service.service.spec.address === undefined) return [];
+  return workers
+    .filter((name) => known.up(name) && known.takes(name, service))
+    .map((name) => ({ name, weight: weightOf(network.workers.get(name)!, service, known) }));
+}
+
+/** Before a worker was heard of it keeps what it had last: whoever leads next changes nothing. */
+function weightOf({ name, spec }: Named<'Worker'>, { service }: PlacedService, { shareOf }: Known): number {
+  const share = shareOf(name);
+  if (share !== undefined) return spec.weight * share;
+  return service.object.status.shares?.find(({ node }) => node === name)?.weight ?? spec.weight;
+}
+
 /**
  * What every node is to be.
- * @param flows of devices that classify @param up nodes that can be reached
+ * @param flows of devices that classify
  * @param memory goals for which nothing has changed stay what they were
  */
 export function goalsOf(
@@ -57,18 +87,18 @@ export function goalsOf(
   services: readonly PlacedService[],
   flows: ReadonlyMap<string, FlowGoal>,
   programs: Programs,
-  up: (node: string) => boolean,
+  known: Known,
   memory: GoalMemory,
 ): ReadonlyMap<string, Goal> {
   const goals = new Map<string, Goal>();
-  const steered = services.map(
-    ({ modelId, placement, models, workers }): Steered => ({
-      modelId,
-      placement,
-      workers,
-      layerCount: [...models.values()][0]?.model.layers.length ?? 0,
-    }),
-  );
+  const { up } = known;
+  const steered = services.map((service): Steered => {
+    const { modelId, placement, models, workers } = service;
+    const layerCount = [...models.values()][0]?.model.layers.length ?? 0;
+    const isOneAddress = service.service.spec.address !== undefined;
+    const members = membersOf(network, service, known);
+    return { modelId, placement, workers, layerCount, isOneAddress, members };
+  });
   const firstHops = firstHopsOf(network, up);
   const steering = steeringOf(network, steered, up, firstHops);
   const toWorkers = routesToWorkers(network, services, up, firstHops);
@@ -82,16 +112,21 @@ export function goalsOf(
       continue;
     }
     const own = owners.get(device.name);
-    const ways = { steering: steering.get(device.name) ?? [], toWorkers: toWorkers.get(device.name) ?? [] };
+    const ways = {
+      ...(steering.get(device.name) ?? NOTHING_STEERED),
+      toWorkers: toWorkers.get(device.name) ?? [],
+    };
     const madeFor = JSON.stringify([device.spec, ways, own && madeOf(own, device.name)]);
-    const known = memory.get(device.name);
-    const goal = known?.for === madeFor ? known.goal : deviceGoal(device, own, programs, ways);
+    const before = memory.get(device.name);
+    const goal = before?.for === madeFor ? before.goal : deviceGoal(device, own, programs, ways);
     memory.set(device.name, { for: madeFor, goal });
     goals.set(device.name, goal);
   }
   for (const worker of network.workers.values()) goals.set(worker.name, workerGoal(worker, services));
   return goals;
 }
+
+const NOTHING_STEERED: DeviceSteering = { steering: [], balancing: [] };
 
 /** The service of each node that computes: a program serves one model, so who places services gives a device to one of them. */
 function ownersOf(services: readonly PlacedService[]): ReadonlyMap<string, PlacedService> {
@@ -112,10 +147,7 @@ function deviceGoal(
   { name, spec }: Named<'Device'>,
   own: PlacedService | undefined,
   programs: Programs,
-  {
-    steering,
-    toWorkers,
-  }: { readonly steering: Forwarding['steering']; readonly toWorkers: Forwarding['routes'] },
+  ways: DeviceSteering & { readonly toWorkers: Forwarding['routes'] },
 ): Goal {
   const range = rangeOf(own?.placement.segments.find((s) => s.node === name)?.layers ?? '0..0');
   const threshold = own?.service.spec.policy.threshold ?? 0;
@@ -123,8 +155,9 @@ function deviceGoal(
   const forwarding = forwardingEntities({
     zones: spec.zones,
     ports,
-    routes: [...routes, ...toWorkers],
-    steering,
+    routes: [...routes, ...ways.toWorkers],
+    steering: ways.steering,
+    balancing: ways.balancing,
   });
   const versions = own === undefined ? [] : versionsOf(own);
   const common = { port: own?.service.spec.port ?? PORT, mtu: own?.service.spec.mtu ?? MTU };
@@ -156,16 +189,7 @@ function deviceGoal(
     forwarding,
     others: 'go',
   };
-  const key = JSON.stringify([
-    spec,
-    range,
-    threshold,
-    common,
-    steering,
-    toWorkers,
-    limit,
-    own && wantedKey(own),
-  ]);
+  const key = JSON.stringify([spec, range, threshold, common, ways, limit, own && wantedKey(own)]);
   return { on: 'device', key, desired };
 }
 

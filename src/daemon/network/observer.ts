@@ -50,10 +50,12 @@ export class Observer {
     this.#poller.close();
   }
 
-  /** What a worker says with an answer of its door. */
-  worker(name: string, held: HeldDocument): void {
+  /** What a worker says with an answer of its door. @returns whether it gets another share of new jobs now */
+  worker(name: string, held: HeldDocument): boolean {
     this.sight.worker(name, held);
+    const before = this.shares.knows(name) ? this.shares.factor(name) : undefined;
     if (held.load !== undefined) this.shares.look(name, held.load, performance.now());
+    return this.shares.factor(name) !== before;
   }
 
   /** Another one leads: what was seen, and what was written, is his to find. */

@@ -128,6 +128,10 @@ export class Reconciler {
     this.#aims = new Aims({
       ...{ records: this.#records, nodes: this.#nodes, programs: this.#programs },
       ...{ graceMs: this.#options.graceMs, moveMs: this.#options.moveMs },
+      shareOf: (worker) => {
+        const { shares } = this.#observer;
+        return shares.knows(worker) ? shares.factor(worker) : undefined;
+      },
       flowPolicies: new FlowPolicies(library, this.#programs),
       placer: new Placer(library, (service, model) =>
         this.#observer.late.why(service, model, performance.now()),
@@ -344,7 +348,10 @@ export class Reconciler {
       ...(this.#options.probeMs !== undefined && { probeMs: this.#options.probeMs }),
       readbackMs: () => Math.max(this.#options.readbackMs, (1000 * this.#nodes.size) / MOST_READBACKS),
       onReach: (node) => this.#reached(node),
-      onCounts: (node, held) => this.#observer.worker(node.name, held),
+      onCounts: (node, held) => {
+        // Where devices spread jobs they are to know of another share.
+        if (this.#observer.worker(node.name, held)) this.#wake();
+      },
     });
     this.#network = isDone ? { revision: this.#records.revision, network } : undefined;
     return network;
@@ -397,7 +404,7 @@ export class Reconciler {
     for (const placing of placings) {
       const nodes = placing.placed === undefined ? [] : this.#nodesOf(placing.placed);
       const isSettled = this.#isSettled(nodes);
-      this.#recorder.service(placing, nodes, isSettled);
+      this.#recorder.service(placing, nodes, isSettled, this.#aims.shares(placing.service.name));
     }
     for (const plan of flows)
       this.#recorder.flowPolicy(plan, (name) => whyBehind(this.#nodes.get(name), this.#aims.key(name)));

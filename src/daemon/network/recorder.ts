@@ -10,6 +10,7 @@ import {
 } from '../manifests/index.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 import { type EventInput, StoreFenced, StoreTooLarge, StoreUnavailable, type Term } from '../store/index.ts';
+import type { JobShare } from './aims.ts';
 import type { FlowPlan } from './flow-policies.ts';
 import { flowPolicyState } from './flow-status.ts';
 import type { Named, Network } from './network.ts';
@@ -258,8 +259,13 @@ export class Recorder {
     } as StatusChange);
   }
 
-  /** What is known of a service. */
-  service({ service, placed, problem }: Placing, nodes: readonly ManagedNode[], isSettled: boolean): void {
+  /** What is known of a service. @param shares who gets which of its jobs, where devices spread them */
+  service(
+    { service, placed, problem }: Placing,
+    nodes: readonly ManagedNode[],
+    isSettled: boolean,
+    shares: readonly JobShare[],
+  ): void {
     const ready = placed !== undefined && isSettled && problem === undefined;
     const failure = nodes.find((n) => n.failure !== undefined);
     const [reason, message] = ready
@@ -274,7 +280,7 @@ export class Recorder {
             ];
     const version = isSettled ? placed?.wanted.current : undefined;
     const key = `Service/${service.name}`;
-    if (!this.#isNew(key, [reason, message, version, service.generation])) return;
+    if (!this.#isNew(key, [reason, message, version, service.generation, shares])) return;
     const now = new Date().toISOString();
     const condition = {
       type: 'Ready',
@@ -285,8 +291,9 @@ export class Recorder {
     this.#set({
       kind: 'Service',
       name: service.name,
-      change: ({ status }: StoredObject<'Service'>) => ({
+      change: ({ status: { shares: _, ...status } }: StoredObject<'Service'>) => ({
         ...status,
+        ...(shares.length > 0 && { shares: [...shares] }),
         ...(placed !== undefined && { model: placed.placement.model, placement: service.name }),
         ...(version !== undefined && { version }),
         conditions: withAll(status.conditions, [condition], service.generation, now),

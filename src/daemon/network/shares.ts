@@ -48,6 +48,10 @@ export class Shares {
     for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
   }
 
+  knows(name: string): boolean {
+    return this.#states.has(name);
+  }
+
   /** 0 to 1; 1 of one that nothing is known of. */
   factor(name: string): number {
     const state = this.#states.get(name);

@@ -1,8 +1,11 @@
-import type { Forwarding } from '../../controller/forwarding.ts';
+import type { Hop } from '../../controller/deployment-schema.ts';
+import type { ShardGroup, Steering } from '../../controller/forwarding.ts';
+import { SHARD_GROUPS } from '../../dataplane/abi.ts';
+import type { Member } from '../../ends/common/balance.ts';
+import type { SpecOf } from '../manifests/index.ts';
 import type { Network } from './network.ts';
+import { membersOfShards } from './shards.ts';
 import { type PlacementSpec, rangeOf } from './topology.ts';
-
-type Steering = Forwarding['steering'][number];
 
 /** One direction of a link. */
 interface Way {
@@ -94,7 +97,7 @@ function addressedWorkers(
   return isApart ? hosts : undefined;
 }
 
-type Route = Forwarding['routes'][number];
+type Route = SpecOf<'Device'>['forwarding']['routes'][number];
 
 /** For each device a route to each such worker: a job is sent to its worker, and devices keep to that. */
 export function routesToWorkers(
@@ -128,12 +131,26 @@ export interface Steered {
   readonly placement: PlacementSpec;
   /** Workers that finish whatever is left, the preferred first. */
   readonly workers: readonly string[];
+  /** Whether jobs are sent to an address that all of its workers have. */
+  readonly isOneAddress: boolean;
+  /** Those over which devices spread its jobs then, with what each gets. */
+  readonly members: readonly Member[];
 }
+
+/** Where one device sends requests. */
+export interface DeviceSteering {
+  readonly steering: readonly Steering[];
+  readonly balancing: readonly ShardGroup[];
+}
+
+/** The group of shards of workers: no layer has this number. */
+const WORKERS_GROUP = 255;
 
 /**
  * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot
  * be, or is the device itself, to a worker, which finishes anything; or, where the service has several workers with addresses, to whichever
- * the packet is addressed to. Answers go by ordinary forwarding.
+ * the packet is addressed to. Where several are equal, and the ways to them part at this device, it spreads jobs over them by their shards. All
+ * devices do so by the same members, so a device on the way to one of them sends the same jobs there. Answers go by ordinary forwarding.
  * @param up nodes that can be reached
  */
 export function steeringOf(
@@ -141,28 +158,102 @@ export function steeringOf(
   services: readonly Steered[],
   up: (node: string) => boolean,
   firstHops: FirstHops,
-): ReadonlyMap<string, readonly Steering[]> {
-  const steering = new Map<string, Steering[]>();
-  for (const { modelId, layerCount, placement, workers } of services) {
-    // Where jobs choose their worker, only layers that devices compute are steered.
-    const isChosen = addressedWorkers(network, workers) !== undefined;
-    const finishers = isChosen ? [] : workers.filter(up);
-    for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
-      const computes = placement.segments
-        .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
-        .filter((s) => s.kind === 'Device' || !isChosen)
-        .map((s) => s.node);
-      for (const device of network.devices.keys()) {
-        if (!up(device)) continue;
-        const goals = [...computes.filter((n) => n !== device), ...finishers];
-        const own = computes.includes(device) ? finishers : goals;
-        const goal = own.find((n) => firstHops(n).has(device));
-        const way = goal === undefined ? undefined : firstHops(goal).get(device);
-        if (way?.port === undefined) continue;
-        const entry = { modelId, nextLayer, port: way.port, ...way.macs };
-        steering.set(device, [...(steering.get(device) ?? []), entry]);
-      }
+): ReadonlyMap<string, DeviceSteering> {
+  const found = new Map<string, DeviceSteering>();
+  for (const device of network.devices.keys()) {
+    if (!up(device)) continue;
+    const steering: Steering[] = [];
+    const balancing: ShardGroup[] = [];
+    for (const service of services) {
+      const at = { device, up, wayTo: (goal: string) => firstHops(goal).get(device) };
+      const isChosen = !service.isOneAddress && addressedWorkers(network, service.workers) !== undefined;
+      const own = steeringAt(at, service, isChosen, SHARD_GROUPS - balancing.length);
+      steering.push(...own.steering);
+      balancing.push(...own.balancing);
     }
+    if (steering.length > 0) found.set(device, { steering, balancing });
   }
-  return steering;
+  return found;
+}
+
+/** A device, and the ways from it. */
+interface Standpoint {
+  readonly device: string;
+  readonly up: (node: string) => boolean;
+  readonly wayTo: (goal: string) => Way | undefined;
+}
+
+/**
+ * @param isChosen whether whoever sends has chosen the worker
+ * @param room for groups of shards: what finds none goes the way of the first member
+ */
+function steeringAt(
+  { device, up, wayTo }: Standpoint,
+  { modelId, layerCount, placement, workers, members }: Steered,
+  isChosen: boolean,
+  room: number,
+): DeviceSteering {
+  const steering: Steering[] = [];
+  const balancing = new Map<number, ShardGroup>();
+  // Where jobs choose their worker, only layers that devices compute are steered.
+  const finishers = isChosen ? [] : workers.filter(up);
+  const spread = members.filter(({ name }) => up(name));
+  for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
+    const own = placement.segments
+      .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
+      .filter((s) => s.kind === 'Device' || !isChosen);
+    const isHere = own.some((s) => s.node === device);
+    const nextDevices = isHere ? [] : own.filter((s) => s.kind === 'Device');
+    const preferred = own.filter((s) => s.kind === 'Worker').map((s) => s.node);
+    // Each of them is as good as the others; a list further down is for where none of those before can be reached.
+    const choices: readonly (readonly [group: number, members: readonly Member[]])[] = [
+      [nextLayer, equalTo(nextDevices)],
+      ...nextDevices.map((s) => [nextLayer, [{ name: s.node, weight: 1 }]] as const),
+      [WORKERS_GROUP, spread],
+      ...[...(isHere ? [] : preferred), ...finishers].map(
+        (name) => [WORKERS_GROUP, [{ name, weight: 1 }]] as const,
+      ),
+    ];
+    const chosen = choices
+      .map(([group, equal]) => ({ group, ways: waysAmong(equal, wayTo) }))
+      .find(({ ways }) => ways.hops.length > 0);
+    if (chosen === undefined) continue;
+    const { group, ways } = chosen;
+    const isSpread = ways.hops.length > 1 && (balancing.has(group) || balancing.size < room);
+    steering.push({ modelId, nextLayer, ...(isSpread ? { group } : ways.hops[0]!) });
+    if (isSpread && !balancing.has(group))
+      balancing.set(group, { modelId, group, hops: ways.hops, goes: ways.goes() });
+  }
+  return { steering, balancing: [...balancing.values()] };
+}
+
+type Segments = PlacementSpec['segments'];
+
+/** The first of some devices, and those that compute the same layers. */
+const equalTo = (devices: Segments): readonly Member[] =>
+  devices.filter((s) => s.layers === devices[0]!.layers).map((s) => ({ name: s.node, weight: 1 }));
+
+interface Ways {
+  /** Each once. */
+  readonly hops: readonly Hop[];
+  /** Of each shard the index of its hop. */
+  readonly goes: () => readonly number[];
+}
+
+/** The ways to those of some members that can be reached. */
+function waysAmong(members: readonly Member[], wayTo: Standpoint['wayTo']): Ways {
+  const hops = new Map<string, { readonly hop: Hop; readonly index: number }>();
+  const reached = members.flatMap((member) => {
+    const way = wayTo(member.name);
+    if (way?.port === undefined) return [];
+    const hop = { port: way.port, ...way.macs };
+    const key = JSON.stringify(hop);
+    const known = hops.get(key) ?? { hop, index: hops.size };
+    hops.set(key, known);
+    return [{ ...member, by: known.index }];
+  });
+  return {
+    hops: [...hops.values()].map(({ hop }) => hop),
+    goes: () => membersOfShards(reached).map((index) => reached[index]!.by),
+  };
 }

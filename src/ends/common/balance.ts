@@ -16,18 +16,29 @@ function even(jobId: bigint, name: string): number {
 }
 
 /**
- * The member that a job goes to, by weighted rendezvous hashing (the highest `-weight / ln(hash)`): members get their shares of all jobs, and
- * where a weight falls or a member goes, only jobs of that one move.
+ * The member that a job goes to, by weighted rendezvous hashing: members get their shares of all jobs, and where a weight falls or a member
+ * goes, only jobs of that one move.
  * @returns undefined where there are none; where all weights are 0, the shares are equal
  */
-export function memberFor<M extends Member>(jobId: bigint, members: readonly M[]): M | undefined {
+export const memberFor = <M extends Member>(jobId: bigint, members: readonly M[]): M | undefined =>
+  rendezvous(members, ({ name }) => even(jobId, name));
+
+/**
+ * The member of the highest `-weight / ln(hash)`.
+ * @param hashOf a member's number in (0, 1) for that which is given away
+ * @returns as `memberFor`
+ */
+export function rendezvous<M extends Member>(
+  members: readonly M[],
+  hashOf: (member: M) => number,
+): M | undefined {
   const isAll0 = members.every((m) => m.weight <= 0);
   let best: M | undefined;
   let highest = 0;
   for (const member of members) {
     const weight = isAll0 ? 1 : member.weight;
     if (weight <= 0) continue;
-    const score = -weight / Math.log(even(jobId, member.name));
+    const score = -weight / Math.log(hashOf(member));
     if (best !== undefined && score <= highest) continue;
     best = member;
     highest = score;

@@ -10,6 +10,7 @@
 #define INTRANSIT_ID_CROSS 0x01000005
 #define INTRANSIT_ID_ROUTE 0x01000006
 #define INTRANSIT_ID_DROP 0x01000007
+#define INTRANSIT_ID_BALANCE 0x01000009
 #define INTRANSIT_ID_NO_WEIGHTS 0x01000008
 #define INTRANSIT_ID_MODELS 0x02000001
 #define INTRANSIT_ID_MODEL_IDS 0x02000002
@@ -17,6 +18,7 @@
 #define INTRANSIT_ID_PORTS 0x02000004
 #define INTRANSIT_ID_IPV4_LPM 0x02000005
 #define INTRANSIT_ID_STEER 0x02000006
+#define INTRANSIT_ID_SHARDS 0x02000007
 #define INTRANSIT_ID_OUTCOMES 0x12000001
 #define INTRANSIT_ID_INFERENCES 0x12000002
 #define INTRANSIT_ID_BUDGETS 0x14000002
@@ -27,6 +29,7 @@
 #define INTRANSIT_SIZE_PORTS 512
 #define INTRANSIT_SIZE_IPV4_LPM 1024
 #define INTRANSIT_SIZE_STEER 1024
+#define INTRANSIT_SIZE_SHARDS 16384
 #define INTRANSIT_SIZE_INFERENCES 1024
 #define INTRANSIT_SIZE_BUDGETS 256
 
@@ -39,8 +42,12 @@
 
 const bit<16> INTRANSIT_HEADER_BYTES = 32;
 
-// What is kept of the entry of a model, from the parameters of hold().
-#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour; bit<32> cell;
+// What is kept of the entry of a model, from the parameters of hold(); and of one that balances.
+#define INTRANSIT_HELD_FIELDS bit<16> slot; bit<16> version; bit<24> layers; bit<8> threshold; bit<8> colour; bit<32> cell; bit<8> group; bit<16> shard;
+
+// The shard of a job.
+#define INTRANSIT_SHARD_OF(job_id) \
+    ((bit<16>)((((job_id) ^ ((job_id) >> 32)) * 64w0x9e3779b97f4a7c15)[63:54]))
 
 // What addresses are kept in while they change places.
 #define INTRANSIT_TURN_FIELDS bit<48> mac; bit<32> address; bit<16> port;
