@@ -5,10 +5,16 @@ import type { OwnOptions, Target } from '../targets/target.ts';
 import { UsageError } from './usage.ts';
 
 /** The own options of all targets, each for the command line; which target takes one is known only with `--target`. */
-export function ownOptions<T>(y: Argv<T>): Argv<T> {
+export const ownOptions = <T>(y: Argv<T>): Argv<T> => optionsOf(y, ({ own }) => Object.keys(own.shape));
+
+/** Own options that the planner gives to all nodes of a target. */
+export const plannedOptions = <T>(y: Argv<T>): Argv<T> => optionsOf(y, ({ planned }) => planned?.model ?? []);
+
+function optionsOf<T>(y: Argv<T>, names: (target: Target) => readonly string[]): Argv<T> {
   let options = y;
   for (const target of targets())
-    for (const [name, schema] of Object.entries(target.own.shape)) {
+    for (const name of names(target)) {
+      const schema = target.own.shape[name]!;
       const { description = '', enum: choices } = z.toJSONSchema(schema, { io: 'input' });
       // yargs knows no other types than those of the schema's choices; the schema itself parses what is given.
       options = options.option(name, {
@@ -49,4 +55,23 @@ export function ownOptionsOf(target: Target, given: object): OwnOptions {
   if (result.success) return own;
   const { path, message } = result.error.issues[0]!;
   throw new UsageError(`--${path.join('.')}: ${message}`);
+}
+
+/**
+ * What of the arguments the planner gives to nodes of these kinds.
+ * @throws UsageError where none of them heeds one, or one is wrong
+ */
+export function plannedOptionsOf(kinds: ReadonlySet<string>, given: object): OwnOptions {
+  const own: Record<string, unknown> = {};
+  for (const target of targets())
+    for (const name of target.planned?.model ?? []) {
+      const value = given[name as keyof typeof given] as unknown;
+      if (value === undefined) continue;
+      if (!kinds.has(target.name))
+        throw new UsageError(`--${name}: the topology has no node of kind ${target.name}`);
+      const issue = target.own.partial().safeParse({ [name]: value }).error?.issues[0];
+      if (issue !== undefined) throw new UsageError(`--${name}: ${issue.message}`);
+      own[name] = value;
+    }
+  return own;
 }

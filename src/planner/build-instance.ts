@@ -3,7 +3,7 @@ import type { SegmentProfile } from '../targets/profiles.ts';
 import { HEADER_BYTES, OUTER_BYTES } from '../wire/header.ts';
 import { type Chain, sharedResources } from './chain.ts';
 import type { CrossingStep, Instance, InstanceObjective, SegmentStep, Violation } from './instance.ts';
-import { costOf } from './node-kinds.ts';
+import { costOf, type Machine, machineName } from './node-kinds.ts';
 import { segmentRules } from './segment-rules.ts';
 import type { Objective, Topology } from './topology-schema.ts';
 
@@ -50,18 +50,17 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
   const rules = segmentRules(chain, t, file);
   const refused = new Map<string, readonly string[]>();
   const profiles = profileCache(chain);
-  const packetPs = costs.map((c) => Math.round((c?.packetNs ?? 0) * PS_PER_NS));
+  const packetPs = costs.map((c) => Math.round(c.packetNs * PS_PER_NS));
 
   const segment = (node: number, from: number, to: number): SegmentStep => {
-    const { kind, load, price } = t.nodes[node]!;
-    const { profile, usage } = profiles(kind, from, to);
-    const cost = costs[node];
+    const { load, price } = t.nodes[node]!;
+    const { profile, usage } = profiles(t.nodes[node]!, from, to);
+    const cost = costs[node]!;
     const violations = rules.violations(node, from, to, profile);
     if (refused.size > 0)
       for (const message of refused.get(segmentKey(node, from, to)) ?? [])
         violations.push({ constraint: 'backend', place: t.nodes[node]!.name, message });
-    const ps =
-      cost === undefined || load >= 1 ? 0 : Math.round(computeNs(cost, profile.work, load) * PS_PER_NS);
+    const ps = load >= 1 ? 0 : Math.round(computeNs(cost, profile.work, load) * PS_PER_NS);
     return { ps, price: Math.round(price * NANO), violations, usage };
   };
   const crossing = (link: number, cut: number): CrossingStep => {
@@ -109,24 +108,27 @@ interface Profiled {
   readonly usage: readonly number[];
 }
 
-/** Each kind and segment is profiled once, however many nodes are of the kind. */
-function profileCache(chain: Chain): (kind: string, from: number, to: number) => Profiled {
+/** Each machine and segment is profiled once, however many nodes are alike. */
+function profileCache(chain: Chain): (machine: Machine, from: number, to: number) => Profiled {
   const known = new Map<string, (Profiled | undefined)[]>();
   const width = chain.cuts.length;
-  const make = (kind: string, from: number, to: number): Profiled => {
-    const profile = chain.profile(kind, from, to);
+  const make = (machine: Machine, from: number, to: number): Profiled => {
+    const profile = chain.profile(machine, from, to);
     const usage = sharedResources.map((resource) =>
       resource === 'layers'
         ? chain.cuts[to]! - chain.cuts[from]!
-        : (profile.needs.find((n) => n.resource === resource)?.need ?? 0),
+        : resource === 'segments'
+          ? 1
+          : (profile.needs.find((n) => n.resource === resource)?.need ?? 0),
     );
     return { profile, usage };
   };
-  return (kind, from, to) => {
-    const table = known.get(kind) ?? [];
-    if (table.length === 0) known.set(kind, table);
+  return (machine, from, to) => {
+    const name = machineName(machine);
+    const table = known.get(name) ?? [];
+    if (table.length === 0) known.set(name, table);
     const index = from * width + to;
-    const profiled = table[index] ?? make(kind, from, to);
+    const profiled = table[index] ?? make(machine, from, to);
     table[index] = profiled;
     return profiled;
   };

@@ -1,7 +1,9 @@
+import type { Diagnostic } from '../diagnostics/index.ts';
 import type { SegmentProfile } from '../targets/profiles.ts';
+import type { Machine } from './node-kinds.ts';
 
 /** Resources that all segments of a node share, however often a packet passes: their needs add up. */
-export const sharedResources = ['layers', 'memory', 'tables'] as const;
+export const sharedResources = ['layers', 'memory', 'tables', 'segments'] as const;
 
 /** A tensor between layers, as it travels. */
 export interface CutTensor {
@@ -24,8 +26,10 @@ export interface Chain {
   /** Index of the first layer behind each cut: ascending, from 0 to the number of layers. */
   readonly cuts: readonly number[];
   readonly tensors: readonly CutTensor[];
-  /** The blocks from cut `from` up to cut `to` on this kind; @pre from < to. Called often: kept by the caller. */
-  profile(kind: string, from: number, to: number): SegmentProfile;
+  /** The blocks from cut `from` up to cut `to` on this machine; @pre from < to. Called often: kept by the caller. */
+  profile(machine: Machine, from: number, to: number): SegmentProfile;
   /** What the backend itself says of a segment that was chosen: reasons against it. */
-  confirm(kind: string, from: number, to: number): readonly string[];
+  confirm(machine: Machine, from: number, to: number): readonly string[];
+  /** What the backends that were asked have to say besides. */
+  remarks?(): readonly Diagnostic[];
 }

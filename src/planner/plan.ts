@@ -94,12 +94,10 @@ export function planChain(chain: Chain, topology: Topology, file: string): PlanR
     nodes: explainNodes(topology, instance, solution, chain),
     refusals: walk === undefined ? findRefusals(topology, instance) : [],
     costModels: Object.fromEntries(
-      topology.nodes.flatMap((node) => {
-        const cost = costOf(node);
-        return cost === undefined
-          ? []
-          : [[node.cost === undefined ? node.kind : `${node.kind} ${node.name}`, cost]];
-      }),
+      topology.nodes.map((node) => [
+        node.cost === undefined ? node.kind : `${node.kind} ${node.name}`,
+        costOf(node),
+      ]),
     ),
   };
 }
@@ -111,7 +109,7 @@ function solveConfirmed(chain: Chain, t: Topology, instance: BuiltInstance): Sol
     let refused = false;
     for (const step of solution.walk?.steps ?? []) {
       if (step.kind !== 'compute') continue;
-      const reasons = chain.confirm(t.nodes[step.node]!.kind, step.from, step.to);
+      const reasons = chain.confirm(t.nodes[step.node]!, step.from, step.to);
       if (reasons.length === 0) continue;
       instance.refused.set(segmentKey(step.node, step.from, step.to), reasons);
       refused = true;
@@ -148,7 +146,7 @@ function plannedSegment(
   instance: BuiltInstance,
   { node, from, to }: Step & { kind: 'compute' },
 ): PlannedSegment {
-  const { name, kind, limits, memory } = t.nodes[node]!;
+  const { name, kind, options, limits, memory } = t.nodes[node]!;
   const { ps, price } = instance.segment(node, from, to);
   const [first, end] = [chain.cuts[from]!, chain.cuts[to]!];
   return {
@@ -158,7 +156,7 @@ function plannedSegment(
     layers: { from: first, to: end, names: chain.layers.slice(first, end) },
     us: ps / PS_PER_US,
     price: price / NANO,
-    needs: chain.profile(kind, from, to).needs.map(({ resource, need, limit, unit }) => {
+    needs: chain.profile({ kind, options }, from, to).needs.map(({ resource, need, limit, unit }) => {
       const most = limits[resource] ?? (resource === 'memory' ? memory : undefined) ?? limit;
       return { resource, need, ...(most !== undefined && { limit: most }), unit };
     }),

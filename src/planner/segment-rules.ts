@@ -2,7 +2,7 @@ import { DiagnosticError } from '../diagnostics/index.ts';
 import type { SegmentProfile } from '../targets/profiles.ts';
 import { type Chain, sharedResources } from './chain.ts';
 import type { Violation } from './instance.ts';
-import { costOf } from './node-kinds.ts';
+import { nodeModel } from './node-kinds.ts';
 import { topologyFault } from './topology.ts';
 import type { Topology, TopologyNode } from './topology-schema.ts';
 
@@ -60,6 +60,7 @@ const LAYERS = sharedResources.indexOf('layers');
 /** What the topology says of a resource of a node. */
 function limitOf(t: Topology, node: TopologyNode, resource: string): number | undefined {
   if (resource === 'memory') return node.memory ?? node.limits.memory;
+  if (resource === 'segments') return node.limits.segments ?? nodeModel(node.kind).segments;
   if (resource !== 'layers') return node.limits[resource];
   const limits = [node.maxLayers, t.constraints.maxLayers].filter((n) => n !== undefined);
   return limits.length === 0 ? undefined : Math.min(...limits);
@@ -72,10 +73,6 @@ function generalBars(t: Topology, node: TopologyNode): Violation[] {
     .filter((header) => !node.headers.includes(header.name))
     .map((header) =>
       bar('header', `${node.name} does not parse the header ${header.name} that packets carry`),
-    );
-  if (costOf(node) === undefined)
-    bars.push(
-      bar('cost model', `nothing was measured on ${node.kind}, and ${node.name} has no cost in the topology`),
     );
   if (node.load >= 1) bars.push(bar('load', `${node.name} is fully loaded`));
   return bars;

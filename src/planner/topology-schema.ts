@@ -21,6 +21,7 @@ const cost = z
     macNs: atLeastZero.default(0).describe('ns a multiply-accumulate of the model'),
     multiplyNs: atLeastZero.default(0).describe("ns a multiply of the target's own words (packed lanes)"),
     neuronNs: atLeastZero.default(0).describe('ns a requantised output element'),
+    stageNs: atLeastZero.default(0).describe('ns a stage of a pipe'),
     origin: z.string().min(1).default('the topology file').describe('Where the numbers come from'),
   })
   .describe('Instead of the fitted model of the kind; docs/plan.md tells how to fit one from bench --json');
@@ -45,6 +46,10 @@ const node = z.strictObject({
     .record(name, atLeastZero)
     .default({})
     .describe('Other limits by the name of the resource, for example "tables" or "verified instructions"'),
+  options: z
+    .record(name, z.string())
+    .default({})
+    .describe('Own options of its kind, as `compile` takes them: of a "tna" node the "chip"'),
   cost: cost.optional(),
 });
 

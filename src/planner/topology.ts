@@ -1,6 +1,8 @@
 import { type Diagnostic, DiagnosticError } from '../diagnostics/index.ts';
 import { readText } from '../files.ts';
 import { expectation, jsonFault, MOST_FAULTS, parseJson } from '../import/json/parse.ts';
+import { targetNamed } from '../targets/registry.ts';
+import { nodeModel } from './node-kinds.ts';
 import { type Topology, topologySchema } from './topology-schema.ts';
 
 /** @throws DiagnosticError `file-unreadable`, or as `parseTopology` */
@@ -23,13 +25,34 @@ const HELP = 'see docs/plan.md, or let your editor check the file against schema
 export const topologyFault = (file: string, path: readonly PropertyKey[], expected: string): Diagnostic =>
   jsonFault(file, path, expected, HELP);
 
+/** Own options of a node that its kind does not have, or that are wrong. */
+function wrongOptions(
+  kind: string,
+  options: Readonly<Record<string, string>>,
+): [name: string, expected: string][] {
+  const known = nodeModel(kind).planned?.node ?? [];
+  return Object.entries(options).flatMap(([name, value]): [string, string][] => {
+    if (!known.includes(name))
+      return [[name, `no option of a node of kind ${kind}: expected ${known.join(', ') || 'none'}`]];
+    const issue = targetNamed(kind)
+      .own.partial()
+      .safeParse({ [name]: value }).error?.issues[0];
+    return issue === undefined ? [] : [[name, issue.message]];
+  });
+}
+
 type Fault = readonly [path: readonly PropertyKey[], expected: string];
 
 /** What a schema cannot say: names are unique, and every name that is used exists. */
 function danglingNames(t: Topology): Fault[] {
   const faults: Fault[] = [];
   const names = new Set<string>();
-  for (const [i, { name }] of t.nodes.entries()) {
+  for (const [i, { name, kind, options }] of t.nodes.entries()) {
+    faults.push(
+      ...wrongOptions(kind, options).map(
+        ([key, expected]): Fault => [['nodes', i, 'options', key], expected],
+      ),
+    );
     if (names.has(name))
       faults.push([['nodes', i, 'name'], `a name of its own, but another node is ${name} too`]);
     names.add(name);

@@ -1,3 +1,4 @@
+import type { Diagnostic } from '../diagnostics/index.ts';
 import type { Work } from './cost-model.ts';
 
 /** One resource of a segment: what it needs, beside what its target has at most (none: the topology says). */
@@ -23,6 +24,8 @@ export interface KindProfiles {
   /** @pre from < to, cut indices */
   profile(from: number, to: number): SegmentProfile;
   confirm(from: number, to: number): readonly string[];
+  /** What is to be said of them, such as what an approximation loses. */
+  readonly remarks?: readonly Diagnostic[];
 }
 
 /**

@@ -173,8 +173,16 @@ export interface Target {
   readonly own: z.ZodObject;
   /** @throws Error where own options are wrong: whoever takes them from a user has parsed them by `own` */
   plan(model: Model, options: ProgramOptions, own?: OwnOptions): Planned;
-  /** What the planner needs of every segment between `cuts`, the indices of first layers. */
-  profiles(model: Model, cuts: readonly number[]): KindProfiles;
+  /**
+   * What the planner needs of every segment between `cuts`, the indices of first layers.
+   * @param own those of its own options that `planned` names
+   * @throws DiagnosticError where files that they name cannot be read
+   */
+  profiles(model: Model, cuts: readonly number[], own?: OwnOptions): KindProfiles;
+  /** Own options that `profiles` heeds: of each node, and those that are the same for all. */
+  readonly planned?: { readonly node: readonly string[]; readonly model: readonly string[] };
+  /** Most segments of a model on one node; any number if absent. */
+  readonly segments?: number;
   /** How long an inference takes, fitted to measurements. */
   readonly cost: CostModel;
   /** Colour of its nodes in drawings. */
@@ -185,9 +193,10 @@ export interface Target {
   readonly device?: TargetDevice;
 }
 
-type Specified<Own extends z.ZodObject> = Omit<Target, 'own' | 'plan' | 'engine'> & {
+type Specified<Own extends z.ZodObject> = Omit<Target, 'own' | 'plan' | 'profiles' | 'engine'> & {
   readonly own: Own;
   plan(model: Model, options: ProgramOptions, own: z.output<Own>): Planned;
+  profiles(model: Model, cuts: readonly number[], own: z.output<Own>): KindProfiles;
   readonly engine?: Omit<TargetEngine, 'open'> & {
     open(model: Model, options: ProgramOptions, own: z.output<Own>): Promise<Engine>;
   };
@@ -197,6 +206,7 @@ type Specified<Own extends z.ZodObject> = Omit<Target, 'own' | 'plan' | 'engine'
 export const defineTarget = <Own extends z.ZodObject>({ engine, ...target }: Specified<Own>): Target => ({
   ...target,
   plan: (model, options, own = {}) => target.plan(model, options, target.own.parse(own)),
+  profiles: (model, cuts, own = {}) => target.profiles(model, cuts, target.own.parse(own)),
   ...(engine && {
     engine: {
       ...engine,

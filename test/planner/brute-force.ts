@@ -83,7 +83,9 @@ function mayCompute(
   layers: readonly RandomLayer[],
   held: readonly (readonly [number, number])[],
 ): boolean {
-  if (n.cost === undefined || n.load === 1) return false;
+  if (n.load === 1) return false;
+  // A Tofino has one program, and that one segment.
+  if (n.kind === 'tna' && held.length > 1) return false;
   if (t.constraints.headers.some((h) => !n.headers.includes(h.name))) return false;
   const [from, to] = held.at(-1)!;
   if (n.kind === 'v1model' && layers.slice(from, to).some((l) => l.macs > 90)) return false;

@@ -67,7 +67,8 @@ describe('the default cost models', () => {
         computeNs(nodeModel(kind).cost!, { macs: 768, multiplies: 500, neurons: 40 }, 0),
       ).toBeGreaterThan(0);
     }
-    expect(nodeModel('tna').cost).toBeUndefined();
+    expect(nodeModel('tna').cost.origin).toContain('not measured');
+    expect(computeNs(nodeModel('tna').cost, { macs: 9, multiplies: 9, neurons: 9, stages: 10 }, 0)).toBe(180);
   });
 
   it('give the measured figures of BMv2 back', () => {

@@ -45,7 +45,7 @@ describe('profiles of segments', () => {
       for (let from = 0; from < chain.cuts.length; from++)
         for (let to = from + 1; to < chain.cuts.length; to++) {
           const plan = planXdp(model, { from: chain.cuts[from]!, to: chain.cuts[to]!, mtu: 65_535 }).plan!;
-          const { work, needs } = chain.profile('xdp', from, to);
+          const { work, needs } = chain.profile({ kind: 'xdp' }, from, to);
           expect(work.multiplies).toBe(plan.layers.reduce((sum, p) => sum + multiplies(p), 0));
           // Of packets and their frames the ends of a segment tell, and `confirm`.
           for (const need of xdpNeeds(plan))
@@ -56,14 +56,14 @@ describe('profiles of segments', () => {
               ).toBe(need.need);
           const memory = 2 * encodeWeights(plan).length + programScratchBytes(plan);
           expect(needs.find((n) => n.resource === 'memory')?.need).toBe(memory);
-          expect(chain.confirm('xdp', from, to)).toEqual([]);
+          expect(chain.confirm({ kind: 'xdp' }, from, to)).toEqual([]);
         }
     },
   );
 
   it('know tables and words of the P4 backend', async () => {
     const { model } = await importModel('examples/digits-mlp.onnx');
-    const { work, needs, unsupported } = modelChain(model).profile('v1model', 0, 2);
+    const { work, needs, unsupported } = modelChain(model).profile({ kind: 'v1model' }, 0, 2);
     expect(unsupported).toEqual([]);
     expect(work.multiplies).toBe(64 + 32);
     expect(needs.find((n) => n.resource === 'tables')?.need).toBe(2);

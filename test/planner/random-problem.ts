@@ -32,7 +32,7 @@ export function chainOf(layers: readonly RandomLayer[], inputBytes: number, cuts
       const bytes = cut === 0 ? inputBytes : layers[cut - 1]!.bytes;
       return { bytes, text: `uint8[${bytes}]` };
     }),
-    profile: (kind, from, to) => ({
+    profile: ({ kind }, from, to) => ({
       work: { macs: sum(from, to, (l) => l.macs), multiplies: sum(from, to, (l) => l.macs), neurons: 0 },
       needs: [
         { resource: 'memory', need: sum(from, to, (l) => l.memory), unit: 'bytes' },
@@ -72,15 +72,12 @@ function randomTopology(r: Random, count: number, layers: number): Topology {
     ...(r.chance(0.5) && { memory: r.int(0, 40) }),
     ...(r.chance(0.3) && { maxLayers: r.int(0, layers) }),
     ...(r.chance(0.3) && { limits: { instructions: r.int(5, 25) } }),
-    // Only a Tofino has no cost of its own, and then computes nothing.
-    ...((kind !== 'tna' || r.chance(0.7)) && {
-      cost: {
-        packetNs: r.int(0, 3) * 10,
-        fixedNs: r.int(0, 3) * 10,
-        macNs: r.int(0, 3),
-        multiplyNs: r.int(0, 2),
-      },
-    }),
+    cost: {
+      packetNs: r.int(0, 3) * 10,
+      fixedNs: r.int(0, 3) * 10,
+      macNs: r.int(0, 3),
+      multiplyNs: r.int(0, 2),
+    },
   }));
   const links: TopologyInput['links'] = [];
   for (let i = 0; i < count; i++)

@@ -38,6 +38,7 @@ describe('a topology file', () => {
       price: 0,
       headers: [],
       limits: {},
+      options: {},
     });
     expect(t.links[0]).toMatchObject({ mtu: 1500, oneWay: false });
   });

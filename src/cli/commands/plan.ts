@@ -3,6 +3,7 @@ import { writeWhole } from '../../files.ts';
 import type { PlannedCrossing, PlannedSegment, PlanReport } from '../../planner/index.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
 import { defineCommand, importArgument, jsonOption, modelArgument, textOption } from '../options.ts';
+import { plannedOptions, plannedOptionsOf } from '../target-options.ts';
 
 /** `plan MODEL --topology FILE [--json] [--svg FILE]` */
 export const planCommand = (io: Io) =>
@@ -10,7 +11,7 @@ export const planCommand = (io: Io) =>
     command: 'plan <model>',
     describe: 'Decide which layers run on which node of a network, and say why',
     builder: (y) =>
-      jsonOption(modelArgument(y))
+      plannedOptions(jsonOption(modelArgument(y)))
         .option('topology', {
           type: 'string',
           demandOption: true,
@@ -20,10 +21,15 @@ export const planCommand = (io: Io) =>
         .option('svg', textOption('Draw it to this file')),
     async handler(a) {
       // Other commands start faster without the planner.
-      const { planDiagnostics, planModel, planSvg, readTopology } = await import('../../planner/index.ts');
+      const { modelChain, planChain, planDiagnostics, planSvg, readTopology } = await import(
+        '../../planner/index.ts'
+      );
       const topology = readTopology(a.topology);
-      const { model, diagnostics } = await importArgument(a);
-      const report = planModel(model, topology, a.topology);
+      const own = plannedOptionsOf(new Set(topology.nodes.map(({ kind }) => kind)), a);
+      const { model, diagnostics: imported } = await importArgument(a);
+      const chain = modelChain(model, own);
+      const report = planChain(chain, topology, a.topology);
+      const diagnostics = [...imported, ...(chain.remarks?.() ?? [])];
       if (a.json) printJson(io, { ...report, diagnostics: [...diagnostics, ...planDiagnostics(report)] });
       else {
         printDiagnostics(io, diagnostics);

@@ -83,7 +83,7 @@ function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: 
   if (ingress === undefined) return 'there is no device that could be had';
   if (!devices.some((d) => d.name === ingress)) return `the ingress ${ingress} cannot be had`;
   const egress = spec.egress !== undefined && isUsable(spec.egress) ? spec.egress : ingress;
-  const common = { headers: [], limits: {} };
+  const common = { headers: [], limits: {}, options: {} };
   const nodeOf = (kind: string, { name: node, spec: own }: Named<'Device'> | Named<'Worker'>) => {
     const { memoryBytes, maxLayers, load = 0, price = 0 } = own.capacity ?? {};
     return {

@@ -11,7 +11,7 @@ import type { Agreement, Approximator } from '../approximation.ts';
 import { approximatorOf, calibrationShape, DEFAULT_ENTRIES, partOf } from '../calibration.ts';
 
 /** Bits of exact sums: the widest container. */
-const EXACT_BITS = 32;
+export const EXACT_BITS = 32;
 
 /** Levels with which is tried what fits at all. */
 const FEW_LEVELS = 4;

@@ -1,7 +1,7 @@
 import { needDiagnostics } from '../../backends/common/need.ts';
 import { programScratchBytes } from '../../backends/xdp/emit.ts';
 import { xdpNeeds } from '../../backends/xdp/needs.ts';
-import { multiplies, planXdp, type XdpPlan } from '../../backends/xdp/plan.ts';
+import { type LayerPlan, multiplies, planXdp, type XdpPlan } from '../../backends/xdp/plan.ts';
 import { arrayBytes, weightArrays } from '../../backends/xdp/weights.ts';
 import type { Model } from '../../model/model.ts';
 import { workOf } from '../layer-work.ts';
@@ -12,6 +12,9 @@ const ANY_MTU = 65_535;
 
 /** Two versions of the weights stand side by side, so that one write flips them. */
 const SLOTS = 2;
+
+const multipliesOf = (layers: readonly LayerPlan[]): number =>
+  layers.reduce((sum, p) => sum + multiplies(p), 0);
 
 interface Range {
   readonly from: number;
@@ -37,12 +40,7 @@ export function xdpProfiles(model: Model, cuts: readonly number[]): KindProfiles
   const profile = profilesOf({
     work: blocks.map(({ plan }, b) => {
       const { from, to } = ranges[b]!;
-      return workOf(
-        model,
-        from,
-        to,
-        plan?.layers.reduce((sum, p) => sum + multiplies(p), 0),
-      );
+      return workOf(model, from, to, plan && multipliesOf(plan.layers));
     }),
     unsupported: blocks.map(({ plan, diagnostics }) =>
       plan === undefined ? diagnostics.map((d) => inPlace(d.place.layer, d.message)) : [],
@@ -61,7 +59,20 @@ export function xdpProfiles(model: Model, cuts: readonly number[]): KindProfiles
       };
     }),
   });
-  return { profile, confirm: (from, to) => refusals(model, plan({ from: cuts[from]!, to: cuts[to]! })) };
+  // Behind another block the values that a layer reads may be known to be few: then it may count bits.
+  const added = pairs.map((pair, c) => {
+    const behind = pair?.layers.filter((p) => p.index >= cuts[c]!);
+    return behind === undefined ? 0 : multipliesOf(behind) - multipliesOf(blocks[c]!.plan?.layers ?? []);
+  });
+  const profileOf: KindProfiles['profile'] = (from, to) => {
+    const alone = profile(from, to);
+    const fewer = added.slice(from + 1, to).reduce((sum, n) => sum + n, 0);
+    return { ...alone, work: { ...alone.work, multiplies: alone.work.multiplies + fewer } };
+  };
+  return {
+    profile: profileOf,
+    confirm: (from, to) => refusals(model, plan({ from: cuts[from]!, to: cuts[to]! })),
+  };
 }
 
 const inPlace = (layer: string | undefined, message: string): string =>
