@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { buildInstance } from '../../src/planner/build-instance.ts';
 import type { Walk } from '../../src/planner/instance.ts';
 import { overCommitted, solve } from '../../src/planner/solve.ts';
 import type { Topology } from '../../src/planner/topology-schema.ts';
 import { random } from '../support/random.ts';
-import { bruteForce } from './brute-force.ts';
+import { type Best, bruteForce } from './brute-force.ts';
 import { largeProblem, shortages } from './large-problem.ts';
 import { type Problem, randomProblem } from './random-problem.ts';
 
@@ -14,13 +14,20 @@ const solved = ({ chain, topology }: Problem) => solve(buildInstance(chain, topo
 const rank = (t: Topology, walk: Walk | undefined): number =>
   walk === undefined ? Number.POSITIVE_INFINITY : t.objective.minimise === 'latency' ? walk.ps : walk.price;
 
+const COUNT = 1000;
+const small = (seed: number): Problem => randomProblem(random(seed), 4, 4);
+/** What trying all walks finds, for the tests that want it; by seed. */
+const optima: (Best | undefined)[] = [];
+beforeAll(() => {
+  for (let seed = 0; seed < COUNT; seed++) optima.push(bruteForce(small(seed)));
+});
+
 describe('the solver', () => {
   it('finds the optimum of 1,000 random problems that trying all walks finds', () => {
     const seen = { latency: 0, cost: 0, impossible: 0, watched: 0, twice: 0 };
-    for (let seed = 0; seed < 1000; seed++) {
-      const problem = randomProblem(random(seed), 4, 4);
+    for (const [seed, best] of optima.entries()) {
+      const problem = small(seed);
       const { walk, watched, proof } = solved(problem);
-      const best = bruteForce(problem);
       expect(walk && { ps: walk.ps, price: walk.price }, `seed ${seed}`).toEqual(best);
       expect(proof.kind).toBe('optimal');
       if (best === undefined) seen.impossible++;
@@ -35,11 +42,10 @@ describe('the solver', () => {
   });
 
   it('finds the same with the priced bound, which is for large problems', () => {
-    for (let seed = 0; seed < 1000; seed++) {
-      const problem = randomProblem(random(seed), 4, 4);
+    for (const [seed, best] of optima.entries()) {
+      const problem = small(seed);
       const instance = buildInstance(problem.chain, problem.topology, 't.json');
       const { walk, proof } = solve(instance, { first: 0 });
-      const best = bruteForce(problem);
       expect(walk && { ps: walk.ps, price: walk.price }, `seed ${seed}`).toEqual(best);
       expect(proof.kind).toBe('optimal');
     }
