@@ -6,9 +6,18 @@ import LongestFirst from './test/sequencer.ts';
 /** Paths of many devices under steady traffic, where a loss is a failure: run one by one, when all else is done. */
 const ALONE = ['test/e2e/**/*.test.ts', 'test/controller/{hitless,split-worker}.test.ts'];
 
-/** Functions of their arguments: nothing is loaded, started or replaced that another file of tests could meet. */
-const PURE = [
-  'test/{dataplane,diagnostics,features,import,model,passes,planner,quantise,reference,rows,wire}/**/*.test.ts',
+/**
+ * Files that share threads and the modules that they load: nothing is loaded into the kernel, listens, is mocked or set for a process
+ * there.
+ */
+const SHARED = [
+  'test/{dataplane,diagnostics,features,import,model,passes,planner,quantise,reference,rows,scripts,wire}/**/*.test.ts',
+  'test/backends/{common,tna}/**/*.test.ts',
+  'test/backends/v1model/{expression,lanes,refusals}.test.ts',
+  'test/cli/{features,flow-refusals,help-text,numbers,odd-arguments,odd-names}.test.ts',
+  'test/controller/core.test.ts',
+  'test/daemon/manifests.test.ts',
+  'test/p4runtime/{addresses,codec,decode,names,suggestions,text-format,text-print,types}.test.ts',
 ];
 
 const WORKERS = Math.min(4, availableParallelism());
@@ -32,8 +41,8 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'pure',
-          include: PURE,
+          name: 'in shared threads',
+          include: SHARED,
           // Modules are loaded and compiled once a thread, not once a file.
           pool: 'threads',
           sequence: { groupOrder: 0 },
@@ -44,7 +53,7 @@ export default defineConfig({
         test: {
           name: 'side by side',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...PURE, ...ALONE],
+          exclude: [...configDefaults.exclude, ...SHARED, ...ALONE],
           sequence: { groupOrder: 1 },
         },
       },
