@@ -57,6 +57,7 @@ function draw() {
   const topology = drawTopology(all);
   if (topology.parentNode !== at('topology')) put('topology', [topology], focused);
   replace('services', views.services(all));
+  replace('flow-policies', views.flowPolicies(all));
   replace('rollouts', views.rollouts(all));
   replace('trouble', views.trouble(all));
   drawNodes(all);

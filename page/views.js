@@ -2,6 +2,9 @@ import { html, objectLink, table } from './elements.js';
 import { conditionsOf, healthOf, keyOf, layersByNode, loadOf } from './objects.js';
 
 const ofKind = (objects, ...kinds) => objects.filter((o) => kinds.includes(o.kind));
+/** Classes of a policy that are named in its row. */
+const MOST_CLASSES = 4;
+
 const shown = (value, unit = '') => (value === undefined || value === null ? '-' : `${value}${unit}`);
 
 function healthCell(object) {
@@ -29,6 +32,35 @@ export function services(objects) {
           p99 === undefined ? '-' : `${p99} µs by ${o.status.latency.by}s${isMissed ? ', missed' : ''}`,
         ),
         shown(o.status?.rates?.answeredPerSecond || o.status?.rates?.networkPerSecond),
+        healthCell(o),
+      ];
+    },
+  );
+}
+
+/** Packets of the classes that there were any of, the most first. */
+const classesOf = ({ status }) =>
+  (status?.classes ?? [])
+    .filter((c) => c.packets > 0)
+    .sort((a, b) => b.packets - a.packets)
+    .slice(0, MOST_CLASSES)
+    .map((c) => `${c.name ?? `class ${c.class}`} ${c.packets}`)
+    .join(', ');
+
+export function flowPolicies(objects) {
+  return table(
+    'Flow policies',
+    ['Name', 'Model', 'Version', 'Features', 'Devices that classify', 'Packets by class', 'State'],
+    ofKind(objects, 'FlowPolicy'),
+    (o) => {
+      const devices = o.status?.devices ?? [];
+      return [
+        objectLink(keyOf(o), o.metadata.name),
+        o.spec.model,
+        shown(o.status?.version ?? o.spec.version),
+        o.spec.features,
+        `${devices.filter((d) => d.ready).length} of ${devices.length}`,
+        classesOf(o) || '-',
         healthCell(o),
       ];
     },

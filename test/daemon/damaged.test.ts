@@ -2,9 +2,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import Database from 'libsql';
 import { expect, test } from 'vitest';
 import { openSqlite } from '../../src/daemon/store/index.ts';
+import { overwrite } from './overwrite.ts';
 import { scenes } from './scene.ts';
 
 const { folder, scene } = scenes();
@@ -14,20 +14,7 @@ function openTo(name: string) {
   mkdirSync(join(folder, name));
   const file = join(folder, name, 'store.db');
   const store = openSqlite(file);
-  const write = (kind: string, object: string, value: string | undefined): string => {
-    const db = new Database(file);
-    const where = 'where kind = ? and name = ?';
-    const before = db.prepare(`select value from objects ${where}`).get(kind, object) as { value: string };
-    if (value === undefined) db.prepare(`delete from objects ${where}`).run(kind, object);
-    else
-      db.prepare(`update objects set value = ?, revision = revision + 1000000 ${where}`).run(
-        value,
-        kind,
-        object,
-      );
-    db.close();
-    return before.value;
-  };
+  const write = (kind: string, object: string, value: string) => overwrite(file, kind, object, value);
   return { store, write };
 }
 

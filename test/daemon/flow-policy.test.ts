@@ -1,13 +1,14 @@
 /** Policies of flows: what is refused, who gets a device, and real devices that classify by one. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { insertion } from '../../src/backends/common/entries.ts';
 import { classes } from '../../src/backends/common/flow/tables.ts';
 import type { Fault } from '../../src/daemon/manifests/index.ts';
 import { Refused } from '../../src/daemon/manifests/index.ts';
 import { FlowPolicies } from '../../src/daemon/network/flow-policies.ts';
-import { admitPlaceable } from '../../src/daemon/network/index.ts';
+import { admitPlaceable, type Reconciler } from '../../src/daemon/network/index.ts';
 import { ModelLibrary, ProgramLibrary } from '../../src/daemon/network/models.ts';
 import { networkOf } from '../../src/daemon/network/network.ts';
 import { Objects } from '../../src/daemon/objects/index.ts';
@@ -20,6 +21,7 @@ import { type ActingDevice, agentDevice, switchDevice } from '../flow/acting-dev
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { modelOf } from '../support/models.ts';
 import { TestNetwork } from './network-support.ts';
+import { overwrite } from './overwrite.ts';
 import { scenes } from './scene.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 240_000 });
@@ -121,6 +123,9 @@ describe('a policy of flows', () => {
     await readyOf(net, 'a', 'Refused');
     await net.apply(await net.version('flows', 1, fileOf('v1')), ['FlowPolicy', 'b', POLICY]);
     await readyOf(net, 'a', 'Progressing');
+    await net.apply(['Service', 's', { model: 'flows', nodes: ['d'] }]);
+    const { status: refused } = await net.condition('Service', 's', 'Ready', 'Unplaceable');
+    expect(refused.conditions.map((c) => c.message).join()).toMatch(/d classifies flows by FlowPolicy\/a/);
     const { status } = await readyOf(net, 'b', 'Conflict');
     expect(status.conditions.find((c) => c.type === 'Ready')?.message).toMatch(
       /FlowPolicy\/a.*one of the two/,
@@ -164,6 +169,7 @@ const dscpOf = (frame: Buffer) => frame[15]! >> 2;
 function classifying(target: string, open: () => Promise<ActingDevice>): void {
   let device: ActingDevice;
   let net: TestNetwork;
+  let reconciler: Reconciler;
   beforeAll(async () => {
     device = await open();
     // It stays for all tests of its device.
@@ -192,7 +198,7 @@ function classifying(target: string, open: () => Promise<ActingDevice>): void {
       ],
     );
     device.client.close();
-    net.start();
+    reconciler = net.start();
     await readyOf(net, 'p', 'InSync');
   });
   afterAll(async () => {
@@ -230,6 +236,39 @@ function classifying(target: string, open: () => Promise<ActingDevice>): void {
     ]);
     expect(status.outcomes).toMatchObject({ classified: 4, begun: 3 });
     expect([status.version, status.devices]).toEqual([1, [{ name: 'd', ready: true }]]);
+    const metrics = reconciler.metrics().split('\n');
+    expect(metrics).toContain('intransit_flow_packets_total{policy="p",class="voice"} 2');
+    expect(metrics).toContain('intransit_flow_outcomes_total{policy="p",outcome="classified"} 4');
+  });
+
+  it('stays as it is where its record was written over, and nobody knows of it any more', async () => {
+    const reached = async () => {
+      const events = await net.events({ kind: 'Device', name: 'd' });
+      return events.filter((e) => e.reason === 'Reached').length;
+    };
+    // By that of another policy its program is known.
+    await net.apply(
+      ['Device', 'e', { target, address: 'unix:/nowhere/e.sock' }],
+      ['FlowPolicy', 'q', { ...POLICY, devices: ['e'] }],
+    );
+    await net.stop();
+    const before = await reached();
+    const right = overwrite(join(folder, target, 'store.db'), 'FlowPolicy', 'p', '{"cut off": ');
+    reconciler = net.start();
+    const lost = async () => (await net.events({ kind: 'FlowPolicy', name: 'p' })).map((e) => e.reason);
+    await expect.poll(lost, { timeout: 20_000 }).toContain('Damaged');
+    await expect.poll(reached, { timeout: 20_000 }).toBeGreaterThan(before);
+    // Longer than another program would take to be there.
+    for (let second = 0; second < 5; second++) {
+      expect(await through([web(3), voice(3)], 1)).toEqual({ two: [], three: [DSCP] });
+      await sleep(1000);
+    }
+    await net.stop();
+    overwrite(join(folder, target, 'store.db'), 'FlowPolicy', 'p', right);
+    reconciler = net.start();
+    await readyOf(net, 'p', 'InSync');
+    const others = [{ kind: 'FlowPolicy', name: 'q' } as const, { kind: 'Device', name: 'e' } as const];
+    await net.objects.delete(others, { actor: 'test' });
   });
 
   it('is mended where somebody changed it', async () => {

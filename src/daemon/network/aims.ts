@@ -77,9 +77,11 @@ export class Aims {
     const key = JSON.stringify([records.revision, [...gone].sort()]);
     if (this.#placings?.key !== key) {
       const flows = await flowPolicies.plan(network);
-      const classify = new Set(flows.flatMap(({ goals }) => [...goals.keys()]));
+      const classify = new Map(
+        flows.flatMap(({ policy, goals }) => [...goals.keys()].map((device) => [device, policy.name])),
+      );
       const usable = new Set([...nodes.names()].filter((n) => !gone.has(n) && !classify.has(n)));
-      this.#placings = { key, flows, placings: await placer.place(network, usable) };
+      this.#placings = { key, flows, placings: await placer.place(network, usable, classify) };
     }
     return this.#placings;
   }

@@ -49,12 +49,3 @@ export function whyBehind(node: ManagedNode | undefined, goal: string | undefine
   if (node?.failure !== undefined) return node.failure.diagnostics.map((d) => d.message).join('; ');
   return node?.reach.kind === 'away' ? node.reach.why : 'it is being brought there';
 }
-
-/** Devices that classify by a policy that lacks something now, such as its model: they go on as they are. */
-export const classifyingStill = (
-  plans: readonly FlowPlan[],
-  classifies: (device: string) => boolean,
-): readonly string[] =>
-  plans.flatMap(({ problem, devices }) =>
-    problem === undefined ? [] : devices.map(({ name }) => name).filter(classifies),
-  );

@@ -1,4 +1,7 @@
+import type { Observed } from '../../controller/core/observed.ts';
+import { classifiesFlows } from '../../controller/program.ts';
 import type { DamagedObject } from '../objects/index.ts';
+import type { FlowPlan } from './flow-policies.ts';
 import type { Network } from './network.ts';
 import type { Placing } from './placing.ts';
 
@@ -34,4 +37,27 @@ export function heldBack(
   // Any of them may be the one that finishes what those devices leave.
   if (held.size > 0) for (const name of network.workers.keys()) held.add(name);
   return held;
+}
+
+/** Whether somebody wrote over a flow policy of which nothing is known: nobody can say then whose flows a device classifies. */
+export const isPolicyLost = (network: Network, damaged: ReadonlyMap<string, DamagedObject>): boolean =>
+  [...damaged.values()].some(({ kind, name }) => kind === 'FlowPolicy' && !network.flowPolicies.has(name));
+
+/**
+ * Whether a device goes on as it is that no policy has now: its own lacks something, such as its model, or it is lost; then a program that nobody
+ * knows any more may be of it too.
+ */
+export function classifiesStill(
+  device: string,
+  observed: Observed,
+  flows: readonly FlowPlan[],
+  isLost: boolean,
+): boolean {
+  if (observed.on !== 'device' || flows.some(({ goals }) => goals.has(device))) return false;
+  const { known, cookie } = observed;
+  if (known === undefined) return isLost && cookie !== 'none';
+  if (!classifiesFlows(known.program)) return false;
+  const lacksPart = ({ problem, devices }: FlowPlan) =>
+    problem !== undefined && devices.some(({ name }) => name === device);
+  return isLost || flows.some(lacksPart);
 }

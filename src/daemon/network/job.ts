@@ -14,6 +14,8 @@ import type { ManagedNode } from './node.ts';
 /** What a job needs of its surroundings. */
 export interface JobHost {
   readonly now: () => number;
+  /** Whether a node that was read is left as it is. */
+  readonly isLeft: (node: ManagedNode) => boolean;
   /** Programs that a device of a kind may run already. */
   readonly candidates: (kind: string) => readonly KnownProgram[];
   /** Compiles, several at once. */
@@ -44,7 +46,7 @@ export async function bring(tasks: readonly Task[], drainMs: number, host: JobHo
   for (const { node } of tasks) node.isBusy = true;
   let rest: readonly Task[] = [];
   try {
-    rest = await readAll(tasks, host);
+    rest = (await readAll(tasks, host)).filter(({ node }) => !host.isLeft(node));
     const found = differenceOf(rest, host);
     if (found === undefined) return;
     rest = found.tasks;

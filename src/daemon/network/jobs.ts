@@ -14,6 +14,8 @@ interface Means {
   readonly log: (event: Omit<EventInput, 'actor'>) => void;
   /** Waits until the log holds what was told. @throws StoreFenced where somebody else leads by now */
   readonly logged: (term: Term) => Promise<void>;
+  /** Whether a node that was read is left as it is. */
+  readonly isLeft: (node: ManagedNode) => boolean;
   /** States of these nodes have changed. */
   readonly changed: (nodes: readonly ManagedNode[]) => void;
 }
@@ -38,10 +40,11 @@ export class Jobs {
 
   /** @param nodes that have goals, and with which nobody is at work */
   begin(nodes: readonly ManagedNode[], drainMs: number, term: Term): void {
-    const { aims, programs, builds, log, logged, changed } = this.#means;
+    const { aims, programs, builds, log, logged, isLeft, changed } = this.#means;
     if (nodes.length === 0) return;
     const host: JobHost = {
       now: () => performance.now(),
+      isLeft,
       candidates: (kind) => programs.all(kind),
       compile: (wanted) => builds.all(wanted),
       log,

@@ -32,7 +32,7 @@ export class Observer {
   readonly late: LateModels;
   readonly shares: Shares;
   readonly canaries = new Canaries(this.sight);
-  readonly #flows = new FlowSight();
+  readonly flows = new FlowSight();
   #writtenAt = 0;
   #judgedAt = 0;
 
@@ -43,7 +43,7 @@ export class Observer {
       placed().flatMap(({ workers }) => (workers.includes(worker) ? workers : [])),
     );
     const polled = new WeakMap<ManagedNode, Polled>();
-    this.#poller = new Poller(() => devicesOf(nodes(), polled, this.sight, this.#flows));
+    this.#poller = new Poller(() => devicesOf(nodes(), polled, this.sight, this.flows));
   }
 
   close(): void {
@@ -61,7 +61,7 @@ export class Observer {
   /** Another one leads: what was seen, and what was written, is his to find. */
   forget(): void {
     this.sight.clear();
-    this.#flows.clear();
+    this.flows.clear();
     this.#written.clear();
     this.#scores.clear();
     this.#watches.clear();
@@ -83,7 +83,7 @@ export class Observer {
     this.#writtenAt = now;
     const [devices, workers] = [new Set(network.devices.keys()), new Set(network.workers.keys())];
     this.sight.keep(devices, workers);
-    this.#flows.keep(devices);
+    this.flows.keep(devices);
     this.shares.keep(workers);
     this.canaries.keep(new Set(network.rollouts.keys()));
     for (const name of devices) this.#device(name, network, recorder);
@@ -213,7 +213,7 @@ export class Observer {
 
   #flowPolicy(plan: FlowPlan, recorder: Recorder): void {
     const { name } = plan.policy;
-    const counted = this.#flows.of(plan);
+    const counted = this.flows.of(plan);
     if (counted === undefined || !this.#hasMoved(`FlowPolicy/${name}`, counted.numbers)) return;
     recorder.part(statusOf('FlowPolicy', name, (status) => ({ ...status, ...counted.status })));
   }

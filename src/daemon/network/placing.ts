@@ -36,8 +36,15 @@ export class Placer {
     this.#isLate = isLate;
   }
 
-  /** @param usable nodes that work can be given to */
-  async place(network: Network, usable: ReadonlySet<string>): Promise<readonly Placing[]> {
+  /**
+   * @param usable nodes that work can be given to
+   * @param classify flow policies of devices, which compute for no service
+   */
+  async place(
+    network: Network,
+    usable: ReadonlySet<string>,
+    classify: ReadonlyMap<string, string> = new Map(),
+  ): Promise<readonly Placing[]> {
     const taken = new Map<string, string>();
     const found: Placing[] = [];
     const order = [...network.services.values()].sort(
@@ -45,7 +52,7 @@ export class Placer {
     );
     for (const service of order) {
       if (service.spec.suspended) continue;
-      const placing = await this.#placeOne(network, service, usable, taken);
+      const placing = await this.#placeOne(network, service, { usable, taken, classify });
       found.push(placing);
       for (const { kind, node } of placing.placed?.placement.segments ?? [])
         if (kind === 'Device') taken.set(node, service.name);
@@ -61,21 +68,17 @@ export class Placer {
   async #placeOne(
     network: Network,
     service: Named<'Service'>,
-    usable: ReadonlySet<string>,
-    taken: ReadonlyMap<string, string>,
+    nodes: Omit<Health, 'version'>,
   ): Promise<Placing> {
     const [preferred, ...others] = modelsOfService(network, service);
     if (preferred === undefined) return { service, placed: undefined, problem: 'its model is not there' };
     const wanted = versionsWanted(network, service);
-    const first = await this.#placeModel(network, service, preferred, wanted, { usable, taken });
+    const first = await this.#placeModel(network, service, preferred, wanted, nodes);
     const late = (model: string) => this.#isLate(service.name, model);
     const why = misfit(first) ?? late(preferred.name);
     if (why === undefined || isUnderWay(network, service)) return first;
     for (const model of others) {
-      const second = await this.#placeModel(network, service, model, newestWanted(network, model), {
-        usable,
-        taken,
-      });
+      const second = await this.#placeModel(network, service, model, newestWanted(network, model), nodes);
       if (second.placed === undefined || (misfit(second) ?? late(model.name)) !== undefined) continue;
       const { placement } = second.placed;
       const reason = `${placement.reason ?? ''}${IN_PLACE}Model/${preferred.name}: ${why}`;
@@ -89,7 +92,7 @@ export class Placer {
     service: Named<'Service'>,
     named: Named<'Model'>,
     wanted: VersionsWanted | undefined,
-    { usable, taken }: Pick<Health, 'usable' | 'taken'>,
+    nodes: Omit<Health, 'version'>,
   ): Promise<Placing> {
     const none = (problem: string): Placing => ({ service, placed: undefined, problem });
     if (wanted === undefined) return none(`Model/${named.name} has no version`);
@@ -102,9 +105,10 @@ export class Placer {
     const last = network.placements.get(service.name)?.spec;
     // What another model had is no place of this one.
     const before = last?.model === named.name ? plainReason(last) : undefined;
-    const health = { usable, taken, version: wanted.current };
+    const health = { ...nodes, version: wanted.current };
     const key = JSON.stringify([
-      ...[service.spec, modelDigest(model), wanted.current, before, [...usable].sort(), [...taken]],
+      ...[service.spec, modelDigest(model), wanted.current, before],
+      [[...nodes.usable].sort(), [...nodes.taken], [...nodes.classify]],
       [network.devices, network.workers, network.links].map((of) =>
         [...of.values()].map((o) => [o.name, o.generation]),
       ),

@@ -1,20 +1,19 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { classifiesFlows } from '../../controller/program.ts';
 import { StateFolder } from '../../controller/state.ts';
 import { diagnostic } from '../../diagnostics/index.ts';
 import { messageOf } from '../../durable/index.ts';
 import type { Route } from '../api/routes.ts';
-import type { DamagedObject, Objects } from '../objects/index.ts';
+import { type DamagedObject, type Objects, UnusedFiles } from '../objects/index.ts';
 import { reportRoutes } from '../sight/reports.ts';
 import { type EventInput, StoreFenced, type Term } from '../store/index.ts';
 import { Aims } from './aims.ts';
 import { ProgramBuilds } from './builds.ts';
 import { type FlowPlan, FlowPolicies } from './flow-policies.ts';
-import { classifyingStill, whyBehind } from './flow-status.ts';
+import { whyBehind } from './flow-status.ts';
 import type { PlacedService } from './goals.ts';
 import { groupsOf } from './groups.ts';
-import { heldBack } from './held-back.ts';
+import { classifiesStill, heldBack, isPolicyLost } from './held-back.ts';
 import { about } from './job.ts';
 import { Jobs } from './jobs.ts';
 import { electionIdOf, Leadership } from './leadership.ts';
@@ -63,6 +62,8 @@ const GAP_MS = [10, 250] as const;
 const MOST_READBACKS = 15;
 /** Jobs at once, of nodes that stand alone: each holds a program and what was read. */
 const MOST_JOBS = 100;
+/** How often it is looked for files that no version names, ms. */
+const FILES_MS = 600_000;
 /** How often rollouts are judged by what was counted, ms. */
 const JUDGE_MS = 250;
 /** Before a turn that failed is tried again, ms. */
@@ -90,11 +91,14 @@ export class Reconciler {
   #placed: readonly PlacedService[] = [];
   #tickedAt = 0;
   #judgedAt = 0;
+  readonly #unusedFiles: UnusedFiles;
+  #filesAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #turning: Promise<void> | undefined;
   #isDue = false;
   /** Nodes that stay as they are. */
   #held: ReadonlySet<string> = new Set();
+  #isPolicyLost = false;
   /** What kept the last turn from its end. */
   #fault: string | undefined;
   #term: Term | undefined;
@@ -108,6 +112,7 @@ export class Reconciler {
       onChange: () => this.#wake(),
       onLost: () => void this.#watchAgain(),
     });
+    this.#unusedFiles = new UnusedFiles(objects);
     this.#builds = new ProgramBuilds(new StateFolder(options.folder, 'programs'));
     this.#recorder = new Recorder(objects, ACTOR);
     this.#observer = new Observer(
@@ -141,6 +146,7 @@ export class Reconciler {
       ...{ aims: this.#aims, programs: this.#programs, builds: this.#builds },
       log: (event) => this.#log(event),
       logged: (term) => this.#logged(term),
+      isLeft: (node) => this.#isLeft(node),
       changed: (nodes) => {
         for (const { name } of nodes) this.#nodes.change(name);
         this.#wake();
@@ -174,7 +180,9 @@ export class Reconciler {
   /** What Prometheus reads of the traffic; nothing where another one leads. */
   metrics(): string {
     if (!this.isLeading) return '';
-    return trafficMetrics(this.#observer.sight, [...this.#nodes.values()], this.#placed);
+    const { sight, flows } = this.#observer;
+    const counted = { sight: flows, plans: this.#aims.flows };
+    return trafficMetrics(sight, [...this.#nodes.values()], this.#placed, counted);
   }
 
   async close(): Promise<void> {
@@ -219,11 +227,20 @@ export class Reconciler {
     }
   }
 
+  #lookForFiles(now: number): void {
+    this.#filesAt = now;
+    // A store that does not answer is told of by whoever waits for it; files can wait.
+    this.#unusedFiles
+      .look()
+      .catch((error: unknown) => this.#options.onFault?.(`files of no version stay: ${messageOf(error)}`));
+  }
+
   /** Looks for what has become due by time alone. */
   #tick(): void {
     const now = performance.now();
     const before = this.#tickedAt;
     this.#tickedAt = now;
+    if (now - this.#filesAt > FILES_MS) this.#lookForFiles(now);
     const { graceMs, moveMs } = this.#options;
     const passed = ({ lostAt }: ManagedNode) =>
       lostAt !== undefined &&
@@ -259,7 +276,7 @@ export class Reconciler {
   #needsWork(node: ManagedNode, now: number): boolean {
     const goal = this.#aims.goal(node.name);
     if (goal === undefined || !node.isHere || node.isBusy || now < node.notBefore) return false;
-    if (this.#held.has(node.name)) return false;
+    if (this.#isLeft(node)) return false;
     return node.settledAt !== goal.key || now > node.readAgainAt;
   }
 
@@ -324,17 +341,16 @@ export class Reconciler {
     this.#aims.set(network, placed, now);
     await this.#recorder.placements(network, placings);
     await this.#rollouts.advance(network, placed, now);
-    const kept = heldBack(network, placings, this.#objects.store.damaged);
-    this.#held = new Set([...kept, ...classifyingStill(flows, (name) => this.#classifies(name))]);
+    const { damaged } = this.#objects.store;
+    this.#held = heldBack(network, placings, damaged);
+    this.#isPolicyLost = isPolicyLost(network, damaged);
     this.#begin(placed, now);
     this.#recordStatuses(network, placings, flows);
   }
 
-  #classifies(device: string): boolean {
-    const observed = this.#nodes.get(device)?.observed;
-    return (
-      observed?.on === 'device' && observed.known !== undefined && classifiesFlows(observed.known.program)
-    );
+  /** Whether a node is left as it is; of a device that may classify flows that is known when it was read. */
+  #isLeft({ name, observed }: ManagedNode): boolean {
+    return this.#held.has(name) || classifiesStill(name, observed, this.#aims.flows, this.#isPolicyLost);
   }
 
   /** The network as the records have it, with its nodes looked after. */

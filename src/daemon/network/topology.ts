@@ -27,6 +27,8 @@ export interface Health {
   readonly usable: ReadonlySet<string>;
   /** Nodes that serve another model. */
   readonly taken: ReadonlyMap<string, string>;
+  /** Flow policies of devices that classify by one: those compute for no service. */
+  readonly classify: ReadonlyMap<string, string>;
   /** Version that is current. */
   readonly version: number;
 }
@@ -44,11 +46,14 @@ export function place(
   before: PlacementSpec | undefined,
 ): Placed | Unplaceable {
   const topology = topologyOf(network, service, health);
-  if (typeof topology === 'string') return { reason: topology };
+  const unplaceable = (reason: string) => ({
+    reason: [reason, ...leftOut(network, service, health)].join('; '),
+  });
+  if (typeof topology === 'string') return unplaceable(topology);
   const file = `Service/${service.name}`;
   const report = planned(model, topology, file);
-  if (typeof report === 'string') return { reason: report };
-  if (!report.feasible) return { reason: refusalText(report) };
+  if (typeof report === 'string') return unplaceable(report);
+  if (!report.feasible) return unplaceable(refusalText(report));
   const best = placementOf(network, service, modelName, health.version, report);
   const kept = before?.model === modelName ? latencyOf(before, model, topology, file) : undefined;
   const foreseen = best.foreseenLatencyUs ?? 0;
@@ -57,6 +62,24 @@ export function place(
     return { spec: { ...rest, version: health.version, foreseenLatencyUs: kept }, moved: false };
   }
   return { spec: best, moved: before !== undefined };
+}
+
+/** How many nodes that were not asked are named. */
+const MOST_LEFT_OUT = 3;
+
+/** Nodes that the service may use and that could not be had, and why: without them its refusal cannot be understood. */
+function leftOut(network: Network, { spec }: Named<'Service'>, health: Health): readonly string[] {
+  const own = [...network.devices.keys(), ...network.workers.keys()].filter(
+    (node) => spec.nodes === undefined || spec.nodes.includes(node),
+  );
+  const reasons = own.flatMap((node) => {
+    const [policy, service] = [health.classify.get(node), health.taken.get(node)];
+    if (policy !== undefined) return [`${node} classifies flows by FlowPolicy/${policy}`];
+    if (service !== undefined) return [`${node} computes for Service/${service}`];
+    return health.usable.has(node) ? [] : [`${node} is away`];
+  });
+  const more = reasons.length - MOST_LEFT_OUT;
+  return [...reasons.slice(0, MOST_LEFT_OUT), ...(more > 0 ? [`and ${more} more`] : [])];
 }
 
 /** What the planner says; or why it does not understand what is asked of it, such as a rule of layers that there are not. */

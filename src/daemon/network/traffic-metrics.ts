@@ -3,17 +3,26 @@ import { isOf } from '../../controller/versions.ts';
 import { requestsOf } from '../sight/distribution.ts';
 import { exposition, type Family } from '../sight/exposition.ts';
 import type { Sight } from '../sight/sight.ts';
+import type { FlowPlan } from './flow-policies.ts';
+import type { FlowSight } from './flow-sight.ts';
 import type { PlacedService } from './goals.ts';
 import type { ManagedNode } from './node.ts';
 
 /** Nodes that have series of their own. */
 const MOST_NODES = 500;
 
+/** Policies of flows, and what was counted for them. */
+export interface CountedFlows {
+  readonly sight: FlowSight;
+  readonly plans: readonly FlowPlan[];
+}
+
 /** What Prometheus reads of the traffic: labels are names of objects, versions, and words of ours. */
 export function trafficMetrics(
   sight: Sight,
   nodes: readonly ManagedNode[],
   placed: readonly PlacedService[],
+  { sight: flowSight, plans }: CountedFlows,
 ): string {
   const shown = nodes.slice(0, MOST_NODES);
   const devices = shown.filter((n) => n.kind === 'Device');
@@ -22,6 +31,7 @@ export function trafficMetrics(
     ...deviceFamilies(sight, devices),
     ...workerFamilies(sight, workers),
     ...serviceFamilies(sight, placed),
+    ...flowFamilies(flowSight, plans),
     {
       name: 'intransit_staleness_seconds',
       help: 'Since the counts of a node were read last',
@@ -150,5 +160,37 @@ function serviceFamilies(sight: Sight, placed: readonly PlacedService[]): readon
       type: 'histogram',
       samples: heard,
     },
+  ];
+}
+
+/** Of all devices of a policy together. */
+function flowFamilies(sight: FlowSight, plans: readonly FlowPlan[]): readonly Family[] {
+  const counted = plans.slice(0, MOST_NODES).flatMap((plan) => {
+    const status = sight.of(plan)?.status;
+    return status === undefined ? [] : [{ policy: plan.policy.name, ...status }];
+  });
+  const byClass = (name: string, help: string, of: 'packets' | 'bytes' | 'limitedPackets') =>
+    ({
+      ...{ name, help, type: 'counter' as const },
+      samples: counted.flatMap(({ policy, classes }) =>
+        classes.map((c) => ({ labels: { policy, class: c.name ?? c.class }, value: c[of] })),
+      ),
+    }) satisfies Family;
+  return [
+    {
+      name: 'intransit_flow_outcomes_total',
+      help: 'Packets of a flow policy by what became of them, and flows',
+      type: 'counter',
+      samples: counted.flatMap(({ policy, outcomes }) =>
+        Object.entries(outcomes).map(([outcome, value]) => ({ labels: { policy, outcome }, value })),
+      ),
+    },
+    byClass('intransit_flow_packets_total', 'Packets of flows of a class, from their verdict on', 'packets'),
+    byClass('intransit_flow_bytes_total', 'The same in bytes', 'bytes'),
+    byClass(
+      'intransit_flow_limited_packets_total',
+      'Those of them that were beyond the rate of their class',
+      'limitedPackets',
+    ),
   ];
 }

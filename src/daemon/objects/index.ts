@@ -3,3 +3,4 @@ export { type Admission, type Applied, type ApplyOptions, changedFields, sourceO
 export { CheckedStore, type DamagedObject } from './checked-store.ts';
 export { type DeleteOptions, Objects, type StatusChange } from './objects.ts';
 export { type ObjectName, objectOf, sameJson } from './stored.ts';
+export { UnusedFiles } from './unused-files.ts';
