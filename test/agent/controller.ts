@@ -28,9 +28,21 @@ type Entity = Init<'Entity'>;
 export const configOf = (plan: XdpPlan, elf: Uint8Array): Uint8Array =>
   encodeDeviceConfig([{ index: 0, source: 'test', manifest: plan, elf }]);
 
+const objects = new Map<string, Promise<Uint8Array>>();
+
+/** What clang makes of a source, once a process: tests of a file install the same few programs again and again. */
+function objectOf(source: string): Promise<Uint8Array> {
+  const compile = async () => {
+    using folder = temporaryFolder();
+    return readFileSync(await buildXdp(source, folder.path));
+  };
+  const object = objects.get(source) ?? compile();
+  objects.set(source, object);
+  return object;
+}
+
 export async function pipelineOf(plan: XdpPlan): Promise<PipelineConfig> {
-  using folder = temporaryFolder();
-  const elf = readFileSync(await buildXdp(emitXdp(plan), folder.path));
+  const elf = await objectOf(emitXdp(plan));
   return { p4info: parseP4Info(Buffer.from(xdpP4Info(plan))), deviceConfig: configOf(plan, elf) };
 }
 
