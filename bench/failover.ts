@@ -10,7 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../src/temporary.ts';
 import type { JobsReport } from '../test/daemon/live/jobs.ts';
 import { LiveNetwork } from '../test/daemon/live/network.ts';
-import { controllerDies, deviceDies, workerIsOverloaded } from '../test/daemon/live/troubles.ts';
+import {
+  badVersionComes,
+  controllerDies,
+  deviceDies,
+  versionComes,
+  workerIsOverloaded,
+} from '../test/daemon/live/troubles.ts';
 
 const perSecond = Number(process.argv[2] ?? 5000);
 const line = (what: string, value: string) => console.log(`${what.padEnd(60)}${value}`);
@@ -65,6 +71,15 @@ try {
     tell('  meanwhile', over.seen);
     leader = standby;
   }
+  const { seen, share, tookMs } = await versionComes(network, leader, 2);
+  line('a version is tried by 20 % of jobs for 4 s, until all nodes have it', ms(tookMs));
+  line('  its share of the answers meanwhile', `${(100 * share).toFixed(1)} %`);
+  tell('  meanwhile', seen);
+  const bad = await badVersionComes(network, leader, 3);
+  line('one that is late: until that is found', ms(bad.foundMs));
+  line('  until no node has it any more', ms(bad.goneMs));
+  line('  why', bad.reason);
+  tell('  meanwhile', bad.seen);
   const end = await network.stopJobs();
   tell('the last jobs', end);
 } finally {

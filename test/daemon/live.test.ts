@@ -4,8 +4,14 @@ import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import type { Controller } from './live/controller.ts';
 import type { JobsReport } from './live/jobs.ts';
-import { hasBmv2, LiveNetwork } from './live/network.ts';
-import { controllerDies, deviceDies, workerIsOverloaded } from './live/troubles.ts';
+import { hasBmv2, LiveNetwork, SERVICE } from './live/network.ts';
+import {
+  badVersionComes,
+  controllerDies,
+  deviceDies,
+  versionComes,
+  workerIsOverloaded,
+} from './live/troubles.ts';
 
 const what = `a network under jobs, ${hasBmv2 ? 'a BMv2 and two agents' : 'three agents: BMv2 is not on the PATH'}`;
 
@@ -61,6 +67,23 @@ describeWith(loading, what, () => {
         leader = standby;
       }
     }, 180_000);
+
+    test('a version is tried by a share of the jobs and goes to all, and one that is late is taken back', async () => {
+      const leader = network.controllers.at(-1)!;
+      const { seen, share, ...times } = await versionComes(network, leader, 2);
+      console.info('a version comes', { share, ...times });
+      expectRight(seen);
+      expect(share).toBeCloseTo(0.2, 1);
+      expect(seen.versions[2]).toBeGreaterThan(seen.versions[1]! / 10);
+      const { seen: tried, reason, ...found } = await badVersionComes(network, leader, 3);
+      console.info('a version that is late', { reason, ...found });
+      expectRight(tried);
+      expect(reason).toMatch(/of its answers take up to/);
+      expect(tried.versions[3]).toBeGreaterThan(0);
+      // A drain of 500 ms, and not until something else happens.
+      expect(found.goneMs).toBeLessThan(15_000);
+      await leader.isAt(SERVICE, 2);
+    }, 240_000);
 
     test('the last job has its answer', async () => {
       const { wrong, lost } = await network.stopJobs();

@@ -4,6 +4,7 @@ import { StateFolder } from '../../controller/state.ts';
 import { diagnostic } from '../../diagnostics/index.ts';
 import { messageOf } from '../../durable/index.ts';
 import type { Route } from '../api/routes.ts';
+import type { RolloutPhase } from '../manifests/index.ts';
 import { type DamagedObject, type Objects, UnusedFiles } from '../objects/index.ts';
 import { reportRoutes } from '../sight/reports.ts';
 import { type EventInput, StoreFenced, type Term } from '../store/index.ts';
@@ -248,8 +249,8 @@ export class Reconciler {
     const isDue =
       [...this.#nodes.away].some(passed) ||
       [...this.#nodes.values()].some((node) => this.#needsWork(node, now));
-    const drains = [...(this.#network?.network.rollouts.values() ?? [])].some(
-      (r) => r.object.status.phase === 'draining',
+    const drains = [...(this.#network?.network.rollouts.values() ?? [])].some(({ object: { status } }) =>
+      waitsForPackets(status.phase),
     );
     const anew = [...this.#nodes.away].some((node) => node.anewAt !== undefined && node.anewAt < now);
     if (anew) this.#network = undefined;
@@ -438,6 +439,10 @@ export class Reconciler {
     this.#recorder.event(event);
   }
 }
+
+/** Packets of a version that goes may be under way: the phase ends by time. */
+const waitsForPackets = (phase: RolloutPhase | undefined): boolean =>
+  phase === 'draining' || phase === 'rolling back';
 
 const whatOf = ({ reach }: ManagedNode): string =>
   reach.kind === 'here' && reach.electionId !== undefined

@@ -10,7 +10,7 @@ import { ControllerClient } from '../../../src/daemon/client/index.ts';
 import type { Resolution } from '../../../src/daemon/names/resolve.ts';
 import { connectSocket } from '../../../src/ends/common/socket.ts';
 import { patience } from '../../../src/ends/edge/deadlines.ts';
-import { memberFor, type Peer } from '../../../src/ends/edge/index.ts';
+import { isAmong, memberFor, type Peer } from '../../../src/ends/edge/index.ts';
 import { importModel } from '../../../src/import/index.ts';
 import { outputType } from '../../../src/model/model.ts';
 import { tensorBytes } from '../../../src/model/tensor.ts';
@@ -26,8 +26,8 @@ import {
 export interface JobsTask {
   readonly model: string;
   readonly input: string;
-  /** What is right, recorded: one row after the other. */
-  readonly expected: string;
+  /** What is right by version, recorded: one row after the other. */
+  readonly expected: Readonly<Record<number, string>>;
   readonly modelId: number;
   readonly service: string;
   /** Addresses of controllers; whichever answers first. */
@@ -47,6 +47,8 @@ export interface JobsReport {
   readonly longestPauseMs: number;
   /** Jobs begun by the worker that they were given to. */
   readonly given: Readonly<Record<string, number>>;
+  /** Answers by the version that they name. */
+  readonly versions: Readonly<Record<number, number>>;
   /** Answers that devices gave, and that workers did. */
   readonly network: number;
   readonly worker: number;
@@ -65,9 +67,11 @@ const task = JSON.parse(process.argv[2]!) as JobsTask;
 const { model } = await importModel(task.model);
 const width = tensorBytes(model.input);
 const input = readFileSync(task.input);
-const expected = readFileSync(task.expected);
+const expected = new Map(
+  Object.entries(task.expected).map(([version, file]) => [Number(version), readFileSync(file)]),
+);
 const outWidth = tensorBytes(outputType(model));
-const rows = Math.min(input.length / width, expected.length / outWidth);
+const rows = Math.min(input.length / width, ...[...expected.values()].map((e) => e.length / outWidth));
 
 interface Member {
   readonly name: string;
@@ -78,11 +82,16 @@ interface Job {
   readonly id: bigint;
   readonly row: number;
   member: Member;
+  /** That it asks for; 0 for the current one. */
+  version: number;
   sentAt: number;
   tries: number;
 }
 
 let members: readonly Member[] = [];
+let canary: Resolution['models'][number]['canary'];
+const versionFor = (id: bigint): number =>
+  canary !== undefined && isAmong(id, canary.percent) ? canary.version : 0;
 const sockets = new Map<string, Awaited<ReturnType<typeof connectSocket>>>();
 const jobs = new Map<bigint, Job>();
 let lastAnswer: number | undefined;
@@ -90,6 +99,7 @@ const fresh = () => ({
   ...{ since: performance.now(), begun: 0, answered: 0, wrong: 0, lost: 0, retried: 0 },
   ...{ longestPauseMs: 0, network: 0, worker: 0 },
   given: {} as Record<string, number>,
+  versions: {} as Record<number, number>,
   errors: {} as Record<string, number>,
 });
 let seen = fresh();
@@ -105,6 +115,7 @@ async function resolveOnce(): Promise<void> {
       for (const { address } of own) if (!sockets.has(address)) await dial(address);
       // Where nobody is named, what was known is better.
       if (own.length > 0) members = own;
+      if (own.length > 0) canary = found.items[0]?.models[0]?.canary;
       return;
     } catch {
       // Another one is asked; where none answers, jobs go on by what is known.
@@ -127,7 +138,13 @@ function send(job: Job, now: number): void {
   const { modelId } = task;
   const { element } = model.input;
   const tensor = input.subarray(job.row * width, (job.row + 1) * width);
-  const common = { modelId, modelVersion: 0, layerCount: model.layers.length, element, turnRound: true };
+  const common = {
+    modelId,
+    modelVersion: job.version,
+    layerCount: model.layers.length,
+    element,
+    turnRound: true,
+  };
   const packet = encodePacket(requestPacket(tensor, { ...common, jobId: job.id, sequence: job.row }));
   sockets.get(job.member.address)?.send(packet, () => {});
 }
@@ -160,8 +177,11 @@ function receive(payload: Buffer, address: string): void {
   else seen.network++;
   if (lastAnswer !== undefined) seen.longestPauseMs = Math.max(seen.longestPauseMs, now - lastAnswer);
   lastAnswer = now;
-  const right = expected.subarray(job.row * outWidth, (job.row + 1) * outWidth);
-  if (Buffer.compare(right, activations) !== 0) seen.wrong++;
+  const { modelVersion } = header;
+  seen.versions[modelVersion] = (seen.versions[modelVersion] ?? 0) + 1;
+  const right = expected.get(modelVersion)?.subarray(job.row * outWidth, (job.row + 1) * outWidth);
+  const isAsked = job.version === 0 || job.version === modelVersion;
+  if (!isAsked || right === undefined || Buffer.compare(right, activations) !== 0) seen.wrong++;
 }
 
 /** Jobs of which nothing was heard are sent again, to the worker that they have as long as that is named. */
@@ -177,6 +197,8 @@ function sendAgain(now: number): void {
     }
     if (!members.some((m) => m.name === job.member.name))
       job.member = memberFor(job.id, members) ?? job.member;
+    // The version that it asked for may have been taken back.
+    job.version = versionFor(job.id);
     seen.retried++;
     send(job, now);
   }
@@ -218,7 +240,7 @@ while (!isStopped || jobs.size > 0) {
     const id = (BigInt(process.pid) << 40n) | BigInt(++began);
     const member = memberFor(id, members);
     if (member === undefined) continue;
-    const job = { id, row: began % rows, member, sentAt: now, tries: 0 };
+    const job = { id, row: began % rows, member, version: versionFor(id), sentAt: now, tries: 0 };
     jobs.set(id, job);
     seen.begun++;
     seen.given[member.name] = (seen.given[member.name] ?? 0) + 1;

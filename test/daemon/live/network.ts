@@ -3,11 +3,14 @@
  * etcd. Device d1 is in the middle and computes the first layer; d2, a BMv2 where there is one, and d3 stand beside it, and one of them
  * computes the second; the workers compute the last.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeAgent } from '../../../src/agent/index.ts';
+import { importModel } from '../../../src/import/index.ts';
+import { interpretRows } from '../../../src/reference/interpreter.ts';
 import { findTool, P4C, SWITCH } from '../../../src/toolchain/p4c.ts';
+import { retrained, writeModel } from '../../controller/files.ts';
 import { type RunningEtcd, startEtcd } from '../../support/etcd.ts';
 import { Controller, manifest } from './controller.ts';
 import type { JobsReport, JobsTask } from './jobs.ts';
@@ -18,6 +21,10 @@ import { Wires } from './wires.ts';
 export const SERVICE = 's';
 const MODEL = 5;
 const EXAMPLE = resolve(import.meta.dirname, '../../../examples/traffic-mlp');
+
+/** Versions that come while jobs do. */
+const OTHER_VERSIONS = [2, 3] as const;
+const fileOf = (version: number): string => `m-${version}.json`;
 
 type DeviceName = 'd1' | 'd2' | 'd3';
 type WorkerName = 'w1' | 'w2';
@@ -57,6 +64,7 @@ export class LiveNetwork {
   readonly #programs: Program[] = [];
   readonly #devices = new Map<DeviceName, Program>();
   readonly controllers: Controller[] = [];
+  readonly #expected: Record<number, string> = { 1: `${EXAMPLE}.ort.bin` };
   etcd!: RunningEtcd;
   #jobs: Program | undefined;
 
@@ -87,6 +95,7 @@ export class LiveNetwork {
       this.#wires.neighbour('e', 'h0', ipOf(worker), macOf('d1', 'eth1'));
       this.#wires.neighbour(worker, 'h0', EDGE_IP, macOf('d1', worker === 'w1' ? 'eth4' : 'eth5'));
     }
+    for (const version of OTHER_VERSIONS) await this.#train(version);
     this.etcd = await startEtcd(this.#o.folder);
     await Promise.all([
       ...(['d1', 'd2', 'd3'] as const).map((d) => this.start(d)),
@@ -163,6 +172,25 @@ export class LiveNetwork {
     return made;
   }
 
+  /** Makes other weights for the model of the service, and what is right by them. */
+  async #train(version: number): Promise<void> {
+    const first = (await importModel(`${EXAMPLE}.onnx`)).model;
+    const model = retrained(first, version);
+    writeModel(this.#o.folder, fileOf(version), model);
+    const answers = join(this.#o.folder, `m-${version}.bin`);
+    writeFileSync(answers, interpretRows(model, readFileSync(`${EXAMPLE}.x.bin`)));
+    this.#expected[version] = answers;
+  }
+
+  /** Hands a version over that jobs know of. */
+  async addVersion(by: Controller, version: number): Promise<void> {
+    const name = fileOf(version);
+    const digest = await by.client.sendFile(readFileSync(join(this.#o.folder, name)));
+    await by.apply(
+      manifest('ModelVersion', `m-${version}`, { model: 'm', version, source: { name, digest } }),
+    );
+  }
+
   /** Describes the network to a controller, and waits until all is as described. */
   async describe(by: Controller): Promise<void> {
     const digest = await by.client.sendFile(readFileSync(`${EXAMPLE}.onnx`));
@@ -200,7 +228,11 @@ export class LiveNetwork {
       ...links,
       manifest('Model', 'm', { id: MODEL }),
       manifest('ModelVersion', 'm-1', { model: 'm', version: 1, source }),
-      manifest('Service', SERVICE, { model: 'm', ingress: 'd1', policy: { layers } }),
+      manifest('Service', SERVICE, {
+        model: 'm',
+        ingress: 'd1',
+        policy: { layers },
+      }),
     );
     for (const name of ['d1', 'd2', 'd3']) await by.until(`devices/${name}`, isInSync);
     await by.isAt(SERVICE, 1);
@@ -209,7 +241,7 @@ export class LiveNetwork {
   /** Jobs begin, and are told of by `seen`. */
   async startJobs(): Promise<void> {
     const task: JobsTask = {
-      ...{ model: `${EXAMPLE}.onnx`, input: `${EXAMPLE}.x.bin`, expected: `${EXAMPLE}.ort.bin` },
+      ...{ model: `${EXAMPLE}.onnx`, input: `${EXAMPLE}.x.bin`, expected: this.#expected },
       ...{ modelId: MODEL, service: SERVICE, perSecond: this.#o.perSecond },
       controllers: [0, 1, 2, 3].map((i) => `unix:${join(this.#o.folder, `c${i}.sock`)}`),
     };

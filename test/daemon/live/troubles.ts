@@ -4,7 +4,7 @@ import { WorkerClient } from '../../../src/controller/worker-client.ts';
 import type { StoredObject } from '../../../src/daemon/manifests/index.ts';
 import type { Resolution } from '../../../src/daemon/names/resolve.ts';
 import type { StoreEvent } from '../../../src/daemon/store/index.ts';
-import { API, type Controller, until } from './controller.ts';
+import { API, type Controller, manifest, until } from './controller.ts';
 import type { JobsReport } from './jobs.ts';
 import { type LiveNetwork, SERVICE } from './network.ts';
 
@@ -165,5 +165,102 @@ export async function controllerDies(
     ...{ foundMs, changed: changing.map((e) => `${e.object.kind}/${e.object.name}: ${e.message}`) },
     isUntold: network.told() === before,
     seen: await network.seen(),
+  };
+}
+
+/** Share of jobs that try a version first, percent, and how long. */
+const CANARY = { percent: 20, holdMs: 4000 };
+/** Busy machines are late with every version. */
+const NEVER_LATE_US = 1e9;
+
+const phaseOf = ({ status }: StoredObject): string | undefined =>
+  'phase' in status ? status.phase : undefined;
+
+export interface NewVersion {
+  /** From its rollout until all jobs are answered by it alone, ms. */
+  readonly tookMs: number;
+  /** Its share of the answers while a part of the jobs tried it. */
+  readonly share: number;
+  readonly seen: JobsReport;
+}
+
+/** A version is tried by a share of the jobs, and goes on to all. */
+export async function versionComes(
+  network: LiveNetwork,
+  by: Controller,
+  version: number,
+): Promise<NewVersion> {
+  await network.addVersion(by, version);
+  const begunAt = Date.now();
+  const name = `to-${version}`;
+  const abort = { latencyUs: NEVER_LATE_US };
+  await by.apply(
+    manifest('Rollout', name, { service: SERVICE, version, drainMs: 500, canary: [CANARY], abort }),
+  );
+  await by.until(`rollouts/${name}`, (o) => phaseOf(o) === 'canary');
+  const before = await network.seen();
+  await sleep(CANARY.holdMs / 2);
+  const during = await network.seen();
+  await by.until(`rollouts/${name}`, (o) => phaseOf(o) === 'complete');
+  await by.isAt(SERVICE, version);
+  const after = await network.seen();
+  return {
+    tookMs: Date.now() - begunAt,
+    share: (during.versions[version] ?? 0) / during.answered,
+    seen: together(before, during, after),
+  };
+}
+
+export interface BadVersion {
+  /** From its first jobs until it is found out, and until no node has it any more, ms. */
+  readonly foundMs: number;
+  readonly goneMs: number;
+  readonly reason: string;
+  readonly seen: JobsReport;
+}
+
+/** A version is tried that cannot keep to what is asked of it: answers within a microsecond. */
+export async function badVersionComes(
+  network: LiveNetwork,
+  by: Controller,
+  version: number,
+): Promise<BadVersion> {
+  await network.addVersion(by, version);
+  await network.seen();
+  const begunAt = Date.now();
+  const name = `to-${version}`;
+  const canary = [{ ...CANARY, holdMs: 600_000 }];
+  const abort = { latencyUs: 1, minimumAnswers: 20 };
+  await by.apply(manifest('Rollout', name, { service: SERVICE, version, drainMs: 500, canary, abort }));
+  await by.until(`rollouts/${name}`, (o) => phaseOf(o) === 'rolled back');
+  const goneAt = Date.now();
+  const tried = await eventAfter(by, begunAt, isOf(name, 'Canary'), `${name} tried`);
+  const back = await eventAfter(by, begunAt, isOf(name, 'RollingBack'), `${name} taken back`);
+  // Jobs that asked for it ask again.
+  await sleep(1000);
+  return {
+    ...{ foundMs: timeOf(back) - timeOf(tried), goneMs: goneAt - timeOf(tried), reason: back.message },
+    seen: await network.seen(),
+  };
+}
+
+/** What was seen in a row. */
+function together(...reports: readonly JobsReport[]): JobsReport {
+  const sum = (of: (r: JobsReport) => number) => reports.reduce((total, r) => total + of(r), 0);
+  const counts = (of: (r: JobsReport) => Readonly<Record<string, number>>) => {
+    const all: Record<string, number> = {};
+    for (const [key, n] of reports.flatMap((r) => Object.entries(of(r)))) all[key] = (all[key] ?? 0) + n;
+    return all;
+  };
+  return {
+    ...{ seconds: sum((r) => r.seconds), begun: sum((r) => r.begun), answered: sum((r) => r.answered) },
+    ...{ wrong: sum((r) => r.wrong), lost: sum((r) => r.lost), retried: sum((r) => r.retried) },
+    ...{ network: sum((r) => r.network), worker: sum((r) => r.worker) },
+    ...{
+      given: counts((r) => r.given),
+      versions: counts((r) => r.versions),
+      errors: counts((r) => r.errors),
+    },
+    longestPauseMs: Math.max(...reports.map((r) => r.longestPauseMs)),
   };
 }
