@@ -4,6 +4,7 @@ import { xdpNeeds } from '../../src/backends/xdp/needs.ts';
 import { multiplies, planXdp } from '../../src/backends/xdp/plan.ts';
 import { encodeWeights } from '../../src/backends/xdp/weights.ts';
 import { importModel } from '../../src/import/index.ts';
+import type { JsonLayerInput } from '../../src/import/json/schema.ts';
 import { cutPoints } from '../../src/model/cut.ts';
 import { modelChain } from '../../src/planner/model-chain.ts';
 import { modelOf } from '../support/models.ts';
@@ -60,6 +61,32 @@ describe('profiles of segments', () => {
         }
     },
   );
+
+  it('know that layers behind signs count bits, and those of the wire do not', () => {
+    const s8 = { element: 'int8', scale: 1, zeroPoint: 0 } as const;
+    const signs = (taps: number, outs: number): JsonLayerInput => ({
+      kind: 'dense',
+      weights: Array.from({ length: taps * outs }, (_, i) => (i % 3 === 0 ? -1 : 1)),
+      output: s8,
+      requantiser: {
+        multiplier: new Array<number>(outs).fill(1),
+        offset: new Array<number>(outs).fill(0),
+        shift: 0,
+        min: 0,
+        max: 1,
+      },
+    });
+    const model = modelOf({ ...s8, shape: [64] }, [signs(64, 128), signs(128, 128), signs(128, 64)]);
+    const chain = modelChain(model);
+    const work = (from: number, to: number) => {
+      const { layers } = planXdp(model, { from, to, mtu: 65_535 }).plan!;
+      const { multiplies: foreseen } = chain.profile({ kind: 'xdp' }, from, to).work;
+      expect(foreseen).toBe(layers.reduce((sum, p) => sum + multiplies(p), 0));
+      return foreseen;
+    };
+    expect(work(0, 3)).toBeLessThan(work(0, 1) + work(1, 2) + work(2, 3));
+    expect(work(1, 3)).toBeLessThan(work(1, 2) + work(2, 3));
+  });
 
   it('know tables and words of the P4 backend', async () => {
     const { model } = await importModel('examples/digits-mlp.onnx');
