@@ -6,6 +6,7 @@ const LONG = [
   'test/backends/xdp/random.test.ts',
   'test/runtime/bmv2-lookups.test.ts',
   'test/backends/v1model/segments.test.ts',
+  'test/runtime/bmv2.test.ts',
   'test/backends/v1model/program.test.ts',
   'test/backends/xdp/layers.test.ts',
   'test/backends/xdp/images.test.ts',
