@@ -7,6 +7,7 @@ import type { JobsReport } from './live/jobs.ts';
 import { hasBmv2, LiveNetwork, SERVICE } from './live/network.ts';
 import {
   badVersionComes,
+  classIsLimited,
   controllerDies,
   deviceDies,
   versionComes,
@@ -55,6 +56,16 @@ describeWith(loading, what, () => {
       expect(found.steps.length).toBeGreaterThan(2);
       expect(seen.given['Worker/w2']).toBeGreaterThan(seen.given['Worker/w1'] ?? 0);
     }, 240_000);
+
+    test('a service is limited: what is beyond is shed, and its workers answer', async () => {
+      const { seen, ...rates } = await classIsLimited(network, first, 50);
+      console.info('a service is limited', rates);
+      expectRight(seen);
+      // A meter lets its burst through, and the window begins before the limit.
+      expect(rates.computed).toBeLessThan(60);
+      // A busy machine begins fewer jobs.
+      expect(Math.min(rates.computed, rates.shed)).toBeGreaterThan(5);
+    }, 120_000);
 
     test('the controller dies: jobs hear nothing of it, and whoever leads next changes nothing', async () => {
       let leader = first;

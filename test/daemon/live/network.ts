@@ -30,6 +30,16 @@ type DeviceName = 'd1' | 'd2' | 'd3';
 type WorkerName = 'w1' | 'w2';
 const WORKERS: readonly WorkerName[] = ['w1', 'w2'];
 
+const layers = [
+  { layers: '0..1', nodes: ['d1'] },
+  { layers: '1..2', nodes: ['d2', 'd3'] },
+  { layers: '2..3', nodes: WORKERS },
+];
+
+/** The service that jobs ask for. */
+export const serviceManifest = (more: object = {}): object =>
+  manifest('Service', SERVICE, { model: 'm', ingress: 'd1', policy: { layers }, ...more });
+
 const EDGE_IP = '10.77.0.1';
 const ipOf = (worker: WorkerName): string => `10.77.0.1${worker.at(1)}`;
 /** Interface `name` in the namespace of a role. */
@@ -217,22 +227,13 @@ export class LiveNetwork {
       });
     });
     const source = { name: 'traffic-mlp.onnx', digest };
-    const layers = [
-      { layers: '0..1', nodes: ['d1'] },
-      { layers: '1..2', nodes: ['d2', 'd3'] },
-      { layers: '2..3', nodes: WORKERS },
-    ];
     await by.apply(
       ...(['d1', 'd2', 'd3'] as const).map(device),
       ...WORKERS.map(worker),
       ...links,
       manifest('Model', 'm', { id: MODEL }),
       manifest('ModelVersion', 'm-1', { model: 'm', version: 1, source }),
-      manifest('Service', SERVICE, {
-        model: 'm',
-        ingress: 'd1',
-        policy: { layers },
-      }),
+      serviceManifest(),
     );
     for (const name of ['d1', 'd2', 'd3']) await by.until(`devices/${name}`, isInSync);
     await by.isAt(SERVICE, 1);

@@ -6,7 +6,7 @@ import type { Resolution } from '../../../src/daemon/names/resolve.ts';
 import type { StoreEvent } from '../../../src/daemon/store/index.ts';
 import { API, type Controller, manifest, until } from './controller.ts';
 import type { JobsReport } from './jobs.ts';
-import { type LiveNetwork, SERVICE } from './network.ts';
+import { type LiveNetwork, SERVICE, serviceManifest } from './network.ts';
 
 const timeOf = ({ time }: StoreEvent): number => Date.parse(time);
 
@@ -242,6 +242,37 @@ export async function badVersionComes(
     ...{ foundMs: timeOf(back) - timeOf(tried), goneMs: goneAt - timeOf(tried), reason: back.message },
     seen: await network.seen(),
   };
+}
+
+export interface ClassLimit {
+  /** Inferences a second of device d1, and requests that it sheds, as the controller tells. */
+  readonly computed: number;
+  readonly shed: number;
+  readonly seen: JobsReport;
+}
+
+/** The service may take only so many inferences a second of each device; what is beyond is left to its workers. */
+export async function classIsLimited(
+  network: LiveNetwork,
+  by: Controller,
+  perSecond: number,
+): Promise<ClassLimit> {
+  const { status } = await by.object(`services/${SERVICE}`);
+  const version = 'version' in status ? (status.version ?? 1) : 1;
+  const change = async (more: object) => {
+    await by.apply(serviceManifest(more));
+    await by.isAt(SERVICE, version);
+  };
+  await change({ class: { inferencesPerSecond: perSecond, burst: Math.ceil(perSecond / 10) } });
+  await network.seen();
+  // Rates are those of ten seconds.
+  await sleep(11_000);
+  const rates = await by.object('devices/d1');
+  const load = 'load' in rates.status ? rates.status.load : undefined;
+  const { computedPerSecond: computed = 0, shedPerSecond: shed = 0 } = { ...load };
+  const seen = await network.seen();
+  await change({});
+  return { computed, shed, seen };
 }
 
 /** What was seen in a row. */
