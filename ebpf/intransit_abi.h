@@ -15,7 +15,7 @@
 #define INTRANSIT_BUCKET_BITS 10
 #define INTRANSIT_BUCKET_FACTOR_0 0x9e3779b1u
 #define INTRANSIT_BUCKET_FACTOR_1 0x85ebca77u
-#define INTRANSIT_SHARD_BITS 10
+#define INTRANSIT_SHARD_BITS 9
 #define INTRANSIT_SHARD_FACTOR 0x9e3779b97f4a7c15ULL
 
 /* Where the fields of a word of `models` stand in it. */
@@ -182,7 +182,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 8192);
 	__type(key, struct intransit_shard_key);
 	__type(value, struct intransit_next_hop);
 } shards SEC(".maps");

@@ -62,7 +62,7 @@ export const bucketFactors = [0x9e3779b1, 0x85ebca77] as const;
 export const nextHopKinds = { none: 0, cross: 1, route: 2, drop: 3, balance: 4 } as const;
 
 /** Of the number of a shard: jobs are spread over shards, which are shared out among those that do the same. */
-export const SHARD_BITS = 10;
+export const SHARD_BITS = 9;
 /** Of a group. */
 export const SHARDS = 2 ** SHARD_BITS;
 /** Groups of shards of a device: one for each model and layer whose requests are balanced. */

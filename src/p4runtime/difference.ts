@@ -1,4 +1,4 @@
-import { contentsOf } from './normal-form.ts';
+import { entitiesByKey, isSameEntity } from './normal-form.ts';
 import type { Entity, Update } from './types.ts';
 import { isAlwaysThere, removal } from './whole-entity.ts';
 
@@ -12,17 +12,17 @@ export function difference(
   should: Iterable<Entity>,
   constTables: ReadonlySet<number>,
 ): readonly Update[] {
-  const present = contentsOf(is);
-  const wanted = contentsOf(should);
+  const present = entitiesByKey(is);
+  const wanted = entitiesByKey(should);
   const write: { readonly update: Update; readonly rank: number }[] = [];
   const remove: { readonly update: Update; readonly rank: number }[] = [];
-  for (const [key, { entity, contents }] of wanted) {
+  for (const [key, entity] of wanted) {
     const old = present.get(key);
-    if (old?.contents === contents) continue;
+    if (old !== undefined && isSameEntity(old, entity)) continue;
     const modify = old !== undefined || isAlwaysThere(entity);
     write.push({ update: { type: modify ? 'MODIFY' : 'INSERT', entity }, rank: rank(key) });
   }
-  for (const [key, { entity }] of present) {
+  for (const [key, entity] of present) {
     const fixed =
       entity.tableEntry !== undefined &&
       (entity.tableEntry.isConst || constTables.has(entity.tableEntry.tableId ?? 0));

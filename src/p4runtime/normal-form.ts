@@ -75,14 +75,50 @@ function normalForm(entity: Entity): Entity {
 const replicaKey = (r: Init<'Replica'>): string =>
   `${r.port === undefined ? r.egressPort : Buffer.from(canonical(r.port)).toString('hex')} ${r.instance ?? 0}`;
 
-/** Entities by key, each with its contents as text, for comparing what is with what should be. */
-export function contentsOf(
-  entities: Iterable<Entity>,
-): ReadonlyMap<string, { readonly entity: Entity; readonly contents: string }> {
-  const contents = new Map<string, { readonly entity: Entity; readonly contents: string }>();
-  for (const entity of entities) {
-    const text = Buffer.from(entityCodec.encode(normalForm(entity))).toString('base64');
-    contents.set(entityKey(entity), { entity, contents: text });
-  }
-  return contents;
+/** Entities by key. */
+export const entitiesByKey = (entities: Iterable<Entity>): ReadonlyMap<string, Entity> => {
+  const byKey = new Map<string, Entity>();
+  for (const entity of entities) byKey.set(entityKey(entity), entity);
+  return byKey;
+};
+
+const contentsOf = (entity: Entity): Buffer => Buffer.from(entityCodec.encode(normalForm(entity)));
+
+/** Whether two entities say the same, whatever the order of their lists and the length of their byte strings. @pre their keys are equal */
+export const isSameEntity = (a: Entity, b: Entity): boolean =>
+  a === b || (isSamePlainEntry(a.tableEntry, b.tableEntry) ?? contentsOf(a).equals(contentsOf(b)));
+
+/** The same of table entries that say no more than their action, as most do; undefined of others. Thousands are compared each time that a device is read. */
+function isSamePlainEntry(
+  a: Init<'TableEntry'> | undefined,
+  b: Init<'TableEntry'> | undefined,
+): boolean | undefined {
+  const [own, other] = [a?.action?.action, b?.action?.action];
+  if (a === undefined || b === undefined || own === undefined || other === undefined) return undefined;
+  if (!PLAIN.every((field) => isEmpty(a[field]) && isEmpty(b[field]))) return undefined;
+  const [params = [], others = []] = [own.params, other.params];
+  if (own.actionId !== other.actionId || params.length !== others.length) return false;
+  if (!params.every((p, i) => p.paramId === others[i]!.paramId)) return undefined;
+  return params.every((p, i) => isSameNumber(p.value ?? NO_BYTES, others[i]!.value ?? NO_BYTES));
+}
+
+/** Fields that few entries have. Those of the key are equal, and counts are not compared. */
+const PLAIN = ['controllerMetadata', 'meterConfig', 'idleTimeoutNs', 'metadata'] as const;
+const NO_BYTES = new Uint8Array(0);
+
+const isEmpty = (value: Init<'TableEntry'>[(typeof PLAIN)[number]]): boolean =>
+  !value || (value instanceof Uint8Array && value.length === 0);
+
+/** Leading zeros do not count. */
+function isSameNumber(a: Uint8Array, b: Uint8Array): boolean {
+  const [from, other] = [leadingZeros(a), leadingZeros(b)];
+  if (a.length - from !== b.length - other) return false;
+  for (let i = from; i < a.length; i++) if (a[i] !== b[i - from + other]) return false;
+  return true;
+}
+
+function leadingZeros(bytes: Uint8Array): number {
+  let count = 0;
+  while (count < bytes.length - 1 && bytes[count] === 0) count++;
+  return count;
 }

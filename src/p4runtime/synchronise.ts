@@ -1,6 +1,6 @@
 import { settableDefaults } from './default-actions.ts';
 import { difference } from './difference.ts';
-import { contentsOf } from './normal-form.ts';
+import { entitiesByKey, isSameEntity } from './normal-form.ts';
 import type { P4Client } from './p4-client.ts';
 import type { PipelineConfig } from './pipeline.ts';
 import type { Entity, Update } from './types.ts';
@@ -71,10 +71,13 @@ export async function synchronise(client: P4Client, desired: Desired): Promise<S
  */
 async function resetDefaults(client: P4Client, defaults: readonly Entity[]): Promise<number> {
   if (defaults.length === 0) return 0;
-  const before = contentsOf(await client.readAll(defaults));
+  const before = entitiesByKey(await client.readAll(defaults));
   await client.modify(defaults);
-  const after = contentsOf(await client.readAll(defaults));
-  return [...before].filter(([key, { contents }]) => after.get(key)?.contents !== contents).length;
+  const after = entitiesByKey(await client.readAll(defaults));
+  return [...before].filter(([key, entity]) => {
+    const now = after.get(key);
+    return now === undefined || !isSameEntity(entity, now);
+  }).length;
 }
 
 function unwantedDefaults({ pipeline, entities }: Desired): readonly Entity[] {

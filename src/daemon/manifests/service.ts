@@ -114,7 +114,7 @@ export const serviceStatus = z.object({
     .array(
       z.object({
         node: z.string(),
-        weight: z.number().describe('Of the manifest, less what its load takes from it'),
+        weight: z.number().describe('Of the manifest, less what an overload takes from it'),
         percent: z.number().describe('Of the jobs'),
       }),
     )

@@ -26,8 +26,8 @@ interface Means {
   /** How long a node may be away before traffic is led around it, and before its layers move, ms. */
   readonly graceMs: number;
   readonly moveMs: number;
-  /** Which part of its weight a worker gets of new jobs. */
-  readonly shareOf: Known['shareOf'];
+  /** Which part of its weight an overload leaves a worker. */
+  readonly partOf: Known['partOf'];
 }
 
 /** What every node is to be. What was found is kept for as long as that for which it was found. */
@@ -88,13 +88,13 @@ export class Aims {
 
   /** Sets the goals. Of nodes that get another one something is to be recorded. @param placed services that have a place */
   set(network: Network, placed: readonly PlacedService[], now: number): void {
-    const { records, nodes, programs, graceMs, shareOf } = this.#means;
+    const { records, nodes, programs, graceMs, partOf } = this.#means;
     const flows = new Map(this.flows.flatMap(({ goals }) => [...goals]));
     const gone = nodes.gone(now, graceMs);
     const up = (name: string) => nodes.get(name) !== undefined && !gone.has(name);
     const takes: Known['takes'] = (name, service) =>
       takesRequests(nodes.get(name), network.workers.get(name), service);
-    const known = { up, takes, shareOf };
+    const known = { up, takes, partOf };
     const members = placed.map((p) => membersOf(network, p, known));
     const goalsFor = JSON.stringify([
       ...[records.specRevision, [...gone].sort()],
@@ -114,7 +114,7 @@ export class Aims {
 /** What one of several equal workers gets. */
 export interface JobShare {
   readonly node: string;
-  /** Of the manifest, less what its load takes from it. */
+  /** Of the manifest, less what an overload takes from it. */
   readonly weight: number;
   /** Of the jobs. */
   readonly percent: number;

@@ -54,8 +54,8 @@ export interface Known {
   readonly up: (node: string) => boolean;
   /** Whether a worker can take requests of a service, as far as is known. */
   readonly takes: (worker: string, service: PlacedService) => boolean;
-  /** Which part of its weight a worker gets, 0 to 1; undefined of one that was not heard of. */
-  readonly shareOf: (worker: string) => number | undefined;
+  /** Which part of its weight an overload leaves a worker, 0 to 1; undefined of one that was not heard of. */
+  readonly partOf: (worker: string) => number | undefined;
 }
 
 /**
@@ -71,9 +71,9 @@ export function membersOf(network: Network, service: PlacedService, known: Known
 }
 
 /** Before a worker was heard of it keeps what it had last: whoever leads next changes nothing. */
-function weightOf({ name, spec }: Named<'Worker'>, { service }: PlacedService, { shareOf }: Known): number {
-  const share = shareOf(name);
-  if (share !== undefined) return spec.weight * share;
+function weightOf({ name, spec }: Named<'Worker'>, { service }: PlacedService, { partOf }: Known): number {
+  const part = partOf(name);
+  if (part !== undefined) return spec.weight * part;
   return service.object.status.shares?.find(({ node }) => node === name)?.weight ?? spec.weight;
 }
 

@@ -50,12 +50,12 @@ export class Observer {
     this.#poller.close();
   }
 
-  /** What a worker says with an answer of its door. @returns whether it gets another share of new jobs now */
+  /** What a worker says with an answer of its door. @returns whether it gets another share of the jobs that devices spread */
   worker(name: string, held: HeldDocument): boolean {
     this.sight.worker(name, held);
-    const before = this.shares.knows(name) ? this.shares.factor(name) : undefined;
+    const before = this.shares.part(name);
     if (held.load !== undefined) this.shares.look(name, held.load, performance.now());
-    return this.shares.factor(name) !== before;
+    return this.shares.part(name) !== before;
   }
 
   /** Another one leads: what was seen, and what was written, is his to find. */

@@ -134,10 +134,7 @@ export class Reconciler {
     this.#aims = new Aims({
       ...{ records: this.#records, nodes: this.#nodes, programs: this.#programs },
       ...{ graceMs: this.#options.graceMs, moveMs: this.#options.moveMs },
-      shareOf: (worker) => {
-        const { shares } = this.#observer;
-        return shares.knows(worker) ? shares.factor(worker) : undefined;
-      },
+      partOf: (worker) => this.#observer.shares.part(worker),
       flowPolicies: new FlowPolicies(library, this.#programs),
       placer: new Placer(library, (service, model) =>
         this.#observer.late.why(service, model, performance.now()),

@@ -7,7 +7,7 @@ const MOST_NAMES = 4096;
 const orders = new Map<string, Float64Array>();
 
 /**
- * A number in (0, 1) for each shard, the same for a name everywhere: every 1,024th step once, in an order that follows from the name. So the
+ * A number in (0, 1) for each shard, the same for a name everywhere: every step of 1/512 once, in an order that follows from the name. So the
  * shares of few shards deviate less from the weights than those of as many draws.
  */
 function stepsOf(name: string): Float64Array {
@@ -32,7 +32,10 @@ function stepsOf(name: string): Float64Array {
  * @pre there is a member
  */
 export function membersOfShards(members: readonly Member[]): readonly number[] {
-  const indexed = members.map((member, index) => ({ ...member, index, steps: stepsOf(member.name) }));
+  // Of two with the same step the first wins: whatever the order in which they are told.
+  const indexed = members
+    .map((member, index) => ({ ...member, index, steps: stepsOf(member.name) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   return Array.from(
     { length: SHARDS },
     (_, shard) => rendezvous(indexed, ({ steps }) => steps[shard]!)?.index ?? 0,

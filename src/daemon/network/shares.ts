@@ -48,8 +48,12 @@ export class Shares {
     for (const name of this.#states.keys()) if (!names.has(name)) this.#states.delete(name);
   }
 
-  knows(name: string): boolean {
-    return this.#states.has(name);
+  /**
+   * What is left of it by overload alone, 0 to 1; undefined of one that was not heard of. Where devices spread jobs, running ones move with
+   * the shares: being busy is no reason for that.
+   */
+  part(name: string): number | undefined {
+    return this.#states.get(name)?.way.part;
   }
 
   /** 0 to 1; 1 of one that nothing is known of. */

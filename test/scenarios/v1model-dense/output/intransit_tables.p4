@@ -29,7 +29,7 @@
 #define INTRANSIT_SIZE_PORTS 512
 #define INTRANSIT_SIZE_IPV4_LPM 1024
 #define INTRANSIT_SIZE_STEER 1024
-#define INTRANSIT_SIZE_SHARDS 16384
+#define INTRANSIT_SIZE_SHARDS 8192
 #define INTRANSIT_SIZE_INFERENCES 1024
 #define INTRANSIT_SIZE_BUDGETS 256
 
@@ -47,7 +47,7 @@ const bit<16> INTRANSIT_HEADER_BYTES = 32;
 
 // The shard of a job.
 #define INTRANSIT_SHARD_OF(job_id) \
-    ((bit<16>)((((job_id) ^ ((job_id) >> 32)) * 64w0x9e3779b97f4a7c15)[63:54]))
+    ((bit<16>)((((job_id) ^ ((job_id) >> 32)) * 64w0x9e3779b97f4a7c15)[63:55]))
 
 // What addresses are kept in while they change places.
 #define INTRANSIT_TURN_FIELDS bit<48> mac; bit<32> address; bit<16> port;
