@@ -5,6 +5,7 @@
  *
  *     npx tsx bench/reboots.ts [SWITCHES, 2 8 16] [REBOOTS OF ALL TOGETHER, 100]
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,8 +15,8 @@ import { Objects } from '../src/daemon/objects/index.ts';
 import { openSqlite } from '../src/daemon/store/index.ts';
 import { P4Client } from '../src/p4runtime/index.ts';
 import { GALLERY_DIR } from '../src/paths.ts';
+import { switchCommand } from '../src/runtime/bmv2/command.ts';
 import { temporaryFolder } from '../src/temporary.ts';
-import { requireTool, SWITCH } from '../src/toolchain/p4c.ts';
 
 const numbers = process.argv.slice(2).map(Number);
 const [counts, reboots] = numbers.length > 1 ? [numbers.slice(0, -1), numbers.at(-1)!] : [[2, 8, 16], 100];
@@ -37,8 +38,9 @@ class Switch {
 
   start(): void {
     rmSync(this.socket, { force: true });
-    const args = ['--no-p4', '--device-id', '1', '-L', 'off', '--', '--grpc-server-addr', this.address];
-    this.#child = spawn(requireTool(SWITCH), args, { stdio: 'ignore' });
+    const options = ['--no-p4', '--device-id', '1', '-L', 'off'];
+    const [program, ...args] = switchCommand(options, ['--grpc-server-addr', this.address], true);
+    this.#child = spawn(program, args, { stdio: 'ignore' });
   }
 
   async kill(): Promise<void> {

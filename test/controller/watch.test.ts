@@ -7,6 +7,7 @@ import { afterEach, beforeAll, expect, test } from 'vitest';
 import { models, ports } from '../../src/backends/common/table-model.ts';
 import { deploy, type Watcher, type WatchOptions, watch } from '../../src/controller/index.ts';
 import { P4Client, P4RuntimeServer } from '../../src/p4runtime/index.ts';
+import { switchCommand } from '../../src/runtime/bmv2/command.ts';
 import { Dataplane } from '../../src/runtime/bmv2/dataplane.ts';
 import { encodeFrame, framePayload } from '../../src/wire/index.ts';
 import { intransit, testFolder } from '../support/io.ts';
@@ -351,9 +352,10 @@ class Bmv2 {
 
   start(): void {
     for (const name of ['p4runtime.sock', 'packets.sock']) rmSync(join(root, name), { force: true });
-    const args = ['--no-p4', '--device-id', '1', '-L', 'off', '--'];
+    const options = ['--no-p4', '--device-id', '1', '-L', 'off'];
     const addresses = ['--grpc-server-addr', this.address, '--dp-grpc-server-addr', this.#packets];
-    this.#child = spawn('simple_switch_grpc', [...args, ...addresses], { stdio: 'ignore' });
+    const [program, ...args] = switchCommand(options, addresses, true);
+    this.#child = spawn(program, args, { stdio: 'ignore' });
   }
 
   async kill(): Promise<void> {

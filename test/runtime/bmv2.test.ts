@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -337,6 +337,19 @@ describeWith([P4C, SWITCH], 'when things go wrong', () => {
       await expect(lost).rejects.toThrow('1 of 2 packets came back, then none for 0.3 s');
     } finally {
       await session.close();
+    }
+  });
+
+  test("two at once are in nobody's way, and open no door to a network", async () => {
+    const plan = planV1modelOrRefuse(await exampleModel('traffic-mlp'), {});
+    const sessions = await Promise.all([openBmv2(plan), openBmv2(plan)]);
+    try {
+      const doors = execFileSync('ss', ['--listening', '--tcp', '--numeric', '--processes'], {
+        encoding: 'utf8',
+      });
+      for (const { device } of sessions) expect(doors).not.toContain(`pid=${device.pid},`);
+    } finally {
+      for (const session of sessions) await session.close();
     }
   });
 

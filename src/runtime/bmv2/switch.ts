@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { refuse } from '../../diagnostics/index.ts';
 import { P4Client, P4RuntimeError } from '../../p4runtime/index.ts';
-import { requireTool, SWITCH } from '../../toolchain/p4c.ts';
+import { switchCommand } from './command.ts';
 import type { Workspace } from './workspace.ts';
 
 /** Id under which P4Runtime and the data plane address the switch. */
@@ -39,9 +39,10 @@ export interface RunningSwitch {
 export async function startSwitch({ directory, adopt }: Workspace): Promise<RunningSwitch> {
   const runtime = `unix:${join(directory, 'p4runtime.sock')}`;
   const dataplane = `unix:${join(directory, 'dataplane.sock')}`;
-  const args = ['--no-p4', '--device-id', `${DEVICE_ID}`, '-L', 'off', '--'];
+  const options = ['--no-p4', '--device-id', `${DEVICE_ID}`, '-L', 'off'];
   const addresses = ['--grpc-server-addr', runtime, '--dp-grpc-server-addr', dataplane];
-  const child = spawn(requireTool(SWITCH), [...args, ...addresses], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...args] = switchCommand(options, addresses, true);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const state = watch(child);
   if (child.pid !== undefined) adopt(child.pid);
 

@@ -1,9 +1,10 @@
 /** A host that sends, a device, and workers behind it that all have the address of the service; each in a namespace of its own. */
+
 import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { removeAgent } from '../../../src/agent/index.ts';
 import { importModel } from '../../../src/import/index.ts';
-import { SWITCH } from '../../../src/toolchain/p4c.ts';
+import { switchCommand } from '../../../src/runtime/bmv2/command.ts';
 import { Controller, manifest, until } from './controller.ts';
 import { Program } from './processes.ts';
 import { RawJobs } from './raw-jobs.ts';
@@ -72,7 +73,7 @@ export class BalancedNetwork {
       const interfaces = ports.flatMap((port) => ['-i', `${port}@eth${port}`]);
       const options = ['--no-p4', '--device-id', '1', '-L', 'off', ...interfaces];
       this.#keep(
-        new Program([SWITCH, ...options, '--', '--grpc-server-addr', `unix:${socket}`], {
+        new Program(switchCommand(options, ['--grpc-server-addr', `unix:${socket}`]), {
           namespace: this.#wires.namespace('d'),
         }),
       );

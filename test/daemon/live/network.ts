@@ -3,12 +3,14 @@
  * etcd. Device d1 is in the middle and computes the first layer; d2, a BMv2 where there is one, and d3 stand beside it, and one of them
  * computes the second; the workers compute the last.
  */
+
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeAgent } from '../../../src/agent/index.ts';
 import { importModel } from '../../../src/import/index.ts';
 import { interpretRows } from '../../../src/reference/interpreter.ts';
+import { switchCommand } from '../../../src/runtime/bmv2/command.ts';
 import { findTool, P4C, SWITCH } from '../../../src/toolchain/p4c.ts';
 import { retrained, writeModel } from '../../controller/files.ts';
 import { type RunningEtcd, startEtcd } from '../../support/etcd.ts';
@@ -127,7 +129,7 @@ export class LiveNetwork {
       rmSync(socket, { force: true });
       const interfaces = ports.flatMap((port) => ['-i', `${port}@eth${port}`]);
       const options = ['--no-p4', '--device-id', '1', '-L', 'off', ...interfaces];
-      const command = [SWITCH, ...options, '--', '--grpc-server-addr', `unix:${socket}`];
+      const command = switchCommand(options, ['--grpc-server-addr', `unix:${socket}`]);
       this.#keep(device, new Program(command, { namespace }));
       return;
     }

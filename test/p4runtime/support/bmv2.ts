@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Rpc } from '../../../src/p4runtime/rpc.ts';
+import { switchCommand } from '../../../src/runtime/bmv2/command.ts';
 import { freePort } from './tools.ts';
 
 /** A simple_switch_grpc of one test. */
@@ -31,8 +32,9 @@ export async function startSwitch(options: SwitchOptions = {}): Promise<Switch> 
   const port = options.port ?? (await freePort());
   const deviceId = options.deviceId ?? 1;
   const address = `127.0.0.1:${port}`;
-  const args = ['--no-p4', '--device-id', `${deviceId}`, '-L', 'off', '--', '--grpc-server-addr', address];
-  const child = spawn('simple_switch_grpc', [...args, ...(options.target ?? [])], {
+  const own = ['--no-p4', '--device-id', `${deviceId}`, '-L', 'off'];
+  const [program, ...args] = switchCommand(own, ['--grpc-server-addr', address, ...(options.target ?? [])]);
+  const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
