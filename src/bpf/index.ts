@@ -28,17 +28,7 @@ export { withNetns } from './netns.ts';
 export { BpfObject, type OpenOptions, openObject } from './object.ts';
 export { checkObject, type MapPolicy, mapFault, type ObjectPolicy } from './object-policy.ts';
 export { ensureBpffs, unpin } from './pin.ts';
-export {
-  type Feature,
-  type ProbeHost,
-  type ProbeResult,
-  probeAll,
-  probeBtf,
-  probeClang,
-  probeLibbpf,
-  probeXdpLink,
-  thisHost,
-} from './probes.ts';
+export * from './probes.ts';
 export {
   BpfProgram,
   openPinnedProgram,

@@ -32,21 +32,24 @@ type EntryActionOf<P extends ProgramTypes, A extends string> =
       readonly oneShot: readonly (WeightedAction & { readonly action: ActionCall<P, A> })[];
     });
 
+/** What an entry or a default action may have beside its action. */
+interface EntryExtras {
+  readonly metadata?: Uint8Array;
+  readonly counter?: CounterValue;
+  readonly meter?: MeterRates;
+}
+
 /** An entry of a table by names; distributes over the tables of the program. */
 export type TableEntryInput<
   P extends ProgramTypes = AnyProgram,
   T extends TableName<P> = TableName<P>,
 > = T extends T
-  ? {
-      readonly table: T;
-      readonly action?: EntryActionOf<P, P['tables'][T]['action']>;
-      readonly metadata?: Uint8Array;
-      /** In ns; 0 is never. */
-      readonly idleTimeoutNs?: bigint | number;
-      readonly counter?: CounterValue;
-      readonly meter?: MeterRates;
-    } & PriorityOf<P['tables'][T]> &
-      OptionalIfEmpty<'match', P['tables'][T]['match']>
+  ? TableKeyInput<P, T> &
+      EntryExtras & {
+        readonly action?: EntryActionOf<P, P['tables'][T]['action']>;
+        /** In ns; 0 is never. */
+        readonly idleTimeoutNs?: bigint | number;
+      }
   : never;
 
 /** The default action of a table; without any of the others the program's own is restored. */
@@ -54,16 +57,10 @@ export type DefaultActionInput<
   P extends ProgramTypes = AnyProgram,
   T extends TableName<P> = TableName<P>,
 > = T extends T
-  ? {
-      readonly table: T;
-      readonly action?: ActionCall<P, P['tables'][T]['action']>;
-      readonly metadata?: Uint8Array;
-      readonly counter?: CounterValue;
-      readonly meter?: MeterRates;
-    }
+  ? { readonly table: T; readonly action?: ActionCall<P, P['tables'][T]['action']> } & EntryExtras
   : never;
 
-/** The key of an entry, for its direct resources. */
+/** The key of an entry, also for its direct resources. */
 export type TableKeyInput<
   P extends ProgramTypes = AnyProgram,
   T extends TableName<P> = TableName<P>,

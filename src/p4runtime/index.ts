@@ -8,19 +8,7 @@ export type {
   WeightedAction,
 } from './actions.ts';
 export { decodeAction, decodeEntryAction } from './actions.ts';
-export {
-  ipv4,
-  ipv4Prefix,
-  ipv4Text,
-  ipv6,
-  ipv6Prefix,
-  ipv6Text,
-  mac,
-  macText,
-  masked,
-  parseValue,
-  range,
-} from './addresses.ts';
+export * from './addresses.ts';
 export { type DataValue, decodeData } from './data.ts';
 export { encodeData } from './data-encode.ts';
 export {
@@ -32,16 +20,7 @@ export {
 } from './decode-entry.ts';
 export { type DecodedDigest, type DecodedPacketIn, decodeDigest, decodePacketIn } from './decode-stream.ts';
 export { difference } from './difference.ts';
-export type {
-  CounterValue,
-  DefaultActionInput,
-  DigestConfig,
-  DirectResources,
-  MeterRates,
-  ReplicaInput,
-  TableEntryInput,
-  TableKeyInput,
-} from './entity-inputs.ts';
+export type * from './entity-inputs.ts';
 export { entityKey, tableEntryKey } from './entity-key.ts';
 export { P4RuntimeError, type P4RuntimeErrorKind, statusName, type UpdateError } from './errors.ts';
 export { EventStream, type StreamOptions } from './event-stream.ts';

@@ -18,21 +18,21 @@ interface AnyMessage {
 /** Names of an enum; other strings are any. */
 type Named<T extends string> = string extends T ? string : T | number;
 
+/** The same both ways. */
+type Plain = Uint8Array | string | number | boolean;
+type PlainOf<T extends Plain> = [T] extends [Uint8Array] ? Uint8Array : [T] extends [string] ? Named<T> : T;
+
 type Decoded<T> = [T] extends [Long]
   ? bigint
-  : [T] extends [Uint8Array]
-    ? Uint8Array
-    : [T] extends [string]
-      ? Named<T>
-      : [T] extends [number | boolean]
-        ? T
-        : [T] extends [readonly (infer Item)[]]
-          ? readonly Decoded<Item>[]
-          : [T] extends [Any__Output]
-            ? AnyMessage
-            : string extends keyof T
-              ? { readonly [K in keyof T]: Decoded<T[K]> }
-              : DecodedMessage<T>;
+  : [T] extends [Plain]
+    ? PlainOf<T>
+    : [T] extends [readonly (infer Item)[]]
+      ? readonly Decoded<Item>[]
+      : [T] extends [Any__Output]
+        ? AnyMessage
+        : string extends keyof T
+          ? { readonly [K in keyof T]: Decoded<T[K]> }
+          : DecodedMessage<T>;
 
 type MayBeAbsent<T> = undefined extends T ? true : null extends T ? true : false;
 
@@ -44,19 +44,15 @@ export type DecodedMessage<T> = {
 
 type Encodable<T> = [T] extends [Long]
   ? bigint | number
-  : [T] extends [Uint8Array]
-    ? Uint8Array
-    : [T] extends [string]
-      ? Named<T>
-      : [T] extends [number | boolean]
-        ? T
-        : [T] extends [readonly (infer Item)[]]
-          ? readonly Encodable<Item>[]
-          : [T] extends [Any__Output]
-            ? { readonly [K in keyof AnyMessage]?: AnyMessage[K] | undefined }
-            : string extends keyof T
-              ? { readonly [K in keyof T]: Encodable<T[K]> }
-              : EncodableMessage<T>;
+  : [T] extends [Plain]
+    ? PlainOf<T>
+    : [T] extends [readonly (infer Item)[]]
+      ? readonly Encodable<Item>[]
+      : [T] extends [Any__Output]
+        ? { readonly [K in keyof AnyMessage]?: AnyMessage[K] | undefined }
+        : string extends keyof T
+          ? { readonly [K in keyof T]: Encodable<T[K]> }
+          : EncodableMessage<T>;
 
 export type EncodableMessage<T> = {
   readonly [K in keyof T]?: Encodable<NonNullable<T[K]>> | undefined;

@@ -6,7 +6,7 @@ import { checkMatch } from './check-match.ts';
 import { checkMeterConfig, checkMeterCounts } from './check-meter.ts';
 import { exhausted, exists, invalid, notFound, outOfRange } from './fault.ts';
 import { cellsOf } from './store.ts';
-import { change, type Prepared, type UpdateType, type WriteContext } from './write-context.ts';
+import { change, type Prepare, type Prepared, type UpdateType, type WriteContext } from './write-context.ts';
 import { checkKey, tableOf } from './write-table.ts';
 
 type Index = Message<'Index'> | undefined;
@@ -50,11 +50,7 @@ function prepareCells<T>(
   };
 }
 
-export function prepareCounter(
-  { index, store }: WriteContext,
-  type: UpdateType,
-  entry: Message<'CounterEntry'>,
-): Prepared {
+export const prepareCounter: Prepare<'CounterEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'counter');
   const counter = required(index.counters.find(entry.counterId), 'counter', entry.counterId);
   const indices = cellsMeant(counter.name, entry.index, Number(counter.info.size));
@@ -62,13 +58,9 @@ export function prepareCounter(
   // Without data the cells keep theirs.
   if (entry.data === undefined) return prepareCells(cells, [], undefined, () => ({ counterEntry: entry }));
   return prepareCells(cells, indices, entry.data, (data = ZERO) => ({ counterEntry: { ...entry, data } }));
-}
+};
 
-export function prepareMeter(
-  { index, store }: WriteContext,
-  type: UpdateType,
-  entry: Message<'MeterEntry'>,
-): Prepared {
+export const prepareMeter: Prepare<'MeterEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'meter');
   const meter = required(index.meters.find(entry.meterId), 'meter', entry.meterId);
   const indices = cellsMeant(meter.name, entry.index, Number(meter.info.size));
@@ -82,13 +74,9 @@ export function prepareMeter(
       meterEntry: { ...entry, config },
     }),
   );
-}
+};
 
-export function prepareRegister(
-  { index, store }: WriteContext,
-  type: UpdateType,
-  entry: Message<'RegisterEntry'>,
-): Prepared {
+export const prepareRegister: Prepare<'RegisterEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'register');
   const register = required(index.registers.find(entry.registerId), 'register', entry.registerId);
   const indices = cellsMeant(register.name, entry.index, register.info.size);
@@ -97,13 +85,9 @@ export function prepareRegister(
   return prepareCells(cellsOf(store.registers, register.id), indices, checked, (data) => ({
     registerEntry: { ...entry, data },
   }));
-}
+};
 
-export function prepareValueSet(
-  { index, store }: WriteContext,
-  type: UpdateType,
-  entry: Message<'ValueSetEntry'>,
-): Prepared {
+export const prepareValueSet: Prepare<'ValueSetEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'value set');
   const set = required(index.valueSets.find(entry.valueSetId), 'value set', entry.valueSetId);
   if (entry.members.length > set.info.size) throw exhausted(`${set.name} holds ${set.info.size} members`);
@@ -118,7 +102,7 @@ export function prepareValueSet(
     inverse: { type, entity: entity(store.valueSets.get(set.id)) },
     commit: () => change(store.valueSets, set.id, members.length === 0 ? undefined : members),
   };
-}
+};
 
 /** Counter or meter of one entry: found by its key. */
 export function prepareDirect(

@@ -1,4 +1,5 @@
 import type { P4InfoIndex } from '../p4info-index.ts';
+import type { Message, MessageName } from '../proto/messages.ts';
 import type { Change } from './device.ts';
 import type { Store } from './store.ts';
 
@@ -18,6 +19,13 @@ export interface Prepared {
   readonly inverse: Change;
   commit(): () => void;
 }
+
+/** Checks one update of an entity of a kind. @throws Fault */
+export type Prepare<N extends MessageName> = (
+  context: WriteContext,
+  type: UpdateType,
+  entry: Message<N>,
+) => Prepared;
 
 const back = { INSERT: 'DELETE', DELETE: 'INSERT', MODIFY: 'MODIFY' } as const;
 
