@@ -14,7 +14,7 @@ const MOST_LINES = 60;
  * Exports of src/ without a docstring that there are at most: each was read and is told by its name, or is yet to be written.
  * Lower it when it falls. What the three entry points export has them all: typedoc sees to it (test/docs/api.test.ts).
  */
-const MOST_BARE = 435;
+const MOST_BARE = 370;
 
 /** What is wrong with the shape of a file; each begins with its place, `file:line`. */
 export interface CodeShape {
@@ -43,12 +43,19 @@ export function shapeOf(file: string, text: string): CodeShape {
     ts.forEachChild(node, (child) => visit(child, known.filter(isReason)));
   };
   visit(source, []);
+  const isOverload = (s: ts.Statement, i: number): boolean =>
+    ts.isFunctionDeclaration(s) && nameOf(source.statements[i - 1]) === s.name?.text;
   const bare = source.statements
+    // The first signature of a function speaks for all.
+    .filter((s, i) => !isOverload(s, i))
     .filter((s) => ts.canHaveModifiers(s) && ts.getModifiers(s)?.some(isExport) === true)
     .filter((s) => !commentsAt(s.getFullStart()).some((c) => c.startsWith('/**')))
     .map(placeOf);
   return { long, bare };
 }
+
+const nameOf = (s: ts.Statement | undefined): string | undefined =>
+  s !== undefined && ts.isFunctionDeclaration(s) ? s.name?.text : undefined;
 
 const isReason = (comment: string): boolean =>
   /^\/[/*]+\s*Long: \S/.test(comment) || /^\s*\*\s*Long: \S/m.test(comment);

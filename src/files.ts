@@ -28,7 +28,7 @@ const mostBytes = {
   data: 1024 * MIB,
 } as const;
 
-export type FileKind = keyof typeof mostBytes;
+type FileKind = keyof typeof mostBytes;
 
 /**
  * Reads a regular file, at most as much as its kind may have. Devices, pipes and folders are refused at once: they would

@@ -5,6 +5,7 @@ import { isPcapng, readPcapng } from './pcapng.ts';
 export { CaptureError, type CaptureNotes, type Frame } from './frame.ts';
 export type { LinkType } from './link-type.ts';
 
+/** For a reader to fill in: nothing has been met yet. */
 export const newNotes = (): CaptureNotes => ({ cut: false, unknownLinks: new Map() });
 
 /** The frames of a pcap or pcapng file, in its order. @throws CaptureError, also while it is walked */

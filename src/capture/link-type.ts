@@ -12,7 +12,9 @@ export const linkTypes = {
   276: 'linux-sll2',
 } as const;
 
+/** How the IP packet is found in a frame of the link. */
 export type LinkType = (typeof linkTypes)[keyof typeof linkTypes];
 
+/** Undefined for a LINKTYPE number whose frames are skipped and counted. */
 export const linkTypeOf = (number: number): LinkType | undefined =>
   (linkTypes as Readonly<Record<number, LinkType>>)[number];

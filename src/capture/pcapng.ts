@@ -17,6 +17,7 @@ interface Interface {
   readonly toNs: (ticks: bigint) => bigint;
 }
 
+/** Tells it from a classic pcap by the type of its first block, which reads the same in both byte orders. */
 export const isPcapng = (bytes: Uint8Array): boolean =>
   bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) === SECTION;
 

@@ -19,6 +19,10 @@ export interface Diagnostic {
   readonly log?: string;
 }
 
+/**
+ * Fills in the table's message and remedy; control characters of its arguments are made visible. @param log the whole text of a
+ * tool that the message sums up
+ */
 export function diagnostic<C extends DiagnosticCode>(
   code: C,
   args: DiagnosticArgs<C>,

@@ -30,5 +30,7 @@ export const diagnosticTable = {
   ...manifestsMessages,
 } as const;
 
+/** Kebab-case and stable: scripts may compare it, while messages change. */
 export type DiagnosticCode = keyof typeof diagnosticTable;
+/** What the message of a code is filled in with; its remedy takes the same. */
 export type DiagnosticArgs<C extends DiagnosticCode> = Parameters<(typeof diagnosticTable)[C]['message']>[0];

@@ -29,6 +29,7 @@ export const measuresSchema = z.object({
   margins: count.describe('Answers that were verdicts'),
   marginSum: sum.describe('Of their margins'),
 });
+/** As a worker's door and an edge report them. */
 export type Measures = z.infer<typeof measuresSchema>;
 
 /** Counts of one version as they rise. */
@@ -79,4 +80,5 @@ export const workerLoadSchema = z.object({
   isOverloaded: z.boolean().describe('Rows wait longer than they should, for some time'),
   refused: z.record(z.string().max(40), count).describe('Requests answered by an error, by reason'),
 });
+/** As a worker's door reports it, beside what it measured of each version. */
 export type WorkerLoad = z.infer<typeof workerLoadSchema>;

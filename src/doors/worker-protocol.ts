@@ -73,6 +73,7 @@ export const handedJobSchema = z.strictObject({
   /** Requests that waited: header (base64, without activations) and tensor (base64). */
   rows: z.array(z.strictObject({ header: z.base64(), tensor: z.base64() })).max(20_000),
 });
+/** Rows that a worker hands on to another, as the body of the call has them. */
 export type HandedJob = z.infer<typeof handedJobSchema>;
 
 /** Bytes of such a document at most. */

@@ -43,6 +43,7 @@ interface Position {
 /** An appending that failed, and could not be taken back either: the record may come back when the log is read. */
 export class LogUncertainError extends Error {}
 
+/** One file to which one process appends, one record at a time: a failed append leaves it as it was, or says that it may not. */
 export class RecordLog {
   readonly #path: string;
   #file: FileHandle | undefined;

@@ -173,5 +173,7 @@ export const featuresSchema = z
 
 /** The same once read: with its defaults. */
 export type FeaturesFile = z.output<typeof featuresSchema>;
+/** What a flow keeps under one name, as the file has it: a scalar, or several of a histogram, a sequence or a payload. */
 export type StateVariable = z.output<typeof stateVariable>;
+/** Part of a packet that tells flows apart. */
 export type KeyField = z.output<typeof keyField>;

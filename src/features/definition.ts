@@ -71,6 +71,7 @@ export const endsAreTold = ({ occasion }: Pick<FeatureDefinition, 'occasion'>): 
 
 /** State of a flow at most, in scalars: an XDP map value and a BMv2 register field hold as many. */
 export const MOST_SCALARS = 256;
+/** That a definition may name: each is one byte of the model's input. */
 export const MOST_FEATURES = 1024;
 
 /** No packet is under way for longer. */

@@ -40,12 +40,14 @@ export const fields = {
   ...payloadFields(),
 } as const satisfies Record<string, FieldDefinition>;
 
+/** As expressions write it. */
 export type FieldName = keyof typeof fields | PayloadName;
 
 /** The greatest value that a packet may have there. */
 export const mostOfField = (name: FieldName): number =>
   (fields as Readonly<Record<string, FieldDefinition>>)[name]!.most;
 
+/** Whether an expression's name is one of a packet's fields, not of a state variable. */
 export const isField = (name: string): name is FieldName => Object.hasOwn(fields, name);
 
 /** The values of one packet. */

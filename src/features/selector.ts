@@ -61,6 +61,7 @@ function prefixOf(text: string): Prefix | undefined {
   return { version, bits, address: (value >> rest) << rest };
 }
 
+/** Bits of an address of IPv4 or IPv6. */
 export const addressBits = (version: 4 | 6): number => (version === 4 ? 32 : 128);
 
 const numberOf = (bytes: readonly number[] | Uint8Array): bigint =>

@@ -51,6 +51,7 @@ export const exactAddRounding = (
   zeroPoint: number,
 ): PairRounding => pairToEven((x, y) => (x * a + y * b) / output, zeroPoint);
 
+/** The integers of an `add` layer, and at how many pairs they are off their source. */
 export type AddForm = Pick<AddLayer, 'multipliers' | 'offset' | 'shift' | 'ties'> & {
   readonly exactness: Exactness;
 };

@@ -61,6 +61,7 @@ export function pairsOf(
   return { ...pairs, near, farOff };
 }
 
+/** `clamp(floor((x * multipliers[0] + y * multipliers[1] + offset) / 2^shift), min, max)`; `ties` as those of a requantiser. */
 export interface SumForm {
   readonly multipliers: readonly [number, number];
   readonly offset: number;

@@ -38,6 +38,7 @@ export interface OneLine {
   near(): Channel;
 }
 
+/** With one line for the whole range, clamped to `[min, max]`. */
 export function analyseLine(source: SourceRounding, range: Interval, min: number, max: number): OneLine {
   const side = analyseSide(source, range, min, max);
   const estimate = estimateOf(side.source);

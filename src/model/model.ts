@@ -28,6 +28,7 @@ export interface Model {
   readonly classes?: readonly string[];
 }
 
+/** Type of value 0, the model's input, or of value `i`, the output of layer `i - 1`. */
 export const valueType = (model: Model, value: ValueId): TensorType =>
   value === 0 ? model.input : model.layers[value - 1]!.output;
 
@@ -37,6 +38,7 @@ export const rowType = ({ input, rowShape = input.shape }: Model): TensorType =>
   shape: rowShape,
 });
 
+/** Type of what the last layer gives; without layers that of the input. */
 export const outputType = (model: Model): TensorType => valueType(model, model.layers.length);
 
 /** The type of the layer's only (or first) input. */

@@ -25,6 +25,7 @@ export const numberReaders: Readonly<Record<NumberFormat, Reader>> = {
 /** Bytes of an element. */
 export const sizeOf = (format: NumberFormat): number => Number(format.slice(1));
 
+/** Whether elements of the type can be read: complex numbers, texts and objects of NumPy cannot. */
 export const isNumberFormat = (text: string): text is NumberFormat => text in numberReaders;
 
 /** IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of fraction. */

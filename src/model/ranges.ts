@@ -15,6 +15,7 @@ const ACCUMULATOR_BITS = 32;
 /** The same of 16-bit inputs: what the kernels of TFLite hold such sums in, and what doubles add exactly. */
 const WIDE_ACCUMULATOR_BITS = 48;
 
+/** Bits of the signed accumulator that sums of such inputs must fit: 32, or 48 for 16-bit elements. */
 export const accumulatorBits = ({ element }: Pick<TensorType, 'element'>): number =>
   isWide(element) ? WIDE_ACCUMULATOR_BITS : ACCUMULATOR_BITS;
 

@@ -10,4 +10,5 @@ export function parseRealRange(text: string): RealRange | undefined {
   return ends.length === 2 && lo < hi && Number.isFinite(hi - lo) ? [lo, hi] : undefined;
 }
 
+/** As `parseRealRange` reads it. */
 export const formatRealRange = ([lo, hi]: RealRange): string => `${lo}..${hi}`;

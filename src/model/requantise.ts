@@ -46,6 +46,7 @@ export interface Exactness {
   readonly total: number;
 }
 
+/** The q-value of an accumulator, exactly: by doubles while all products stay within 2^53, by BigInt beyond. */
 export const requantise = (r: Requantiser, channel: number, acc: number): number => {
   const { offset } = r.below !== undefined && acc < r.below.pivot[channel]! ? r.below : r;
   const product = acc * r.multiplier[channel]!;

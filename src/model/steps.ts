@@ -69,6 +69,7 @@ export interface Constraints {
   readonly lessThan: readonly Point[];
 }
 
+/** Those of a source with these steps, clamped to `[min, max]`, over the accumulators of `range`. */
 export function constraints({ first, steps }: Steps, range: Interval, min: number, max: number): Constraints {
   const atLeast = steps.map((acc, i) => ({ acc, q: first + i }));
   const lessThan = steps.map((acc, i) => ({ acc: acc - 1, q: first + i }));

@@ -31,8 +31,10 @@ const ranges: Readonly<Record<ElementType, Interval>> = {
   int16: { lo: -(2 ** 15), hi: 2 ** 15 - 1 },
 };
 
+/** Least and greatest q-value of the type, both included. */
 export const elementRange = (element: ElementType): Interval => ranges[element];
 
+/** Product of the dimensions; 1 for a scalar. */
 export const elementCount = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** Bytes of a tensor on the wire. */

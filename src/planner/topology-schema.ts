@@ -124,7 +124,9 @@ export const topologySchema = z
 export type Topology = z.output<typeof topologySchema>;
 /** As written: what has a default may be absent. */
 export type TopologyInput = z.input<typeof topologySchema>;
+/** A machine of the topology, with its defaults filled in. */
 export type TopologyNode = Topology['nodes'][number];
+/** What the plan makes least: the latency, or the cost under a bound of the latency. */
 export type Objective = Topology['objective'];
 
 /** The text of `schema/topology.schema.json`. */

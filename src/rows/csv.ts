@@ -15,6 +15,7 @@ const mostRecord = (width: number): number => 65_536 + 64 * width;
 
 /** So many first bytes of a file show whether its first line ends at all; where it does not, the rest need not be read. */
 export const firstLineBytes = (width: number): number => 2 * mostRecord(width);
+/** Of any of the three kinds: LF, CR LF or CR alone. */
 export const hasLineEnd = (bytes: Buffer): boolean => bytes.includes('\n') || bytes.includes('\r');
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;

@@ -41,6 +41,7 @@ export const calibrationShape = {
   ),
 };
 
+/** Those options as given; absent ones have no default here. */
 export type Calibrated = z.output<z.ZodObject<typeof calibrationShape>>;
 
 /** Entries of the tables behind the first layer that are tried in turn, where neither levels nor entries are given. */

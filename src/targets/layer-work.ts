@@ -23,6 +23,7 @@ const isRequantised = {
   forest: false,
 } satisfies Record<LayerKind, boolean>;
 
+/** Elements that the layer requantises: 0 for kinds that only choose among their inputs. */
 export const requantisedNeurons = (layer: Layer): number =>
   isRequantised[layer.kind] ? elementCount(layer.output.shape) : 0;
 

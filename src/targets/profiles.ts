@@ -44,6 +44,7 @@ export interface BlockNeeds {
   readonly blocks: readonly { readonly need: number; readonly layer?: string }[];
 }
 
+/** What a target says of each block, the layers between two neighbouring cuts; `profilesOf` makes segments of it. */
 export interface BlockTable {
   /** One a block. */
   readonly work: readonly Work[];

@@ -12,6 +12,7 @@ export function registerTarget(target: Target): void {
   registered.set(target.name, target);
 }
 
+/** All of them, those that tests registered too, in the order of help texts. */
 export const targets = (): readonly Target[] => [...registered.values()];
 
 /** Names of all targets, those of tests too. */

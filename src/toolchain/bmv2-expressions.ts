@@ -16,6 +16,7 @@ export interface Widths {
 /** All bits of the result count, as in a comparison. */
 const EXACT = Number.POSITIVE_INFINITY;
 
+/** Narrows a part of p4c's JSON. */
 export const isObject = (x: unknown): x is Json => typeof x === 'object' && x !== null && !Array.isArray(x);
 
 /**

@@ -8,6 +8,7 @@ import { readPlacement } from './tofino-resources.ts';
 
 /** The open compiler for Tofino, and its assembler: only this one refuses what does not fit. */
 export const BAREFOOT = 'p4c-barefoot';
+/** That assembler, looked for on the PATH. */
 export const BFAS = 'bfas';
 
 /** What the compiler placed where, beside the program. */

@@ -33,6 +33,7 @@ export const headerFields = [
   field('reserved', 16, 'Zero'),
 ] as const satisfies readonly HeaderField[];
 
+/** As the C struct and the P4 header have it, in snake case. */
 export type HeaderFieldName = (typeof headerFields)[number]['name'];
 
 /** Of the header, without the activations behind it. */
@@ -40,7 +41,9 @@ export const HEADER_BYTES = headerFields.reduce((bytes, f) => bytes + f.bits / 8
 /** Layers that a cursor counts: `nextLayer` of a result is the number of them. */
 export const MOST_LAYERS = 2 ** 8 - 1;
 
+/** First two bytes of the inference header; a packet to our port without them counts as `bad_magic`. */
 export const MAGIC = 0x49a7;
+/** The only one that is read; a packet of another counts as `bad_magic` and is passed on untouched. */
 export const HEADER_VERSION = 1;
 
 /** UDP destination port of requests unless a deployment names another; a registered port that nobody claims. */
@@ -105,6 +108,7 @@ export const packetOutcomes = [
   { name: 'shed', description: 'The budget of its version is spent: left to another node' },
 ] as const;
 
+/** What became of a packet at a node; its place in `packetOutcomes` is its number on the wire and in counters. */
 export type PacketOutcome = (typeof packetOutcomes)[number]['name'];
 
 /** Its place among `packetOutcomes`, which is its cell of the counter. */

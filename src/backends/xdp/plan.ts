@@ -39,7 +39,7 @@ import {
   liesAlike,
   type ValueBuffer,
 } from './buffers.ts';
-import { type ForestSizes, forestSizes, MOST_FEATURES, MOST_NODES } from './forest-sizes.ts';
+import { type ForestSizes, forestSizes, MOST_FOREST_FEATURES, MOST_NODES } from './forest-sizes.ts';
 import { hasReciprocal } from './reciprocal.ts';
 
 /** Options of an XDP program. */
@@ -202,7 +202,9 @@ function forestRefusals(model: Model, layer: ForestLayer): string[] {
   const features = elementCount(valueType(model, layer.inputs[0]!).shape);
   const { nodes, rows } = forestSizes(layer);
   return [
-    ...(features > MOST_FEATURES ? [`it has ${features} features, of ${MOST_FEATURES} at most`] : []),
+    ...(features > MOST_FOREST_FEATURES
+      ? [`it has ${features} features, of ${MOST_FOREST_FEATURES} at most`]
+      : []),
     ...(Math.max(nodes, rows) > MOST_NODES
       ? [`it has ${layer.nodes.feature.length} nodes, of some ${MOST_NODES} at most`]
       : []),

@@ -1,5 +1,7 @@
+/** An error ends the work; warnings and notes are told beside its result, a note where nothing need be done. */
 export type Severity = 'error' | 'warning' | 'note';
 
+/** One diagnostic of the table: message and remedy are sentences without a full stop, filled in with typed arguments. */
 export interface Entry<A> {
   readonly severity: Severity;
   readonly message: (args: A) => string;
@@ -21,4 +23,5 @@ export function entry<A>(
   return remedy === undefined ? { severity, message } : { severity, message, remedy };
 }
 
+/** Items of a message, in their order. */
 export const list = (items: readonly string[]): string => items.join(', ');

@@ -5,6 +5,7 @@ import { MOST, type Typed, type TypedOperator, type ValueType } from './typed.ts
 
 /** Units of time in nanoseconds. */
 export const UNITS = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 } as const;
+/** Suffix of a number that is a time. */
 export type Unit = keyof typeof UNITS;
 
 /** What names mean in an expression. */

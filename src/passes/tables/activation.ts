@@ -39,6 +39,7 @@ export function byteActivation(type: ElementType, element: number): Activation {
   };
 }
 
+/** One level that no table needs to match. */
 export const constantActivation = (q: number): Activation => ({
   source: undefined,
   bits: 0,

@@ -12,6 +12,7 @@ export interface Prefix {
   readonly length: number;
 }
 
+/** A prefix, and the level of what it matches. */
 export interface CoveredLevel extends Prefix {
   readonly level: number;
 }

@@ -20,6 +20,7 @@ export interface Linear {
   readonly channels: readonly number[];
 }
 
+/** Every input adds to every output; zero weights have terms, too. */
 export function denseLinear({ weights, bias, requantiser }: DenseLayer, input: TensorType): Linear {
   const inputs = weights.length / bias.length;
   return {
@@ -51,6 +52,7 @@ function eachTap(
 
 type Chw = [channels: number, height: number, width: number];
 
+/** Inputs and outputs in the order `[channels, height, width]`; taps that lie in the padding add nothing. */
 export function convLinear(layer: Conv2dLayer, input: TensorType): Linear {
   const [channels, height, width] = input.shape as Chw;
   const [outputs, rows, columns] = layer.output.shape as Chw;
@@ -79,6 +81,7 @@ export function convLinear(layer: Conv2dLayer, input: TensorType): Linear {
   };
 }
 
+/** Sums of windows with weights of 1; a channel of the requantiser is a divisor, the number of taps inside of the image. */
 export function averageLinear(layer: AveragePoolLayer, input: TensorType): Linear {
   const [channels, height, width] = input.shape as Chw;
   const [, rows, columns] = layer.output.shape as Chw;

@@ -40,6 +40,7 @@ export interface Sum {
   readonly most: number;
 }
 
+/** One look-up: adds a row of `values`, the one of its keys' levels, to the sums of its layer. */
 export interface SumTable {
   /** Place among the tables of its layer. */
   readonly index: number;

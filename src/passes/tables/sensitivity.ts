@@ -92,4 +92,5 @@ function partnersOf(
   return partners;
 }
 
+/** An activation as the keys of the maps here have it. */
 export const keyOf = (layer: number, output: number): string => `${layer} ${output}`;

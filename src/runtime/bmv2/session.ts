@@ -20,6 +20,7 @@ export interface Bmv2Session {
 
 /** Packets come in at one port and leave by the other. */
 export const PORT_IN = 1;
+/** The port of the switch that answers are read from. */
 export const PORT_OUT = 2;
 
 /** The program of the plan in a directory, compiled; the bytes of BMv2's JSON. @throws DiagnosticError */

@@ -24,6 +24,7 @@ export interface ClassAction {
   readonly tell: boolean;
 }
 
+/** Of `struct intransit_flow_class`. */
 export const CLASS_BYTES = 8;
 
 /** `struct intransit_flow_class`; of undefined, one without an entry. */
@@ -76,6 +77,7 @@ export const MOST_BURST = 2n ** 32n;
 /** 800 Gbit/s. */
 export const MOST_RATE = 100_000_000_000n;
 const NANO = 1_000_000_000n;
+/** Of `struct intransit_flow_rate`. */
 export const RATE_BYTES = 48;
 
 /** `struct intransit_flow_rate`, its credit whole; of undefined, one without a limit. */

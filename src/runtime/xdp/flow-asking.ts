@@ -31,7 +31,9 @@ export function setWanted(map: BpfMap, wanted: bigint): void {
   map.update(0, bytes);
 }
 
+/** Which records anybody wants, as bits. @param map `telling` */
 export const wantedOf = (map: BpfMap): bigint => map.lookup(0)!.readBigUInt64LE(WANTED_AT);
+/** Margins below it are asked about; 0 for none. @param map `telling` */
 export const belowOf = (map: BpfMap): number => Number(map.lookup(0)!.readBigUInt64LE(BELOW_AT));
 
 /** So many questions a second, and as many at once; 0 for none. @param map `asking` */
@@ -41,6 +43,7 @@ export const setRate = (map: BpfMap, rate: number): void =>
     encodeRate(rate === 0 ? undefined : { bytesPerSecond: BigInt(rate), burstBytes: BigInt(rate) }),
   );
 
+/** Questions a second at most; 0 for none. @param map `asking` */
 export const rateOf = (map: BpfMap): number => Number(decodeRate(map.lookup(0)!)?.bytesPerSecond ?? 0n);
 
 /** Writes verdicts into flows of a table. */

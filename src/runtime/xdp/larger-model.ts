@@ -45,6 +45,7 @@ interface Pending {
   proven: boolean;
 }
 
+/** One worker behind a socket of its own; an answer that takes longer than a second is no verdict. */
 export class LargerModel implements Disposable {
   readonly #place: LargerModelPlace;
   readonly #socket: Socket;
