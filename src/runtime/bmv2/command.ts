@@ -1,5 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { findTool, requireTool, SWITCH } from '../../toolchain/p4c.ts';
+import { spawnSync } from 'node:child_process';
+import { requireTool, SWITCH } from '../../toolchain/p4c.ts';
 
 /** A program and its arguments. */
 export type Command = readonly [program: string, ...args: string[]];
@@ -40,16 +40,8 @@ function hasThrift(program: string): boolean {
 
 let mayUnshare: boolean | undefined;
 
+/** Not without rights, nor where the command is missing. */
 function canUnshare(): boolean {
-  mayUnshare ??= findTool('unshare') !== undefined && tryOut();
+  mayUnshare ??= spawnSync('unshare', ['--net', 'true'], { stdio: 'ignore' }).status === 0;
   return mayUnshare;
-}
-
-function tryOut(): boolean {
-  try {
-    execFileSync('unshare', ['--net', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
