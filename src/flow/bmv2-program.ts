@@ -23,7 +23,7 @@ import { P4_DIR } from '../paths.ts';
 import { compileSwitchFlow, planSwitchFlowOrRefuse } from '../targets/v1model/flows.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { compileP4Program } from '../toolchain/p4c.ts';
-import type { FlowPipeline, FlowProgramOptions } from './options.ts';
+import type { FlowPipeline, WriteProgram } from './options.ts';
 import type { FlowSet, SetModel } from './set.ts';
 
 /** A program of flows for a switch, before it is compiled. */
@@ -84,14 +84,8 @@ export async function switchPipeline(program: SwitchProgram): Promise<FlowPipeli
   };
 }
 
-/** The program with what it includes, P4Info, entries and manifest. @returns names of the files @throws DiagnosticError */
-export async function writeV1modelFlow(
-  definition: FeatureDefinition,
-  model: Model,
-  folder: string,
-  options: FlowProgramOptions,
-  compile: boolean,
-): Promise<readonly string[]> {
+/** The program with what it includes, P4Info, entries and manifest. */
+export const writeV1modelFlow: WriteProgram = async (definition, model, folder, options, compile) => {
   const plan = planSwitchFlowOrRefuse(definition, model, options);
   const manifest = {
     format: 'intransit-flow-manifest/1',
@@ -114,4 +108,4 @@ export async function writeV1modelFlow(
   if (!compile) return [...files.keys()];
   await compileP4Program(join(folder, PROGRAM_FILE), join(folder, JSON_FILE), model.file);
   return [...files.keys(), JSON_FILE];
-}
+};

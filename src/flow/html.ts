@@ -1,5 +1,5 @@
 import { printableMarkup } from '../diagnostics/index.ts';
-import { className, type FlowReport, seconds, transportName } from './report.ts';
+import { classCell, className, type FlowReport, flowCells, seconds } from './report.ts';
 import type { Score } from './score.ts';
 import { barChart, histogram } from './svg.ts';
 
@@ -129,16 +129,11 @@ function flowTable(r: FlowReport): readonly string[] {
     ...shown.map((f) => {
       const wrong = f.label !== undefined && f.verdict !== undefined && f.label !== f.verdict.class;
       const cells = [
-        f.capture,
-        f.flow,
-        transportName(f.protocol),
-        f.client,
-        f.server,
-        f.packets,
+        ...flowCells(f),
         seconds(f.seenNs - f.begunNs),
-        f.verdict === undefined ? '' : className(r.names, f.verdict.class),
+        classCell(r, f.verdict?.class),
         f.verdict?.margin ?? '',
-        ...(r.labels ? [f.label === undefined ? '' : className(r.names, f.label)] : []),
+        ...(r.labels ? [classCell(r, f.label)] : []),
       ];
       return wrong ? row(cells).replace('<tr>', '<tr class="wrong">') : row(cells);
     }),

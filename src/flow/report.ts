@@ -152,6 +152,20 @@ export const seconds = (ns: bigint): string => {
   return `${ns < 0n ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`;
 };
 
+/** Which flow it is, as tables have it. */
+export const flowCells = (f: FlowRecord): readonly (string | number)[] => [
+  f.capture,
+  f.flow,
+  transportName(f.protocol),
+  f.client,
+  f.server,
+  f.packets,
+];
+
+/** A class as tables have it: empty where there is none. */
+export const classCell = ({ names }: FlowReport, k: number | undefined): string =>
+  k === undefined ? '' : className(names, k);
+
 /** One row a flow. */
 export function flowsCsv(r: FlowReport): string {
   const cell = (value: string | number) =>
@@ -161,19 +175,14 @@ export function flowsCsv(r: FlowReport): string {
     (r.labels ? ',label' : '');
   const rows = r.flows.map((f) =>
     [
-      f.capture,
-      f.flow,
-      transportName(f.protocol),
-      f.client,
-      f.server,
-      f.packets,
+      ...flowCells(f),
       seconds(f.begunNs),
       seconds(f.seenNs - f.begunNs),
       f.verdicts,
       f.verdict?.class ?? '',
-      f.verdict === undefined ? '' : className(r.names, f.verdict.class),
+      classCell(r, f.verdict?.class),
       f.verdict?.margin ?? '',
-      ...(r.labels ? [f.label === undefined ? '' : className(r.names, f.label)] : []),
+      ...(r.labels ? [classCell(r, f.label)] : []),
     ]
       .map(cell)
       .join(','),

@@ -10,7 +10,7 @@ import { createBmv2FlowEngine, createBmv2SetEngine } from './bmv2.ts';
 import { switchPipeline, switchSetProgram, writeV1modelFlow } from './bmv2-program.ts';
 import { createReferenceFlowEngine, type FlowEngine } from './engine.ts';
 import type { Escalation } from './escalation.ts';
-import type { FlowPipeline, FlowProgramOptions } from './options.ts';
+import type { FlowPipeline, FlowProgramOptions, WriteProgram } from './options.ts';
 import type { FlowSet } from './set.ts';
 import { createXdpSetEngine, xdpSetPipeline } from './set-engines.ts';
 import { createReferenceSetEngine } from './set-reference.ts';
@@ -22,13 +22,6 @@ type CreateEngine = (
   model: Model,
   escalation?: Escalation,
 ) => Promise<FlowEngine>;
-type WriteProgram = (
-  definition: FeatureDefinition,
-  model: Model,
-  folder: string,
-  options: FlowProgramOptions,
-  build: boolean,
-) => Promise<readonly string[]>;
 
 /** What classifies flows on this machine, by its name for `--on`. */
 export const flowEngines: Readonly<Record<string, CreateEngine>> = {

@@ -4,25 +4,13 @@ import { tnaFlowFiles } from '../backends/tna/flow/artifact.ts';
 import { planFront } from '../backends/tna/flow/plan.ts';
 import { PROGRAM_FILE } from '../backends/tna/replacement.ts';
 import { diagnostic, madeOrRefuse } from '../diagnostics/index.ts';
-import type { FeatureDefinition } from '../features/definition.ts';
-import type { Model } from '../model/model.ts';
 import { decide, planNetwork, tnaOwn } from '../targets/tna/planned.ts';
 import { optionRefusal } from '../targets/tna/target.ts';
 import { BAREFOOT, BFAS, compileTna } from '../toolchain/tofino.ts';
-import type { FlowProgramOptions } from './options.ts';
+import type { WriteProgram } from './options.ts';
 
-/**
- * The program with what it includes, P4Info, entries and manifest; compiled and assembled where the open compiler is there.
- * @returns names of the files
- * @throws DiagnosticError
- */
-export async function writeTnaFlow(
-  definition: FeatureDefinition,
-  model: Model,
-  folder: string,
-  options: FlowProgramOptions,
-  compile: boolean,
-): Promise<readonly string[]> {
+/** The program with what it includes, P4Info, entries and manifest; compiled and assembled where the open compiler is there. */
+export const writeTnaFlow: WriteProgram = async (definition, model, folder, options, compile) => {
   const own = tnaOwn.parse(options.own ?? {});
   const decided = decide(model, {});
   const { flows: planned, diagnostics } = planFront(definition);
@@ -38,4 +26,4 @@ export async function writeTnaFlow(
   if (made.length === 0)
     options.tell?.([diagnostic('tna-unjudged', { tools: [BAREFOOT, BFAS] }, { file: model.file })]);
   return [...files.keys(), ...made];
-}
+};

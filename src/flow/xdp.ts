@@ -5,7 +5,6 @@ import { PROGRAM_FILE } from '../backends/xdp/emit.ts';
 import { xdpFlowFiles } from '../backends/xdp/flow/artifact.ts';
 import { emitXdpFlow } from '../backends/xdp/flow/emit.ts';
 import type { XdpFlowPlan } from '../backends/xdp/flow/plan.ts';
-import type { XdpOptions } from '../backends/xdp/plan.ts';
 import { encodeWeights } from '../backends/xdp/weights.ts';
 import { BpfError } from '../bpf/index.ts';
 import { refuse } from '../diagnostics/index.ts';
@@ -19,6 +18,7 @@ import { temporaryFolder } from '../temporary.ts';
 import { compileBpf } from '../toolchain/clang.ts';
 import { type FlowEngine, flowsOf, verdicts } from './engine.ts';
 import type { Escalation } from './escalation.ts';
+import type { WriteProgram } from './options.ts';
 import { testRunEngine } from './test-runs.ts';
 
 /** Compiles, loads and installs a plan. @param flags of the compiler, for benchmarks @throws DiagnosticError */
@@ -73,28 +73,18 @@ export async function createXdpFlowEngine(
   });
 }
 
-/** The program with its headers, weights and manifest. @returns names of the files @throws DiagnosticError */
-export async function writeXdpFlow(
-  definition: FeatureDefinition,
-  model: Model,
-  folder: string,
-  options: XdpOptions,
-  build: boolean,
-): Promise<readonly string[]> {
-  const files = xdpFlowFiles(
-    planFlowOrRefuse(definition, model, {
-      lanes: options.lanes ?? 'on',
-      weights: options.weights ?? 'runtime',
-    }),
-  );
+/** The program with its headers, weights and manifest. */
+export const writeXdpFlow: WriteProgram = async (definition, model, folder, options, compile) => {
+  const { lanes, weights } = options;
+  const files = xdpFlowFiles(planFlowOrRefuse(definition, model, { lanes, weights }));
   for (const [name, content] of files) writeFileSync(join(folder, name), content);
   // With its headers beside it the program builds anywhere.
   for (const header of HEADERS) cpSync(join(EBPF_DIR, header), join(folder, header));
   const names = [...files.keys(), ...HEADERS];
-  if (!build) return names;
+  if (!compile) return names;
   await compileBpf(join(folder, PROGRAM_FILE), join(folder, OBJECT_FILE), { includeDirs: [folder] });
   return [...names, OBJECT_FILE];
-}
+};
 
 const HEADERS = [
   'intransit_bits.h',

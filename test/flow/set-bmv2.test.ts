@@ -2,14 +2,13 @@ import { expect, it, vi } from 'vitest';
 import { createBmv2SetEngine } from '../../src/flow/bmv2.ts';
 import type { PacketDecision } from '../../src/flow/engine.ts';
 import type { FlowSet } from '../../src/flow/set.ts';
-import { ipv6 } from '../features/packets.ts';
 import { startServer } from '../p4runtime/support/server.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { random } from '../support/random.ts';
-import { deviceDefinitions, endDefinition, smallDefinition } from './definitions.ts';
+import { deviceDefinitions, smallDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
-import { headers, member, modelFiles, onlyTcp, setOf, TWO_MODELS, when } from './sets.ts';
+import { fourModels, member, modelFiles, onlyTcp, setOf, shortFlows, TWO_MODELS, when } from './sets.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
@@ -33,27 +32,11 @@ async function onSwitch(set: FlowSet, frames: readonly { data: Uint8Array; lengt
 
 describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'several models on a switch', () => {
   it('gives each packet to the first model that takes it, and decides as the reference does', async () => {
-    const set = setOf(
-      [
-        {
-          name: 'a',
-          when: when({ prefixes: ['10.0.0.1/32', '2001:db8::2/127'], ports: ['0-60', 879] }),
-          ...member(deviceDefinitions.everything!, 0),
-        },
-        {
-          name: 'b',
-          when: when({ vlans: [0], dscp: Array.from({ length: 20 }, (_, i) => 3 * i) }),
-          ...member(endDefinition('{ idle: 150ms, active: 2s }'), 5),
-        },
-        {
-          name: 'c',
-          when: when({ protocols: ['udp', 'icmp'], prefixes: ['0.0.0.0/0', '2001:db8::/64'] }),
-          ...member(deviceDefinitions.narrow!, 10),
-        },
-        { name: 'd', when: undefined, ...member(deviceDefinitions.oneWay!, 15) },
-      ],
-      member(headers, 20),
-    );
+    const set = fourModels(deviceDefinitions.everything!, '{ idle: 150ms, active: 2s }', {
+      name: 'c',
+      when: when({ protocols: ['udp', 'icmp'], prefixes: ['0.0.0.0/0', '2001:db8::/64'] }),
+      ...member(deviceDefinitions.narrow!, 10),
+    });
     const r = random(5);
     // Each twice: what comes after a reset is late.
     const frames = Array.from({ length: FRAMES / 2 }, () => randomFrame(r)).flatMap((f) => [f, f]);
@@ -66,14 +49,6 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'several models on a swi
   });
 
   it('classifies packets by themselves whose flow finds no place', async () => {
-    const frames = Array.from({ length: 300 }, (_, flow) => {
-      const ports = [flow >> 8, flow & 255, 0, 53];
-      const isTcp = flow % 3 === 0;
-      const data = isTcp
-        ? ipv6(6, [...ports, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 2, 0, 9, 0, 0, 0, 0])
-        : ipv6(17, [...ports, 0, 8, 0, 0]);
-      return { data, length: data.length };
-    });
     const decisions = await onSwitch(
       setOf(
         [
@@ -82,7 +57,7 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'several models on a swi
         ],
         member(onlyTcp, 10),
       ),
-      frames,
+      shortFlows(300),
     );
     const outcomes = decisions.map(({ outcome }) => outcome);
     expect(new Set(outcomes)).toEqual(new Set(['classified', 'collided']));

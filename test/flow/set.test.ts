@@ -6,35 +6,29 @@ import { ipv6, udp4 } from '../features/packets.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';
-import { deviceDefinitions, endDefinition, smallDefinition } from './definitions.ts';
+import { deviceDefinitions, smallDefinition } from './definitions.ts';
 import { randomFrame } from './frames.ts';
-import { headers, member, modelFiles, onlyTcp, setOf, TWO_MODELS, when } from './sets.ts';
+import {
+  fourModels,
+  headers,
+  member,
+  modelFiles,
+  onlyTcp,
+  setOf,
+  shortFlows,
+  TWO_MODELS,
+  when,
+} from './sets.ts';
 
 const FRAMES = 3000;
 
 describeWith(loading, 'several models in the kernel', () => {
   it('gives each packet to the first model that takes it, and decides as the reference does', async () => {
-    const set = setOf(
-      [
-        {
-          name: 'a',
-          when: when({ prefixes: ['10.0.0.1/32', '2001:db8::2/127'], ports: ['0-60', 879] }),
-          ...member(deviceDefinitions.long!, 0),
-        },
-        {
-          name: 'b',
-          when: when({ vlans: [0], dscp: Array.from({ length: 20 }, (_, i) => 3 * i) }),
-          ...member(endDefinition('{ idle: 20ms, active: 90ms }'), 5),
-        },
-        {
-          name: 'c',
-          when: when({ protocols: ['udp', 'icmp'] }),
-          ...member(deviceDefinitions.everything!, 10),
-        },
-        { name: 'd', when: undefined, ...member(deviceDefinitions.oneWay!, 15) },
-      ],
-      member(headers, 20),
-    );
+    const set = fourModels(deviceDefinitions.long!, '{ idle: 20ms, active: 90ms }', {
+      name: 'c',
+      when: when({ protocols: ['udp', 'icmp'] }),
+      ...member(deviceDefinitions.everything!, 10),
+    });
     const [xdp, reference] = [await createXdpSetEngine(set), createReferenceSetEngine(set)];
     try {
       const r = random(5);
@@ -86,14 +80,8 @@ describeWith(loading, 'several models in the kernel', () => {
 
   it('counts packets without a place as collided, also where the model for them does not accept them', async () => {
     const set = setOf([{ name: 'a', when: undefined, ...member(smallDefinition, 0) }], member(onlyTcp, 5));
-    const frames = Array.from({ length: 300 }, (_, flow) => {
-      const ports = [flow >> 8, flow & 255, 0, 53];
-      const isTcp = flow % 3 === 0;
-      const data = isTcp
-        ? ipv6(6, [...ports, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 2, 0, 9, 0, 0, 0, 0])
-        : ipv6(17, [...ports, 0, 8, 0, 0]);
-      return { data, length: data.length, link: 'ethernet' as const, timeNs: 10_000_000_000n };
-    });
+    const [link, timeNs] = ['ethernet' as const, 10_000_000_000n];
+    const frames = shortFlows(300).map((frame) => ({ ...frame, link, timeNs }));
     const engine = await createXdpSetEngine(set);
     const outcomes: string[] = [];
     try {
@@ -105,7 +93,7 @@ describeWith(loading, 'several models in the kernel', () => {
     expect(new Set(outcomes)).toEqual(new Set(['classified', 'collided']));
     // Of the model for them some have a verdict, and some none.
     using loaded = await loadXdpSet(set, { test: true });
-    const said = frames.map(({ data, timeNs }) => loaded.programs[0]!.device.run(data, timeNs));
+    const said = frames.map(({ data }) => loaded.programs[0]!.device.run(data, timeNs));
     const collided = said.flatMap((r, i) => (r.outcome === 'collided' ? [[i % 3 === 0, r.verdict]] : []));
     expect(collided.length).toBeGreaterThan(30);
     for (const [isTcp, verdict] of collided) expect(verdict !== undefined).toBe(isTcp);

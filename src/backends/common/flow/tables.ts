@@ -86,6 +86,16 @@ export const treat: ActionModel = {
   ],
 };
 
+/** A table without entries: what it does is its default action. */
+const keyless = (name: string, id: number, action: ActionModel): TableModel => ({
+  name,
+  id,
+  keys: [],
+  actions: [action],
+  defaultAction: action,
+  size: 1,
+});
+
 /** What is done with packets of flows of a class. */
 export const classes: TableModel = {
   name: 'classes',
@@ -106,14 +116,7 @@ export function flowModelOf(model: number): TableModel {
     id: 0x01_000000 + OWN + 2 + MODEL_STEP * model,
     parameters: [{ name: 'slot', bits: 16 }],
   };
-  return {
-    name: nameOf('flow_model', model),
-    id: 0x02_000000 + OWN + 1 + MODEL_STEP * model,
-    keys: [],
-    actions: [action],
-    defaultAction: action,
-    size: 1,
-  };
+  return keyless(nameOf('flow_model', model), 0x02_000000 + OWN + 1 + MODEL_STEP * model, action);
 }
 
 export const flowModel: TableModel = flowModelOf(0);
@@ -135,14 +138,7 @@ export const ask: ActionModel = {
 };
 
 /** Which flows a larger model is asked about: its default action. Nobody before it is written. */
-export const escalation: TableModel = {
-  name: 'escalation',
-  id: 0x02_000000 + OWN + 3,
-  keys: [],
-  actions: [ask],
-  defaultAction: ask,
-  size: 1,
-};
+export const escalation = keyless('escalation', 0x02_000000 + OWN + 3, ask);
 
 /** Bits of a request as a switch sends it, up to its job: Ethernet, IPv4, UDP, and half of the inference header. */
 export const REQUEST_BITS = 8 * (14 + 20 + 8 + 16);
@@ -162,11 +158,7 @@ export const askByClone: ActionModel = {
 };
 
 /** The same of a switch, where a cloned packet becomes the request. */
-export const clonedEscalation: TableModel = {
-  ...escalation,
-  actions: [askByClone],
-  defaultAction: askByClone,
-};
+export const clonedEscalation = keyless(escalation.name, escalation.id, askByClone);
 
 /** Questions of a switch, in packets: red, which is beyond `pir` and `pburst`, is not asked. */
 export const askMeter: MeterModel = {
@@ -189,14 +181,7 @@ export const flowSecret = (bits: number, model = 0): TableModel => {
       { name: 'start', bits },
     ],
   };
-  return {
-    name: nameOf('flow_secret', model),
-    id: 0x02_000000 + OWN + 2 + MODEL_STEP * model,
-    keys: [],
-    actions: [mix],
-    defaultAction: mix,
-    size: 1,
-  };
+  return keyless(nameOf('flow_secret', model), 0x02_000000 + OWN + 2 + MODEL_STEP * model, mix);
 };
 
 /** A flow that became a class that is told. */

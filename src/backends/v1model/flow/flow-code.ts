@@ -1,5 +1,6 @@
 import { endsAreTold } from '../../../features/definition.ts';
 import type { Typed } from '../../../features/expression/index.ts';
+import { treat } from '../../common/flow/tables.ts';
 import { INPUT } from '../code.ts';
 import { askFields } from './emit-asking.ts';
 import { endFields } from './emit-end.ts';
@@ -87,27 +88,11 @@ export function flowCode(plan: V1modelFlowPlan): FlowCode {
   };
   const bounded = (printer: P4Printer, e: Typed, i: number) => printer.bounded(e, most(i));
   const reply = `${FLOW}.reply`;
-  const initial = run(
-    'i',
-    '64w0',
-    'b',
-    d.state.map((s) => s.initial),
-    bounded,
-  );
-  const update = run(
-    'u',
-    reply,
-    'a',
-    d.state.map((s) => s.update),
-    bounded,
-  );
-  const features = run(
-    'f',
-    reply,
-    'x',
-    d.features.map((f) => f.value),
-    (printer, e) => printer.value(e),
-  );
+  const [initials, updates] = [d.state.map((s) => s.initial), d.state.map((s) => s.update)];
+  const initial = run('i', '64w0', 'b', initials, bounded);
+  const update = run('u', reply, 'a', updates, bounded);
+  const values = d.features.map((f) => f.value);
+  const features = run('f', reply, 'x', values, (printer, e) => printer.value(e));
   return {
     fields: [
       ...PACKET_FIELDS.map(wide),
@@ -128,11 +113,7 @@ export function flowCode(plan: V1modelFlowPlan): FlowCode {
       { name: 'bucket', width: 2 * place.width },
       { name: 'class', width: 8 },
       { name: 'told', width: 1 },
-      { name: 'way', width: 8 },
-      { name: 'port', width: 9 },
-      { name: 'mark', width: 8 },
-      { name: 'session', width: 16 },
-      { name: 'tell', width: 8 },
+      ...treat.parameters.map(({ name, bits }) => ({ name, width: bits })),
       ...(endsAreTold(d) ? endFields : []),
       ...(plan.asks ? askFields : []),
       ...d.state.flatMap((_, i) => [wide(`a${i}`), wide(`b${i}`)]),
