@@ -46,6 +46,7 @@ export interface Agent {
   resetElections(): void;
 }
 
+/** Below /var/lib, so that a restart of the machine finds it. */
 export const defaultStateFolder = (name: string): string => join(STATES, name);
 
 /**

@@ -23,6 +23,7 @@ export interface ProgramTables {
   close(): void;
 }
 
+/** What a counter has counted that nothing has gone through. */
 export const NO_COUNT: Init<'CounterData'> = { byteCount: 0n, packetCount: 0n };
 
 /** The cells of a counter or meter that a change means: one, or all. */

@@ -12,6 +12,7 @@ import { invalid } from '../p4runtime/server/fault.ts';
 import { isSameProgram } from './data-plane.ts';
 import { p4infoDifference } from './p4info-difference.ts';
 
+/** Whether some program of requests is in both. */
 export const sharesPrograms = (old: DeviceConfig, own: DeviceConfig): boolean =>
   old.kind === 'requests' &&
   own.kind === 'requests' &&

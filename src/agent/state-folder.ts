@@ -18,7 +18,7 @@ import { type Change, type DeviceState, type Init, type Message, v1Codec } from 
 
 const FORMAT = 'intransit-agent/2';
 const PIPELINE_FORMAT = 'intransit-agent-pipeline/2';
-export const INDEX_FILE = 'agent.json';
+const INDEX_FILE = 'agent.json';
 /** Two of the same: it is written once, and nothing else could make it again. */
 export const PIPELINE_FILES = ['pipeline.bin', 'pipeline-copy.bin'] as const;
 const LOG_FILE = 'writes.log';

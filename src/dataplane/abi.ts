@@ -28,6 +28,7 @@ export const wordStates = {
   /** The slot lacks some layer's weights, or they are being written. */
   noWeights: 3,
 } as const;
+/** What the word of a version says of its weights. */
 export type WordState = keyof typeof wordStates;
 
 /** A word of `models`: one version that is here, read and written as a whole, so that nobody sees half of one. */
@@ -54,6 +55,7 @@ export type WordField = (typeof wordFields)[number]['name'];
 export const BUCKET_WORDS = 4;
 /** Of the number of a bucket: `models` is a hash table of buckets of words. */
 export const BUCKET_BITS = 10;
+/** Buckets of the table, one entry of `models` each. */
 export const BUCKETS = 2 ** BUCKET_BITS;
 /** Odd numbers whose products with a key have well-mixed high bits. */
 export const bucketFactors = [0x9e3779b1, 0x85ebca77] as const;
@@ -78,8 +80,10 @@ export function shardOf(jobId: bigint): number {
 
 /** What is counted of each slot, beside the outcomes of the device's packets. */
 export const slotOutcomes = ['computed', 'unsure', 'shed', 'refused'] as const;
+/** What became of a request for the version in a slot. */
 export type SlotOutcome = (typeof slotOutcomes)[number];
 
+/** Value of the maps that forward; `kind` says whether the rest is read. */
 export const nextHop = defineStruct({
   name: 'next_hop',
   description: 'What becomes of a packet that is forwarded: an entry of a table.',
@@ -93,6 +97,7 @@ export const nextHop = defineStruct({
   ],
 });
 
+/** Key of `steer`. */
 export const steerKey = defineStruct({
   name: 'steer_key',
   description: 'Which requests are steered: those of a model by their next layer.',
@@ -115,6 +120,7 @@ export const shardKey = defineStruct({
   ],
 });
 
+/** Key of `ipv4_lpm`, as the kernel's LPM tries have it: the length in bits, then the address. */
 export const lpmKey = defineStruct({
   name: 'lpm_key',
   description: 'A prefix of destinations.',
@@ -124,6 +130,7 @@ export const lpmKey = defineStruct({
   ],
 });
 
+/** A record of the ring buffer `refused`. */
 export const refusal = defineStruct({
   name: 'refusal',
   description: 'A request that was refused for what is in it; numbers in the byte order of the host.',
@@ -138,12 +145,14 @@ export const refusal = defineStruct({
   ],
 });
 
+/** Value of `inferences`, one a CPU. */
 export const slotCounts = defineStruct({
   name: 'slot_counts',
   description: 'Requests for the version in a slot, by what became of them.',
   fields: slotOutcomes.map((name) => ({ name, type: 'u64' as const })),
 });
 
+/** Value of `budgets`; an interval of 0 is no budget. */
 export const budget = defineStruct({
   name: 'budget',
   description:
@@ -156,6 +165,7 @@ export const budget = defineStruct({
   ],
 });
 
+/** All that stand in the C header, in its order. */
 export const structs: readonly Struct[] = [nextHop, steerKey, shardKey, lpmKey, refusal, slotCounts, budget];
 
 /** `enum bpf_map_type`. */
@@ -318,6 +328,7 @@ export const deviceMaps = [
   },
 ] as const satisfies readonly MapModel[];
 
+/** As the kernel's object file has it. */
 export type DeviceMapName = (typeof deviceMaps)[number]['name'];
 
 /** Bytes of a map's keys and values. */

@@ -47,6 +47,7 @@ export type Expression =
 /** Of two operands of one width; sums and products lose what is above it. */
 export type BinaryOperator = '+' | '-' | '*' | '&' | '|' | '^';
 
+/** A field, parameter or variable by the name that the printed program has for it. */
 export const reference = (name: string, width: number): Expression => ({ kind: 'reference', name, width });
 
 /** A number modulo `2^width`. */

@@ -94,7 +94,9 @@ export const hold = action(2, 'hold', [
   // Least margin of a verdict that is an answer; 0 where the last layer is no verdict.
   { name: 'threshold', bits: 8 },
 ]);
+/** A model of `model_ids`: a version that is missing is then an unknown version, not an unknown model. */
 export const held = action(3, 'held');
+/** A trust zone of `zones` for which the device may compute. */
 export const permit = action(4, 'permit');
 /** Sends a packet out of a port as it is. */
 export const cross = action(5, 'cross', [{ name: 'port', bits: 9 }]);
@@ -104,6 +106,7 @@ export const route = action(6, 'route', [
   { name: 'destination_mac', bits: 48 },
   { name: 'port', bits: 9 },
 ]);
+/** A packet that goes nowhere. */
 export const drop = action(7, 'drop');
 /** Of a slot without weights: requests for it pass on. */
 export const noWeights = action(8, 'no_weights');
@@ -121,6 +124,7 @@ export const models = table(1, {
   size: MODEL_ENTRIES,
 });
 
+/** Models of which some version is meant to be here: tells an unknown version from an unknown model. */
 export const modelIds = table(2, {
   name: 'model_ids',
   keys: [exact('model_id', 16)],
@@ -129,6 +133,7 @@ export const modelIds = table(2, {
   size: 256,
 });
 
+/** Trust zones for which the device may compute; zone 0 is any. */
 export const zones = table(3, {
   name: 'zones',
   keys: [exact('trust_zone', 8)],

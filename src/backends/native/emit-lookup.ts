@@ -33,6 +33,7 @@ export function transposeBody({ from, axes }: TransposeLayer): string[] {
   ];
 }
 
+/** `t<i>` is the array of its table; several tables serve equal shares of the elements, in their order. */
 export function lutBody(layer: LutLayer, i: number, input: TensorType): string[] {
   const count = elementCount(layer.output.shape);
   const tables = layer.table.length / 256;
@@ -58,6 +59,7 @@ export function gatherBody({ sources, value }: GatherLayer, i: number, counts: r
   ];
 }
 
+/** Each block of `size` elements for itself: `e<i>` and `n<i>` are arrays by distance from the block's largest element. */
 export function softmaxBody({ size, output }: SoftmaxLayer, i: number): string[] {
   const { lo, hi } = elementRange(output.element);
   const share = `(2 * n${i}[most - x0[b + k]] + sum) / (2 * sum)`;

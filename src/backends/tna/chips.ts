@@ -17,6 +17,7 @@ export interface Chip {
   readonly egressParsed?: number;
 }
 
+/** All chips that programs can be laid out for. */
 export const chips = {
   tofino: {
     name: 'tofino',
@@ -41,8 +42,10 @@ export const chips = {
   },
 } as const satisfies Record<string, Chip>;
 
+/** As the option `--chip` has it. */
 export type ChipName = keyof typeof chips;
 
+/** In the order of help texts. */
 export const chipNames = Object.keys(chips) as readonly ChipName[];
 
 /** What a stage has, the same in both generations. */
@@ -61,10 +64,14 @@ export const stageLimits = {
   mapRams: 48,
 } as const;
 
+/** What is taken of a stage, in the units of `stageLimits`. */
 export type StageUse = Record<keyof typeof stageLimits, number>;
 
 /** Entries and bits of a block of SRAM, and of TCAM. */
 export const SRAM_ROWS = 1024;
+/** Of each entry. */
 export const SRAM_BITS = 128;
+/** Entries of a block of TCAM. */
 export const TCAM_ROWS = 512;
+/** Of each entry; wider keys take several blocks side by side. */
 export const TCAM_BITS = 44;

@@ -16,12 +16,13 @@ export interface TnaTable {
   readonly isTernary: boolean;
 }
 
-export interface TnaRow {
+interface TnaRow {
   readonly keys: readonly { readonly value: number; readonly length: number }[];
   /** One a sum, or one element. */
   readonly values: readonly number[];
 }
 
+/** One layer of sums as its tables add them up in containers of the chip. */
 export interface TnaLayer {
   readonly layer: number;
   readonly outputs: number;

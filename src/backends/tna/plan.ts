@@ -48,6 +48,7 @@ type PlanOptions = Required<Pick<ProgramOptions, 'from' | 'to' | 'modelId' | 'mo
   readonly front?: Front;
 };
 
+/** Everything that is decided before a program is printed: tables, where they stand, and what that needs of the chip. */
 export interface TnaPlan {
   readonly model: Model;
   readonly chip: Chip;
@@ -182,6 +183,7 @@ function earliest({ keys }: TnaTable, front: Front | undefined): { from?: number
     : { from: Math.max(...bytes.map((e) => front.inputStage(e))) };
 }
 
+/** In P4 and P4Info alike. */
 export const tableName = ({ layer, index }: Pick<TnaTable, 'layer' | 'index'>): string =>
   `sums_${layer}_${index}`;
 

@@ -7,6 +7,7 @@ import { planTna, type TnaPlan } from './plan.ts';
 import { printTna } from './print-program.ts';
 import { versionEntries } from './tables.ts';
 
+/** What the chip's compiler is called on. */
 export const PROGRAM_FILE = 'program.p4';
 
 /**

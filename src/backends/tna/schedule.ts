@@ -1,5 +1,6 @@
 import { type Chip, type StageUse, stageLimits } from './chips.ts';
 
+/** Which of the two runs through the stages a packet is in: they share each stage. */
 export type Gress = 'ingress' | 'egress';
 
 /** What must stand in one stage. */
@@ -18,6 +19,7 @@ export interface Block {
   readonly sums?: { readonly wide: number; readonly half: number };
 }
 
+/** A unit in its stage, counted from 0. */
 export interface Placed {
   readonly name: string;
   readonly gress: Gress;
@@ -25,6 +27,7 @@ export interface Placed {
   readonly use: Partial<StageUse>;
 }
 
+/** How the tables of a layer are divided among sets of sums. */
 export interface PlacedBlock {
   readonly gress: Gress;
   /** Sets of sums, a power of two. */
@@ -35,6 +38,7 @@ export interface PlacedBlock {
   readonly firsts: readonly number[];
 }
 
+/** Where everything of a program stands. */
 export interface Schedule {
   readonly placed: readonly Placed[];
   readonly blocks: readonly PlacedBlock[];

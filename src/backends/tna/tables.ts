@@ -32,6 +32,7 @@ export const choices: TableModel = {
   size: 64,
 };
 
+/** By which port packets of an ingress port leave. */
 export const crossings: TableModel = {
   name: 'crossings',
   id: tnaId(0x02, 2),
@@ -68,11 +69,13 @@ export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
   };
 }
 
+/** Those that have entries: outputs that are the same whatever comes in are in the program. */
 export const allTables = (plan: TnaPlan): readonly TnaTable[] => [
   ...plan.layers.flatMap((l) => l.tables),
   ...plan.outputs.filter((t) => t.keys[0]!.source !== undefined && t.rows.length > 0),
 ];
 
+/** Ids that no other target has are of a range of their own. */
 export const tnaP4Info = (plan: TnaPlan): P4Info =>
   p4infoOf(
     {
@@ -105,6 +108,7 @@ export function versionEntries(plan: TnaPlan, version: 0 | 1): Entry[] {
   });
 }
 
+/** Gives requests that name no version the entries under this value of the version bit: the write that flips. */
 export const currentEntry = (plan: TnaPlan, version: 0 | 1): Entry => ({
   table: choices,
   keys: [plan.options.modelId, 0],

@@ -23,6 +23,7 @@ export interface Activations {
   readonly high: number;
 }
 
+/** Bits of an activation in a field: this target knows only elements of a byte. */
 export const ELEMENT_BITS = 8;
 
 /** Consecutive elements of one field at a constant distance: what one slice can take out together. */

@@ -145,6 +145,7 @@ function remove<T>(list: T[], unwanted: (item: T) => boolean): void {
   list.splice(0, list.length, ...list.filter((item) => !unwanted(item)));
 }
 
+/** Empty for what is no field. */
 export const fieldName = (field: Expression): string => (field.kind === 'reference' ? field.name : '');
 
 /** Names that an expression reads. */

@@ -76,6 +76,7 @@ const ELEMENT_NS = 300;
 const CHUNK_NS = 700;
 const STORE_NS = 300;
 
+/** Estimated ns of one inference. */
 export const lutCost = ({ placements }: Activations): number =>
   wordsOf(placements, () => 0).reduce(
     (sum, { slots }) => sum + slots.length * ELEMENT_NS + chunksOf(slots).length * CHUNK_NS + STORE_NS,

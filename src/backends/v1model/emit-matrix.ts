@@ -36,6 +36,7 @@ export interface Requantisation {
 /** A number of the model: in the entry, or in the program. */
 export type Constants = (name: string, width: number, value: bigint) => Expression;
 
+/** Parameters of the weights' entry where they may be replaced at run time, else literals of the program. */
 export const constantsOf =
   (code: Code, runtime: boolean): Constants =>
   (name, width, value) =>

@@ -14,6 +14,7 @@ import {
 import { atLayout, chooseLayout, type LaneWords, rowOffset } from './lane-words.ts';
 import { gatherElements, operandPlaces, productSpec } from './matrix-layers.ts';
 
+/** What `emitMul` has made: where its outputs lie, how their products lay in words, and at how many pixels. */
 export interface Products {
   readonly activations: Activations;
   readonly layout: LaneWords;

@@ -20,8 +20,10 @@ const FIXED = [
 /** Slot of the version that a fresh device holds. */
 export const FIRST_SLOT = 0;
 
+/** What p4c is called on; it includes the other parts from its own folder. */
 export const PROGRAM_FILE = 'program.p4';
 
+/** With the weights in the first slots of the device, and tables of constants told as such. */
 export const v1modelP4Info = (plan: V1modelPlan): P4Info => shapesP4Info([{ plan, first: FIRST_SLOT }]);
 
 /** Of a program of several shapes. @param first slot of each on the device */
@@ -60,6 +62,7 @@ export const v1modelEntries = (plan: V1modelPlan, slot = FIRST_SLOT): Update[] =
 export const emitSource = (plan: V1modelPlan): Map<string, string> =>
   new Map([[PROGRAM_FILE, printProgram(plan)], ...fixedParts()]);
 
+/** The hand-written P4 of the package, read from its disk; it must stand beside the program. */
 export const fixedParts = (): (readonly [name: string, text: string])[] =>
   FIXED.map((name) => [name, readFileSync(join(P4_DIR, name), 'utf8')]);
 

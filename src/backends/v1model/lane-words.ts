@@ -78,7 +78,7 @@ export const rowOffset = (layout: LaneWords, rowInWord: number): number =>
 /** Widest group that is considered; beyond it words only get wider. */
 const MAX_GROUP = 12;
 
-export interface LayoutOptions {
+interface LayoutOptions {
   /** Least lane width, so that the next layer can take several of our lanes at once. */
   readonly floor: number;
   /** Rows of a word at most; 1 switches packing off. */

@@ -77,6 +77,7 @@ export interface Lowered {
   readonly cost: number;
 }
 
+/** How layers `[from, to)` become code; what is absent in a program's options has its default here. */
 export interface LowerOptions {
   readonly from: number;
   readonly to: number;

@@ -219,6 +219,7 @@ const sumRange = ({ element, zeroPoint }: TensorType, count: number): Interval =
   return { lo: count * (lo - zeroPoint), hi: count * (hi - zeroPoint) };
 };
 
+/** One position at which all inputs arrive as one tap; a row an output. */
 export function denseJob(layer: DenseLayer, input: Activations, type: TensorType): MatrixJob {
   const { weights, bias, requantiser } = layer;
   const inputs = input.placements.length;
@@ -237,6 +238,7 @@ export function denseJob(layer: DenseLayer, input: Activations, type: TensorType
   return makeJob(arithmetic, input, [{ taps: [all], outputs: Array.from(bias, (_, row) => row) }]);
 }
 
+/** A position for each pixel of the output and a tap for each place of the kernel; a row an output channel. */
 export function convJob(layer: Conv2dLayer, input: Activations, type: TensorType): MatrixJob {
   const image = imageOf(type);
   const { weights, bias, requantiser, kernel } = layer;
@@ -291,6 +293,7 @@ export function averagePoolJobs(layer: AveragePoolLayer, input: Activations, typ
   });
 }
 
+/** Each element times 1: a matrix with nothing off its diagonal, at each pixel. */
 export function requantiseJob(layer: RequantiseLayer, input: Activations, type: TensorType): MatrixJob {
   const { requantiser: r } = layer;
   const gatherings = gatherElements(type).map((elements) => ({ taps: [elements], outputs: elements }));

@@ -13,6 +13,7 @@ import { type Lowered, type LowerOptions, lower, MAX_LOOKUP_ENTRIES, MAX_LOOKUP_
 import { lowerTables } from './lower-tables.ts';
 import { widestEntry } from './tables.ts';
 
+/** What `planV1model` may be told beyond the options of every target. */
 export interface V1modelOptions extends ProgramOptions {
   /** Versions of the weights that the program holds side by side; default 16. */
   readonly slots?: number;

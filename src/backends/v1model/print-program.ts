@@ -437,4 +437,5 @@ function printTable(
   }).line();
 }
 
+/** An id of P4Runtime in eight digits, as the annotation `@id` has it. */
 export const hexId = (id: number): string => `0x${id.toString(16).padStart(8, '0')}`;

@@ -77,6 +77,7 @@ export interface SharedScratch {
   readonly scratchOf: ReadonlyMap<V1modelPlan, ReadonlyMap<string, string>>;
 }
 
+/** Fields of one width serve all shapes: a packet runs through the layers of one of them. */
 export function sharedScratch(plans: readonly V1modelPlan[]): SharedScratch {
   const scratch: Field[] = [];
   const scratchOf = new Map<V1modelPlan, ReadonlyMap<string, string>>();

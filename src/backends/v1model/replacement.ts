@@ -15,7 +15,7 @@ interface Version {
   readonly slot: number;
 }
 
-export interface Replacement {
+interface Replacement {
   /** In the order of writing: the version is known only once its weights are there. */
   readonly install: readonly Update[];
   /** The one write that gives it the requests which name no version. */

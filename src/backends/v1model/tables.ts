@@ -118,7 +118,7 @@ export function versionEntries(v: Version): Entry[] {
   return [{ table: models, keys: [v.modelId, v.modelVersion], action: hold, parameters }];
 }
 
-export const modelEntry = (modelId: number): Entry => ({
+const modelEntry = (modelId: number): Entry => ({
   table: modelIds,
   keys: [modelId],
   action: held,

@@ -1,6 +1,7 @@
 import type { Window } from '../../model/model.ts';
 import type { TensorType } from '../../model/tensor.ts';
 
+/** Its size in elements and pixels. */
 export interface Image {
   readonly channels: number;
   readonly height: number;

@@ -7,8 +7,11 @@ import { P4INFO_FILE, xdpP4Info } from './p4info.ts';
 import type { LayerPlan, XdpPlan } from './plan.ts';
 import { arrayBytes, encodeWeights, weightArrays, weightSlots } from './weights.ts';
 
+/** What a controller and an agent need to know of the program, as JSON. */
 export const MANIFEST_FILE = 'manifest.json';
+/** Arrays of all layers as the kernel's map holds them. */
 export const WEIGHTS_FILE = 'weights.bin';
+/** The ELF file that clang has made. */
 export const OBJECT_FILE = 'program.o';
 
 /** What a controller needs to know of a compiled program; the format of `manifest.json`. */

@@ -27,6 +27,7 @@ export interface ValueBuffer {
   readonly elementBytes?: 2;
 }
 
+/** Bytes from one element of the buffer to the next. */
 export const elementBytesOf = (b: Pick<ValueBuffer, 'elementBytes'>): 1 | 2 => b.elementBytes ?? 1;
 
 /** The C type of its elements, which pointers step by. */
@@ -43,6 +44,7 @@ export const bufferBytes = (b: ValueBuffer): number =>
 export const pixelAt = (b: ValueBuffer, y: number, x: number): number =>
   (y + b.border[0]) * rowElements(b) + (x + b.border[1]) * b.channels;
 
+/** Whether pixels of padding stand around the image. */
 export const hasBorder = (b: ValueBuffer): boolean => b.border.some((pixels) => pixels > 0);
 
 /** Place of row-major element `index` of `[channels, height, width]`, from the buffer's beginning. */

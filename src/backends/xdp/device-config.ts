@@ -7,6 +7,7 @@ import { FLOW_PLACES, type XdpFlowPlan } from './flow/plan.ts';
 import type { LayerWeights, ProgramLayout } from './p4info.ts';
 import type { XdpPlan } from './plan.ts';
 
+/** First field of the `p4_device_config` that an agent takes; it refuses any other. */
 export const DEVICE_CONFIG_FORMAT = 'intransit-device-config/2';
 
 /** A program of a pipeline config: a manifest with the object that was compiled. */

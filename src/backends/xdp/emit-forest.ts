@@ -3,7 +3,7 @@ import { elementCount, elementRange } from '../../model/tensor.ts';
 import { deepestFirst, type ForestSizes, featureBytes, NODE, type Run } from './forest-sizes.ts';
 import type { ElementwisePlan } from './plan.ts';
 
-export type ForestPlan = ElementwisePlan & { readonly layer: ForestLayer; readonly forest: ForestSizes };
+type ForestPlan = ElementwisePlan & { readonly layer: ForestLayer; readonly forest: ForestSizes };
 
 /**
  * Steps of all trees of a run, however early they reach a leaf: a leaf leads to itself. Without a branch the verifier walks each

@@ -28,6 +28,7 @@ const skeleton = Handlebars.compile(
   { noEscape: true, strict: true, knownHelpersOnly: true },
 );
 
+/** The C file that clang is called on. */
 export const PROGRAM_FILE = 'program.c';
 
 /** The program's C source. The same plan gives the same bytes. */

@@ -13,6 +13,7 @@ export const NODE = { child: 8, row: 28, indexBits: 20 } as const;
 
 /** Nodes and rows that a word of a node tells apart, and features. */
 export const MOST_NODES = 2 ** NODE.indexBits;
+/** Features that a word of a node tells apart. */
 export const MOST_FOREST_FEATURES = 2 ** (64 - NODE.row - NODE.indexBits);
 
 const powerOfTwo = (count: number): number => 2 ** Math.ceil(Math.log2(Math.max(2, count)));
@@ -40,6 +41,7 @@ export interface ForestSizes {
   readonly scores: number;
 }
 
+/** What the code for this forest will have room for. */
 export function forestSizes(layer: ForestLayer): ForestSizes {
   const trees = layer.roots.length;
   const abreast = Math.min(ABREAST, trees);

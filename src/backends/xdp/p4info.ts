@@ -21,6 +21,7 @@ import {
 import type { XdpPlan } from './plan.ts';
 import { arrayBytes, layerArrays, weightSlots } from './weights.ts';
 
+/** P4Info as protobuf text. */
 export const P4INFO_FILE = 'p4info.txt';
 
 /** What no table has a next hop for is the host's own: it must not lose its ARP and its ssh. */

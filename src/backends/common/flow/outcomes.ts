@@ -18,7 +18,9 @@ export const flowOutcomes = [
  */
 export const flowEvents = ['begun', 'evicted', 'ended', 'asked', 'answered', 'overdue', 'shed'] as const;
 
+/** What happened to a flow; counted behind the outcomes of its packets. */
 export type FlowEventName = (typeof flowEvents)[number];
+/** What became of a packet in flow mode; each packet has one. */
 export type FlowOutcomeName = (typeof flowOutcomes)[number]['name'];
 
 /** Packets and bytes of a class; of these, what was beyond its rate. */

@@ -40,6 +40,7 @@ export const flowCounterOf = (model: number): CounterModel => ({
   size: flowOutcomes.length + flowEvents.length,
 });
 
+/** Of a device with one model, or of the first of several. */
 export const flowCounter: CounterModel = flowCounterOf(0);
 
 /** Packets and bytes of flows by class, from their verdict on. */
@@ -67,6 +68,7 @@ export const treatWays = { port: 0, redirect: 1, drop: 2 } as const;
 /** Bit of parameter `mark` that says that packets are marked; below it the DSCP. */
 export const MARK = 0x80;
 
+/** Of classes without an entry: their packets are counted, and go on as the port says. */
 export const untreated: ActionModel = { name: 'untreated', id: 0x01_000000 + OWN, parameters: [] };
 
 /** All that may be done with packets of a class beyond counting them. */
@@ -119,9 +121,12 @@ export function flowModelOf(model: number): TableModel {
   return keyless(nameOf('flow_model', model), 0x02_000000 + OWN + 1 + MODEL_STEP * model, action);
 }
 
+/** Of a device with one model, or of the first of several. */
 export const flowModel: TableModel = flowModelOf(0);
+/** Sets the slot whose weights classify from then on: the default action of `flowModel`. */
 export const decide: ActionModel = flowModel.defaultAction;
 
+/** Of a host: its agent asks the worker, by UDP. */
 export const ask: ActionModel = {
   name: 'ask',
   id: 0x01_000000 + OWN + 4,
@@ -143,6 +148,7 @@ export const escalation = keyless('escalation', 0x02_000000 + OWN + 3, ask);
 /** Bits of a request as a switch sends it, up to its job: Ethernet, IPv4, UDP, and half of the inference header. */
 export const REQUEST_BITS = 8 * (14 + 20 + 8 + 16);
 
+/** Of a switch: a clone of the flow's packet becomes the request, whose headers are ready in `request`. */
 export const askByClone: ActionModel = {
   name: 'ask_by_clone',
   id: 0x01_000000 + OWN + 5,

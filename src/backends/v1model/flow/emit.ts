@@ -103,6 +103,7 @@ function printHeaders(p: Printer, plan: V1modelFlowPlan, fields: readonly FlowFi
   printFields(p, 'flow_t', fields);
 }
 
+/** The struct of `flow_verdict`, in the order of its model's fields. */
 export function printDigest(p: Printer, features: number): void {
   p.comment('What the controller is told of flows that become a class.');
   p.block(`struct ${flowDigest(1, 0).name}`, () => {
@@ -198,6 +199,7 @@ const reportedOf = ({ definition, compute: { lowered } }: V1modelFlowPlan): Repo
   collided: false,
 });
 
+/** The header in which a test build hands outcome, verdict and features back; filled in by `printReport`. */
 export function printReportHeader(p: Printer, { fields, features, atEnd }: Reported): void {
   p.comment('What a test is told, in front of the frame.');
   const gone = [

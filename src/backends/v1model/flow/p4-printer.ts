@@ -11,6 +11,7 @@ export interface Names {
 /** The header of a flow's work: it is never emitted. */
 export const FLOW = 'hdr.flow';
 
+/** A field of a generated header; width in bits. */
 export interface FlowField {
   readonly name: string;
   readonly width: number;

@@ -15,6 +15,7 @@ export const fieldLines = (again: boolean): string[] => [
   `${FLOW}.ip_protocol = (bit<64>)meta.protocol;`,
 ];
 
+/** Statements that copy the fields of a parsed IP header into the header of the flow's work. */
 export const ipLines = (version: 'ipv4' | 'ipv6'): string[] => [
   `${FLOW}.ip_version = ${version === 'ipv4' ? 4 : 6};`,
   `${FLOW}.ip_length = ${version === 'ipv4' ? '(bit<64>)hdr.ipv4.length' : '(bit<64>)hdr.ipv6.payload_length + 40'};`,
@@ -24,6 +25,7 @@ export const ipLines = (version: 'ipv4' | 'ipv6'): string[] => [
   `${FLOW}.destination = (bit<128>)hdr.${version}.destination;`,
 ];
 
+/** The same of the header behind it; fields that the protocol lacks become 0. */
 export function transportLines(kind: 'tcp' | 'udp' | 'icmp'): string[] {
   const of = (name: string, field: string, kinds: readonly string[]) =>
     `${FLOW}.${name} = ${kinds.includes(kind) ? `(bit<64>)hdr.${kind}.${field}` : '0'};`;

@@ -116,6 +116,7 @@ function layOut(definition: FeatureDefinition, keyBits: number, asks: boolean): 
   return { ...fields, width: at };
 }
 
+/** Bits that the scalar takes in the place of a flow: instants and durations have the switch's 48. */
 export const widthOf = (s: Scalar): number => (s.type.kind === 'integer' ? s.bits : TIME_BITS);
 
 const readsPayload = (d: FeatureDefinition): boolean =>

@@ -19,6 +19,7 @@ export const sliceOf = ({ low, width }: PlaceField, of = `${FLOW}.place`, base =
 export const isTaken = ({ place: { match } }: V1modelFlowPlan): string =>
   `${sliceOf({ low: match.low + match.width - 1, width: 1 })} == 1`;
 
+/** Cells of events stand behind those of outcomes in the one counter. */
 export const countEvent = (p: Printer, event: FlowEventName): Printer =>
   p.line(`${flowCounter.name}.count(${flowOutcomes.length + flowEvents.indexOf(event)});`);
 

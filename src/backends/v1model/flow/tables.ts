@@ -9,6 +9,7 @@ import { layerTables, weightEntries } from '../tables.ts';
 import type { V1modelFlowPlan } from './plan.ts';
 import { modelsOf, mostFeatures, type V1modelSetPlan } from './set-plan.ts';
 
+/** All that a controller sees of the switch, with the weights of every slot. */
 export const flowP4Info = ({ compute, definition, buckets, keyBits, asks }: V1modelFlowPlan): P4Info =>
   p4infoOf(
     flowTables({

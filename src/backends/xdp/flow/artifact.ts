@@ -39,6 +39,7 @@ export interface FlowManifest {
   readonly weights: Manifest['weights'];
 }
 
+/** Written as `manifest.json` beside the program, and pushed with it. */
 export function xdpFlowManifest(plan: XdpFlowPlan): FlowManifest {
   const { definition: d, compute } = plan;
   return {

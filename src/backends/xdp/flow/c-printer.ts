@@ -175,6 +175,7 @@ export function logTable(name: string, of: (v: number) => number): string[] {
   ];
 }
 
+/** A read-only array of the program, filled up with zeros to a power of two. */
 export function tableText(table: readonly number[], index: number): string[] {
   const values = Array.from({ length: tableSize(table) }, (_, i) => table[i] ?? 0);
   return [`static const __u16 table${index}[${values.length}] SEC(".rodata") = {`, ...rows(values), '};'];

@@ -42,7 +42,7 @@ export interface XdpFlowPlan {
   readonly role: FlowRole;
 }
 
-export type CType = '__u8' | '__u16' | '__u32' | '__u64';
+type CType = '__u8' | '__u16' | '__u32' | '__u64';
 
 /** Flows that one hash leads to: INTRANSIT_FLOW_PLACES. */
 export const FLOW_PLACES = 4;
@@ -102,6 +102,7 @@ export function placeBytes(plan: XdpFlowPlan, words: number): number {
 
 const BYTES: Readonly<Record<CType, number>> = { __u8: 1, __u16: 2, __u32: 4, __u64: 8 };
 
+/** Of a type of the flow's map value. */
 export const bytesOf = (type: CType): number => BYTES[type];
 
 const typeOf = ({ bits, type }: Scalar): CType => {
