@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Agent } from '../../src/agent/index.ts';
 import { deploy, Rollout } from '../../src/controller/index.ts';
+import { switchCommand } from '../../src/runtime/bmv2/command.ts';
 import { startOn } from '../agent/controller.ts';
 import { type HostPort, layNetwork, type Network } from '../agent/network.ts';
 import { cliArguments, testFolder } from '../support/io.ts';
-import { describeWith, loading } from '../support/machine.ts';
+import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { example, exampleModel, retrained, writeDeployment, writeModel } from './files.ts';
 import type { SplitReport, SplitTask } from './split-traffic.ts';
 
@@ -54,18 +54,44 @@ async function startIn({ hostNetns }: HostPort, args: readonly string[]) {
   return { child, first: await next(), next };
 }
 
-describeWith(loading, 'a split path with a worker', () => {
+/** A device in the middle of the path, without a program. */
+interface Middle {
+  readonly kind: 'xdp' | 'v1model';
+  readonly address: string;
+  remove(): unknown;
+}
+
+async function agentOn(network: Network): Promise<Middle> {
+  const agent = await startOn(network);
+  return { kind: 'xdp', address: agent.address, remove: () => agent.remove() };
+}
+
+async function switchOn({ netns, ports }: Network): Promise<Middle> {
+  const socket = join(folder, 'switch.sock');
+  const interfaces = ports.flatMap(({ port, name }) => ['-i', `${port}@${name}`]);
+  const options = ['--no-p4', '--device-id', '1', '-L', 'off', ...interfaces];
+  const command = switchCommand(options, ['--grpc-server-addr', `unix:${socket}`]);
+  const child = spawn('ip', ['netns', 'exec', netns, ...command], { stdio: 'ignore' });
+  const remove = async () => {
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  };
+  return { kind: 'v1model', address: `unix:${socket}`, remove };
+}
+
+function splitPath(begin: (network: Network) => Promise<Middle>): void {
   let network: Network;
-  let agent: Agent;
+  let device: Middle;
   const children: ChildProcess[] = [];
   beforeEach(async () => {
     network = layNetwork(2);
     address(network.ports);
-    agent = await startOn(network);
+    device = await begin(network);
   });
   afterEach(async () => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
-    await agent?.remove();
+    await device?.remove();
     network?.[Symbol.dispose]();
   });
 
@@ -80,9 +106,9 @@ describeWith(loading, 'a split path with a worker', () => {
       model: { file: 'v1.json', version: 1 },
       devices: [
         {
-          name: 'host',
-          kind: 'xdp',
-          address: agent.address,
+          name: 'middle',
+          kind: device.kind,
+          address: device.address,
           layers: '0..1',
           ports: [
             { ingress: 1, egress: 2 },
@@ -125,4 +151,9 @@ describeWith(loading, 'a split path with a worker', () => {
     expect(report.worker).toBe(report.sent);
     expect(Object.keys(report.byVersion).sort()).toEqual(['1', '2']);
   });
-});
+}
+
+describeWith(loading, 'a split path of a host and a worker', () => splitPath(agentOn));
+describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'a split path of a switch and a worker', () =>
+  splitPath(switchOn),
+);
