@@ -32,11 +32,13 @@ export type EntryAction =
   | { readonly group: number }
   | (OneShotModes & { readonly oneShot: readonly WeightedAction[] });
 
+/** An action as the device sent it: numbers as bigints, and strings where the program says that the type is one. */
 export interface DecodedAction {
   readonly name: string;
   readonly params: { readonly [name: string]: bigint | string };
 }
 
+/** What an entry does, as `EntryAction` takes it. */
 export type DecodedEntryAction =
   | DecodedAction
   | { readonly member: number }

@@ -31,6 +31,7 @@ type DecodedKey<M> = string extends keyof M
   ? { readonly [field: string]: DecodedField }
   : { readonly [F in keyof M]?: DecodedField };
 
+/** What a meter has counted of an entry's packets, by the colour that it gave them. */
 export interface MeterCounts {
   readonly green: CounterValue;
   readonly yellow: CounterValue;

@@ -25,6 +25,7 @@ export function decodePacketIn(index: P4InfoIndex, packet: Message<'PacketIn'>):
   return { payload: packet.payload, metadata: Object.fromEntries(metadata) };
 }
 
+/** One list of a digest: each item is what the program packed for one packet. */
 export interface DecodedDigest {
   readonly name: string;
   readonly items: readonly DataValue[];

@@ -14,4 +14,5 @@ export const MAX_ELECTION_STEP = 1n << 120n;
 /** Election ids compare as unsigned 128-bit numbers (section "Client Arbitration and Controller Replication"). */
 export const electionIdOf = (id: Message<'Uint128'>): bigint => (id.high << 64n) | id.low;
 
+/** The upper and the lower 64 bits of an election id. @pre 0 <= id < 2^128 */
 export const toUint128 = (id: bigint): Init<'Uint128'> => ({ high: id >> 64n, low: id & LOW });

@@ -68,6 +68,7 @@ export type TableKeyInput<
   ? { readonly table: T } & PriorityOf<P['tables'][T]> & OptionalIfEmpty<'match', P['tables'][T]['match']>
   : never;
 
+/** One copy that a multicast group or a clone session makes. */
 export interface ReplicaInput {
   readonly port: Port;
   readonly instance?: number;
@@ -84,6 +85,7 @@ export interface DirectResources {
   readonly timeSinceLastHit?: boolean;
 }
 
+/** When a device sends the items of a digest. */
 export interface DigestConfig {
   /** Longest wait behind the first item in ns; 0 sends at once. */
   readonly maxTimeoutNs?: bigint | number;

@@ -25,6 +25,7 @@ const remedies = {
   closed: 'make a new client',
 } as const;
 
+/** What went wrong, for programs to tell apart; each has a remedy. */
 export type P4RuntimeErrorKind = keyof typeof remedies;
 
 /** What the device says of one update of a Write. */
@@ -38,7 +39,7 @@ export interface UpdateError {
   readonly update?: Init<'Update'>;
 }
 
-export interface P4RuntimeErrorOptions {
+interface P4RuntimeErrorOptions {
   readonly kind: P4RuntimeErrorKind;
   readonly message: string;
   /** The method, where a call failed. */

@@ -1,6 +1,7 @@
 import type { Emitter } from './emitter.ts';
 import type { SessionEvents } from './session-state.ts';
 
+/** Which events an iterator yields, and how many may wait for it. */
 export interface StreamOptions<T> {
   /** Only what this is true of. */
   readonly filter?: (item: T) => boolean;

@@ -16,6 +16,7 @@ import { type CallOptions, outcomeError, type WriteOptions, writeAll } from './w
 type Entity = Init<'Entity'>;
 type Update = Init<'Update'>;
 
+/** Where a device is, and as whom to write to it. */
 export type P4ClientOptions = RpcOptions & SessionOptions;
 
 /** Entities a Read: bounds the request where many single entries are read. */

@@ -47,7 +47,7 @@ export interface TableInfo extends Named {
   readonly profileId: number;
 }
 
-export interface DirectInfo<N extends 'DirectCounter' | 'DirectMeter'> extends Named {
+interface DirectInfo<N extends 'DirectCounter' | 'DirectMeter'> extends Named {
   readonly info: Config<N>;
 }
 
@@ -63,7 +63,7 @@ export interface ValueSetInfo extends Named {
   readonly fields: readonly MatchFieldInfo[];
 }
 
-export interface HeaderFieldInfo extends FieldInfo {
+interface HeaderFieldInfo extends FieldInfo {
   /** Part of the header on the wire, and of no use to a controller: `@padding`, or a name that says so. */
   readonly padding: boolean;
 }

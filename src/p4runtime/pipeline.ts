@@ -8,6 +8,7 @@ import { configCodec } from './proto/registry.ts';
 import type { Session } from './session.ts';
 import type { CallOptions } from './writer.ts';
 
+/** A program as it is pushed. */
 export interface PipelineConfig {
   readonly p4info: ConfigInit<'P4Info'>;
   /** What the target loads; BMv2 takes the JSON of p4c. */

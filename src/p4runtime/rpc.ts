@@ -26,6 +26,7 @@ export interface TlsOptions {
   readonly serverName?: string;
 }
 
+/** Where a device is, and how the connection to it is kept. */
 export interface RpcOptions {
   /** `host:port`, or `unix:/path`. */
   readonly address: string;
@@ -37,6 +38,7 @@ export interface RpcOptions {
 /** BMv2 answers a wildcard read in one message, and a pipeline may hold megabytes of weights. */
 const MAX_MESSAGE_BYTES = 256 * 2 ** 20;
 
+/** The two-way call `StreamChannel`; a request that is encoded already may be written as its bytes. */
 export type Stream = ClientDuplexStream<
   Init<'StreamMessageRequest'> | Buffer,
   Message<'StreamMessageResponse'>

@@ -19,6 +19,7 @@ export type SessionState =
   /** For good: by close(), or by a fault that no retry mends. */
   | { readonly kind: 'closed'; readonly error?: P4RuntimeError };
 
+/** What a session tells its listeners, by the name of the event. */
 export interface SessionEvents {
   readonly state: SessionState;
   readonly packetIn: Message<'PacketIn'>;
@@ -28,6 +29,7 @@ export interface SessionEvents {
   readonly streamError: Message<'StreamError'>;
 }
 
+/** As whom a client speaks to a device, and how it deals with a connection that breaks. */
 export interface SessionOptions {
   readonly deviceId: bigint | number;
   /** Default 1. Every controller of a device needs its own. */

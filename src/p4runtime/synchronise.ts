@@ -15,6 +15,7 @@ export interface Desired {
   readonly entities: readonly Entity[];
 }
 
+/** What had to be done; updates that were read back and hold. */
 export interface Synchronised {
   /** Whether the pipeline had to be pushed. */
   readonly pushed: boolean;

@@ -2,6 +2,7 @@ import type { FieldPlan, FieldType, MessagePlan } from './proto/field-plan.ts';
 import type { ConfigInit, Init } from './proto/messages.ts';
 import { messagePlan } from './proto/registry.ts';
 
+/** A field's name as protobuf text has it: `tableId` is `table_id`. */
 export const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -81,6 +82,7 @@ export function messageText(fullName: string, message: object): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** The whole P4Info as protobuf text, as p4c writes it. */
 export const p4InfoText = (p4info: ConfigInit<'P4Info'>): string =>
   messageText('p4.config.v1.P4Info', p4info);
 

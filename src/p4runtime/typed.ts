@@ -55,6 +55,7 @@ export type PriorityOf<T> = T extends { readonly priority: true }
     ? { readonly priority?: never }
     : { readonly priority?: number };
 
+/** Names of the program's tables; of a program without types any string. */
 export type TableName<P extends ProgramTypes> = keyof P['tables'] & string;
 
 /** An action with its parameters by name. */

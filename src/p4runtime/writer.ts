@@ -15,11 +15,13 @@ export const MAX_BATCH = 250;
 /** Writes on their way at once: hides the round trip without queueing up in the device. */
 const WINDOW = 4;
 
+/** What any call takes. */
 export interface CallOptions {
   /** In ms, of each call; default that of the client. */
   readonly timeoutMs?: number;
 }
 
+/** How a list of updates is divided into Writes, and what becomes of the rest when one fails. */
 export interface WriteOptions extends CallOptions {
   /** Updates a Write, 1..250; default 250. */
   readonly batch?: number;

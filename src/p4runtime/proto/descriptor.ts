@@ -3,13 +3,15 @@ export interface Descriptor {
   readonly nested?: { readonly [name: string]: NestedDescriptor };
 }
 
-export type NestedDescriptor = Descriptor | MessageDescriptor | EnumDescriptor | ServiceDescriptor;
+type NestedDescriptor = Descriptor | MessageDescriptor | EnumDescriptor | ServiceDescriptor;
 
+/** Fields by name, with the messages and enums that are declared inside of it. */
 export interface MessageDescriptor extends Descriptor {
   readonly fields: { readonly [name: string]: FieldDescriptor };
   readonly oneofs?: { readonly [name: string]: { readonly oneof: readonly string[] } };
 }
 
+/** A field's type is a scalar, or the full name of a message or enum; `id` is its number on the wire. */
 export interface FieldDescriptor {
   readonly type: string;
   readonly id: number;
@@ -18,10 +20,12 @@ export interface FieldDescriptor {
   readonly keyType?: 'string';
 }
 
+/** Numbers by name. */
 export interface EnumDescriptor {
   readonly values: { readonly [name: string]: number };
 }
 
+/** Methods by name, each with the full names of what goes in and comes out. */
 export interface ServiceDescriptor {
   readonly methods: {
     readonly [name: string]: {

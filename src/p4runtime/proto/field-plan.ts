@@ -12,8 +12,10 @@ export interface FieldPlan {
   readonly wire: 0 | 2;
 }
 
+/** The scalar types that P4Runtime's messages have; there are no others here. */
 export type ScalarName = 'uint32' | 'int32' | 'uint64' | 'int64' | 'bool' | 'string' | 'bytes';
 
+/** What one value of a field is. */
 export type FieldType =
   | { readonly kind: 'scalar'; readonly scalar: ScalarName }
   | {
@@ -23,6 +25,7 @@ export type FieldType =
     }
   | { readonly kind: 'message'; readonly message: MessagePlan };
 
+/** A message's fields, ready to encode and decode by: found once, then used for every message. */
 export interface MessagePlan {
   readonly fullName: string;
   /** In the order of their numbers. */

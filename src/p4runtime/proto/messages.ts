@@ -36,7 +36,7 @@ type Decoded<T> = [T] extends [Long]
 
 type MayBeAbsent<T> = undefined extends T ? true : null extends T ? true : false;
 
-export type DecodedMessage<T> = {
+type DecodedMessage<T> = {
   readonly [K in keyof T as MayBeAbsent<T[K]> extends true ? never : K]: Decoded<T[K]>;
 } & {
   readonly [K in keyof T as MayBeAbsent<T[K]> extends true ? K : never]?: Decoded<NonNullable<T[K]>>;
@@ -54,7 +54,7 @@ type Encodable<T> = [T] extends [Long]
           ? { readonly [K in keyof T]: Encodable<T[K]> }
           : EncodableMessage<T>;
 
-export type EncodableMessage<T> = {
+type EncodableMessage<T> = {
   readonly [K in keyof T]?: Encodable<NonNullable<T[K]>> | undefined;
 };
 
@@ -77,6 +77,7 @@ type FullNames = {
 } & { readonly [N in keyof ConfigV1 as `p4.config.v1.${N}`]: ConfigV1[N] } & {
   readonly [N in keyof Rpc as `google.rpc.${N}`]: Rpc[N];
 } & { readonly [N in keyof Protobuf as `google.protobuf.${N}`]: Protobuf[N] };
+/** As descriptors and `Any` name a message, such as `p4.v1.Entity`. */
 export type FullName = keyof FullNames;
 /** A decoded message by its full name. */
 export type AnyMessageOf<N extends FullName> = Decoded<FullNames[N]>;

@@ -94,4 +94,5 @@ export const v1Codec = <N extends MessageName>(name: N): Codec<Init<N>, Message<
 export const configCodec = <N extends ConfigName>(name: N): Codec<ConfigInit<N>, Config<N>> =>
   codecOf(`p4.config.v1.${name}`);
 
+/** What gRPC's trailer `grpc-status-details-bin` holds. */
 export const statusCodec = messageCodec('google.rpc.Status');

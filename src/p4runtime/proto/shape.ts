@@ -13,6 +13,7 @@ const entryOf = (value: MessageShape | undefined): MessageShape => ({
   field: (number) => (number === 2 ? value : undefined),
 });
 
+/** The same object for the same plan: messages may hold themselves. */
 export function shapeOf(plan: MessagePlan): MessageShape {
   const known = shapes.get(plan);
   if (known !== undefined) return known;

@@ -20,7 +20,7 @@ export interface Method {
   readonly kind: 'writing' | 'reading' | 'stream';
 }
 
-export interface AdmissionOptions {
+interface AdmissionOptions {
   /** By their paths. */
   readonly methods: ReadonlyMap<string, Method>;
   readonly isPrimary: (peer: Peer) => boolean;
@@ -42,6 +42,7 @@ export interface Admitted {
 /** By what grpc-js tells a handler of its call. */
 const admitted = new WeakMap<object, Admitted>();
 
+/** What was found of a call when it was let in. @throws Error where it never was */
 export function admittedOf(call: { getAuthContext(): object }): Admitted {
   const found = admitted.get(call.getAuthContext());
   if (found === undefined) throw new Error('a call that was not admitted');

@@ -37,7 +37,7 @@ const MOST_ROLES = 64;
  */
 const SEATS_A_PEER = 4;
 
-export interface ArbitrationOptions {
+interface ArbitrationOptions {
   /** Streams that the device serves. */
   readonly maxStreams: number;
   /** Whether a role's configuration is as agreed. */

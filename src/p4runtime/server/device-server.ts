@@ -13,6 +13,7 @@ import { Turns } from './turns.ts';
 import { checkAtomicity } from './write.ts';
 import { writeGroup } from './write-group.ts';
 
+/** What one device is to controllers, whichever door they come in by. */
 export interface DeviceServerOptions {
   readonly deviceId: bigint;
   readonly maxStreams: number;
@@ -24,6 +25,7 @@ export interface DeviceServerOptions {
   readonly onEvent?: (event: DeviceEvent) => void;
 }
 
+/** What a server tells its log. */
 export type DeviceEvent =
   /** Another controller may write, or none (undefined). */
   | { readonly kind: 'primary'; readonly role: string; readonly electionId: bigint | undefined }

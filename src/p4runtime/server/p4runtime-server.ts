@@ -29,6 +29,7 @@ export const API_VERSION = '1.4.1';
 const MAX_SEND_BYTES = 256 * 2 ** 20;
 const MAX_STREAMS = 16;
 
+/** Where a server listens, and whom it lets in. */
 export interface P4RuntimeServerOptions {
   /** `host:port` (port 0 takes a free one), or `unix:/path`. */
   readonly address: string;

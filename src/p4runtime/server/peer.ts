@@ -16,8 +16,10 @@ export interface Peer {
   readonly roles: ReadonlySet<string> | undefined;
 }
 
+/** A client of a door that asks nobody who they are: it may take every role. */
 export const ANYBODY: Peer = { name: '', roles: undefined };
 
+/** Whether a rule lets the client be a controller of that role; '' is the default role. */
 export const mayTake = ({ roles }: Peer, role: string): boolean => roles === undefined || roles.has(role);
 
 const SPIFFE = 'spiffe://';

@@ -13,7 +13,7 @@ import { checkKey, tableOf } from './write-table.ts';
 type Entity = Init<'Entity'>;
 type Entry = Init<'TableEntry'>;
 
-export interface ReadContext {
+interface ReadContext {
   readonly index: P4InfoIndex;
   readonly store: Store;
   readonly device: P4Device;

@@ -65,6 +65,7 @@ export class Store {
   }
 }
 
+/** The cells of an array by index, made empty when first asked for; cells that are not there have their default. */
 export function cellsOf<I, K, T>(maps: Map<I, Map<K, T>>, id: I): Map<K, T> {
   const cells = maps.get(id) ?? new Map<K, T>();
   maps.set(id, cells);

@@ -50,6 +50,7 @@ function prepareCells<T>(
   };
 }
 
+/** Without data the cells keep what they have. @throws Fault */
 export const prepareCounter: Prepare<'CounterEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'counter');
   const counter = required(index.counters.find(entry.counterId), 'counter', entry.counterId);
@@ -60,6 +61,7 @@ export const prepareCounter: Prepare<'CounterEntry'> = ({ index, store }, type, 
   return prepareCells(cells, indices, entry.data, (data = ZERO) => ({ counterEntry: { ...entry, data } }));
 };
 
+/** Without a config the cells go back to the default, which colours nothing. @throws Fault */
 export const prepareMeter: Prepare<'MeterEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'meter');
   const meter = required(index.meters.find(entry.meterId), 'meter', entry.meterId);
@@ -76,6 +78,7 @@ export const prepareMeter: Prepare<'MeterEntry'> = ({ index, store }, type, entr
   );
 };
 
+/** The data must be of the register's type. @throws Fault */
 export const prepareRegister: Prepare<'RegisterEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'register');
   const register = required(index.registers.find(entry.registerId), 'register', entry.registerId);
@@ -87,6 +90,7 @@ export const prepareRegister: Prepare<'RegisterEntry'> = ({ index, store }, type
   }));
 };
 
+/** All members at once, in place of those that are there. @throws Fault */
 export const prepareValueSet: Prepare<'ValueSetEntry'> = ({ index, store }, type, entry) => {
   requireModify(type, 'value set');
   const set = required(index.valueSets.find(entry.valueSetId), 'value set', entry.valueSetId);
