@@ -14,7 +14,7 @@ const MOST_LINES = 60;
  * Exports of src/ without a docstring that there are at most: each was read and is told by its name, or is yet to be written.
  * Lower it when it falls. What the three entry points export has them all: typedoc sees to it (test/docs/api.test.ts).
  */
-const MOST_BARE = 211;
+const MOST_BARE = 88;
 
 /** What is wrong with the shape of a file; each begins with its place, `file:line`. */
 export interface CodeShape {

@@ -8,7 +8,9 @@ type Program = typeof import('./program.ts');
 /** Beside it `npm run build` puts the whole command line as one file, what an agent needs as another, and what V8 made of each. */
 const FOLDER = new URL('../bundle/', import.meta.url);
 
+/** Name of a bundle's file; `npm run build` writes it. */
 export const bundleFile = (name: string): string => `${name}.cjs`;
+/** File of what V8 compiled of a bundle, beside it. */
 export const codeCacheOf = (bundle: string): string => `${bundle}.cache`;
 
 /** A part of the command line in one file, with its compiled code. */

@@ -72,6 +72,9 @@ export async function servingOf(a: Asked): Promise<Serving> {
   return { http: listenOf('http'), grpc: listenOf('grpc') };
 }
 
+/**
+ * Opens the doors that were asked for, all or none of them; nothing is loaded where none was. @throws what opening a door throws
+ */
 export async function openInference(worker: Worker, { http, grpc }: Serving, a: Asked, version: string) {
   if (http === undefined && grpc === undefined) return [];
   const { ModelServer, openInferenceGrpc, openInferenceHttp, Repository } = await import(

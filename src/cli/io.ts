@@ -32,8 +32,10 @@ export const printableIo = ({ out, err, interactive, overwrite }: Io): Io => ({
   ...(overwrite && { overwrite: (line: string) => overwrite(printable(line)) }),
 });
 
+/** To standard output. */
 export const printLine = (io: Io, line: string): void => io.out(`${line}\n`);
 
+/** Indented by two, for `--json`; characters that a terminal would obey are escaped. */
 export const printJson = (io: Io, value: unknown): void =>
   io.out(`${printableJson(JSON.stringify(value, undefined, 2))}\n`);
 

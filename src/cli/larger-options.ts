@@ -42,6 +42,7 @@ export const largerOptions = <T>(y: Argv<T>) =>
       ),
     );
 
+/** As yargs gives them, unchecked beside each other: `largerOf` and `deviceEscalationOf` read them. */
 export type LargerArguments = ArgumentsOf<typeof largerOptions>;
 
 /** @throws UsageError */

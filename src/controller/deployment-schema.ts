@@ -205,7 +205,9 @@ export const deploymentSchema = z
 export type DeploymentFile = z.output<typeof deploymentSchema>;
 /** As written: what has a default may be absent. */
 export type DeploymentInput = z.input<typeof deploymentSchema>;
+/** A device of the file, with its defaults filled in. */
 export type DeviceSpec = DeploymentFile['devices'][number];
+/** A worker of the file, with its defaults filled in. */
 export type WorkerSpec = DeploymentFile['workers'][number];
 /** A model as the file names it. */
 export type ModelSpec = z.output<z.ZodObject<typeof modelFields>>;

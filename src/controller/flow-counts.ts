@@ -51,6 +51,7 @@ export async function readFlowCounts(
   };
 }
 
+/** Of several devices, or of several models of one. */
 export const sumOfCounts = (all: readonly FlowCounts[]): FlowCounts =>
   countsBy((name) => all.reduce((sum, counts) => sum + counts[name], 0));
 

@@ -55,7 +55,7 @@ const sourceSchema = z.strictObject({
   options: importOptionsSchema,
 });
 
-export type SavedBase = z.infer<typeof baseSchema>;
+type SavedBase = z.infer<typeof baseSchema>;
 /** What is remembered of a deployment between runs. */
 export type DeploymentState = Omit<z.infer<typeof stateSchema>, 'checksum'>;
 

@@ -128,6 +128,7 @@ export const versionEntity = (modelId: number, key: number, v: HeldVersion): Ent
     parameters: [v.slot, v.version, v.from, v.to, v.layerCount, v.threshold],
   });
 
+/** The entry of `model_ids` that makes the model known, whatever versions of it are there. */
 export const modelIdEntity = (modelId: number): Entity =>
   entityOf({ table: modelIds, keys: [modelId], action: held, parameters: [] });
 

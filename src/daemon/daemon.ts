@@ -19,6 +19,7 @@ export interface Part {
   close(): Promise<void>;
 }
 
+/** What the service is made of beside its store. */
 export interface DaemonOptions {
   readonly store: Store;
   readonly listen: Omit<ApiListen, 'token'>;
@@ -31,6 +32,7 @@ export interface DaemonOptions {
   readonly parts?: readonly ((objects: Objects) => Promise<Part>)[];
 }
 
+/** The service as it runs. */
 export interface Daemon {
   readonly address: string;
   /** Where the token is that clients must show. */

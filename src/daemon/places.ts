@@ -17,6 +17,7 @@ export const stateFolder = (): string =>
     ? '/var/lib/intransit/controller'
     : join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'intransit/controller');
 
+/** Where `controller` listens, and clients look for it, if nobody says otherwise. */
 export const defaultSocket = (): string => join(runFolder(), 'controller.sock');
 
 /** The token of a controller on loopback, by its port. */

@@ -16,6 +16,7 @@ import { compileBpf } from '../toolchain/clang.ts';
 import { type Cable, layCable } from './network.ts';
 import type { SenderReport, SenderTask } from './sender.ts';
 
+/** What the demo measured; shares and accuracy from 0 to 1. */
 export interface DemoResult {
   readonly model: string;
   readonly rows: number;

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createWireSender, type WireShape } from '../ends/edge/index.ts';
 
+/** What the parent asks of the sender, as JSON. */
 export interface SenderTask {
   readonly rowsFile: string;
   readonly answersFile: string;
@@ -19,6 +20,7 @@ export interface SenderTask {
   readonly window: number;
 }
 
+/** What the sender prints, as JSON, when it ends. */
 export interface SenderReport {
   readonly sent: number;
   readonly answered: number;

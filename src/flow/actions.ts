@@ -49,7 +49,7 @@ const classAction = z
     error: 'goes with a rate',
   });
 
-export const actionsSchema = z
+const actionsSchema = z
   .strictObject({
     ...documentHead('FlowActions'),
     spec: z.strictObject({

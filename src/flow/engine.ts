@@ -75,6 +75,7 @@ export function flowsOf(definition: FeatureDefinition): CaptureFlows {
   };
 }
 
+/** Classifies in this process, by the interpreter: what the engines of devices are compared with. */
 export const createReferenceFlowEngine = (
   definition: FeatureDefinition,
   model: Model,

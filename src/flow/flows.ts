@@ -37,6 +37,7 @@ export interface LabelledVerdict {
   readonly label: number;
 }
 
+/** All that came of the captures, before it is scored. */
 export interface Classification {
   readonly flows: readonly FlowRecord[];
   /** Of each verdict whose flow has a label. */

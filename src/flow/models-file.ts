@@ -26,7 +26,7 @@ const model = {
     ),
 };
 
-export const modelsSchema = z
+const modelsSchema = z
   .strictObject({
     ...documentHead('FlowModels'),
     spec: z.strictObject({
@@ -54,6 +54,7 @@ export const modelsSchema = z
 export const modelsSchemaText = (): string =>
   `${JSON.stringify(z.toJSONSchema(modelsSchema, { io: 'input', target: 'draft-2020-12' }), undefined, 2)}\n`;
 
+/** A file of several models as read, with its defaults filled in. */
 export type ModelsFile = z.output<typeof modelsSchema>;
 
 /** Reads a file of models; names of files within it become paths. @throws DiagnosticError with every fault */

@@ -32,6 +32,10 @@ export interface FlowReport extends Subject {
   readonly escalation?: EscalationCounts;
 }
 
+/**
+ * Scores each flow by the verdict that its record keeps, and each verdict on its own. @param hasLabels whether any were given:
+ * without them nothing is scored
+ */
 export function reportOf(
   subject: Subject,
   { flows, verdicts, verdictCount, frames, outcomes, classes, escalation }: Classification,
@@ -60,6 +64,7 @@ export function reportOf(
   };
 }
 
+/** `class N` where nothing says its name. */
 export const className = (names: readonly string[] | undefined, index: number): string =>
   names?.[index] ?? `class ${index}`;
 

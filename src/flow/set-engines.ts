@@ -27,6 +27,7 @@ export interface LoadedSet extends Disposable {
   readonly programs: readonly LoadedProgram[];
 }
 
+/** One model of the set in the kernel. */
 export interface LoadedProgram {
   readonly plan: XdpFlowPlan;
   readonly device: XdpFlowDevice;

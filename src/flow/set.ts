@@ -18,6 +18,7 @@ export interface SetModel {
   readonly classes: readonly number[];
 }
 
+/** A model for packets of its own kind: the first that takes a packet gets it. */
 export interface SetMember extends SetModel {
   readonly name: string;
   readonly when: Selector | undefined;

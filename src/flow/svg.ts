@@ -2,6 +2,7 @@
 
 import { printableMarkup } from '../diagnostics/index.ts';
 
+/** One bar of a chart; the largest value is as long as the chart is wide. */
 export interface Bar {
   readonly name: string;
   readonly value: number;

@@ -30,6 +30,7 @@ export interface DesiredModel {
   readonly keep: 'all' | readonly number[];
 }
 
+/** All that one device is to run and to hold. */
 export interface DesiredDevice {
   readonly on: 'device';
   readonly name: string;
@@ -59,6 +60,7 @@ export interface DesiredDevice {
   readonly others: 'go' | 'stay' | { readonly models: readonly number[] };
 }
 
+/** A worker stands behind the whole path: what one is to hold of each model. */
 export interface DesiredWorker {
   readonly on: 'worker';
   readonly name: string;

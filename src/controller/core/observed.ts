@@ -5,6 +5,7 @@ import type { LayerRange } from '../planned-layers.ts';
 import type { DeviceProgram } from '../program.ts';
 import { CURRENT, type HeldVersion, heldVersions, holdSlot, isOf, isWeights, slotOf } from '../versions.ts';
 
+/** As P4Runtime reads and writes it. */
 export type Entity = Init<'Entity'>;
 
 /** Layers of a model, for whose shapes and lane widths a program was made, and how many slots it has for them. */
@@ -44,12 +45,13 @@ export interface ObservedWorker {
   readonly models: ReadonlyMap<number, ObservedModel>;
 }
 
-export interface ObservedModel {
+interface ObservedModel {
   readonly current: number | undefined;
   /** Digest of each version. */
   readonly versions: ReadonlyMap<number, string>;
 }
 
+/** Whatever holds versions of models. */
 export type Observed = ObservedDevice | ObservedWorker;
 
 const NOTHING: ObservedModel = { current: undefined, versions: new Map() };

@@ -68,18 +68,22 @@ export const kindOfPlural = (plural: string): Kind | undefined =>
   kindNames.find((kind) => namesOf[kind].plural === plural);
 
 const boolean = z.enum(['true', 'false']);
+/** Of calls that change something. */
 export const dryRunQuery = z.strictObject({
   dryRun: boolean.optional().describe('true: only say what would come of it'),
 });
+/** Of a DELETE of one object. */
 export const deleteQuery = dryRunQuery.extend({
   resourceVersion: z.string().optional().describe('Only this version'),
 });
+/** Of the watch: left out, everything is told. */
 export const watchQuery = z.strictObject({
   kind: z.enum(kindNames).optional().describe('Only objects of this kind'),
   name: z.string().optional().describe('Only the object of this name'),
   events: boolean.optional().describe('false: without the log'),
 });
 const time = z.iso.datetime({ offset: true });
+/** Which events of the log are wanted. */
 export const eventsQuery = z.strictObject({
   kind: z.enum(kindNames).optional(),
   name: z.string().optional(),
@@ -88,9 +92,11 @@ export const eventsQuery = z.strictObject({
   until: time.optional().describe('Before this moment'),
   limit: z.coerce.number().int().min(1).max(10_000).default(1000).describe('The newest of them'),
 });
+/** Manifests as they were read from YAML or JSON; each is checked on its own. */
 export const applyBody = z.strictObject({
   documents: z.array(z.unknown()).min(1, 'expected at least one document').max(10_000),
 });
+/** Objects that are to go together. */
 export const deleteBody = z.strictObject({
   objects: z
     .array(z.strictObject({ kind: z.enum(kindNames), name: z.string() }))

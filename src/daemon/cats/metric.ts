@@ -14,6 +14,7 @@ export const sources = [
 ] as const;
 /** Over the window of a metric; `cur` is the last value. */
 export const statistics = ['max', 'min', 'mean', 'cur'] as const;
+/** How the value of a metric is written. */
 export const formats = ['uint', 'double'] as const;
 
 /** What is told of a node at level 0, in which unit. */
@@ -26,15 +27,17 @@ export const levelZeroTypes = {
   service_refused: { unit: 'percent', category: 'service' },
   composed_delay: { unit: 'us', category: 'composed' },
 } as const;
+/** A raw metric that is measured here; its unit and category are in `levelZeroTypes`. */
 export type LevelZeroType = keyof typeof levelZeroTypes;
 
 /** Of raw metrics and of scores (CATS metric definition). */
 export const categories = ['compute', 'communication', 'service', 'composed'] as const;
+/** Which side of a node a raw metric or a score is about. */
 export type Category = (typeof categories)[number];
 
 /** Types on the wire: the categories of level 1, then the one of level 2. */
 export const scoreTypes = [...categories, 'total'] as const;
-export type ScoreType = (typeof scoreTypes)[number];
+type ScoreType = (typeof scoreTypes)[number];
 
 /** A metric with the draft's fields, under its names. */
 export const metricSchema = z.object({
@@ -50,6 +53,7 @@ export const metricSchema = z.object({
   statistics: z.enum(statistics).optional(),
   value: z.number(),
 });
+/** One metric of any level, as the API and the CATS documents have it. */
 export type Metric = z.infer<typeof metricSchema>;
 
 /** A raw one, as a double. */

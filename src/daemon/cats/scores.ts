@@ -38,6 +38,7 @@ export const aggregations = {
   'worst-of': (scores: readonly number[]) => Math.min(...scores),
   mean: (scores: readonly number[]) => scores.reduce((a, b) => a + b, 0) / scores.length,
 } as const;
+/** Name of the way in which several scores of a node become one. */
 export type Aggregation = keyof typeof aggregations;
 
 /** What a score recommends, in the draft's words. */

@@ -10,7 +10,9 @@ export const conditionSchema = z.object({
   observedGeneration: z.int().describe('The generation of the spec that this was found for'),
 });
 
+/** As Kubernetes has them: a type, and whether it is so. */
 export type Condition = z.output<typeof conditionSchema>;
+/** As a controller finds it: when it last changed is found by comparing with the one before. */
 export type ConditionInput = Omit<Condition, 'lastTransitionTime'>;
 
 /**

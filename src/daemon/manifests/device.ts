@@ -75,6 +75,7 @@ export const endpointStates = [
   'in sync',
   'draining',
 ] as const;
+/** How far a node is on its way to what it should be. */
 export type EndpointState = (typeof endpointStates)[number];
 
 /** What a device or worker holds of one model. */

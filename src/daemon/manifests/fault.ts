@@ -14,6 +14,7 @@ export const faultSchema = z.object({
   remedy: z.string().optional(),
 });
 
+/** One thing that is wrong with a request, as a client is told of it. */
 export type Fault = z.output<typeof faultSchema>;
 
 interface FaultPlace {
@@ -22,6 +23,7 @@ interface FaultPlace {
   readonly path?: readonly PropertyKey[];
 }
 
+/** From the one table of messages, with the document and the field that it is about. */
 export function fault<C extends DiagnosticCode>(
   code: C,
   args: DiagnosticArgs<C>,
@@ -52,6 +54,7 @@ export class Refused extends Error {
   }
 }
 
+/** Each has one HTTP status. */
 export type RefusalReason =
   | 'BadRequest'
   | 'Unauthorized'

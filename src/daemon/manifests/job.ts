@@ -6,7 +6,9 @@ import { listOf, reference, text } from './fields.ts';
 const ID = 'expected a text of a number from 1 to 18446744073709551615';
 const AT = 'expected a URL such as https://host:8443/a2a, or A.B.C.D:PORT';
 
+/** Which of them a job calls itself; it is found by that as well. */
 export const jobTypes = ['job', 'workflow', 'agent'] as const;
+/** Default `job`. */
 export type JobType = (typeof jobTypes)[number];
 
 /** What asks services: a job, a workflow of several services in a row, or an agent; by its name, and in packets by its number. */
@@ -34,6 +36,7 @@ export const jobSpec = z
   })
   .describe('Who asks services');
 
+/** What a controller says of a job, beside what its spec asks for. */
 export const jobStatus = z.object({
   conditions: z.array(conditionSchema).default([]),
   worker: z.string().optional().describe('With which it is'),

@@ -52,12 +52,16 @@ const names = {
   },
 } as const satisfies Record<string, KindNames>;
 
+/** As `kind` of a manifest has it, such as `ModelVersion`. */
 export type Kind = keyof typeof names;
 
+/** Plural for paths of the API, and short names for commands. */
 export const namesOf: Readonly<Record<Kind, KindNames>> = names;
 
+/** All kinds, also those that only the daemon makes. */
 export const kindNames = Object.keys(names) as readonly Kind[];
 
+/** Exactly as a manifest has it; `kindNamed` takes plurals and short names, too. */
 export const isKindName = (kind: string): kind is Kind => (kindNames as readonly string[]).includes(kind);
 
 /** Kinds that are applied. */

@@ -102,5 +102,7 @@ export const kinds = {
   }),
 } satisfies Record<Kind, unknown>;
 
+/** What a user wants of an object, with the defaults filled in. */
 export type SpecOf<K extends Kind> = z.output<(typeof kinds)[K]['spec']>;
+/** What a controller has found of an object. */
 export type StatusOf<K extends Kind> = z.output<(typeof kinds)[K]['status']>;

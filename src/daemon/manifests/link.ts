@@ -8,6 +8,7 @@ const end = z.strictObject({
   mac: mac.optional().describe('Written into packets that go over this link'),
 });
 
+/** A cable or path between two nodes, as the planner counts it. */
 export const linkSpec = z.strictObject({
   from: end,
   to: end,

@@ -29,6 +29,7 @@ export const keyOf = ({
   readonly metadata: { readonly name: string };
 }) => `${kind}/${metadata.name}`;
 
+/** Narrows an object to its kind's spec and status. */
 export const isKind = <K extends Kind>(object: StoredObject, kind: K): object is StoredObject<K> =>
   object.kind === kind;
 

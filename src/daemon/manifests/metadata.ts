@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { objectName, text } from './fields.ts';
 
+/** First field of every manifest. */
 export const API_VERSION = 'intransit.dev/v1alpha1';
 
 const LABEL = 'expected a label of at most 63 letters, digits, -, _, . and /';
@@ -33,6 +34,7 @@ export const metadataSchema = z
   })
   .describe('What the object is known by');
 
+/** As a manifest may have it: what the daemon writes may be absent. */
 export type Metadata = z.output<typeof metadataSchema>;
 
 /** Of an object that the store holds. */

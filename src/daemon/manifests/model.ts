@@ -44,6 +44,7 @@ export const modelVersionSpec = z
   })
   .refine((s) => (s.file === undefined) !== (s.source === undefined), { error: SOURCE });
 
+/** What a controller has found in the model's file, and where the version is. */
 export const modelVersionStatus = z.object({
   conditions: z.array(conditionSchema).default([]),
   layers: z.array(z.string()).optional(),

@@ -20,6 +20,7 @@ export const placementSpec = z.strictObject({
   reason: text('Why it is so').optional(),
 });
 
+/** What the nodes of a placement compute at present. */
 export const placementStatus = z.object({
   conditions: z.array(conditionSchema).default([]),
   segments: z

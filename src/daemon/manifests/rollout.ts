@@ -36,6 +36,7 @@ export const rolloutSpec = z.strictObject({
   after: listOf(objectName, 64).default([]).describe('Rollouts that must be complete before'),
 });
 
+/** What goes well runs from pending to removing, and is complete then. */
 export const rolloutPhases = [
   'pending',
   'installing',
@@ -49,8 +50,10 @@ export const rolloutPhases = [
   'rolled back',
   'failed',
 ] as const;
+/** Where a rollout stands, as it is shown. */
 export type RolloutPhase = (typeof rolloutPhases)[number];
 
+/** How far a rollout is, for people and for the controller that goes on with it. */
 export const rolloutStatus = z.object({
   conditions: z.array(conditionSchema).default([]),
   phase: z.enum(rolloutPhases).optional(),

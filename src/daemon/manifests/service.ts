@@ -99,12 +99,14 @@ export const serviceSpec = z
   })
   .refine((s) => (s.model === undefined) !== (s.models === undefined), { error: MODELS });
 
+/** A service as a user asks for it, with the defaults filled in. */
 export type ServiceSpec = z.output<typeof serviceSpec>;
 
 /** Models of a service, the preferred first. */
 export const modelsOf = (spec: Pick<ServiceSpec, 'model' | 'models'>): readonly string[] =>
   spec.models ?? (spec.model === undefined ? [] : [spec.model]);
 
+/** Who answers a service at present, and how well. */
 export const serviceStatus = z.object({
   conditions: z.array(conditionSchema).default([]),
   model: z.string().optional().describe('That answers at present'),

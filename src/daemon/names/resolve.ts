@@ -13,7 +13,7 @@ import {
 
 /** What names stand for: services, nodes, and who asks. A node is an agent of the network, so both answer to `agent`. */
 export const nameTypes = ['service', ...jobTypes, 'device', 'worker'] as const;
-export type NameType = (typeof nameTypes)[number];
+type NameType = (typeof nameTypes)[number];
 
 const addressSchema = z.object({
   node: z
@@ -54,6 +54,7 @@ export const resolutionSchema = z.object({
   labels: z.record(z.string(), z.string()),
   description: z.string().optional(),
 });
+/** What a name stands for at present. */
 export type Resolution = z.output<typeof resolutionSchema>;
 
 /** Which names are asked for: those for which all that is given holds. */

@@ -10,6 +10,7 @@ export interface ServiceMeasures {
   readonly networkPerSecond: number;
 }
 
+/** What users see of a service, if an edge tells of it; else what its workers see. */
 export function serviceMeasures(sight: Sight, modelId: number, placement: PlacementSpec): ServiceMeasures {
   const versions = sight.versions(modelId);
   const at = (by: Vantage) => together(versions.map((v) => sight.measuredAt(by, modelId, v, 'window')));

@@ -8,6 +8,7 @@ import type { Named, Network } from './network.ts';
 const BETTER_SHARE = 0.1;
 const BETTER_US = 10;
 
+/** Which node computes which layers of a model. */
 export type PlacementSpec = SpecOf<'Placement'>;
 
 /** Where a model is to be, and whether that is another place than before. */

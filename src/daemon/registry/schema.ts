@@ -50,6 +50,7 @@ export const capabilitySchema = z
     zone: text('Trust zone of the planner').max(100).default('default'),
   })
   .describe('What the node is, holds, and could hold');
+/** As a node announces it, with its defaults filled in. */
 export type Capability = z.output<typeof capabilitySchema>;
 
 const common = {

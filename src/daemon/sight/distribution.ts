@@ -74,6 +74,7 @@ export const requestsOf = ({ answered, failed }: Measured): number => answered +
 /** Failures of all requests, 0 to 1; 0 where there were none. */
 export const errorShare = (measured: Measured): number => measured.failed / Math.max(1, requestsOf(measured));
 
+/** Undefined where no answer was a verdict. */
 export const meanMargin = ({ margins, marginSum }: Measured): number | undefined =>
   margins === 0 ? undefined : marginSum / margins;
 

@@ -15,6 +15,7 @@ const edgeReport = z.strictObject({
     .max(256)
     .describe('Latencies are those from the first packet of a request to its answer'),
 });
+/** The body of an edge's report, as it is sent. */
 export type EdgeReport = z.input<typeof edgeReport>;
 
 /** The call by which edges report. */

@@ -23,6 +23,7 @@ export function raiseBuffers(socket: Socket): void {
   }
 }
 
+/** `host:port`, for messages; the port is that of inference if none is named. */
 export const peerName = ({ host, port = DEFAULT_PORT }: Peer): string => `${host}:${port}`;
 
 /**

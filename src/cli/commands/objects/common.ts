@@ -41,9 +41,12 @@ export const controllerOptions = <T>(y: Argv<T>) =>
     y.parserConfiguration({ 'duplicate-arguments-array': true }),
   );
 
+/** Of `-o`: `wide` is a table with more columns, `name` one KIND/NAME a line. */
 export const OUTPUTS = ['table', 'wide', 'yaml', 'json', 'name'] as const;
+/** How objects are printed. */
 export type Output = (typeof OUTPUTS)[number];
 
+/** `-o FORMAT`, and `--json` for it; of several the last counts. */
 export const outputOption = <T>(y: Argv<T>) =>
   y
     .option('output', {
@@ -56,6 +59,7 @@ export const outputOption = <T>(y: Argv<T>) =>
     })
     .option('json', { type: 'boolean', default: false, describe: 'As -o json' });
 
+/** `--json` goes before `-o`. */
 export const outputOf = ({ output, json }: ArgumentsOf<typeof outputOption>): Output =>
   json ? 'json' : output;
 
@@ -124,6 +128,7 @@ export function kindOf(word: string): Kind {
   );
 }
 
+/** Objects that words of the command line name: one, or without a name all of a kind. */
 export interface Target {
   readonly kind: Kind;
   readonly name?: string;
@@ -151,9 +156,11 @@ export function queryOf(words: readonly string[] | undefined, several: string): 
   return targets[0] ?? {};
 }
 
+/** In the API, from its root on. */
 export const pathOf = ({ kind, name }: Target): string =>
   `/api/v1alpha1/${namesOf[kind].plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 
+/** Long lines stay whole; characters that a terminal would obey are escaped. */
 export async function yamlOf(value: unknown): Promise<string> {
   const { stringify } = await import('yaml');
   return printableLines(stringify(value, { lineWidth: 0 }));
@@ -165,4 +172,5 @@ export async function printDocument(io: Io, output: 'json' | 'yaml', value: unkn
   else io.out(await yamlOf(value));
 }
 
+/** As commands print it and take it. */
 export const objectName = ({ kind, metadata }: ShownObject): string => `${kind}/${metadata.name}`;

@@ -10,6 +10,7 @@ import {
   withController,
 } from './common.ts';
 
+/** An entry of the controller's log, as the API answers it. */
 export interface ShownEvent {
   readonly id: string;
   readonly time: string;
@@ -55,6 +56,7 @@ export const eventsCommand = (io: Io) =>
     },
   });
 
+/** The head of the table, then a row an event. @param isWide with their ids, too */
 export const eventRows = (events: readonly ShownEvent[], isWide: boolean): readonly (readonly string[])[] => [
   [...(isWide ? ['ID'] : []), 'TIME', 'TYPE', 'OBJECT', 'REASON', 'ACTOR', 'MESSAGE'],
   ...events.map((e) => [

@@ -44,6 +44,7 @@ export class Keys {
   }
 }
 
+/** Keys from `key` on, up to `range_end` without it. */
 export interface Range {
   readonly key: Buffer;
   readonly range_end: Buffer;

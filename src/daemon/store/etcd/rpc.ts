@@ -23,6 +23,7 @@ export interface KeyValue {
   readonly lease: string;
 }
 
+/** Without `range_end` one key alone; `revision` reads the past, and absent or 0 the present. */
 export interface RangeRequest {
   readonly key: Buffer;
   readonly range_end?: Buffer;
@@ -31,17 +32,20 @@ export interface RangeRequest {
   readonly keys_only?: boolean;
 }
 
+/** `more` where the limit has cut it off. */
 export interface RangeResponse {
   readonly header: { readonly revision: string };
   readonly kvs: readonly KeyValue[];
   readonly more: boolean;
 }
 
+/** One thing that a transaction does. */
 export type RequestOp =
   | { readonly request_range: RangeRequest }
   | { readonly request_put: { readonly key: Buffer; readonly value: Buffer; readonly lease?: string } }
   | { readonly request_delete_range: { readonly key: Buffer; readonly range_end?: Buffer } };
 
+/** What a transaction wants to be so of one key; a `create_revision` of 0 is no such key. */
 export interface Compare {
   readonly result: 'EQUAL';
   readonly target: 'CREATE' | 'MOD' | 'VALUE';
@@ -51,18 +55,21 @@ export interface Compare {
   readonly value?: Buffer;
 }
 
+/** All of `success` at once where every comparison holds, else all of `failure`. */
 export interface Txn {
   readonly compare: readonly Compare[];
   readonly success: readonly RequestOp[];
   readonly failure?: readonly RequestOp[];
 }
 
+/** Answers of the branch that was done, in its order. */
 export interface TxnResponse {
   readonly header: { readonly revision: string };
   readonly succeeded: boolean;
   readonly responses: readonly { readonly response_range?: RangeResponse }[];
 }
 
+/** A `compact_revision` other than 0 says that what was asked for is forgotten. */
 export interface WatchResponse {
   readonly header: { readonly revision: string };
   readonly created: boolean;

@@ -14,6 +14,7 @@ export class InferenceFault extends Error {
   }
 }
 
+/** A call that is wrong by itself, whatever the worker holds. @throws InferenceFault */
 export const invalid = (message: string): never => {
   throw new InferenceFault('invalid', message);
 };

@@ -18,12 +18,14 @@ import {
   rowsOf,
 } from './tensors.ts';
 
+/** Sizes of -1 are open: that of the batch. */
 export interface TensorMetadata {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
 }
 
+/** What the protocol tells of a model before it is asked. */
 export interface ModelMetadata {
   readonly name: string;
   readonly versions: readonly string[];
@@ -33,7 +35,7 @@ export interface ModelMetadata {
   readonly properties: Readonly<Record<string, string>>;
 }
 
-export interface InferRequest {
+interface InferRequest {
   readonly model: string;
   /** Empty: the current one. */
   readonly version: string;
@@ -42,20 +44,21 @@ export interface InferRequest {
   readonly outputs: readonly { readonly name: string; readonly datatype?: string | undefined }[];
 }
 
+/** A worker's models have one output; its bytes are little-endian, row by row. */
 export interface InferResult {
   readonly model: string;
   readonly version: string;
   readonly output: TensorMetadata & { readonly bytes: Uint8Array };
 }
 
-export interface IndexEntry {
+interface IndexEntry {
   readonly name: string;
   readonly version: string;
   readonly state: 'READY' | 'UNAVAILABLE';
   readonly reason: string;
 }
 
-export interface ModelServerOptions {
+interface ModelServerOptions {
   readonly version: string;
   readonly repository?: Repository | undefined;
   /** What computes models that are loaded. */

@@ -121,6 +121,7 @@ export interface Contents {
   readonly fp64_contents?: readonly number[];
 }
 
+/** A value of a call beside its tensors: exactly one of its members is there. */
 export interface Parameter {
   readonly bool_param?: boolean;
   readonly int64_param?: number;
@@ -129,6 +130,7 @@ export interface Parameter {
   readonly bytes_param?: Buffer;
 }
 
+/** By name. */
 export type Parameters = Readonly<Record<string, Parameter>>;
 
 /** A tensor of either direction. */
@@ -140,6 +142,7 @@ export interface TensorMessage {
   readonly contents?: Contents | null;
 }
 
+/** Tensors come in their own `contents`, or all of them in `raw_input_contents`, in the order of `inputs`. */
 export interface ModelInferRequest {
   readonly model_name: string;
   readonly model_version: string;
@@ -150,6 +153,7 @@ export interface ModelInferRequest {
   readonly raw_input_contents: readonly Buffer[];
 }
 
+/** Tensors as in a request; our own answers have theirs in `raw_output_contents`. */
 export interface ModelInferResponse {
   readonly model_name: string;
   readonly model_version: string;
@@ -158,6 +162,7 @@ export interface ModelInferResponse {
   readonly raw_output_contents: readonly Buffer[];
 }
 
+/** As `ModelMetadata`, on the wire. */
 export interface ModelMetadataResponse {
   readonly name: string;
   readonly versions: readonly string[];

@@ -4,8 +4,10 @@ import { invalid } from './fault.ts';
 
 /** Of the protocol's datatypes those in which a grid is told: its integers, or the reals that they stand for. */
 export const datatypes = ['UINT8', 'INT8', 'UINT16', 'INT16', 'FP32', 'FP64'] as const;
+/** A type of elements by the protocol's name. */
 export type Datatype = (typeof datatypes)[number];
 
+/** Bytes of one element. */
 export const bytesOfDatatype: Readonly<Record<Datatype, number>> = {
   UINT8: 1,
   INT8: 1,
@@ -18,6 +20,7 @@ export const bytesOfDatatype: Readonly<Record<Datatype, number>> = {
 /** Whether its numbers are whole. */
 export const isIntegers = (datatype: Datatype): boolean => bytesOfDatatype[datatype] < 4;
 
+/** Whether the protocol's name is one of those that are served here. */
 export const isDatatype = (name: string): name is Datatype => datatypes.includes(name as Datatype);
 
 /** The datatype of a tensor's integers. */

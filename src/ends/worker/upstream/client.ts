@@ -6,6 +6,7 @@ export interface SentTensor {
   readonly bytes: Uint8Array;
 }
 
+/** What a server says of an input or output. */
 export interface TensorDescription {
   readonly name: string;
   readonly datatype: string;
@@ -13,6 +14,7 @@ export interface TensorDescription {
   readonly shape: readonly number[];
 }
 
+/** What a server says of a model before it is asked. */
 export interface ModelDescription {
   readonly inputs: readonly TensorDescription[];
   readonly outputs: readonly TensorDescription[];
@@ -34,6 +36,7 @@ export interface UpstreamTls {
   readonly key?: Uint8Array;
 }
 
+/** Which model of which server computes the end of a path. */
 export interface UpstreamAddress {
   /** `http://HOST:PORT`, `https://...`, `grpc://...`, `grpcs://...`, or `unix:PATH` (HTTP). */
   readonly url: string;

@@ -30,6 +30,7 @@ export interface Upstream {
   close(): void;
 }
 
+/** The server's model, and which part of ours it is. */
 export interface UpstreamOptions extends UpstreamAddress {
   /** Index or name of the first layer that it computes; 0 if absent. */
   readonly from?: string | undefined;
