@@ -73,19 +73,29 @@ export interface TableSet {
   readonly meters?: readonly MeterModel[];
 }
 
-/** P4Runtime's ids carry their kind in the first byte. */
-const action = (n: number, name: string, parameters: ActionModel['parameters'] = []): ActionModel => ({
-  name,
-  id: 0x01_000000 + n,
-  parameters,
+/** @param n its id but for the first byte, in which P4Runtime's ids carry their kind */
+export const actionOf = (
+  n: number,
+  name: string,
+  parameters: ActionModel['parameters'] = [],
+): ActionModel => ({ name, id: 0x01_000000 + n, parameters });
+
+/** @param n its id but for the first byte */
+export const tableOf = (n: number, model: Omit<TableModel, 'id'>): TableModel => ({
+  id: 0x02_000000 + n,
+  ...model,
 });
 
-const table = (n: number, model: Omit<TableModel, 'id'>): TableModel => ({ id: 0x02_000000 + n, ...model });
+/** A table without entries: what it does is its default action. @param n its id but for the first byte */
+export const keylessTable = (n: number, name: string, action: ActionModel): TableModel =>
+  tableOf(n, { name, keys: [], actions: [action], defaultAction: action, size: 1 });
+
+export const exactKey = (name: string, bits: number): TableKey => ({ name, bits, match: 'EXACT' });
 
 /** Does nothing: the default of tables in which an entry is a permission. */
-export const absent = action(1, 'absent');
+export const absent = actionOf(1, 'absent');
 /** Of a version: where its weights are, which layers are computed of how many, and below which margin a verdict goes on. */
-export const hold = action(2, 'hold', [
+export const hold = actionOf(2, 'hold', [
   { name: 'slot', bits: 16 },
   { name: 'version', bits: 16 },
   { name: 'first_layer', bits: 8 },
@@ -95,64 +105,62 @@ export const hold = action(2, 'hold', [
   { name: 'threshold', bits: 8 },
 ]);
 /** A model of `model_ids`: a version that is missing is then an unknown version, not an unknown model. */
-export const held = action(3, 'held');
+export const held = actionOf(3, 'held');
 /** A trust zone of `zones` for which the device may compute. */
-export const permit = action(4, 'permit');
+export const permit = actionOf(4, 'permit');
 /** Sends a packet out of a port as it is. */
-export const cross = action(5, 'cross', [{ name: 'port', bits: 9 }]);
+export const cross = actionOf(5, 'cross', [{ name: 'port', bits: 9 }]);
 /** Sends a packet out of a port with these MAC addresses. */
-export const route = action(6, 'route', [
+export const route = actionOf(6, 'route', [
   { name: 'source_mac', bits: 48 },
   { name: 'destination_mac', bits: 48 },
   { name: 'port', bits: 9 },
 ]);
 /** A packet that goes nowhere. */
-export const drop = action(7, 'drop');
+export const drop = actionOf(7, 'drop');
 /** Of a slot without weights: requests for it pass on. */
-export const noWeights = action(8, 'no_weights');
+export const noWeights = actionOf(8, 'no_weights');
 /** Sends a request to where the shard of its job goes in a group of the model. */
-export const balance = action(9, 'balance', [{ name: 'group', bits: 8 }]);
-
-const exact = (name: string, bits: number): TableKey => ({ name, bits, match: 'EXACT' });
+export const balance = actionOf(9, 'balance', [{ name: 'group', bits: 8 }]);
 
 /** Versions that are held, by model and version; version 0 is the current one. */
-export const models = table(1, {
+export const models = tableOf(1, {
   name: 'models',
-  keys: [exact('model_id', 16), exact('model_version', 16)],
+  keys: [exactKey('model_id', 16), exactKey('model_version', 16)],
   actions: [hold],
   defaultAction: absent,
   size: MODEL_ENTRIES,
 });
 
 /** Models of which some version is meant to be here: tells an unknown version from an unknown model. */
-export const modelIds = table(2, {
+export const modelIds = tableOf(2, {
   name: 'model_ids',
-  keys: [exact('model_id', 16)],
+  keys: [exactKey('model_id', 16)],
   actions: [held],
   defaultAction: absent,
   size: 256,
 });
 
 /** Trust zones for which the device may compute; zone 0 is any. */
-export const zones = table(3, {
+export const zones = tableOf(3, {
   name: 'zones',
-  keys: [exact('trust_zone', 8)],
+  keys: [exactKey('trust_zone', 8)],
   actions: [permit],
   defaultAction: absent,
   size: 256,
 });
 
 /** Where packets of a port go that no other table sends anywhere. */
-export const ports = table(4, {
+export const ports = tableOf(4, {
   name: 'ports',
-  keys: [exact('ingress_port', 9)],
+  keys: [exactKey('ingress_port', 9)],
   actions: [cross, drop],
   defaultAction: drop,
   size: 512,
 });
 
 /** Where packets go by the longest prefix of their destination; without one the ingress port decides. */
-export const ipv4Lpm = table(5, {
+export const ipv4Lpm = tableOf(5, {
   name: 'ipv4_lpm',
   keys: [{ name: 'destination', bits: 32, match: 'LPM' }],
   actions: [route, cross, drop],
@@ -161,18 +169,18 @@ export const ipv4Lpm = table(5, {
 });
 
 /** Where requests of a model go whose next layer is this one, and proofs that follow them; goes before ordinary forwarding. */
-export const steer = table(6, {
+export const steer = tableOf(6, {
   name: 'steer',
-  keys: [exact('model_id', 16), exact('next_layer', 8)],
+  keys: [exactKey('model_id', 16), exactKey('next_layer', 8)],
   actions: [route, cross, drop, balance],
   defaultAction: absent,
   size: 1024,
 });
 
 /** Where requests go that are balanced, by the shard of their job (`shardOf`); without an entry as if they were not steered. */
-export const shards = table(7, {
+export const shards = tableOf(7, {
   name: 'shards',
-  keys: [exact('model_id', 16), exact('group', 8), exact('shard', 16)],
+  keys: [exactKey('model_id', 16), exactKey('group', 8), exactKey('shard', 16)],
   actions: [route, cross, drop],
   defaultAction: absent,
   size: SHARDS * SHARD_GROUPS,
@@ -237,10 +245,10 @@ export function weightsTable(layer: number, slot: number, parameters: ActionMode
   if (layer >= MAX_LAYERS || slot >= MAX_SLOTS) throw new Error(`slot ${slot} of layer ${layer} has no id`);
   const program = programOf(slot);
   const name = program === 0 ? `layer_${layer}` : `layer_${layer}_of_${program}`;
-  return table(FIRST_WEIGHTS_ID + layer * MAX_SLOTS + slot, {
+  return tableOf(FIRST_WEIGHTS_ID + layer * MAX_SLOTS + slot, {
     name: `weights_${layer}_${slot}`,
     keys: [],
-    actions: [action(FIRST_LAYER_ID + program * MAX_LAYERS + layer, name, parameters), noWeights],
+    actions: [actionOf(FIRST_LAYER_ID + program * MAX_LAYERS + layer, name, parameters), noWeights],
     defaultAction: noWeights,
     size: 1,
   });
@@ -303,10 +311,10 @@ export function lookupTableModel(
       match: key.match ?? 'EXACT',
     }),
   );
-  return table(id, {
+  return tableOf(id, {
     name: `${family}_${place}`,
-    keys: [...(key.slots ? [exact('slot', 16)] : []), ...values],
-    actions: [action(id, `row_${place}`, parameters)],
+    keys: [...(key.slots ? [exactKey('slot', 16)] : []), ...values],
+    actions: [actionOf(id, `row_${place}`, parameters)],
     defaultAction: noWeights,
     size: key.slots ? key.rows * EMBEDDING_VERSIONS : CONSTANT_SIZE,
   });

@@ -1,4 +1,5 @@
 import type { Printer } from '../common/printer.ts';
+import type { Chip } from './chips.ts';
 import type { Gress } from './schedule.ts';
 import { crossings } from './tables.ts';
 
@@ -22,8 +23,16 @@ const CONTROL_PARAMETERS = {
   ],
 } as const satisfies Record<Gress, readonly string[]>;
 
+/** What a program begins with. */
+export const printOpening = (p: Printer, title: string, chip: Chip): Printer =>
+  p
+    .comment('SPDX-License-Identifier: Apache-2.0')
+    .comment(`${title} Made by intransit; do not edit.`)
+    .line('#include <core.p4>')
+    .line(`#include <${chip.include}>`);
+
 /** @param body prints the parser's declarations and states */
-export function printParser(p: Printer, gress: Gress, body: () => void): void {
+function printParser(p: Printer, gress: Gress, body: () => void): void {
   p.block(
     `parser ${BLOCK[gress]}Parser(packet_in packet, out headers_t hdr, out ${gress}_metadata_t meta, out ${gress}_intrinsic_metadata_t standard)`,
     body,
@@ -31,7 +40,7 @@ export function printParser(p: Printer, gress: Gress, body: () => void): void {
 }
 
 /** The control of all match-action stages of a gress. @param body prints what stands in it beside `pass`, which does nothing */
-export function printControl(p: Printer, gress: Gress, body: () => void): void {
+function printControl(p: Printer, gress: Gress, body: () => void): void {
   const parameters = ['inout headers_t hdr', `inout ${gress}_metadata_t meta`, ...CONTROL_PARAMETERS[gress]];
   p.line(`control Intransit${BLOCK[gress]}(`).indent(() => {
     for (const [i, parameter] of parameters.entries())
@@ -65,21 +74,46 @@ const printDeparser = (p: Printer, gress: Gress, body: () => void): Printer =>
     )
     .line();
 
-/** Ingress hands on all headers. */
-export const printIngressDeparser = (p: Printer): Printer =>
-  printDeparser(p, 'ingress', () => p.block('apply', () => p.line('packet.emit(hdr);')));
-
 /**
- * @param changed the header whose being there says that IPv4 has another checksum
- * @param typeOfService fields of IPv4 of that byte
- * @param emitted headers of the packet
+ * Parser, control and deparser of the ingress, which hands on all headers.
+ * @param frame the parser of the packet's headers
+ * @param given what it is given
+ * @param control prints what stands in the control
  */
-export function printEgressDeparser(
-  p: Printer,
-  changed: string,
-  typeOfService: readonly string[],
-  emitted: readonly string[],
-): void {
+export function printIngressBlocks(p: Printer, frame: string, given: string, control: () => void): void {
+  printParser(p, 'ingress', () => {
+    p.line(`${frame}() frame;`);
+    p.block('state start', () => {
+      p.line('packet.extract(standard);')
+        .line('packet.advance(PORT_METADATA_SIZE);')
+        .line('hdr.bridge.setValid();')
+        .line(`frame.apply(${given});`)
+        .line('transition accept;');
+    });
+  });
+  printControl(p, 'ingress', control);
+  printDeparser(p, 'ingress', () => p.block('apply', () => p.line('packet.emit(hdr);')));
+}
+
+/** What programs have of their own in the egress. */
+export interface EgressBlocks {
+  /** Prints the parser's declarations and states. */
+  readonly parser: () => void;
+  /** Prints what stands in the control. */
+  readonly control: () => void;
+  /** The header whose being there says that IPv4 has another checksum. */
+  readonly changed: string;
+  /** Fields of IPv4 of that byte. */
+  readonly typeOfService: readonly string[];
+  /** Headers of the packet. */
+  readonly emitted: readonly string[];
+}
+
+/** Parser, control and deparser of the egress, which sums the IPv4 header where it was changed. */
+export function printEgressBlocks(p: Printer, blocks: EgressBlocks): void {
+  const { parser, control, changed, typeOfService, emitted } = blocks;
+  printParser(p, 'egress', parser);
+  printControl(p, 'egress', control);
   const fields = [
     ...['version', 'ihl', ...typeOfService, 'total_length', 'identification', 'flags', 'fragment', 'ttl'],
     ...['protocol', 'source', 'destination'],

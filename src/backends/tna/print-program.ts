@@ -1,11 +1,10 @@
 import { Printer } from '../common/printer.ts';
 import type { TnaPlan } from './plan.ts';
 import {
-  printControl,
   printCrossings,
-  printEgressDeparser,
-  printIngressDeparser,
-  printParser,
+  printEgressBlocks,
+  printIngressBlocks,
+  printOpening,
   printPipeline,
 } from './print-controls.ts';
 import { crossingFields, printLayers, printOutputs, workFields } from './print-layers.ts';
@@ -15,12 +14,7 @@ import { choices, crossings } from './tables.ts';
 export function printTna(plan: TnaPlan): string {
   const p = new Printer();
   const { model, options, chip } = plan;
-  p.comment('SPDX-License-Identifier: Apache-2.0')
-    .comment(
-      `Layers ${options.from}..${options.to} of ${model.name} for ${chip.name}. Made by intransit; do not edit.`,
-    )
-    .line('#include <core.p4>')
-    .line(`#include <${chip.include}>`)
+  printOpening(p, `Layers ${options.from}..${options.to} of ${model.name} for ${chip.name}.`, chip)
     .line('#include "intransit_wire.p4"')
     .line();
   // Metadata that nothing reads would count as parsed, too. It stands before a declaration, whichever.
@@ -81,17 +75,7 @@ function printTypes(p: Printer, plan: TnaPlan): void {
 
 // Long: the text of a control, in its order.
 function printIngress(p: Printer, plan: TnaPlan): void {
-  printParser(p, 'ingress', () => {
-    p.line('IntransitFrame() frame;');
-    p.block('state start', () => {
-      p.line('packet.extract(standard);')
-        .line('packet.advance(PORT_METADATA_SIZE);')
-        .line('hdr.bridge.setValid();')
-        .line('frame.apply(packet, hdr);')
-        .line('transition accept;');
-    });
-  });
-  printControl(p, 'ingress', () => {
+  printIngressBlocks(p, 'IntransitFrame', 'packet, hdr', () => {
     p.block('action choose(bit<1> version, bit<16> model_version)', () =>
       p
         .line('hdr.bridge.version = version;')
@@ -116,18 +100,17 @@ function printIngress(p: Printer, plan: TnaPlan): void {
       });
     });
   });
-  printIngressDeparser(p);
 }
 
 function printEgress(p: Printer, plan: TnaPlan): void {
-  printParser(p, 'egress', () => {
+  const parser = () => {
     p.line('IntransitFrame() frame;');
     p.block('state start', () => {
       p.line('packet.extract(standard);').line('packet.extract(hdr.bridge);');
       p.line('frame.apply(packet, hdr);').line('transition accept;');
     });
-  });
-  printControl(p, 'egress', () => {
+  };
+  const control = () => {
     p.line();
     const applied = printLayers(p, plan, 'egress');
     applied.push(...printOutputs(p, plan));
@@ -149,7 +132,12 @@ function printEgress(p: Printer, plan: TnaPlan): void {
         p.line('answer();');
       }),
     );
+  };
+  printEgressBlocks(p, {
+    parser,
+    control,
+    changed: 'result',
+    typeOfService: ['tos'],
+    emitted: ['ethernet', 'ipv4', 'udp', 'intransit', 'activations', 'result'],
   });
-  const headers = ['ethernet', 'ipv4', 'udp', 'intransit', 'activations', 'result'];
-  printEgressDeparser(p, 'result', ['tos'], headers);
 }

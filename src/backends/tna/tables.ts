@@ -1,46 +1,46 @@
 import type { P4Info, Update } from '../../p4runtime/types.ts';
 import { type Entry, insertion } from '../common/entries.ts';
 import { p4infoOf } from '../common/p4info.ts';
-import { type ActionModel, cross, lookupTableModel, type TableModel } from '../common/table-model.ts';
+import {
+  type ActionModel,
+  actionOf,
+  cross,
+  exactKey,
+  lookupTableModel,
+  type TableModel,
+  tableOf,
+} from '../common/table-model.ts';
 import { type TnaLayer, type TnaTable, VERSIONS } from './layers.ts';
 import type { TnaPlan } from './plan.ts';
 
-/** Ids of what only this target has. */
-export const tnaId = (kind: number, n: number): number => kind * 2 ** 24 + 0x8000 + n;
+/** From here on are the ids of what only this target has, but for their first byte. */
+export const TNA_OWN = 0x8000;
 
 /** Which of the two versions of the entries answers a request. */
-export const choose: ActionModel = {
-  name: 'choose',
-  id: tnaId(0x01, 1),
-  parameters: [
-    { name: 'version', bits: 1 },
-    { name: 'model_version', bits: 16 },
-  ],
-};
+export const choose = actionOf(TNA_OWN + 1, 'choose', [
+  { name: 'version', bits: 1 },
+  { name: 'model_version', bits: 16 },
+]);
 /** Does nothing. */
-export const pass: ActionModel = { name: 'pass', id: tnaId(0x01, 2), parameters: [] };
-
-const exact = (name: string, bits: number) => ({ name, bits, match: 'EXACT' }) as const;
+export const pass = actionOf(TNA_OWN + 2, 'pass');
 
 /** Model and version of a request, version 0 the current one: the entry that is rewritten to flip. */
-export const choices: TableModel = {
+export const choices = tableOf(TNA_OWN + 1, {
   name: 'choices',
-  id: tnaId(0x02, 1),
-  keys: [exact('model_id', 16), exact('model_version', 16)],
+  keys: [exactKey('model_id', 16), exactKey('model_version', 16)],
   actions: [choose],
   defaultAction: pass,
   size: 64,
-};
+});
 
 /** By which port packets of an ingress port leave. */
-export const crossings: TableModel = {
+export const crossings = tableOf(TNA_OWN + 2, {
   name: 'crossings',
-  id: tnaId(0x02, 2),
-  keys: [exact('ingress_port', 9)],
+  keys: [exactKey('ingress_port', 9)],
   actions: [cross],
   defaultAction: pass,
   size: 512,
-};
+});
 
 /** Words of sums, or one byte of the output. */
 const parametersOf = (table: TnaTable, layer: TnaLayer | undefined): ActionModel['parameters'] =>
@@ -62,7 +62,7 @@ export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
   const keys = table.keys.map(({ bits }, k) => ({ name: `key${k}`, bits, match }) as const);
   return {
     ...base,
-    keys: [exact('version', 1), ...keys],
+    keys: [exactKey('version', 1), ...keys],
     // An exact table has an entry for all that there is to match.
     defaultAction: table.isTernary ? pass : base.actions[0]!,
     size: table.rows.length * VERSIONS,

@@ -1,4 +1,5 @@
 import { signedBits } from '../../model/ranges.ts';
+import type { Ties } from '../../model/requantiser.ts';
 import type { Interval } from '../../model/tensor.ts';
 import { ELEMENT_BITS } from './activations.ts';
 import { v1model } from './limits.ts';
@@ -29,14 +30,8 @@ export interface MatrixSpec {
   readonly span: number;
   /** Where the requantiser has two lines: the sum is then y, and z follows from it. */
   readonly sides?: Sides;
-  /** Where ties go to even. */
+  /** Where ties go to even: a part a row. */
   readonly ties?: Ties;
-}
-
-/** By row, what is taken off z before the shift where `floor(z / 2^shift)` ends in the bit `odd`. */
-export interface Ties {
-  readonly part: readonly number[];
-  readonly odd: 0 | 1;
 }
 
 /**

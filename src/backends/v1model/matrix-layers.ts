@@ -8,11 +8,11 @@ import type {
   RequantiseLayer,
 } from '../../model/model.ts';
 import { accumulatorRanges, embeddingRange, productRange } from '../../model/ranges.ts';
-import { type Requantiser, requantise } from '../../model/requantiser.ts';
+import { type Requantiser, requantise, type Ties } from '../../model/requantiser.ts';
 import { elementCount, elementRange, type Interval, type TensorType } from '../../model/tensor.ts';
 import { type Activations, findRuns, type Run } from './activations.ts';
 import type { MatrixPosition } from './emit-matrix.ts';
-import type { MatrixSpec, Sides, Ties } from './lane-words.ts';
+import type { MatrixSpec, Sides } from './lane-words.ts';
 import { eachPosition, imageOf, type Tap } from './window.ts';
 
 /** A matrix, the positions at which it acts, and which elements of the output its rows are at each. */

@@ -4,12 +4,16 @@
  */
 import {
   type ActionModel,
+  actionOf,
   type CounterModel,
   type DigestModel,
+  exactKey,
+  keylessTable,
   type MeterModel,
   ports,
   type TableModel,
   type TableSet,
+  tableOf,
 } from '../table-model.ts';
 import { flowEvents, flowOutcomes } from './outcomes.ts';
 
@@ -69,56 +73,38 @@ export const treatWays = { port: 0, redirect: 1, drop: 2 } as const;
 export const MARK = 0x80;
 
 /** Of classes without an entry: their packets are counted, and go on as the port says. */
-export const untreated: ActionModel = { name: 'untreated', id: 0x01_000000 + OWN, parameters: [] };
+export const untreated = actionOf(OWN, 'untreated');
 
 /** All that may be done with packets of a class beyond counting them. */
-export const treat: ActionModel = {
-  name: 'treat',
-  id: 0x01_000000 + OWN + 1,
-  parameters: [
-    { name: 'way', bits: 8 },
-    // Of `redirect`.
-    { name: 'port', bits: 9 },
-    // 0x80 and the DSCP; 0 leaves packets as they are.
-    { name: 'mark', bits: 8 },
-    // Clone session that gets copies; 0 for none.
-    { name: 'session', bits: 16 },
-    // Not 0: flows that become this class are told by digest.
-    { name: 'tell', bits: 8 },
-  ],
-};
-
-/** A table without entries: what it does is its default action. */
-const keyless = (name: string, id: number, action: ActionModel): TableModel => ({
-  name,
-  id,
-  keys: [],
-  actions: [action],
-  defaultAction: action,
-  size: 1,
-});
+export const treat = actionOf(OWN + 1, 'treat', [
+  { name: 'way', bits: 8 },
+  // Of `redirect`.
+  { name: 'port', bits: 9 },
+  // 0x80 and the DSCP; 0 leaves packets as they are.
+  { name: 'mark', bits: 8 },
+  // Clone session that gets copies; 0 for none.
+  { name: 'session', bits: 16 },
+  // Not 0: flows that become this class are told by digest.
+  { name: 'tell', bits: 8 },
+]);
 
 /** What is done with packets of flows of a class. */
-export const classes: TableModel = {
+export const classes = tableOf(OWN, {
   name: 'classes',
-  id: 0x02_000000 + OWN,
-  keys: [{ name: 'class', bits: 8, match: 'EXACT' }],
+  keys: [exactKey('class', 8)],
   actions: [treat],
   defaultAction: untreated,
   size: FLOW_CLASSES,
-};
+});
 
 /**
  * Which slot's weights classify: its default action, so that one write changes them all. Before any it is the model's first.
  * @param model which of several
  */
 export function flowModelOf(model: number): TableModel {
-  const action: ActionModel = {
-    name: nameOf('decide', model),
-    id: 0x01_000000 + OWN + 2 + MODEL_STEP * model,
-    parameters: [{ name: 'slot', bits: 16 }],
-  };
-  return keyless(nameOf('flow_model', model), 0x02_000000 + OWN + 1 + MODEL_STEP * model, action);
+  const first = OWN + MODEL_STEP * model;
+  const action = actionOf(first + 2, nameOf('decide', model), [{ name: 'slot', bits: 16 }]);
+  return keylessTable(first + 1, nameOf('flow_model', model), action);
 }
 
 /** Of a device with one model, or of the first of several. */
@@ -127,44 +113,36 @@ export const flowModel: TableModel = flowModelOf(0);
 export const decide: ActionModel = flowModel.defaultAction;
 
 /** Of a host: its agent asks the worker, by UDP. */
-export const ask: ActionModel = {
-  name: 'ask',
-  id: 0x01_000000 + OWN + 4,
-  parameters: [
-    // Margins below it are asked about; 0 for none.
-    { name: 'below', bits: 8 },
-    // Of the worker: IPv4 and UDP.
-    { name: 'address', bits: 32 },
-    { name: 'port', bits: 16 },
-    { name: 'model', bits: 16 },
-    // Questions a second at most.
-    { name: 'rate', bits: 32 },
-  ],
-};
+export const ask = actionOf(OWN + 4, 'ask', [
+  // Margins below it are asked about; 0 for none.
+  { name: 'below', bits: 8 },
+  // Of the worker: IPv4 and UDP.
+  { name: 'address', bits: 32 },
+  { name: 'port', bits: 16 },
+  { name: 'model', bits: 16 },
+  // Questions a second at most.
+  { name: 'rate', bits: 32 },
+]);
 
 /** Which flows a larger model is asked about: its default action. Nobody before it is written. */
-export const escalation = keyless('escalation', 0x02_000000 + OWN + 3, ask);
+export const escalation = keylessTable(OWN + 3, 'escalation', ask);
 
 /** Bits of a request as a switch sends it, up to its job: Ethernet, IPv4, UDP, and half of the inference header. */
 export const REQUEST_BITS = 8 * (14 + 20 + 8 + 16);
 
 /** Of a switch: a clone of the flow's packet becomes the request, whose headers are ready in `request`. */
-export const askByClone: ActionModel = {
-  name: 'ask_by_clone',
-  id: 0x01_000000 + OWN + 5,
-  parameters: [
-    // Margins below it are asked about; 0 for none.
-    { name: 'below', bits: 8 },
-    // Clone session of the port to the worker.
-    { name: 'session', bits: 16 },
-    // Of the job of each request, its highest bits: who does not know them writes nothing into flows.
-    { name: 'secret', bits: 16 },
-    { name: 'request', bits: REQUEST_BITS },
-  ],
-};
+export const askByClone = actionOf(OWN + 5, 'ask_by_clone', [
+  // Margins below it are asked about; 0 for none.
+  { name: 'below', bits: 8 },
+  // Clone session of the port to the worker.
+  { name: 'session', bits: 16 },
+  // Of the job of each request, its highest bits: who does not know them writes nothing into flows.
+  { name: 'secret', bits: 16 },
+  { name: 'request', bits: REQUEST_BITS },
+]);
 
 /** The same of a switch, where a cloned packet becomes the request. */
-export const clonedEscalation = keyless(escalation.name, escalation.id, askByClone);
+export const clonedEscalation = keylessTable(OWN + 3, escalation.name, askByClone);
 
 /** Questions of a switch, in packets: red, which is beyond `pir` and `pburst`, is not asked. */
 export const askMeter: MeterModel = {
@@ -179,15 +157,12 @@ export const askMeter: MeterModel = {
  * @param model which of several
  */
 export const flowSecret = (bits: number, model = 0): TableModel => {
-  const mix: ActionModel = {
-    name: nameOf('mix', model),
-    id: 0x01_000000 + OWN + 3 + MODEL_STEP * model,
-    parameters: [
-      { name: 'factor', bits },
-      { name: 'start', bits },
-    ],
-  };
-  return keyless(nameOf('flow_secret', model), 0x02_000000 + OWN + 2 + MODEL_STEP * model, mix);
+  const first = OWN + MODEL_STEP * model;
+  const mix = actionOf(first + 3, nameOf('mix', model), [
+    { name: 'factor', bits },
+    { name: 'start', bits },
+  ]);
+  return keylessTable(first + 2, nameOf('flow_secret', model), mix);
 };
 
 /** A flow that became a class that is told. */

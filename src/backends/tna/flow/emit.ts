@@ -3,11 +3,10 @@ import { classCounter, FLOW_CLASSES, flowCounter } from '../../common/flow/table
 import { Printer } from '../../common/printer.ts';
 import type { TnaPlan } from '../plan.ts';
 import {
-  printControl,
   printCrossings,
-  printEgressDeparser,
-  printIngressDeparser,
-  printParser,
+  printEgressBlocks,
+  printIngressBlocks,
+  printOpening,
   printPipeline,
 } from '../print-controls.ts';
 import { crossingFields, printLayers, printOutputs, workFields } from '../print-layers.ts';
@@ -25,13 +24,7 @@ export function printTnaFlow(network: TnaPlan, front: FlowFront): string {
   const p = new Printer();
   const { chip, model } = network;
   const { definition: d } = front;
-  p.comment('SPDX-License-Identifier: Apache-2.0')
-    .comment(
-      `${model.name} of ${d.name} for ${chip.name}: flows classified as they pass. Made by intransit; do not edit.`,
-    )
-    .line('#include <core.p4>')
-    .line(`#include <${chip.include}>`)
-    .line();
+  printOpening(p, `${model.name} of ${d.name} for ${chip.name}: flows classified as they pass.`, chip).line();
   for (const protocol of d.protocols) p.line(`#define FLOW_${protocol.toUpperCase()}`);
   flowOutcomes.forEach(({ name }, i) => {
     p.line(`const bit<8> FLOW_${name.toUpperCase()} = ${i};`);
@@ -200,17 +193,7 @@ function appliedFront(front: FlowFront): string[] {
 
 // Long: the text of a control, in its order.
 function printIngress(p: Printer, network: TnaPlan, front: FlowFront): void {
-  printParser(p, 'ingress', () => {
-    p.line('IntransitFlowFrame() frame;');
-    p.block('state start', () => {
-      p.line('packet.extract(standard);')
-        .line('packet.advance(PORT_METADATA_SIZE);')
-        .line('hdr.bridge.setValid();')
-        .line('frame.apply(packet, hdr, meta);')
-        .line('transition accept;');
-    });
-  });
-  printControl(p, 'ingress', () => {
+  printIngressBlocks(p, 'IntransitFlowFrame', 'packet, hdr, meta', () => {
     printCrossings(p);
     p.line(`action ${decide.name}(bit<1> version) { hdr.bridge.version = version; }`);
     p.block(`table ${flowModel.name}`, () =>
@@ -245,12 +228,11 @@ function printIngress(p: Printer, network: TnaPlan, front: FlowFront): void {
       });
     });
   });
-  printIngressDeparser(p);
 }
 
 // Long: the text of a control, in its order.
 function printEgress(p: Printer, network: TnaPlan): void {
-  printParser(p, 'egress', () => {
+  const parser = () => {
     p.block('state start', () =>
       p
         .line('packet.extract(standard);')
@@ -259,8 +241,8 @@ function printEgress(p: Printer, network: TnaPlan): void {
         .line('transition select(hdr.bridge.outcome) { FLOW_CLASSIFIED: ipv4; default: accept; }'),
     );
     p.block('state ipv4', () => p.line('packet.extract(hdr.ipv4);').line('transition accept;'));
-  });
-  printControl(p, 'egress', () => {
+  };
+  const control = () => {
     const applied = [...printLayers(p, network, 'egress'), ...printOutputs(p, network)];
     p.block(`action ${mark.name}(bit<6> dscp)`, () =>
       p.line('hdr.ipv4.dscp = dscp;').line('hdr.marked.setValid();'),
@@ -283,6 +265,12 @@ function printEgress(p: Printer, network: TnaPlan): void {
       });
       p.line(`${flowCounter.name}.count(hdr.bridge.outcome);`);
     });
+  };
+  printEgressBlocks(p, {
+    parser,
+    control,
+    changed: 'marked',
+    typeOfService: ['dscp', 'ecn'],
+    emitted: ['ethernet', 'ipv4'],
   });
-  printEgressDeparser(p, 'marked', ['dscp', 'ecn'], ['ethernet', 'ipv4']);
 }

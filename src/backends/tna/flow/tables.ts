@@ -2,52 +2,36 @@ import type { P4Info, Update } from '../../../p4runtime/types.ts';
 import { type Entry, insertion } from '../../common/entries.ts';
 import { classCounter, FLOW_CLASSES, flowCounter } from '../../common/flow/tables.ts';
 import { p4infoOf } from '../../common/p4info.ts';
-import type { ActionModel, TableModel } from '../../common/table-model.ts';
+import { actionOf, exactKey, keylessTable, type TableModel, tableOf } from '../../common/table-model.ts';
 import type { TnaPlan } from '../plan.ts';
-import { allTables, crossings, pass, tableModel, tnaId, versionEntries } from '../tables.ts';
+import { allTables, crossings, pass, TNA_OWN, tableModel, versionEntries } from '../tables.ts';
 import { functionRows } from './front.ts';
 import type { FlowFront } from './plan.ts';
 import { fieldBits } from './print-registers.ts';
 import type { FunctionTable } from './sources.ts';
 
 /** Which version of the entries classifies: a default action, so that one write changes them all. */
-export const decide: ActionModel = {
-  name: 'decide',
-  id: tnaId(0x01, 3),
-  parameters: [{ name: 'version', bits: 1 }],
-};
+export const decide = actionOf(TNA_OWN + 3, 'decide', [{ name: 'version', bits: 1 }]);
 
 /** Has no entries: its default action says it. */
-export const flowModel: TableModel = {
-  name: 'flow_model',
-  id: tnaId(0x02, 3),
-  keys: [],
-  actions: [decide],
-  defaultAction: decide,
-  size: 1,
-};
+export const flowModel = keylessTable(TNA_OWN + 3, 'flow_model', decide);
 
 /** What is done with packets of a class in egress, where ports are chosen already. */
-export const mark: ActionModel = {
-  name: 'mark',
-  id: tnaId(0x01, 4),
-  parameters: [{ name: 'dscp', bits: 6 }],
-};
+export const mark = actionOf(TNA_OWN + 4, 'mark', [{ name: 'dscp', bits: 6 }]);
 /** Packets of the class go no further. */
-export const discard: ActionModel = { name: 'discard', id: tnaId(0x01, 5), parameters: [] };
+export const discard = actionOf(TNA_OWN + 5, 'discard');
 
 /** By class. */
-export const treatments: TableModel = {
+export const treatments = tableOf(TNA_OWN + 4, {
   name: 'treatments',
-  id: tnaId(0x02, 4),
-  keys: [{ name: 'class', bits: 8, match: 'EXACT' }],
+  keys: [exactKey('class', 8)],
   actions: [mark, discard],
   defaultAction: pass,
   size: FLOW_CLASSES,
-};
+});
 
 /** Ids of function tables begin here. */
-const FIRST_FUNCTION = 0x100;
+const FIRST_FUNCTION = TNA_OWN + 0x100;
 
 /** Bits of the upper half of a time that are not 0 where it is beyond the lower one. */
 const BEYOND_BITS = 16;
@@ -55,14 +39,9 @@ const BEYOND_BITS = 16;
 /** A function as a controller sees it: prefixes of its number, the longest of which wins. */
 export function functionModel(tables: readonly FunctionTable[], table: FunctionTable): TableModel {
   const n = FIRST_FUNCTION + tables.indexOf(table);
-  const set: ActionModel = {
-    name: `set_${table.name}`,
-    id: tnaId(0x01, n),
-    parameters: [{ name: 'value', bits: fieldBits(table.bits) }],
-  };
-  return {
+  const set = actionOf(n, `set_${table.name}`, [{ name: 'value', bits: fieldBits(table.bits) }]);
+  return tableOf(n, {
     name: table.name,
-    id: tnaId(0x02, n),
     keys: [
       ...(table.beyond === undefined
         ? []
@@ -72,7 +51,7 @@ export function functionModel(tables: readonly FunctionTable[], table: FunctionT
     actions: [set],
     defaultAction: table.beyond === undefined ? pass : set,
     size: functionRows(table).length,
-  };
+  });
 }
 
 const functionEntries = ({ tables }: FlowFront): Entry[] =>
