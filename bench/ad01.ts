@@ -3,27 +3,22 @@
  * `npx tsx bench/ad01.ts [FOLDER] [--rounds N]`. Wants root, two processors and an otherwise idle machine. Ends with 1 where
  * an integer or a ratio is not what it should be.
  */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { emitXdp } from '../src/backends/xdp/emit.ts';
-import type { XdpPlan } from '../src/backends/xdp/plan.ts';
-import { attachXdp, openObject } from '../src/bpf/index.ts';
+import { attachXdp } from '../src/bpf/index.ts';
 import { processIo, progress, table } from '../src/cli/io.ts';
-import { type Cable, type Host, layCable } from '../src/demo/network.ts';
-import type { SenderReport, SenderTask } from '../src/demo/sender.ts';
-import { wireShape } from '../src/ends/edge/index.ts';
+import { attachPass, sendRows } from '../src/demo/demo.ts';
+import { type Cable, layCable } from '../src/demo/network.ts';
 import { importModel } from '../src/import/index.ts';
-import { EBPF_DIR } from '../src/paths.ts';
 import { bench, median } from '../src/runtime/bench.ts';
 import { XdpDevice } from '../src/runtime/xdp/device.ts';
 import { buildXdp, createXdpEngine, loadXdp, planOrRefuse } from '../src/runtime/xdp/engine.ts';
 import { temporaryFolder } from '../src/temporary.ts';
-import { compileBpf } from '../src/toolchain/clang.ts';
 import { denseModelToOnnx } from './ad01-onnx.ts';
 
 const INPUTS = 640;
@@ -86,33 +81,16 @@ async function onnxRuntime(path: string) {
   return { ns: median(times), differing: differing(out) };
 }
 
-/** One of the cable's ends, on a processor of its own. */
-const inside = (host: Host, processor: number, script: string, ...args: string[]) => [
-  ...['netns', 'exec', host.namespace, 'taskset', '-c', `${processor}`],
-  ...[process.execPath, ...process.execArgv, script, ...args],
-];
+/** Each of the cable's ends has a processor of its own. */
+const onProcessor = (processor: number) => ['taskset', '-c', `${processor}`];
 
 /** Sends the rows, `window` at a time; microseconds a packet from the first request to the last answer. */
-async function send(cable: Cable, p: XdpPlan, window: number) {
-  using temporary = temporaryFolder();
-  const answersFile = join(temporary.path, 'answers.bin');
-  const task: SenderTask = {
-    rowsFile,
-    answersFile,
-    shape: wireShape(p.model),
-    modelId: p.options.modelId,
-    modelVersion: p.options.modelVersion,
-    address: cable.device.ip,
-    port: p.options.port,
-    passes: PASSES,
-    window,
-  };
-  const command = inside(cable.edge, 0, here('../src/demo/sender.ts'), JSON.stringify(task));
-  const { stdout } = await promisify(execFile)('ip', command);
-  const report = JSON.parse(stdout) as SenderReport;
+async function send(cable: Cable, window: number) {
+  const through = onProcessor(0);
+  const { answers, report } = await sendRows(cable, plan, { rowsFile, passes: PASSES, window, through });
   if (report.answered < report.sent) io.err(`${report.sent - report.answered} packets were lost\n`);
   const us = (report.seconds / report.answered) * 1e6;
-  return { us, differing: differing(readFileSync(answersFile)) };
+  return { us, differing: differing(answers) };
 }
 
 interface EndToEnd {
@@ -122,9 +100,9 @@ interface EndToEnd {
 }
 
 async function measure(cable: Cable): Promise<EndToEnd> {
-  await send(cable, plan, 1);
-  const one = await send(cable, plan, 1);
-  const many = await send(cable, plan, 32);
+  await send(cable, 1);
+  const one = await send(cable, 1);
+  const many = await send(cable, 32);
   return { one: one.us, many: many.us, differing: Math.max(one.differing, many.differing) };
 }
 
@@ -132,25 +110,22 @@ async function measure(cable: Cable): Promise<EndToEnd> {
 async function overXdp(): Promise<EndToEnd> {
   using cable = layCable();
   using device = await loadXdp(plan);
-  const on = (host: Host) => ({ interface: host.device, netns: host.namespace, mode: 'native' as const });
-  using _attached = attachXdp(device.program, on(cable.device));
-  using temporary = temporaryFolder();
-  const object = join(temporary.path, 'pass.o');
-  await compileBpf(join(EBPF_DIR, 'pass.c'), object);
-  const pass = await openObject(object);
-  const link = attachXdp(pass.program('pass'), on(cable.edge));
-  try {
-    return await measure(cable);
-  } finally {
-    link.close();
-    pass.close();
-  }
+  using _attached = attachXdp(device.program, {
+    interface: cable.device.device,
+    netns: cable.device.namespace,
+    mode: 'native',
+  });
+  using _receiver = await attachPass(cable);
+  return await measure(cable);
 }
 
 /** ONNX Runtime behind a UDP socket on the same end of the same kind of cable. */
 async function overSocket(path: string): Promise<EndToEnd> {
   using cable = layCable();
-  const command = inside(cable.device, 1, here('./ad01-worker.ts'), path, `${plan.options.port}`);
+  const command = [
+    ...['netns', 'exec', cable.device.namespace, ...onProcessor(1)],
+    ...[process.execPath, ...process.execArgv, here('./ad01-worker.ts'), path, `${plan.options.port}`],
+  ];
   const worker = spawn('ip', command, { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     await once(worker.stdout, 'data');

@@ -9,7 +9,7 @@ import type { JsonLayerInput } from '../src/import/json/schema.ts';
 import { median } from '../src/runtime/bench.ts';
 import { planV1modelOrRefuse, requestFrame } from '../src/runtime/bmv2/engine.ts';
 import { type Bmv2Session, openBmv2 } from '../src/runtime/bmv2/session.ts';
-import { modelOf } from '../test/support/models.ts';
+import { modelOf, step } from '../test/support/models.ts';
 import { random } from '../test/support/random.ts';
 import { cpuOfPackets, openEmpty, openProgram } from './bmv2-cpu.ts';
 
@@ -50,13 +50,7 @@ function signs(inputs: number, outputs: number) {
     kind: 'dense',
     weights: Array.from({ length: taps * outs }, () => r.pick([-1, 1])),
     output: s8,
-    requantiser: {
-      multiplier: new Array<number>(outs).fill(1),
-      offset: new Array<number>(outs).fill(0),
-      shift: 0,
-      min: 0,
-      max: 1,
-    },
+    requantiser: step(0, 1, outs),
   });
   return modelOf({ ...s8, shape: [4] }, [layer(4, inputs), layer(inputs, outputs)]);
 }

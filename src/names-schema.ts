@@ -12,6 +12,12 @@ export const oneOf = (names: () => readonly string[]) => {
     .meta({ enum: [...names()] });
 };
 
+/** `missing` of documents that name a model file. */
+export const missing = z
+  .literal('never', { error: 'expected never' })
+  .optional()
+  .describe('As --missing of other commands');
+
 /** Fields that files of a format begin with, in one version of it. */
 export const fileHead = <const Format extends string, const Version extends number>(
   format: Format,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DEVICE_SLOTS } from '../dataplane/abi.ts';
-import { fileHead, oneOf } from '../names-schema.ts';
+import { fileHead, missing, oneOf } from '../names-schema.ts';
 import { targets } from '../targets/registry.ts';
 import { DEFAULT_PORT } from '../wire/header.ts';
 
@@ -130,10 +130,7 @@ const modelFields = {
     .describe('As --output-tensor of other commands: end there'),
   inputRange: range.optional().describe('As --input-range of other commands'),
   outputRange: range.optional().describe('As --output-range of other commands'),
-  missing: z
-    .literal('never', { error: 'expected never' })
-    .optional()
-    .describe('As --missing of other commands'),
+  missing,
   tfliteRounding: z
     .enum(['double', 'single'], { error: 'expected double or single' })
     .optional()

@@ -59,11 +59,15 @@ export async function demoModel(
   });
   using _receiver = await attachPass(cable);
   onStep('sending rows as UDP packets');
-  const rows = readFileSync(file('.x.bin'));
-  const { answers, report } = await sendRows(cable, plan, file('.x.bin'), 1);
+  const sent = { rowsFile: file('.x.bin'), window: 64 };
+  const rows = readFileSync(sent.rowsFile);
+  const { answers, report } = await sendRows(cable, plan, { ...sent, passes: 1 });
   const count = rows.length / elementCount(plan.input.shape);
   onStep(`${report.answered} of ${count} answers; measuring throughput`);
-  const throughput = await sendRows(cable, plan, file('.x.bin'), Math.ceil(THROUGHPUT_PACKETS / count));
+  const throughput = await sendRows(cable, plan, {
+    ...sent,
+    passes: Math.ceil(THROUGHPUT_PACKETS / count),
+  });
 
   const outputs = elementCount(plan.output.shape);
   return {
@@ -85,7 +89,7 @@ async function kernelTime(plan: XdpPlan): Promise<number> {
 }
 
 /** A veth hands on what a program of its peer sends back only if it has a program itself; this one lets all pass. */
-async function attachPass(cable: Cable): Promise<Disposable> {
+export async function attachPass(cable: Cable): Promise<Disposable> {
   using folder = temporaryFolder();
   const object = join(folder.path, 'pass.o');
   await compileBpf(join(EBPF_DIR, 'pass.c'), object);
@@ -103,19 +107,27 @@ async function attachPass(cable: Cable): Promise<Disposable> {
   };
 }
 
-async function sendRows(cable: Cable, plan: XdpPlan, rowsFile: string, passes: number) {
+/**
+ * Sends the rows of a file from the edge of the cable, in a process of its own.
+ * @param o.through words before its command, which `ip netns exec` begins
+ * @throws Error where it fails
+ */
+export async function sendRows(
+  cable: Cable,
+  plan: XdpPlan,
+  o: Pick<SenderTask, 'rowsFile' | 'passes' | 'window'> & { readonly through?: readonly string[] },
+) {
+  const { through = [], ...sent } = o;
   using folder = temporaryFolder();
   const answersFile = join(folder.path, 'answers.bin');
   const task: SenderTask = {
-    rowsFile,
+    ...sent,
     answersFile,
     shape: wireShape(plan.model),
     modelId: plan.options.modelId,
     modelVersion: plan.options.modelVersion,
     address: cable.device.ip,
     port: plan.options.port,
-    passes,
-    window: 64,
   };
   // The same file, whether it runs from its source or compiled.
   const sender = fileURLToPath(new URL(import.meta.url.replace(/demo(\.\w+)$/, 'sender$1')));
@@ -123,6 +135,7 @@ async function sendRows(cable: Cable, plan: XdpPlan, rowsFile: string, passes: n
     'netns',
     'exec',
     cable.edge.namespace,
+    ...through,
     process.execPath,
     ...process.execArgv,
     sender,

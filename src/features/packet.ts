@@ -107,13 +107,12 @@ function ipv4(view: DataView, at: number, outer: Outer): ParsedPacket | Unparsed
   if (at + header > view.byteLength) return 'damaged';
   // More fragments, or an offset.
   if (view.getUint16(at + 6) & 0x3fff) return 'fragment';
-  const service = view.getUint8(at + 1);
   return transport(view, at + header, length - header, view.getUint8(at + 9), {
     ...outer,
     version: 4,
     length,
     header,
-    service,
+    service: view.getUint8(at + 1),
     ttl: view.getUint8(at + 8),
     source: bytesOf(view, at + 12, 4),
     destination: bytesOf(view, at + 16, 4),
@@ -136,13 +135,12 @@ function ipv6(view: DataView, at: number, outer: Outer): ParsedPacket | Unparsed
     if (header > length || at + header > view.byteLength) return 'damaged';
   }
   if (next === FRAGMENT) return 'fragment';
-  const service = (view.getUint16(at) >> 4) & 0xff;
   return transport(view, at + header, length - header, next, {
     ...outer,
     version: 6,
     length,
     header,
-    service,
+    service: (view.getUint16(at) >> 4) & 0xff,
     ttl: view.getUint8(at + 7),
     source: bytesOf(view, at + 8, 16),
     destination: bytesOf(view, at + 24, 16),

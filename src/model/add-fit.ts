@@ -1,4 +1,4 @@
-import { mismatches, pairsOf } from './add-pairs.ts';
+import { mismatches, type PairSum, pairsOf } from './add-pairs.ts';
 import type { AddLayer } from './model.ts';
 import { type Exactness, oddBit, roundHalfEven, shiftToEven } from './requantiser.ts';
 import type { Interval } from './tensor.ts';
@@ -68,17 +68,11 @@ const MANY = 1e-3;
  * Integers for `floor((a*ma + b*mb + offset) / 2^shift)` that give the source's sum at as many of the (at most 65,536)
  * pairs as can be found: all are tried, at each shift. The smallest shift wins among equals.
  */
-export function fitAdd(
-  source: PairRounding,
-  ratios: readonly [number, number],
-  ranges: readonly [Interval, Interval],
-  zeroPoint: number,
-  min: number,
-  max: number,
-): AddForm {
-  const pairs = pairsOf(source, ratios, ranges, zeroPoint, min, max);
+export function fitAdd(source: PairRounding, sum: PairSum): AddForm {
+  const { ratios, ranges, zeroPoint, min, max } = sum;
+  const pairs = pairsOf(source, sum);
   const total = pairs.wanted.length;
-  const operands = ranges.reduce((sum, { lo, hi }) => sum + Math.max(Math.abs(lo), Math.abs(hi)), 0);
+  const operands = ranges.reduce((most, { lo, hi }) => most + Math.max(Math.abs(lo), Math.abs(hi)), 0);
   let best: AddForm | undefined;
   const attempt = (shift: number): void => {
     const unit = 2 ** shift;
@@ -115,14 +109,9 @@ export const WIDE_STEP = 251;
  * The same where there are too many pairs: the finest line that doubles hold. It is tried at some tens of thousands of pairs, and
  * what is off of those is counted.
  */
-export function fitWideAdd(
-  source: PairRounding,
-  ratios: readonly [number, number],
-  [a, b]: readonly [Interval, Interval],
-  zeroPoint: number,
-  min: number,
-  max: number,
-): AddForm {
+export function fitWideAdd(source: PairRounding, pairSum: PairSum): AddForm {
+  const { ratios, zeroPoint, min, max } = pairSum;
+  const [a, b] = pairSum.ranges;
   const most = ({ lo, hi }: Interval) => Math.max(Math.abs(lo), Math.abs(hi));
   const sum = ratios[0] * most(a) + ratios[1] * most(b) + Math.abs(zeroPoint) + 1;
   const shift = Math.max(0, Math.min(30, Math.floor(WIDE_SUM_BITS - Math.log2(sum))));

@@ -19,15 +19,22 @@ export interface Pairs {
   readonly farOff: Int32Array;
 }
 
+/** A sum of two operands, and the output that it is rounded to. */
+export interface PairSum {
+  /** Of the scales of both operands to the output's. */
+  readonly ratios: readonly [number, number];
+  /** Of the operands less their zero points. */
+  readonly ranges: readonly [Interval, Interval];
+  /** Of the output, as are the clamp's ends. */
+  readonly zeroPoint: number;
+  readonly min: number;
+  readonly max: number;
+}
+
 /** @param source in steps of the output, from operands less their zero points */
-export function pairsOf(
-  source: (a: number, b: number) => number,
-  ratios: readonly [number, number],
-  [a, b]: readonly [Interval, Interval],
-  zeroPoint: number,
-  min: number,
-  max: number,
-): Pairs {
+export function pairsOf(source: (a: number, b: number) => number, pairSum: PairSum): Pairs {
+  const { ratios, zeroPoint, min, max } = pairSum;
+  const [a, b] = pairSum.ranges;
   const total = (a.hi - a.lo + 1) * (b.hi - b.lo + 1);
   const given = new Int16Array(total);
   const levels = new Uint8Array(total);

@@ -68,7 +68,7 @@ it('a sum is the form of the fewest pairs off, of all that are tried', () => {
     ] as const;
     const source = i % 2 === 0 ? onnxAddRounding(scales, zeros) : exactAddRounding(scales, zeros[2]);
     const ratios = [scales[0] / scales[2], scales[1] / scales[2]] as const;
-    const form = fitAdd(source, ratios, ranges, zeros[2], 0, 255);
+    const form = fitAdd(source, { ratios, ranges, zeroPoint: zeros[2], min: 0, max: 255 });
     let off = 0;
     for (let a = ranges[0].lo; a <= ranges[0].hi; a++)
       for (let b = ranges[1].lo; b <= ranges[1].hi; b++) {

@@ -7,6 +7,7 @@ import { P4Program } from '../../src/p4runtime/program.ts';
 import { keepSynchronised, type Synchronised, synchronise } from '../../src/p4runtime/synchronise.ts';
 import { failureOf } from '../support/failure.ts';
 import { type Switch, startSwitch } from './support/bmv2.ts';
+import { secondInsertFails } from './support/refused.ts';
 import { bmv2Reason, compileFixture, conformanceP4Info, freePort, haveBmv2 } from './support/tools.ts';
 
 const program = new P4Program(conformanceP4Info);
@@ -56,11 +57,7 @@ describe.skipIf(!haveBmv2)(`client and BMv2${bmv2Reason}`, () => {
     withSwitch(async (_, client) => {
       await client.connect();
       await client.pipeline.commit(pipeline);
-      const entries = Array.from({ length: 2_000 }, (_, i) => exact(i));
-      await client.insert(entries);
-      const error = await failure(client.insert(entries));
-      expect([error.kind, error.updates.length]).toEqual(['write-failed', 2_000]);
-      expect(error.updates.map((u) => u.index)).toEqual(entries.map((_, i) => i));
+      await secondInsertFails(client, (i) => exact(i));
       expect((await client.readAll([program.allEntries('exact16')])).length).toBe(2_000);
     }));
 

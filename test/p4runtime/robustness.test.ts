@@ -8,6 +8,7 @@ import { P4Program } from '../../src/p4runtime/program.ts';
 import type { Init } from '../../src/p4runtime/proto/messages.ts';
 import { p4runtimeService } from '../../src/p4runtime/rpc.ts';
 import { failureOf } from '../support/failure.ts';
+import { secondInsertFails } from './support/refused.ts';
 import { startServer } from './support/server.ts';
 import { conformanceP4Info } from './support/tools.ts';
 
@@ -43,11 +44,7 @@ describe('writes', () => {
     withClient(async (client) => {
       await client.connect();
       await client.pipeline.commit(pipeline);
-      const entries = Array.from({ length: 2_000 }, (_, i) => exact(i));
-      await client.insert(entries);
-      const error = await failure(client.insert(entries));
-      expect([error.kind, error.updates.length]).toEqual(['write-failed', 2_000]);
-      expect(error.updates.map((u) => u.index)).toEqual(entries.map((_, i) => i));
+      const { entries, error } = await secondInsertFails(client, exact);
       expect(new Set(error.updates.map((u) => u.code))).toEqual(new Set([status.ALREADY_EXISTS]));
       expect(error.updates[5]!.update?.entity).toBe(entries[5]);
     }));

@@ -3,17 +3,10 @@ import { valueType } from '../../src/model/model.ts';
 import { decodeElements, tensorBytes } from '../../src/model/tensor.ts';
 import { levelValues, valueLevels } from '../../src/passes/levels.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
-import { modelOf, randomCnn, randomJoined, randomMixed, randomMlp, rowsOf } from '../support/models.ts';
+import { modelOf, randomCnn, randomJoined, randomMixed, randomMlp, rowsOf, step } from '../support/models.ts';
 import { random } from '../support/random.ts';
 
 const s8 = { element: 'int8', scale: 1, zeroPoint: 0 } as const;
-const step = (least: number, by: number, outs = 1) => ({
-  multiplier: new Array<number>(outs).fill(by),
-  offset: new Array<number>(outs).fill(least),
-  shift: 0,
-  min: least,
-  max: least + by,
-});
 
 describe('levels of a value', () => {
   it.each([randomMlp, randomCnn, randomMixed, randomJoined])('hold all that %o gives', (make) => {

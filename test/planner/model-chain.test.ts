@@ -7,7 +7,7 @@ import { importModel } from '../../src/import/index.ts';
 import type { JsonLayerInput } from '../../src/import/json/schema.ts';
 import { cutPoints } from '../../src/model/cut.ts';
 import { modelChain } from '../../src/planner/model-chain.ts';
-import { modelOf } from '../support/models.ts';
+import { modelOf, step } from '../support/models.ts';
 
 describe('cutPoints', () => {
   const output = { element: 'uint8' as const, scale: 1 };
@@ -68,13 +68,7 @@ describe('profiles of segments', () => {
       kind: 'dense',
       weights: Array.from({ length: taps * outs }, (_, i) => (i % 3 === 0 ? -1 : 1)),
       output: s8,
-      requantiser: {
-        multiplier: new Array<number>(outs).fill(1),
-        offset: new Array<number>(outs).fill(0),
-        shift: 0,
-        min: 0,
-        max: 1,
-      },
+      requantiser: step(0, 1, outs),
     });
     const model = modelOf({ ...s8, shape: [64] }, [signs(64, 128), signs(128, 128), signs(128, 64)]);
     const chain = modelChain(model);

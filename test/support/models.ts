@@ -14,6 +14,15 @@ export function modelOf(
   return importJson(JSON.stringify(json), `${name}.json`).model;
 }
 
+/** A requantiser of two levels, `least` and `least + by`, where sums are 0 or less, or 1 or more. */
+export const step = (least: number, by: number, outs = 1) => ({
+  multiplier: new Array<number>(outs).fill(by),
+  offset: new Array<number>(outs).fill(least),
+  shift: 0,
+  min: least,
+  max: least + by,
+});
+
 export const base64 = (weights: Int8Array): string =>
   Buffer.from(weights.buffer, weights.byteOffset, weights.length).toString('base64');
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseRealRange } from '../../model/real-range.ts';
+import { missing } from '../../names-schema.ts';
 import { conditionSchema } from './conditions.ts';
 import { flag, integer, reference, text } from './fields.ts';
 
@@ -36,10 +37,7 @@ export const modelVersionSpec = z
     outputTensor: text('As --output-tensor of other commands: end there').optional(),
     inputRange: range.optional().describe('As --input-range of other commands'),
     outputRange: range.optional().describe('As --output-range of other commands'),
-    missing: z
-      .literal('never', { error: 'expected never' })
-      .optional()
-      .describe('As --missing of other commands'),
+    missing,
     tfliteRounding: z.enum(['double', 'single'], { error: 'expected double or single' }).optional(),
   })
   .refine((s) => (s.file === undefined) !== (s.source === undefined), { error: SOURCE });

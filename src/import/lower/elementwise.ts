@@ -46,7 +46,8 @@ export function lowerAdd(builder: ModelBuilder, spec: AddSpec): Activation {
   const ratios: [number, number] = [a.type.scale / scale, b.type.scale / scale];
   const wide = [a.type, b.type, output].some(({ element: e }) => isWide(e));
   const fitted = wide ? fitWideAdd : fitAdd;
-  const { exactness, ...form } = fitted(spec.rounding, ratios, [centred(a), centred(b)], zeroPoint, min, max);
+  const ranges = [centred(a), centred(b)] as const;
+  const { exactness, ...form } = fitted(spec.rounding, { ratios, ranges, zeroPoint, min, max });
   builder.reportExactness(name, { exactness, multiplier: [0], offset: [0], shift: 0, min, max });
   const type = { element, scale, zeroPoint, shape };
   return builder.add(name, { kind: 'add', inputs: [a.value, b.value], output: type, ...form, min, max });

@@ -142,11 +142,15 @@ export interface TensorMessage {
   readonly contents?: Contents | null;
 }
 
-/** Tensors come in their own `contents`, or all of them in `raw_input_contents`, in the order of `inputs`. */
-export interface ModelInferRequest {
+/** Which inference a message is of. */
+interface InferMessage {
   readonly model_name: string;
   readonly model_version: string;
   readonly id: string;
+}
+
+/** Tensors come in their own `contents`, or all of them in `raw_input_contents`, in the order of `inputs`. */
+export interface ModelInferRequest extends InferMessage {
   readonly parameters: Parameters;
   readonly inputs: readonly TensorMessage[];
   readonly outputs: readonly { readonly name: string; readonly parameters: Parameters }[];
@@ -154,21 +158,9 @@ export interface ModelInferRequest {
 }
 
 /** Tensors as in a request; our own answers have theirs in `raw_output_contents`. */
-export interface ModelInferResponse {
-  readonly model_name: string;
-  readonly model_version: string;
-  readonly id: string;
+export interface ModelInferResponse extends InferMessage {
   readonly outputs: readonly TensorMessage[];
   readonly raw_output_contents: readonly Buffer[];
-}
-
-/** As `ModelMetadata`, on the wire. */
-export interface ModelMetadataResponse {
-  readonly name: string;
-  readonly versions: readonly string[];
-  readonly platform: string;
-  readonly inputs: readonly TensorMessage[];
-  readonly outputs: readonly TensorMessage[];
 }
 
 /** Which list holds the elements of a datatype. */

@@ -3,7 +3,6 @@ import {
   contentsOf,
   inferenceService,
   type ModelInferResponse,
-  type ModelMetadataResponse,
   type TensorMessage,
 } from '../inference/proto.ts';
 import { isDatatype, littleEndian } from '../inference/tensors.ts';
@@ -37,7 +36,7 @@ export class GrpcUpstream implements UpstreamClient {
 
   metadata(): Promise<ModelDescription> {
     const { model: name, version } = this.#model;
-    return this.#call<ModelMetadataResponse>('ModelMetadata', { name, version });
+    return this.#call<ModelDescription>('ModelMetadata', { name, version });
   }
 
   async infer({ bytes, ...input }: SentTensor, output: string): Promise<SentTensor> {
