@@ -188,7 +188,7 @@ describe('classify', () => {
     expect([flow.code, JSON.parse(flow.out).files]).toEqual([
       0,
       [
-        ...['intransit_flow.h', 'intransit_flow_act.h', 'intransit_flow_packet.h'],
+        ...['intransit_bits.h', 'intransit_flow.h', 'intransit_flow_act.h', 'intransit_flow_packet.h'],
         ...['intransit_lanes.h', 'intransit_ways.h'],
         ...['manifest.json', 'p4info.txt', 'program.c', 'weights.bin'],
       ],

@@ -61,8 +61,8 @@ describeWith(loading, what, () => {
       const { seen, ...rates } = await classIsLimited(network, first, 50);
       console.info('a service is limited', rates);
       expectRight(seen);
-      // A meter lets its burst through, and the window begins before the limit.
-      expect(rates.computed).toBeLessThan(60);
+      // Counts are a second old at most, at either end.
+      expect(rates.computed).toBeLessThan(65);
       // A busy machine begins fewer jobs.
       expect(Math.min(rates.computed, rates.shed)).toBeGreaterThan(5);
     }, 120_000);

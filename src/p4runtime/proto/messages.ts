@@ -10,7 +10,9 @@ import type { ConfigV1, Protobuf, Rpc, V1 } from './generated/names.ts';
  *
  * 64-bit integers are bigints, byte strings `Uint8Array`, enums their names (a number where the name is not known).
  */
-interface AnyMessage {
+
+/** google.protobuf.Any: the bytes of a message, and the URL that names its type. */
+export interface AnyMessage {
   readonly typeUrl: string;
   readonly value: Uint8Array;
 }

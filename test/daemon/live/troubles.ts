@@ -251,6 +251,23 @@ export interface ClassLimit {
   readonly seen: JobsReport;
 }
 
+/** How long the limit is watched, ms. */
+const LIMITED_MS = 8000;
+
+/** Packets of a device by outcome, as the controller tells Prometheus. */
+async function outcomesOf(by: Controller, device: string): Promise<(outcome: string) => number> {
+  const text = await by.client.text('/metrics');
+  return (outcome) => {
+    const series = `intransit_device_packets_total{device="${device}",outcome="${outcome}"} `;
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(series))
+        ?.slice(series.length) ?? 0,
+    );
+  };
+}
+
 /** The service may take only so many inferences a second of each device; what is beyond is left to its workers. */
 export async function classIsLimited(
   network: LiveNetwork,
@@ -265,14 +282,16 @@ export async function classIsLimited(
   };
   await change({ class: { inferencesPerSecond: perSecond, burst: Math.ceil(perSecond / 10) } });
   await network.seen();
-  // Rates are those of ten seconds.
-  await sleep(11_000);
-  const rates = await by.object('devices/d1');
-  const load = 'load' in rates.status ? rates.status.load : undefined;
-  const { computedPerSecond: computed = 0, shedPerSecond: shed = 0 } = { ...load };
+  // Counts are read once a second.
+  await sleep(2000);
+  const [before, begunAt] = [await outcomesOf(by, 'd1'), performance.now()];
+  await sleep(LIMITED_MS);
+  const after = await outcomesOf(by, 'd1');
+  const seconds = (performance.now() - begunAt) / 1000;
+  const rate = (outcome: string) => (after(outcome) - before(outcome)) / seconds;
   const seen = await network.seen();
   await change({});
-  return { computed, shed, seen };
+  return { computed: rate('computed'), shed: rate('shed'), seen };
 }
 
 /** What was seen in a row. */
