@@ -90,6 +90,7 @@ export const tableOf = (n: number, model: Omit<TableModel, 'id'>): TableModel =>
 export const keylessTable = (n: number, name: string, action: ActionModel): TableModel =>
   tableOf(n, { name, keys: [], actions: [action], defaultAction: action, size: 1 });
 
+/** A key that an entry gives in full. */
 export const exactKey = (name: string, bits: number): TableKey => ({ name, bits, match: 'EXACT' });
 
 /** Does nothing: the default of tables in which an entry is a permission. */
