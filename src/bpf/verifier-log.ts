@@ -10,6 +10,7 @@
  * At level 4 it is the reason, if there is one, and the statistics.
  */
 
+/** What it cost the verifier to pass a program, from the last lines of its log. */
 export interface VerifierStats {
   /** Instructions that the verifier walked, over all paths; the kernel's limit is 1,000,000. */
   readonly verifiedInstructions: number;

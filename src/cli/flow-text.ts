@@ -3,6 +3,7 @@ import { table } from './io.ts';
 
 /** What a classification found, for the terminal. */
 
+/** Packets and bytes of flows by class, and how many packets were beyond the rate of theirs. */
 export const classTable = (classes: ReturnType<typeof actionsJson>): string =>
   table([
     ['class', 'packets', 'bytes', 'beyond the rate'],

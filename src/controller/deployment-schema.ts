@@ -9,6 +9,7 @@ import { DEFAULT_PORT } from '../wire/header.ts';
  * it. docs/deploy.md explains it with an example.
  */
 
+/** The only one that is read. */
 export const DEPLOYMENT_VERSION = 1;
 
 /** Targets whose devices a controller drives. */

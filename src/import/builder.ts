@@ -22,6 +22,7 @@ export type Quantisation = Pick<TensorType, 'element' | 'scale' | 'zeroPoint'>;
 
 type Unnamed<L> = L extends Layer ? Omit<L, 'name'> : never;
 
+/** What a source leaves open, and which part of it is meant. */
 export interface ImportOptions {
   /**
    * Widest multiplier of a requantiser, in bits. By default as wide as equality with the source needs (22 to 27 bits
@@ -263,6 +264,7 @@ function movedSources(
 const isWindowed = ({ kind }: Layer): boolean =>
   kind === 'conv2d' || kind === 'maxPool' || kind === 'averagePool' || kind === 'pad';
 
+/** Size for size: neither is broadcast. */
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);
 

@@ -3,7 +3,7 @@ import type { Layer, LayerKind, Model, ValueId } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
 import type { Requantiser } from '../model/requantiser.ts';
 
-export interface Simplified {
+interface Simplified {
   readonly model: Model;
   /** The value that stands for each old one; none for one that is gone. */
   readonly values: ReadonlyMap<ValueId, ValueId>;

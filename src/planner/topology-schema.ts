@@ -7,6 +7,7 @@ import { nodeKinds } from './node-kinds.ts';
  * docs/plan.md explains it with examples.
  */
 
+/** The only one that is read. */
 export const TOPOLOGY_VERSION = 1;
 
 const name = z.string().min(1, 'expected a name of at least one character');

@@ -12,12 +12,13 @@ export interface Grid {
   readonly zeroPoint: number;
 }
 
-export interface EmitOptions {
+interface EmitOptions {
   /** At least 13, the first with scales by channel. */
   readonly opset: number;
   readonly metadataProps?: OnnxModel['metadataProps'];
 }
 
+/** What QuantizeLinear is told, value by value. */
 export interface Grids {
   readonly input: Grid;
   /** By value, of those that have one. */

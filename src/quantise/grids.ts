@@ -5,6 +5,7 @@ import type { Spread } from './statistics.ts';
 /** How the range of a value's grid follows from what was seen of it. */
 export type RangeMethod = 'minmax' | 'percentile' | 'mse';
 
+/** In the order in which `auto` tries them. */
 export const rangeMethods: readonly RangeMethod[] = ['minmax', 'percentile', 'mse'];
 
 /** Share of elements that a percentile keeps within the grid. */
@@ -66,6 +67,7 @@ function gridOf({ lo, hi }: Range): Grid {
   return { element: 'int8', scale, zeroPoint };
 }
 
+/** The range that a grid is to span; zero lies within. */
 export function rangeOf(spread: Spread, method: RangeMethod): Range {
   const whole = { lo: Math.min(0, spread.lo), hi: Math.max(0, spread.hi) };
   switch (method) {

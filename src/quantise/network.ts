@@ -42,6 +42,7 @@ export interface GemmNode extends NodeBase {
 
 /** A value of an ONNX attribute that is handed on; `float` for a number that ONNX has as a float. */
 export type Attribute = number | readonly number[] | string | { readonly float: number };
+/** By name; they go into the made file as they are. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** A convolution over one or two axes. */
@@ -57,6 +58,7 @@ export interface ConvNode extends NodeBase {
   readonly attributes: Attributes;
 }
 
+/** `y = x * factors + offsets`, element by element. */
 export interface AffineNode extends NodeBase, ElementwiseAffine {
   readonly kind: 'affine';
 }

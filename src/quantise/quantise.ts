@@ -16,6 +16,7 @@ import { readSource, type Source, withOutputs } from './source.ts';
 import { gatherSpreads, type Spread, spreadOfRows } from './statistics.ts';
 import type { WeightOptions } from './weights.ts';
 
+/** What is to be quantised, and by which rows. */
 export interface QuantiseSpec {
   readonly bytes: Uint8Array;
   readonly file: string;
@@ -33,10 +34,12 @@ export interface QuantiseSpec {
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
+/** What one method came to, in ONNX Runtime. */
 export interface Candidate extends Score {
   readonly method: RangeMethod;
 }
 
+/** The network as made, and how it compares with the float one. */
 export interface Quantised {
   /** The ONNX file. */
   readonly bytes: Uint8Array;

@@ -243,6 +243,7 @@ const functionOf =
       : undefined;
   };
 
+/** How each operator of ONNX is read, by its name, of other domains with theirs. */
 export const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['Gemm', gemm],
   ['MatMul', gemm],
@@ -280,7 +281,7 @@ export const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['Gelu', functionOf('approximate')],
 ]);
 
-export const sameSizes = (a: readonly number[] | undefined, b: readonly number[]): boolean =>
+const sameSizes = (a: readonly number[] | undefined, b: readonly number[]): boolean =>
   a !== undefined && a.length === b.length && a.every((size, i) => size === b[i]);
 
 /** A constant as broadcast against a value of this shape, element by element; `undefined` if it has more elements. */

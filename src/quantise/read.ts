@@ -5,7 +5,7 @@ import type { Network, Node } from './network.ts';
 import { type NodeSource, readers } from './read-node.ts';
 import type { Source } from './source.ts';
 
-export interface ReadNetwork {
+interface ReadNetwork {
   readonly network: Network;
   /** Operators at the end that are left out, since they only make classes and probabilities of the answer. */
   readonly cut: readonly string[];

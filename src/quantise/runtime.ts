@@ -12,6 +12,7 @@ const ELEMENTS_AT_ONCE = 2 ** 24;
 const FATAL = 4;
 
 type InputSpec = Pick<NetworkInput, 'name' | 'element' | 'shape'>;
+/** Outputs of one run by name, with the batch in front. */
 export type Results = Readonly<Record<string, Tensor>>;
 
 /** A network in ONNX Runtime. */
@@ -105,5 +106,6 @@ export class Runner {
   }
 }
 
+/** What of an error goes into a message: ONNX Runtime adds pages. */
 export const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split('\n')[0]!;

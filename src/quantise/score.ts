@@ -10,6 +10,7 @@ export interface Score {
   readonly agreement?: number;
 }
 
+/** What answers are compared with. */
 export interface Truth {
   /** Outputs of the float network, row after row. */
   readonly outputs: Float32Array;
@@ -34,6 +35,7 @@ export function classesOf(
 const share = (a: readonly number[], b: readonly number[]): number =>
   a.filter((value, i) => value === b[i]).length / a.length;
 
+/** `outputs` may be those of the first rows alone: only these are compared. */
 export function scoreOf(outputs: Float32Array, truth: Truth): Score {
   const classes = classesOf(outputs, truth);
   const { labels, width } = truth;

@@ -32,7 +32,7 @@ export interface Source {
   readonly metadataProps: OnnxModel['metadataProps'];
 }
 
-export type SourceInput = Pick<Source, 'input' | 'batch'>;
+type SourceInput = Pick<Source, 'input' | 'batch'>;
 
 /** Name, type and shape of the one input. @throws DiagnosticError `quantise-unsupported` */
 export function sourceInput(graph: OnnxGraph, file: string): SourceInput {

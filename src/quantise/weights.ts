@@ -1,10 +1,12 @@
 import { roundHalfEven } from '../model/requantiser.ts';
 
+/** How many bits a weight has, and whether all outputs share one scale. */
 export interface WeightOptions {
   readonly bits: 4 | 8;
   readonly perTensor: boolean;
 }
 
+/** Integers that stand for `scale * integer`. */
 export interface QuantisedWeights {
   /** Row-major as the weights were; symmetric around zero. */
   readonly values: Int8Array;

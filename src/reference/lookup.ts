@@ -11,6 +11,7 @@ import { elementCount, elementRange, type TensorType } from '../model/tensor.ts'
 
 /** Layers that move elements or look them up. q-values, row-major. */
 
+/** An image with the layer's value around it, in q: what stands for a real zero, if the source pads by zeros. */
 export function pad({ pads, value, output }: PadLayer, x: Int32Array, input: TensorType): Int32Array {
   const [channels, height, width] = input.shape as [number, number, number];
   const [, rows, columns] = output.shape as [number, number, number];

@@ -4,6 +4,7 @@
  * higher ones, and a field drops what does not fit when it is assigned.
  */
 
+/** An object of p4c's JSON, of which nothing is known yet. */
 export type Json = Readonly<Record<string, unknown>>;
 
 /** Widths in bits of what an expression reads; undefined where it may be negative or is not known. */

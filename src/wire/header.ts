@@ -4,6 +4,7 @@
  * All fields are big-endian and whole bytes; the activations follow, one byte an element, of 16-bit types two, little-endian.
  */
 
+/** One field, unsigned; a whole number of bytes. */
 export interface HeaderField {
   readonly name: string;
   readonly bits: 8 | 16 | 32 | 64;

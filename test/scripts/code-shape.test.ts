@@ -34,3 +34,17 @@ it('names exports without a docstring', () => {
   ].join('\n');
   expect(shapeOf('a.ts', text).bare).toEqual(['a.ts:4', 'a.ts:5']);
 });
+
+it('takes a docstring to be of what stands right below it, and the first signature to speak for all', () => {
+  const text = [
+    '/** Of the file. */',
+    '',
+    'export const a = 1;',
+    '/** Of b. */',
+    'export function b(x: 1): 1;',
+    'export function b(x: 2): 2;',
+    'export function b(x: 1 | 2): 1 | 2 { return x; }',
+    'export function c() {}',
+  ].join('\n');
+  expect(shapeOf('a.ts', text).bare).toEqual(['a.ts:3', 'a.ts:8']);
+});

@@ -14,6 +14,7 @@ import { packetOutcomes } from '../../wire/header.ts';
  * the P4Info and the entries come from it.
  */
 
+/** One field of a table's key. */
 export interface TableKey {
   readonly name: string;
   readonly bits: number;

@@ -10,6 +10,7 @@ import { elementCount, elementRange, type TensorType } from '../../model/tensor.
 
 /** C bodies of layers that move elements or look them up; `x0` is read, `y` written. */
 
+/** The border is filled first, with all else; the image is then written over it. */
 export function padBody(layer: PadLayer, input: TensorType): string[] {
   const [channels, height, width] = input.shape;
   const [, rows, columns] = layer.output.shape;

@@ -8,6 +8,7 @@ import { imageOf } from './window.ts';
 
 /** Layers that move elements. They stay where they are; only what they are called changes. */
 
+/** Costs nothing: output `i` lies where its source does. */
 export const moveTransposed = (layer: TransposeLayer, input: Activations): Activations => ({
   ...input,
   placements: Array.from(transposeSources(layer), (source) => input.placements[source]!),

@@ -5,6 +5,7 @@ import { z } from 'zod';
  * level 2. The numbers of types and sources on the wire are those of this file.
  */
 
+/** Where a value comes from; its place here is its number on the wire. */
 export const sources = [
   'nominal',
   'estimation',

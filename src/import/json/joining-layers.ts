@@ -15,6 +15,7 @@ import { namedRounding } from './roundings.ts';
 
 /** Layers of the file that read several values, or all elements of a row. */
 
+/** Of two values, element by element; a requantiser of the file goes before its rounding. */
 export function lowerJsonMul(c: LayerContext, layer: LayerOf<'mul'>): Activation {
   const [a, b] = [c.inputs[0]!, c.inputs[1]!];
   const requantiser = given(layer.requantiser);

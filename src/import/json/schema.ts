@@ -5,6 +5,7 @@ import { z } from 'zod';
  * from it, and its descriptions are what editors show. docs/json-model.md has an example of every layer.
  */
 
+/** The only one that is read. */
 export const JSON_VERSION = 1;
 
 const integer = (lo: number, hi: number, what: string) =>
@@ -324,7 +325,9 @@ export type JsonModelInput = z.input<typeof modelSchema>;
 export type JsonLayer = JsonModel['layers'][number];
 /** A layer as it may be written: what has a default may be left out. */
 export type JsonLayerInput = JsonModelInput['layers'][number];
+/** As the file names it; `onnx` if it names none. */
 export type JsonRounding = z.output<typeof rounding>;
+/** Integers in place of scales and a rounding. */
 export type JsonRequantiser = z.output<typeof requantiser>;
 
 /** The text of `schema/model.schema.json`. */

@@ -149,6 +149,7 @@ const clampedFunction = (term: FunctionTerm, { lo, hi }: RealClamp): FunctionTer
     ? term
     : { ...term, of: (x, channel) => Math.max(lo, Math.min(hi, term.of(x, channel))) };
 
+/** Whether it is a product with constant weights, into which constants that follow are folded. */
 export const isLinear = (real: LinearReal | FunctionReal): real is LinearReal => real.term.kind === 'linear';
 
 /**

@@ -10,6 +10,7 @@ export type Activity = Quantised | Real | FloatInput;
 /** A value that does not depend on the input. */
 export type Fixed = Constant | QuantisedConstant;
 
+/** Whether its whole shape is known, the batch included. */
 export const isFixed = (value: Value): value is Fixed =>
   value.kind === 'constant' || value.kind === 'quantisedConstant';
 
@@ -32,6 +33,7 @@ export function valueAt(c: NodeReader, index: number): Activity | Fixed {
   return value;
 }
 
+/** As messages show it: `[1, 28, 28]`. */
 export const dimsText = (dims: readonly number[]): string => `[${dims.join(', ')}]`;
 
 /** @throws DiagnosticError if the first dimension is not that of the batch any more */

@@ -76,8 +76,7 @@ export function averageShare(
   return off > 0 ? off / WINDOWS : offAround / (WINDOWS * SUMS_AROUND);
 }
 
-export interface AverageSample
-  extends Pick<AverageTerm, 'input' | 'window' | 'countPadding' | 'sum' | 'shifted'> {
+interface AverageSample extends Pick<AverageTerm, 'input' | 'window' | 'countPadding' | 'sum' | 'shifted'> {
   readonly divisors: readonly number[];
 }
 

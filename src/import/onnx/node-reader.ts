@@ -162,6 +162,7 @@ export class NodeReader {
   }
 }
 
+/** As a layer and messages have it: many exporters name outputs alone. */
 export const nodeName = (node: OnnxNode): string => node.name || node.output[0] || node.opType || 'node';
 
 /** Runs both and throws what they found together, so that one run tells the faults of both operands. */

@@ -63,6 +63,7 @@ export interface OnnxTensor {
   readonly externalData: readonly { readonly key?: string; readonly value?: string }[];
 }
 
+/** A graph input or output; a dimension without a value is open. */
 export interface OnnxValueInfo {
   readonly name?: string;
   readonly type?: {

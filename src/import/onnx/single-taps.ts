@@ -5,7 +5,7 @@ import { lineSource } from '../lower/functions-of-elements.ts';
 import type { Clamp } from '../lower/linear.ts';
 import type { LinearTerm } from './values.ts';
 
-export interface SingleTaps {
+interface SingleTaps {
   readonly term: LinearTerm;
   /** By output. */
   readonly roundings: ReadonlyMap<number, SourceRounding>;

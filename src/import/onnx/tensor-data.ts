@@ -28,9 +28,11 @@ const names = new Map<number, string>(Object.entries(DataType).map(([name, value
 /** `float`, `uint8`, ... or the number of a type that is not known here. */
 export const dataTypeName = (type: number): string => names.get(type) ?? `of data type ${type}`;
 
+/** By the number of ONNX; bfloat16 and the 8-bit floats are not read. */
 export const isFloat = (type: number): boolean =>
   type === DataType.float || type === DataType.float16 || type === DataType.double;
 
+/** Elements as they are kept: half floats as float32, 64-bit integers as doubles. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Int8Array | Uint8Array;
 
 /** A tensor known at compile time. `values` are row-major; a scalar has no dims. */

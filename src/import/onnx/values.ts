@@ -78,6 +78,7 @@ export interface LinearTerm {
   readonly fused: boolean;
 }
 
+/** Means, or sums, of the windows of an image. */
 export interface AverageTerm {
   readonly kind: 'average';
   readonly name: string;
@@ -92,7 +93,7 @@ export interface AverageTerm {
   readonly shifted?: true;
 }
 
-export interface SumTerm {
+interface SumTerm {
   readonly kind: 'sum';
   readonly name: string;
   readonly a: Activation;
@@ -157,6 +158,7 @@ export interface SoftmaxTerm {
   readonly log: boolean;
 }
 
+/** What reals are computed from: how they are rounded depends on it. */
 export type Term =
   | ActivationTerm
   | LinearTerm
@@ -192,6 +194,7 @@ export interface Refused {
 /** What is known of a value of the graph once the node that makes it was read. */
 export type Value = Constant | QuantisedConstant | Quantised | Real | FloatInput | Refused;
 
+/** An activation's integers as the reals that they stand for. */
 export const realActivation = (activation: Activation): Real => ({
   kind: 'real',
   term: { kind: 'activation', activation },

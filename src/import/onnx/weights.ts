@@ -32,6 +32,7 @@ export function weightsAt(c: NodeReader, index: number): QuantisedConstant {
   return checkedWeights(c, value, index);
 }
 
+/** Of a type that weights may have. @throws DiagnosticError `bad-quantisation` */
 export function checkedWeights(c: NodeReader, value: QuantisedConstant, index: number): QuantisedConstant {
   if (!weightTypes.includes(value.dataType)) {
     const what =

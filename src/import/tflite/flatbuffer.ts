@@ -121,5 +121,6 @@ export class Table {
   }
 }
 
+/** @throws DiagnosticError `tflite-malformed` */
 export const malformed = (file: string, reason: string): never =>
   refuse('tflite-malformed', { reason }, { file });

@@ -1,5 +1,6 @@
 /** Numbers of the TFLite schema (`schema.fbs`, version 3) and their names. */
 
+/** Element types that are told apart here. */
 export const TensorKind = {
   float32: 0,
   float16: 1,
@@ -17,6 +18,7 @@ const tensorKinds =
 
 const tensorKindNames = tensorKinds.split(' ');
 
+/** `float32`, `int8`, ... or `type N` for a number that is not known here. */
 export const tensorKindName = (kind: number): string => tensorKindNames[kind] ?? `type ${kind}`;
 
 /** `Padding` of windows. */
@@ -27,6 +29,7 @@ export const Activations = { none: 0, relu: 1, reluN1To1: 2, relu6: 3 } as const
 
 const activationNames = ['NONE', 'RELU', 'RELU_N1_TO_1', 'RELU6', 'TANH', 'SIGN_BIT'];
 
+/** For messages; a number that is not known here stays one. */
 export const activationName = (code: number): string => activationNames[code] ?? String(code);
 
 /** `BuiltinOperator`, in the order of its numbers. */
@@ -56,4 +59,5 @@ export const operatorName = (code: number, custom: string): string => {
   return name === 'CUSTOM' ? `CUSTOM ${custom}` : name;
 };
 
+/** -1 for a name that is none. */
 export const operatorCode = (name: string): number => operatorNames.indexOf(name);

@@ -11,6 +11,7 @@ export interface TfliteQuantisation {
   readonly axis: number;
 }
 
+/** A tensor of the one graph; its number is its place in `TfliteModel.tensors`. */
 export interface TfliteTensor {
   readonly index: number;
   readonly name: string;
@@ -25,6 +26,7 @@ export interface TfliteTensor {
   readonly sparse: boolean;
 }
 
+/** One operator as the file has it; fields of its options are read by number. */
 export interface TfliteOperator {
   readonly index: number;
   readonly operator: string;
@@ -34,6 +36,7 @@ export interface TfliteOperator {
   readonly options: Table | undefined;
 }
 
+/** A file of one graph; its operators are in order of execution. */
 export interface TfliteModel {
   readonly file: string;
   readonly rounding: RuntimeRounding;

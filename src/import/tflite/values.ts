@@ -54,4 +54,5 @@ export interface Refused {
   readonly kind: 'refused';
 }
 
+/** What is known of a tensor once the operator that makes it was read. */
 export type Value = Quantised | FloatInput | Dequantised | Verdict | Integers | Blocked | Refused;

@@ -11,6 +11,7 @@ function clampTo(c: NodeReader, lo: number, hi: number): Value {
   return clamped;
 }
 
+/** A clamp at 0, which costs nothing: it goes into the next requantiser. */
 export const relu = (c: NodeReader): Value => clampTo(c, 0, Number.POSITIVE_INFINITY);
 
 /** Bounds are inputs from operator set 11 on, attributes before. */

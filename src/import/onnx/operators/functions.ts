@@ -133,6 +133,7 @@ const elementwise =
     return functionOf(c, x, make(c));
   };
 
+/** Import of each function of one element, by the name of its operator; those of com.microsoft with their domain. */
 export const functionOperators = Object.fromEntries(
   Object.entries<Make>(functions).map(([name, make]) => [name, elementwise(make)]),
 );

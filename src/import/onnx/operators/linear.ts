@@ -44,6 +44,7 @@ export function gemm(c: NodeReader): Value {
 
 const fill = ({ scales }: Weights, factor: number) => new Float64Array(scales.length).fill(factor);
 
+/** Activations by constant weights on either side, or by other activations. */
 export function matMul(c: NodeReader): Value {
   if (c.optional(0)?.kind === 'quantisedConstant' && c.optional(1)?.kind === 'real') return weightsFirst(c);
   if (c.optional(0)?.kind === 'real' && c.optional(1)?.kind === 'real')
@@ -125,6 +126,7 @@ export function linearTerm(name: string, input: Activation, weights: Weights): L
   };
 }
 
+/** Over one or two axes; the bias is input 2, if there is one. */
 export function conv(c: NodeReader): Value {
   const [input, weights] = bothOf(
     () => multiplicand(c, 0),

@@ -20,6 +20,7 @@ import { realConstant } from '../weights.ts';
 
 /** Operators that move elements and compute nothing. */
 
+/** Without `perm` the axes are reversed. */
 export function transpose(c: NodeReader): Value {
   const x = valueAt(c, 0);
   const dims = dimsOf(x);
@@ -38,6 +39,7 @@ export function transpose(c: NodeReader): Value {
   );
 }
 
+/** Activations and constants alike. */
 export function concat(c: NodeReader): Value {
   const values = c.node.input.map((_, i) => valueAt(c, i));
   return joined(c, values);
@@ -58,6 +60,7 @@ export function joined(c: NodeReader, values: readonly (Activity | Fixed)[]): Va
   return moveValues(c, values, concatSources(dims, axis));
 }
 
+/** By sizes that are given, else in equal parts of which the last may be smaller. */
 export function split(c: NodeReader): readonly Value[] {
   const x = valueAt(c, 0);
   const dims = dimsOf(x);
@@ -142,6 +145,7 @@ export function gather(c: NodeReader): Value {
   return moveValues(c, [x], moved);
 }
 
+/** Repeats axes of size 1; sizes that are already larger stay. */
 export function expand(c: NodeReader): Value {
   const x = valueAt(c, 0);
   const dims = dimsOf(x);
@@ -155,6 +159,7 @@ export function expand(c: NodeReader): Value {
   return moveValues(c, [x], broadcastSources(from, shape));
 }
 
+/** Repeats each axis as a whole. */
 export function tile(c: NodeReader): Value {
   const x = valueAt(c, 0);
   const dims = dimsOf(x);

@@ -8,6 +8,7 @@ import { type Real, unclamped } from '../values.ts';
 
 /** Operators of two activations. */
 
+/** Of reals; axes of size 1 are repeated. @param fused by one kernel of integers, which rounds otherwise */
 export function productOf(c: NodeReader, a: Activation, b: Activation, fused: boolean): Real {
   const [left, right] = alike(c, a, b);
   const shape = largerOf(left, right);
@@ -19,6 +20,7 @@ export function productOf(c: NodeReader, a: Activation, b: Activation, fused: bo
   };
 }
 
+/** Of reals, as float32 adds them; axes of size 1 are repeated. */
 export function sumOf(c: NodeReader, a: Activation, b: Activation): Real {
   const [left, right] = alike(c, a, b);
   const shape = largerOf(left, right);

@@ -24,6 +24,7 @@ function image(c: NodeReader, input: Activation, kernelRank: number) {
   return { view, back };
 }
 
+/** Maxima commute with rounding: of an activation it is taken of the integers. */
 export function maxPool(c: NodeReader): Value {
   // It orders the indices alone, which are refused here.
   c.ignore('storage_order');
@@ -70,12 +71,14 @@ function maximumOf(c: NodeReader, of: Real, kernel: readonly number[]): Value {
   };
 }
 
+/** Without `count_include_pad` the divisor counts what lies inside of the image. */
 export function averagePool(c: NodeReader): Value {
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
   return average(c, onGrid(c, x, 0), kernelShape(c));
 }
 
+/** Over the windows of the node's attributes. @throws DiagnosticError where runtimes do not agree on a divisor */
 export function average(
   c: NodeReader,
   input: Activation,
@@ -100,12 +103,14 @@ export function average(
   return { kind: 'real', term, clamp: unclamped, shape: back(shape) };
 }
 
+/** Over all pixels of a channel, whatever the rank. */
 export function globalAveragePool(c: NodeReader): Value {
   const x = c.input(0);
   if (x.kind !== 'real') return c.refuseFloat(0, 'there is no QuantizeLinear and DequantizeLinear before it');
   return globalAverage(c, onGrid(c, x, 0));
 }
 
+/** @param fused by the one kernel of integers that averages a whole image: it rounds otherwise */
 export function globalAverage(c: NodeReader, input: Activation, fused = false): Real {
   const { view, back } = image(c, input, input.type.shape.length - 1);
   const [channels, height, width] = view.type.shape;

@@ -134,6 +134,7 @@ export function qLinearAveragePool(c: NodeReader): Value {
   return quantised(c, { ...mean, term: { ...mean.term, shifted: true } }, 3);
 }
 
+/** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`; the kernel of integers rounds otherwise than float32. */
 export function qLinearGlobalAveragePool(c: NodeReader): Value {
   c.requireInt('channels_last', 0);
   return quantised(c, globalAverage(c, activationAt(c, 0), true), 3);
@@ -162,7 +163,9 @@ const qLinearFunction =
   (c: NodeReader): Value =>
     quantised(c, functionOf(c, realActivation(activationAt(c, 0)), functions[name](c)), 3);
 
+/** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`. */
 export const qLinearSigmoid = qLinearFunction('Sigmoid');
+/** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`; its slope is the attribute `alpha`. */
 export const qLinearLeakyRelu = qLinearFunction('LeakyRelu');
 
 /** com.microsoft: `x, x_scale, x_zero, y_scale, y_zero`. */
@@ -227,11 +230,13 @@ function integerOperands(c: NodeReader, axis: number) {
   return { input: { ...input, type: { ...input.type, scale: 1 } }, weights };
 }
 
+/** The accumulators as reals of scale 1; what scales them comes behind. */
 export function matMulInteger(c: NodeReader): Value {
   const { input, weights } = integerOperands(c, 1);
   return denseProduct(c, input, matrixWeights(c, weights, 1, 1));
 }
 
+/** The accumulators as reals of scale 1; what scales them comes behind. */
 export function convInteger(c: NodeReader): Value {
   const { input, weights } = integerOperands(c, 0);
   return convProduct(c, input, channelWeights(c, weights, 1));

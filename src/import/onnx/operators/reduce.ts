@@ -60,7 +60,9 @@ function asImage(c: NodeReader, real: Real, { image, perm }: Reduction): Real {
 const whole = ([, height, width]: Reduction['image']) =>
   ({ kernel: [height, width], strides: [1, 1], pads: [0, 0, 0, 0] }) as const;
 
+/** Axes are an input from operator set 18 on, an attribute before. */
 export const reduceMean = (c: NodeReader): Value => meanOf(c, 18, {});
+/** Axes are an input from operator set 13 on, an attribute before. */
 export const reduceSum = (c: NodeReader): Value => meanOf(c, 13, { sum: true });
 
 /** @param since operator set from which on the axes are an input */
@@ -91,9 +93,12 @@ const extremeAlong =
     return extremeOf(c, c.input(0), axes, c.int('keepdims', 1) === 1, least);
   };
 
+/** Axes are an input from operator set 18 on, an attribute before. */
 export const reduceMin = extremeAlong(true);
+/** Axes are an input from operator set 18 on, an attribute before. */
 export const reduceMax = extremeAlong(false);
 
+/** All axes but the channel's stay, as 1. */
 export function globalMaxPool(c: NodeReader): Value {
   return extremeOf(c, c.input(0), (shape) => shape.map((_, i) => i).slice(1), true, false);
 }

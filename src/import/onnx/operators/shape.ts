@@ -6,6 +6,7 @@ import type { Value } from '../values.ts';
 
 /** Operators that see the same elements under other dimensions; the batch stays in front. */
 
+/** Axes up to the attribute's become one, and the rest another. */
 export function flatten(c: NodeReader): Value {
   const x = valueAt(c, 0);
   const dims = dimsOf(x);
@@ -76,6 +77,7 @@ export function axesOf(c: NodeReader, since = 13): readonly number[] | undefined
   return c.optional(1) === undefined ? undefined : Array.from(c.constant(1, 'the list of axes').values);
 }
 
+/** The very value of its input: no layer comes of it. */
 export const identity = (c: NodeReader): Value => c.input(0);
 
 /** Outside of training nothing is dropped. */

@@ -16,7 +16,9 @@ function softmaxOf(c: NodeReader, log: boolean): Value {
   return softmaxReal(c, scoresOf(c, x), c.opset < 13 ? 1 : -1, c.opset < 13, log);
 }
 
+/** Shares of 1 along an axis, behind the batch. */
 export const softmax = (c: NodeReader): Value => softmaxOf(c, false);
+/** The logarithms of those shares, in the same layer. */
 export const logSoftmax = (c: NodeReader): Value => softmaxOf(c, true);
 
 /** @param flattens whether all axes from the named one on are one */

@@ -51,9 +51,12 @@ function fixedFunction(
   });
 }
 
+/** 1 / (1 + e^-x), in the fixed point of the runtime's kernels; the output's steps are 1/256, from 0 on. */
 export const logistic = (c: NodeReader): Quantised => fixedFunction(c, fixedLogistic, 8, [-128, 0]);
+/** In the fixed point of the runtime's kernels; the output's steps are 1/128, around 0. */
 export const tanh = (c: NodeReader): Quantised => fixedFunction(c, fixedTanh, 7, [0, 128]);
 
+/** x * relu6(x + 3) / 6, in the kernel's own 16-bit arithmetic. */
 export function hardSwish(c: NodeReader): Quantised {
   const { scale } = c.activation(0).activation.type;
   const output = c.outputGrid;

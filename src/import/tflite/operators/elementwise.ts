@@ -15,8 +15,11 @@ const relu =
   (c: NodeReader): Quantised =>
     rescaled(c, c.activation(0), clampOn(c.outputGrid, realBounds(activation)!));
 
+/** Clamps reals to 0..6, on the output's grid. */
 export const relu6 = relu(Activations.relu6);
+/** Clamps reals to -1..1, on the output's grid. */
 export const reluN1To1 = relu(Activations.reluN1To1);
+/** Clamps reals at 0, on the output's grid. */
 export const plainRelu = relu(Activations.relu);
 
 /** `MultiplyByQuantizedMultiplier(q - zx, sx / sy) + zy`, clamped. */

@@ -28,6 +28,7 @@ import { transposeConv } from './transpose-conv.ts';
 /** Makes the operator's outputs, or its only one, of its inputs. @throws DiagnosticError */
 export type OperatorImport = (c: NodeReader) => Value | readonly Value[];
 
+/** How each operator is imported, by its name in the schema; what is not here is refused. */
 export const operators: ReadonlyMap<string, OperatorImport> = new Map(
   Object.entries<OperatorImport>({
     ADD: add,

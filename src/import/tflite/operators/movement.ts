@@ -279,6 +279,7 @@ export function resizeNearest(c: NodeReader): Value {
 
 /** Options: block. Channels become pixels, or pixels channels. */
 export const depthToSpace = (c: NodeReader): Value => blocked(c, true);
+/** Options: block. Pixels become channels. */
 export const spaceToDepth = (c: NodeReader): Value => blocked(c, false);
 
 function blocked(c: NodeReader, toSpace: boolean): Value {

@@ -212,7 +212,9 @@ function extremeOfTwo(c: NodeReader, least: boolean): Quantised {
   return likewise(a, viewed(made, a.activation.type.shape));
 }
 
+/** Of two activations, or of one and a constant; all are on the output's grid, so that integers compare as their reals do. */
 export const maximum = extremum(Math.max);
+/** As `maximum`. */
 export const minimum = extremum(Math.min);
 
 /** Inputs: value, slopes below zero. */

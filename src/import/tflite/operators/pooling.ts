@@ -35,6 +35,7 @@ export function requireSameGrid(c: NodeReader): void {
     );
 }
 
+/** Options: those of a window, activation. Input and output have one grid. */
 export function maxPool(c: NodeReader): Quantised {
   const input = image(c);
   requireSameGrid(c);
@@ -154,6 +155,7 @@ const sumOver =
 
 /** An average over whole axes. */
 export const mean = sumOver((scale, count) => meanMultiplier(scale, count));
+/** A sum over whole axes. */
 export const sum = sumOver((scale) => quantizeMultiplier(scale));
 
 /** A maximum or minimum over whole axes. */
@@ -165,7 +167,9 @@ const extremeOver =
     return reshapedTo(fromImage(lowerExtreme(c.builder, c.name, input, window, least)), shape);
   };
 
+/** A maximum over whole axes; input and output have one grid. */
 export const reduceMax = extremeOver(false);
+/** A minimum over whole axes; input and output have one grid. */
 export const reduceMin = extremeOver(true);
 
 /**
