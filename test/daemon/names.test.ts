@@ -44,6 +44,27 @@ const network = documents(
   ),
 );
 
+const metadata = (name: string) => ({
+  ...{ name, generation: 1, uid: name, creationTimestamp: '', resourceVersion: '1' },
+});
+const object = <K extends Kind>(kind: K, name: string, spec: object, status: object = {}) =>
+  ({
+    ...{ apiVersion: 'intransit.dev/v1alpha1', kind, metadata: metadata(name) },
+    ...{ spec, status: { conditions: [], ...status } },
+  }) as unknown as StoredObject;
+const workerOf = (name: string, i: number, modelIds?: readonly number[]) =>
+  object(
+    'Worker',
+    name,
+    { control: `unix:/run/${name}.sock`, address: `10.0.0.${i}:18858`, weight: 1 },
+    modelIds && {
+      models: modelIds.map((modelId) => ({
+        modelId,
+        versions: [{ version: 1, digest: 'd', layers: '..' }],
+      })),
+    },
+  );
+
 let daemon: TestDaemon;
 beforeAll(async () => {
   let registry: Registry | undefined;
@@ -101,26 +122,6 @@ describe('a name', () => {
   });
 
   it('of a service leaves out workers that do not hold its model, as far as somebody has looked', () => {
-    const metadata = (name: string) => ({
-      ...{ name, generation: 1, uid: name, creationTimestamp: '', resourceVersion: '1' },
-    });
-    const object = <K extends Kind>(kind: K, name: string, spec: object, status: object = {}) =>
-      ({
-        ...{ apiVersion: 'intransit.dev/v1alpha1', kind, metadata: metadata(name) },
-        ...{ spec, status: { conditions: [], ...status } },
-      }) as unknown as StoredObject;
-    const workerOf = (name: string, i: number, modelIds?: readonly number[]) =>
-      object(
-        'Worker',
-        name,
-        { control: `unix:/run/${name}.sock`, address: `10.0.0.${i}:18858`, weight: 1 },
-        modelIds && {
-          models: modelIds.map((modelId) => ({
-            modelId,
-            versions: [{ version: 1, digest: 'd', layers: '..' }],
-          })),
-        },
-      );
     const [found] = resolveAll(
       [
         object('Model', 'large', { id: 7 }),
@@ -136,6 +137,32 @@ describe('a name', () => {
       { type: 'service' },
     );
     expect(found!.addresses.map((a) => a.node).sort()).toEqual(['Worker/both', 'Worker/unread']);
+  });
+
+  it('of a service that nobody serves, or that has no place, gives what answers in its place', () => {
+    const named = (more: object, status: object = {}) =>
+      resolveAll(
+        [
+          object('Model', 'large', { id: 7 }),
+          object('Model', 'small', { id: 8 }),
+          object('Service', 's', { model: 'large', ...more }, status),
+          object('Service', 'middle', { model: 'large', nodes: ['gone'], fallback: 'last' }),
+          object('Service', 'last', { model: 'small', nodes: ['w'] }),
+          workerOf('w', 1, [7, 8]),
+        ],
+        { type: 'service' },
+      ).find(({ name }) => name === 's');
+    const last = {
+      models: [{ model: 'small', modelId: 8, service: 'last' }],
+      addresses: [{ node: 'Worker/w' }],
+    };
+    expect(named({ nodes: ['gone'], fallback: 'middle' })).toMatchObject(last);
+    const conditions = [{ type: 'Ready', status: 'False', reason: 'Unplaceable', message: '' }];
+    expect(named({ fallback: 'last' }, { conditions })).toMatchObject(last);
+    // Its own where there is one, and nothing where nobody answers.
+    expect(named({ fallback: 'last' })!.models).toMatchObject([{ model: 'large', service: 's' }]);
+    expect(named({ nodes: ['gone'] })!.addresses).toEqual([]);
+    expect(named({ nodes: ['gone'], fallback: 's' })!.addresses).toEqual([]);
   });
 
   it('of a service names the worker of a job, which stays the same', async () => {

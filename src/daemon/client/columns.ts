@@ -100,7 +100,6 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
       },
     }),
     wide(spec('INGRESS', 'ingress')),
-    wide(spec('SCHEDULING', 'policy', 'scheduling')),
     wide(spec('PRIORITY', 'class', 'priority')),
   ],
   FlowPolicy: [

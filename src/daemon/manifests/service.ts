@@ -32,17 +32,7 @@ const layerRule = z.strictObject({
 
 const policy = z
   .strictObject({
-    scheduling: z
-      .enum(['central', 'distributed'], { error: 'expected central or distributed' })
-      .default('central')
-      .describe(
-        "The controller places layers on nodes; or every node holds what it can, and the packet's cursor decides",
-      ),
     minimise: z.enum(['latency', 'cost'], { error: 'expected latency or cost' }).default('latency'),
-    whenUnavailable: z
-      .enum(['FailOpen', 'FailClose'], { error: 'expected FailOpen or FailClose' })
-      .default('FailOpen')
-      .describe('Where no placement satisfies it: packets go on uncomputed, or are dropped'),
     affinityMs: milliseconds('How long a job stays with its worker after its last request').default(60_000),
     rawInputZones: listOf(text('A zone of nodes'), 64)
       .optional()
@@ -58,9 +48,7 @@ const policy = z
   .describe('How it is placed and steered');
 
 const POLICY_DEFAULTS = {
-  scheduling: 'central',
   minimise: 'latency',
-  whenUnavailable: 'FailOpen',
   affinityMs: 60_000,
   layers: [],
   threshold: 0,
@@ -94,7 +82,10 @@ export const serviceSpec = z
     objective: objective.optional(),
     class: serviceClass.optional(),
     policy: policy.default({ ...POLICY_DEFAULTS, layers: [] }),
-    fallback: reference('Service', 'That takes its requests while this one cannot').optional(),
+    fallback: reference(
+      'Service',
+      'To which its name leads while no worker of its own can be had, or nothing places it',
+    ).optional(),
     suspended: flag('Taken off the devices, but remembered').default(false),
   })
   .refine((s) => (s.model === undefined) !== (s.models === undefined), { error: MODELS });

@@ -168,7 +168,21 @@ function holdsFor({ spec, status }: StoredObject<'Service'>, { models }: All) {
     held === undefined || held.some((m) => ids.includes(m.modelId) && m.versions.length > 0);
 }
 
-function serviceNamed(object: StoredObject<'Service'>, all: All): Resolution {
+/** A service, or what answers in its place, which the models of the answer name. @param before services that could not */
+function serviceNamed(object: StoredObject<'Service'>, all: All, before: readonly string[] = []): Resolution {
+  const own = ownNamed(object, all);
+  const { fallback } = object.spec;
+  if ((own.addresses.length > 0 && isPlaceable(object)) || fallback === undefined) return own;
+  const other = all.services.find(({ metadata: { name } }) => name === fallback && !before.includes(name));
+  if (other === undefined) return own;
+  const { models, addresses } = serviceNamed(other, all, [...before, object.metadata.name]);
+  return addresses.length === 0 ? own : { ...own, models, addresses };
+}
+
+const isPlaceable = ({ status }: StoredObject<'Service'>): boolean =>
+  !status.conditions.some((c) => c.type === 'Ready' && c.reason === 'Unplaceable');
+
+function ownNamed(object: StoredObject<'Service'>, all: All): Resolution {
   const { spec } = object;
   const holds = holdsFor(object, all);
   const workers = all.workers.filter(
