@@ -42,9 +42,8 @@ export const modelVersionSpec = z
   })
   .refine((s) => (s.file === undefined) !== (s.source === undefined), { error: SOURCE });
 
-/** What a controller has found in the model's file, and where the version is. */
+/** What a controller has found in the model's file. */
 export const modelVersionStatus = z.object({
   conditions: z.array(conditionSchema).default([]),
   layers: z.array(z.string()).optional(),
-  heldBy: z.array(z.string()).optional().describe('Nodes, as Device/NAME or Worker/NAME'),
 });
