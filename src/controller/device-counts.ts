@@ -5,7 +5,7 @@ import { packetOutcomes } from '../wire/header.ts';
 import { heldOn, type ObservedDevice, versionsOn } from './core/observed.ts';
 import { heldModelIds } from './versions.ts';
 
-/** What a device has counted since its program began; names are those of packetOutcomes and of outcomes of a slot. */
+/** What a device has counted since its program began; names are those of `packetOutcomes` and of `slotOutcomes`. */
 export interface DeviceCounts {
   /** Packets by what became of them. */
   readonly packets: ReadonlyMap<string, number>;

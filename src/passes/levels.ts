@@ -17,11 +17,17 @@ export interface Levels {
  * @param first the program's first value, which was made elsewhere
  */
 export function valueLevels(model: Model, value: ValueId, first: ValueId): Levels {
-  const { element } = valueType(model, value);
-  if (value <= first || isWide(element)) return between(elementRange(element));
-  const layer = model.layers[value - 1]!;
-  const inputs = layer.inputs.map((v) => valueLevels(model, v, first));
-  return ofKind(levelsOf, layer, model, inputs);
+  // A value that many layers read is looked at once, and only where its own levels say something of what follows.
+  const known = new Map<ValueId, Levels>();
+  const of = (v: ValueId): Levels => {
+    const { element } = valueType(model, v);
+    if (v <= first || isWide(element)) return between(elementRange(element));
+    const layer = model.layers[v - 1]!;
+    const levels = known.get(v) ?? ofKind(levelsOf, layer, model, () => layer.inputs.map(of));
+    known.set(v, levels);
+    return levels;
+  };
+  return of(value);
 }
 
 /** The q-values of levels. */
@@ -67,7 +73,9 @@ function requantised(r: Requantiser, ranges: readonly Interval[]): Levels {
 
 const ofType = (layer: Layer): Levels => between(elementRange(layer.output.element));
 
-const same = (_layer: unknown, _model: Model, [input]: readonly Levels[]): Levels => input!;
+type Inputs = () => readonly Levels[];
+
+const same = (_layer: unknown, _model: Model, inputs: Inputs): Levels => inputs()[0]!;
 
 const product = (
   layer: Layer & {
@@ -93,17 +101,20 @@ const levelsOf = {
     return requantised(layer.requantiser, [productRange(a!, b!)]);
   },
   add: ({ min, max }) => between({ lo: min, hi: max }),
-  lut(layer, model, [input]) {
+  lut(layer, model, inputs) {
     const { lo } = elementRange(inputType(model, layer).element);
     const tables = Array.from({ length: layer.table.length / 256 }, (_, t) => 256 * t - lo);
-    return levelsAmong(levelValues(input!).flatMap((q) => tables.map((at) => layer.table[at + q]!)));
+    return levelsAmong(levelValues(inputs()[0]!).flatMap((q) => tables.map((at) => layer.table[at + q]!)));
   },
   maxPool: same,
   transpose: same,
   gather: (layer, _model, inputs) =>
-    levelsAmong([...inputs.flatMap(levelValues), ...(layer.sources.some((s) => s < 0) ? [layer.value] : [])]),
-  pad: ({ value }, _model, inputs) => levelsAmong([...inputs.flatMap(levelValues), value]),
+    levelsAmong([
+      ...inputs().flatMap(levelValues),
+      ...(layer.sources.some((s) => s < 0) ? [layer.value] : []),
+    ]),
+  pad: ({ value }, _model, inputs) => levelsAmong([...inputs().flatMap(levelValues), value]),
   softmax: ofType,
   argmax: ofType,
   forest: ofType,
-} satisfies ByKind<Levels, [model: Model, inputs: readonly Levels[]]>;
+} satisfies ByKind<Levels, [model: Model, inputs: Inputs]>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { valueType } from '../../src/model/model.ts';
+import { type Layer, valueType } from '../../src/model/model.ts';
 import { decodeElements, tensorBytes } from '../../src/model/tensor.ts';
 import { levelValues, valueLevels } from '../../src/passes/levels.ts';
 import { interpret } from '../../src/reference/interpreter.ts';
@@ -43,6 +43,19 @@ describe('levels of a value', () => {
     expect(levels.at(-1)).toMatchObject({ count: 2 });
     // What is not computed here may be anything.
     expect(valueLevels(model, 1, 1)).toEqual({ least: -128, step: 1, count: 256 });
+  });
+
+  it('of a long chain, each of whose layers reads the one before twice, are found at once', () => {
+    const base = modelOf({ ...s8, shape: [4] }, [
+      { kind: 'dense', weights: new Array(16).fill(1), output: s8, requantiser: step(-1, 2, 4) },
+    ]);
+    const [dense] = base.layers;
+    const again = (value: number): Layer => ({
+      ...{ name: `gather${value}`, output: dense!.output, kind: 'gather', inputs: [value, value] },
+      ...{ sources: Int32Array.of(0, 5, 2, 7), value: 0 },
+    });
+    const model = { ...base, layers: [dense!, ...Array.from({ length: 200 }, (_, i) => again(i + 1))] };
+    expect(valueLevels(model, 201, 0)).toEqual({ least: -1, step: 2, count: 2 });
   });
 
   it('are all between the ends where some sum gives one in between', () => {

@@ -118,7 +118,7 @@ export class XdpDevice implements Disposable {
   }
 }
 
-/** The map of the packetOutcomes, by name. */
+/** Packets by their outcome. @param map `outcomes` of the device */
 export function readCounters(map: BpfMap): Record<PacketOutcome, bigint> {
   const entries = packetOutcomes.map(({ name }, i) => [name, map.sumPerCpu(i)![0]!] as const);
   return Object.fromEntries(entries) as Record<PacketOutcome, bigint>;
