@@ -4,7 +4,7 @@ import { type Model, valueType } from '../model/model.ts';
 import { tensorBytes } from '../model/tensor.ts';
 import type { Lowered, TableOptions } from '../passes/tables/lower.ts';
 import type { TableProgram } from '../passes/tables/program.ts';
-import { cutRefusal, sliceTables } from '../passes/tables/slice.ts';
+import { cutRefusal, sliceTables, type WholeTables } from '../passes/tables/slice.ts';
 import { readLabels, readRowsBefore } from '../rows/index.ts';
 import { type Agreement, Approximator } from './approximation.ts';
 
@@ -96,23 +96,27 @@ export function partOf(model: Model, options: TableOptions, given: Calibrated): 
   const { approximator, lowered, diagnostics } = wholeOf(model, target, bits, given);
   const { program, values } = lowered;
   if (program === undefined || values === undefined) return { diagnostics: lowered.diagnostics };
-  const whole = { program, values };
-  for (const cut of [from, to]) {
-    const reason = cutRefusal(whole, cut);
-    if (reason !== undefined) return { diagnostics: [uncut(model, cut, reason)] };
-  }
-  const agreement = approximator.agreementOf(program);
-  return { program: sliceTables(whole, model, from, to), agreement, diagnostics };
+  const part = partBetween({ program, values }, model, from, to);
+  if ('code' in part) return { diagnostics: [part] };
+  return { program: part, agreement: approximator.agreementOf(program), diagnostics };
 }
 
-const uncut = (model: Model, cut: number, reason: string): Diagnostic => {
-  const layer = model.layers[cut]?.name;
-  return diagnostic(
-    'tables-cut',
-    { cut, reason },
-    { file: model.file, ...(layer !== undefined && { layer }) },
-  );
-};
+/** Layers `[from, to)` of a network as tables; or why no part may begin or end there. */
+export function partBetween(
+  whole: WholeTables,
+  model: Model,
+  from: number,
+  to: number,
+): TableProgram | Diagnostic {
+  for (const cut of [from, to]) {
+    const reason = cutRefusal(whole, cut);
+    if (reason === undefined) continue;
+    const layer = model.layers[cut]?.name;
+    const place = { file: model.file, ...(layer !== undefined && { layer }) };
+    return diagnostic('tables-cut', { cut, reason }, place);
+  }
+  return sliceTables(whole, model, from, to);
+}
 
 /** The rows and labels that are named, and approximations on them. @throws DiagnosticError where they cannot be read */
 export function approximatorOf(

@@ -95,17 +95,17 @@ export class Aims {
     const takes: Known['takes'] = (name, service) =>
       takesRequests(nodes.get(name), network.workers.get(name), service);
     const known = { up, takes, partOf };
-    const members = placed.map((p) => membersOf(network, p, known));
+    const spread = placed.map((p) => ({ ...p, members: membersOf(network, p, known) }));
     const goalsFor = JSON.stringify([
       ...[records.specRevision, [...gone].sort()],
       placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
-      members,
+      spread.map(({ members }) => members),
       [...flows].map(([name, { key }]) => [name, key]),
     ]);
     if (goalsFor === this.#goalsFor) return;
-    const goals = goalsOf(network, placed, flows, programs, known, this.#memory);
+    const goals = goalsOf(network, spread, flows, programs, up, this.#memory);
     for (const [name, { key }] of goals) if (this.key(name) !== key) nodes.change(name);
-    this.#shares = new Map(placed.map((p, i) => [p.service.name, sharesOf(members[i]!)]));
+    this.#shares = new Map(spread.map(({ service, members }) => [service.name, sharesOf(members)]));
     this.#goals = goals;
     this.#goalsFor = goalsFor;
   }

@@ -70,6 +70,9 @@ export function membersOf(network: Network, service: PlacedService, known: Known
     .map((name) => ({ name, weight: weightOf(network.workers.get(name)!, service, known) }));
 }
 
+/** A service, and the workers over which devices spread its jobs. */
+export type SpreadService = PlacedService & { readonly members: readonly Member[] };
+
 /** Before a worker was heard of it keeps what it had last: whoever leads next changes nothing. */
 function weightOf({ name, spec }: Named<'Worker'>, { service }: PlacedService, { partOf }: Known): number {
   const part = partOf(name);
@@ -79,24 +82,22 @@ function weightOf({ name, spec }: Named<'Worker'>, { service }: PlacedService, {
 
 /**
  * What every node is to be.
- * @param flows of devices that classify
+ * @param flows of devices that classify @param up nodes that can be reached
  * @param memory goals for which nothing has changed stay what they were
  */
 export function goalsOf(
   network: Network,
-  services: readonly PlacedService[],
+  services: readonly SpreadService[],
   flows: ReadonlyMap<string, FlowGoal>,
   programs: Programs,
-  known: Known,
+  up: Known['up'],
   memory: GoalMemory,
 ): ReadonlyMap<string, Goal> {
   const goals = new Map<string, Goal>();
-  const { up } = known;
   const steered = services.map((service): Steered => {
-    const { modelId, placement, models, workers } = service;
+    const { modelId, placement, models, workers, members } = service;
     const layerCount = [...models.values()][0]?.model.layers.length ?? 0;
     const isOneAddress = service.service.spec.address !== undefined;
-    const members = membersOf(network, service, known);
     return { modelId, placement, workers, layerCount, isOneAddress, members };
   });
   const firstHops = firstHopsOf(network, up);

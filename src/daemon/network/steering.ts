@@ -160,14 +160,19 @@ export function steeringOf(
   firstHops: FirstHops,
 ): ReadonlyMap<string, DeviceSteering> {
   const found = new Map<string, DeviceSteering>();
+  const prepared = services.map((service) => {
+    // Where jobs choose their worker, only layers that devices compute are steered.
+    const isChosen = !service.isOneAddress && addressedWorkers(network, service.workers) !== undefined;
+    const members = service.members.filter(({ name }) => up(name));
+    return { ...service, isChosen, members, workers: isChosen ? [] : service.workers.filter(up) };
+  });
   for (const device of network.devices.keys()) {
     if (!up(device)) continue;
     const steering: Steering[] = [];
     const balancing: ShardGroup[] = [];
-    for (const service of services) {
-      const at = { device, up, wayTo: (goal: string) => firstHops(goal).get(device) };
-      const isChosen = !service.isOneAddress && addressedWorkers(network, service.workers) !== undefined;
-      const own = steeringAt(at, service, isChosen, SHARD_GROUPS - balancing.length);
+    const at = { device, up, wayTo: (goal: string) => firstHops(goal).get(device) };
+    for (const service of prepared) {
+      const own = steeringAt(at, service, SHARD_GROUPS - balancing.length);
       steering.push(...own.steering);
       balancing.push(...own.balancing);
     }
@@ -184,20 +189,16 @@ interface Standpoint {
 }
 
 /**
- * @param isChosen whether whoever sends has chosen the worker
+ * @param service with those of its workers and members that can be reached; `isChosen` says whether whoever sends has chosen the worker
  * @param room for groups of shards: what finds none goes the way of the first member
  */
 function steeringAt(
   { device, up, wayTo }: Standpoint,
-  { modelId, layerCount, placement, workers, members }: Steered,
-  isChosen: boolean,
+  { modelId, layerCount, placement, workers, members, isChosen }: Steered & { readonly isChosen: boolean },
   room: number,
 ): DeviceSteering {
   const steering: Steering[] = [];
   const balancing = new Map<number, ShardGroup>();
-  // Where jobs choose their worker, only layers that devices compute are steered.
-  const finishers = isChosen ? [] : workers.filter(up);
-  const spread = members.filter(({ name }) => up(name));
   for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
     const own = placement.segments
       .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
@@ -209,8 +210,8 @@ function steeringAt(
     const choices: readonly (readonly [group: number, members: readonly Member[]])[] = [
       [nextLayer, equalTo(nextDevices)],
       ...nextDevices.map((s) => [nextLayer, [{ name: s.node, weight: 1 }]] as const),
-      [WORKERS_GROUP, spread],
-      ...[...(isHere ? [] : preferred), ...finishers].map(
+      [WORKERS_GROUP, members],
+      ...[...(isHere ? [] : preferred), ...workers].map(
         (name) => [WORKERS_GROUP, [{ name, weight: 1 }]] as const,
       ),
     ];

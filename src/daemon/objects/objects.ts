@@ -22,7 +22,7 @@ import {
 } from '../store/index.ts';
 import { type Admission, type Applied, type ApplyOptions, planApply, validated } from './apply.ts';
 import { CheckedStore, type DamagedObject } from './checked-store.ts';
-import { keptOf, type ObjectName, objectOf, recordKey, sameJson } from './stored.ts';
+import { fileDigests, keptOf, type ObjectName, objectOf, recordKey, sameJson } from './stored.ts';
 
 /** How often a change is begun anew because another one came between. */
 const ATTEMPTS = 20;
@@ -216,12 +216,8 @@ export class Objects {
 
   /** Files that no version names any more. */
   async #dropFiles(gone: readonly StoredObject[], objects: readonly StoredObject[]): Promise<void> {
-    const digests = (of: readonly StoredObject[]) =>
-      of.flatMap((o) =>
-        o.kind === 'ModelVersion' ? ((o.spec as SpecOf<'ModelVersion'>).source?.digest ?? []) : [],
-      );
-    const kept = new Set(digests(objects.filter((o) => !gone.includes(o))));
-    for (const digest of digests(gone)) if (!kept.has(digest)) await this.store.blobs.delete(digest);
+    const kept = new Set(fileDigests(objects.filter((o) => !gone.includes(o))));
+    for (const digest of fileDigests(gone)) if (!kept.has(digest)) await this.store.blobs.delete(digest);
   }
 }
 

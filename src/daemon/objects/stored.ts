@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Kind, StoredObject } from '../manifests/index.ts';
+import { isKind, type Kind, type StoredObject } from '../manifests/index.ts';
 import type { RecordName, StoreRecord } from '../store/index.ts';
 
 /** What the store keeps of an object: all but its `resourceVersion`, which is the revision of the record. */
@@ -27,3 +27,7 @@ export interface ObjectName {
   readonly kind: Kind;
   readonly name: string;
 }
+
+/** Digests of the files that versions among some objects name. */
+export const fileDigests = (objects: readonly StoredObject[]): readonly string[] =>
+  objects.flatMap((o) => (isKind(o, 'ModelVersion') ? (o.spec.source?.digest ?? []) : []));

@@ -1,5 +1,5 @@
-import type { SpecOf } from '../manifests/index.ts';
 import type { Objects } from './objects.ts';
+import { fileDigests } from './stored.ts';
 
 /**
  * Files that no version names: handed over for an `apply` that was refused, or only asked what would come of it. A file comes
@@ -30,11 +30,7 @@ export class UnusedFiles {
     const { objects } = await this.#objects.list();
     if ([...this.#objects.store.damaged.values()].some(({ kind }) => kind === 'ModelVersion'))
       return undefined;
-    return new Set(
-      objects.flatMap((o) =>
-        o.kind === 'ModelVersion' ? ((o.spec as SpecOf<'ModelVersion'>).source?.digest ?? []) : [],
-      ),
-    );
+    return new Set(fileDigests(objects));
   }
 
   /** A version that came to name it in this moment gets it back. */

@@ -3,8 +3,8 @@ import { planTna } from '../../backends/tna/plan.ts';
 import { type Diagnostic, diagnostic, refuse } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
 import { entryCount } from '../../passes/tables/approximate.ts';
-import { cutRefusal, sliceTables, type WholeTables } from '../../passes/tables/slice.ts';
-import { calibrationRefusal, wholeOf } from '../calibration.ts';
+import type { WholeTables } from '../../passes/tables/slice.ts';
+import { calibrationRefusal, partBetween, wholeOf } from '../calibration.ts';
 import { workOf } from '../layer-work.ts';
 import type { KindProfiles, SegmentNeed, SegmentProfile } from '../profiles.ts';
 import { decide, EXACT_BITS, type PlannedTna, planExact, type TnaOwn } from './planned.ts';
@@ -83,12 +83,8 @@ function wholeSource(model: Model, own: TnaOwn): Source {
   const told = { ...approximator.agreementOf(program), entries: entryCount(program) };
   return {
     segment(from, to) {
-      for (const cut of [from, to]) {
-        const reason = cutRefusal(whole, cut);
-        if (reason !== undefined)
-          return { diagnostics: [diagnostic('tables-cut', { cut, reason }, { file: model.file })] };
-      }
-      const part = sliceTables(whole, model, from, to);
+      const part = partBetween(whole, model, from, to);
+      if ('code' in part) return { diagnostics: [part] };
       return planTna(model, chips[own.chip], part, decide(model, { from, to }));
     },
     remarks: [...diagnostics, diagnostic('approximated', told, { file: model.file })],
