@@ -1,7 +1,14 @@
 import { FLOW_CLASSES } from '../backends/common/flow/tables.ts';
 import { ipv4Text } from '../p4runtime/index.ts';
 import { decodeClass, type FlowQuestion, type ToldVerdict } from '../runtime/xdp/flow-actions.ts';
-import { askLarger, belowOf, FlowAnswers, rateOf, setBelow, setRate } from '../runtime/xdp/flow-asking.ts';
+import {
+  askingRate,
+  askLarger,
+  belowOf,
+  FlowAnswers,
+  setAskingRate,
+  setBelow,
+} from '../runtime/xdp/flow-asking.ts';
 import { LargerModel, type LargerModelPlace } from '../runtime/xdp/larger-model.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { PlainEntry } from './table-entry.ts';
@@ -36,7 +43,7 @@ export class FlowEscalation {
     const wanted = entry && escalationOf(entry);
     const isRight =
       belowOf(this.#program.map('telling')) === (wanted?.below ?? 0) &&
-      rateOf(this.#program.map('asking')) === (wanted?.rate ?? 0);
+      askingRate(this.#program.map('asking')) === (wanted?.rate ?? 0);
     if (isRight) this.#wanted = wanted;
     else this.#show(wanted);
     return isRight ? 0 : 1;
@@ -63,7 +70,7 @@ export class FlowEscalation {
     // Nobody is asked while it is not known whom.
     setBelow(telling, 0);
     this.close();
-    setRate(this.#program.map('asking'), wanted?.rate ?? 0);
+    setAskingRate(this.#program.map('asking'), wanted?.rate ?? 0);
     this.#open();
     setBelow(telling, wanted?.below ?? 0);
   }

@@ -1,5 +1,6 @@
 import { refuse } from '../../diagnostics/index.ts';
 import { blockedWeights } from './blocked-weights.ts';
+import { dimsText } from './dims.ts';
 import type { NodeReader } from './node-reader.ts';
 import { DataType, dataTypeName, isFloat, type Numbers } from './tensor-data.ts';
 import type { QuantisedConstant, Value } from './values.ts';
@@ -108,8 +109,6 @@ function channelParameters(
     zeroPoints: Int32Array.from({ length: outs }, (_, o) => zeroPoints[at(o)]!),
   };
 }
-
-const dimsText = (dims: readonly number[]): string => `[${dims.join(', ')}]`;
 
 /** A value of the graph as constant reals, if it is one. */
 export function realConstant(value: Value): { values: Float64Array; dims: readonly number[] } | undefined {

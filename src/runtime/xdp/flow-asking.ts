@@ -37,14 +37,14 @@ export const wantedOf = (map: BpfMap): bigint => map.lookup(0)!.readBigUInt64LE(
 export const belowOf = (map: BpfMap): number => Number(map.lookup(0)!.readBigUInt64LE(BELOW_AT));
 
 /** So many questions a second, and as many at once; 0 for none. @param map `asking` */
-export const setRate = (map: BpfMap, rate: number): void =>
+export const setAskingRate = (map: BpfMap, rate: number): void =>
   map.update(
     0,
     encodeRate(rate === 0 ? undefined : { bytesPerSecond: BigInt(rate), burstBytes: BigInt(rate) }),
   );
 
 /** Questions a second at most; 0 for none. @param map `asking` */
-export const rateOf = (map: BpfMap): number => Number(decodeRate(map.lookup(0)!)?.bytesPerSecond ?? 0n);
+export const askingRate = (map: BpfMap): number => Number(decodeRate(map.lookup(0)!)?.bytesPerSecond ?? 0n);
 
 /** Writes verdicts into flows of a table. */
 export class FlowAnswers {

@@ -16,7 +16,7 @@ import {
   type TestRunner,
 } from '../../bpf/index.ts';
 import { decodeRecord, type FlowQuestion } from './flow-actions.ts';
-import { type Asking, FlowAnswers, setBelow, setRate } from './flow-asking.ts';
+import { type Asking, FlowAnswers, setAskingRate, setBelow } from './flow-asking.ts';
 import { FlowSweeper } from './flow-sweep.ts';
 import type { LargerVerdict } from './larger-model.ts';
 
@@ -144,7 +144,7 @@ export class XdpFlowDevice implements Disposable {
 
   /** Lets it ask a larger model, from the next packet on. Only of a device that may. */
   ask({ below, rate }: Asking): void {
-    setRate(this.map('asking'), rate);
+    setAskingRate(this.map('asking'), rate);
     setBelow(this.map('telling'), below);
   }
 
