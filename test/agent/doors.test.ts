@@ -28,7 +28,7 @@ function serve(options?: ConstructorParameters<typeof P4RuntimeServer>[0]): P4Ru
 
 /** Role of a first connection, or the name of the status with which it failed. */
 async function outcome(options: ConstructorParameters<typeof P4Client>[0]): Promise<string> {
-  const client = new P4Client({ timeoutMs: 10_000, ...options });
+  const client = new P4Client({ timeoutMs: 60_000, ...options });
   try {
     return await client.connect();
   } catch (error) {

@@ -167,7 +167,7 @@ async function seen(client: P4Client, count: number): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
   while (sum(await counters(client)) < count && performance.now() < end) await quiet(5);
 }
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 const quiet = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -149,7 +149,7 @@ describeWith(loading, 'an agent that ends', () => {
           lost.send(frameOf(2));
           return (await net.ports[1]!.socket.until(1, 50)).length;
         },
-        { timeout: 5_000 },
+        { timeout: 60_000 },
       )
       .toBe(1);
     net.ports[1]!.socket.send(frameOf(3));

@@ -70,7 +70,7 @@ describe('the network', () => {
     );
     await expect
       .poll(async () => (await net.events({ kind: 'Device', name: 'd2' })).map((e) => e.reason), {
-        timeout: 10_000,
+        timeout: 60_000,
       })
       .toContain('TakenOver');
     await expect
@@ -78,7 +78,7 @@ describe('the network', () => {
         async () =>
           (await net.events({ kind: 'Device', name: 'd2' })).filter((e) => e.reason === 'WeightsDone'),
         {
-          timeout: 10_000,
+          timeout: 60_000,
         },
       )
       .toHaveLength(2);
@@ -148,7 +148,7 @@ describe('the network', () => {
     const { net } = await scene();
     const other = await device();
     await net.apply(psaDevice('d2', other));
-    await expect.poll(() => other.device.commits, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => other.device.commits, { timeout: 60_000 }).toBe(1);
     await net.until(
       'Device',
       'd2',

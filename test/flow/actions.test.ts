@@ -187,7 +187,7 @@ for (const [title, kind, start, isThere] of actingDevices) {
     });
 
     it('tells of flows that became a class whose entry asks for it', async () => {
-      await vi.waitFor(() => expect(told.length).toBe(10), { timeout: 10_000, interval: 20 });
+      await vi.waitFor(() => expect(told.length).toBe(10), { timeout: 60_000, interval: 20 });
       const rows = told.map((data) =>
         (data.struct?.members ?? []).map((m) => BigInt(`0x0${Buffer.from(m.bitstring!).toString('hex')}`)),
       );

@@ -248,7 +248,7 @@ export const arbitrationCases: readonly Case[] = [
       const session = new Session({ address: server.address, deviceId: 1, electionId: 5n, takeover: false });
       const other = new Session({ address: server.address, deviceId: 1, electionId: 9n });
       const is = async (s: Session, kind: string) =>
-        expect.poll(() => s.state().kind, { timeout: 5_000 }).toBe(kind);
+        expect.poll(() => s.state().kind, { timeout: 60_000 }).toBe(kind);
       try {
         session.open();
         await is(session, 'primary');
@@ -256,13 +256,13 @@ export const arbitrationCases: readonly Case[] = [
         await is(session, 'backup');
         other.close();
         await expect
-          .poll(() => session.state(), { timeout: 5_000 })
+          .poll(() => session.state(), { timeout: 60_000 })
           .toMatchObject({ kind: 'backup', hasPrimary: false });
         session.bid(10n);
         await is(session, 'primary');
         await server.close();
         const lost = () => ['disconnected', 'connecting'].includes(session.state().kind);
-        await expect.poll(lost, { timeout: 5_000 }).toBe(true);
+        await expect.poll(lost, { timeout: 60_000 }).toBe(true);
       } finally {
         session.close();
         other.close();
