@@ -2,7 +2,7 @@ import type { Model } from '../model/model.ts';
 import { valueType } from '../model/model.ts';
 import { elementCount, elementRange } from '../model/tensor.ts';
 import { approximateTables, bestTop, type Calibration, calibrationOf } from '../passes/tables/approximate.ts';
-import { interpretTables } from '../passes/tables/interpret.ts';
+import { answerTables, interpretTables } from '../passes/tables/interpret.ts';
 import type { Linear } from '../passes/tables/linear.ts';
 import { lowerWith, type TableOptions } from '../passes/tables/lower.ts';
 import type { TableProgram } from '../passes/tables/program.ts';
@@ -37,6 +37,12 @@ const largest = (q: ArrayLike<number>): number => {
   return best;
 };
 
+/** Whether the layers before `to` end in trees that tell a class. */
+function isForestVerdict(model: Model, to: number): boolean {
+  const end = model.layers[to - 1];
+  return end?.kind === 'forest' && end.result === 'verdict';
+}
+
 /** Rows 0, 2, 4 and so on. */
 function everySecond(rows: Uint8Array, width: number): Uint8Array {
   const count = Math.ceil(rows.length / width / 2);
@@ -69,17 +75,19 @@ export class Approximator {
       everySecond(rows.rows, this.#width),
       (row, layer) => interpret(model, row, options.from, layer + 1),
     );
-    const to = model.layers[options.to - 1]?.kind === 'argmax' ? options.to - 1 : options.to;
+    const end = model.layers[options.to - 1];
+    const to = end?.kind === 'argmax' ? options.to - 1 : options.to;
     const signed = elementRange(valueType(model, to).element).lo < 0;
+    const told = isForestVerdict(model, options.to);
     this.#classes = this.#eachRow((row) => {
       const bytes = interpret(model, row, options.from, to);
-      return largest(signed ? new Int8Array(bytes) : bytes);
+      return told ? bytes[0]! : largest(signed ? new Int8Array(bytes) : bytes);
     });
   }
 
-  /** All activations between layers have as many levels. */
-  uniform(levels: number) {
-    return approximateTables(this.#model, this.#options, this.#calibration, () => levels);
+  /** All activations between layers have as many levels. @param scoreBits of forests, by default those of other sums */
+  uniform(levels: number, scoreBits = this.#options.scoreBits ?? this.#options.bits) {
+    return approximateTables(this.#model, { ...this.#options, scoreBits }, this.#calibration, () => levels);
   }
 
   /**
@@ -118,7 +126,10 @@ export class Approximator {
   }
 
   agreementOf(program: TableProgram): Agreement {
-    const classes = this.#eachRow((row) => largest(interpretTables(program, row)));
+    const told = isForestVerdict(this.#model, this.#options.to);
+    const classes = this.#eachRow((row) =>
+      told ? answerTables(program, row)[0]! : largest(interpretTables(program, row)),
+    );
     const { labels } = this.#rows;
     const all = classes.map((_, r) => r);
     const sharesOf = (of: readonly number[]): Share => {

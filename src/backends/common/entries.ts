@@ -2,11 +2,15 @@ import type { FieldMatch, TableEntry, Update } from '../../p4runtime/types.ts';
 import { canonicalBytes } from '../../p4runtime/values.ts';
 import type { ActionModel, TableKey, TableModel } from './table-model.ts';
 
-/** A value to match; of an LPM or ternary key with the number of its leading bits; the least and the greatest of a range. */
+/**
+ * A value to match; of an LPM or ternary key with the number of its leading bits; of a ternary key with the bits that count; the least
+ * and the greatest of a range.
+ */
 export type KeyValue =
   | number
   | bigint
   | { readonly value: number | bigint; readonly prefix: number }
+  | { readonly value: number | bigint; readonly mask: number | bigint }
   | { readonly low: number; readonly high: number };
 
 /** One entry of a table by name, before any encoding; of a table without keys its default action. */
@@ -17,7 +21,7 @@ export interface Entry {
   readonly parameters: readonly (number | bigint)[];
 }
 
-/** Where prefixes of several keys overlap, the entry of the longest ones wins; ranges ask for a priority, and do not overlap. */
+/** Where prefixes of several keys overlap, the entry of the longest ones wins; ranges and masks ask for a priority, and do not overlap. */
 function priorityOf({ table, keys }: Entry): number | undefined {
   if (table.keys.some(({ match }) => match === 'RANGE')) return 1;
   if (!table.keys.some(({ match }) => match === 'TERNARY')) return undefined;
@@ -25,13 +29,18 @@ function priorityOf({ table, keys }: Entry): number | undefined {
   return 1 + keys.reduce<number>((sum, key) => sum + prefix(key), 0);
 }
 
-/** @returns nothing for a range of all values, which P4Runtime leaves out */
+/** @returns nothing for what matches all values, which P4Runtime leaves out */
 function matchOf(key: TableKey, fieldId: number, value: KeyValue): FieldMatch | undefined {
   if (typeof value !== 'object') return { fieldId, exact: { value: canonicalBytes(value) } };
   if ('low' in value) {
     if (key.match !== 'RANGE') throw new Error(`${key.name} is no range`);
     if (value.low === 0 && value.high === 2 ** key.bits - 1) return undefined;
     return { fieldId, range: { low: canonicalBytes(value.low), high: canonicalBytes(value.high) } };
+  }
+  if ('mask' in value) {
+    if (key.match !== 'TERNARY') throw new Error(`${key.name} has no mask`);
+    if (BigInt(value.mask) === 0n) return undefined;
+    return { fieldId, ternary: { value: canonicalBytes(value.value), mask: canonicalBytes(value.mask) } };
   }
   if (key.match === 'LPM')
     return { fieldId, lpm: { value: canonicalBytes(value.value), prefixLen: value.prefix } };

@@ -287,9 +287,9 @@ interface LookupKey {
 
 /**
  * What is looked up by keys of a packet: an `embedding`'s rows for one of its keys; what one activation adds to the `sums` of a layer,
- * or what stands at its end; the leaves of one `tree` by ranges of its features.
+ * or what stands at its end; the leaves of one `tree` by ranges or `codes` of its features; the codes of a feature.
  */
-export type LookupFamily = 'embedding' | 'sums' | 'tree';
+export type LookupFamily = 'embedding' | 'sums' | 'tree' | 'codes';
 
 /**
  * One such table. Families share their ids, as a layer is of one. Entries that are part of the program have no slot.

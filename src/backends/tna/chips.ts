@@ -59,6 +59,8 @@ export const stageLimits = {
   /** Of these bytes, how many can be data of 16 bits, two each. */
   halfSlots: 32,
   instructions: 64,
+  /** Groups of five bytes that ternary keys of several words are made of. */
+  keyGroups: 12,
   /** Stateful ALUs, each with a register, and the blocks of memory that can hold registers. */
   alus: 4,
   mapRams: 48,
@@ -75,3 +77,5 @@ export const SRAM_BITS = 128;
 export const TCAM_ROWS = 512;
 /** Of each entry; wider keys take several blocks side by side. */
 export const TCAM_BITS = 44;
+/** Bytes of a key that are a block wide; the bits beside them hold the version. */
+export const TCAM_BYTES = 5;

@@ -1,7 +1,6 @@
-import type { Activation } from '../../passes/tables/activation.ts';
 import type { Printer } from '../common/printer.ts';
-import { pairsOf, type TnaLayer, type TnaTable } from './layers.ts';
-import { bridgedLayer, type TnaPlan } from './plan.ts';
+import { HALF, largerOf, pairsOf, type TnaKey, type TnaLayer, type TnaTable } from './layers.ts';
+import { bridgedLayer, type TnaPlan, tableName } from './plan.ts';
 import type { Gress, PlacedBlock } from './schedule.ts';
 import { tableModel } from './tables.ts';
 
@@ -26,6 +25,9 @@ export function workFields(plan: TnaPlan, gress: Gress): string[] {
   for (const [i, layer] of plan.layers.entries()) {
     const block = plan.schedule.blocks[i]!;
     if (block.gress !== gress) continue;
+    for (const { result } of layer.finding)
+      if (result.kind === 'codes')
+        for (const { name, bits } of result.words) fields.push(`bit<${bits}> ${name};`);
     for (let set = layer === last ? 1 : 0; set < block.sets; set++)
       for (let w = 0; w < layer.words; w++)
         fields.push(`bit<${layer.wordBits}> ${field(layer.layer, set, w)};`);
@@ -33,10 +35,18 @@ export function workFields(plan: TnaPlan, gress: Gress): string[] {
   if (gress !== 'egress' || plan.program.verdict === undefined) return fields;
   if (plan.program.comparedSums === undefined)
     for (const element of plan.outputs.keys()) fields.push(`bit<16> o${element};`);
-  if (plan.layers.at(-1)?.differences !== true)
-    for (const [i, j] of pairsOf(plan.outputs.length)) fields.push(`bit<16> d${i}_${j};`);
+  const end = plan.layers.at(-1);
+  if (end?.toLargest === true)
+    for (let k = 0; k < largerOf(plan.outputs.length); k++)
+      fields.push(`bit<${comparedBits(plan)}> ${larger(k)};`);
+  else if (end?.differences !== true)
+    for (const [i, j] of pairsOf(plan.outputs.length)) fields.push(`bit<${comparedBits(plan)}> d${i}_${j};`);
   return fields;
 }
+
+/** Bits of what is compared for a verdict: of sums, or of elements with room for a sign. */
+const comparedBits = ({ program, layers }: TnaPlan): number =>
+  program.comparedSums === undefined ? HALF : layers.at(-1)!.wordBits;
 
 /** Fields of the finished sums that ingress hands on to egress. */
 export function crossingFields(plan: TnaPlan): string[] {
@@ -44,8 +54,17 @@ export function crossingFields(plan: TnaPlan): string[] {
   return Array.from({ length: last?.words ?? 0 }, (_, w) => `bit<${last!.wordBits}> w${w};`);
 }
 
+/** Of a code, as of an element of the packet. */
+const ELEMENT_BITS = 8;
+
 /** P4 of what a table matches. */
-function keyText(plan: TnaPlan, { source }: Activation): string {
+function keyText(plan: TnaPlan, { source }: TnaKey): string {
+  if (source!.kind === 'code') {
+    const { word, low } = source!;
+    return word.bits === ELEMENT_BITS
+      ? `meta.${word.name}`
+      : `meta.${word.name}[${low + ELEMENT_BITS - 1}:${low}]`;
+  }
   if (source!.kind === 'byte')
     return plan.options.front?.input(source!.element) ?? `hdr.activations.e${source!.element}`;
   const layer = plan.layers.find((l) => l.layer === source!.layer)!;
@@ -82,6 +101,14 @@ function printTable(p: Printer, plan: TnaPlan, table: TnaTable, body: readonly s
 /** Actions and tables of one layer, and how its sets are added up. @returns what is applied */
 function printLayer(p: Printer, plan: TnaPlan, layer: TnaLayer, block: PlacedBlock): string[] {
   const stageOf = new Map(plan.schedule.placed.map((s) => [s.name, s.stage]));
+  for (const table of layer.finding)
+    if (table.result.kind === 'codes')
+      printTable(
+        p,
+        plan,
+        table,
+        table.result.words.map(({ name }, w) => `meta.${name} = w${w};`),
+      );
   const order = layer.tables.map((_, t) => t);
   const nameOf = (t: number) => tableModel(plan, layer.tables[t]!).name;
   order.sort((a, b) => (stageOf.get(nameOf(a)) ?? 0) - (stageOf.get(nameOf(b)) ?? 0) || a - b);
@@ -98,7 +125,9 @@ function printLayer(p: Printer, plan: TnaPlan, layer: TnaLayer, block: PlacedBlo
       }),
     );
   }
-  const applied = order.map((t) => `${nameOf(t)}.apply();`);
+  const applied = [...layer.finding.map((t) => tableName(t)), ...order.map(nameOf)].map(
+    (name) => `${name}.apply();`,
+  );
   for (let width = block.sets; width > 1; width = Math.ceil(width / 2)) {
     const half = Math.ceil(width / 2);
     p.block(`action join_${layer.layer}_${width}()`, () => {
@@ -147,21 +176,23 @@ export function printOutputs(p: Printer, plan: TnaPlan): string[] {
   const pairs = pairsOf(plan.outputs.length);
   if (pairs.length === 0) return [...applied, ...answerLines(plan, '0')];
   const last = plan.layers.at(-1)!;
+  if (last.toLargest) return [...applied, ...printLargest(p, plan, last)];
   const comparedName = (i: number) =>
     plan.program.comparedSums === undefined ? `meta.o${i}` : wordName(plan, last, 0, i);
+  const sign = last.differences ? last.bits - 1 : comparedBits(plan) - 1;
   if (!last.differences) {
     p.block('action compare()', () => {
       for (const [i, j] of pairs) p.line(`meta.d${i}_${j} = ${comparedName(i)} - ${comparedName(j)};`);
     });
     applied.push('compare();');
   }
-  p.block('action tell(bit<8> number)', () => {
-    for (const line of answerLines(plan, 'number')) p.line(line);
-  });
+  printTell(p, plan);
   p.block('table classes', () => {
     p.block('key =', () => {
       for (const [k, [i, j]] of pairs.entries())
-        p.line(`${last.differences ? wordName(plan, last, 0, k) : `meta.d${i}_${j}`}[15:15]: ternary;`);
+        p.line(
+          `${last.differences ? wordName(plan, last, 0, k) : `meta.d${i}_${j}`}[${sign}:${sign}]: ternary;`,
+        );
     });
     p.line('actions = { tell; pass; }')
       .line('const default_action = pass();')
@@ -175,4 +206,48 @@ export function printOutputs(p: Printer, plan: TnaPlan): string[] {
     });
   }).line();
   return [...applied, 'classes.apply();'];
+}
+
+function printTell(p: Printer, plan: TnaPlan): void {
+  p.block('action tell(bit<8> number)', () => {
+    for (const line of answerLines(plan, 'number')) p.line(line);
+  });
+}
+
+/** Field of a sum that was larger than another one. */
+const larger = (k: number): string => `larger_${k}`;
+
+/** The largest of the sums, two at a time; the first whose distance to it is none is the class. @returns what is applied */
+function printLargest(p: Printer, plan: TnaPlan, last: TnaLayer): string[] {
+  const sums = plan.outputs.map((_, i) => wordName(plan, last, 0, i));
+  const applied: string[] = [];
+  let left = sums;
+  for (let round = 0; left.length > 1; round++) {
+    const pairs = Array.from(
+      { length: Math.floor(left.length / 2) },
+      (_, k) => [left[2 * k]!, left[2 * k + 1]!] as const,
+    );
+    // What was larger stands where the first of the two was, if that is no sum.
+    const names = pairs.map(([a], k) => (sums.includes(a) ? `meta.${larger(k)}` : a));
+    p.block(`action find_larger_${round}()`, () => {
+      for (const [k, [a, b]] of pairs.entries()) p.line(`${names[k]} = max(${a}, ${b});`);
+    });
+    applied.push(`find_larger_${round}();`);
+    left = [...names, ...left.slice(2 * pairs.length)];
+  }
+  p.block('action subtract_largest()', () => {
+    for (const sum of sums) p.line(`${sum} = ${sum} - ${left[0]};`);
+  });
+  printTell(p, plan);
+  p.block('table classes', () => {
+    p.block('key =', () => {
+      for (const sum of sums) p.line(`${sum}: ternary;`);
+    });
+    p.line('actions = { tell; pass; }').line('const default_action = pass();').line(`size = ${sums.length};`);
+    p.block('const entries =', () => {
+      for (const t of sums.keys())
+        p.line(`(${sums.map((_, i) => (i === t ? '0' : '_')).join(', ')}): tell(${t});`);
+    });
+  }).line();
+  return [...applied, 'subtract_largest();', 'classes.apply();'];
 }

@@ -14,9 +14,17 @@ export interface Unit {
 /** A layer: tables in any order, each adding to one of several sets of sums, then the sets added up, two by two. */
 export interface Block {
   readonly name: string;
+  /** What its tables read is found before them, in any order. */
+  readonly first?: Finding;
   readonly tables: readonly Unit[];
   /** Containers of one set of sums; undefined where all tables may stand side by side. */
   readonly sums?: { readonly wide: number; readonly half: number };
+}
+
+/** Tables side by side, and the containers that they set. */
+export interface Finding {
+  readonly tables: readonly Unit[];
+  readonly containers: { readonly wide: number; readonly half: number };
 }
 
 /** A unit in its stage, counted from 0. */
@@ -69,6 +77,7 @@ const noUse = (): StageUse => ({
   busBytes: 0,
   halfSlots: 0,
   instructions: 0,
+  keyGroups: 0,
   alus: 0,
   mapRams: 0,
 });
@@ -100,7 +109,7 @@ export function schedule(
   const cuts = Array.from({ length: Math.max(1, layers) }, (_, i) => layers - i);
   const firstStage = Math.min(
     before.length,
-    ...(blocks[0]?.tables.map((t) => t.from ?? before.length) ?? []),
+    ...((blocks[0]?.first ?? blocks[0])?.tables.map((t) => t.from ?? before.length) ?? []),
   );
   const least = (sets: readonly number[], cut: number) => leastStages(blocks, firstStage, cut, sets);
   if (blocks.length > SEARCHED_BLOCKS) {
@@ -144,9 +153,14 @@ function leastStages(
   sets: readonly number[],
 ): Schedule['stages'] {
   const of = (from: number, to: number): number =>
-    blocks.slice(from, to).reduce((n, { tables, sums }, i) => {
+    blocks.slice(from, to).reduce((n, { first, tables, sums }, i) => {
       const own = sets[from + i]!;
-      return n + Math.ceil(tables.length / Math.max(1, own)) + (sums === undefined ? 0 : joinsOf(own));
+      return (
+        n +
+        (first === undefined ? 0 : 1) +
+        Math.ceil(tables.length / Math.max(1, own)) +
+        (sums === undefined ? 0 : joinsOf(own))
+      );
     }, 0);
   return { ingress: before + of(0, cut), egress: of(cut, blocks.length) };
 }
@@ -156,7 +170,7 @@ const joinsOf = (sets: number): number => Math.ceil(Math.log2(sets));
 
 /** Numbers of sets of all blocks whose containers the chip has, fewest first; if there are none, a set each. */
 function choices(chip: Chip, blocks: readonly Block[]): readonly (readonly number[])[] {
-  let made: readonly Choice[] = [{ sets: [], wide: 0, half: 0 }];
+  let made: readonly Choice[] = [{ sets: [], ...foundContainers(blocks) }];
   for (const { sums, tables } of blocks) {
     const options =
       sums === undefined
@@ -190,8 +204,15 @@ const bySize = (a: Choice, b: Choice): number => sizeOf(a) - sizeOf(b);
 function containersOf(blocks: readonly Block[], sets: readonly number[]): Schedule['containers'] {
   const total = (kind: 'wide' | 'half') =>
     blocks.reduce((n, { sums }, b) => n + (sums === undefined ? 0 : sums[kind] * sets[b]!), 0);
-  return { wide: total('wide'), half: total('half') };
+  const found = foundContainers(blocks);
+  return { wide: found.wide + total('wide'), half: found.half + total('half') };
 }
+
+/** Containers of what is found before the tables of blocks. */
+const foundContainers = (blocks: readonly Block[]): Schedule['containers'] => ({
+  wide: blocks.reduce((n, { first }) => n + (first?.containers.wide ?? 0), 0),
+  half: blocks.reduce((n, { first }) => n + (first?.containers.half ?? 0), 0),
+});
 
 const sizeOf = ({ wide, half }: Schedule['containers']): number => 2 * wide + half;
 
@@ -218,8 +239,14 @@ function scheduleCut(
   const layOut = (b: number): void => {
     const block = blocks[b]!;
     const gress: Gress = b < cut ? 'ingress' : 'egress';
-    const start = block.tables.some((t) => t.from !== undefined) ? 0 : next[gress];
-    const at = placeTables(block, start, sets[b]!, useOf);
+    let start = startOf(block.tables, next[gress]);
+    if (block.first !== undefined) {
+      const { tables } = block.first;
+      const found = placeTables(tables, startOf(tables, next[gress]), tables.length, useOf);
+      for (const [t, { stage }] of found.entries()) place(gress, stage, tables[t]!);
+      start = Math.max(next[gress], ...found.map((s) => s.stage + 1));
+    }
+    const at = placeTables(block.tables, start, sets[b]!, useOf);
     const firsts = new Map<number, number>();
     for (const [t, slot] of at.entries()) {
       place(gress, slot.stage, block.tables[t]!);
@@ -249,9 +276,13 @@ interface Slot {
   readonly set: number;
 }
 
+/** Tables that say themselves how early they may stand may do so before all else is done. */
+const startOf = (tables: readonly Unit[], next: number): number =>
+  tables.some((t) => t.from !== undefined) ? 0 : next;
+
 /** The earliest stage that has room for each table, and a set that is not yet written there. */
 function placeTables(
-  block: Block,
+  tables: readonly Unit[],
   from: number,
   sets: number,
   useOf: (stage: number) => StageUse,
@@ -259,8 +290,8 @@ function placeTables(
   const trial = new Map<number, { written: number; added: StageUse }>();
   const slots: Slot[] = [];
   // Those that may stand earliest first.
-  const order = block.tables.map((_, t) => t);
-  order.sort((a, b) => (block.tables[a]!.from ?? 0) - (block.tables[b]!.from ?? 0) || a - b);
+  const order = tables.map((_, t) => t);
+  order.sort((a, b) => (tables[a]!.from ?? 0) - (tables[b]!.from ?? 0) || a - b);
   const slotOf = ({ use, from: earliest = from }: Unit): Slot => {
     for (let stage = earliest; stage < MOST_STAGES; stage++) {
       const t = trial.get(stage) ?? { written: 0, added: noUse() };
@@ -273,6 +304,6 @@ function placeTables(
     }
     return { stage: MOST_STAGES, set: 0 };
   };
-  for (const t of order) slots[t] = slotOf(block.tables[t]!);
+  for (const t of order) slots[t] = slotOf(tables[t]!);
   return slots;
 }

@@ -10,7 +10,7 @@ import {
   type TableModel,
   tableOf,
 } from '../common/table-model.ts';
-import { type TnaLayer, type TnaTable, VERSIONS } from './layers.ts';
+import { familyOf, type TnaLayer, type TnaTable, tablesOf, VERSIONS } from './layers.ts';
 import type { TnaPlan } from './plan.ts';
 
 /** From here on are the ids of what only this target has, but for their first byte. */
@@ -42,17 +42,19 @@ export const crossings = tableOf(TNA_OWN + 2, {
   size: 512,
 });
 
-/** Words of sums, or one byte of the output. */
-const parametersOf = (table: TnaTable, layer: TnaLayer | undefined): ActionModel['parameters'] =>
-  table.result.kind === 'output' || layer === undefined
+/** Words of sums or of codes, or one byte of the output. */
+function parametersOf({ result }: TnaTable, layer: TnaLayer | undefined): ActionModel['parameters'] {
+  if (result.kind === 'codes') return result.words.map(({ bits }, w) => ({ name: `w${w}`, bits }));
+  return result.kind === 'output' || layer === undefined
     ? [{ name: 'value', bits: 8 }]
     : Array.from({ length: layer.words }, (_, w) => ({ name: `w${w}`, bits: layer.wordBits }));
+}
 
 /** The table as a controller sees it: a bit for the version, and a key for each activation. */
 export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
   const layer = plan.layers.find((l) => l.layer === table.layer);
   const base = lookupTableModel(
-    'sums',
+    familyOf(table),
     table.layer,
     table.index,
     { bits: table.keys.map((k) => k.bits), rows: table.rows.length, slots: false },
@@ -71,7 +73,7 @@ export function tableModel(plan: TnaPlan, table: TnaTable): TableModel {
 
 /** Those that have entries: outputs that are the same whatever comes in are in the program. */
 export const allTables = (plan: TnaPlan): readonly TnaTable[] => [
-  ...plan.layers.flatMap((l) => l.tables),
+  ...plan.layers.flatMap(tablesOf),
   ...plan.outputs.filter((t) => t.keys[0]!.source !== undefined && t.rows.length > 0),
 ];
 
@@ -102,7 +104,9 @@ export function versionEntries(plan: TnaPlan, version: 0 | 1): Entry[] {
     const layer = plan.layers.find((l) => l.layer === table.layer);
     return table.rows.map(({ keys, values }): Entry => {
       const parameters = table.result.kind === 'sums' ? wordsOf(values, layer!) : values;
-      const matches = keys.map(({ value, length }) => (table.isTernary ? { value, prefix: length } : value));
+      const matches = keys.map((key) =>
+        'mask' in key ? key : table.isTernary ? { value: key.value, prefix: key.length } : key.value,
+      );
       return { table: model, keys: [version, ...matches], action: model.actions[0]!, parameters };
     });
   });

@@ -29,6 +29,11 @@ export interface Lookup {
     readonly fields: readonly Expression[];
     readonly bounds: readonly (readonly (readonly [lo: number, hi: number])[])[];
   };
+  /** Bits of several fields, in place of one key: of each field which of them count, by entry. */
+  readonly masks?: {
+    readonly fields: readonly Expression[];
+    readonly matches: readonly (readonly { readonly value: number; readonly mask: number }[])[];
+  };
   /** Leading bits of the key that an entry asks for, by entry; absent where all of them. */
   readonly prefixes?: readonly number[];
   /** Entries of one version that there is room for, if more than there are. */
@@ -127,7 +132,7 @@ export class Code {
     const read = new Set<string>();
     const values = this.stages.flatMap((s) => [
       ...s.body.map((a) => a.value),
-      ...s.lookups.flatMap((lookup) => lookup.boxes?.fields ?? [lookup.key]),
+      ...s.lookups.flatMap(keyFields),
     ]);
     for (const value of [...values, ...results]) eachReference(value, (name) => read.add(name));
     const unread = (name: string) => this.#dispensable.has(name) && !read.has(name);
@@ -144,6 +149,10 @@ export class Code {
 function remove<T>(list: T[], unwanted: (item: T) => boolean): void {
   list.splice(0, list.length, ...list.filter((item) => !unwanted(item)));
 }
+
+/** What a look-up matches. */
+export const keyFields = ({ key, boxes, masks }: Lookup): readonly Expression[] =>
+  boxes?.fields ?? masks?.fields ?? [key];
 
 /** Empty for what is no field. */
 export const fieldName = (field: Expression): string => (field.kind === 'reference' ? field.name : '');

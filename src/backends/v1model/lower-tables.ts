@@ -3,7 +3,7 @@ import { type Model, valueType } from '../../model/model.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { type Activation, prefixesOf } from '../../passes/tables/activation.ts';
 import { lowerToTables } from '../../passes/tables/lower.ts';
-import type { SumLayer, SumTable, TableProgram } from '../../passes/tables/program.ts';
+import type { SumLayer, SumTable, TableProgram, Trees } from '../../passes/tables/program.ts';
 import { type Expression, literal, reference, shift, slice } from '../common/expression.ts';
 import { type Activations, ELEMENT_BITS, type Placement } from './activations.ts';
 import { Code, INPUT, type Lookup } from './code.ts';
@@ -17,6 +17,9 @@ import { packOutput } from './pack.ts';
  * an activation is one entry; a switch of hardware, with 32, has four times as many.
  */
 const SUM_BITS = 48;
+
+/** Bits of a score of a forest, which has 52 at most, in whole bytes and with room above it. */
+const SCORE_LANE = 56;
 
 /** The largest margin that a packet tells. */
 const MOST_MARGIN = 255;
@@ -41,7 +44,7 @@ export function lowerTables(
   const target = `${v1model.name} by tables`;
   const { program, diagnostics } =
     options.tables === undefined
-      ? lowerToTables(model, { from, to, target, bits: SUM_BITS })
+      ? lowerToTables(model, { from, to, target, bits: SUM_BITS, scoreBits: SCORE_LANE })
       : { program: options.tables, diagnostics: [] };
   if (program === undefined) return { diagnostics };
   const code = new Code({ complete: true });
@@ -73,24 +76,29 @@ class Lowering {
     this.#options = options;
   }
 
-  addLayer({ layer, tables, sums, bits }: SumLayer): void {
+  // Long: a layer's words, its look-ups, and its sums out of the words.
+  addLayer({ layer, tables, trees, sums, bits }: SumLayer): void {
     const perWord = this.#options.lanes === 'off' ? 1 : Math.floor(v1model.maxWidthBits / bits);
     const words: { readonly field: Expression; readonly outputs: readonly number[] }[] = [];
     for (let at = 0; at < sums.length; at += perWord) {
       const outputs = sums.slice(at, at + perWord).map((_, i) => at + i);
       words.push({ field: this.#code.field(`l${layer}_w${words.length}`, outputs.length * bits), outputs });
     }
-    const lookups = tables.map(
-      (table): Lookup => ({
-        ...this.#lookup(layer, table.index, table.keys[0]!, table, (values) =>
-          words.map(({ outputs }) =>
-            outputs.reduce((word, o, lane) => word + (BigInt(values[o]!) << BigInt(lane * bits)), 0n),
-          ),
-        ),
-        targets: words.map((w) => w.field),
-        ...(table.index === 0 && { sets: true }),
-      }),
-    );
+    const packed = (values: readonly number[]) =>
+      words.map(({ outputs }) =>
+        outputs.reduce((word, o, lane) => word + (BigInt(values[o]!) << BigInt(lane * bits)), 0n),
+      );
+    const targets = words.map((w) => w.field);
+    const lookups =
+      trees === undefined
+        ? tables.map(
+            (table): Lookup => ({
+              ...this.#lookup(layer, table.index, table.keys[0]!, table, packed),
+              targets,
+              ...(table.index === 0 && { sets: true }),
+            }),
+          )
+        : this.#treeLookups(layer, trees, targets, packed);
     this.#code.beginLookups(layer, lookups);
     for (const { field, outputs } of words)
       for (const [lane, output] of outputs.entries()) {
@@ -100,6 +108,39 @@ class Lowering {
       }
     const entryBytes = words.reduce((bytes, { field }) => bytes + field.width / 8, 0);
     this.#addLayout(layer, lookups, entryBytes);
+  }
+
+  /** The codes of each activation that trees ask for, then a table a tree that matches them. */
+  #treeLookups(
+    layer: number,
+    { codes, tables }: Trees,
+    targets: readonly Expression[],
+    packed: (values: readonly number[]) => readonly bigint[],
+  ): Lookup[] {
+    const fields = codes.map(({ index }) => this.#code.field(`l${layer}_c${index}`, ELEMENT_BITS));
+    const keys = [...new Set(codes.map((c) => c.key))];
+    const finding = keys.map((key, k): Lookup => {
+      const own = codes.filter((c) => c.key === key);
+      const values = key.levels.map((_, level) => own.map((c) => c.words[level]!));
+      const lookup = this.#lookup(layer, k, key, { keys: [key], values }, (row) => row.map(BigInt));
+      return { ...lookup, family: 'codes', targets: own.map((c) => fields[c.index]!), sets: true };
+    });
+    const walking = tables.map((tree): Lookup => {
+      const own = tree.codes.map((at) => fields[at]!);
+      return {
+        family: 'tree',
+        layer,
+        index: keys.length + tree.index,
+        key: own[0]!,
+        keys: tree.rows.map((_, i) => i),
+        masks: { fields: own, matches: tree.rows.map((row) => row.codes) },
+        targets,
+        ...(tree.index === 0 && { sets: true }),
+        values: tree.rows.map((row) => packed(row.values)),
+        constant: this.#options.weights === 'static',
+      };
+    });
+    return [...finding, ...walking];
   }
 
   /** What the program answers with: elements, or the verdict on them or on sums. */

@@ -4,7 +4,7 @@ import type { Expression } from '../common/expression.ts';
 import { Printer } from '../common/printer.ts';
 import type { ActionModel, TableModel } from '../common/table-model.ts';
 import { ELEMENT_BITS } from './activations.ts';
-import { eachReference, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
+import { eachReference, keyFields, type Lookup, lanesOf, SCRATCH, type Stage } from './code.ts';
 import { v1model } from './limits.ts';
 import type { InputField, Lowered } from './lower.ts';
 import type { V1modelPlan } from './plan.ts';
@@ -326,23 +326,22 @@ function printLookup(p: Printer, plan: V1modelPlan, lookup: Lookup, first: numbe
       p.line(`${field} = ${lookup.sets ? '' : `${field} + `}${parameters[i]!.name};`);
     }
   }).line();
-  const key = printExpression(lookup.key);
   const entries = lookup.constant
     ? lookup.values.map((values, i) => {
         const numbers = values.map((value, w) => printLiteral(value, parameters[w]!.bits));
         return `${constantKey(lookup, i)}: ${name}(${numbers.join(', ')});`;
       })
     : undefined;
-  const own = lookup.boxes?.fields.map(printExpression) ?? [key];
+  const own = keyFields(lookup).map(printExpression);
   printTable(p, table, lookup.constant ? own : [`${SCRATCH}.slot`, ...own], entries);
 }
 
 /** What an entry of the program matches. */
-function constantKey({ key, keys, prefixes, boxes }: Lookup, i: number): string {
-  if (boxes !== undefined) {
-    const ranges = boxes.bounds[i]!.map(([lo, hi]) => `${lo} .. ${hi}`);
-    return ranges.length === 1 ? ranges[0]! : `(${ranges.join(', ')})`;
-  }
+function constantKey({ key, keys, prefixes, boxes, masks }: Lookup, i: number): string {
+  const several =
+    boxes?.bounds[i]?.map(([lo, hi]) => `${lo} .. ${hi}`) ??
+    masks?.matches[i]?.map(({ value, mask }) => `${value} &&& ${mask}`);
+  if (several !== undefined) return several.length === 1 ? several[0]! : `(${several.join(', ')})`;
   if (prefixes === undefined) return `${keys[i]!}`;
   const mask = ((1n << BigInt(prefixes[i]!)) - 1n) << BigInt(key.width - prefixes[i]!);
   return `${keys[i]!} &&& ${printLiteral(mask, key.width)}`;

@@ -16,11 +16,12 @@ import {
   refusedRequests,
   slotCounter,
   slotMeter,
+  type TableKey,
   type TableModel,
   type TableSet,
   weightsTable,
 } from '../common/table-model.ts';
-import type { Lookup, Stage } from './code.ts';
+import { keyFields, type Lookup, type Stage } from './code.ts';
 import type { Lowered } from './lower.ts';
 
 /** The table of a stage with weights in one slot. */
@@ -33,28 +34,35 @@ export const layerTable = (stage: Stage, slot: number): TableModel =>
 
 /** The table of one key of an embedding, or of one activation of a layer of sums. @param first of its program's slots on the device */
 export const lookupTable = (lookup: Lookup, first = 0): TableModel => {
-  const { layer, index, key, keys, targets, constant, prefixes, boxes, room = keys.length } = lookup;
+  const { layer, index, keys, targets, constant, room = keys.length } = lookup;
   return lookupTableModel(
     lookup.family ?? 'embedding',
     layer,
     index,
     {
-      bits: (boxes?.fields ?? [key]).map(({ width }) => width),
+      bits: keyFields(lookup).map(({ width }) => width),
       rows: room,
       slots: !constant,
-      match: boxes !== undefined ? 'RANGE' : prefixes === undefined ? 'EXACT' : 'LPM',
+      match: matchOf(lookup),
     },
     targets.map((t, w) => ({ name: `row_${w}`, bits: t.width })),
     programOf(first),
   );
 };
 
+const matchOf = ({ boxes, masks, prefixes }: Lookup): TableKey['match'] => {
+  if (boxes !== undefined) return 'RANGE';
+  if (masks !== undefined) return 'TERNARY';
+  return prefixes === undefined ? 'EXACT' : 'LPM';
+};
+
 /** What the table's i-th entry matches. */
 export const lookupKeys = (
-  { keys, prefixes, boxes, constant }: Lookup,
+  { keys, prefixes, boxes, masks, constant }: Lookup,
   slot: number,
   i: number,
 ): KeyValue[] => {
+  if (masks !== undefined) return constant ? [...masks.matches[i]!] : [slot, ...masks.matches[i]!];
   if (boxes !== undefined) {
     const ranges = boxes.bounds[i]!.map(([low, high]) => ({ low, high }));
     return constant ? ranges : [slot, ...ranges];

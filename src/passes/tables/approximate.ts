@@ -49,7 +49,9 @@ export function approximateTables(
   let stepBits = 0;
   const lowered = lowerWith(model, {
     ...options,
-    inputs: whole.map((a, i) => withinRows(a, calibration.rows, i, width)),
+    roundsScores: true,
+    // Of forests alone nothing is approximated but scores.
+    inputs: last < 0 ? whole : whole.map((a, i) => withinRows(a, calibration.rows, i, width)),
     sums(linear, layer, inputs) {
       const read = inputs.flatMap(({ source }, i) => (source === undefined ? [] : [i]));
       const isLast = layer === last;
@@ -352,5 +354,8 @@ export function calibrationOf(
 export const entryCount = ({ layers, outputs, comparedSums }: TableProgram): number =>
   [
     ...layers.flatMap((l) => l.tables.flatMap((t) => t.keys)),
+    // One table finds all codes of an activation.
+    ...layers.flatMap((l) => [...new Set(l.trees?.codes.map((c) => c.key))]),
     ...(comparedSums === undefined ? outputs : []),
-  ].reduce((n, key) => n + (key.source === undefined ? 0 : prefixesOf(key).length), 0);
+  ].reduce((n, key) => n + (key.source === undefined ? 0 : prefixesOf(key).length), 0) +
+  layers.reduce((n, l) => n + (l.trees?.tables ?? []).reduce((m, t) => m + t.rows.length, 0), 0);

@@ -1,6 +1,6 @@
 import type { Activation } from './activation.ts';
 import { pieceAt } from './cover.ts';
-import type { SumLayer, TableProgram } from './program.ts';
+import type { SumLayer, TableProgram, TreeRow, TreeTable } from './program.ts';
 
 /** Finished sums by layer. */
 type Sums = ReadonlyMap<number, readonly number[]>;
@@ -43,12 +43,21 @@ export function levelOf({ source, pieces }: Activation, row: Uint8Array, sums: S
 }
 
 /** The finished sums of a layer. */
-export function runLayer({ tables, sums }: SumLayer, level: (a: Activation) => number): number[] {
+export function runLayer({ tables, trees, sums }: SumLayer, level: (a: Activation) => number): number[] {
   const out = sums.map(() => 0);
-  for (const { keys, values } of tables) {
-    const at = keys.reduce((index, key) => index * key.levels.length + level(key), 0);
-    const added = values[at]!;
-    for (let o = 0; o < out.length; o++) out[o]! += added[o]!;
-  }
+  const add = (values: readonly number[]) => {
+    for (let o = 0; o < out.length; o++) out[o]! += values[o]!;
+  };
+  for (const { keys, values } of tables)
+    add(values[keys.reduce((index, key) => index * key.levels.length + level(key), 0)]!);
+  if (trees === undefined) return out;
+  const codes = trees.codes.map(({ key, words }) => words[level(key)]!);
+  for (const tree of trees.tables) add(rowOf(tree, codes).values);
   return out;
 }
+
+/** The row of a tree that the codes of its layer lead to. */
+const rowOf = (tree: TreeTable, codes: readonly number[]): TreeRow =>
+  tree.rows.find((row) =>
+    row.codes.every(({ value, mask }, i) => (codes[tree.codes[i]!]! & mask) === value),
+  )!;

@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { type ByKind, ofKind } from '../../model/by-kind.ts';
 import { READS_BEFORE, readsBefore } from '../../model/cut.ts';
-import { type Layer, lutTable, type Model, valueType } from '../../model/model.ts';
+import { type ForestLayer, type Layer, lutTable, type Model, valueType } from '../../model/model.ts';
 import { requantise } from '../../model/requantiser.ts';
 import { elementCount, elementRange } from '../../model/tensor.ts';
 import { wideRefusals } from '../../model/wide-layers.ts';
@@ -9,6 +9,7 @@ import { type Activation, byteActivation, constantActivation, mapActivation } fr
 import { averageLinear, convLinear, denseLinear, type Linear } from './linear.ts';
 import type { SumLayer, TableProgram } from './program.ts';
 import { lowerSums } from './sums.ts';
+import { lowerForest } from './trees.ts';
 
 /** Layers `[from, to)` on a target that is named in refusals; its sums have as many bits as that, at most 48. */
 export interface TableOptions {
@@ -16,12 +17,16 @@ export interface TableOptions {
   readonly to: number;
   readonly target: string;
   readonly bits: number;
+  /** Bits of the scores of forests; by default those of sums. */
+  readonly scoreBits?: number;
 }
 
 /** How layers of sums become tables. */
 export interface Lowering extends TableOptions {
   /** What the bytes of the packet stand for; by default themselves. */
   readonly inputs?: readonly Activation[];
+  /** Whether scores of forests may lose lower bits that do not fit. */
+  readonly roundsScores?: boolean;
   /** @returns no layer where a sum needs more than `bits`, but how many */
   sums(
     linear: Linear,
@@ -41,6 +46,7 @@ export interface Lowered {
 /** What becomes of a layer: sums of its inputs, a new meaning of keys that are there, a verdict, or a refusal. */
 type Form =
   | { readonly kind: 'sums'; readonly linear: Linear }
+  | { readonly kind: 'trees'; readonly forest: ForestLayer }
   | { readonly kind: 'keys'; readonly activations: readonly Activation[] }
   | { readonly kind: 'verdict' }
   | { readonly kind: 'refused'; readonly reason: string };
@@ -56,12 +62,15 @@ export const lowerToTables = (model: Model, options: TableOptions): Lowered =>
   });
 
 /** The same by other sums than the exact ones. */
-export function lowerWith(model: Model, { from, to, target, bits, inputs: given, sums }: Lowering): Lowered {
+// Long: what each form of a layer becomes.
+export function lowerWith(model: Model, options: Lowering): Lowered {
+  const { from, to, target, bits, scoreBits = bits, inputs: given, sums } = options;
   const wide = wideRefusals(model, from, to, target);
   if (wide.length > 0) return { diagnostics: wide };
   const layers: SumLayer[] = [];
   const values = new Map<number, readonly Activation[]>([[from, given ?? inputActivations(model, from)]]);
   let verdict: number | undefined;
+  let comparedSums: TableProgram['comparedSums'];
   for (let i = from; i < to; i++) {
     const layer = model.layers[i]!;
     const place = { file: model.file, layer: layer.name };
@@ -80,6 +89,17 @@ export function lowerWith(model: Model, { from, to, target, bits, inputs: given,
       case 'keys':
         values.set(i + 1, form.activations);
         break;
+      case 'trees': {
+        const score = { bits: scoreBits, rounded: options.roundsScores ?? false };
+        const lowered = lowerForest(form.forest, i, inputs[0]!, score);
+        if (lowered.activations.length === 0) return refused(scoresRefusal(lowered.need, scoreBits));
+        if (lowered.layer !== undefined) layers.push(lowered.layer);
+        values.set(i + 1, lowered.activations);
+        if (lowered.stepBits === undefined) break;
+        verdict = i;
+        comparedSums = { stepBits: lowered.stepBits };
+        break;
+      }
       case 'sums': {
         const lowered = sums(form.linear, i, inputs[0]!);
         if (lowered.layer === undefined)
@@ -89,9 +109,17 @@ export function lowerWith(model: Model, { from, to, target, bits, inputs: given,
       }
     }
   }
-  const outputs = values.get(verdict === undefined ? to : model.layers[verdict]!.inputs[0]!)!;
+  // An argmax compares what it reads, a forest its own sums.
+  const end = verdict === undefined || comparedSums !== undefined ? to : model.layers[verdict]!.inputs[0]!;
   return {
-    program: { from, to, layers, outputs, ...(verdict !== undefined && { verdict }) },
+    program: {
+      from,
+      to,
+      layers,
+      outputs: values.get(end)!,
+      ...(verdict !== undefined && { verdict }),
+      ...(comparedSums && { comparedSums }),
+    },
     values,
     diagnostics: [],
   };
@@ -105,6 +133,9 @@ export const inputActivations = (model: Model, value: number): Activation[] => {
 
 /** Entries that a table of two activations of 8 bits would have. */
 const PAIR_ENTRIES = 2 ** 16;
+
+const scoresRefusal = (need: number, bits: number): string =>
+  `the scores of its trees need ${need} bits, and have ${bits}: --calibrate ROWS rounds them, and tells on how many rows that changes the class`;
 
 const ofTwo = (): Form => ({
   kind: 'refused',
@@ -172,12 +203,7 @@ const formOf: ByKind<Form, [Model, Read]> = {
   add: ofTwo,
   mul: ofTwo,
   softmax: () => ({ kind: 'refused', reason: 'it divides by a sum of exponentials, which no table holds' }),
-  forest: ({ roots }) => ({
-    kind: 'refused',
-    reason:
-      `its ${roots.length} ${roots.length === 1 ? 'tree is a table' : 'trees are a table each'} of ranges of all features, ` +
-      'no sums of look-ups: --target v1model has such tables with --lowering lanes, and xdp walks the nodes',
-  }),
+  forest: (forest) => ({ kind: 'trees', forest }),
   embedding: ({ rows, keyBytes }) => ({
     kind: 'refused',
     reason: `its keys of ${keyBytes} bytes choose one of ${rows} rows, which the lanes lowering looks up (--lowering lanes)`,

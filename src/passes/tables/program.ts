@@ -24,6 +24,8 @@ export interface SumLayer {
   /** Index in the model. */
   readonly layer: number;
   readonly tables: readonly SumTable[];
+  /** What adds to the sums of a forest, in place of tables of activations. */
+  readonly trees?: Trees;
   /** One an output. */
   readonly sums: readonly Sum[];
   /** Bits of each sum in its word; none overflows them. */
@@ -51,4 +53,42 @@ export interface SumTable {
    * holds the bases of the sums, too.
    */
   readonly values: readonly (readonly number[])[];
+}
+
+/** Decision trees as two rows of look-ups: codes of the activations, then a table a tree that matches bits of them. */
+export interface Trees {
+  readonly codes: readonly Code[];
+  readonly tables: readonly TreeTable[];
+}
+
+/** A byte whose bits tell an activation's levels apart, each for some tree. */
+export interface Code {
+  /** Place among the codes of its layer. */
+  readonly index: number;
+  readonly key: Activation;
+  /** By level of the key. */
+  readonly words: readonly number[];
+}
+
+/** One tree: adds a row of scores, that of the leaf which the codes lead to. */
+export interface TreeTable {
+  /** Place among the trees of its layer. */
+  readonly index: number;
+  /** Places of the codes that it matches. */
+  readonly codes: readonly number[];
+  /** Whatever the codes are, one row matches, or several that add the same. The first tree's rows hold the bases of the sums, too. */
+  readonly rows: readonly TreeRow[];
+}
+
+/** One entry of a tree. */
+export interface TreeRow {
+  /** What is asked of each code that the tree matches. */
+  readonly codes: readonly CodeMatch[];
+  readonly values: readonly number[];
+}
+
+/** The bits of `mask` are those of `value`. */
+export interface CodeMatch {
+  readonly value: number;
+  readonly mask: number;
 }

@@ -2,7 +2,7 @@ import { type Model, type ValueId, valueType } from '../../model/model.ts';
 import { type ElementType, elementRange } from '../../model/tensor.ts';
 import { type Activation, byteActivation } from './activation.ts';
 import { pieceAt } from './cover.ts';
-import type { SumLayer, SumTable, TableProgram } from './program.ts';
+import type { SumLayer, SumTable, TableProgram, Trees } from './program.ts';
 
 /** A network as tables, with what stands for each value of the model. */
 export interface WholeTables {
@@ -12,7 +12,9 @@ export interface WholeTables {
 
 /** Why no part may begin or end before the layer; undefined where one may. */
 export function cutRefusal({ program, values }: WholeTables, cut: number): string | undefined {
-  if (cut === program.verdict && program.comparedSums !== undefined)
+  // A forest compares its own sums.
+  const isForest = program.layers.at(-1)?.trees !== undefined;
+  if (cut === program.verdict && program.comparedSums !== undefined && !isForest)
     return 'the verdict compares the sums of the layer before it, which no byte holds';
   return values.has(cut) ? undefined : 'nothing of the network stands there';
 }
@@ -27,7 +29,7 @@ export function sliceTables(whole: WholeTables, model: Model, from: number, to: 
   const { program, values } = whole;
   const told = from === program.from ? undefined : values.get(from)!.map((a) => toldOf(a, model, from));
   const read = (a: Activation): Activation =>
-    told === undefined || a.source?.kind !== 'sum' || a.source.layer >= from
+    told === undefined || a.source === undefined || (a.source.kind === 'sum' && a.source.layer >= from)
       ? a
       : readAgain(a, told, model, from);
   const layers = program.layers
@@ -36,6 +38,7 @@ export function sliceTables(whole: WholeTables, model: Model, from: number, to: 
       (layer): SumLayer => ({
         ...layer,
         tables: layer.tables.map((t): SumTable => ({ ...t, keys: t.keys.map(read) })),
+        ...(layer.trees && { trees: treesReading(layer.trees, read) }),
       }),
     );
   const isLast = to === program.to;
@@ -48,6 +51,12 @@ export function sliceTables(whole: WholeTables, model: Model, from: number, to: 
     ...(isLast && program.verdict !== undefined && { verdict: program.verdict }),
     ...(isLast && program.comparedSums && { comparedSums: program.comparedSums }),
   };
+}
+
+/** Codes of one activation stay codes of one. */
+function treesReading(trees: Trees, read: (a: Activation) => Activation): Trees {
+  const keys = new Map([...new Set(trees.codes.map((c) => c.key))].map((key) => [key, read(key)]));
+  return { ...trees, codes: trees.codes.map((c) => ({ ...c, key: keys.get(c.key)! })) };
 }
 
 /** An activation at a cut: its levels are the q-values that are sent. */
@@ -72,7 +81,7 @@ function nearestDistinct(reals: readonly number[], element: ElementType): number
   return codes;
 }
 
-/** What matches a sum from before the cut, by the byte that was sent of it. */
+/** What matches a sum or a byte from before the cut, by the byte that was sent of it. */
 function readAgain(a: Activation, told: readonly Activation[], model: Model, cut: ValueId): Activation {
   const { element } = valueType(model, cut);
   for (const [i, sent] of told.entries()) {
@@ -83,13 +92,17 @@ function readAgain(a: Activation, told: readonly Activation[], model: Model, cut
     const levels = byte.levels.map((q) => byCode.get(nearest(codes, q))!);
     return { ...byte, pieces: { starts: byte.pieces.starts, levels }, levels: a.levels };
   }
-  throw new Error('a table reads a sum of which the cut tells nothing');
+  throw new Error('a table reads something of which the cut tells nothing');
+}
+
+function isSame(a: Activation['source'], b: Activation['source']): boolean {
+  if (a?.kind === 'byte') return b?.kind === 'byte' && a.element === b.element;
+  return a !== undefined && b?.kind === 'sum' && a.layer === b.layer && a.output === b.output;
 }
 
 /** The level of `a` by what is sent of `sent`; undefined where that does not tell it. */
 function levelsByCode(a: Activation, sent: Activation): ReadonlyMap<number, number> | undefined {
-  if (a.source?.kind !== 'sum' || sent.source?.kind !== 'sum') return undefined;
-  if (a.source.layer !== sent.source.layer || a.source.output !== sent.source.output) return undefined;
+  if (!isSame(a.source, sent.source)) return undefined;
   const found = new Map<number, number>();
   for (const x of [...a.pieces.starts, ...sent.pieces.starts]) {
     const code = sent.levels[sent.pieces.levels[pieceAt(sent.pieces, x)]!]!;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { type ChipName, chipNames, chips } from '../../backends/tna/chips.ts';
-import { type Pairing, pairings } from '../../backends/tna/layers.ts';
+import { HALF, type Pairing, pairings } from '../../backends/tna/layers.ts';
 import { planTna, type TnaPlan } from '../../backends/tna/plan.ts';
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
@@ -128,6 +128,12 @@ function* candidates(
     return;
   }
   const { program } = few;
+  if (program.layers.every((l) => l.trees !== undefined)) {
+    // Of trees only scores are approximated: no more than there are containers for.
+    yield { lowered: few };
+    yield { lowered: approximator.uniform(FEW_LEVELS, HALF) };
+    return;
+  }
   const all = pairings(program.layers.length, chips[given.chip]);
   const fitting = all.filter(
     (pairing) => planTna(model, chips[given.chip], program, o, pairing).diagnostics.length === 0,

@@ -1,11 +1,8 @@
 import { join } from 'node:path';
-import { needDiagnostics } from '../../backends/common/need.ts';
 import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { tnaFiles } from '../../backends/tna/artifact.ts';
-import { type Chip, chips } from '../../backends/tna/chips.ts';
 import { tnaSvg } from '../../backends/tna/draw.ts';
-import { forestNeeds } from '../../backends/tna/forest-needs.ts';
-import type { TnaTable } from '../../backends/tna/layers.ts';
+import { rowsOf, type TnaTable, tablesOf } from '../../backends/tna/layers.ts';
 import { tableName } from '../../backends/tna/plan.ts';
 import { PROGRAM_FILE, tnaReplacement } from '../../backends/tna/replacement.ts';
 import { tnaP4Info } from '../../backends/tna/tables.ts';
@@ -35,8 +32,6 @@ export const tnaTarget = defineTarget({
     const decided = decide(model, options);
     const refusal = optionRefusal(model, options, decided, given);
     if (refusal !== undefined) return { program: undefined, diagnostics: [refusal] };
-    const forests = forestRefusals(model, chips[given.chip], decided);
-    if (forests.length > 0) return { program: undefined, diagnostics: forests };
     return plannedOf(model, planNetwork(model, given, decided));
   },
   profiles: tnaProfiles,
@@ -79,29 +74,6 @@ export function optionRefusal(
   return wrong && diagnostic('target-option', { target: 'tna', ...wrong }, place);
 }
 
-/** Trees are no sums of look-ups; what they would take all the same, and what of that the chip lacks. */
-function forestRefusals(model: Model, chip: Chip, { from, to }: Decided): Diagnostic[] {
-  return model.layers.slice(from, to).flatMap((layer) => {
-    if (layer.kind !== 'forest') return [];
-    const needs = forestNeeds(layer, chip).map((need) => ({ ...need, layer: layer.name }));
-    const would = needs
-      .map(({ resource, need, limit, unit }) => `${need} ${unit} of ${resource} (${limit})`)
-      .join(' and ');
-    const count = `${layer.roots.length} ${layer.roots.length === 1 ? 'tree' : 'trees'}`;
-    const reason =
-      `its ${count}, a ternary table each over the sides of their thresholds, would take ${would}; ` +
-      'only sums of look-ups are laid out over stages: --target v1model and xdp have forests';
-    return [
-      diagnostic(
-        'unsupported-layer',
-        { kind: layer.kind, target: chip.name, reason },
-        { file: model.file, layer: layer.name },
-      ),
-      ...needDiagnostics(needs, chip.name, model.file),
-    ];
-  });
-}
-
 const plannedOf = (model: Model, { plan, approximation, diagnostics }: PlannedTna): Planned => ({
   program: plan && programOf(plan, model, approximation),
   diagnostics,
@@ -120,20 +92,21 @@ function programOf(
       if (index < plan.options.from || index >= plan.options.to) return undefined;
       const layer = plan.layers.find((l) => l.layer === index);
       if (layer === undefined) return 'in the keys of other tables';
-      const stages = stagesOf(layer.tables);
-      const rows = layer.tables.reduce((n, t) => n + t.rows.length, 0);
+      const tables = tablesOf(layer);
+      const stages = stagesOf(tables);
+      const rows = tables.reduce((n, t) => n + t.rows.length, 0);
       const gress = plan.schedule.blocks[plan.layers.indexOf(layer)]!.gress;
-      return `${layer.tables.length} tables, ${rows} entries, ${gress} ${Math.min(...stages)}..${Math.max(...stages)}`;
+      return `${tables.length} tables, ${rows} entries, ${gress} ${Math.min(...stages)}..${Math.max(...stages)}`;
     },
     layers: plan.layers.map((l, i) => ({
       layer: l.layer,
-      tables: l.tables.length,
-      entries: l.tables.reduce((n, t) => n + t.rows.length, 0),
+      tables: tablesOf(l).length,
+      entries: rowsOf([l]),
       sumBits: l.bits,
       words: l.words,
       gress: plan.schedule.blocks[i]!.gress,
       sets: plan.schedule.blocks[i]!.sets,
-      stages: stagesOf(l.tables),
+      stages: stagesOf(tablesOf(l)),
     })),
     summary: {
       chip: plan.chip.name,

@@ -3,22 +3,19 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { tnaFiles } from '../../../src/backends/tna/artifact.ts';
 import { chips } from '../../../src/backends/tna/chips.ts';
-import { pairsOf, type TnaTable } from '../../../src/backends/tna/layers.ts';
+import { pairsOf, type TnaKey, type TnaTable } from '../../../src/backends/tna/layers.ts';
 import { planTna, type TnaPlan } from '../../../src/backends/tna/plan.ts';
 import { printTna } from '../../../src/backends/tna/print-program.ts';
 import { PROGRAM_FILE } from '../../../src/backends/tna/replacement.ts';
 import { versionEntries } from '../../../src/backends/tna/tables.ts';
-import { importOnnx } from '../../../src/import/onnx/index.ts';
-import type { ForestLayer, Model } from '../../../src/model/model.ts';
+import type { Model } from '../../../src/model/model.ts';
 import { withVerdict } from '../../../src/model/verdict.ts';
-import type { Activation } from '../../../src/passes/tables/activation.ts';
 import { answerTables, interpretTables, levelOf, runLayer } from '../../../src/passes/tables/interpret.ts';
 import { lowerToTables } from '../../../src/passes/tables/lower.ts';
 import { sliceTables } from '../../../src/passes/tables/slice.ts';
 import { type Agreement, Approximator } from '../../../src/targets/approximation.ts';
 import { BAREFOOT, BFAS, compileTna, JUDGED_FILE } from '../../../src/toolchain/tofino.ts';
 import type { Placement } from '../../../src/toolchain/tofino-resources.ts';
-import { forestOnnx } from '../../support/forests.ts';
 import { intransit, testFolder } from '../../support/io.ts';
 import { random, randomRows } from '../../support/random.ts';
 import { perceptron } from '../../support/small-models.ts';
@@ -33,15 +30,18 @@ const options = (model: Model) => ({
   port: 18858,
 });
 
+/** Leading bits of a key; only trees match others. */
+const lengthOf = (key: object): number => ('length' in key ? Number(key.length) : Number.NaN);
+
 /** The entry that a switch takes: of all that match, the one of the longest prefixes. */
 function matched(table: TnaTable, numbers: readonly number[]): readonly number[] {
   const matching = table.rows.filter((row) =>
-    row.keys.every(({ value, length }, k) => {
-      const size = 2 ** (table.keys[k]!.bits - length);
-      return Math.floor(numbers[k]! / size) === Math.floor(value / size);
+    row.keys.every((key, k) => {
+      const size = 2 ** (table.keys[k]!.bits - lengthOf(key));
+      return Math.floor(numbers[k]! / size) === Math.floor(key.value / size);
     }),
   );
-  const priority = (row: (typeof matching)[number]) => row.keys.reduce((sum, k) => sum + k.length, 0);
+  const priority = (row: (typeof matching)[number]) => row.keys.reduce((sum, k) => sum + lengthOf(k), 0);
   const [best, next] = matching.sort((a, b) => priority(b) - priority(a));
   expect(next === undefined || priority(next) < priority(best!)).toBe(true);
   return best!.values;
@@ -50,8 +50,10 @@ function matched(table: TnaTable, numbers: readonly number[]): readonly number[]
 /** The sums of a plan as a switch has them, entry by entry. */
 function sumsOf(plan: TnaPlan, row: Uint8Array): Map<number, number[]> {
   const sums = new Map<number, number[]>();
-  const numberOf = ({ source }: Activation) =>
-    source!.kind === 'byte' ? row[source!.element]! : sums.get(source!.layer)![source!.output]!;
+  const numberOf = ({ source }: TnaKey) => {
+    if (source?.kind === 'sum') return sums.get(source.layer)![source.output]!;
+    return source?.kind === 'byte' ? row[source.element]! : Number.NaN;
+  };
   for (const { layer, tables, outputs, bits, differences } of plan.layers) {
     const out = Array.from({ length: outputs }, () => 0);
     for (const table of tables)
@@ -65,8 +67,8 @@ function sumsOf(plan: TnaPlan, row: Uint8Array): Map<number, number[]> {
 /** What the output tables give. */
 function simulate(plan: TnaPlan, row: Uint8Array): number[] {
   const sums = sumsOf(plan, row);
-  const numberOf = ({ source }: Activation) =>
-    sums.get(source!.kind === 'sum' ? source!.layer : -1)![source!.kind === 'sum' ? source!.output : 0]!;
+  const numberOf = ({ source }: TnaKey) =>
+    source?.kind === 'sum' ? sums.get(source.layer)![source.output]! : Number.NaN;
   return plan.outputs.map((t) => matched(t, t.keys.map(numberOf))[0]!);
 }
 
@@ -353,20 +355,6 @@ describe('the command line', () => {
         err: expect.stringContaining(message),
       });
     expect(existsSync(out)).toBe(false);
-  });
-
-  it('refuses a forest with what it would take, and what of that the chip lacks', async () => {
-    const file = join(testFolder(), 'forest.onnx');
-    const trees = { features: 16, trees: 120, depth: 6, scores: 7, leaves: 'all' } as const;
-    writeFileSync(file, forestOnnx(random(1), trees));
-    const outcome = await intransit('inspect', file, '--target', 'tna');
-    const { nodes } = importOnnx(forestOnnx(random(1), trees), file).model.layers[0] as ForestLayer;
-    const splits = nodes.feature.filter((f) => f >= 0).length;
-    expect(outcome).toMatchObject({ code: 1, err: expect.stringContaining('120 trees') });
-    const [, bits] = /needs (\d+) bits of containers, tofino2 has 4096/.exec(outcome.err) ?? [];
-    // A threshold that a tree has twice is one bit.
-    expect(Number(bits)).toBeLessThanOrEqual(splits);
-    expect(Number(bits)).toBeGreaterThan(chips.tofino2.phvBits);
   });
 
   it('refuses activations that no table can hold', async () => {

@@ -4,6 +4,9 @@ import { v1modelReplacement } from '../../../src/backends/v1model/replacement.ts
 import { importOnnx } from '../../../src/import/onnx/index.ts';
 import { leafBoxes } from '../../../src/model/boxes.ts';
 import type { ForestLayer, Model } from '../../../src/model/model.ts';
+import { answerTables } from '../../../src/passes/tables/interpret.ts';
+import { createBmv2Engine } from '../../../src/runtime/bmv2/engine.ts';
+import { Approximator } from '../../../src/targets/approximation.ts';
 import { type ForestSpec, forestOnnx } from '../../support/forests.ts';
 import { rowsOf } from '../../support/models.ts';
 import { random } from '../../support/random.ts';
@@ -46,5 +49,31 @@ describeWith([P4C, SWITCH], 'forests on BMv2 give the bytes of the reference', (
     ['more features than a key has', forest(8, { features: 40, trees: 2, depth: 4 }), 'runtime'],
   ] as const)('%s', async (_, model, weights) => {
     expect(await bmv2Mismatches(model, rowsOf(random(12), model, 60), { weights })).toBe(0);
+  });
+
+  test.each([
+    ['votes', forest(4, { leaves: 'one', signed: true }), 'runtime'],
+    ['sums', forest(6, { signed: true, operator: 'TreeEnsembleRegressor' }), 'runtime'],
+    ['constants, and long codes', forest(7, { trees: 1, depth: 9, features: 2 }), 'static'],
+    ['trees that are leaves', forest(9, { depth: 0 }), 'runtime'],
+  ] as const)('as codes of features, then a look-up a tree: %s', async (_, model, weights) => {
+    const rows = rowsOf(random(12), model, 60);
+    expect(await bmv2Mismatches(model, rows, { weights, lowering: 'tables' })).toBe(0);
+  });
+
+  test('with scores that are rounded for a Tofino: the integers of its own reference', async () => {
+    const model = forest(5);
+    const rows = rowsOf(random(12), model, 100);
+    const range = { from: 0, to: 1, target: 'test', bits: 32 };
+    const program = new Approximator(model, range, { rows }).uniform(4).program!;
+    const engine = await createBmv2Engine(model, { lowering: 'tables', tables: program });
+    try {
+      const expected = Array.from({ length: 100 }, (_, r) => [
+        ...answerTables(program, rows.subarray(6 * r, 6 * r + 6)),
+      ]);
+      expect([...(await engine.run(rows))]).toEqual(expected.flat());
+    } finally {
+      await engine.close();
+    }
   });
 });
