@@ -56,11 +56,14 @@ async function digestOf(tool: string, program: string, macros: readonly string[]
   const hash = createHash('sha256').update(JSON.stringify([tool, size, mtimeMs, macros]));
   const folder = dirname(program);
   for (const name of (await readdir(folder)).filter((n) => n.endsWith('.p4')).sort()) {
-    const text = await readFile(join(folder, name));
+    const text = withoutRemarks(await readFile(join(folder, name), 'utf8'));
     hash.update(JSON.stringify([name, text.length])).update(text);
   }
   return hash.update(program.slice(folder.length)).digest('hex');
 }
+
+/** Without lines that are remarks and no more: a program says there whose it is, and the same one is another's too. */
+const withoutRemarks = (text: string): string => text.replaceAll(/^[ \t]*\/\/.*(?<!\\)$/gm, '');
 
 async function prune(folder: string): Promise<void> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json.gz'));

@@ -87,6 +87,19 @@ test('p4c runs once for a program where a folder for its output is named', async
   expect(calls()).toBe(3);
 });
 
+test('a program is known again by another name in its remarks, but not with another line', async () => {
+  process.env[CACHE_VARIABLE] = join(folder, 'remarks');
+  // What stands in for p4c takes the program as JSON, and remarks out of it.
+  writeFileSync(join(folder, P4C), SCRIPT.replace('cat "$1"', 'grep -v "^ *//" "$1"'), { mode: 0o755 });
+  const text = JSON.stringify(program, undefined, 1);
+  const made = await compile(`// Layers 0..1 of one.\n${text}`);
+  expect(await compile(`// Layers 0..1 of another.\n${text}`)).toBe(made);
+  expect(calls()).toBe(1);
+  await compile(`// Goes on in the next line \\\n${text}`);
+  await compile(`${text}\n `);
+  expect(calls()).toBe(3);
+});
+
 test('without a folder, or with one that cannot be, p4c runs every time', async () => {
   for (const name of ['', join(folder, P4C, 'no-folder')]) {
     process.env[CACHE_VARIABLE] = name;
