@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import LongestFirst from './test/sequencer.ts';
 
-/** Paths of many devices under steady traffic, where a loss is a failure: run one by one, when all else is done. */
-const ALONE = ['test/e2e/**/*.test.ts', 'test/controller/{hitless,split-worker}.test.ts'];
+/** Paths of many devices under steady traffic, where a loss is a failure: they mostly wait, and run when all else is done. */
+const LAST = ['test/e2e/**/*.test.ts', 'test/controller/{hitless,split-worker}.test.ts'];
 
 /**
  * Files that share threads and the modules that they load: nothing is loaded into the kernel, listens, is mocked or set for a process
@@ -53,17 +53,16 @@ export default defineConfig({
         test: {
           name: 'side by side',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...SHARED, ...ALONE],
+          exclude: [...configDefaults.exclude, ...SHARED, ...LAST],
           sequence: { groupOrder: 1 },
         },
       },
       {
         extends: true,
         test: {
-          name: 'alone',
-          include: ALONE,
-          poolOptions: { forks: { singleFork: true } },
-          sequence: { groupOrder: 1 },
+          name: 'last',
+          include: LAST,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -11,6 +11,9 @@ const LONG = [
   'test/backends/xdp/layers.test.ts',
   'test/backends/xdp/images.test.ts',
   'test/flow/bmv2.test.ts',
+  'test/e2e/split.test.ts',
+  'test/e2e/inference.test.ts',
+  'test/e2e/failure.test.ts',
 ];
 
 /** The long files first, the others in the order of vitest. */
