@@ -83,10 +83,12 @@ export function rollouts(objects) {
   );
 }
 
+const TROUBLES = new Set(['Ready', 'ObjectiveMet', 'Replicated', 'Balanced']);
+
 export function trouble(objects) {
   const unmet = objects.flatMap((o) =>
     conditionsOf(o)
-      .filter((c) => c.status !== 'True' && (c.type === 'Ready' || c.type === 'ObjectiveMet'))
+      .filter((c) => c.status !== 'True' && TROUBLES.has(c.type))
       .map((c) => [o, c]),
   );
   return table(

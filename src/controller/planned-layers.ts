@@ -30,6 +30,7 @@ const planSchema = z.object({
         node: z.string(),
         kind: z.string(),
         layers: z.object({ from: z.int(), to: z.int() }),
+        replicas: z.array(z.object({ node: z.string(), kind: z.string() })).optional(),
       }),
       z.object({ step: z.literal('cross') }),
     ]),
@@ -42,9 +43,10 @@ export function readPlannedLayers(file: string): PlannedLayers {
   if (!result.success)
     throw new DiagnosticError(result.error.issues.map((i) => deploymentFault(file, i.path, expectation(i))));
   const { model, steps } = result.data;
-  const segments = steps.flatMap((s) =>
-    s.step === 'compute' ? [{ node: s.node, kind: s.kind, from: s.layers.from, to: s.layers.to }] : [],
-  );
+  const segments = steps.flatMap((s) => {
+    if (s.step !== 'compute') return [];
+    return (s.replicas ?? [s]).map(({ node, kind }) => ({ node, kind, ...s.layers }));
+  });
   const twice = segments.find((s, i) => segments.findIndex((other) => other.node === s.node) < i);
   if (twice !== undefined)
     refuse(

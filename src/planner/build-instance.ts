@@ -4,7 +4,7 @@ import { HEADER_BYTES, OUTER_BYTES } from '../wire/header.ts';
 import { type Chain, sharedResources } from './chain.ts';
 import type { CrossingStep, Instance, InstanceObjective, SegmentStep, Violation } from './instance.ts';
 import { costOf, type Machine, machineName } from './node-kinds.ts';
-import { segmentRules } from './segment-rules.ts';
+import { type SegmentRules, segmentRules } from './segment-rules.ts';
 import type { Objective, Topology } from './topology-schema.ts';
 
 const PS_PER_NS = 1000;
@@ -30,6 +30,7 @@ export interface BuiltInstance extends Instance {
   readonly directed: readonly DirectedLink[];
   /** Whether `confirm` of the chain has refused this segment: then with these reasons. */
   readonly refused: Map<string, readonly string[]>;
+  readonly pinnedTo: SegmentRules['pinnedTo'];
 }
 
 /** Of blocks from one cut to another at a node. */
@@ -93,6 +94,7 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
       violations: rawInput(t, ingress, 0),
     },
     capacities: rules.capacities,
+    pinnedTo: rules.pinnedTo,
     segment,
     crossing,
     objective: objectiveOf(t.objective),

@@ -2,6 +2,7 @@
 import type { Model } from '../model/model.ts';
 import { modelChain } from './model-chain.ts';
 import { type PlanReport, planChain } from './plan.ts';
+import type { PlanOptions } from './solve-replicated.ts';
 import type { Topology } from './topology-schema.ts';
 
 export { type CostModel, computeNs, type Work } from '../targets/cost-model.ts';
@@ -20,9 +21,15 @@ export {
   type Totals,
 } from './plan.ts';
 export { planSvg } from './plan-svg.ts';
+export type { PlannedReplica, TooFewReplicas } from './replica-report.ts';
+export type { PlanOptions } from './solve-replicated.ts';
 export { parseTopology, readTopology } from './topology.ts';
 export { type Topology, type TopologyInput, topologySchemaText } from './topology-schema.ts';
 
 /** Plans a verified model over a checked topology. @param file of the topology, for messages */
-export const planModel = (model: Model, topology: Topology, file: string): PlanReport =>
-  planChain(modelChain(model), topology, file);
+export const planModel = (
+  model: Model,
+  topology: Topology,
+  file: string,
+  options: PlanOptions = {},
+): PlanReport => planChain(modelChain(model), topology, file, options);

@@ -27,6 +27,9 @@ const others: Readonly<Record<string, NodeModel>> = {
 /** All kinds of nodes: hosts, and every target. */
 export const nodeKinds = (): readonly string[] => ['edge', ...targetNames(), 'worker'];
 
+/** Whether a controller gives nodes of a kind programs, and can steer packets to several of them. */
+export const isDevice = (kind: string): boolean => others[kind] === undefined;
+
 /** @pre one of `nodeKinds` */
 export const nodeModel = (kind: string): NodeModel => others[kind] ?? targetNamed(kind);
 

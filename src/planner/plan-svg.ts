@@ -102,10 +102,19 @@ function ends(from: Placed, to: Placed, aside: number): [Placed, Placed] {
   return [point(a, 1), point(b, -1)];
 }
 
+/** What a node computes, by itself or as one of several. */
+const segmentsOn = (r: PlanReport, name: string): readonly Pick<PlannedSegment, 'layers' | 'us'>[] =>
+  r.steps.flatMap((s) => {
+    if (s.step !== 'compute') return [];
+    if (s.node === name) return [s];
+    const replica = s.replicas?.find(({ node }) => node === name);
+    return replica === undefined ? [] : [{ layers: s.layers, us: replica.us }];
+  });
+
 function nodeBox(t: Topology, r: PlanReport, index: number, { x, y }: Placed): string {
   const { name, kind, zone, load } = t.nodes[index]!;
   const explanation = r.nodes[index]!;
-  const segments = r.steps.filter((s): s is PlannedSegment => s.step === 'compute' && s.node === name);
+  const segments = segmentsOn(r, name);
   const active = segments.length > 0;
   const passed = explanation.role === 'forwards';
   const stroke = active ? '#1f6fb2' : passed ? '#7aa7d0' : '#c8c8c8';

@@ -1,11 +1,19 @@
 import type { CostModel } from '../targets/cost-model.ts';
-import { type BuiltInstance, buildInstance, frameBytes, segmentKey, tensorName } from './build-instance.ts';
+import { type BuiltInstance, buildInstance, frameBytes, tensorName } from './build-instance.ts';
 import type { Chain } from './chain.ts';
 import { explainNodes, type NodeExplanation } from './explain.ts';
 import { findRefusals, type Refusal } from './find-refusals.ts';
 import type { Step, Walk } from './instance.ts';
 import { costOf } from './node-kinds.ts';
-import { type Solution, solve } from './solve.ts';
+import {
+  explainReplica,
+  lackOf,
+  type PlannedReplica,
+  plannedReplicas,
+  type TooFewReplicas,
+  tooFewOf,
+} from './replica-report.ts';
+import { type PlanOptions, type Replicated, solveReplicated } from './solve-replicated.ts';
 import type { Objective, Topology } from './topology-schema.ts';
 
 /** Of the document that `plan --json` prints. */
@@ -20,6 +28,8 @@ export interface PlannedSegment {
   readonly us: number;
   readonly price: number;
   readonly needs: readonly { resource: string; need: number; limit?: number; unit: string }[];
+  /** Where several are asked for: all devices that compute these layers, this node first. */
+  readonly replicas?: readonly PlannedReplica[];
 }
 
 /** A tensor that crosses a link. */
@@ -45,6 +55,8 @@ export interface Totals {
   readonly serialisationUs: number;
   readonly packetUs: number;
   readonly price: number;
+  /** Of the latest answer by way of any replicas, where there are some. */
+  readonly slowestUs?: number;
 }
 
 /** The answer of the planner: a plan, or what keeps there from being one. The document of `plan --json`. */
@@ -61,6 +73,8 @@ export interface PlanReport {
   readonly steps: readonly (PlannedSegment | PlannedCrossing)[];
   readonly nodes: readonly NodeExplanation[];
   readonly refusals: readonly Refusal[];
+  /** Where replicas are asked for, and there are not as many. */
+  readonly tooFew?: readonly TooFewReplicas[];
   readonly costModels: Readonly<Record<string, CostModel>>;
 }
 
@@ -71,11 +85,19 @@ const NANO = 1e9;
  * The best way to divide the model along a walk from ingress to egress, with reasons.
  * @throws DiagnosticError where the topology's rules name layers that the model does not have
  */
-export function planChain(chain: Chain, topology: Topology, file: string): PlanReport {
-  const instance = buildInstance(chain, topology, file);
-  const solution = solveConfirmed(chain, topology, instance);
-  const { walk } = solution;
-  const { proof } = solution;
+export function planChain(
+  chain: Chain,
+  topology: Topology,
+  file: string,
+  options: PlanOptions = {},
+): PlanReport {
+  const built = buildInstance(chain, topology, file);
+  const found = solveReplicated(chain, topology, built, options);
+  const { instance, groups } = found;
+  const tooFew = tooFewOf(chain, topology, groups);
+  const lacking = lackOf(topology, tooFew);
+  const solution = lacking.length > 0 ? { ...found.solution, walk: undefined } : found.solution;
+  const { walk, proof } = solution;
   const unit = topology.objective.minimise === 'latency' ? PS_PER_US : NANO;
   return {
     format: 'intransit-plan',
@@ -85,14 +107,17 @@ export function planChain(chain: Chain, topology: Topology, file: string): PlanR
     objective: topology.objective,
     feasible: walk !== undefined,
     ...(proof.kind === 'bound' && { notBelow: proof.bound / unit }),
-    ...(walk !== undefined && { totals: totalsOf(instance, walk) }),
+    ...(walk !== undefined && { totals: totalsOf(found, walk) }),
     steps: (walk?.steps ?? []).map((step) =>
       step.kind === 'compute'
-        ? plannedSegment(chain, topology, instance, step)
+        ? plannedSegment(chain, topology, found, step)
         : plannedCrossing(chain, topology, instance, step),
     ),
-    nodes: explainNodes(topology, instance, solution, chain),
-    refusals: walk === undefined ? findRefusals(topology, instance) : [],
+    nodes: explainNodes(topology, instance, solution, chain).map((own, node) =>
+      walk === undefined ? own : explainReplica(own, node, chain, found),
+    ),
+    refusals: lacking.length > 0 || walk !== undefined ? lacking : findRefusals(topology, built),
+    ...(tooFew.length > 0 && { tooFew }),
     costModels: Object.fromEntries(
       topology.nodes.map((node) => [
         node.cost === undefined ? node.kind : `${node.kind} ${node.name}`,
@@ -102,23 +127,7 @@ export function planChain(chain: Chain, topology: Topology, file: string): PlanR
   };
 }
 
-/** Solves, asks the backends about the chosen segments, and forbids what they refuse, until they refuse nothing. */
-function solveConfirmed(chain: Chain, t: Topology, instance: BuiltInstance): Solution {
-  for (;;) {
-    const solution = solve(instance);
-    let refused = false;
-    for (const step of solution.walk?.steps ?? []) {
-      if (step.kind !== 'compute') continue;
-      const reasons = chain.confirm(t.nodes[step.node]!, step.from, step.to);
-      if (reasons.length === 0) continue;
-      instance.refused.set(segmentKey(step.node, step.from, step.to), reasons);
-      refused = true;
-    }
-    if (!refused) return solution;
-  }
-}
-
-function totalsOf(instance: BuiltInstance, walk: Walk): Totals {
+function totalsOf({ instance, groups, slowestPs }: Replicated, walk: Walk): Totals {
   let [compute, link, serialisation] = [0, 0, 0];
   let packet = instance.entry.packetPs;
   for (const step of walk.steps) {
@@ -137,15 +146,17 @@ function totalsOf(instance: BuiltInstance, walk: Walk): Totals {
     serialisationUs: serialisation / PS_PER_US,
     packetUs: packet / PS_PER_US,
     price: walk.price / NANO,
+    ...(groups.length > 0 && { slowestUs: slowestPs / PS_PER_US }),
   };
 }
 
 function plannedSegment(
   chain: Chain,
   t: Topology,
-  instance: BuiltInstance,
+  { instance, groups }: Replicated,
   { node, from, to }: Step & { kind: 'compute' },
 ): PlannedSegment {
+  const group = groups.find((g) => g.nodes[0] === node);
   const { name, kind, options, limits, memory } = t.nodes[node]!;
   const { ps, price } = instance.segment(node, from, to);
   const [first, end] = [chain.cuts[from]!, chain.cuts[to]!];
@@ -160,6 +171,7 @@ function plannedSegment(
       const most = limits[resource] ?? (resource === 'memory' ? memory : undefined) ?? limit;
       return { resource, need, ...(most !== undefined && { limit: most }), unit };
     }),
+    ...(group !== undefined && { replicas: plannedReplicas(t, instance, group) }),
   };
 }
 

@@ -10,6 +10,8 @@ import type { Topology, TopologyNode } from './topology-schema.ts';
 export interface SegmentRules {
   /** All that keeps a node from computing the blocks from one cut to another on one visit. */
   violations(node: number, from: number, to: number, profile: SegmentProfile): Violation[];
+  /** Names of nodes to which rules pin some of these blocks; undefined where none does. */
+  pinnedTo(from: number, to: number): readonly string[] | undefined;
   /** In the order of `sharedResources`; what is not limited is infinite. */
   capacities(node: number): readonly number[];
 }
@@ -32,6 +34,13 @@ export function segmentRules(chain: Chain, t: Topology, file: string): SegmentRu
     };
   });
   return {
+    pinnedTo(from, to) {
+      const [first, end] = [chain.cuts[from]!, chain.cuts[to]!];
+      const pins = rules.flatMap(({ nodes, layers }) =>
+        nodes !== undefined && layers.some((l) => l >= first && l < end) ? [nodes] : [],
+      );
+      return pins.length === 0 ? undefined : pins.reduce((a, b) => a.filter((name) => b.includes(name)));
+    },
     capacities: (node) => capacities[node]!,
     violations(node, from, to, profile) {
       const n = t.nodes[node]!;

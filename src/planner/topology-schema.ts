@@ -107,6 +107,11 @@ const constraints = z.strictObject({
   headers: z.array(header).default([]),
 });
 
+const replicas = z
+  .int({ error: 'expected a whole number in 1..64' })
+  .min(1, 'expected at least 1')
+  .max(64, 'expected at most 64');
+
 /** A topology file (docs/plan.md). */
 export const topologySchema = z
   .strictObject({
@@ -118,6 +123,12 @@ export const topologySchema = z
     egress: name.describe('Node to which answers go; may be the ingress'),
     objective: objective.default({ minimise: 'latency' }),
     constraints: constraints.default({ layers: [], headers: [] }),
+    replicas: replicas
+      .optional()
+      .describe(
+        'How many devices compute the same layers, wherever a plan puts some on a device; one if absent',
+      ),
+    minReplicas: replicas.optional().describe('With fewer of them there is no plan; one if absent'),
   })
   .meta({ title: 'intransit topology', description: 'Nodes and links among which a model is divided' });
 

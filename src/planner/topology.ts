@@ -57,6 +57,9 @@ function danglingNames(t: Topology): Fault[] {
       faults.push([['nodes', i, 'name'], `a name of its own, but another node is ${name} too`]);
     names.add(name);
   }
+  const { replicas, minReplicas = 1 } = t;
+  if (replicas !== undefined && minReplicas > replicas)
+    faults.push([['minReplicas'], `at most replicas, which is ${replicas}`]);
   const zones = new Set(t.nodes.map((n) => n.zone));
   const known = (set: ReadonlySet<string>, what: string, path: readonly PropertyKey[], name: string) => {
     if (!set.has(name)) faults.push([path, `${name} is no ${what}: expected one of ${[...set].join(', ')}`]);

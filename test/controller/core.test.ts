@@ -69,10 +69,12 @@ function programOf(range: { readonly from: number; readonly to: number }): Known
 }
 
 const deviceNames = ranges.map((_, i) => `d${i}`);
+/** Ways of packets: by all devices, or by one of the two that compute the same layer. */
+const ways = [deviceNames, ['d0', 'd2'], ['d1', 'd2']] as const;
 
 function desiredOf(
   version: number,
-  { keep = [] as readonly number[], prepare = [] as readonly number[] } = {},
+  { keep = [] as readonly number[], prepare = [] as readonly number[], places = [0, 1, 2] } = {},
 ): Desired {
   const wanted: ModelVersion[] = [version, ...prepare].map((v) => ({ version: v, model: versions.get(v)! }));
   const model = {
@@ -85,7 +87,7 @@ function desiredOf(
     devices: ranges.map((range, i) => ({
       on: 'device',
       name: deviceNames[i]!,
-      place: i,
+      place: places[i]!,
       models: [{ ...model, held: () => ({ ...range, layerCount: LAYERS, threshold: 0 }) }],
       program: () => programOf(range),
       earlier: undefined,
@@ -148,10 +150,10 @@ function momentsOf(world: World, { steps }: Difference): Moment[] {
 }
 
 /** Numbers of the weights by which a packet was computed, layer by layer; undefined for layers that nobody computed. */
-function walk(worldAt: (hop: number) => World): (number | string | undefined)[] {
+function walk(way: readonly string[], worldAt: (hop: number) => World): (number | string | undefined)[] {
   const computed: (number | string | undefined)[] = Array.from({ length: LAYERS }, () => undefined);
   let [version, cursor] = [CURRENT, 0];
-  for (const [hop, name] of deviceNames.entries()) {
+  for (const [hop, name] of way.entries()) {
     const device = worldAt(hop).get(name)!;
     if (device.on !== 'device') continue;
     const held = heldOn(device, MODEL_ID, version);
@@ -163,7 +165,7 @@ function walk(worldAt: (hop: number) => World): (number | string | undefined)[] 
     version = held.version;
     cursor = held.to;
   }
-  const worker = worldAt(deviceNames.length).get('w')!;
+  const worker = worldAt(way.length).get('w')!;
   if (worker.on !== 'worker') return computed;
   const { current, versions: held } = modelOn(worker, MODEL_ID);
   const own = version === CURRENT ? current : version;
@@ -173,13 +175,17 @@ function walk(worldAt: (hop: number) => World): (number | string | undefined)[] 
 
 /** Every packet, wherever it is when something changes: computed by one version wholly, or left alone from some layer on. */
 function expectOneVersion(moments: readonly Moment[], allComputed: boolean): void {
-  const hops = deviceNames.length + 1;
+  for (const way of ways) expectOneVersionOn(way, moments, allComputed);
+}
+
+function expectOneVersionOn(way: readonly string[], moments: readonly Moment[], allComputed: boolean): void {
+  const hops = way.length + 1;
   const check = (at: readonly number[]) => {
-    const numbers = walk((hop) => moments[at[hop]!]!.world);
+    const numbers = walk(way, (hop) => moments[at[hop]!]!.world);
     const done = numbers.filter((n) => n !== undefined);
     if (new Set(done).size > 1 || done.includes('mixed') || (allComputed && done.length < LAYERS))
       expect.fail(
-        `a packet at moments ${at.join(', ')} of ${moments.length} was computed by ${numbers.join(', ')}`,
+        `a packet by ${way.join(', ')} at moments ${at.join(', ')} of ${moments.length} was computed by ${numbers.join(', ')}`,
       );
   };
   const firstDrained = moments.findIndex((m) => m.drained);
@@ -372,10 +378,15 @@ describe('desired, observed -> steps', () => {
     expect(weightsIn(after.get('d0') as ObservedDevice, 32)).toHaveLength(2);
   });
 
-  test('from one version to another no packet is lost or mixed, whatever it meets', () => {
+  test.each([
+    ['behind each other', [0, 1, 2]],
+    ['two of which share the jobs of a layer', [0, 0, 1]],
+  ])('from one version to another no packet is lost or mixed, whatever it meets: devices %s', (_, places) => {
     const old = finished(empty, desiredOf(1));
-    for (const wanted of [desiredOf(2), desiredOf(2, { keep: [1] }), desiredOf(1, { prepare: [3] })])
+    for (const more of [{}, { keep: [1] }, { prepare: [3] }]) {
+      const wanted = desiredOf('prepare' in more ? 1 : 2, { ...more, places });
       expectOneVersion(momentsOf(old, diff(wanted, old)), true);
+    }
   });
 
   test.each(Array.from({ length: 40 }, (_, i) => i))(

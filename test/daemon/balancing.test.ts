@@ -4,8 +4,10 @@ import { balance, cross, shards, steer } from '../../src/backends/common/table-m
 import { forwardingEntries } from '../../src/controller/forwarding.ts';
 import type { StoredObject } from '../../src/daemon/manifests/index.ts';
 import { resolveAll } from '../../src/daemon/names/index.ts';
+import type { SpreadService } from '../../src/daemon/network/goals.ts';
 import { networkOf } from '../../src/daemon/network/network.ts';
 import { membersOfShards } from '../../src/daemon/network/shards.ts';
+import { spreadOf } from '../../src/daemon/network/spread.ts';
 import { firstHopsOf, type Steered, steeringOf } from '../../src/daemon/network/steering.ts';
 import { SHARD_GROUPS, SHARDS } from '../../src/dataplane/abi.ts';
 import { toBigInt } from '../../src/p4runtime/values.ts';
@@ -73,13 +75,18 @@ const service = (more: Partial<Steered> = {}): Steered => ({
   } as unknown as Steered['placement'],
   workers: ['a', 'b', 'c'],
   isOneAddress: true,
+  replicas: new Map([[0, membersNamed({ s1: 1 })]]),
   members: membersNamed({ a: 1, b: 2, c: 1 }),
   ...more,
 });
-const steeredIn = (services: readonly Steered[], down: readonly string[] = [], of = drawn()) => {
+/** As far as is asked of it here. */
+const spreadService = (modelId: number) =>
+  ({ ...service({ modelId }), service: { spec: {} } }) as unknown as SpreadService;
+const allSteered = (services: readonly Steered[], down: readonly string[] = [], of = drawn()) => {
   const up = (name: string) => !down.includes(name);
   return steeringOf(of, services, up, firstHopsOf(of, up));
 };
+const steeredIn = (...args: Parameters<typeof allSteered>) => allSteered(...args).devices;
 
 describe('steering', () => {
   it('spreads jobs where the ways to equal workers part, alike on all devices', () => {
@@ -116,25 +123,58 @@ describe('steering', () => {
     const placement = {
       segments: ['d1', 'd2'].map((node) => ({ kind: 'Device', node, layers: '0..1' })),
     } as unknown as Steered['placement'];
-    const found = steeredIn([service({ placement, members: [] })], [], drawn(...side, ...wires));
+    const replicas = new Map([[0, membersNamed({ d1: 1, d2: 3 })]]);
+    const found = steeredIn([service({ placement, replicas, members: [] })], [], drawn(...side, ...wires));
     const { steering, balancing } = found.get('s1')!;
     // Workers that take nothing yet are asked as where only one is: the preferred.
     expect(steering).toEqual([
       { modelId: 5, nextLayer: 0, group: 0 },
       { modelId: 5, nextLayer: 1, port: 9 },
     ]);
-    const names = namesOf({ d1: 1, d2: 1 });
+    const names = namesOf({ d1: 1, d2: 3 });
     const [group] = balancing;
     expect(group!.goes.map((to) => group!.hops[to]!.port)).toEqual(names.map((n) => (n === 'd1' ? 20 : 21)));
     // And each of them leaves the rest to the workers.
     expect(found.get('d1')!.steering[0]).toEqual({ modelId: 5, nextLayer: 0, port: 1 });
   });
 
-  it('goes one way where a device has no room for more groups', () => {
+  it('goes to one alone where a device has no room for more groups, on all devices, and says so', () => {
     const services = Array.from({ length: SHARD_GROUPS + 2 }, (_, i) => service({ modelId: i + 1 }));
-    const { steering, balancing } = steeredIn(services).get('s2')!;
+    const { devices, crowded } = allSteered(services);
+    const { steering, balancing } = devices.get('s2')!;
     expect(balancing.map((g) => g.modelId)).toEqual(Array.from({ length: SHARD_GROUPS }, (_, i) => i + 1));
     expect(steering.at(-1)).toEqual({ modelId: SHARD_GROUPS + 2, nextLayer: 1, port: 1 });
+    expect(devices.get('s1')!.steering.at(-1)).toEqual({ modelId: SHARD_GROUPS + 2, nextLayer: 1, port: 9 });
+    const left = [SHARD_GROUPS + 1, SHARD_GROUPS + 2];
+    expect(crowded).toEqual(
+      ['s1', 's2'].flatMap((device) =>
+        left.map((modelId) => ({ device, groups: SHARD_GROUPS + 2, modelId, layer: undefined, first: 'a' })),
+      ),
+    );
+    expect(spreadOf(spreadService(SHARD_GROUPS + 1), crowded).problem).toBe(
+      'a device has room for the shards of 16 groups of equals, s1 would have 18, s2 would have 18: what is left for workers goes to a alone',
+    );
+    expect(spreadOf(spreadService(1), crowded)).toMatchObject({ isAsked: true, problem: undefined });
+  });
+
+  it('does not spread on one device what another has no room for: it would come back', () => {
+    // Other services have taken all the room of s1, and none of s2.
+    const side = ['d1', 'd2'].map(deviceAt);
+    const wires = side.map((d, i) => link({ node: 's1', port: 20 + i }, { node: d.metadata.name, port: 1 }));
+    const placement = {
+      segments: ['d1', 'd2'].map((node) => ({ kind: 'Device', node, layers: '0..1' })),
+    } as unknown as Steered['placement'];
+    const replicas = new Map([[0, membersNamed({ d1: 1, d2: 1 })]]);
+    const others = Array.from({ length: SHARD_GROUPS }, (_, i) =>
+      service({ modelId: 100 + i, placement, replicas, members: [], workers: ['c'] }),
+    );
+    const own = service({ members: membersNamed({ b: 1, a: 1, c: 1 }) });
+    const { devices, crowded } = allSteered([...others, own], [], drawn(...side, ...wires));
+    expect(crowded.map((c) => c.device)).toEqual(['s1']);
+    const last = ({ modelId, nextLayer }: { modelId: number; nextLayer: number }) =>
+      modelId === own.modelId && nextLayer === 1;
+    expect(devices.get('s1')!.steering.find(last)).toMatchObject({ port: 9 });
+    expect(devices.get('s2')!.steering.find(last)).toMatchObject({ port: 2 });
   });
 
   it('leaves jobs to the worker that they have chosen, where a service has no address', () => {

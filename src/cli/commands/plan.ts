@@ -1,6 +1,6 @@
 import { throwErrors } from '../../diagnostics/index.ts';
 import { writeWhole } from '../../files.ts';
-import type { PlannedCrossing, PlannedSegment, PlanReport } from '../../planner/index.ts';
+import type { PlannedCrossing, PlannedSegment, PlanReport, TooFewReplicas } from '../../planner/index.ts';
 import { type Io, printDiagnostics, printJson, table } from '../io.ts';
 import { defineCommand, importArgument, jsonOption, modelArgument, textOption } from '../options.ts';
 import { plannedOptions, plannedOptionsOf } from '../target-options.ts';
@@ -43,6 +43,7 @@ export const planCommand = (io: Io) =>
 function planText(r: PlanReport): string {
   const parts = [];
   if (r.totals !== undefined) parts.push(`${stepTable(r)}\n${totalLine(r)}`);
+  for (const few of r.totals === undefined ? [] : (r.tooFew ?? [])) parts.push(tooFewText(few));
   parts.push(
     table([
       ['node', 'kind', 'role', 'why'],
@@ -57,8 +58,17 @@ function planText(r: PlanReport): string {
 const stepTable = (r: PlanReport): string =>
   table([
     ['step', 'layers or tensor', 'us', 'detail'],
-    ...r.steps.map((step) => (step.step === 'compute' ? segmentRow(step) : crossingRow(step))),
+    ...r.steps.flatMap((step) =>
+      step.step === 'compute' ? [segmentRow(step), ...replicaRows(step)] : [crossingRow(step)],
+    ),
   ]);
+
+const tooFewText = ({ layers, nodes, wanted, refusals }: TooFewReplicas): string =>
+  [
+    `layers ${layers.from}..${layers.to} are on ${nodes.length} of ${wanted} devices: ${nodes.join(', ')}`,
+    ...refusals.map(({ message }) => `  ${message}`),
+    '',
+  ].join('\n');
 
 const us = (value: number): string => value.toFixed(3).padStart(10);
 
@@ -72,6 +82,17 @@ const segmentRow = (s: PlannedSegment) => [
     .join(', '),
 ];
 
+/** Devices beside that of the plan. */
+const replicaRows = ({ node, layers, replicas = [] }: PlannedSegment) =>
+  replicas
+    .filter((r) => r.node !== node)
+    .map((r) => [
+      r.node,
+      `computes ${layers.from}..${layers.to} too`,
+      us(r.us),
+      `${r.weight} times as fast as the fastest`,
+    ]);
+
 const crossingRow = (c: PlannedCrossing) => [
   `${c.from} -> ${c.to}`,
   c.tensor,
@@ -84,9 +105,10 @@ function totalLine({ totals, objective, notBelow }: PlanReport): string {
   const bound = objective.minimise === 'cost' ? ` (bound ${objective.latencyUs})` : '';
   const parts = `compute ${t.computeUs.toFixed(3)}, links ${t.linkUs.toFixed(3)}, serialisation ${t.serialisationUs.toFixed(3)}, packets ${t.packetUs.toFixed(3)}`;
   const unit = objective.minimise === 'latency' ? 'us' : 'of money';
+  const slowest = t.slowestUs === undefined ? '' : `, by replicas up to ${t.slowestUs.toFixed(3)}`;
   const proof =
     notBelow === undefined
       ? 'proved best'
       : `not proved best: no plan is below ${notBelow.toFixed(3)} ${unit}`;
-  return `latency ${t.latencyUs.toFixed(3)} us${bound} = ${parts}; price ${t.price}; ${proof}\n`;
+  return `latency ${t.latencyUs.toFixed(3)} us${bound}${slowest} = ${parts}; price ${t.price}; ${proof}\n`;
 }

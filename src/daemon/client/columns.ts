@@ -96,7 +96,10 @@ const byKind: Readonly<Record<Kind, readonly Column[]>> = {
       of: (o) => {
         const shares = dig(o.status, ['shares']);
         if (!Array.isArray(shares)) return undefined;
-        return shares.map((s) => `${dig(s, ['node'])} ${dig(s, ['percent'])} %`);
+        return shares.map((s) => {
+          const layers = dig(s, ['layers']);
+          return `${dig(s, ['node'])}${layers === undefined ? '' : `[${layers}]`} ${dig(s, ['percent'])} %`;
+        });
       },
     }),
     wide(spec('INGRESS', 'ingress')),

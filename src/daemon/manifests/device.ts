@@ -59,6 +59,11 @@ export const deviceSpec = z.strictObject({
   zone: text('Trust zone of the planner').default('default'),
   zones: zones.describe('Trust zones of packets for which it computes besides 0, any'),
   capacity: capacity.optional(),
+  weight: integer(
+    1,
+    1000,
+    'Share of jobs beside devices that compute the same layers; where none of them says it, by how fast each is',
+  ).optional(),
   forwarding: forwarding.default({ ports: [], routes: [] }),
   replaceProgram: z
     .boolean({ error: 'expected true or false' })

@@ -39,11 +39,21 @@ const policy = z
       .describe('Zones that the raw input may not leave'),
     layers: listOf(layerRule, 64).default([]).describe('Where some layers may run'),
     maxLayers: integer(1, 255, 'Most layers on any one node').optional(),
+    replicas: integer(
+      1,
+      64,
+      'Devices that compute the same layers and share the jobs, wherever layers are on devices; fewer where there are not as many',
+    ).default(1),
+    minReplicas: integer(1, 64, 'With fewer of them it has no place').default(1),
     threshold: integer(
       0,
       255,
       'Least margin at which a verdict is an answer; requests below it go on',
     ).default(0),
+  })
+  .refine((p) => p.minReplicas <= p.replicas, {
+    error: 'expected at most replicas',
+    path: ['minReplicas'],
   })
   .describe('How it is placed and steered');
 
@@ -51,6 +61,8 @@ const POLICY_DEFAULTS = {
   minimise: 'latency',
   affinityMs: 60_000,
   layers: [],
+  replicas: 1,
+  minReplicas: 1,
   threshold: 0,
 } as const;
 
@@ -107,12 +119,20 @@ export const serviceStatus = z.object({
     .array(
       z.object({
         node: z.string(),
-        weight: z.number().describe('Of the manifest, less what an overload takes from it'),
+        layers: z
+          .string()
+          .optional()
+          .describe('That a device computes as others do; a worker takes what is left'),
+        weight: z
+          .number()
+          .describe('Of the manifest, or by how fast it is, less what an overload takes from it'),
         percent: z.number().describe('Of the jobs'),
       }),
     )
     .optional()
-    .describe('Of jobs that devices spread over its workers, where it has an address'),
+    .describe(
+      'Of jobs that devices spread: over devices that compute the same layers, and over its workers where it has an address',
+    ),
   latency: z
     .object({
       p50Us: z.number(),

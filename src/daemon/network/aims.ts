@@ -1,14 +1,21 @@
 import { versionsOn } from '../../controller/core/observed.ts';
-import type { Member } from '../../ends/common/balance.ts';
 import type { FlowPlan, FlowPolicies } from './flow-policies.ts';
-import { type Goal, type GoalMemory, goalsOf, type Known, membersOf, type PlacedService } from './goals.ts';
+import {
+  type Goal,
+  type GoalMemory,
+  goalsOf,
+  type Known,
+  membersOf,
+  type PlacedService,
+  replicasOf,
+} from './goals.ts';
 import type { ProgramLibrary } from './models.ts';
 import type { Named, Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
 import type { NodePool } from './node-pool.ts';
 import type { Placer, Placing } from './placing.ts';
 import type { Records } from './records.ts';
-import { membersOfShards } from './shards.ts';
+import { NOT_SPREAD, type Spread, spreadOf } from './spread.ts';
 
 /** What services and flow policies come to. */
 export interface Placings {
@@ -36,7 +43,7 @@ export class Aims {
   readonly #memory: GoalMemory = new Map();
   #goals: ReadonlyMap<string, Goal> = new Map();
   #goalsFor = '';
-  #shares: ReadonlyMap<string, readonly JobShare[]> = new Map();
+  #spread: ReadonlyMap<string, Spread> = new Map();
   #placings: (Placings & { readonly key: string }) | undefined;
 
   constructor(means: Means) {
@@ -57,14 +64,14 @@ export class Aims {
     return this.#goals.get(node)?.key;
   }
 
-  /** Who gets which share of the jobs of a service, where devices spread them. */
-  shares(service: string): readonly JobShare[] {
-    return this.#shares.get(service) ?? [];
+  /** How devices spread the jobs of a service. */
+  spread(service: string): Spread {
+    return this.#spread.get(service) ?? NOT_SPREAD;
   }
 
   forget(): void {
     this.#goals = new Map();
-    this.#shares = new Map();
+    this.#spread = new Map();
     this.#memory.clear();
     this.#goalsFor = '';
     this.#placings = undefined;
@@ -93,50 +100,38 @@ export class Aims {
     const gone = nodes.gone(now, graceMs);
     const up = (name: string) => nodes.get(name) !== undefined && !gone.has(name);
     const takes: Known['takes'] = (name, service) =>
-      takesRequests(nodes.get(name), network.workers.get(name), service);
+      takesRequests(nodes.get(name), network.workers.get(name) ?? network.devices.get(name), service);
     const known = { up, takes, partOf };
-    const spread = placed.map((p) => ({ ...p, members: membersOf(network, p, known) }));
+    const spread = placed.map((p) => ({
+      ...{ ...p, replicas: replicasOf(p, known), members: membersOf(network, p, known) },
+    }));
     const goalsFor = JSON.stringify([
       ...[records.specRevision, [...gone].sort()],
       placed.map((p) => [p.placement, p.wanted, [...p.deployed], p.workers]),
-      spread.map(({ members }) => members),
+      spread.map(({ replicas, members }) => [[...replicas], members]),
       [...flows].map(([name, { key }]) => [name, key]),
     ]);
     if (goalsFor === this.#goalsFor) return;
-    const goals = goalsOf(network, spread, flows, programs, up, this.#memory);
+    const { goals, crowded } = goalsOf(network, spread, flows, programs, up, this.#memory);
     for (const [name, { key }] of goals) if (this.key(name) !== key) nodes.change(name);
-    this.#shares = new Map(spread.map(({ service, members }) => [service.name, sharesOf(members)]));
+    this.#spread = new Map(spread.map((s) => [s.service.name, spreadOf(s, crowded)]));
     this.#goals = goals;
     this.#goalsFor = goalsFor;
   }
 }
 
-/** What one of several equal workers gets. */
-export interface JobShare {
-  readonly node: string;
-  /** Of the manifest, less what an overload takes from it. */
-  readonly weight: number;
-  /** Of the jobs. */
-  readonly percent: number;
-}
-
-function sharesOf(members: readonly Member[]): readonly JobShare[] {
-  if (members.length === 0) return [];
-  const goes = membersOfShards(members);
-  return members.map(({ name, weight }, i) => ({
-    ...{ node: name, weight },
-    percent: Number(((100 * goes.filter((to) => to === i).length) / goes.length).toFixed(1)),
-  }));
-}
-
-/** Whether a worker holds the model of a service. Of one that was not read yet it is what was known: whoever leads next changes nothing. */
+/**
+ * Whether a node holds the model of a service, and a device all else that it needs for it since it was reached last. Of one of which nothing is
+ * known yet it is what was known: whoever leads next changes nothing.
+ */
 function takesRequests(
   node: ManagedNode | undefined,
-  worker: Named<'Worker'> | undefined,
+  named: Named<'Worker'> | Named<'Device'> | undefined,
   { modelId }: PlacedService,
 ): boolean {
-  if (node === undefined) return false;
-  if (node.readAt > 0) return versionsOn(node.observed, modelId).length > 0;
-  const known = worker?.object.status.models ?? [];
+  if (node === undefined || node.wasBrought === false) return false;
+  const isRead = node.kind === 'Worker' ? node.readAt > 0 : node.wasBrought === true;
+  if (isRead) return versionsOn(node.observed, modelId).length > 0;
+  const known = named?.object.status.models ?? [];
   return known.some((m) => m.modelId === modelId && m.versions.length > 0);
 }

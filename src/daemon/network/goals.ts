@@ -6,7 +6,14 @@ import type { LayerRange } from '../../controller/planned-layers.ts';
 import type { Member } from '../../ends/common/balance.ts';
 import { modelDigest } from '../../import/json/digest.ts';
 import type { Named, Network } from './network.ts';
-import { type DeviceSteering, firstHopsOf, routesToWorkers, type Steered, steeringOf } from './steering.ts';
+import {
+  type Crowded,
+  type DeviceSteering,
+  firstHopsOf,
+  routesToWorkers,
+  type Steered,
+  steeringOf,
+} from './steering.ts';
 import { type PlacementSpec, rangeOf } from './topology.ts';
 import type { VersionsWanted } from './versions-wanted.ts';
 
@@ -52,8 +59,8 @@ export type GoalMemory = Map<string, { readonly for: string; readonly goal: Goal
 export interface Known {
   /** Whether it can be reached. */
   readonly up: (node: string) => boolean;
-  /** Whether a worker can take requests of a service, as far as is known. */
-  readonly takes: (worker: string, service: PlacedService) => boolean;
+  /** Whether a node can take requests of a service, as far as is known. */
+  readonly takes: (node: string, service: PlacedService) => boolean;
   /** Which part of its weight an overload leaves a worker, 0 to 1; undefined of one that was not heard of. */
   readonly partOf: (worker: string) => number | undefined;
 }
@@ -70,8 +77,35 @@ export function membersOf(network: Network, service: PlacedService, known: Known
     .map((name) => ({ name, weight: weightOf(network.workers.get(name)!, service, known) }));
 }
 
-/** A service, and the workers over which devices spread its jobs. */
-export type SpreadService = PlacedService & { readonly members: readonly Member[] };
+/**
+ * For each segment on devices those that take its requests, with what each gets, by its first layer. One that has come, or has come again,
+ * gets some once it has been brought where it should be; where none has, all that are up are asked.
+ */
+export function replicasOf(service: PlacedService, known: Known): ReadonlyMap<number, readonly Member[]> {
+  const groups = new Map<number, Member[]>();
+  for (const { kind, node, layers, weight } of service.placement.segments) {
+    if (kind !== 'Device' || !known.up(node)) continue;
+    const { from } = rangeOf(layers);
+    groups.set(from, [...(groups.get(from) ?? []), { name: node, weight }]);
+  }
+  for (const [from, all] of groups) {
+    const ready = all.filter(({ name }) => known.takes(name, service));
+    if (ready.length > 0) groups.set(from, ready);
+  }
+  return groups;
+}
+
+/** A service, and over whom devices spread its jobs: devices that compute the same layers, and workers. */
+export type SpreadService = PlacedService & {
+  readonly replicas: ReadonlyMap<number, readonly Member[]>;
+  readonly members: readonly Member[];
+};
+
+/** Goals, and the groups of equals for whose shards some device has no room. */
+export interface Goals {
+  readonly goals: ReadonlyMap<string, Goal>;
+  readonly crowded: readonly Crowded[];
+}
 
 /** Before a worker was heard of it keeps what it had last: whoever leads next changes nothing. */
 function weightOf({ name, spec }: Named<'Worker'>, { service }: PlacedService, { partOf }: Known): number {
@@ -92,16 +126,16 @@ export function goalsOf(
   programs: Programs,
   up: Known['up'],
   memory: GoalMemory,
-): ReadonlyMap<string, Goal> {
+): Goals {
   const goals = new Map<string, Goal>();
   const steered = services.map((service): Steered => {
-    const { modelId, placement, models, workers, members } = service;
+    const { modelId, placement, models, workers, replicas, members } = service;
     const layerCount = [...models.values()][0]?.model.layers.length ?? 0;
     const isOneAddress = service.service.spec.address !== undefined;
-    return { modelId, placement, workers, layerCount, isOneAddress, members };
+    return { modelId, placement, workers, layerCount, isOneAddress, replicas, members };
   });
   const firstHops = firstHopsOf(network, up);
-  const steering = steeringOf(network, steered, up, firstHops);
+  const { devices: steering, crowded } = steeringOf(network, steered, up, firstHops);
   const toWorkers = routesToWorkers(network, services, up, firstHops);
   const owners = ownersOf(services);
   for (const name of memory.keys()) if (!network.devices.has(name)) memory.delete(name);
@@ -124,7 +158,7 @@ export function goalsOf(
     goals.set(device.name, goal);
   }
   for (const worker of network.workers.values()) goals.set(worker.name, workerGoal(worker, services));
-  return goals;
+  return { goals, crowded };
 }
 
 const NOTHING_STEERED: DeviceSteering = { steering: [], balancing: [] };

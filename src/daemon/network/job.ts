@@ -53,6 +53,7 @@ export async function bring(tasks: readonly Task[], drainMs: number, host: JobHo
     await carryOut(found.difference, rest, drainMs, host);
     for (const { node, goal } of rest) {
       node.settledAt = goal.key;
+      node.wasBrought = true;
       node.failure = undefined;
       node.backoff.reset();
     }

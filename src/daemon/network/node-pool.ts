@@ -7,6 +7,8 @@ export class NodePool {
   readonly #nodes = new Map<string, ManagedNode>();
   readonly #away = new Set<ManagedNode>();
   readonly #changed = new Set<string>();
+  /** Names behind which others were before: what is recorded of them is of those. */
+  readonly #reused = new Set<string>();
 
   get size(): number {
     return this.#nodes.size;
@@ -64,6 +66,7 @@ export class NodePool {
       node.close();
       this.#nodes.delete(name);
       this.#away.delete(node);
+      this.#reused.add(name);
     }
     for (const device of network.devices.values()) this.#add('Device', device, options);
     for (const worker of network.workers.values()) this.#add('Worker', worker, options);
@@ -79,6 +82,7 @@ export class NodePool {
       if (!(error instanceof DiagnosticError)) throw error;
       node = ManagedNode.undialled(kind, named, error, performance.now());
     }
+    if (kind === 'Device' && this.#reused.has(named.name)) node.wasBrought = false;
     this.#nodes.set(named.name, node);
     this.#changed.add(named.name);
     if (node.reach.kind === 'away') this.#away.add(node);
@@ -99,6 +103,7 @@ export class NodePool {
     this.#nodes.clear();
     this.#away.clear();
     this.#changed.clear();
+    this.#reused.clear();
   }
 }
 

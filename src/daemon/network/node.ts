@@ -54,6 +54,8 @@ export class ManagedNode {
   reach: Reach = { kind: 'unknown' };
   /** Key of the goal that it was brought to and found at; undefined while that is not known. */
   settledAt: string | undefined;
+  /** Whether a device was brought to some goal since it came back; undefined where nothing is known of it but what another one wrote. */
+  wasBrought: boolean | undefined;
   /** Why it could not be brought there last. */
   failure: { readonly diagnostics: readonly Diagnostic[]; readonly goal: string } | undefined;
   /** Not before: of what failed, ms of the steady clock. */
@@ -218,6 +220,8 @@ export class ManagedNode {
   }
 
   #reached(reach: Reach, { onReach }: NodeOptions): void {
+    if (this.kind === 'Device' && reach.kind === 'here' && this.reach.kind === 'away')
+      this.wasBrought = false;
     this.reach = reach;
     // Whatever it was: it may be another behind the same name now.
     this.settledAt = undefined;

@@ -12,6 +12,8 @@ export type Placing =
       readonly service: Named<'Service'>;
       readonly placed: PlacedService;
       readonly problem: string | undefined;
+      /** Why fewer devices compute its layers than it asks for; undefined where as many do. */
+      readonly shortage: string | undefined;
     }
   | {
       readonly service: Named<'Service'>;
@@ -37,6 +39,7 @@ export class Placer {
   }
 
   /**
+   * Each service gets what it must have, by priority; then, in the same order, devices more that share its jobs.
    * @param usable nodes that work can be given to
    * @param classify flow policies of devices, which compute for no service
    */
@@ -54,10 +57,36 @@ export class Placer {
       if (service.spec.suspended) continue;
       const placing = await this.#placeOne(network, service, { usable, taken, classify });
       found.push(placing);
-      for (const { kind, node } of placing.placed?.placement.segments ?? [])
-        if (kind === 'Device') taken.set(node, service.name);
+      const { minReplicas } = service.spec.policy;
+      for (const node of devicesOf(placing, minReplicas)) taken.set(node, service.name);
     }
-    return found;
+    const shared: Placing[] = [];
+    for (const placing of found) {
+      const { name } = placing.service;
+      const others = new Map([...taken].filter(([, owner]) => owner !== name));
+      const isLess = placing.problem === undefined && devicesOf(placing).some((node) => others.has(node));
+      const last = isLess
+        ? await this.#shareAnew(network, placing, { usable, taken: others, classify })
+        : placing;
+      shared.push(last);
+      for (const node of devicesOf(last)) if (!taken.has(node)) taken.set(node, name);
+    }
+    return shared;
+  }
+
+  /** The same place, without devices that others must have. */
+  async #shareAnew(network: Network, placing: Placing, nodes: Omit<Health, 'version'>): Promise<Placing> {
+    const { service, placed } = placing;
+    const named = placed && network.models.get(placed.placement.model);
+    if (placed === undefined || named === undefined) return placing;
+    const before = plainReason(placed.placement);
+    const again = await this.#placeModel(network, service, named, placed.wanted, nodes, before);
+    if (again.placed === undefined) return again;
+    const inPlace = placed.placement.reason?.split(IN_PLACE)[1];
+    const suffix = inPlace === undefined ? '' : `${IN_PLACE}${inPlace}`;
+    const { placement } = again.placed;
+    const reason = `${placement.reason ?? ''}${suffix}`;
+    return { ...again, placed: { ...again.placed, placement: { ...placement, reason } } };
   }
 
   /**
@@ -93,6 +122,7 @@ export class Placer {
     named: Named<'Model'>,
     wanted: VersionsWanted | undefined,
     nodes: Omit<Health, 'version'>,
+    sharedBefore?: PlacementSpec,
   ): Promise<Placing> {
     const none = (problem: string): Placing => ({ service, placed: undefined, problem });
     if (wanted === undefined) return none(`Model/${named.name} has no version`);
@@ -104,7 +134,7 @@ export class Placer {
     const { model } = models.get(wanted.current)!;
     const last = network.placements.get(service.name)?.spec;
     // What another model had is no place of this one.
-    const before = last?.model === named.name ? plainReason(last) : undefined;
+    const before = sharedBefore ?? (last?.model === named.name ? plainReason(last) : undefined);
     const health = { ...nodes, version: wanted.current };
     const key = JSON.stringify([
       ...[service.spec, modelDigest(model), wanted.current, before],
@@ -113,7 +143,7 @@ export class Placer {
         [...of.values()].map((o) => [o.name, o.generation]),
       ),
     ]);
-    const cache = `${service.name}/${named.name}`;
+    const cache = `${service.name}/${named.name}/${sharedBefore === undefined}`;
     const known = this.#known.get(cache);
     const found =
       known?.key === key ? known.found : place(network, service, model, named.name, health, before);
@@ -124,7 +154,7 @@ export class Placer {
     const workers = workersOf(network, service, placement);
     const deployed = deployedVersions(network, service);
     const placed = { service, modelId: named.spec.id, placement, wanted, models, deployed, workers };
-    return { service, placed, problem };
+    return { service, placed, problem, shortage: 'spec' in found ? found.shortage : undefined };
   }
 
   async #models(
@@ -142,6 +172,16 @@ export class Placer {
     }
     return models;
   }
+}
+
+/** Devices that compute for a service. @param most of each of its segments */
+function devicesOf({ placed }: Placing, most = Number.POSITIVE_INFINITY): readonly string[] {
+  const counts = new Map<string, number>();
+  return (placed?.placement.segments ?? []).flatMap(({ kind, node, layers }) => {
+    const count = (counts.get(layers) ?? 0) + 1;
+    counts.set(layers, count);
+    return kind === 'Device' && count <= most ? [node] : [];
+  });
 }
 
 function isUnderWay(network: Network, service: Named<'Service'>): boolean {

@@ -418,7 +418,7 @@ export class Reconciler {
     for (const placing of placings) {
       const nodes = placing.placed === undefined ? [] : this.#nodesOf(placing.placed);
       const isSettled = this.#isSettled(nodes);
-      this.#recorder.service(placing, nodes, isSettled, this.#aims.shares(placing.service.name));
+      this.#recorder.service(placing, nodes, isSettled, this.#aims.spread(placing.service.name));
     }
     for (const plan of flows)
       this.#recorder.flowPolicy(plan, (name) => whyBehind(this.#nodes.get(name), this.#aims.key(name)));

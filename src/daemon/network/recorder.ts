@@ -10,13 +10,13 @@ import {
 } from '../manifests/index.ts';
 import type { Objects, StatusChange } from '../objects/index.ts';
 import { type EventInput, StoreFenced, StoreTooLarge, StoreUnavailable, type Term } from '../store/index.ts';
-import type { JobShare } from './aims.ts';
 import type { FlowPlan } from './flow-policies.ts';
 import { flowPolicyState } from './flow-status.ts';
 import type { Named, Network } from './network.ts';
 import type { ManagedNode } from './node.ts';
 import type { ObjectiveState } from './objectives.ts';
 import type { Placing } from './placing.ts';
+import type { Spread } from './spread.ts';
 import type { PlacementSpec } from './topology.ts';
 
 /** Statuses are gathered for so long, ms. */
@@ -197,7 +197,8 @@ export class Recorder {
       const before = network.placements.get(service.name)?.spec;
       if (placed === undefined || JSON.stringify(before) === JSON.stringify(placed.placement)) continue;
       const { placement } = placed;
-      const placeOf = (spec?: PlacementSpec) => JSON.stringify([spec?.model, spec?.segments]);
+      const placeOf = (spec?: PlacementSpec) =>
+        JSON.stringify([spec?.model, spec?.segments.map(({ node, layers }) => [node, layers])]);
       const moved: EventInput = {
         ...{ actor: this.#actor, object: { kind: 'Service', name: service.name } },
         ...{ type: 'Normal', reason: before === undefined ? 'Placed' : 'Moved' },
@@ -259,13 +260,10 @@ export class Recorder {
     } as StatusChange);
   }
 
-  /** What is known of a service. @param shares who gets which of its jobs, where devices spread them */
-  service(
-    { service, placed, problem }: Placing,
-    nodes: readonly ManagedNode[],
-    isSettled: boolean,
-    shares: readonly JobShare[],
-  ): void {
+  /** What is known of a service. @param spread how devices spread its jobs */
+  service(placing: Placing, nodes: readonly ManagedNode[], isSettled: boolean, spread: Spread): void {
+    const { service, placed, problem } = placing;
+    const { shares } = spread;
     const ready = placed !== undefined && isSettled && problem === undefined;
     const failure = nodes.find((n) => n.failure !== undefined);
     const [reason, message] = ready
@@ -280,14 +278,12 @@ export class Recorder {
             ];
     const version = isSettled ? placed?.wanted.current : undefined;
     const key = `Service/${service.name}`;
-    if (!this.#isNew(key, [reason, message, version, service.generation, shares])) return;
+    const conditions: readonly Plain[] = [
+      { type: 'Ready', status: ready ? 'True' : 'False', reason: reason!, message: message! },
+      ...sharingConditions(placing, spread),
+    ];
+    if (!this.#isNew(key, [conditions, version, service.generation, shares])) return;
     const now = new Date().toISOString();
-    const condition = {
-      type: 'Ready',
-      status: ready ? ('True' as const) : ('False' as const),
-      reason,
-      message,
-    };
     this.#set({
       kind: 'Service',
       name: service.name,
@@ -296,7 +292,9 @@ export class Recorder {
         ...(shares.length > 0 && { shares: [...shares] }),
         ...(placed !== undefined && { model: placed.placement.model, placement: service.name }),
         ...(version !== undefined && { version }),
-        conditions: withAll(status.conditions, [condition], service.generation, now),
+        conditions: withAll(status.conditions, conditions, service.generation, now).filter(
+          ({ type }) => !SHARING.has(type) || conditions.some((c) => c.type === type),
+        ),
       }),
     } as StatusChange);
   }
@@ -372,6 +370,36 @@ const inTurn = (first: StatusChange, second: StatusChange): StatusChange => ({
 });
 
 type Plain = Omit<ConditionInput, 'observedGeneration'>;
+
+/** Conditions of services whose jobs are shared; others have none of them. */
+const SHARING: ReadonlySet<string> = new Set(['Replicated', 'Balanced']);
+
+function sharingConditions({ service, placed, ...placing }: Placing, spread: Spread): readonly Plain[] {
+  const { replicas } = service.spec.policy;
+  const shortage = 'shortage' in placing ? placing.shortage : undefined;
+  const replicated: Plain =
+    placing.problem !== undefined
+      ? { type: 'Replicated', status: 'Unknown', reason: 'Unplaceable', message: placing.problem }
+      : shortage !== undefined
+        ? { type: 'Replicated', status: 'False', reason: 'TooFew', message: shortage }
+        : {
+            ...{ type: 'Replicated', status: 'True', reason: 'AsAsked' },
+            message: `${replicas} devices compute each segment that is on devices`,
+          };
+  const balanced: Plain =
+    spread.problem !== undefined
+      ? { type: 'Balanced', status: 'False', reason: 'NoRoom', message: spread.problem }
+      : {
+          type: 'Balanced',
+          status: 'True',
+          reason: 'Spread',
+          message: 'devices spread its jobs by the shares',
+        };
+  return [
+    ...(replicas > 1 && placed !== undefined ? [replicated] : []),
+    ...(spread.isAsked ? [balanced] : []),
+  ];
+}
 
 function nodeConditions(node: ManagedNode, state: string): readonly Plain[] {
   const { reach, failure } = node;

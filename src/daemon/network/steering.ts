@@ -36,8 +36,8 @@ function waysOf(network: Network, up: (node: string) => boolean): ReadonlyMap<st
   return ways;
 }
 
-/** For each node from which a goal can be reached, the first link of the shortest way; ties go by name. */
-export type FirstHops = (goal: string) => ReadonlyMap<string, Way>;
+/** For each node from which a goal can be reached, the first link of the shortest way that leads around some nodes; ties go by name. */
+export type FirstHops = (goal: string, around?: readonly string[]) => ReadonlyMap<string, Way>;
 
 /** @param up nodes that can be reached */
 export function firstHopsOf(network: Network, up: (node: string) => boolean): FirstHops {
@@ -49,9 +49,12 @@ export function firstHopsOf(network: Network, up: (node: string) => boolean): Fi
       else own.push({ from, way });
     }
   const known = new Map<string, ReadonlyMap<string, Way>>();
-  return (goal) => {
-    const found = known.get(goal) ?? towards(goal, into);
-    known.set(goal, found);
+  return (goal, around = []) => {
+    const key = around.length === 0 ? goal : `${goal} ${around.join(' ')}`;
+    // Workers lead nothing on.
+    const isPassed = (node: string) => network.devices.has(node) && !around.includes(node);
+    const found = known.get(key) ?? towards(goal, into, isPassed);
+    known.set(key, found);
     return found;
   };
 }
@@ -62,13 +65,18 @@ interface Inward {
   readonly way: Way;
 }
 
-function towards(goal: string, into: ReadonlyMap<string, readonly Inward[]>): ReadonlyMap<string, Way> {
+function towards(
+  goal: string,
+  into: ReadonlyMap<string, readonly Inward[]>,
+  isPassed: (node: string) => boolean,
+): ReadonlyMap<string, Way> {
   const first = new Map<string, Way>();
   const distance = new Map([[goal, 0]]);
   const open = new Set([goal]);
   while (open.size > 0) {
     const nearest = [...open].reduce((a, b) => (distance.get(b)! < distance.get(a)! ? b : a));
     open.delete(nearest);
+    if (nearest !== goal && !isPassed(nearest)) continue;
     for (const { from, way } of into.get(nearest) ?? []) {
       // A hop costs something even where nobody said what.
       const us = distance.get(nearest)! + way.latencyUs + 1;
@@ -133,7 +141,9 @@ export interface Steered {
   readonly workers: readonly string[];
   /** Whether jobs are sent to an address that all of its workers have. */
   readonly isOneAddress: boolean;
-  /** Those over which devices spread its jobs then, with what each gets. */
+  /** Devices that take what is computed up to their first layer, by that layer. */
+  readonly replicas: ReadonlyMap<number, readonly Member[]>;
+  /** Workers over which devices spread its jobs then, with what each gets. */
   readonly members: readonly Member[];
 }
 
@@ -143,6 +153,18 @@ export interface DeviceSteering {
   readonly balancing: readonly ShardGroup[];
 }
 
+/** Equals for whose shards a device has no room: whatever is for them goes to the first. */
+export interface Crowded {
+  readonly device: string;
+  /** How many groups of equals would have shards there. */
+  readonly groups: number;
+  readonly modelId: number;
+  /** First layer of devices; undefined of workers. */
+  readonly layer: number | undefined;
+  /** Who gets all. */
+  readonly first: string;
+}
+
 /** The group of shards of workers: no layer has this number. */
 const WORKERS_GROUP = 255;
 
@@ -150,7 +172,8 @@ const WORKERS_GROUP = 255;
  * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot
  * be, or is the device itself, to a worker, which finishes anything; or, where the service has several workers with addresses, to whichever
  * the packet is addressed to. Where several are equal, and the ways to them part at this device, it spreads jobs over them by their shards. All
- * devices do so by the same members, so a device on the way to one of them sends the same jobs there. Answers go by ordinary forwarding.
+ * devices do so by the same members, so a device on the way to one of them sends the same jobs there; and no way to a device leads through another
+ * one that computes the same layers. Answers go by ordinary forwarding.
  * @param up nodes that can be reached
  */
 export function steeringOf(
@@ -158,91 +181,134 @@ export function steeringOf(
   services: readonly Steered[],
   up: (node: string) => boolean,
   firstHops: FirstHops,
-): ReadonlyMap<string, DeviceSteering> {
-  const found = new Map<string, DeviceSteering>();
+): NetworkSteering {
   const prepared = services.map((service) => {
     // Where jobs choose their worker, only layers that devices compute are steered.
     const isChosen = !service.isOneAddress && addressedWorkers(network, service.workers) !== undefined;
     const members = service.members.filter(({ name }) => up(name));
     return { ...service, isChosen, members, workers: isChosen ? [] : service.workers.filter(up) };
   });
-  for (const device of network.devices.keys()) {
-    if (!up(device)) continue;
+  const devices = [...network.devices.keys()].filter(up);
+  const found = steeringAtAll(devices, prepared, up, firstHops);
+  if (found.crowded.length === 0) return found;
+  // A device that spread jobs of a group while another sends all to the first might send them back to it.
+  const fitting = prepared.map((service) => firstOfCrowded(service, found.crowded));
+  return { ...steeringAtAll(devices, fitting, up, firstHops), crowded: found.crowded };
+}
+
+/** Where each device sends requests, and the equals for whose shards some device has no room. */
+export interface NetworkSteering {
+  readonly devices: ReadonlyMap<string, DeviceSteering>;
+  readonly crowded: readonly Crowded[];
+}
+
+/** A service, and whether whoever sends has chosen the worker. */
+type Prepared = Steered & { readonly isChosen: boolean };
+
+function firstOfCrowded(service: Prepared, crowded: readonly Crowded[]): Prepared {
+  const own = new Set(crowded.filter((c) => c.modelId === service.modelId).map((c) => c.layer));
+  const replicas = [...service.replicas].map(
+    ([layer, all]) => [layer, own.has(layer) ? all.slice(0, 1) : all] as const,
+  );
+  const members = own.has(undefined) ? service.members.slice(0, 1) : service.members;
+  return { ...service, members, replicas: new Map(replicas) };
+}
+
+function steeringAtAll(
+  names: readonly string[],
+  services: readonly Prepared[],
+  up: Standpoint['up'],
+  firstHops: FirstHops,
+): NetworkSteering {
+  const devices = new Map<string, DeviceSteering>();
+  const crowded: Crowded[] = [];
+  for (const device of names) {
     const steering: Steering[] = [];
     const balancing: ShardGroup[] = [];
-    const at = { device, up, wayTo: (goal: string) => firstHops(goal).get(device) };
-    for (const service of prepared) {
-      const own = steeringAt(at, service, SHARD_GROUPS - balancing.length);
+    const without: Omit<Crowded, 'groups'>[] = [];
+    const wayTo: Standpoint['wayTo'] = (goal, around) => firstHops(goal, around).get(device);
+    for (const service of services) {
+      const own = steeringAt({ device, up, wayTo }, service, SHARD_GROUPS - balancing.length);
       steering.push(...own.steering);
       balancing.push(...own.balancing);
+      without.push(...own.crowded);
     }
-    if (steering.length > 0) found.set(device, { steering, balancing });
+    crowded.push(...without.map((c) => ({ ...c, groups: balancing.length + without.length })));
+    if (steering.length > 0) devices.set(device, { steering, balancing });
   }
-  return found;
+  return { devices, crowded };
 }
 
 /** A device, and the ways from it. */
 interface Standpoint {
   readonly device: string;
   readonly up: (node: string) => boolean;
-  readonly wayTo: (goal: string) => Way | undefined;
+  readonly wayTo: (goal: string, around?: readonly string[]) => Way | undefined;
 }
 
 /**
- * @param service with those of its workers and members that can be reached; `isChosen` says whether whoever sends has chosen the worker
+ * @param service with those of its workers and members that can be reached
  * @param room for groups of shards: what finds none goes the way of the first member
  */
 function steeringAt(
   { device, up, wayTo }: Standpoint,
-  { modelId, layerCount, placement, workers, members, isChosen }: Steered & { readonly isChosen: boolean },
+  service: Prepared,
   room: number,
-): DeviceSteering {
+): DeviceSteering & { readonly crowded: readonly Omit<Crowded, 'groups'>[] } {
+  const { modelId, layerCount, placement, workers, members, isChosen } = service;
   const steering: Steering[] = [];
+  const crowded = new Map<number, Omit<Crowded, 'groups'>>();
   const balancing = new Map<number, ShardGroup>();
   for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
     const own = placement.segments
       .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
       .filter((s) => s.kind === 'Device' || !isChosen);
     const isHere = own.some((s) => s.node === device);
-    const nextDevices = isHere ? [] : own.filter((s) => s.kind === 'Device');
     const preferred = own.filter((s) => s.kind === 'Worker').map((s) => s.node);
-    // Each of them is as good as the others; a list further down is for where none of those before can be reached.
-    const choices: readonly (readonly [group: number, members: readonly Member[]])[] = [
-      [nextLayer, equalTo(nextDevices)],
-      ...nextDevices.map((s) => [nextLayer, [{ name: s.node, weight: 1 }]] as const),
-      [WORKERS_GROUP, members],
-      ...[...(isHere ? [] : preferred), ...workers].map(
-        (name) => [WORKERS_GROUP, [{ name, weight: 1 }]] as const,
-      ),
+    const around = own.filter((s) => s.kind === 'Device').map((s) => s.node);
+    const toReplica = (goal: string) =>
+      wayTo(
+        goal,
+        around.filter((node) => node !== goal),
+      );
+    const one = (name: string): Choice => [WORKERS_GROUP, [{ name, weight: 1 }], wayTo];
+    // A list further down is for where none of those before can be reached.
+    const choices: readonly Choice[] = [
+      [nextLayer, isHere ? [] : (service.replicas.get(nextLayer) ?? []), toReplica],
+      [WORKERS_GROUP, members, wayTo],
+      ...[...(isHere ? [] : preferred), ...workers].map(one),
     ];
     const chosen = choices
-      .map(([group, equal]) => ({ group, ways: waysAmong(equal, wayTo) }))
+      .map(([group, equal, wayOf]) => ({ group, ways: waysAmong(equal, wayOf) }))
       .find(({ ways }) => ways.hops.length > 0);
     if (chosen === undefined) continue;
     const { group, ways } = chosen;
     const isSpread = ways.hops.length > 1 && (balancing.has(group) || balancing.size < room);
     steering.push({ modelId, nextLayer, ...(isSpread ? { group } : ways.hops[0]!) });
+    if (ways.hops.length > 1 && !isSpread) {
+      const layer = group === WORKERS_GROUP ? undefined : group;
+      crowded.set(group, { device, modelId, layer, first: ways.first });
+    }
     if (isSpread && !balancing.has(group))
       balancing.set(group, { modelId, group, hops: ways.hops, goes: ways.goes() });
   }
-  return { steering, balancing: [...balancing.values()] };
+  return { steering, balancing: [...balancing.values()], crowded: [...crowded.values()] };
 }
 
-type Segments = PlacementSpec['segments'];
-
-/** The first of some devices, and those that compute the same layers. */
-const equalTo = (devices: Segments): readonly Member[] =>
-  devices.filter((s) => s.layers === devices[0]!.layers).map((s) => ({ name: s.node, weight: 1 }));
+/** Equals, each as good as the others, by their number as a group of shards, and the ways to them. */
+type Choice = readonly [group: number, members: readonly Member[], wayOf: (goal: string) => Way | undefined];
 
 interface Ways {
   /** Each once. */
   readonly hops: readonly Hop[];
+  /** The member to whom the first of them leads. */
+  readonly first: string;
   /** Of each shard the index of its hop. */
   readonly goes: () => readonly number[];
 }
 
 /** The ways to those of some members that can be reached. */
-function waysAmong(members: readonly Member[], wayTo: Standpoint['wayTo']): Ways {
+function waysAmong(members: readonly Member[], wayTo: Choice[2]): Ways {
   const hops = new Map<string, { readonly hop: Hop; readonly index: number }>();
   const reached = members.flatMap((member) => {
     const way = wayTo(member.name);
@@ -255,6 +321,7 @@ function waysAmong(members: readonly Member[], wayTo: Standpoint['wayTo']): Ways
   });
   return {
     hops: [...hops.values()].map(({ hop }) => hop),
+    first: reached[0]?.name ?? '',
     goes: () => membersOfShards(reached).map((index) => reached[index]!.by),
   };
 }

@@ -1,6 +1,12 @@
 import { DiagnosticError } from '../../diagnostics/index.ts';
 import type { Model } from '../../model/model.ts';
-import { type PlanReport, planModel, type Topology } from '../../planner/index.ts';
+import {
+  type PlannedSegment,
+  type PlanOptions,
+  type PlanReport,
+  planModel,
+  type Topology,
+} from '../../planner/index.ts';
 import type { SpecOf } from '../manifests/index.ts';
 import type { Named, Network } from './network.ts';
 
@@ -11,10 +17,11 @@ const BETTER_US = 10;
 /** Which node computes which layers of a model. */
 export type PlacementSpec = SpecOf<'Placement'>;
 
-/** Where a model is to be, and whether that is another place than before. */
+/** Where a model is to be. */
 export interface Placed {
   readonly spec: PlacementSpec;
-  readonly moved: boolean;
+  /** Why fewer devices compute its layers than it asks for; undefined where as many do. */
+  readonly shortage: string | undefined;
 }
 
 /** What keeps a service from being placed, in words. */
@@ -35,8 +42,8 @@ export interface Health {
 }
 
 /**
- * Where the layers of a service run: the placement that it has as long as all its nodes are usable and none is clearly better,
- * else the best that the planner finds.
+ * Where the layers of a service run: the placement that it has as long as of each segment a node is usable and none is clearly better,
+ * else the best that the planner finds; of each segment on as many devices as it asks for, if there are.
  */
 export function place(
   network: Network,
@@ -51,18 +58,22 @@ export function place(
     reason: [reason, ...leftOut(network, service, health)].join('; '),
   });
   if (typeof topology === 'string') return unplaceable(topology);
-  const file = `Service/${service.name}`;
-  const report = planned(model, topology, file);
+  const plan = (options: PlanOptions) => planned(model, topology, service, options);
+  const own = before?.model === modelName ? before : undefined;
+  const report = plan(own === undefined ? {} : { held: own.segments.map((s) => s.node) });
   if (typeof report === 'string') return unplaceable(report);
   if (!report.feasible) return unplaceable(refusalText(report));
-  const best = placementOf(network, service, modelName, health.version, report);
-  const kept = before?.model === modelName ? latencyOf(before, model, topology, file) : undefined;
-  const foreseen = best.foreseenLatencyUs ?? 0;
-  if (before !== undefined && kept !== undefined && !isBetter(foreseen, kept)) {
-    const { version: _, ...rest } = before;
-    return { spec: { ...rest, version: health.version, foreseenLatencyUs: kept }, moved: false };
-  }
-  return { spec: best, moved: before !== undefined };
+  const placed = (from: PlanReport): Placed => ({
+    spec: placementOf(network, service, modelName, health.version, from),
+    shortage: shortageOf(from, health.taken, leftOut(network, service, health)),
+  });
+  const kept = own && keptPlan(own, model, topology, plan);
+  if (own === undefined || kept === undefined || isBetter(report, kept)) return placed(report);
+  const found = placed(kept);
+  const isSame = JSON.stringify(found.spec.segments) === JSON.stringify(own.segments);
+  // Why it came there, and not what is foreseen today.
+  const { reason } = isSame ? own : found.spec;
+  return { ...found, spec: { ...found.spec, ...(reason !== undefined && { reason }) } };
 }
 
 /** How many nodes that were not asked are named. */
@@ -84,17 +95,37 @@ function leftOut(network: Network, { spec }: Named<'Service'>, health: Health): 
 }
 
 /** What the planner says; or why it does not understand what is asked of it, such as a rule of layers that there are not. */
-function planned(model: Model, topology: Topology, file: string): PlanReport | string {
+function planned(
+  model: Model,
+  topology: Topology,
+  { name, spec }: Named<'Service'>,
+  options: PlanOptions,
+): PlanReport | string {
+  const latencyUs = spec.objective?.latencyUs;
   try {
-    return planModel(model, topology, file);
+    return planModel(model, topology, `Service/${name}`, {
+      ...options,
+      ...(latencyUs !== undefined && { latencyUs }),
+    });
   } catch (error) {
     if (!(error instanceof DiagnosticError)) throw error;
     return error.diagnostics.map(({ message }) => message).join('; ');
   }
 }
 
-const isBetter = (us: number, than: number): boolean =>
-  us < than * (1 - BETTER_SHARE) && us < than - BETTER_US;
+/** More replicas are better than fewer, and then a plan that is clearly faster. */
+function isBetter(plan: PlanReport, than: PlanReport): boolean {
+  const [replicas, before] = [leastReplicasOf(plan), leastReplicasOf(than)];
+  if (replicas !== before) return replicas > before;
+  const [us, kept] = [latencyOf(plan), latencyOf(than)];
+  return us < kept * (1 - BETTER_SHARE) && us < kept - BETTER_US;
+}
+
+const latencyOf = ({ totals }: PlanReport): number => totals?.latencyUs ?? 0;
+
+/** Of the segment that has the fewest; as many as can be where none is shared. */
+const leastReplicasOf = ({ tooFew = [] }: PlanReport): number =>
+  Math.min(Number.POSITIVE_INFINITY, ...tooFew.map(({ nodes }) => nodes.length));
 
 /** Nodes and links that a service may use, as the planner takes them; or what is missing. */
 function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: Health): Topology | string {
@@ -125,7 +156,7 @@ function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: 
     const { oneWay, latencyUs, bandwidthMbps, mtu } = link;
     return [{ from, to, oneWay, latencyUs, bandwidthMbps, mtu }];
   });
-  const { minimise, layers, maxLayers, rawInputZones } = spec.policy;
+  const { minimise, layers, maxLayers, rawInputZones, replicas, minReplicas } = spec.policy;
   const zones = new Set(nodes.map((n) => n.zone));
   const rawInput = rawInputZones?.filter((z) => zones.has(z));
   return {
@@ -134,8 +165,7 @@ function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: 
     name,
     nodes,
     links,
-    ingress,
-    egress,
+    ...{ ingress, egress, replicas, minReplicas },
     objective:
       minimise === 'cost' && spec.objective !== undefined
         ? { minimise, latencyUs: spec.objective.latencyUs }
@@ -155,42 +185,84 @@ function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: 
 
 function placementOf(
   network: Network,
-  service: Named<'Service'>,
+  { name }: Named<'Service'>,
   model: string,
   version: number,
-  report: PlanReport,
+  { steps, totals }: PlanReport,
 ): PlacementSpec {
-  const segments = report.steps.flatMap((s) =>
-    s.step === 'compute'
-      ? [
-          {
-            kind: network.workers.has(s.node) ? ('Worker' as const) : ('Device' as const),
-            node: s.node,
-            layers: `${s.layers.from}..${s.layers.to}`,
-            weight: network.workers.get(s.node)?.spec.weight ?? 1,
-          },
-        ]
-      : [],
+  const computed = steps
+    .filter((s): s is PlannedSegment => s.step === 'compute')
+    .map((s) => ({
+      layers: `${s.layers.from}..${s.layers.to}`,
+      // All of them are equal: who was first in the plan makes no other placement.
+      nodes: [...(s.replicas ?? [{ node: s.node, weight: 1 }])].sort((a, b) => (a.node < b.node ? -1 : 1)),
+    }));
+  const segments = computed.flatMap(({ layers, nodes }) =>
+    nodes.map(({ node, weight }) => {
+      const worker = network.workers.get(node);
+      if (worker !== undefined) return { kind: 'Worker' as const, node, layers, weight: worker.spec.weight };
+      const share = nodes.length > 1 ? deviceWeight(network, nodes, node, weight) : 1;
+      return { kind: 'Device' as const, node, layers, weight: share };
+    }),
   );
-  const latency = report.totals?.latencyUs ?? 0;
-  const where = segments.map((s) => `${s.layers} on ${s.node}`).join(', ');
-  const reason = `layers ${where}: ${Math.round(latency)} us foreseen`;
-  return { service: service.name, model, version, segments, foreseenLatencyUs: latency, reason };
+  const latency = totals?.latencyUs ?? 0;
+  const where = computed
+    .map(({ layers, nodes }) => `${layers} on ${nodes.map((n) => n.node).join(' and ')}`)
+    .join(', ');
+  const slowest = totals?.slowestUs ?? latency;
+  const upTo = slowest > latency ? `, by others up to ${Math.round(slowest)}` : '';
+  const reason = `layers ${where}: ${Math.round(latency)} us foreseen${upTo}`;
+  return { service: name, model, version, segments, foreseenLatencyUs: latency, reason };
 }
 
-/** What the planner foresees of a placement; undefined where it is not possible any more. */
-function latencyOf(
+/** What the manifests of some devices say; where none says anything, how fast it is beside the others. */
+function deviceWeight(
+  { devices }: Network,
+  all: readonly { readonly node: string }[],
+  node: string,
+  speed: number,
+): number {
+  const isSaid = all.some((r) => devices.get(r.node)?.spec.weight !== undefined);
+  return isSaid ? (devices.get(node)?.spec.weight ?? 1) : speed;
+}
+
+/**
+ * The plan that keeps each segment on one of the devices that compute it; the others stay its replicas before new ones come.
+ * Undefined where that is not possible any more, such as when all devices of a segment are gone.
+ */
+function keptPlan(
   { segments }: PlacementSpec,
   model: Model,
   topology: Topology,
-  file: string,
-): number | undefined {
-  if (segments.some((s) => !topology.nodes.some((n) => n.name === s.node))) return undefined;
-  if (rangeOf(segments.at(-1)?.layers ?? '0..0').to !== model.layers.length) return undefined;
-  const layers = segments.map((s) => ({ layers: s.layers, nodes: [s.node] }));
-  const { constraints } = topology;
-  const pinned = { ...topology, constraints: { ...constraints, layers: [...constraints.layers, ...layers] } };
-  return planModel(model, pinned, file).totals?.latencyUs;
+  plan: (options: PlanOptions) => PlanReport | string,
+): PlanReport | undefined {
+  const there = new Set(topology.nodes.map((n) => n.name));
+  const groups = new Map<string, string[]>();
+  for (const { layers, node } of segments)
+    groups.set(layers, [...(groups.get(layers) ?? []), ...(there.has(node) ? [node] : [])]);
+  const kept = [...groups].map(([layers, nodes]) => ({ ...rangeOf(layers), nodes }));
+  if (kept.length === 0 || kept.at(-1)?.to !== model.layers.length) return undefined;
+  if (kept.some(({ nodes }) => nodes.length === 0)) return undefined;
+  const report = plan({ kept, held: kept.flatMap(({ nodes }) => nodes) });
+  return typeof report !== 'string' && report.feasible ? report : undefined;
+}
+
+/** What keeps a service from having as many devices for its layers as it asks for; undefined where nothing does. */
+function shortageOf(
+  { tooFew = [] }: PlanReport,
+  taken: Health['taken'],
+  others: readonly string[],
+): string | undefined {
+  if (tooFew.length === 0) return undefined;
+  const own = tooFew.map(
+    ({ layers, nodes, wanted }) =>
+      `layers ${layers.from}..${layers.to} are on ${nodes.length} of ${wanted} devices (${nodes.join(', ')})`,
+  );
+  const refusals = tooFew.flatMap((few) => few.refusals).filter(({ place }) => !taken.has(place));
+  const told = new Set(refusals.map(({ message }) => message));
+  const why = [...told].slice(0, MOST_LEFT_OUT);
+  const more = told.size - why.length;
+  return [...own, ...why, ...(more > 0 ? [`and ${more} more`] : []), ...others].join('; ');
 }
 
 /** `1..3` as numbers: layers 1 and 2. */
