@@ -10,6 +10,10 @@ export const ownOptions = <T>(y: Argv<T>): Argv<T> => optionsOf(y, ({ own }) => 
 /** Own options that the planner gives to all nodes of a target. */
 export const plannedOptions = <T>(y: Argv<T>): Argv<T> => optionsOf(y, ({ planned }) => planned?.model ?? []);
 
+/** Own options of a target that a command takes whose other options have names of theirs. */
+export const someOptions = <T>(y: Argv<T>, target: string, names: readonly string[]): Argv<T> =>
+  optionsOf(y, ({ name }) => (name === target ? names : []));
+
 function optionsOf<T>(y: Argv<T>, names: (target: Target) => readonly string[]): Argv<T> {
   let options = y;
   for (const target of targets())

@@ -6,6 +6,7 @@ import { JSON_FILE } from '../backends/v1model/artifact.ts';
 import { PROGRAM_FILE } from '../backends/v1model/emit.ts';
 import { FLOW_HEADERS, printFlowProgram } from '../backends/v1model/flow/emit.ts';
 import { printFlowSet } from '../backends/v1model/flow/emit-set.ts';
+import type { FlowPlanOptions } from '../backends/v1model/flow/plan.ts';
 import { mostFeatures, type V1modelSetPlan } from '../backends/v1model/flow/set-plan.ts';
 import {
   flowEntries,
@@ -14,13 +15,14 @@ import {
   flowSetP4Info,
   secretEntry,
 } from '../backends/v1model/flow/tables.ts';
-import { jsonText } from '../diagnostics/index.ts';
+import { jsonText, throwErrors } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { p4InfoText, writeRequestText } from '../p4runtime/text.ts';
 import type { P4Info } from '../p4runtime/types.ts';
 import { P4_DIR } from '../paths.ts';
 import { compileSwitchFlow, planSwitchFlowOrRefuse } from '../targets/v1model/flows.ts';
+import { tablesOf, v1modelOwn } from '../targets/v1model/own.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { compileP4Program } from '../toolchain/p4c.ts';
 import type { FlowPipeline, WriteProgram } from './options.ts';
@@ -39,9 +41,13 @@ export interface SwitchProgram {
   readonly entries: () => readonly Entry[];
 }
 
-/** @param asks whether it is one that may ask a larger model @throws DiagnosticError */
-export function switchProgram(definition: FeatureDefinition, model: Model, asks: boolean): SwitchProgram {
-  const plan = planSwitchFlowOrRefuse(definition, model, { lanes: 'on', weights: 'runtime', asks });
+/** @throws DiagnosticError */
+export function switchProgram(
+  definition: FeatureDefinition,
+  model: Model,
+  options: FlowPlanOptions,
+): SwitchProgram {
+  const plan = planSwitchFlowOrRefuse(definition, model, options);
   return {
     file: model.file,
     text: (test) => printFlowProgram(plan, test),
@@ -86,7 +92,11 @@ export async function switchPipeline(program: SwitchProgram): Promise<FlowPipeli
 
 /** The program with what it includes, P4Info, entries and manifest. */
 export const writeV1modelFlow: WriteProgram = async (definition, model, folder, options, compile) => {
-  const plan = planSwitchFlowOrRefuse(definition, model, options);
+  const { lanes, weights, own = {}, tell } = options;
+  const made = tablesOf(model, {}, v1modelOwn.parse(own));
+  throwErrors(made.diagnostics);
+  const plan = planSwitchFlowOrRefuse(definition, model, { lanes, weights, ...made.options });
+  tell?.(made.diagnostics);
   const manifest = {
     format: 'intransit-flow-manifest/1',
     target: 'v1model',
@@ -95,7 +105,8 @@ export const writeV1modelFlow: WriteProgram = async (definition, model, folder, 
     table: { flows: definition.table.flows, places: 2, keep: definition.table.keep },
     outcomes: flowOutcomes.map((o) => o.name),
     program: { source: PROGRAM_FILE, json: JSON_FILE, p4info: 'p4info.txt' },
-    weights: { mode: options.weights, entries: 'entries.txt' },
+    weights: { mode: weights, entries: 'entries.txt' },
+    lowering: plan.compute.options.lowering,
   };
   const files = new Map<string, string>([
     [PROGRAM_FILE, printFlowProgram(plan)],

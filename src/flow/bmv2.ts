@@ -2,11 +2,14 @@ import { readFileSync } from 'node:fs';
 import { insertion } from '../backends/common/entries.ts';
 import { flowOutcomes } from '../backends/common/flow/outcomes.ts';
 import { cross, ports } from '../backends/common/table-model.ts';
+import type { FlowPlanOptions } from '../backends/v1model/flow/plan.ts';
 import type { Frame } from '../capture/index.ts';
 import { refuse } from '../diagnostics/index.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
 import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
+import { answerTables } from '../passes/tables/interpret.ts';
+import type { TableProgram } from '../passes/tables/program.ts';
 import { exchange } from '../runtime/bmv2/exchange.ts';
 import { PORT_IN, PORT_OUT, sessionOf } from '../runtime/bmv2/session.ts';
 import { type RunningSwitch, startSwitch } from '../runtime/bmv2/switch.ts';
@@ -41,20 +44,34 @@ interface TestedProgram {
 /**
  * A software switch: each frame is a real packet in and out, and the times that the switch saw are given to the reference,
  * which is compared with what it says of each packet.
- * @param asks whether its program is one that may ask a larger model; nobody is asked
+ * @param options of its program: it may be one that asks a larger model, though nobody is asked, or one of look-ups, whose own
+ * reference it is compared with
  * @throws DiagnosticError
  */
 export const createBmv2FlowEngine = (
   definition: FeatureDefinition,
   model: Model,
-  asks = false,
+  options: FlowPlanOptions = {},
 ): Promise<FlowEngine> =>
   switchEngine({
-    program: switchProgram(definition, model, asks),
-    models: [{ definition, verdictOf: verdicts(model) }],
+    program: switchProgram(definition, model, options),
+    models: [
+      {
+        definition,
+        verdictOf: options.tables === undefined ? verdicts(model) : tableVerdicts(options.tables),
+      },
+    ],
     begin: () => flowsOf(definition),
     several: false,
   });
+
+/** What an approximated network says of a row of features. */
+const tableVerdicts =
+  (program: TableProgram) =>
+  (features: Uint8Array): Verdict => {
+    const [index, margin] = answerTables(program, features) as unknown as [number, number];
+    return { class: index, margin };
+  };
 
 /** The same of several models. @throws DiagnosticError */
 export const createBmv2SetEngine = async (set: FlowSet): Promise<FlowEngine> =>

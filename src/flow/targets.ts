@@ -1,9 +1,10 @@
-import { refuse } from '../diagnostics/index.ts';
+import { refuse, throwErrors } from '../diagnostics/index.ts';
 import type { FeatureDefinition } from '../features/definition.ts';
 import type { Model } from '../model/model.ts';
 import { insertion } from '../p4runtime/index.ts';
 import type { FlowDeviceProgram } from '../targets/target.ts';
 import { v1modelFlows } from '../targets/v1model/flows.ts';
+import { tablesOf, v1modelOwn } from '../targets/v1model/own.ts';
 import { xdpFlows } from '../targets/xdp/flows.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { createBmv2FlowEngine, createBmv2SetEngine } from './bmv2.ts';
@@ -21,6 +22,7 @@ type CreateEngine = (
   definition: FeatureDefinition,
   model: Model,
   escalation?: Escalation,
+  options?: Pick<FlowProgramOptions, 'own' | 'tell'>,
 ) => Promise<FlowEngine>;
 
 /** What classifies flows on this machine, by its name for `--on`. */
@@ -28,7 +30,12 @@ export const flowEngines: Readonly<Record<string, CreateEngine>> = {
   reference: async (definition, model, escalation) =>
     createReferenceFlowEngine(definition, model, escalation),
   xdp: createXdpFlowEngine,
-  bmv2: (definition, model) => createBmv2FlowEngine(definition, model),
+  async bmv2(definition, model, _, { own = {}, tell } = {}) {
+    const { options, diagnostics } = tablesOf(model, {}, v1modelOwn.parse(own));
+    throwErrors(diagnostics);
+    tell?.(diagnostics);
+    return createBmv2FlowEngine(definition, model, options);
+  },
 };
 
 /** The same of several models beside each other. */

@@ -171,6 +171,34 @@ describe('classify', () => {
     ]);
   });
 
+  it('takes options of look-ups for one model on a switch alone, and compiles such programs', async () => {
+    const flows = ['examples/traffic-mlp.onnx', '--features', 'traffic-16', '--pcap', at('absent')];
+    const fails = async (...argv: string[]) => {
+      const { code, err } = await intransit('classify', ...argv);
+      return [code, err];
+    };
+    for (const usage of [
+      ['--lowering', 'tables'],
+      ['--on', 'xdp', '--levels', '8'],
+    ])
+      expect(await fails(...flows, ...usage)).toEqual([
+        2,
+        expect.stringContaining('with --on bmv2 and --pcap'),
+      ]);
+    expect(await fails(...flows, '--on', 'bmv2', '--levels', '8')).toEqual([
+      1,
+      expect.stringContaining('it needs rows'),
+    ]);
+    const argv = ['compile', ...flows.slice(0, 3), '--target', 'v1model', '--no-build'];
+    const rows = ['--calibrate', 'examples/traffic-mlp.x.bin', '--levels', '8'];
+    const made = await intransit(...argv, '-o', at('looked-up'), '--lowering', 'tables', ...rows);
+    expect(made).toMatchObject({ code: 0, err: expect.stringContaining('an approximated network') });
+    expect(readFileSync(join(at('looked-up'), 'program.p4'), 'utf8')).toContain('table sums_0_15');
+    expect(JSON.parse(readFileSync(join(at('looked-up'), 'manifest.json'), 'utf8')).lowering).toBe('tables');
+    const lanes = await intransit(...argv, '-o', at('lanes'), ...rows);
+    expect(lanes).toMatchObject({ code: 1, err: expect.stringContaining('--lowering tables') });
+  });
+
   it('takes features through the scaler of a pipeline, as the network was trained', async () => {
     const { out } = await intransit(
       ...['classify', 'gallery/traffic-16.onnx', ...traffic.slice(2)],

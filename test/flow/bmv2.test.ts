@@ -5,11 +5,14 @@ import { readFeatures } from '../../src/features/index.ts';
 import { createBmv2FlowEngine } from '../../src/flow/bmv2.ts';
 import type { FlowEngine } from '../../src/flow/engine.ts';
 import { importModel } from '../../src/import/index.ts';
+import { importOnnx } from '../../src/import/onnx/index.ts';
 import { withVerdict } from '../../src/model/verdict.ts';
+import { Approximator } from '../../src/targets/approximation.ts';
 import { encodeFrame } from '../../src/wire/frame.ts';
 import { encodePacket, packetKinds, requestPacket } from '../../src/wire/index.ts';
+import { forestOnnx } from '../support/forests.ts';
 import { describeWithTools } from '../support/machine.ts';
-import { type Random, random } from '../support/random.ts';
+import { type Random, random, randomRows } from '../support/random.ts';
 import { chosenOnSwitch, deviceDefinitions, endDefinition } from './definitions.ts';
 import { exampleFrames, randomFrame } from './frames.ts';
 import { networkOf } from './networks.ts';
@@ -68,7 +71,7 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'flows on a switch', () 
   for (const asks of [false, true])
     it(`decides as the reference does, whatever the frame${asks ? ', if it may ask a larger model' : ''}`, async () => {
       const definition = deviceDefinitions.everything!;
-      const engine = await createBmv2FlowEngine(definition, networkOf(definition), asks);
+      const engine = await createBmv2FlowEngine(definition, networkOf(definition), { asks });
       await using(engine, async () => {
         const r = random(11);
         const frames = Array.from({ length: FRAMES }, (_, i) => {
@@ -84,6 +87,47 @@ describeWithTools(['p4c-bm2-ss', 'simple_switch_grpc'], 'flows on a switch', () 
           expect(seen.get(outcome)).toBeGreaterThan(20);
       });
     });
+
+  it.each(['exact', 'of fewer levels'])(
+    'decides as the reference of its tables does: features into look-ups, %s',
+    async (kind) => {
+      const definition = deviceDefinitions.everything!;
+      const model = networkOf(definition);
+      const width = definition.features.length;
+      const range = { from: 0, to: model.layers.length, target: 'test', bits: 32 };
+      const rows = randomRows(random(5), 300, width);
+      const tables =
+        kind === 'exact' ? undefined : new Approximator(model, range, { rows }).uniform(8).program!;
+      const engine = await createBmv2FlowEngine(definition, model, {
+        lowering: 'tables',
+        ...(tables && { tables }),
+      });
+      await using(engine, async () => {
+        const r = random(14);
+        const frames = Array.from({ length: FRAMES }, () => {
+          const { data, length } = randomFrame(r);
+          return { data, length, link: 'ethernet' as const, timeNs: 0n };
+        });
+        const classes = new Set<number>();
+        await engine.capture(frames, ({ rows: found }) => {
+          for (const row of found) classes.add(row.class);
+        });
+        expect(engine.equality?.()).toEqual({ packets: FRAMES, mismatches: 0, examples: [] });
+        expect(classes.size).toBeGreaterThan(1);
+      });
+    },
+  );
+
+  it('classifies the example captures by a forest of tables, as the reference does', async () => {
+    const definition = readFeatures('traffic-16');
+    const bytes = forestOnnx(random(6), { features: 16, trees: 8, depth: 6, scores: 4, leaves: 'all' });
+    const { model } = importOnnx(bytes, 'forest.onnx');
+    const engine = await createBmv2FlowEngine(definition, model, { lowering: 'tables' });
+    await using(engine, async () => {
+      await engine.capture(exampleFrames(), () => {});
+      expect(engine.equality?.()).toEqual({ packets: 2260, mismatches: 0, examples: [] });
+    });
+  });
 
   it('has a place for flows that CRC32 would bring to one', async () => {
     const definition = chosenOnSwitch;

@@ -156,10 +156,16 @@ class Lowering {
       return this.#sums.get(`${source.layer} ${source.output}`)!;
     });
     return verdictOf(this.#code, name, sums, (margin) => {
+      const { stepBits } = comparedSums;
+      if (stepBits === 0) return atMost(this.#code, `${name}_margin`, margin, MOST_MARGIN);
       const steps = this.#code.field(`${name}_steps`, margin.width);
+      // A number of a sum may be several steps: more than the largest margin are no more than it.
+      const numbers = stepBits > 0 ? margin : atMost(this.#code, `${name}_numbers`, margin, MOST_MARGIN);
       this.#code.assign(
         steps,
-        comparedSums.stepBits === 0 ? margin : shift(margin, '>>', comparedSums.stepBits),
+        stepBits > 0
+          ? shift(numbers, '>>', stepBits)
+          : shift(numbers, '<<', Math.min(ELEMENT_BITS, -stepBits)),
       );
       return atMost(this.#code, `${name}_margin`, steps, MOST_MARGIN);
     });

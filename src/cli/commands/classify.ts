@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { diagnostic, refuse } from '../../diagnostics/index.ts';
+import { type Diagnostic, diagnostic, refuse } from '../../diagnostics/index.ts';
 import { type FeatureDefinition, readFeatures } from '../../features/index.ts';
 import { type Labels, parseLabels } from '../../features/labels.ts';
 import { readText, writeWhole } from '../../files.ts';
@@ -16,6 +16,7 @@ import { flowEngines, setEngines } from '../../flow/targets.ts';
 import { classCount } from '../../model/classes.ts';
 import type { Model } from '../../model/model.ts';
 import { LargerModel } from '../../runtime/xdp/larger-model.ts';
+import { targetNamed } from '../../targets/registry.ts';
 import { reportText } from '../flow-text.ts';
 import { type Io, printDiagnostics, printJson, progress } from '../io.ts';
 import { checkLarger, largerOf, largerOptions, openLarger, tellSilence } from '../larger-options.ts';
@@ -29,9 +30,13 @@ import {
   textOption,
 } from '../options.ts';
 import { classOptions, namesOf } from '../rows.ts';
+import { ownOptionsOf, someOptions } from '../target-options.ts';
 import { untilOver } from '../until-over.ts';
 import { UsageError } from '../usage.ts';
 import { checkDevice, deviceOptions, overDevice, toldLine } from './classify-device.ts';
+
+/** Of a switch: whether its layers are look-ups, and which; the labels of rows have another meaning here. */
+const LOOKED_UP = ['lowering', 'calibrate', 'levels', 'entries'] as const;
 
 // Long: options, a few lines each.
 const usage = {
@@ -39,7 +44,7 @@ const usage = {
   describe: 'Classify the flows of captures by a model of their features',
   builder: (y: Argv) =>
     deviceOptions(
-      largerOptions(jsonOption(classOptions(modelArgument(y))))
+      someOptions(largerOptions(jsonOption(classOptions(modelArgument(y)))), 'v1model', LOOKED_UP)
         .option(
           'features',
           textOption(
@@ -189,8 +194,11 @@ async function overCaptures(
   labels: Naming['labels'],
 ): Promise<{ found: Classification; equality: Equality | undefined }> {
   const larger = await largerOf(a);
-  if (larger === undefined)
-    return withEngine(io, a, pcap, await flowEngines[a.on]!(definition, model), labels);
+  if (larger === undefined) {
+    const own = ownOptionsOf(targetNamed('v1model'), lookedUp(a));
+    const options = { own, tell: (told: readonly Diagnostic[]) => printDiagnostics(io, told) };
+    return withEngine(io, a, pcap, await flowEngines[a.on]!(definition, model, undefined, options), labels);
+  }
   using worker = await openLarger(larger, classCount(model));
   const result = await withEngine(io, a, pcap, await flowEngines[a.on]!(definition, model, worker), labels);
   tellSilence(io, larger, worker.counts(), worker.trouble());
@@ -214,9 +222,18 @@ async function withEngine(
   }
 }
 
+/** The options of look-ups that are given. */
+const lookedUp = (a: Arguments): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(a).filter(([name, value]) => LOOKED_UP.some((own) => own === name) && value !== undefined),
+  );
+
 /** Which options go together. @throws UsageError */
 function checkUsage(a: Arguments): void {
   const { pcap, live, device } = a;
+  const [name] = Object.keys(lookedUp(a));
+  if (name !== undefined && (a.on !== 'bmv2' || pcap === undefined || isSet(a)))
+    throw new UsageError(`--${name}: of one model on a switch, with --on bmv2 and --pcap`);
   checkModels(a);
   checkLarger(a, isSet(a));
   if ([pcap, live, device].filter((x) => x !== undefined).length !== 1)

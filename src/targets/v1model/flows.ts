@@ -3,11 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tableEntry } from '../../backends/common/entries.ts';
 import { flowSecret } from '../../backends/common/flow/tables.ts';
-import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { JSON_FILE } from '../../backends/v1model/artifact.ts';
 import { PROGRAM_FILE } from '../../backends/v1model/emit.ts';
 import { FLOW_HEADERS, printFlowProgram } from '../../backends/v1model/flow/emit.ts';
-import { planV1modelFlow, type V1modelFlowPlan } from '../../backends/v1model/flow/plan.ts';
+import {
+  type FlowPlanOptions,
+  planV1modelFlow,
+  type V1modelFlowPlan,
+} from '../../backends/v1model/flow/plan.ts';
 import { flowP4Info, secretBits, secretEntry, usualSecret } from '../../backends/v1model/flow/tables.ts';
 import { weightEntries } from '../../backends/v1model/tables.ts';
 import { madeOrRefuse } from '../../diagnostics/index.ts';
@@ -22,7 +25,7 @@ import type { FlowDeviceProgram } from '../target.ts';
 export function planSwitchFlowOrRefuse(
   definition: FeatureDefinition,
   model: Model,
-  options?: ProgramOptions & { readonly asks?: boolean },
+  options?: FlowPlanOptions,
 ): V1modelFlowPlan {
   const { plan, diagnostics } = planV1modelFlow(definition, model, options);
   return madeOrRefuse(plan, diagnostics);

@@ -1,30 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { deviceTables, EMBEDDING_VERSIONS } from '../../backends/common/table-model.ts';
 import { JSON_FILE, v1modelFiles } from '../../backends/v1model/artifact.ts';
 import { PROGRAM_FILE, v1modelP4Info } from '../../backends/v1model/emit.ts';
-import { planV1model, type V1modelOptions, type V1modelPlan } from '../../backends/v1model/plan.ts';
+import { planV1model, type V1modelPlan } from '../../backends/v1model/plan.ts';
 import { v1modelReplacement } from '../../backends/v1model/replacement.ts';
-import { type Diagnostic, diagnostic, madeOrRefuse, throwErrors } from '../../diagnostics/index.ts';
-import { layerRangeRefusals } from '../../model/layer-count.ts';
-import type { Model } from '../../model/model.ts';
-import { entryCount } from '../../passes/tables/approximate.ts';
-import type { TableOptions } from '../../passes/tables/lower.ts';
+import { madeOrRefuse, throwErrors } from '../../diagnostics/index.ts';
 import { compileP4Program } from '../../toolchain/p4c.ts';
-import {
-  approximatorOf,
-  type Calibrated,
-  calibrationRefusal,
-  calibrationShape,
-  levelsOf,
-  type Part,
-  partOf,
-} from '../calibration.ts';
 import { defineTarget, type Shape, type TargetProgram } from '../target.ts';
 import { v1modelCost } from './cost.ts';
 import { v1modelFlows } from './flows.ts';
+import { tablesOf, v1modelOwn } from './own.ts';
 import { v1modelProfiles } from './profile.ts';
 import { type PlannedShape, v1modelTogether } from './together.ts';
 
@@ -33,13 +19,7 @@ export const v1modelTarget = defineTarget({
   name: 'v1model',
   describe: 'P4_16 for BMv2',
   compiler: 'p4c',
-  own: z.strictObject({
-    ...calibrationShape,
-    lowering: z
-      .enum(['lanes', 'tables'])
-      .default('lanes')
-      .describe('Multiply wide words, or look activations up as hardware without a multiplier does'),
-  }),
+  own: v1modelOwn,
   plan(model, options, own) {
     const approximated = tablesOf(model, options, own);
     if (approximated.refused) return { program: undefined, diagnostics: approximated.diagnostics };
@@ -69,61 +49,6 @@ function plannedShape({ model, options, slots }: Shape): PlannedShape {
   const plan = madeOrRefuse(made, diagnostics);
   return { plan, program: programOf(plan) };
 }
-
-type Own = Calibrated & Required<Pick<V1modelOptions, 'lowering'>>;
-
-/** With rows: the tables of the approximated network, instead of the exact ones. */
-function tablesOf(
-  model: Model,
-  options: ProgramOptions,
-  { lowering, ...given }: Own,
-): {
-  readonly options: Pick<V1modelOptions, 'lowering' | 'tables'>;
-  readonly diagnostics: readonly Diagnostic[];
-  readonly refused: boolean;
-} {
-  const refused = (diagnostics: readonly Diagnostic[]) => ({
-    options: { lowering },
-    diagnostics,
-    refused: true,
-  });
-  const place = { file: model.file };
-  const wrong =
-    (given.calibrate ?? given.whole) !== undefined && lowering !== 'tables'
-      ? {
-          option: given.whole === undefined ? '--calibrate' : '--whole',
-          reason: 'levels are those of look-ups: --lowering tables',
-        }
-      : calibrationRefusal(given);
-  if (wrong !== undefined)
-    return refused([diagnostic('target-option', { target: 'v1model', ...wrong }, place)]);
-  if (given.calibrate === undefined && given.whole === undefined)
-    return { options: { lowering }, diagnostics: [], refused: false };
-  const [from, to] = [options.from ?? 0, options.to ?? model.layers.length];
-  const noRange = layerRangeRefusals(model, from, to);
-  if (noRange.length > 0) return refused(noRange);
-  const range = { from, to, target: 'v1model by tables', bits: WORD_BITS };
-  const { program, agreement, diagnostics } =
-    given.whole === undefined ? ownPart(model, range, given) : partOf(model, range, given);
-  if (program === undefined || agreement === undefined) return refused(diagnostics);
-  const told = diagnostic('approximated', { ...agreement, entries: entryCount(program) }, place);
-  return {
-    options: { lowering, tables: program },
-    diagnostics: [...diagnostics, told],
-    refused: false,
-  };
-}
-
-/** Levels for these layers alone. @throws DiagnosticError where rows or labels cannot be read */
-function ownPart(model: Model, range: TableOptions, given: Calibrated): Part {
-  const { approximator, diagnostics } = approximatorOf(model, range, given.calibrate!, given.labels);
-  const { program, diagnostics: refused } = levelsOf(approximator, given);
-  if (program === undefined) return { diagnostics: refused };
-  return { program, agreement: approximator.agreementOf(program), diagnostics };
-}
-
-/** Bits of a word of hardware, whose sums the switch computes. */
-const WORD_BITS = 32;
 
 /** Tables whose entries are the controller's own: those of versions and of forwarding. */
 const sharedTables: ReadonlySet<number> = new Set(deviceTables.map((t) => t.id));

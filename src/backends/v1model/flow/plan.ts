@@ -2,9 +2,8 @@ import { type Diagnostic, diagnostic } from '../../../diagnostics/index.ts';
 import { endsAreTold, type FeatureDefinition, type Scalar } from '../../../features/definition.ts';
 import type { Model } from '../../../model/model.ts';
 import { FLOW_SLOTS } from '../../common/flow/tables.ts';
-import type { ProgramOptions } from '../../common/program-options.ts';
 import { v1model } from '../limits.ts';
-import { planV1model, type V1modelPlan } from '../plan.ts';
+import { planV1model, type V1modelOptions, type V1modelPlan } from '../plan.ts';
 
 /** A number in a place, by its lowest bit. */
 export interface PlaceField {
@@ -41,6 +40,11 @@ export interface V1modelFlowPlan {
   };
 }
 
+/** How the layers are made, and whether a larger model may be asked; not by default. */
+export interface FlowPlanOptions extends Omit<V1modelOptions, 'slots'> {
+  readonly asks?: boolean;
+}
+
 /** Flows that one hash leads to. */
 const PLACES = 2;
 /** Bits of `ingress_global_timestamp`. */
@@ -66,7 +70,7 @@ export const keyFieldBits = (d: FeatureDefinition, field: keyof typeof KEY_BITS)
 export function planV1modelFlow(
   definition: FeatureDefinition,
   model: Model,
-  options: ProgramOptions & { readonly asks?: boolean } = {},
+  options: FlowPlanOptions = {},
 ): { readonly plan: V1modelFlowPlan | undefined; readonly diagnostics: readonly Diagnostic[] } {
   const { plan: compute, diagnostics } = planV1model(model, { ...options, slots: FLOW_SLOTS });
   const all = [...diagnostics.filter((d) => d.severity === 'error')];
