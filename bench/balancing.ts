@@ -2,7 +2,8 @@
  * What a device pays that spreads jobs over equal workers: a request whose shard says the way, against one that `steer` sends there itself
  * (the baseline), one that nothing steers and a packet of others. On XDP by test runs of one process, on BMv2 by CPU time. With `--before FOLDER`
  * (that has `ebpf` and `p4` of another version) the same of that version, in turn. `--live JOBS_A_SECOND`: jobs through a real device and real
- * workers, of which one is killed and one comes.
+ * workers, of which one is killed and one comes, and one is overloaded; then over two agents and a BMv2 that compute the whole model, one of which is
+ * killed and comes back, an agent and the BMv2 in turn.
  *
  *     npm run build && npx tsx bench/balancing.ts [--rounds 15] [--before FOLDER] [--live 2000]
  */
@@ -29,8 +30,13 @@ import { temporaryFolder } from '../src/temporary.ts';
 import { compileBpf } from '../src/toolchain/clang.ts';
 import { compileP4Program, findTool, P4C, SWITCH } from '../src/toolchain/p4c.ts';
 import { smallModel } from '../test/controller/small-model.ts';
-import { BalancedNetwork } from '../test/daemon/live/balanced.ts';
-import { balance as balanceLive, type Spread } from '../test/daemon/live/balancing.ts';
+import { BalancedNetwork, THREE_REPLICAS } from '../test/daemon/live/balanced.ts';
+import {
+  balance as balanceLive,
+  replicaDies,
+  type Spread,
+  shardsLeaveOverloaded,
+} from '../test/daemon/live/balancing.ts';
 import type { RawJobsReport } from '../test/daemon/live/raw-jobs.ts';
 import { requestFrame, withBytes, withField } from '../test/support/frames.ts';
 import { cpuOfPackets, packetsASecond, pin } from './bmv2-cpu.ts';
@@ -159,13 +165,42 @@ const shown = ({ sent, answered, wrong, lost, retried, seconds }: RawJobsReport)
 function tellSpread(title: string, { seen, split, percent, told }: Spread): void {
   const each = Object.entries(told).map(([w, share]) => `${w} ${(percent[w] ?? 0).toFixed(1)} (${share})`);
   console.log(
-    `  ${title}: ${shown(seen)}; of ${seen.workers.size} jobs ${split} with two workers; per cent (told): ${each.join(', ')}`,
+    `  ${title}: ${shown(seen)}; of ${seen.workers.size} jobs ${split} with two; per cent (told): ${each.join(', ')}`,
   );
+}
+
+const intransit = [process.execPath, join(import.meta.dirname, '../dist/cli/main.js')];
+
+async function liveReplicas(perSecond: number): Promise<void> {
+  using folder = temporaryFolder();
+  const options = { kind: 'xdp', folder: folder.path, intransit, weights: [1, 1] } as const;
+  const network = new BalancedNetwork({ ...options, replicas: THREE_REPLICAS });
+  try {
+    await network.begin(2);
+    const jobs = await network.jobs(2 * perSecond, perSecond);
+    jobs.start();
+    console.log('jobs over three devices of weights 1, 2, 1, the second a BMv2, behind an agent');
+    for (const name of ['r2', 'r1']) {
+      const found = await replicaDies(network, jobs, name, 5, 5_000);
+      tellSpread('three', found.before);
+      console.log(
+        `  ${name} is killed: known after ${found.detectedMs} ms, steered ${found.steeredMs} ms later; meanwhile ${shown(found.died)}`,
+      );
+      tellSpread('two', found.without);
+      console.log(`  it comes back: has jobs after ${found.backMs} ms; meanwhile ${shown(found.came)}`);
+      tellSpread('three', found.back);
+      console.log(
+        `  jobs of others that moved: ${found.others}; with another device than before: ${found.strangers}`,
+      );
+    }
+    console.log(`  the last: ${shown(await jobs.stop())}`);
+  } finally {
+    await network.close();
+  }
 }
 
 async function live(kind: 'xdp' | 'v1model', perSecond: number): Promise<void> {
   using folder = temporaryFolder();
-  const intransit = [process.execPath, join(import.meta.dirname, '../dist/cli/main.js')];
   const network = new BalancedNetwork({ kind, folder: folder.path, intransit, weights: [1, 2, 1, 2] });
   try {
     await network.begin(3);
@@ -183,6 +218,10 @@ async function live(kind: 'xdp' | 'v1model', perSecond: number): Promise<void> {
     console.log(`  one comes: meanwhile ${shown(found.came)}`);
     tellSpread('three', found.more);
     console.log(`  jobs that moved though their worker neither went nor came: ${found.others.join(', ')}`);
+    const overload = await shardsLeaveOverloaded(network, jobs, 'w3', 3);
+    console.log(
+      `  one is overloaded: without jobs after ${overload.awayMs} ms, all again ${overload.backMs} ms after its end, by ${overload.steps.join(', ')} of its weight, ${overload.falls} falls; meanwhile ${shown(overload.seen)}`,
+    );
     console.log(`  the last: ${shown(await jobs.stop())}`);
   } finally {
     await network.close();
@@ -198,6 +237,7 @@ const xdp = [
 await compare('XDP', 'ns', async (isBefore) => ({ measure: xdp[Number(isBefore)]!, close: async () => {} }));
 if (hasBmv2)
   await compare('BMv2', 'us of CPU', (isBefore) => onBmv2(isBefore ? join(before, 'p4') : undefined));
+if (args.live !== undefined) await liveReplicas(Number(args.live));
 if (args.live !== undefined)
   for (const kind of ['xdp', ...(hasBmv2 ? (['v1model'] as const) : [])] as const)
     await live(kind, Number(args.live));

@@ -4,7 +4,7 @@ import { P4C, SWITCH } from '../../src/toolchain/p4c.ts';
 import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
 import { BalancedNetwork } from './live/balanced.ts';
-import { balance, type Spread } from './live/balancing.ts';
+import { balance, type Spread, shardsLeaveOverloaded } from './live/balancing.ts';
 import type { RawJobs, RawJobsReport } from './live/raw-jobs.ts';
 
 const [JOBS, PER_SECOND, EACH_MS] = [400, 200, 3_000];
@@ -53,6 +53,14 @@ describeWith(loading, 'jobs of a service that has an address', () => {
         expectRight(killed);
         expectRight(came);
         expect(others).toEqual([0, 0]);
+      }, 240_000);
+
+      test('leave a worker that is overloaded, and come back without swinging', async () => {
+        const { seen, ...found } = await shardsLeaveOverloaded(network, jobs, 'w3', 3);
+        console.info(kind, 'a worker is overloaded', found);
+        expectRight(seen);
+        expect(found.falls).toBe(0);
+        expect(found.steps.length).toBeGreaterThan(2);
         const last = await jobs.stop();
         expect({ wrong: last.wrong, lost: last.lost }).toEqual({ wrong: 0, lost: 0 });
       }, 240_000);

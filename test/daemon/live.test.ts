@@ -10,6 +10,7 @@ import {
   classIsLimited,
   controllerDies,
   deviceDies,
+  layerIsShared,
   versionComes,
   workerIsOverloaded,
 } from './live/troubles.ts';
@@ -66,6 +67,15 @@ describeWith(loading, what, () => {
       // A busy machine begins fewer jobs.
       expect(Math.min(rates.computed, rates.shed)).toBeGreaterThan(5);
     }, 120_000);
+
+    test('a layer is shared by two devices, and one of them dies: jobs keep to the shares, and then to the other', async () => {
+      const { shared, alone, ...found } = await layerIsShared(network, first);
+      console.info('a layer is shared', found);
+      expectRight(shared);
+      expectRight(alone);
+      expect(found.told).toBeGreaterThan(60);
+      expect(Math.abs(found.percent - found.told)).toBeLessThan(8);
+    }, 180_000);
 
     test('the controller dies: jobs hear nothing of it, and whoever leads next changes nothing', async () => {
       let leader = first;

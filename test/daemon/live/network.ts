@@ -32,7 +32,7 @@ type DeviceName = 'd1' | 'd2' | 'd3';
 type WorkerName = 'w1' | 'w2';
 const WORKERS: readonly WorkerName[] = ['w1', 'w2'];
 
-const layers = [
+export const layers = [
   { layers: '0..1', nodes: ['d1'] },
   { layers: '1..2', nodes: ['d2', 'd3'] },
   { layers: '2..3', nodes: WORKERS },
@@ -212,6 +212,8 @@ export class LiveNetwork {
       manifest('Device', name, {
         target: this.isBmv2(name) ? 'v1model' : 'xdp',
         address: `unix:${this.#socket(name)}`,
+        // Where both of them compute a layer.
+        ...(name !== 'd1' && { weight: name === 'd3' ? 2 : 1 }),
         forwarding: { routes: [name === 'd1' ? { ...back, ...macs } : back] },
       });
     const worker = (name: WorkerName) =>

@@ -6,7 +6,7 @@ import type { Resolution } from '../../../src/daemon/names/resolve.ts';
 import type { StoreEvent } from '../../../src/daemon/store/index.ts';
 import { API, type Controller, manifest, until } from './controller.ts';
 import type { JobsReport } from './jobs.ts';
-import { type LiveNetwork, SERVICE, serviceManifest } from './network.ts';
+import { type LiveNetwork, layers, SERVICE, serviceManifest } from './network.ts';
 
 const timeOf = ({ time }: StoreEvent): number => Date.parse(time);
 
@@ -292,6 +292,53 @@ export async function classIsLimited(
   const seen = await network.seen();
   await change({});
   return { computed: rate('computed'), shed: rate('shed'), seen };
+}
+
+export interface SharedLayer {
+  /** What the second of two devices computes of what both do, per cent, and what the service tells of it. */
+  readonly percent: number;
+  readonly told: number;
+  readonly shared: JobsReport;
+  /** From when it is known that the first is dead until the second has all, ms; and what jobs met. */
+  readonly aloneMs: number;
+  readonly alone: JobsReport;
+}
+
+/** Devices d2 and d3 both compute the second layer, d1 the first, workers the last; then d2 dies, and comes back. */
+export async function layerIsShared(network: LiveNetwork, by: Controller): Promise<SharedLayer> {
+  const sharesOf = async () => {
+    const { status } = await by.object(`services/${SERVICE}`);
+    return 'shares' in status ? (status.shares ?? []) : [];
+  };
+  const areShared = async () => (await sharesOf()).length === 2;
+  const { status } = await by.object(`services/${SERVICE}`);
+  const version = 'version' in status ? (status.version ?? 1) : 1;
+  await by.apply(serviceManifest({ policy: { layers, replicas: 2 } }));
+  await until(areShared, 'two devices with shares');
+  await by.isAt(SERVICE, version);
+  const told = (await sharesOf()).find(({ node }) => node === 'd3')?.percent ?? 0;
+  // Counts are read once a second.
+  await sleep(2000);
+  await network.seen();
+  const computed = async (device: string) => (await outcomesOf(by, device))('computed');
+  const before = [await computed('d2'), await computed('d3')] as const;
+  await sleep(LIMITED_MS);
+  const [first, second] = [(await computed('d2')) - before[0], (await computed('d3')) - before[1]];
+  const shared = await network.seen();
+  const diedAt = Date.now();
+  await network.die('d2');
+  const lost = await eventAfter(by, diedAt, isOf('d2', 'Lost'), 'd2 lost');
+  const steered = await eventAfter(by, timeOf(lost), isOf('d1', 'ForwardingDone'), 'd1 steered');
+  await sleep(2000);
+  const alone = await network.seen();
+  await network.start('d2');
+  await until(areShared, 'd2 with its shares again');
+  await by.apply(serviceManifest());
+  await isMovedTo(by, 'd2');
+  return {
+    ...{ percent: (100 * second) / (first + second), told, shared, alone },
+    aloneMs: timeOf(steered) - timeOf(lost),
+  };
 }
 
 /** What was seen in a row. */
