@@ -5,7 +5,7 @@
  * workers, of which one is killed and one comes, and one is overloaded; then over two agents and a BMv2 that compute the whole model, one of which is
  * killed and comes back, an agent and the BMv2 in turn.
  *
- *     npm run build && npx tsx bench/balancing.ts [--rounds 15] [--before FOLDER] [--live 2000]
+ *     npm run build && npx tsx bench/balancing.ts [--rounds 15, 0 for none] [--before FOLDER] [--live 2000]
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -230,13 +230,18 @@ async function live(kind: 'xdp' | 'v1model', perSecond: number): Promise<void> {
 
 const { before = '' } = args;
 const hasBmv2 = [P4C, SWITCH].every((tool) => findTool(tool) !== undefined);
-const xdp = [
-  await onXdp(EBPF_DIR, false),
-  before === '' ? undefined : await onXdp(join(before, 'ebpf'), true),
-];
-await compare('XDP', 'ns', async (isBefore) => ({ measure: xdp[Number(isBefore)]!, close: async () => {} }));
-if (hasBmv2)
-  await compare('BMv2', 'us of CPU', (isBefore) => onBmv2(isBefore ? join(before, 'p4') : undefined));
+if (rounds > 0) {
+  const xdp = [
+    await onXdp(EBPF_DIR, false),
+    before === '' ? undefined : await onXdp(join(before, 'ebpf'), true),
+  ];
+  await compare('XDP', 'ns', async (isBefore) => ({
+    measure: xdp[Number(isBefore)]!,
+    close: async () => {},
+  }));
+  if (hasBmv2)
+    await compare('BMv2', 'us of CPU', (isBefore) => onBmv2(isBefore ? join(before, 'p4') : undefined));
+}
 if (args.live !== undefined) await liveReplicas(Number(args.live));
 if (args.live !== undefined)
   for (const kind of ['xdp', ...(hasBmv2 ? (['v1model'] as const) : [])] as const)
