@@ -53,14 +53,23 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
   const profiles = profileCache(chain);
   const packetPs = costs.map((c) => Math.round(c.packetNs * PS_PER_NS));
 
+  const known = t.nodes.map(() => new Map<number, SegmentStep>());
+  /** Each is asked for by every question about the plan, and the same but for what was refused since. */
   const segment = (node: number, from: number, to: number): SegmentStep => {
+    const key = from * chain.cuts.length + to;
+    const step = known[node]!.get(key) ?? makeSegment(node, from, to);
+    known[node]!.set(key, step);
+    // The key is a text, and there are millions of questions.
+    const reasons = refused.size === 0 ? undefined : refused.get(segmentKey(node, from, to));
+    if (reasons === undefined) return step;
+    const more = reasons.map((message) => ({ constraint: 'backend', place: t.nodes[node]!.name, message }));
+    return { ...step, violations: [...step.violations, ...more] };
+  };
+  const makeSegment = (node: number, from: number, to: number): SegmentStep => {
     const { load, price } = t.nodes[node]!;
     const { profile, usage } = profiles(t.nodes[node]!, from, to);
     const cost = costs[node]!;
     const violations = rules.violations(node, from, to, profile);
-    if (refused.size > 0)
-      for (const message of refused.get(segmentKey(node, from, to)) ?? [])
-        violations.push({ constraint: 'backend', place: t.nodes[node]!.name, message });
     const ps = load >= 1 ? 0 : Math.round(computeNs(cost, profile.work, load) * PS_PER_NS);
     return { ps, price: Math.round(price * NANO), violations, usage };
   };

@@ -148,9 +148,11 @@ export function groupings(program: TableProgram, chip: Chip, pairing: Pairing | 
   const compared = program.comparedSums !== undefined;
   const forms = program.layers.map((layer, l) => {
     const shares = pairing === undefined ? PAIRED : [pairing[l] ?? 0];
-    const made = shares.map((share) => layerOf(layer, share, chip, compared && l === last, l === last));
+    const made = shares.map((share) => knownLayer(layer, share, chip, compared && l === last, l === last));
     return made.filter((form, i) => made.findIndex((f) => f.tables.length === form.tables.length) === i);
   });
+  // Those of the fewest entries begin with some of the fewest.
+  const most = forms.length > SEARCHED_LAYERS ? FEW_GROUPINGS : MOST_GROUPINGS;
   let ways: Grouping[] = [{ layers: [], rows: 0 }];
   for (const options of forms) {
     const sized = options.map((form) => ({ form, rows: rowsOf([form]) }));
@@ -159,9 +161,9 @@ export function groupings(program: TableProgram, chip: Chip, pairing: Pairing | 
         sized.map(({ form, rows }) => ({ layers: [...way.layers, form], rows: way.rows + rows })),
       )
       .sort((a, b) => a.rows - b.rows)
-      .slice(0, MOST_GROUPINGS);
+      .slice(0, most);
   }
-  return ways.slice(0, forms.length > SEARCHED_LAYERS ? FEW_GROUPINGS : ways.length).map((w) => w.layers);
+  return ways.map((w) => w.layers);
 }
 
 /** Of the first layers, with all their entries. */
@@ -176,6 +178,19 @@ export const rowsOf = (layers: readonly TnaLayer[]): number =>
 
 /** All tables of a layer, in the order of their numbers. */
 export const tablesOf = ({ finding, tables }: TnaLayer): readonly TnaTable[] => [...finding, ...tables];
+
+/** `layerOf`, made once: a planner lays out a layer with others in hundreds of segments. */
+function knownLayer(...[layer, ...how]: Parameters<typeof layerOf>): TnaLayer {
+  const [share, chip, ...rest] = how;
+  const key = [share, chip.name, ...rest].join(' ');
+  const known = layersMade.get(layer) ?? new Map<string, TnaLayer>();
+  layersMade.set(layer, known);
+  const made = known.get(key) ?? layerOf(layer, ...how);
+  known.set(key, made);
+  return made;
+}
+
+const layersMade = new WeakMap<SumLayer, Map<string, TnaLayer>>();
 
 /**
  * @param share of its activations that are matched by twos, those of the fewest levels first

@@ -87,12 +87,12 @@ const resources = Object.keys(stageLimits) as readonly (keyof StageUse)[];
 /** Sets of sums that are tried: more take fewer stages to add to, but more containers and stages to join. */
 const SETS = [1, 2, 3, 4, 8] as const;
 
-/** Whether it comes nearer to what the chip has. */
-function isNearer(a: Schedule['stages'], b: Schedule['stages'], chip: Chip): boolean {
-  const longest = ({ ingress, egress }: Schedule['stages']) => Math.max(ingress, egress, chip.stages);
-  const sum = ({ ingress, egress }: Schedule['stages']) => ingress + egress;
-  return longest(a) === longest(b) ? sum(a) < sum(b) : longest(a) < longest(b);
-}
+/** More stages than any two gresses have together. */
+const ANY_STAGES = 2 ** 20;
+
+/** How far from what the chip has: by the longer gress, then by both. */
+const distanceOf = (ingress: number, egress: number, chip: Chip): number =>
+  Math.max(ingress, egress, chip.stages) * ANY_STAGES + ingress + egress;
 
 /**
  * Of the ways to cut the blocks into ingress and egress, and of the numbers of sets, the one of the fewest containers that fits,
@@ -111,26 +111,23 @@ export function schedule(
     before.length,
     ...((blocks[0]?.first ?? blocks[0])?.tables.map((t) => t.from ?? before.length) ?? []),
   );
-  const least = (sets: readonly number[], cut: number) => leastStages(blocks, firstStage, cut, sets);
+  const costs = blocks.map(stageCosts);
+  const least = (sets: readonly number[], cut: number) => leastDistance(costs, firstStage, cut, sets, chip);
   if (blocks.length > SEARCHED_BLOCKS) {
     // None of many layers fits by far: what comes nearest is laid out, to tell what it needs.
-    const nearer =
-      <T>(stages: (way: T) => Schedule['stages']) =>
-      (a: T, b: T): T =>
-        isNearer(stages(b), stages(a), chip) ? b : a;
     const half = cuts[cuts.length >> 1]!;
-    const sets = ways.reduce(nearer((way) => least(way, half)));
-    const cut = cuts.reduce(nearer((at) => least(sets, at)));
-    const stages = least(sets, cut);
-    if (stages.ingress + stages.egress > 2 * chip.stages)
+    const sets = nearestOf(ways, (way) => least(way, half));
+    const cut = nearestOf(cuts, (at) => least(sets, at));
+    const stages = costs.reduce((n, own, b) => n + own[sets[b]!]!, firstStage);
+    if (stages > 2 * chip.stages)
       return { ...scheduleCut(blocks, before, cut, sets, 'egress'), containers: containersOf(blocks, sets) };
   }
   let best: Schedule | undefined;
+  let nearest = Number.POSITIVE_INFINITY;
   let tries = 0;
   for (const sets of ways)
     for (const cut of cuts) {
-      if (best !== undefined && (tries >= MOST_TRIES || !isNearer(least(sets, cut), best.stages, chip)))
-        continue;
+      if (best !== undefined && (tries >= MOST_TRIES || least(sets, cut) >= nearest)) continue;
       // The gress that is laid out first takes what it wants of the stages that both share.
       for (const first of ['egress', 'ingress'] as const) {
         const made = {
@@ -139,30 +136,55 @@ export function schedule(
         };
         tries++;
         if (Math.max(made.stages.ingress, made.stages.egress) <= chip.stages) return made;
-        if (best === undefined || isNearer(made.stages, best.stages, chip)) best = made;
+        const distance = distanceOf(made.stages.ingress, made.stages.egress, chip);
+        if (distance >= nearest) continue;
+        best = made;
+        nearest = distance;
       }
     }
   return best!;
 }
 
-/** Stages that no layout can do with less of: each set is added to once a stage, and joined behind it. */
-function leastStages(
-  blocks: readonly Block[],
+/** The first of those of the least distance. */
+function nearestOf<T>(all: readonly T[], distance: (one: T) => number): T {
+  let best: T = all[0]!;
+  let least = Number.POSITIVE_INFINITY;
+  for (const one of all) {
+    const own = distance(one);
+    if (own >= least) continue;
+    best = one;
+    least = own;
+  }
+  return best;
+}
+
+/** Stages that a block takes at least, by the number of its sets: each is added to once a stage, and joined behind it. */
+function stageCosts({ first, tables, sums }: Block): readonly number[] {
+  const most = Math.max(...SETS, tables.length);
+  return Array.from({ length: most + 1 }, (_, own) => {
+    const joins = sums === undefined ? 0 : joinsOf(Math.max(1, own));
+    return (first === undefined ? 0 : 1) + Math.ceil(tables.length / Math.max(1, own)) + joins;
+  });
+}
+
+/**
+ * How near to what the chip has no layout comes more: of the stages that it cannot do with less of.
+ * @param costs `stageCosts` of each block; thousands of ways are asked for
+ */
+function leastDistance(
+  costs: readonly (readonly number[])[],
   before: number,
   cut: number,
   sets: readonly number[],
-): Schedule['stages'] {
-  const of = (from: number, to: number): number =>
-    blocks.slice(from, to).reduce((n, { first, tables, sums }, i) => {
-      const own = sets[from + i]!;
-      return (
-        n +
-        (first === undefined ? 0 : 1) +
-        Math.ceil(tables.length / Math.max(1, own)) +
-        (sums === undefined ? 0 : joinsOf(own))
-      );
-    }, 0);
-  return { ingress: before + of(0, cut), egress: of(cut, blocks.length) };
+  chip: Chip,
+): number {
+  let [ingress, egress] = [before, 0];
+  for (let b = 0; b < costs.length; b++) {
+    const own = costs[b]![sets[b]!]!;
+    if (b < cut) ingress += own;
+    else egress += own;
+  }
+  return distanceOf(ingress, egress, chip);
 }
 
 /** Stages in which sets of sums are added up, two by two. */
@@ -170,18 +192,43 @@ const joinsOf = (sets: number): number => Math.ceil(Math.log2(sets));
 
 /** Numbers of sets of all blocks whose containers the chip has, fewest first; if there are none, a set each. */
 function choices(chip: Chip, blocks: readonly Block[]): readonly (readonly number[])[] {
-  let made: readonly Choice[] = [{ sets: [], ...foundContainers(blocks) }];
+  const found = foundContainers(blocks);
+  const sizes = blocks.map(({ sums, tables }) => [sums?.wide, sums?.half, tables.length]);
+  // A planner lays out thousands of segments, of which most have blocks of the same sizes.
+  const key = JSON.stringify([chip.wideContainers, chip.halfContainers, found, sizes]);
+  const known = chosen.get(key);
+  if (known !== undefined) return known;
+  const made = choose(chip, blocks, found);
+  if (chosen.size >= MOST_KNOWN) chosen.clear();
+  chosen.set(key, made);
+  return made;
+}
+
+/** What has been chosen. */
+const chosen = new Map<string, readonly (readonly number[])[]>();
+
+/** Sizes of blocks that are remembered, of up to `MOST_WAYS` ways each. */
+const MOST_KNOWN = 64;
+
+function choose(
+  chip: Chip,
+  blocks: readonly Block[],
+  found: Schedule['containers'],
+): readonly (readonly number[])[] {
+  let made: readonly Choice[] = [{ sets: [], ...found }];
   for (const { sums, tables } of blocks) {
     const options =
       sums === undefined
         ? [tables.length]
         : SETS.filter((n) => n <= Math.max(1, Math.ceil(tables.length / 2)));
-    const { wide, half } = sums ?? { wide: 0, half: 0 };
-    made = made
-      .flatMap((c) =>
-        options.map((n) => ({ sets: [...c.sets, n], wide: c.wide + n * wide, half: c.half + n * half })),
-      )
-      .filter((c) => c.wide <= chip.wideContainers && c.half <= chip.halfContainers);
+    const { wide: ownWide, half: ownHalf } = sums ?? { wide: 0, half: 0 };
+    made = made.flatMap(({ sets, wide, half }) =>
+      options.flatMap((n): Choice[] => {
+        const more = { wide: wide + n * ownWide, half: half + n * ownHalf };
+        const fits = more.wide <= chip.wideContainers && more.half <= chip.halfContainers;
+        return fits ? [{ sets: [...sets, n], ...more }] : [];
+      }),
+    );
     if (made.length > MOST_WAYS) made = [...made].sort(bySize).slice(0, MOST_WAYS);
   }
   if (made.length > 0) return [...made].sort(bySize).map(({ sets }) => sets);

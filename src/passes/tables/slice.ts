@@ -27,22 +27,16 @@ export function cutRefusal({ program, values }: WholeTables, cut: number): strin
  */
 export function sliceTables(whole: WholeTables, model: Model, from: number, to: number): TableProgram {
   const { program, values } = whole;
-  const told = from === program.from ? undefined : values.get(from)!.map((a) => toldOf(a, model, from));
+  const told = from === program.from ? undefined : allTold(values.get(from)!, model, from);
   const read = (a: Activation): Activation =>
     told === undefined || a.source === undefined || (a.source.kind === 'sum' && a.source.layer >= from)
       ? a
       : readAgain(a, told, model, from);
   const layers = program.layers
     .filter(({ layer }) => layer >= from && layer < to)
-    .map(
-      (layer): SumLayer => ({
-        ...layer,
-        tables: layer.tables.map((t): SumTable => ({ ...t, keys: t.keys.map(read) })),
-        ...(layer.trees && { trees: treesReading(layer.trees, read) }),
-      }),
-    );
+    .map((layer) => layerReading(layer, from, read));
   const isLast = to === program.to;
-  const outputs = isLast ? program.outputs : values.get(to)!.map((a) => toldOf(a, model, to));
+  const outputs = isLast ? program.outputs : allTold(values.get(to)!, model, to);
   return {
     from,
     to,
@@ -52,6 +46,34 @@ export function sliceTables(whole: WholeTables, model: Model, from: number, to: 
     ...(isLast && program.comparedSums && { comparedSums: program.comparedSums }),
   };
 }
+
+/** The activations at a cut, found once: a planner asks for thousands of parts. */
+function allTold(activations: readonly Activation[], model: Model, cut: ValueId): readonly Activation[] {
+  const made = toldAt.get(activations) ?? activations.map((a) => toldOf(a, model, cut));
+  toldAt.set(activations, made);
+  return made;
+}
+
+const toldAt = new WeakMap<readonly Activation[], readonly Activation[]>();
+
+/** A layer as parts that begin at `from` have it: itself, where it reads nothing from before. */
+function layerReading(layer: SumLayer, from: number, read: (a: Activation) => Activation): SumLayer {
+  const known = readings.get(layer) ?? new Map<number, SumLayer>();
+  readings.set(layer, known);
+  const made = known.get(from);
+  if (made !== undefined) return made;
+  const keys = [...layer.tables.flatMap((t) => t.keys), ...(layer.trees?.codes ?? []).map((c) => c.key)];
+  const reading = {
+    ...layer,
+    tables: layer.tables.map((t): SumTable => ({ ...t, keys: t.keys.map(read) })),
+    ...(layer.trees && { trees: treesReading(layer.trees, read) }),
+  };
+  const own = keys.every((key) => read(key) === key) ? layer : reading;
+  known.set(from, own);
+  return own;
+}
+
+const readings = new WeakMap<SumLayer, Map<number, SumLayer>>();
 
 /** Codes of one activation stay codes of one. */
 function treesReading(trees: Trees, read: (a: Activation) => Activation): Trees {
