@@ -26,7 +26,7 @@ for (const [seed, [name, definition]] of definitions.entries()) {
   const model = networkOf(definition);
   using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
   const executor = new FeatureExecutor(definition);
-  const comparison = new Comparison(verdicts(model));
+  const comparison = new Comparison([{ definition, verdictOf: verdicts(model) }]);
   const atEnd = endsAreTold(definition);
   const r = random(100 + seed);
   let changed = 0;

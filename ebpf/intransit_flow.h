@@ -58,8 +58,8 @@ enum intransit_flow_word {
 	INTRANSIT_FLOW_TEST_LENGTH = 1, /* in: bytes of the frame on the wire, if more than there are; else 0 */
 	INTRANSIT_FLOW_TEST_RESULT = 2, /* out: outcome, class << 8, margin << 16, 1 << 24 with a verdict */
 	INTRANSIT_FLOW_TEST_FEATURES = 3, /* out: eight features each */
-	/* Where flows are classified at their ends. */
 	INTRANSIT_FLOW_TEST_PLACE = INTRANSIT_FLOW_TEST_FEATURES + INTRANSIT_FLOW_FEATURE_WORDS, /* out: of the flow */
+	/* Where flows are classified at their ends. */
 	INTRANSIT_FLOW_TEST_GONE, /* out: verdict of a flow that was found over, or 0; then its features */
 	INTRANSIT_FLOW_TEST_GONE_FEATURES,
 	INTRANSIT_FLOW_TEST_WORDS = INTRANSIT_FLOW_TEST_GONE_FEATURES + INTRANSIT_FLOW_FEATURE_WORDS,

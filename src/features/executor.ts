@@ -2,7 +2,7 @@ import type { Frame } from '../capture/index.ts';
 import { endsAreTold, type FeatureDefinition } from './definition.ts';
 import { type Context, type Evaluator, evaluator } from './expression/index.ts';
 import type { FieldValues } from './fields.ts';
-import { keyOfPacket } from './flow-key.ts';
+import { type KeyOfPacket, keyOfPacket } from './flow-key.ts';
 import { type ParsedPacket, parsePacket, transportOf, type Unparsed } from './packet.ts';
 
 /**
@@ -44,7 +44,16 @@ export interface FeatureRow {
   readonly features: Uint8Array;
 }
 
+/** A flow that is no more. */
+export interface ForgottenFlow {
+  /** How long before the last frame its last packet was, in units of the definition's clock. */
+  readonly idle: number;
+  /** Where flows are classified at their ends, and it had not ended: the row that is due. */
+  readonly row: FeatureRow | undefined;
+}
+
 interface Slot {
+  readonly key: string;
   readonly ends: FlowEnds;
   readonly number: number;
   readonly begun: number;
@@ -65,12 +74,13 @@ const ACK = 16;
 const BOTH_FINISHED = 3;
 
 /**
- * Runs a definition over frames: the oracle of what the targets compute. Its flow table never fills, so no two flows
- * ever share a slot. Arrivals must be given as the device saw them, and are cut to the definition's clock.
+ * Runs a definition over frames: the oracle of what the targets compute. Its flow table never fills: what a device has no
+ * room for it is told (`forget`). Arrivals must be given as the device saw them, and are cut to the definition's clock.
  */
 export class FeatureExecutor {
   readonly definition: FeatureDefinition;
   readonly #flows = new Map<string, Slot>();
+  readonly #byNumber = new Map<number, Slot>();
   readonly #initial: readonly Evaluator[];
   readonly #update: readonly Evaluator[];
   readonly #most: readonly number[];
@@ -79,6 +89,7 @@ export class FeatureExecutor {
   #numbers: ReadonlySet<number> | undefined;
   #frames = 0;
   #flowCount = 0;
+  #latest = 0;
   #origin: bigint | undefined;
 
   constructor(definition: FeatureDefinition) {
@@ -110,7 +121,21 @@ export class FeatureExecutor {
     const number = this.#frames++;
     if (typeof packet === 'string') return { outcome: packet, rows: [] };
     if (!acceptsPacket(this.definition, packet.fields)) return { outcome: 'foreign', rows: [] };
-    return this.#packet(packet, this.#now(frame.timeNs), number);
+    this.#latest = this.#now(frame.timeNs);
+    return this.#packet(packet, this.#latest, number);
+  }
+
+  /**
+   * A device has no place for a flow any more, or found none for its packet: whatever comes of it begins another.
+   * @returns nothing if it is not known
+   */
+  forget(number: number): ForgottenFlow | undefined {
+    const slot = this.#byNumber.get(number);
+    if (slot === undefined) return undefined;
+    this.#byNumber.delete(number);
+    this.#flows.delete(slot.key);
+    const isDue = endsAreTold(this.definition) && !hasEnded(slot);
+    return { idle: this.#latest - slot.last, row: isDue ? this.#row(slot, undefined) : undefined };
   }
 
   /** Ends all flows: the rows that are due at their ends, in the order of their beginnings. */
@@ -120,6 +145,7 @@ export class FeatureExecutor {
       .filter((slot) => !hasEnded(slot))
       .map((slot) => this.#row(slot, undefined));
     this.#flows.clear();
+    this.#byNumber.clear();
     return rows.sort((a, b) => a.flow.number - b.flow.number);
   }
 
@@ -134,8 +160,8 @@ export class FeatureExecutor {
       return { outcome: 'late', rows, flow: flowOf(known) };
     }
     if (isOver && atEnd && !hasEnded(known)) rows.push(this.#row(known, undefined));
-    const slot = known === undefined || isOver ? this.#begin(packet, key.swapped, now) : known;
-    if (slot !== known) this.#flows.set(key.text, slot);
+    if (isOver) this.#byNumber.delete(known.number);
+    const slot = known === undefined || isOver ? this.#begin(packet, key, now) : known;
 
     const context = this.#advance(slot, packet.fields, key.swapped, now);
     slot.lastFrame = number;
@@ -167,9 +193,10 @@ export class FeatureExecutor {
     return context;
   }
 
-  #begin(packet: ParsedPacket, swapped: boolean, now: number): Slot {
+  #begin(packet: ParsedPacket, { text, swapped }: KeyOfPacket, now: number): Slot {
     const { fields, source, destination } = packet;
-    return {
+    const slot = {
+      key: text,
       number: ++this.#flowCount,
       ends: {
         protocol: fields['ip.protocol'],
@@ -186,6 +213,9 @@ export class FeatureExecutor {
       lastFrame: 0,
       finished: 0,
     };
+    this.#flows.set(text, slot);
+    this.#byNumber.set(slot.number, slot);
+    return slot;
   }
 
   /** Whether the packet begins a new flow under the same key. A clock that steps back ends nothing. */

@@ -15,7 +15,7 @@ import { PORT_IN, PORT_OUT, sessionOf } from '../runtime/bmv2/session.ts';
 import { type RunningSwitch, startSwitch } from '../runtime/bmv2/switch.ts';
 import { createWorkspace } from '../runtime/bmv2/workspace.ts';
 import { buildSwitchProgram, type SwitchProgram, switchProgram, switchSetProgram } from './bmv2-program.ts';
-import { Comparison, type DeviceResult } from './compare.ts';
+import { type ComparedModel, Comparison, changesFlow, type DeviceResult } from './compare.ts';
 import { type CaptureFlows, type FlowEngine, flowsOf, type Verdict, verdicts } from './engine.ts';
 import type { FlowSet } from './set.ts';
 import { flowsOfSet, packetVerdicts, verdictsIn } from './set-reference.ts';
@@ -29,10 +29,7 @@ const DAMAGED: DeviceResult = { outcome: 'damaged', verdict: undefined, features
 /** What of a program is needed to run it beside the reference. */
 interface TestedProgram {
   readonly program: SwitchProgram;
-  readonly models: readonly {
-    readonly definition: FeatureDefinition;
-    readonly verdictOf: (features: Uint8Array) => Verdict;
-  }[];
+  readonly models: readonly ComparedModel[];
   /** Called for each capture. */
   readonly begin: () => CaptureFlows;
   /** The verdict on a packet whose flow finds no place, where a model is for such. */
@@ -86,7 +83,7 @@ export const createBmv2SetEngine = async (set: FlowSet): Promise<FlowEngine> =>
 // Long: one engine, whose steps share the switch and the comparison.
 async function switchEngine(tested: TestedProgram): Promise<FlowEngine> {
   const { program, models, collided } = tested;
-  const comparison = new Comparison((features, model) => models[model]!.verdictOf(features));
+  const comparison = new Comparison(models);
   const layout = layoutOf(tested);
   const workspace = createWorkspace();
   let device: RunningSwitch | undefined;
@@ -101,8 +98,8 @@ async function switchEngine(tested: TestedProgram): Promise<FlowEngine> {
         // Registers are no business of P4Runtime's: a new pipeline has empty ones.
         if (!isFresh) await install(session.device, program, json);
         isFresh = false;
-        comparison.begin();
         const flows = tested.begin();
+        comparison.begin(flows);
         const all = [...frames].map((original) => ({ original, frame: whole(asEthernet(original)) }));
         let next = 0;
         const short = (): void => {
@@ -123,11 +120,10 @@ async function switchEngine(tested: TestedProgram): Promise<FlowEngine> {
             const { timeNs, ...found } = decodeReport(packet, frame, layout, program.file);
             const { model, result } = flows.frame({ ...frame, timeNs });
             const device = ofModel(found, models[model]?.definition);
-            const decision =
-              device.outcome === 'collided' && collided !== undefined
-                ? comparison.collided(result, device, collided(frame))
-                : comparison.packet(result, device, model);
-            onPacket(decision, original);
+            onPacket(
+              comparison.packet(result, device, model, () => collided?.(frame)),
+              original,
+            );
           },
         });
         short();
@@ -173,8 +169,10 @@ interface ReportLayout {
   readonly size: number;
 }
 
-/** Time, outcome, whether there is a verdict, margin and class. */
-const REPORT_HEAD = 10;
+/** Time, outcome, whether there is a verdict, margin, class, and the place of the flow. */
+const REPORT_HEAD = 15;
+const PLACE_AT = 10;
+const PLACE_BYTES = 5;
 
 function layoutOf({ program, models, several }: TestedProgram): ReportLayout {
   const { mostFeatures: features } = program;
@@ -204,6 +202,7 @@ function decodeReport(packet: Uint8Array, frame: Frame, layout: ReportLayout, fi
     outcome,
     verdict: view[7] === 1 ? { margin: view[8]!, class: view[9]! } : undefined,
     features: outcome === 'classified' ? bytes(REPORT_HEAD) : undefined,
+    place: changesFlow(outcome) ? String(view.readUIntBE(PLACE_AT, PLACE_BYTES)) : undefined,
     ...(model !== undefined && { model: view[model]! }),
     gone:
       gone !== undefined && view[gone] === 1

@@ -1,7 +1,15 @@
 import type { FlowOutcomeName } from '../backends/common/flow/outcomes.ts';
+import type { FeatureDefinition } from '../features/definition.ts';
 import type { FeatureRow, PacketResult } from '../features/executor.ts';
 import type { EndedFlow } from '../runtime/xdp/flow-device.ts';
-import type { ClassifiedRow, Equality, FlowOutcome, PacketDecision, Verdict } from './engine.ts';
+import type {
+  CaptureFlows,
+  ClassifiedRow,
+  Equality,
+  FlowOutcome,
+  PacketDecision,
+  Verdict,
+} from './engine.ts';
 import { AskedFlows } from './escalation.ts';
 
 /** What a device said of a packet. */
@@ -13,43 +21,57 @@ export interface DeviceResult {
   readonly features: Uint8Array | undefined;
   /** Where flows are classified at their ends: one that this packet found over. */
   readonly gone?: EndedFlow | undefined;
+  /** Where its flow lies, unless it was late or there is none. */
+  readonly place?: string | undefined;
   /** Whether it asks a larger model about the packet's flow. */
   readonly asked?: boolean;
   /** Which of several models had the packet, if it says so. */
   readonly model?: number;
 }
 
+/** Whether a packet of this outcome is counted to a flow, which it changes: that has a place then. */
+export const changesFlow = (outcome: FlowOutcomeName): boolean =>
+  outcome === 'classified' || outcome === 'cached' || outcome === 'early';
+
 /** Differences that are told in words. */
 const MOST_EXAMPLES = 5;
 
-/** Compares a device with the reference, packet by packet: outcome, features, class and margin. */
+/** A model that a device has, as the reference has it. */
+export interface ComparedModel {
+  readonly definition: FeatureDefinition;
+  readonly verdictOf: (features: Uint8Array) => Verdict;
+}
+
+/**
+ * Compares a device with the reference, packet by packet: outcome, features, class and margin. The reference has room for any number
+ * of flows: what makes room on the device, or finds none, it forgets, so that the flow begins anew with its next packet on both.
+ */
 export class Comparison {
-  readonly #verdictOf: (features: Uint8Array, model: number) => Verdict;
+  readonly #models: readonly ComparedModel[];
   readonly #examples: string[] = [];
   /** The verdict of each flow of the capture, by the reference. */
   #cached = new Map<number, Verdict>();
-  /** Flows of which a packet found no place. */
-  readonly #lost = new Set<number>();
+  /** The flow in each place of a model's table. */
+  #places = new Map<string, number>();
+  #flows: CaptureFlows | undefined;
   readonly #below: number;
   #asked: AskedFlows;
   #frame = 0;
   #packets = 0;
   #mismatches = 0;
 
-  /**
-   * @param verdictOf the reference's, of the model of that number
-   * @param below margins that a larger model is asked about
-   */
-  constructor(verdictOf: (features: Uint8Array, model: number) => Verdict, below = 0) {
-    this.#verdictOf = verdictOf;
+  /** @param below margins that a larger model is asked about */
+  constructor(models: readonly ComparedModel[], below = 0) {
+    this.#models = models;
     this.#below = below;
     this.#asked = new AskedFlows(below);
   }
 
-  /** A capture begins. */
-  begin(): void {
+  /** A capture begins. @param flows the reference's */
+  begin(flows: CaptureFlows): void {
+    this.#flows = flows;
     this.#cached = new Map();
-    this.#lost.clear();
+    this.#places = new Map();
     this.#asked = new AskedFlows(this.#below);
     this.#frame = 0;
   }
@@ -57,22 +79,30 @@ export class Comparison {
   /**
    * One packet; what the device said of it becomes the decision, of the flow that the reference knows.
    * @param model whose packet it is, where there are several
+   * @param collided the verdict of the model for packets whose flow finds no place
    */
-  packet(result: PacketResult, device: DeviceResult, model = 0): PacketDecision {
-    const expected = this.#asked.after(result);
+  packet(
+    result: PacketResult,
+    device: DeviceResult,
+    model = 0,
+    collided: () => Verdict | undefined = () => undefined,
+  ): PacketDecision {
     this.#frame++;
     this.#packets++;
-    if (expected.flow !== undefined && this.#lost.has(expected.flow.number))
-      return {
-        outcome: device.outcome === 'cached' ? 'early' : device.outcome,
-        rows: [],
-        flow: expected.flow,
-      };
+    if (device.outcome === 'collided' && result.flow !== undefined) {
+      this.#flows?.forget(model, result.flow.number);
+      this.#compare('verdict of the packet', verdictText(collided()), verdictText(device.verdict));
+      return { outcome: 'collided', rows: [], flow: result.flow };
+    }
+    const expected = this.#asked.after({
+      ...result,
+      rows: [...this.#madeRoom(result, device, model), ...result.rows],
+    });
     // Before its own row stands that of a flow whose end it tells of.
     const row = expected.rows.find((r) => r.flow.number === expected.flow?.number);
     const over = expected.rows.find((r) => r !== row);
     const ended = over === undefined && device.gone === undefined ? [] : this.ended(over, device.gone, model);
-    const own = row && { ...row, ...this.#verdictOf(row.features, model) };
+    const own = row && { ...row, ...this.#models[model]!.verdictOf(row.features) };
     const { flow } = expected;
     if (own !== undefined) this.#cached.set(own.flow.number, own);
     const cached = flow && this.#cached.get(flow.number);
@@ -91,18 +121,6 @@ export class Comparison {
     return { outcome, rows: [...ended, ...rows], ...(flow && { flow }) };
   }
 
-  /**
-   * A packet whose flow has found no place, which the reference never lacks: it has the verdict of the model of packets. The state of
-   * its flow is then another than the reference's, so the flow is compared no more.
-   */
-  collided(expected: PacketResult, device: DeviceResult, verdict: Verdict | undefined): PacketDecision {
-    this.#frame++;
-    this.#packets++;
-    if (expected.flow !== undefined) this.#lost.add(expected.flow.number);
-    this.#compare('verdict of the packet', verdictText(verdict), verdictText(device.verdict));
-    return { outcome: 'collided', rows: [], ...(expected.flow && { flow: expected.flow }) };
-  }
-
   /** A larger model's verdict on a flow that was asked about stands there now. @param flow its number */
   answer(flow: number, verdict: Verdict): void {
     this.#asked.answer(flow, verdict);
@@ -111,7 +129,7 @@ export class Comparison {
 
   /** A flow that ended without a packet of its own. @returns what the device said of it */
   ended(expected: FeatureRow | undefined, found: EndedFlow | undefined, model = 0): readonly ClassifiedRow[] {
-    const verdict = expected && this.#verdictOf(expected.features, model);
+    const verdict = expected && this.#models[model]!.verdictOf(expected.features);
     this.#compare('features at the end', textOf(expected?.features), textOf(found?.features));
     this.#compare('verdict at the end', verdictText(verdict), verdictText(found?.verdict));
     if (expected === undefined || found === undefined) return [];
@@ -120,6 +138,26 @@ export class Comparison {
 
   equality(): Equality {
     return { packets: this.#packets, mismatches: this.#mismatches, examples: this.#examples };
+  }
+
+  /** Notes the place of a packet's flow. @returns the row of the flow that made room for it, if that is due at its end */
+  #madeRoom({ flow }: PacketResult, { place }: DeviceResult, model: number): readonly FeatureRow[] {
+    if (flow === undefined || place === undefined) return [];
+    const key = `${model} ${place}`;
+    const before = this.#places.get(key);
+    this.#places.set(key, flow.number);
+    if (before === undefined || before === flow.number) return [];
+    // One that a packet of its own began anew is not known any more.
+    const gone = this.#flows?.forget(model, before);
+    if (gone === undefined) return [];
+    this.#cached.delete(before);
+    const { keep } = this.#models[model]!.definition.table;
+    this.#compare(
+      'flow that makes room',
+      'kept',
+      gone.idle > keep ? 'kept' : `idle for ${gone.idle} of ${keep} units of the clock`,
+    );
+    return gone.row === undefined ? [] : [gone.row];
   }
 
   #compare(what: string, expected: string, found: string): void {

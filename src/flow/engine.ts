@@ -4,6 +4,7 @@ import {
   FeatureExecutor,
   type FeatureRow,
   type Flow,
+  type ForgottenFlow,
   type Outcome,
   type PacketResult,
 } from '../features/executor.ts';
@@ -62,6 +63,8 @@ const TURN = 4096;
 export interface CaptureFlows {
   /** Which model's packet it is, below 0 for none, and what becomes of it there. */
   frame(frame: Frame): { readonly model: number; readonly result: PacketResult };
+  /** A device has no place for a flow: whatever comes of it begins another. */
+  forget(model: number, flow: number): ForgottenFlow | undefined;
   /** The rows of flows that end with the capture. */
   end(): Iterable<{ readonly model: number; readonly row: FeatureRow }>;
 }
@@ -71,6 +74,7 @@ export function flowsOf(definition: FeatureDefinition): CaptureFlows {
   const executor = new FeatureExecutor(definition);
   return {
     frame: (frame) => ({ model: 0, result: executor.frame(frame) }),
+    forget: (_, flow) => executor.forget(flow),
     end: () => executor.end().map((row) => ({ model: 0, row })),
   };
 }

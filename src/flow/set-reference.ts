@@ -17,10 +17,13 @@ export function verdictsIn({ model, classes }: SetModel): (features: Uint8Array)
 export function flowsOfSet(set: FlowSet): CaptureFlows {
   const executors = set.members.map((m) => new FeatureExecutor(m.definition));
   const numbers = new Map<string, number>();
+  /** What each is called by its own executor. */
+  const own: number[] = [];
   const numbered = <T extends { readonly flow: Flow }>(model: number, of: T): T => {
     const key = `${model} ${of.flow.number}`;
     const number = numbers.get(key) ?? numbers.size + 1;
     numbers.set(key, number);
+    own[number] = of.flow.number;
     return { ...of, flow: { ...of.flow, number } };
   };
   return {
@@ -32,6 +35,10 @@ export function flowsOfSet(set: FlowSet): CaptureFlows {
       const { flow, ...result } = executors[model]!.frame(frame, packet);
       const rows = result.rows.map((row) => numbered(model, row));
       return { model, result: { ...result, rows, ...(flow && numbered(model, { flow })) } };
+    },
+    forget(model, flow) {
+      const gone = executors[model]!.forget(own[flow]!);
+      return gone && { ...gone, row: gone.row && numbered(model, gone.row) };
     },
     *end() {
       for (const [model, executor] of executors.entries())

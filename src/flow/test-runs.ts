@@ -1,11 +1,11 @@
 import { LEAST_PACKET } from '../bpf/index.ts';
 import type { Frame } from '../capture/index.ts';
 import { asEthernet } from '../features/as-ethernet.ts';
-import { endsAreTold, type FeatureDefinition } from '../features/definition.ts';
+import { endsAreTold } from '../features/definition.ts';
 import type { Flow } from '../features/executor.ts';
 import type { FlowQuestion } from '../runtime/xdp/flow-actions.ts';
 import { type FlowPlace, MOST_TEST_FRAME, type XdpFlowDevice } from '../runtime/xdp/flow-device.ts';
-import { Comparison, type DeviceResult } from './compare.ts';
+import { type ComparedModel, Comparison, changesFlow, type DeviceResult } from './compare.ts';
 import type { CaptureFlows, FlowEngine, Verdict } from './engine.ts';
 import type { Escalation } from './escalation.ts';
 
@@ -15,10 +15,8 @@ const MOST_GIVEN = 2048;
 const TURN = 1024;
 
 /** A model, and the program that its packets end in. */
-interface TestedModel {
-  readonly definition: FeatureDefinition;
+interface TestedModel extends ComparedModel {
   readonly device: XdpFlowDevice;
-  readonly verdictOf: (features: Uint8Array) => Verdict;
 }
 
 /**
@@ -39,10 +37,7 @@ export function testRunEngine(o: {
 }): FlowEngine {
   const [head] = o.models;
   const { escalation } = o;
-  const comparison = new Comparison(
-    (features, model) => o.models[model]!.verdictOf(features),
-    escalation?.below ?? 0,
-  );
+  const comparison = new Comparison(o.models, escalation?.below ?? 0);
   /** Answers what the program has asked with a packet. */
   const answered = async (questions: readonly FlowQuestion[], flow: Flow | undefined) => {
     for (const question of questions) {
@@ -57,7 +52,7 @@ export function testRunEngine(o: {
     async capture(frames, onPacket) {
       const flows = o.begin();
       const places = new Map<number, FlowPlace>();
-      comparison.begin();
+      comparison.begin(flows);
       for (const { device } of o.models) device.clear();
       let count = 0;
       for (const original of frames) {
@@ -69,12 +64,11 @@ export function testRunEngine(o: {
         const ran = resultOf(head.device, own.device, frame);
         const questions = escalation === undefined ? [] : head.device.questions();
         const asked = questions.length > 0;
-        const found = { ...ran, asked, gone: mayEnd ? own.device.gone() : undefined };
-        if (mayEnd) places.set(flow.number, own.device.place());
-        const decision =
-          found.outcome === 'collided' && o.collided !== undefined
-            ? comparison.collided(result, found, o.collided(frame))
-            : comparison.packet(result, found, model);
+        const place = changesFlow(ran.outcome) ? own.device.place() : undefined;
+        const gone = mayEnd ? own.device.gone() : undefined;
+        const found = { ...ran, asked, gone, place: place && `${place.bucket} ${place.place}` };
+        if (mayEnd && place !== undefined) places.set(flow.number, place);
+        const decision = comparison.packet(result, found, model, () => o.collided?.(frame));
         const answer = await answered(questions, flow);
         onPacket(answer === undefined ? decision : { ...decision, answer }, original);
         if (++count % TURN === 0) await new Promise(setImmediate);

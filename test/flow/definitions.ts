@@ -1,16 +1,18 @@
 import { type FeatureDefinition, parseFeatures } from '../../src/features/index.ts';
 
-const define = (spec: string): FeatureDefinition =>
+/** Of a document's `spec`. */
+export const define = (spec: string): FeatureDefinition =>
   parseFeatures(
     `apiVersion: intransit.dev/v1alpha1\nkind: Features\nmetadata: { name: test }\nspec:\n${spec}`,
     'test.yaml',
   );
 
 /** Flows that are classified at their ends. */
-export function endDefinition(timeouts: string): FeatureDefinition {
+export function endDefinition(timeouts: string, table = '{}'): FeatureDefinition {
   return define(`
   accept: { ip: [4, 6], protocols: [tcp, udp] }
   timeouts: ${timeouts}
+  table: ${table}
   bins: { octave: [3, 9, 100, 1000, 40000] }
   state:
     n: { count: true }

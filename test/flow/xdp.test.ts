@@ -21,7 +21,7 @@ describeWith(loading, 'flows in the kernel', () => {
       const model = networkOf(definition);
       using device = await loadXdpFlow(planFlowOrRefuse(definition, model), { test: true });
       const executor = new FeatureExecutor(definition);
-      const comparison = new Comparison(verdicts(model));
+      const comparison = new Comparison([{ definition, verdictOf: verdicts(model) }]);
       const r = random(7);
       const seen = new Map<string, number>();
       const atEnd = definition.occasion.kind === 'end';

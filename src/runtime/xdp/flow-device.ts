@@ -204,7 +204,7 @@ export class XdpFlowDevice implements Disposable {
     return { features: this.#featuresAt(this.#placeWord + 2), verdict };
   }
 
-  /** Where the flow of the last packet lies. Only where flows are classified at their ends. */
+  /** Where the flow of the last packet that was counted to one lies; not of one that was late. */
   place(): FlowPlace {
     const word = Number(this.#words().get(this.#placeWord));
     return { bucket: word >> 8, place: word & 0xff };

@@ -211,16 +211,18 @@ export function printReportHeader(p: Printer, { fields, features, atEnd }: Repor
   printFields(p, 'report_t', [
     { name: 'time', width: 48 },
     ...['outcome', 'known', 'margin', 'class'].map((name) => ({ name, width: 8 })),
+    { name: 'place', width: 40 },
     ...fields,
     ...(atEnd ? gone : []),
   ]);
 }
 
-/** Tells the time, the outcome and the verdict, and what more there is. */
+/** Tells the time, the outcome, the verdict, the place of the flow if there is one, and what more there is. */
 export function printReport(p: Printer, reported: Reported): void {
   p.line('hdr.report.setValid();').line('hdr.report.time = standard.ingress_global_timestamp;');
   p.line(`hdr.report.outcome = ${FLOW}.outcome;`);
   p.line('hdr.report.known = 0;').line('hdr.report.margin = 0;').line('hdr.report.class = 0;');
+  p.line(`hdr.report.place = ${FLOW}.index ++ 7w0 ++ ${FLOW}.second;`);
   const others = [...(reported.atEnd ? ['LATE'] : []), ...(reported.collided ? ['COLLIDED'] : [])];
   const also = others.map((name) => ` || ${FLOW}.outcome == INTRANSIT_FLOW_${name}`).join('');
   p.block(`if (${FLOW}.outcome <= INTRANSIT_FLOW_EARLY${also})`, () => {
