@@ -3,6 +3,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take minutes, the longest first. A clean clone knows no times, and one of these that begins last is waited for alone. */
 const LONG = [
+  'test/backends/v1model/lanes.test.ts',
+  'test/backends/tna/tna.test.ts',
+  'test/planner/solve.test.ts',
+  'test/cli/odd-arguments.test.ts',
   'test/backends/xdp/random.test.ts',
   'test/runtime/bmv2-lookups.test.ts',
   'test/backends/v1model/segments.test.ts',

@@ -6,10 +6,17 @@ import { xdpTarget } from './xdp/target.ts';
 /** All targets by name, in the order of help texts. */
 const registered = new Map<string, Target>([xdpTarget, v1modelTarget, tnaTarget].map((t) => [t.name, t]));
 
-/** Adds a target: from then on commands, planner and controller know it. @throws Error where the name is taken */
-export function registerTarget(target: Target): void {
+/**
+ * Adds a target: from then on commands, planner and controller know it.
+ * @returns what takes it away again
+ * @throws Error where the name is taken
+ */
+export function registerTarget(target: Target): () => void {
   if (registered.has(target.name)) throw new Error(`target ${target.name} is registered already`);
   registered.set(target.name, target);
+  return () => {
+    registered.delete(target.name);
+  };
 }
 
 /** All of them, those that tests registered too, in the order of help texts. */

@@ -1,9 +1,10 @@
 /** What the tests of the BPF runtime share: skipping aloud, compiled fixtures, network namespaces of their own. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, inject, vi } from 'vitest';
+import { afterAll, beforeAll, describe, inject } from 'vitest';
 import {
   type BpfError,
   type BpfObject,
@@ -12,9 +13,6 @@ import {
   openObject,
 } from '../../src/bpf/index.ts';
 import { compileBpf } from '../../src/toolchain/clang.ts';
-
-// A machine that builds something meanwhile is slow; no test here is about time.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const results = inject('features');
 
@@ -28,14 +26,19 @@ export function describeWith(features: readonly Feature[], title: string, body: 
   );
   const reason = missing ? ` [SKIPPED: ${missing.feature} is ${missing.answer}: ${missing.reason}]` : '';
   if (missing) console.warn(title + reason);
+  // Files may share the process, and this module.
+  mkdirSync(scratch, { recursive: true, mode: 0o700 });
+  afterAll(() => {
+    compiled.clear();
+    rmSync(scratch, { recursive: true, force: true });
+  });
   describe.skipIf(missing !== undefined)(title + reason, body);
 }
 
 const PREFIX = 'itbpf';
 
-/** A folder that goes with the test file. */
-export const scratch = mkdtempSync(join(tmpdir(), `${PREFIX}-${process.pid}-`));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+/** A folder of the file of tests, which goes with it. */
+export const scratch = join(tmpdir(), `${PREFIX}-${process.pid}-${randomUUID()}`);
 
 const compiled = new Map<string, Promise<string>>();
 

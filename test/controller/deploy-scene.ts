@@ -7,7 +7,6 @@ import { retrained, smallModel, writeDeployment, writeModel } from './files.ts';
 import { memoryNodes } from './memory-nodes.ts';
 import type { MemoryNode } from './support.ts';
 
-const root = testFolder();
 export const v1 = smallModel();
 export const v2 = retrained(v1, 1);
 const v3 = retrained(v1, 2);
@@ -25,14 +24,29 @@ interface Scene {
   withClient(node: MemoryNode, work: (client: P4Client) => Promise<void>): Promise<void>;
 }
 
-const openNode = memoryNodes();
+interface Scenes {
+  /** Compiled programs of all scenes, so that p4c runs once for each. */
+  readonly programs: string;
+  scene(): Promise<Scene>;
+}
 
-/** Compiled programs of all scenes, so that p4c runs once for each. */
-export const programs = join(root, 'programs');
-let scenes = 0;
+/** Scenes of one file of tests. */
+export function deployScenes(): Scenes {
+  const root = testFolder();
+  const openNode = memoryNodes();
+  const programs = join(root, 'programs');
+  let scenes = 0;
+  return {
+    programs,
+    scene: () => openScene(join(root, `scene-${scenes++}`), programs, openNode),
+  };
+}
 
-export async function scene(): Promise<Scene> {
-  const folder = join(root, `scene-${scenes++}`);
+async function openScene(
+  folder: string,
+  programs: string,
+  openNode: () => Promise<MemoryNode>,
+): Promise<Scene> {
   mkdirSync(join(folder, 'deployment.state'), { recursive: true });
   if (existsSync(programs)) cpSync(programs, join(folder, 'deployment.state/programs'), { recursive: true });
   const nodes = [await openNode(), await openNode()] as const;

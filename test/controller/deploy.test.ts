@@ -9,9 +9,11 @@ import { P4RuntimeServer } from '../../src/p4runtime/index.ts';
 import { makeCertificate } from '../p4runtime/support/certificates.ts';
 import { intransit } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
-import { devicesOf, programs, scene, v1, v2 } from './deploy-scene.ts';
+import { deployScenes, devicesOf, v1, v2 } from './deploy-scene.ts';
 import { smallModel, withVerdict, writeModel } from './files.ts';
 import { codes, FaultyDevice, failureOf, stepsOf } from './support.ts';
+
+const { scene, programs } = deployScenes();
 
 describeWithTools(['p4c-bm2-ss'], 'deploy', () => {
   beforeAll(async () => {

@@ -13,12 +13,13 @@ import { encodeFrame, framePayload } from '../../src/wire/index.ts';
 import { intransit, testFolder } from '../support/io.ts';
 import { describeWithTools } from '../support/machine.ts';
 import { spawnWatch, WatchEvents } from '../support/watch-events.ts';
-import { scene as deployScene, devicesOf, programs } from './deploy-scene.ts';
+import { deployScenes, devicesOf } from './deploy-scene.ts';
 import { example, exampleModel, writeDeployment, writeModel } from './files.ts';
 import { codes, FaultyDevice, failureOf, type MemoryNode, switchSpec } from './support.ts';
 import { ADDRESSES, Answers } from './traffic.ts';
 
 const root = testFolder();
+const scenes = deployScenes();
 
 /** Another device behind the same address, as one that was restarted and has lost everything. */
 async function restarted(node: MemoryNode): Promise<{ device: FaultyDevice; server: P4RuntimeServer }> {
@@ -50,7 +51,7 @@ async function watching(file: string, options: WatchOptions = {}): Promise<Watch
 }
 
 async function scene() {
-  const { folder, s1, s2, file } = await deployScene();
+  const { folder, s1, s2, file } = await scenes.scene();
   const devices = devicesOf({ s1, s2 });
   return {
     ...{ folder, s1, s2 },
@@ -68,7 +69,7 @@ describeWithTools(['p4c-bm2-ss'], 'deploy --watch', () => {
   beforeAll(async () => {
     const { folder, file } = await scene();
     await deploy(file(1));
-    cpSync(join(folder, 'deployment.state/programs'), programs, { recursive: true });
+    cpSync(join(folder, 'deployment.state/programs'), scenes.programs, { recursive: true });
   });
 
   test('a device that comes back with nothing gets it all, and the other is left alone', async () => {

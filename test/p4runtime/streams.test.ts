@@ -154,7 +154,11 @@ describe('reads', () => {
     ));
 
   test('a call may have its own time-out', async () => {
-    const server = await startServer({ device: { readCounter: () => sleep(5_000, {}) } });
+    let answer = (_: object): void => {};
+    const late = new Promise<object>((resolve) => {
+      answer = resolve;
+    });
+    const server = await startServer({ device: { readCounter: () => late } });
     const client = new P4Client({ address: server.address, deviceId: 1 });
     try {
       await client.connect();
@@ -162,6 +166,7 @@ describe('reads', () => {
       const read = client.readAll([program.counter('cells', 1)], { timeoutMs: 100 });
       await expect(read).rejects.toMatchObject({ kind: 'deadline', call: 'Read' });
     } finally {
+      answer({});
       await client.close();
       await server.close();
     }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { createSender, type Sender, type SenderOptions } from '../../../src/ends/edge/index.ts';
 import {
   createWorker,
@@ -10,15 +10,13 @@ import {
 import { interpretRows } from '../../../src/reference/interpreter.ts';
 import { type Hop, relay } from './relay.ts';
 
-const open: { close(): unknown }[] = [];
-/** Closes it with the test. */
+/** Closes it with the test that runs. */
 export function kept<T extends { close(): unknown }>(resource: T): T {
-  open.push(resource);
+  onTestFinished(async () => {
+    await resource.close();
+  });
   return resource;
 }
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource.close();
-});
 
 export const LOCAL = '127.0.0.1';
 
