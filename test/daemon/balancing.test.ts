@@ -1,6 +1,6 @@
 /** Jobs of a service that devices spread over workers of its address: shares by weight, and what moves when a worker comes, goes or is busy. */
 import { describe, expect, it, test } from 'vitest';
-import { balance, cross, shards, steer } from '../../src/backends/common/table-model.ts';
+import { balance, cross, drop as dropAction, shards, steer } from '../../src/backends/common/table-model.ts';
 import { forwardingEntries } from '../../src/controller/forwarding.ts';
 import type { StoredObject } from '../../src/daemon/manifests/index.ts';
 import { resolveAll } from '../../src/daemon/names/index.ts';
@@ -184,6 +184,30 @@ describe('steering', () => {
     expect(steered(false)).toBeUndefined();
     // Before any worker has the model, the preferred one is asked.
     expect(steered(true)).toEqual([0, 1].map((nextLayer) => ({ modelId: 5, nextLayer, port: 9 })));
+  });
+
+  it('drops the raw input where nobody can have it who may, and leaves all else to the workers', () => {
+    const kept = (rawWorkers: readonly string[], down: readonly string[] = []) => {
+      const found = steeredIn([service({ rawWorkers })], down);
+      return ['s1', 's2'].map((name) => found.get(name)?.steering);
+    };
+    const [drop, spread] = [
+      { modelId: 5, nextLayer: 0 },
+      { modelId: 5, nextLayer: 1, group: 255 },
+    ];
+    // What s1 sheds is dropped there; what has not come to it goes there.
+    expect(kept([])).toEqual([
+      [drop, spread],
+      [{ ...drop, port: 9 }, spread],
+    ]);
+    expect(kept([], ['s1'])[1]).toEqual([drop, spread]);
+    expect(kept(['b'])).toEqual([
+      [{ ...drop, port: 9 }, spread],
+      [{ ...drop, port: 9 }, spread],
+    ]);
+    expect(kept(['b'], ['b', 's1'])[1]![0]).toEqual(drop);
+    const [entry] = forwardingEntries({ zones: [], ports: [], routes: [], steering: [drop] });
+    expect(entry).toEqual({ table: steer, keys: [5, 0], action: dropAction, parameters: [] });
   });
 
   it('becomes an entry for each shard and one that balances', () => {

@@ -1,8 +1,9 @@
 /** Devices that share the jobs of a service, two agents and a BMv2 behind an ingress: one dies under traffic, and comes back. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cliArguments, testFolder } from '../support/io.ts';
 import { describeWith, describeWithTools, loading } from '../support/machine.ts';
-import { BalancedNetwork, THREE_REPLICAS } from './live/balanced.ts';
+import { answererOf, BalancedNetwork, THREE_REPLICAS } from './live/balanced.ts';
 import { type ReplicaDeath, replicaDies, type Spread } from './live/balancing.ts';
 import { hasBmv2 } from './live/network.ts';
 import type { RawJobs, RawJobsReport } from './live/raw-jobs.ts';
@@ -68,6 +69,27 @@ describeWith(loading, 'jobs of a service that three devices compute', () => {
         },
         240_000,
       );
+
+      test('raw input that must stay in the zone of devices is dropped when all of these die, and no worker elsewhere sees it', async () => {
+        await network.keepRawInput(['w0', 'w1']);
+        const devices = THREE_REPLICAS.map((_, i) => `r${i + 1}`);
+        for (const name of devices) await network.dieDevice(name);
+        // Before the first device knows, requests go where nobody is.
+        await sleep(2_000);
+        jobs.mark();
+        await sleep(1_000);
+        const dark = jobs.mark();
+        expect(dark.answered).toBe(0);
+        expect(dark.retried).toBeGreaterThan(PER_SECOND);
+        for (const name of devices) await network.startDevice(name);
+        await network.shared(ALL);
+        jobs.mark();
+        await sleep(1_000);
+        const again = jobs.mark();
+        expectRight(again);
+        const answerers = new Set([...again.workers.values()].flatMap((macs) => [...macs].map(answererOf)));
+        expect([...answerers].sort()).toEqual(devices);
+      }, 120_000);
 
       test('the last job has its answer', async () => {
         const { wrong, lost } = await jobs.stop();

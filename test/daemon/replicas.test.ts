@@ -1,6 +1,6 @@
 /** Devices that compute the same layers: where jobs go by what is written, who dies, comes and comes back, and what is said of it. */
 import { describe, expect, it, test } from 'vitest';
-import { balance, shards, steer } from '../../src/backends/common/table-model.ts';
+import { balance, drop, shards, steer } from '../../src/backends/common/table-model.ts';
 import { deviceSpec } from '../../src/daemon/manifests/device.ts';
 import { type StoredObject, validate } from '../../src/daemon/manifests/index.ts';
 import { serviceSpec } from '../../src/daemon/manifests/service.ts';
@@ -425,6 +425,25 @@ describe('devices that share the jobs of a service', () => {
     expect((await net.spec('Placement', 's')).segments.map((s) => s.node)).toEqual(['in', 'a']);
     await net.until('Service', 's', (s) => conditionOf(s.status, 'Replicated') === undefined);
   }, 60_000);
+
+  test('raw input stays in its zone, also when who computes it there is lost: then it is dropped', async () => {
+    const { net, first, isSpreadOver } = await scene({ replicas: 2, rawInputZones: ['default'] });
+    await isSpreadOver('a', 'b');
+    const dropped = () =>
+      first.device.applied.filter(
+        ({ entity: { tableEntry: e } }) => e?.tableId === steer.id && e.action?.action?.actionId === drop.id,
+      );
+    expect(dropped()).toEqual([]);
+    const { control } = await net.spec('Worker', 'w');
+    await net.apply(['Worker', 'w', { control, zone: 'elsewhere' }]);
+    // What the first device sheds would go to the worker.
+    await expect.poll(() => dropped().length, { timeout: 20_000 }).toBe(1);
+    await net.apply(serviceWith({ rawInputZones: ['moon'] }));
+    const { status } = await net.condition('Service', 's', 'Ready', 'Unplaceable');
+    expect(conditionOf(status, 'Ready')).toMatchObject({
+      message: expect.stringContaining('the raw input must stay in zone moon, and in is in zone default'),
+    });
+  }, 120_000);
 
   test('what another service must have goes before what one has more than once', async () => {
     const { net, isSpreadOver } = await scene({ replicas: 3 });

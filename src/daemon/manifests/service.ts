@@ -36,7 +36,7 @@ const policy = z
     affinityMs: milliseconds('How long a job stays with its worker after its last request').default(60_000),
     rawInputZones: listOf(text('A zone of nodes'), 64)
       .optional()
-      .describe('Zones that the raw input may not leave'),
+      .describe('Zones that the raw input may not leave: it is dropped where nobody in them can have it'),
     layers: listOf(layerRule, 64).default([]).describe('Where some layers may run'),
     maxLayers: integer(1, 255, 'Most layers on any one node').optional(),
     replicas: integer(

@@ -132,7 +132,8 @@ export function goalsOf(
     const { modelId, placement, models, workers, replicas, members } = service;
     const layerCount = [...models.values()][0]?.model.layers.length ?? 0;
     const isOneAddress = service.service.spec.address !== undefined;
-    return { modelId, placement, workers, layerCount, isOneAddress, replicas, members };
+    const rawWorkers = rawWorkersOf(network, service);
+    return { modelId, placement, workers, layerCount, isOneAddress, replicas, members, rawWorkers };
   });
   const firstHops = firstHopsOf(network, up);
   const { devices: steering, crowded } = steeringOf(network, steered, up, firstHops);
@@ -159,6 +160,13 @@ export function goalsOf(
   }
   for (const worker of network.workers.values()) goals.set(worker.name, workerGoal(worker, services));
   return { goals, crowded };
+}
+
+/** Workers that are where the raw input may be; undefined where all are. */
+function rawWorkersOf(network: Network, { service, workers }: PlacedService): readonly string[] | undefined {
+  const { rawInputZones = [] } = service.spec.policy;
+  const own = workers.filter((name) => rawInputZones.includes(network.workers.get(name)?.spec.zone ?? ''));
+  return rawInputZones.length === 0 || own.length === workers.length ? undefined : own;
 }
 
 const NOTHING_STEERED: DeviceSteering = { steering: [], balancing: [] };

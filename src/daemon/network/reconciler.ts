@@ -90,7 +90,6 @@ export class Reconciler {
   #network: { readonly revision: number; readonly network: Network } | undefined;
   /** Services as they were placed last. */
   #placed: readonly PlacedService[] = [];
-  #tickedAt = 0;
   #judgedAt = 0;
   readonly #unusedFiles: UnusedFiles;
   #filesAt = 0;
@@ -236,16 +235,8 @@ export class Reconciler {
   /** Looks for what has become due by time alone. */
   #tick(): void {
     const now = performance.now();
-    const before = this.#tickedAt;
-    this.#tickedAt = now;
     if (now - this.#filesAt > FILES_MS) this.#lookForFiles(now);
-    const { graceMs, moveMs } = this.#options;
-    const passed = ({ lostAt }: ManagedNode) =>
-      lostAt !== undefined &&
-      [graceMs, moveMs].some((patience) => before < lostAt + patience && lostAt + patience <= now);
-    const isDue =
-      [...this.#nodes.away].some(passed) ||
-      [...this.#nodes.values()].some((node) => this.#needsWork(node, now));
+    const isDue = [...this.#nodes.values()].some((node) => this.#needsWork(node, now));
     const drains = [...(this.#network?.network.rollouts.values() ?? [])].some(({ object: { status } }) =>
       waitsForPackets(status.phase),
     );
@@ -284,6 +275,14 @@ export class Reconciler {
     this.#turning = this.#turns().finally(() => {
       this.#turning = undefined;
     });
+  }
+
+  /** To the millisecond: what passes until then is time in which traffic goes where nobody answers. */
+  #wakeAt(time: number): void {
+    const left = time - performance.now();
+    if (left <= 0) this.#wake();
+    // Timers count from the beginning of their event loop's round, and may be early.
+    else setTimeout(() => this.#wakeAt(time), Math.ceil(left)).unref();
   }
 
   async #turns(): Promise<void> {
@@ -375,7 +374,11 @@ export class Reconciler {
     const { reach } = node;
     this.#nodes.reached(node);
     if (reach.kind === 'here') this.#log(about(node, 'Normal', 'Reached', whatOf(node)));
-    if (reach.kind === 'away') this.#log(about(node, 'Warning', 'Lost', reach.why));
+    if (reach.kind === 'away') {
+      this.#log(about(node, 'Warning', 'Lost', reach.why));
+      const { graceMs, moveMs } = this.#options;
+      for (const patienceMs of [graceMs, moveMs]) this.#wakeAt(performance.now() + patienceMs);
+    }
     if (reach.kind === 'backup') this.#log(about(node, 'Warning', 'TakenOver', reach.why));
     this.#wake();
   }

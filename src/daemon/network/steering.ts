@@ -145,6 +145,8 @@ export interface Steered {
   readonly replicas: ReadonlyMap<number, readonly Member[]>;
   /** Workers over which devices spread its jobs then, with what each gets. */
   readonly members: readonly Member[];
+  /** Workers that the raw input may reach, where not all of them; it is dropped rather than left to others. */
+  readonly rawWorkers?: readonly string[] | undefined;
 }
 
 /** Where one device sends requests. */
@@ -171,7 +173,7 @@ const WORKERS_GROUP = 255;
 /**
  * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot
  * be, or is the device itself, to a worker, which finishes anything; or, where the service has several workers with addresses, to whichever
- * the packet is addressed to. Where several are equal, and the ways to them part at this device, it spreads jobs over them by their shards. All
+ * the packet is addressed to. Raw input that may not go there is dropped. Where several are equal, and the ways to them part at this device, it spreads jobs over them by their shards. All
  * devices do so by the same members, so a device on the way to one of them sends the same jobs there; and no way to a device leads through another
  * one that computes the same layers. Answers go by ordinary forwarding.
  * @param up nodes that can be reached
@@ -186,7 +188,9 @@ export function steeringOf(
     // Where jobs choose their worker, only layers that devices compute are steered.
     const isChosen = !service.isOneAddress && addressedWorkers(network, service.workers) !== undefined;
     const members = service.members.filter(({ name }) => up(name));
-    return { ...service, isChosen, members, workers: isChosen ? [] : service.workers.filter(up) };
+    const rawWorkers = service.rawWorkers?.filter((name) => up(name) && !isChosen);
+    const workers = isChosen ? [] : service.workers.filter(up);
+    return { ...service, isChosen, members, workers, rawWorkers };
   });
   const devices = [...network.devices.keys()].filter(up);
   const found = steeringAtAll(devices, prepared, up, firstHops);
@@ -272,15 +276,20 @@ function steeringAt(
         around.filter((node) => node !== goal),
       );
     const one = (name: string): Choice => [WORKERS_GROUP, [{ name, weight: 1 }], wayTo];
+    const kept = nextLayer === 0 ? service.rawWorkers : undefined;
     // A list further down is for where none of those before can be reached.
     const choices: readonly Choice[] = [
       [nextLayer, isHere ? [] : (service.replicas.get(nextLayer) ?? []), toReplica],
-      [WORKERS_GROUP, members, wayTo],
-      ...[...(isHere ? [] : preferred), ...workers].map(one),
+      ...(kept?.map(one) ?? [
+        [WORKERS_GROUP, members, wayTo] as const,
+        ...[...(isHere ? [] : preferred), ...workers].map(one),
+      ]),
     ];
     const chosen = choices
       .map(([group, equal, wayOf]) => ({ group, ways: waysAmong(equal, wayOf) }))
       .find(({ ways }) => ways.hops.length > 0);
+    // A way without a port is none: the packet is dropped.
+    if (chosen === undefined && kept !== undefined) steering.push({ modelId, nextLayer });
     if (chosen === undefined) continue;
     const { group, ways } = chosen;
     const isSpread = ways.hops.length > 1 && (balancing.has(group) || balancing.size < room);

@@ -157,8 +157,6 @@ function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: 
     return [{ from, to, oneWay, latencyUs, bandwidthMbps, mtu }];
   });
   const { minimise, layers, maxLayers, rawInputZones, replicas, minReplicas } = spec.policy;
-  const zones = new Set(nodes.map((n) => n.zone));
-  const rawInput = rawInputZones?.filter((z) => zones.has(z));
   return {
     format: 'intransit-topology',
     version: 1,
@@ -173,7 +171,7 @@ function topologyOf(network: Network, { name, spec }: Named<'Service'>, health: 
     constraints: {
       headers: [],
       ...(maxLayers !== undefined && { maxLayers }),
-      ...(rawInput !== undefined && rawInput.length > 0 && { rawInput }),
+      ...(rawInputZones !== undefined && rawInputZones.length > 0 && { rawInput: [...rawInputZones] }),
       layers: layers.map((rule) => ({
         layers: rule.layers,
         ...(rule.zones && { zones: [...rule.zones] }),

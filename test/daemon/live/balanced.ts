@@ -174,20 +174,37 @@ export class BalancedNetwork {
         version: 1,
         source: { name: 'traffic-mlp.onnx', digest },
       }),
-      manifest('Service', SERVICE, {
-        ...{ model: 'm', ingress: 'd', address: SERVICE_IP },
-        policy:
-          this.#replicas.length > 0
-            ? { replicas: this.#replicas.length, layers: [{ layers: '0..3', nodes: this.#replicas }] }
-            : {
-                layers: [
-                  { layers: '0..1', nodes: ['d'] },
-                  { layers: '1..3', nodes: workers },
-                ],
-              },
-      }),
+      this.#service(workers),
     );
     await this.shared(workers.length + this.#replicas.length);
+  }
+
+  #service(workers: readonly string[], policy: object = {}): object {
+    const layers =
+      this.#replicas.length > 0
+        ? [{ layers: '0..3', nodes: this.#replicas }]
+        : [
+            { layers: '0..1', nodes: ['d'] },
+            { layers: '1..3', nodes: workers },
+          ];
+    const replicas = this.#replicas.length > 0 ? { replicas: this.#replicas.length } : {};
+    return manifest('Service', SERVICE, {
+      ...{ model: 'm', ingress: 'd', address: SERVICE_IP },
+      policy: { ...replicas, layers, ...policy },
+    });
+  }
+
+  /** From now on the raw input may not leave the zone of the devices, and these workers are in another one. */
+  async keepRawInput(workers: readonly string[]): Promise<void> {
+    await this.controller.apply(
+      ...workers.flatMap((w) => this.#worker(w, { zone: 'elsewhere' })),
+      this.#service(workers, { rawInputZones: ['default'] }),
+    );
+    await until(async () => {
+      const { metadata, status } = await this.controller.object(`services/${SERVICE}`);
+      const { conditions = [] } = status;
+      return conditions.every((c) => c.observedGeneration === metadata.generation);
+    }, 'the service has been placed anew');
   }
 
   #device(name: string): readonly object[] {
@@ -207,11 +224,14 @@ export class BalancedNetwork {
     ];
   }
 
-  #worker(name: string): readonly object[] {
+  #worker(name: string, more: object = {}): readonly object[] {
     const i = Number(name.slice(1));
     const port = i + 2;
     return [
-      manifest('Worker', name, { control: `unix:${this.#socket(name)}`, weight: this.#o.weights[i] }),
+      manifest('Worker', name, {
+        ...{ control: `unix:${this.#socket(name)}`, weight: this.#o.weights[i] },
+        ...more,
+      }),
       manifest('Link', `d-${name}`, {
         from: { node: 'd', port, mac: macOf(`d${port}`) },
         to: { node: name, mac: macOf(name) },
