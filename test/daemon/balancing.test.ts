@@ -179,18 +179,23 @@ describe('steering', () => {
 
   it('leaves jobs to the worker that they have chosen, where a service has no address', () => {
     const own = ['a', 'b', 'c'].map((name, i) => workerAt(name, { address: `10.9.9.${i}:1` }));
-    const steered = (isOneAddress: boolean) =>
-      steeredIn([service({ isOneAddress, members: [] })], [], drawn(...own)).get('s1')?.steering;
+    const steered = (isOneAddress: boolean, rawInput?: Steered['rawInput']) =>
+      steeredIn([service({ isOneAddress, members: [], rawInput })], [], drawn(...own)).get('s1')?.steering;
     expect(steered(false)).toBeUndefined();
+    // Which of them a packet is for is not seen here: where one may not have raw input, none has it.
+    expect(steered(false, { around: [], workers: undefined })).toBeUndefined();
+    expect(steered(false, { around: [], workers: ['a'] })).toEqual([{ modelId: 5, nextLayer: 0 }]);
     // Before any worker has the model, the preferred one is asked.
     expect(steered(true)).toEqual([0, 1].map((nextLayer) => ({ modelId: 5, nextLayer, port: 9 })));
   });
 
   it('drops the raw input where nobody can have it who may, and leaves all else to the workers', () => {
-    const kept = (rawWorkers: readonly string[], down: readonly string[] = []) => {
-      const found = steeredIn([service({ rawWorkers })], down);
+    const within = (rawInput: Steered['rawInput'], down: readonly string[] = []) => {
+      const found = steeredIn([service({ rawInput })], down);
       return ['s1', 's2'].map((name) => found.get(name)?.steering);
     };
+    const kept = (workers: readonly string[], down: readonly string[] = []) =>
+      within({ around: [], workers }, down);
     const [drop, spread] = [
       { modelId: 5, nextLayer: 0 },
       { modelId: 5, nextLayer: 1, group: 255 },
@@ -206,6 +211,10 @@ describe('steering', () => {
       [{ ...drop, port: 9 }, spread],
     ]);
     expect(kept(['b'], ['b', 's1'])[1]![0]).toEqual(drop);
+    // It is led round devices that may not have it, also where these were to compute it.
+    expect(within({ around: ['s1'], workers: undefined })[1]).toEqual([{ ...spread, nextLayer: 0 }, spread]);
+    expect(within({ around: ['s2'], workers: undefined })[0]).toEqual([{ ...drop, port: 3 }, spread]);
+    expect(within({ around: ['s2'], workers: ['a', 'b'] })[0]).toEqual([drop, spread]);
     const [entry] = forwardingEntries({ zones: [], ports: [], routes: [], steering: [drop] });
     expect(entry).toEqual({ table: steer, keys: [5, 0], action: dropAction, parameters: [] });
   });

@@ -10,6 +10,7 @@ import {
   type Crowded,
   type DeviceSteering,
   firstHopsOf,
+  type RawInput,
   routesToWorkers,
   type Steered,
   steeringOf,
@@ -132,8 +133,8 @@ export function goalsOf(
     const { modelId, placement, models, workers, replicas, members } = service;
     const layerCount = [...models.values()][0]?.model.layers.length ?? 0;
     const isOneAddress = service.service.spec.address !== undefined;
-    const rawWorkers = rawWorkersOf(network, service);
-    return { modelId, placement, workers, layerCount, isOneAddress, replicas, members, rawWorkers };
+    const rawInput = rawInputOf(network, service);
+    return { modelId, placement, workers, layerCount, isOneAddress, replicas, members, rawInput };
   });
   const firstHops = firstHopsOf(network, up);
   const { devices: steering, crowded } = steeringOf(network, steered, up, firstHops);
@@ -162,11 +163,14 @@ export function goalsOf(
   return { goals, crowded };
 }
 
-/** Workers that are where the raw input may be; undefined where all are. */
-function rawWorkersOf(network: Network, { service, workers }: PlacedService): readonly string[] | undefined {
+/** What the policy of a service says of its raw input; a placement that it had before may break it. */
+function rawInputOf(network: Network, { service, workers }: PlacedService): RawInput | undefined {
   const { rawInputZones = [] } = service.spec.policy;
-  const own = workers.filter((name) => rawInputZones.includes(network.workers.get(name)?.spec.zone ?? ''));
-  return rawInputZones.length === 0 || own.length === workers.length ? undefined : own;
+  if (rawInputZones.length === 0) return undefined;
+  const isIn = (zone: string | undefined) => zone !== undefined && rawInputZones.includes(zone);
+  const around = [...network.devices.values()].filter(({ spec }) => !isIn(spec.zone)).map(({ name }) => name);
+  const some = workers.filter((name) => isIn(network.workers.get(name)?.spec.zone));
+  return { around, workers: some.length === workers.length ? undefined : some };
 }
 
 const NOTHING_STEERED: DeviceSteering = { steering: [], balancing: [] };

@@ -145,8 +145,16 @@ export interface Steered {
   readonly replicas: ReadonlyMap<number, readonly Member[]>;
   /** Workers over which devices spread its jobs then, with what each gets. */
   readonly members: readonly Member[];
-  /** Workers that the raw input may reach, where not all of them; it is dropped rather than left to others. */
-  readonly rawWorkers?: readonly string[] | undefined;
+  /** Where its raw input may not be everywhere. */
+  readonly rawInput?: RawInput | undefined;
+}
+
+/** Where the raw input of a service may be; it is dropped rather than led elsewhere. */
+export interface RawInput {
+  /** Devices where it may not be. */
+  readonly around: readonly string[];
+  /** Workers that may have it; undefined where all may. */
+  readonly workers: readonly string[] | undefined;
 }
 
 /** Where one device sends requests. */
@@ -173,7 +181,7 @@ const WORKERS_GROUP = 255;
 /**
  * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot
  * be, or is the device itself, to a worker, which finishes anything; or, where the service has several workers with addresses, to whichever
- * the packet is addressed to. Raw input that may not go there is dropped. Where several are equal, and the ways to them part at this device, it spreads jobs over them by their shards. All
+ * the packet is addressed to. Raw input that may go to none of them is dropped. Where several are equal, and the ways to them part at this device, it spreads jobs over them by their shards. All
  * devices do so by the same members, so a device on the way to one of them sends the same jobs there; and no way to a device leads through another
  * one that computes the same layers. Answers go by ordinary forwarding.
  * @param up nodes that can be reached
@@ -188,9 +196,8 @@ export function steeringOf(
     // Where jobs choose their worker, only layers that devices compute are steered.
     const isChosen = !service.isOneAddress && addressedWorkers(network, service.workers) !== undefined;
     const members = service.members.filter(({ name }) => up(name));
-    const rawWorkers = service.rawWorkers?.filter((name) => up(name) && !isChosen);
     const workers = isChosen ? [] : service.workers.filter(up);
-    return { ...service, isChosen, members, workers, rawWorkers };
+    return { ...service, isChosen, members, workers };
   });
   const devices = [...network.devices.keys()].filter(up);
   const found = steeringAtAll(devices, prepared, up, firstHops);
@@ -270,26 +277,27 @@ function steeringAt(
     const isHere = own.some((s) => s.node === device);
     const preferred = own.filter((s) => s.kind === 'Worker').map((s) => s.node);
     const around = own.filter((s) => s.kind === 'Device').map((s) => s.node);
-    const toReplica = (goal: string) =>
-      wayTo(
-        goal,
-        around.filter((node) => node !== goal),
-      );
-    const one = (name: string): Choice => [WORKERS_GROUP, [{ name, weight: 1 }], wayTo];
-    const kept = nextLayer === 0 ? service.rawWorkers : undefined;
+    const raw = nextLayer === 0 ? service.rawInput : undefined;
+    const shut = raw?.around ?? [];
+    const replicas = (service.replicas.get(nextLayer) ?? []).filter(({ name }) => !shut.includes(name));
+    const toReplica = (goal: string) => wayTo(goal, [...around.filter((node) => node !== goal), ...shut]);
+    const toWorker = (goal: string) => wayTo(goal, shut);
+    const one = (name: string): Choice => [WORKERS_GROUP, [{ name, weight: 1 }], toWorker];
+    const some = isChosen ? [] : raw?.workers?.filter(up);
     // A list further down is for where none of those before can be reached.
     const choices: readonly Choice[] = [
-      [nextLayer, isHere ? [] : (service.replicas.get(nextLayer) ?? []), toReplica],
-      ...(kept?.map(one) ?? [
-        [WORKERS_GROUP, members, wayTo] as const,
+      [nextLayer, isHere ? [] : replicas, toReplica],
+      ...(some?.map(one) ?? [
+        [WORKERS_GROUP, members, toWorker] as const,
         ...[...(isHere ? [] : preferred), ...workers].map(one),
       ]),
     ];
     const chosen = choices
       .map(([group, equal, wayOf]) => ({ group, ways: waysAmong(equal, wayOf) }))
       .find(({ ways }) => ways.hops.length > 0);
-    // A way without a port is none: the packet is dropped.
-    if (chosen === undefined && kept !== undefined) steering.push({ modelId, nextLayer });
+    // A way without a port is none: the packet is dropped. Where jobs choose among workers that all may have it, routes lead there.
+    const isKept = raw !== undefined && !(isChosen && raw.workers === undefined);
+    if (chosen === undefined && isKept) steering.push({ modelId, nextLayer });
     if (chosen === undefined) continue;
     const { group, ways } = chosen;
     const isSpread = ways.hops.length > 1 && (balancing.has(group) || balancing.size < room);
