@@ -4,7 +4,7 @@ import { flowPolicySpec, flowPolicyStatus } from './flow-policy.ts';
 import { jobSpec, jobStatus } from './job.ts';
 import type { Kind } from './kind-names.ts';
 import { linkSpec, plainStatus } from './link.ts';
-import { modelSpec, modelVersionSpec, modelVersionStatus } from './model.ts';
+import { modelSpec, modelVersionSpec } from './model.ts';
 import { placementSpec, placementStatus } from './placement.ts';
 import { rolloutSpec, rolloutStatus } from './rollout.ts';
 import { modelsOf, serviceSpec, serviceStatus } from './service.ts';
@@ -63,7 +63,7 @@ export const kinds = {
   }),
   ModelVersion: define({
     spec: modelVersionSpec,
-    status: modelVersionStatus,
+    status: plainStatus,
     references: (s) => ref(['Model'], s.model, 'model'),
   }),
   Service: define({

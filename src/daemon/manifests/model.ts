@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { parseRealRange } from '../../model/real-range.ts';
 import { missing } from '../../names-schema.ts';
-import { conditionSchema } from './conditions.ts';
 import { flag, integer, reference, text } from './fields.ts';
 
 /** What all versions of a model have in common: its id in packets, and its shape. */
@@ -41,9 +40,3 @@ export const modelVersionSpec = z
     tfliteRounding: z.enum(['double', 'single'], { error: 'expected double or single' }).optional(),
   })
   .refine((s) => (s.file === undefined) !== (s.source === undefined), { error: SOURCE });
-
-/** What a controller has found in the model's file. */
-export const modelVersionStatus = z.object({
-  conditions: z.array(conditionSchema).default([]),
-  layers: z.array(z.string()).optional(),
-});
