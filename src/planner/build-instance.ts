@@ -3,9 +3,9 @@ import type { SegmentProfile } from '../targets/profiles.ts';
 import { HEADER_BYTES, OUTER_BYTES } from '../wire/header.ts';
 import { type Chain, sharedResources } from './chain.ts';
 import type { CrossingStep, Instance, InstanceObjective, SegmentStep, Violation } from './instance.ts';
-import { costOf, type Machine, machineName } from './node-kinds.ts';
+import { costOf, isDevice, type Machine, machineName } from './node-kinds.ts';
 import { type SegmentRules, segmentRules } from './segment-rules.ts';
-import type { Objective, Topology } from './topology-schema.ts';
+import type { Objective, Topology, TopologyNode } from './topology-schema.ts';
 
 const PS_PER_NS = 1000;
 const PS_PER_US = 1_000_000;
@@ -87,7 +87,8 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
       ],
     };
   };
-  const ingress = index.get(t.ingress)!;
+  const [ingress, egress] = [index.get(t.ingress)!, index.get(t.egress)!];
+  const passing = t.nodes.map((n, node) => (node === ingress || node === egress ? [] : notPassing(n)));
   return {
     nodes: t.nodes.length,
     links: directed,
@@ -95,7 +96,7 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
     refused,
     lastCut: chain.cuts.length - 1,
     ingress,
-    egress: index.get(t.egress)!,
+    egress,
     entry: {
       latencyPs: 0,
       serialisationPs: 0,
@@ -106,6 +107,7 @@ export function buildInstance(chain: Chain, t: Topology, file: string): BuiltIns
     pinnedTo: rules.pinnedTo,
     segment,
     crossing,
+    passing: (node) => passing[node]!,
     objective: objectiveOf(t.objective),
   };
 }
@@ -160,6 +162,13 @@ function rawInput(t: Topology, node: number, cut: number): Violation[] {
   if (cut > 0 || zones === undefined || zones.includes(zone)) return [];
   const message = `the raw input must stay in zone ${zones.join(' or ')}, and ${name} is in zone ${zone}`;
   return [{ constraint: 'raw input', place: name, message }];
+}
+
+/** Whoever stands in the way of packets is a device; workers and edges compute, or are where it begins or ends. */
+function notPassing({ name, kind }: TopologyNode): Violation[] {
+  if (isDevice(kind)) return [];
+  const message = `${name} is no device: it passes on no packet of which it computes nothing`;
+  return [{ constraint: 'forwarding', place: name, message }];
 }
 
 /** `the raw input uint8[64]`, `the output of layer "conv1" uint8[8x8x8]`. */

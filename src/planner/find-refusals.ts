@@ -53,6 +53,7 @@ function lift(instance: Instance, constraint: string): Instance {
     entry: less(instance.entry),
     segment: (node, from, to) => less(instance.segment(node, from, to)),
     crossing: (link, cut) => less(instance.crossing(link, cut)),
+    passing: (node) => instance.passing(node).filter((v) => v.constraint !== constraint),
     capacities: (node) =>
       instance
         .capacities(node)
@@ -92,11 +93,12 @@ function penalty(violations: readonly Violation[], lifted: ReadonlySet<string>):
 
 /** All that a walk breaks, each thing once. */
 function broken(t: Topology, instance: BuiltInstance, walk: Walk): Violation[] {
-  const steps = walk.steps.flatMap((step) =>
-    step.kind === 'compute'
-      ? instance.segment(step.node, step.from, step.to).violations
-      : instance.crossing(step.link, step.cut).violations,
-  );
+  const steps = walk.steps.flatMap((step, i) => {
+    if (step.kind === 'compute') return instance.segment(step.node, step.from, step.to).violations;
+    const isPassed = walk.steps[i + 1]?.kind === 'cross';
+    const passing = isPassed ? instance.passing(instance.links[step.link]!.to) : [];
+    return [...instance.crossing(step.link, step.cut).violations, ...passing];
+  });
   const all = [...instance.entry.violations, ...steps, ...late(instance, walk)];
   // A segment that needs too much by itself has been told already.
   const told = new Set(all.map((v) => `${v.constraint} ${v.place}`));

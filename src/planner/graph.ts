@@ -5,7 +5,7 @@ import { crossingPs, type Instance, type Step, type Violation } from './instance
  * it has just arrived (phase 0: the node may compute one segment), or is to leave (phase 1). Edges:
  *
  *     arrived (n, c) -> leaving (n, d), c < d: n computes the blocks from c to d
- *     arrived (n, c) -> leaving (n, c):        n passes it on
+ *     arrived (n, c) -> leaving (n, c):        n passes it on, where it passes on any
  *     leaving (n, c) -> arrived (m, c):        over a link
  *
  * Cursors never fall, so a state occurs once on any sensible walk.
@@ -29,7 +29,6 @@ export interface PathGraph {
 }
 
 const SEGMENT_TIE = 2 ** 20;
-const NONE: readonly Violation[] = [];
 
 /** Number of a state: at a node, before a cut, having just arrived (0), or about to leave (1). */
 export const stateOf = (instance: Instance, node: number, cut: number, phase: 0 | 1): number =>
@@ -65,7 +64,9 @@ export function buildGraph(instance: Instance, forbidden: 'drop' | 'keep' = 'dro
       }
       continue;
     }
-    edges.add(state, state + 1, 0, 0, 0, undefined, NONE);
+    const passing = instance.passing(node);
+    if (forbidden === 'keep' || passing.length === 0)
+      edges.add(state, state + 1, 0, 0, 0, undefined, passing);
     for (let to = cut + 1; to <= lastCut; to++) {
       const { ps, price, violations } = instance.segment(node, cut, to);
       if (forbidden === 'drop' && violations.length > 0) continue;

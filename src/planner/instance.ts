@@ -52,6 +52,8 @@ export interface Instance {
   /** @pre from < to */
   segment(node: number, from: number, to: number): SegmentStep;
   crossing(link: number, cut: number): CrossingStep;
+  /** What keeps a node from passing on packets of which it computes nothing. */
+  passing(node: number): readonly Violation[];
   readonly objective: InstanceObjective;
 }
 

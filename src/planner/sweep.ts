@@ -50,11 +50,14 @@ export function makeSweep(graph: PathGraph, instance: Instance): (weight: Float6
           if (through >= distance[leaving]!) continue;
           distance[leaving] = through;
           next[leaving] = edge;
-          if (through >= distance[leaving - 1]!) continue;
-          // Passing a packet on within the node costs nothing.
-          distance[leaving - 1] = through;
-          next[leaving - 1] = graph.first[leaving - 1]!;
-          heap.push({ distance: through, node: Math.floor((leaving >> 1) / cuts) });
+          // Where a node passes packets on, that is the first edge of their arrival.
+          const pass = graph.first[leaving - 1]!;
+          if (graph.target[pass] !== leaving) continue;
+          const onward = weight[pass]! + through;
+          if (onward >= distance[leaving - 1]!) continue;
+          distance[leaving - 1] = onward;
+          next[leaving - 1] = pass;
+          heap.push({ distance: onward, node: Math.floor((leaving >> 1) / cuts) });
         }
       }
     }

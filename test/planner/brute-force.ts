@@ -34,7 +34,7 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
 
   const arrive: Move = (n, cursor, ps, price, held, seen) => {
     if (cursor === 0 && !rawAllowed(n)) return;
-    leave(n, cursor, ps, price, held, seen);
+    if (isDevice(n) || n.name === t.ingress || n.name === t.egress) leave(n, cursor, ps, price, held, seen);
     for (const to of chain.cuts.filter((c) => c > cursor)) {
       const more = new Map(held).set(n.name, [...(held.get(n.name) ?? []), [cursor, to] as const]);
       if (!mayCompute(t, n, layers, more.get(n.name)!)) continue;
@@ -57,6 +57,8 @@ export function bruteForce({ chain, layers, topology: t }: Problem): Best | unde
   arrive(start, 0, packetPs(start), 0, new Map(), [t.ingress]);
   return best;
 }
+
+const isDevice = ({ kind }: TopologyNode): boolean => kind !== 'edge' && kind !== 'worker';
 
 type Held = ReadonlyMap<string, readonly (readonly [number, number])[]>;
 

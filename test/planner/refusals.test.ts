@@ -42,6 +42,17 @@ const refusals = (...args: Parameters<typeof report>) => {
 };
 
 describe('a plan that cannot exist', () => {
+  it('for a worker on the only way says that it passes nothing on', () => {
+    expect(refusals({}, [{}, { kind: 'worker', maxLayers: 0 }])).toContainEqual({
+      constraint: 'forwarding',
+      place: 'host',
+      message: 'host is no device: it passes on no packet of which it computes nothing',
+      lifting: 'alone',
+    });
+    expect(report({}, [{}, { kind: 'worker' }]).feasible).toBe(true);
+    expect(report({}, [{}, { kind: 'v1model', maxLayers: 0 }]).feasible).toBe(true);
+  });
+
   it('for the MTU names tensor, link and bytes', () => {
     const small = [{ memory: 0 }, {}, { memory: 0 }];
     const found = refusals({}, small, 250);

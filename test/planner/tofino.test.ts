@@ -93,7 +93,7 @@ describe('a network over several Tofinos', () => {
   });
 
   it('holds one part on each switch, however often a packet comes by', async () => {
-    const mirror = { name: 'mirror', kind: 'edge', maxLayers: 0 };
+    const mirror = { name: 'mirror', kind: 'v1model', maxLayers: 0 };
     const nodes = [{ name: 's0', kind: 'tna', options: { chip: 'tofino' } }, mirror];
     const links = [{ from: 's0', to: 'mirror', latencyUs: 1, bandwidthMbps: 100_000 }];
     const { code, report } = await plan(lineOf(['tofino'], { nodes, links, egress: 's0' }));
