@@ -54,8 +54,11 @@ describe('shards', () => {
 const objectOf = (kind: string, name: string, spec: object) =>
   ({ kind, metadata: { name, generation: 1 }, spec, status: { conditions: [] } }) as unknown as StoredObject;
 const workerAt = (name: string, more: object = {}) => objectOf('Worker', name, { weight: 1, ...more });
-const link = (from: object, to: object, latencyUs = 0) =>
-  objectOf('Link', `${JSON.stringify(from)}-${JSON.stringify(to)}`, { from, to, latencyUs, oneWay: false });
+const link = (from: object, to: object, latencyUs = 0, mtu = 1500) =>
+  objectOf('Link', `${JSON.stringify(from)}-${JSON.stringify(to)}`, {
+    ...{ from, to, latencyUs, mtu },
+    oneWay: false,
+  });
 const deviceAt = (name: string) => objectOf('Device', name, { forwarding: { ports: [], routes: [] } });
 const drawn = (...more: StoredObject[]) =>
   networkOf([
@@ -69,7 +72,7 @@ const drawn = (...more: StoredObject[]) =>
   ]);
 const service = (more: Partial<Steered> = {}): Steered => ({
   modelId: 5,
-  layerCount: 2,
+  packetBytes: [100, 100],
   placement: {
     segments: [{ kind: 'Device', node: 's1', layers: '0..1' }],
   } as unknown as Steered['placement'],
@@ -187,6 +190,26 @@ describe('steering', () => {
     expect(steered(false, { around: [], workers: ['a'] })).toEqual([{ modelId: 5, nextLayer: 0 }]);
     // Before any worker has the model, the preferred one is asked.
     expect(steered(true)).toEqual([0, 1].map((nextLayer) => ({ modelId: 5, nextLayer, port: 9 })));
+  });
+
+  it('sends packets along no link that is too small for them', () => {
+    const wide = link({ node: 's1', port: 8 }, { node: 's2', port: 8 }, 50, 9000);
+    const placement = {
+      segments: ['s1', 's2'].map((node, i) => ({ kind: 'Device', node, layers: `${i}..${i + 1}` })),
+    } as unknown as Steered['placement'];
+    const replicas = new Map(['s1', 's2'].map((name, i) => [i, membersNamed({ [name]: 1 })]));
+    const wayAt = (device: string, bytes: number) => {
+      const own = service({ packetBytes: [bytes, bytes], placement, replicas });
+      return steeredIn([own], [], drawn(wide)).get(device)?.steering;
+    };
+    const [first, second] = [0, 1].map((nextLayer) => ({ modelId: 5, nextLayer }));
+    expect(wayAt('s1', 1500)).toEqual([
+      { ...first, group: 255 },
+      { ...second, port: 9 },
+    ]);
+    expect(wayAt('s1', 1501)).toEqual([{ ...second, port: 8 }]);
+    expect(wayAt('s2', 1501)).toEqual([{ ...first, port: 8 }]);
+    expect(wayAt('s1', 9001)).toBeUndefined();
   });
 
   it('drops the raw input where nobody can have it who may, and leaves all else to the workers', () => {

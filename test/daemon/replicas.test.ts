@@ -164,7 +164,13 @@ describe('where requests go in networks drawn at random', () => {
       of.network,
       [
         {
-          ...{ modelId: MODEL_ID, layerCount: LAYERS, placement, isOneAddress: true, replicas },
+          ...{
+            modelId: MODEL_ID,
+            packetBytes: Array.from({ length: LAYERS }, () => 100),
+            placement,
+            isOneAddress: true,
+            replicas,
+          },
           ...{ workers: ['w0', 'w1'], members },
         },
       ],

@@ -5,6 +5,9 @@ import { type Forwarding, forwardingEntities } from '../../controller/forwarding
 import type { LayerRange } from '../../controller/planned-layers.ts';
 import type { Member } from '../../ends/common/balance.ts';
 import { modelDigest } from '../../import/json/digest.ts';
+import { type Model, valueType } from '../../model/model.ts';
+import { tensorBytes } from '../../model/tensor.ts';
+import { ipv4Bytes } from '../../wire/header.ts';
 import type { Named, Network } from './network.ts';
 import {
   type Crowded,
@@ -131,14 +134,15 @@ export function goalsOf(
   const goals = new Map<string, Goal>();
   const steered = services.map((service): Steered => {
     const { modelId, placement, models, workers, replicas, members } = service;
-    const layerCount = [...models.values()][0]?.model.layers.length ?? 0;
-    const isOneAddress = service.service.spec.address !== undefined;
+    const { address, mtu } = service.service.spec;
+    const isOneAddress = address !== undefined;
+    const packetBytes = packetBytesOf([...models.values()][0]?.model, mtu);
     const rawInput = rawInputOf(network, service);
-    return { modelId, placement, workers, layerCount, isOneAddress, replicas, members, rawInput };
+    return { modelId, placement, workers, packetBytes, isOneAddress, replicas, members, rawInput };
   });
   const firstHops = firstHopsOf(network, up);
   const { devices: steering, crowded } = steeringOf(network, steered, up, firstHops);
-  const toWorkers = routesToWorkers(network, services, up, firstHops);
+  const toWorkers = routesToWorkers(network, steered, up, firstHops);
   const owners = ownersOf(services);
   for (const name of memory.keys()) if (!network.devices.has(name)) memory.delete(name);
   for (const device of network.devices.values()) {
@@ -162,6 +166,10 @@ export function goalsOf(
   for (const worker of network.workers.values()) goals.set(worker.name, workerGoal(worker, services));
   return { goals, crowded };
 }
+
+/** Requests that a model's layers may get; what is larger than the MTU of the service's path comes in fragments. */
+const packetBytesOf = (model: Model | undefined, mtu: number): readonly number[] =>
+  model?.layers.map((_, layer) => Math.min(ipv4Bytes(tensorBytes(valueType(model, layer))), mtu)) ?? [];
 
 /** What the policy of a service says of its raw input; a placement that it had before may break it. */
 function rawInputOf(network: Network, { service, workers }: PlacedService): RawInput | undefined {

@@ -11,6 +11,7 @@ import { type PlacementSpec, rangeOf } from './topology.ts';
 interface Way {
   readonly to: string;
   readonly latencyUs: number;
+  readonly mtu: number;
   readonly port: number | undefined;
   readonly macs: { readonly sourceMac: string; readonly destinationMac: string } | undefined;
 }
@@ -25,19 +26,27 @@ function waysOf(network: Network, up: (node: string) => boolean): ReadonlyMap<st
     else own.push(way);
   };
   for (const { spec } of network.links.values()) {
-    const { from, to, latencyUs, oneWay } = spec;
+    const { from, to, latencyUs, mtu, oneWay } = spec;
     const macs = (source: typeof from, destination: typeof to) =>
       source.mac === undefined || destination.mac === undefined
         ? undefined
         : { sourceMac: source.mac, destinationMac: destination.mac };
-    add(from.node, { to: to.node, latencyUs, port: from.port, macs: macs(from, to) });
-    if (!oneWay) add(to.node, { to: from.node, latencyUs, port: to.port, macs: macs(to, from) });
+    add(from.node, { to: to.node, latencyUs, mtu, port: from.port, macs: macs(from, to) });
+    if (!oneWay) add(to.node, { to: from.node, latencyUs, mtu, port: to.port, macs: macs(to, from) });
   }
   return ways;
 }
 
-/** For each node from which a goal can be reached, the first link of the shortest way that leads around some nodes; ties go by name. */
-export type FirstHops = (goal: string, around?: readonly string[]) => ReadonlyMap<string, Way>;
+/** What is asked of a way. */
+export interface WayWanted {
+  /** Nodes that it leads around. */
+  readonly around?: readonly string[];
+  /** Of the IP packets that are to go there: no MTU on it is less. */
+  readonly bytes?: number;
+}
+
+/** For each node from which a goal can be reached, the first link of the shortest way; ties go by name. */
+export type FirstHops = (goal: string, wanted?: WayWanted) => ReadonlyMap<string, Way>;
 
 /** @param up nodes that can be reached */
 export function firstHopsOf(network: Network, up: (node: string) => boolean): FirstHops {
@@ -48,12 +57,15 @@ export function firstHopsOf(network: Network, up: (node: string) => boolean): Fi
       if (own === undefined) into.set(way.to, [{ from, way }]);
       else own.push({ from, way });
     }
+  const mtus = [...new Set([...network.links.values()].map(({ spec }) => spec.mtu))].sort((a, b) => a - b);
   const known = new Map<string, ReadonlyMap<string, Way>>();
-  return (goal, around = []) => {
-    const key = around.length === 0 ? goal : `${goal} ${around.join(' ')}`;
+  return (goal, { around = [], bytes = 0 } = {}) => {
+    // Packets for which the same links are too small go the same ways.
+    const least = mtus.find((mtu) => mtu >= bytes) ?? Number.POSITIVE_INFINITY;
+    const key = [goal, least, ...around].join(' ');
     // Workers lead nothing on.
     const isPassed = (node: string) => network.devices.has(node) && !around.includes(node);
-    const found = known.get(key) ?? towards(goal, into, isPassed);
+    const found = known.get(key) ?? towards(goal, into, isPassed, least);
     known.set(key, found);
     return found;
   };
@@ -69,6 +81,7 @@ function towards(
   goal: string,
   into: ReadonlyMap<string, readonly Inward[]>,
   isPassed: (node: string) => boolean,
+  leastMtu: number,
 ): ReadonlyMap<string, Way> {
   const first = new Map<string, Way>();
   const distance = new Map([[goal, 0]]);
@@ -78,6 +91,7 @@ function towards(
     open.delete(nearest);
     if (nearest !== goal && !isPassed(nearest)) continue;
     for (const { from, way } of into.get(nearest) ?? []) {
+      if (way.mtu < leastMtu) continue;
       // A hop costs something even where nobody said what.
       const us = distance.get(nearest)! + way.latencyUs + 1;
       if (us >= (distance.get(from) ?? Number.POSITIVE_INFINITY)) continue;
@@ -110,15 +124,18 @@ type Route = SpecOf<'Device'>['forwarding']['routes'][number];
 /** For each device a route to each such worker: a job is sent to its worker, and devices keep to that. */
 export function routesToWorkers(
   network: Network,
-  services: readonly Pick<Steered, 'workers'>[],
+  services: readonly Pick<Steered, 'workers' | 'packetBytes'>[],
   up: (node: string) => boolean,
   firstHops: FirstHops,
 ): ReadonlyMap<string, Route[]> {
   const routes = new Map<string, Route[]>();
-  const hosts = new Map(services.flatMap(({ workers }) => [...(addressedWorkers(network, workers) ?? [])]));
-  for (const [worker, host] of hosts) {
+  const largest = new Map<string, { readonly host: string; readonly bytes: number }>();
+  for (const { workers, packetBytes } of services)
+    for (const [worker, host] of addressedWorkers(network, workers) ?? [])
+      largest.set(worker, { host, bytes: Math.max(largest.get(worker)?.bytes ?? 0, ...packetBytes) });
+  for (const [worker, { host, bytes }] of largest) {
     if (!up(worker)) continue;
-    for (const [device, way] of firstHops(worker)) {
+    for (const [device, way] of firstHops(worker, { bytes })) {
       const own = network.devices.get(device)?.spec.forwarding.routes;
       // What an operator says of this host goes before.
       const isSaid = own?.some(({ prefix }) => prefix === host || prefix === `${host}/32`);
@@ -135,7 +152,8 @@ export function routesToWorkers(
 /** A service as steering sees it. */
 export interface Steered {
   readonly modelId: number;
-  readonly layerCount: number;
+  /** Of the IP packet of a request, by the first layer that is not computed yet. */
+  readonly packetBytes: readonly number[];
   readonly placement: PlacementSpec;
   /** Workers that finish whatever is left, the preferred first. */
   readonly workers: readonly string[];
@@ -237,7 +255,7 @@ function steeringAtAll(
     const steering: Steering[] = [];
     const balancing: ShardGroup[] = [];
     const without: Omit<Crowded, 'groups'>[] = [];
-    const wayTo: Standpoint['wayTo'] = (goal, around) => firstHops(goal, around).get(device);
+    const wayTo: Standpoint['wayTo'] = (goal, wanted) => firstHops(goal, wanted).get(device);
     for (const service of services) {
       const own = steeringAt({ device, up, wayTo }, service, SHARD_GROUPS - balancing.length);
       steering.push(...own.steering);
@@ -254,7 +272,7 @@ function steeringAtAll(
 interface Standpoint {
   readonly device: string;
   readonly up: (node: string) => boolean;
-  readonly wayTo: (goal: string, around?: readonly string[]) => Way | undefined;
+  readonly wayTo: (goal: string, wanted: WayWanted) => Way | undefined;
 }
 
 /**
@@ -266,11 +284,11 @@ function steeringAt(
   service: Prepared,
   room: number,
 ): DeviceSteering & { readonly crowded: readonly Omit<Crowded, 'groups'>[] } {
-  const { modelId, layerCount, placement, workers, members, isChosen } = service;
+  const { modelId, packetBytes, placement, workers, members, isChosen } = service;
   const steering: Steering[] = [];
   const crowded = new Map<number, Omit<Crowded, 'groups'>>();
   const balancing = new Map<number, ShardGroup>();
-  for (let nextLayer = 0; nextLayer < layerCount; nextLayer++) {
+  for (const [nextLayer, bytes] of packetBytes.entries()) {
     const own = placement.segments
       .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
       .filter((s) => s.kind === 'Device' || !isChosen);
@@ -280,8 +298,9 @@ function steeringAt(
     const raw = nextLayer === 0 ? service.rawInput : undefined;
     const shut = raw?.around ?? [];
     const replicas = (service.replicas.get(nextLayer) ?? []).filter(({ name }) => !shut.includes(name));
-    const toReplica = (goal: string) => wayTo(goal, [...around.filter((node) => node !== goal), ...shut]);
-    const toWorker = (goal: string) => wayTo(goal, shut);
+    const toReplica = (goal: string) =>
+      wayTo(goal, { around: [...around.filter((node) => node !== goal), ...shut], bytes });
+    const toWorker = (goal: string) => wayTo(goal, { around: shut, bytes });
     const one = (name: string): Choice => [WORKERS_GROUP, [{ name, weight: 1 }], toWorker];
     const some = isChosen ? [] : raw?.workers?.filter(up);
     // A list further down is for where none of those before can be reached.
