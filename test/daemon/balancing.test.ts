@@ -210,6 +210,17 @@ describe('steering', () => {
     expect(wayAt('s1', 1501)).toEqual([{ ...second, port: 8 }]);
     expect(wayAt('s2', 1501)).toEqual([{ ...first, port: 8 }]);
     expect(wayAt('s1', 9001)).toBeUndefined();
+    // Jobs stay with workers that can have all of their packets.
+    const narrow = service({
+      packetBytes: [100, 1501],
+      members: membersNamed({ a: 1, c: 1 }),
+      workers: ['b'],
+    });
+    const jumbo = link({ node: 's1', port: 7 }, { node: 'c' }, 50, 9000);
+    expect(steeredIn([narrow], [], drawn(jumbo)).get('s1')?.steering).toEqual([
+      { ...first, port: 7 },
+      { ...second, port: 7 },
+    ]);
   });
 
   it('drops the raw input where nobody can have it who may, and leaves all else to the workers', () => {

@@ -288,6 +288,7 @@ function steeringAt(
   const steering: Steering[] = [];
   const crowded = new Map<number, Omit<Crowded, 'groups'>>();
   const balancing = new Map<number, ShardGroup>();
+  const largest = Math.max(...packetBytes);
   for (const [nextLayer, bytes] of packetBytes.entries()) {
     const own = placement.segments
       .filter((s) => up(s.node) && rangeOf(s.layers).from === nextLayer)
@@ -301,13 +302,15 @@ function steeringAt(
     const toReplica = (goal: string) =>
       wayTo(goal, { around: [...around.filter((node) => node !== goal), ...shut], bytes });
     const toWorker = (goal: string) => wayTo(goal, { around: shut, bytes });
+    // One group for all layers: a job stays with its worker.
+    const toMember = (goal: string) => wayTo(goal, { around: shut, bytes: largest });
     const one = (name: string): Choice => [WORKERS_GROUP, [{ name, weight: 1 }], toWorker];
     const some = isChosen ? [] : raw?.workers?.filter(up);
     // A list further down is for where none of those before can be reached.
     const choices: readonly Choice[] = [
       [nextLayer, isHere ? [] : replicas, toReplica],
       ...(some?.map(one) ?? [
-        [WORKERS_GROUP, members, toWorker] as const,
+        [WORKERS_GROUP, members, toMember] as const,
         ...[...(isHere ? [] : preferred), ...workers].map(one),
       ]),
     ];
