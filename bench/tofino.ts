@@ -1,60 +1,46 @@
 /**
- * What is foretold of programs for Tofino beside what the open compiler and its assembler placed:
- * `npx tsx bench/tofino.ts FOLDER...`, each made by `intransit compile --target tna` with both tools on the PATH.
+ * What is foretold of programs for Tofino beside what the open compiler and its assembler place, as the table of docs/tofino.md:
+ * `npx tsx bench/tofino.ts`, with both tools on the PATH.
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { processIo, table } from '../src/cli/io.ts';
-import { JUDGED_FILE } from '../src/toolchain/tofino.ts';
+import { run } from '../src/cli/run.ts';
+import { temporaryFolder } from '../src/temporary.ts';
+import { findTool } from '../src/toolchain/p4c.ts';
+import { BAREFOOT, BFAS } from '../src/toolchain/tofino.ts';
+import { comparedIn, entriesIn, type JudgedProgram, judgedPrograms } from '../test/backends/tna/programs.ts';
 
-const manifestShape = z.looseObject({
-  chip: z.string(),
-  model: z.looseObject({ name: z.string() }),
-  weights: z.looseObject({ count: z.number() }),
-  approximation: z.looseObject({ agreement: z.number() }).optional(),
-  foretold: z.looseObject({
-    stages: z.looseObject({ ingress: z.number(), egress: z.number() }),
-    needs: z.array(z.looseObject({ resource: z.string(), need: z.number() })),
-  }),
-});
+/** Says on stderr what a command said, where it fails. */
+async function command(...argv: string[]): Promise<void> {
+  let said = '';
+  const err = (text: string) => {
+    said += text;
+  };
+  const quiet = { out: () => {}, err, interactive: false };
+  if ((await run(argv, quiet, '0.0.0-bench')) !== 0) throw new Error(`${argv.join(' ')}\n${said}`);
+}
 
-const judgedShape = z.looseObject({
-  stages: z.looseObject({ ingress: z.number(), egress: z.number() }),
-  sram: z.number(),
-  tcam: z.number(),
-  busBytes: z.number(),
-});
-
-const read = (folder: string, name: string): unknown => JSON.parse(readFileSync(join(folder, name), 'utf8'));
-
-function rowOf(folder: string): string[] {
-  const { chip, model, weights, approximation, foretold } = manifestShape.parse(
-    read(folder, 'manifest.json'),
-  );
-  const judged = judgedShape.parse(read(folder, JUDGED_FILE));
-  const need = (resource: string) => foretold.needs.find((n) => n.resource === resource)?.need ?? 0;
-  const beside = (before: number, made: number) => `${before} / ${made}`;
+async function rowOf(program: JudgedProgram): Promise<string[]> {
+  using made = temporaryFolder();
+  const out = join(made.path, 'out');
+  mkdirSync(out);
+  const given = await program.arguments(made.path, command);
+  await command('compile', ...given, '-o', out, '--target', 'tna', '--chip', program.chip);
   return [
-    model.name,
-    chip,
-    `${weights.count}`,
-    approximation?.agreement.toFixed(3) ?? 'exact',
-    beside(foretold.stages.ingress, judged.stages.ingress),
-    beside(foretold.stages.egress, judged.stages.egress),
-    beside(need('SRAM'), judged.sram),
-    beside(need('TCAM'), judged.tcam),
-    beside(need('action data bus'), judged.busBytes),
+    `${program.name}, ${program.chip}`,
+    `${entriesIn(out)}`,
+    ...comparedIn(out).map(({ foretold, placed }) => `${foretold} / ${placed}`),
   ];
 }
 
-const HEAD = ['network', 'chip', 'entries', 'agreement', 'ingress', 'egress', 'SRAM', 'TCAM', 'bus bytes'];
-
 const io = processIo();
-const folders = process.argv.slice(2);
-if (folders.length === 0) {
-  io.err('usage: npx tsx bench/tofino.ts FOLDER...\n');
-  process.exitCode = 2;
+if ([BAREFOOT, BFAS].some((tool) => findTool(tool) === undefined)) {
+  io.err(`${BAREFOOT} and ${BFAS} have to be on the PATH\n`);
+  process.exitCode = 1;
 } else {
-  io.out(`foretold / judged\n${table([HEAD, ...folders.map(rowOf)])}`);
+  const rows: string[][] = [];
+  for (const program of judgedPrograms) rows.push(await rowOf(program));
+  const head = ['program, chip', 'entries', 'ingress', 'egress', 'SRAM', 'TCAM', 'bus bytes'];
+  io.out(`foretold / placed\n${table([head, ...rows])}`);
 }

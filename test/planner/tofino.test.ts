@@ -6,6 +6,8 @@ import type { PlannedSegment, PlanReport } from '../../src/planner/index.ts';
 import { tnaTarget } from '../../src/targets/tna/target.ts';
 import { exampleModel } from '../backends/v1model/examples.ts';
 import { intransit } from '../support/io.ts';
+import { random, randomRows } from '../support/random.ts';
+import { perceptronDocument } from '../support/small-models.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'plan-tna-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -64,6 +66,20 @@ describe('a network over several Tofinos', () => {
       expect(diagnostics.filter((d) => d.severity === 'error')).toEqual([]);
       expect(program!.needs.map(({ help: _, ofPath: __, ...need }) => need)).toEqual(needs);
     }
+  });
+
+  it('is planned with a verdict at its end too, which stays with the sums that it compares', async () => {
+    const widths = [10, 32, 16, 3];
+    const file = join(folder, 'verdict.json');
+    writeFileSync(file, JSON.stringify(perceptronDocument(widths, 7, [{ kind: 'argmax' }])));
+    const rows = join(folder, 'verdict.bin');
+    writeFileSync(rows, randomRows(random(4), 200, 10));
+    const given = [file, '--whole', rows, '--levels', '32'];
+    const { code, report } = await plan(lineOf(['tofino', 'tofino']), given);
+    expect(code).toBe(0);
+    const parts = segments(report).map(({ layers }) => [layers.from, layers.to]);
+    expect(parts.at(-1)![1]).toBe(4);
+    expect(parts.flat()).not.toContain(3);
   });
 
   it('is whole on one Tofino 2 where it fits, as a second switch takes longer', async () => {

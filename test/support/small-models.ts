@@ -23,6 +23,16 @@ export function smallMlp(seed: number): Model {
 
 /** Dense layers of these widths with any weights, on grids of uint8 that their sums fill. */
 export function perceptron(widths: readonly number[], seed: number): Model {
+  const { input, layers, name } = perceptronDocument(widths, seed);
+  return modelOf(input, layers, name);
+}
+
+/** The same as a file of a model. @param end layers behind them */
+export function perceptronDocument(
+  widths: readonly number[],
+  seed: number,
+  end: readonly JsonLayerInput[] = [],
+) {
   const r = random(seed);
   const grid = { element: 'uint8', scale: 0.1, zeroPoint: 0 } as const;
   const layers = widths.slice(1).map((outs, i): JsonLayerInput => {
@@ -35,7 +45,14 @@ export function perceptron(widths: readonly number[], seed: number): Model {
       output: { ...grid, zeroPoint: i === widths.length - 2 ? 128 : 0 },
     };
   });
-  return modelOf({ ...grid, shape: [widths[0]!] }, layers, widths.join('-'));
+  const input = { ...grid, shape: [widths[0]!] };
+  return {
+    format: 'intransit-model',
+    version: 1,
+    name: widths.join('-'),
+    input,
+    layers: [...layers, ...end],
+  } as const;
 }
 
 const unit = { element: 'uint8', scale: 0.1 } as const;

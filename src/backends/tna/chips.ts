@@ -55,6 +55,8 @@ export const stageLimits = {
   tables: 16,
   ternaryTables: 8,
   hashBits: 8 * 52,
+  /** Units that make a hash of a key the address of action data or of a register. */
+  hashUnits: 6,
   busBytes: 128,
   /** Of these bytes, how many can be data of 16 bits, two each. */
   halfSlots: 32,
@@ -68,6 +70,9 @@ export const stageLimits = {
 
 /** What is taken of a stage, in the units of `stageLimits`. */
 export type StageUse = Record<keyof typeof stageLimits, number>;
+
+/** Bits of action data that stand beside a match, and need no memory of their own. */
+export const IMMEDIATE_BITS = 32;
 
 /** Entries and bits of a block of SRAM, and of TCAM. */
 export const SRAM_ROWS = 1024;

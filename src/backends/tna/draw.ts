@@ -1,7 +1,7 @@
 import { printableMarkup } from '../../diagnostics/index.ts';
 import { stageLimits } from './chips.ts';
 import type { TnaPlan } from './plan.ts';
-import type { Gress } from './schedule.ts';
+import type { Gress } from './units.ts';
 
 /** A point of the curve of entries against agreement. */
 export interface CurvePoint {

@@ -5,47 +5,20 @@ import { prefixesOf } from '../../passes/tables/activation.ts';
 import type { TableProgram } from '../../passes/tables/program.ts';
 import { type Need, needDiagnostics } from '../common/need.ts';
 import type { ProgramOptions } from '../common/program-options.ts';
+import { blocksOf, codeData, type Front, fixedOf } from './blocks.ts';
+import { type Chip, type StageUse, stageLimits } from './chips.ts';
 import {
-  type Chip,
-  SRAM_BITS,
-  SRAM_ROWS,
-  type StageUse,
-  stageLimits,
-  TCAM_BITS,
-  TCAM_BYTES,
-  TCAM_ROWS,
-} from './chips.ts';
-import {
-  clash,
-  familyOf,
   groupings,
   HALF,
   type Pairing,
-  roundsOf,
   rowsOf,
   type TnaLayer,
   type TnaTable,
   tablesOf,
-  VERSIONS,
   WORD,
 } from './layers.ts';
-import { type Block, type Finding, type Schedule, schedule, type Unit } from './schedule.ts';
-
-/** What stands before the network where its inputs are no bytes of a request: features that ingress makes. */
-export interface Front {
-  /** One a stage, from the first. */
-  readonly units: readonly Unit[];
-  /** Bytes that egress parses beside the sums. */
-  readonly parsedBytes: number;
-  /** P4 of an input. */
-  input(element: number): string;
-  /** The first stage that can read it. */
-  inputStage(element: number): number;
-  /** What egress does with the class, a stage each. */
-  readonly behind: readonly Unit[];
-  /** P4 of the field that gets the class. */
-  readonly answer: { readonly class: string };
-}
+import { schedule } from './schedule.ts';
+import type { Schedule } from './units.ts';
 
 type PlanOptions = Required<Pick<ProgramOptions, 'from' | 'to' | 'modelId' | 'modelVersion' | 'port'>> & {
   /** By default requests are found and forwarded. */
@@ -117,7 +90,7 @@ function planLayers(
     chip,
     blocksOf(program, layers, outputs, options.front),
     layers.length,
-    options.front?.units ?? FORWARDING,
+    fixedOf(options.front),
   );
   const parsed = options.front?.parsedBytes ?? PARSED_HEADERS + inputs;
   const needs = [
@@ -137,133 +110,10 @@ function planLayers(
     schedule: made,
     needs,
     pairing: layers.map((l) => l.paired),
-    entries: rowsOf(layers) + outputs.reduce((n, t) => n + t.rows.length, 0),
+    // What is the same whatever comes in is in the program.
+    entries:
+      rowsOf(layers) + outputs.reduce((n, t) => n + (t.keys[0]!.source === undefined ? 0 : t.rows.length), 0),
   };
-}
-
-/** What is to be laid out: a block a layer, then what makes the answer. */
-function blocksOf(
-  program: TableProgram,
-  layers: readonly TnaLayer[],
-  outputs: readonly TnaTable[],
-  front: Front | undefined,
-): readonly Block[] {
-  const blocks: Block[] = layers.map((l) => ({
-    name: `layer ${l.layer}`,
-    sums: { wide: l.wordBits === 32 ? l.words : 0, half: l.wordBits === 16 ? l.words : 0 },
-    ...(l.finding.length > 0 && {
-      first: {
-        tables: l.finding.map((t) => ({ name: tableName(t), use: findingUse(t), ...earliest(t, front) })),
-        containers: codeContainers(l),
-      },
-    }),
-    tables: l.tables.map((t) => ({
-      name: tableName(t),
-      use: useOf(t, l.words, l.wordBits),
-      ...earliest(t, front),
-    })),
-  }));
-  const looked = outputs.filter((t) => t.keys[0]!.source !== undefined && t.rows.length > 0);
-  if (looked.length > 0)
-    blocks.push({
-      name: 'outputs',
-      tables: looked.map((t) => ({ name: tableName(t), use: useOf(t, 1, 8) })),
-    });
-  if (program.verdict === undefined) return blocks;
-  const pairs = (outputs.length * (outputs.length - 1)) / 2;
-  const last = layers.at(-1);
-  if (last?.toLargest === true) blocks.push(...largestBlocks(outputs.length));
-  else if (last?.differences !== true)
-    blocks.push({
-      name: 'comparisons',
-      tables: [{ name: 'compare', use: { tables: 1, instructions: pairs } }],
-    });
-  const keyBytes = last?.toLargest === true ? (outputs.length * last.wordBits) / 8 : 0;
-  const tell = {
-    tables: 1,
-    ternaryTables: 1,
-    tcam: Math.max(Math.ceil(pairs / TCAM_BITS), Math.ceil(keyBytes / TCAM_BYTES)),
-    sram: 2,
-    busBytes: 1,
-    instructions: 1,
-  };
-  blocks.push({ name: 'class', tables: [{ name: 'classes', use: tell }] });
-  for (const unit of front?.behind ?? []) blocks.push({ name: unit.name, tables: [unit] });
-  return blocks;
-}
-
-/** The largest of the sums is found by rounds of two at a time, then each one's distance to it. */
-const largestBlocks = (outputs: number): Block[] => [
-  ...Array.from({ length: roundsOf(outputs) }, (_, round) => ({
-    name: `largest ${round}`,
-    tables: [
-      { name: `larger_${round}`, use: { tables: 1, instructions: Math.ceil(outputs / 2 ** (round + 1)) } },
-    ],
-  })),
-  { name: 'distances', tables: [{ name: 'subtract_largest', use: { tables: 1, instructions: outputs } }] },
-];
-
-/** Of a table of features: it may stand before others are made. */
-function earliest({ keys }: TnaTable, front: Front | undefined): { from?: number } {
-  const bytes = keys.flatMap(({ source }) => (source?.kind === 'byte' ? [source.element] : []));
-  return front === undefined || bytes.length === 0
-    ? {}
-    : { from: Math.max(...bytes.map((e) => front.inputStage(e))) };
-}
-
-/** In P4 and P4Info alike. */
-export const tableName = (table: TnaTable): string => `${familyOf(table)}_${table.layer}_${table.index}`;
-
-/** Containers of the codes of a layer's activations, by their bits. */
-function codeContainers({ finding }: TnaLayer): Finding['containers'] {
-  const words = finding.flatMap(({ result }) => (result.kind === 'codes' ? result.words : []));
-  const of = (bits: number) => words.filter((w) => w.bits === bits).length;
-  return { wide: of(WORD), half: of(HALF) };
-}
-
-/** What a table of codes takes of its stage: a word of each size has a place of that size on the bus. */
-function findingUse(t: TnaTable): StageUse {
-  const words = t.result.kind === 'codes' ? t.result.words : [];
-  const bits = words.reduce((n, w) => n + w.bits, 0);
-  const halfSlots = words.filter((w) => w.bits === HALF).length;
-  return { ...useOf(t, bits / 8, 8), busBytes: bits / 8, halfSlots, instructions: words.length };
-}
-
-/** What stands before the layers: which version a request asks for, and where it goes. */
-const FORWARDING: readonly Unit[] = [
-  { name: 'models', use: { tables: 2, sram: 3, hashBits: 20, busBytes: 8, instructions: 4 } },
-];
-
-/** What a table takes of its stage, with all versions, if its action data are so many words. */
-function useOf(t: TnaTable, words: number, wordBits: number): StageUse {
-  const bits = words * wordBits;
-  const rows = t.rows.length * VERSIONS;
-  const keyBits = t.keys.reduce((n, k) => n + k.bits, 0) + 1;
-  const wide = t.keys.length === 2 && clash(t.keys[0]!, t.keys[1]!) ? 2 : 1;
-  const isTree = familyOf(t) === 'tree';
-  const width = isTree
-    ? Math.ceil(t.keys.length / TCAM_BYTES)
-    : Math.max(Math.ceil(keyBits / TCAM_BITS), wide);
-  const data = Math.ceil(bits / SRAM_BITS) * Math.ceil(rows / SRAM_ROWS);
-  const common = {
-    tables: 1,
-    busBytes: bits / 8,
-    halfSlots: wordBits === HALF ? words : 0,
-    instructions: words,
-    alus: 0,
-    mapRams: 0,
-  };
-  // A table of a byte is a hash action: its key is the address of its action data. A match in TCAM has a table of addresses.
-  return t.isTernary
-    ? {
-        ...common,
-        sram: data + Math.ceil(rows / (2 * SRAM_ROWS)),
-        tcam: Math.ceil(rows / TCAM_ROWS) * width,
-        ternaryTables: 1,
-        keyGroups: isTree ? width : 0,
-        hashBits: 0,
-      }
-    : { ...common, sram: data, tcam: 0, ternaryTables: 0, keyGroups: 0, hashBits: keyBits };
 }
 
 /** Ethernet, IPv4, UDP, the header of requests, version and model version, and of the metadata of egress what is read: its port. */
@@ -287,7 +137,7 @@ function parsedBytes(chip: Chip, made: Schedule, layers: readonly TnaLayer[], ot
  */
 function fieldBits(chip: Chip, made: Schedule, layers: readonly TnaLayer[], parsed: number): Need[] {
   if (layers.every((l) => l.finding.length === 0)) return [];
-  const codes = layers.flatMap((l) => l.finding).reduce((n, t) => n + 8 * findingUse(t).busBytes, 0);
+  const codes = layers.flatMap((l) => l.finding).reduce((n, t) => n + codeData(t).bits, 0);
   const sums = layers.reduce((n, l, i) => n + made.blocks[i]!.sets * l.words * l.wordBits, 0);
   const crossing = bridgedLayer(made, layers);
   const crossed = crossing === undefined ? 0 : crossing.words * crossing.wordBits;
@@ -341,9 +191,8 @@ function needsOf(
     unit: 'tables',
     help,
   });
-  const what = layers.some((l) => l.finding.length > 0) ? 'sums and codes' : 'sums';
   const containers = (bits: number, need: number, limit: number) =>
-    needs.push({ resource: `${what} of ${bits} bits`, need, limit, unit: 'containers', help });
+    needs.push({ resource: `sums of ${bits} bits`, need, limit, unit: 'containers', help });
   containers(WORD, wide, chip.wideContainers);
   containers(HALF, half, chip.halfContainers);
   const widest = Math.max(0, ...layers.map((l) => (l.words * l.wordBits) / 8));

@@ -1,7 +1,7 @@
 import type { Printer } from '../common/printer.ts';
 import type { Chip } from './chips.ts';
-import type { Gress } from './schedule.ts';
 import { crossings } from './tables.ts';
+import type { Gress } from './units.ts';
 
 /** What programs of requests and of flows have in common around the network: parsers, controls and deparsers, and where packets go. */
 

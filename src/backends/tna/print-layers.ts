@@ -1,8 +1,9 @@
 import type { Printer } from '../common/printer.ts';
+import { tableName } from './blocks.ts';
 import { HALF, largerOf, pairsOf, type TnaKey, type TnaLayer, type TnaTable } from './layers.ts';
-import { bridgedLayer, type TnaPlan, tableName } from './plan.ts';
-import type { Gress, PlacedBlock } from './schedule.ts';
+import { bridgedLayer, type TnaPlan } from './plan.ts';
 import { tableModel } from './tables.ts';
+import type { Gress, PlacedBlock } from './units.ts';
 
 /** What programs of requests and of flows have in common: the network. */
 
@@ -159,11 +160,15 @@ const answerLines = ({ options: { front } }: TnaPlan, number: string): string[] 
 /** One table an element of the output; with a verdict, comparisons by pairs, and a table of their signs that knows the class. */
 export function printOutputs(p: Printer, plan: TnaPlan): string[] {
   const { verdict } = plan.program;
+  const { front } = plan.options;
   const applied: string[] = [];
   for (const table of plan.program.comparedSums === undefined ? plan.outputs : []) {
     if (table.result.kind !== 'output') continue;
     const { element } = table.result;
-    const to = verdict === undefined ? `hdr.result.r${element}` : `meta.o${element}`;
+    // Of a class that no input changes, flows have no margin.
+    if (verdict === undefined && front !== undefined && element > 0) continue;
+    const result = front === undefined ? `hdr.result.r${element}` : front.answer.class;
+    const to = verdict === undefined ? result : `meta.o${element}`;
     const [constant] = table.rows[0]!.values;
     if (table.keys[0]!.source === undefined) {
       applied.push(`${to} = ${constant};`);

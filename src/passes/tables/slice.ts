@@ -16,7 +16,8 @@ export function cutRefusal({ program, values }: WholeTables, cut: number): strin
   const isForest = program.layers.at(-1)?.trees !== undefined;
   if (cut === program.verdict && program.comparedSums !== undefined && !isForest)
     return 'the verdict compares the sums of the layer before it, which no byte holds';
-  return values.has(cut) ? undefined : 'nothing of the network stands there';
+  // A verdict leaves nothing that another part could read.
+  return cut === program.to || values.has(cut) ? undefined : 'nothing of the network stands there';
 }
 
 /**

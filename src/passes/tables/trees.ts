@@ -50,14 +50,15 @@ export function lowerForest(
   const given = scoresOf(forest);
   // What is compared stays below half of its bits, so that the sign of a difference is the uppermost one.
   const room = forest.result === 'verdict' ? bits - 1 : bits;
+  const asking = leaves.filter((tree) => tree.length > 1);
+  // Nothing is added up where no input is asked for: scores may be as large as they are.
+  if (asking.length === 0) {
+    const result = constantResult(forest, startOf(leaves, given), given.shift);
+    return { activations: result.map(constantActivation), need: 0 };
+  }
   const scores = fittingScores(leaves, given, forest.result, room, rounded);
   if (scores === undefined) return { activations: [], need: bitsOf(leaves, given) + bits - room };
-  const asking = leaves.filter((tree) => tree.length > 1);
-  const start = scores.base.map((base, s) =>
-    leaves.reduce((sum, tree) => (tree.length > 1 ? sum : sum + scores.rows[tree[0]!.row]![s]!), base),
-  );
-  if (asking.length === 0)
-    return { activations: constantResult(forest, start, scores.shift).map(constantActivation), need: 0 };
+  const start = startOf(leaves, scores);
   const { codes, trees } = codeTrees(asking, inputs, (feature) => ranks[feature]!.byLevel);
   const tables = trees.map(
     (tree, t): TreeTable => ({
@@ -76,6 +77,12 @@ export function lowerForest(
   const stepBits = forest.result === 'verdict' ? Math.max(0, Math.floor(scores.shift)) : undefined;
   return { layer, activations, need: bits, ...(stepBits !== undefined && { stepBits }) };
 }
+
+/** Sums before any input is asked for: bases, and the leaves of trees that have no other. */
+const startOf = (leaves: readonly (readonly LeafRun[])[], { rows, base }: Scores): number[] =>
+  base.map((value, s) =>
+    leaves.reduce((sum, tree) => (tree.length > 1 ? sum : sum + rows[tree[0]!.row]![s]!), value),
+  );
 
 /** q-values of an activation in order, and the place of each level's among them. */
 interface Ranks {

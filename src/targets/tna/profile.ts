@@ -14,6 +14,8 @@ interface Held {
   readonly profile: SegmentProfile;
   readonly fits: boolean;
   readonly reasons: readonly string[];
+  /** Whether a part may begin and end there: one that may not says nothing of longer ones. */
+  readonly isPart: boolean;
 }
 
 /**
@@ -34,7 +36,8 @@ export function tnaProfiles(model: Model, cuts: readonly number[], own: TnaOwn):
   };
   const make = (from: number, to: number): Held => {
     const work = workOf(model, cuts[from]!, cuts[to]!);
-    const parts = to - from > 1 ? [of(from, to - 1), of(from + 1, to)].filter((part) => !part.fits) : [];
+    const parts =
+      to - from > 1 ? [of(from, to - 1), of(from + 1, to)].filter((part) => part.isPart && !part.fits) : [];
     if (parts.length > 0) return joined(work, parts);
     const { plan, diagnostics } = source.segment(cuts[from]!, cuts[to]!);
     const reasons = diagnostics.filter((d) => d.severity === 'error').map((d) => d.message);
@@ -44,6 +47,7 @@ export function tnaProfiles(model: Model, cuts: readonly number[], own: TnaOwn):
       profile: { work: { ...work, stages }, needs, unsupported: plan === undefined ? reasons : [] },
       fits: reasons.length === 0,
       reasons,
+      isPart: diagnostics.every((d) => d.code !== 'tables-cut'),
     };
   };
   return {
@@ -60,7 +64,7 @@ function joined(work: SegmentProfile['work'], parts: readonly Held[]): Held {
     if (need.need > (needs.get(need.resource)?.need ?? -1)) needs.set(need.resource, need);
   const unsupported = [...new Set(parts.flatMap((p) => p.profile.unsupported))];
   const reasons = [...new Set(parts.flatMap((p) => p.reasons))];
-  return { profile: { work, needs: [...needs.values()], unsupported }, fits: false, reasons };
+  return { profile: { work, needs: [...needs.values()], unsupported }, fits: false, reasons, isPart: true };
 }
 
 /** Where segments come from. */

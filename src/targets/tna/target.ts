@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { ProgramOptions } from '../../backends/common/program-options.ts';
 import { tnaFiles } from '../../backends/tna/artifact.ts';
+import { tableName } from '../../backends/tna/blocks.ts';
 import { tnaSvg } from '../../backends/tna/draw.ts';
 import { rowsOf, type TnaTable, tablesOf } from '../../backends/tna/layers.ts';
-import { tableName } from '../../backends/tna/plan.ts';
 import { PROGRAM_FILE, tnaReplacement } from '../../backends/tna/replacement.ts';
 import { tnaP4Info } from '../../backends/tna/tables.ts';
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';

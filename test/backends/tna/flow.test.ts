@@ -1,16 +1,20 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { chips } from '../../../src/backends/tna/chips.ts';
+import { tnaFlowFiles } from '../../../src/backends/tna/flow/artifact.ts';
 import { planFront } from '../../../src/backends/tna/flow/plan.ts';
+import { planTna } from '../../../src/backends/tna/plan.ts';
 import { newNotes, readCapture } from '../../../src/capture/index.ts';
 import { FeatureExecutor, parseFeatures, parsePacket, readFeatures } from '../../../src/features/index.ts';
-import { BAREFOOT, BFAS, JUDGED_FILE } from '../../../src/toolchain/tofino.ts';
-import type { Placement } from '../../../src/toolchain/tofino-resources.ts';
+import { importOnnx } from '../../../src/import/onnx/index.ts';
+import { interpretRows } from '../../../src/reference/interpreter.ts';
+import { Approximator } from '../../../src/targets/approximation.ts';
+import { forestOnnx } from '../../support/forests.ts';
 import { intransit, testFolder } from '../../support/io.ts';
-import { base64 } from '../../support/models.ts';
 import { random, randomRows } from '../../support/random.ts';
-import { describeWith } from '../v1model/tools.ts';
 import { SimulatedFront } from './flow-chip.ts';
+import { classOf } from './forest-chip.ts';
 
 const CAPTURES = 'examples/captures';
 const captures = readdirSync(CAPTURES)
@@ -43,64 +47,6 @@ const ONE_WAY = definitionOf(`
   table: { flows: 1024 }
   features: { packets: log8(packets), bytes: log8(bytes), direction: "direction ? 9 : 4", server: port.server >> 8 }
   classify: every-packet`);
-
-describeWith([BAREFOOT, BFAS], 'the open compiler for Tofino and its assembler', () => {
-  // Small ones: a compiler without optimisation takes half a minute of processor time.
-  it('place flows and network in one program, by the command line', { timeout: 900_000 }, async () => {
-    const folder = testFolder();
-    const file = (name: string, content: string | Uint8Array) => {
-      writeFileSync(join(folder, name), content);
-      return join(folder, name);
-    };
-    const grid = { element: 'uint8', scale: 0.1, zeroPoint: 0 } as const;
-    const r = random(6);
-    const layers = [
-      [3, 4],
-      [4, 2],
-    ].map(([ins, outs]) => ({
-      kind: 'dense',
-      weights: base64(Int8Array.from({ length: ins! * outs! }, () => r.int(-128, 127))),
-      weightScale: 1 / 160,
-      bias: Array.from({ length: outs! }, () => r.int(0, 8000)),
-      output: grid,
-    }));
-    const json = {
-      format: 'intransit-model',
-      version: 1,
-      name: 'tiny',
-      input: { ...grid, shape: [3] },
-      layers,
-    };
-    const model = file('tiny.json', JSON.stringify(json));
-    const features = file(
-      'tiny.yaml',
-      `
-apiVersion: intransit.dev/v1alpha1
-kind: Features
-metadata: { name: tiny }
-spec:
-  clock: ns
-  accept: { ip: [4], protocols: [tcp, udp] }
-  table: { flows: 4096 }
-  state: { large: { count: ip.length >= 1000 }, flags: { or: tcp.flags }, seen: { last: time } }
-  features: { large: log8(large), flags: flags, gap: "min(ms(time - old.seen), 255)" }
-  classify: every-packet
-`,
-    );
-    const rows = file('rows.bin', randomRows(random(7), 300, 3));
-    const out = join(folder, 'out');
-    const given = ['--features', features, '--target', 'tna', '--calibrate', rows, '--levels', '8'];
-    const { code, err } = await intransit('compile', model, '-o', out, ...given);
-    expect(err).toContain('an approximated network');
-    expect(code).toBe(0);
-    const read = (name: string) => JSON.parse(readFileSync(join(out, name), 'utf8'));
-    const { stages }: Placement = read(JUDGED_FILE);
-    const { foretold } = read('manifest.json');
-    for (const gress of ['ingress', 'egress'] as const)
-      expect(Math.abs(stages[gress] - foretold.stages[gress]), gress).toBeLessThanOrEqual(1);
-    expect(readFileSync(join(out, 'program.bfa'), 'utf8')).toContain('stateful');
-  });
-});
 
 describe('features on Tofino', () => {
   it.each([
@@ -178,5 +124,46 @@ describe('features on Tofino', () => {
     expect(outcome.code).toBe(1);
     for (const text of ['state replies', 'feature gap', 'feature age', 'clock: us', 'table.flows: 131072'])
       expect(outcome.err).toContain(text);
+  });
+});
+
+describe('a forest behind the features of flows', () => {
+  const flows = planFront(readFeatures('tofino-8')).flows!;
+  const plannedForest = (trees: number, depth: number) => {
+    const bytes = forestOnnx(random(depth), { features: 8, trees, depth, scores: 6, leaves: 'all' });
+    const { model } = importOnnx(bytes, 'forest.onnx');
+    const range = { from: 0, to: model.layers.length, modelId: 1, modelVersion: 1, port: 18858 };
+    const rows = randomRows(random(3), 100, 8);
+    const { program } = new Approximator(model, { ...range, target: 'tofino2', bits: 32 }, { rows }).uniform(
+      3,
+    );
+    const { plan, diagnostics } = planTna(model, chips.tofino2, program!, { ...range, front: flows.front });
+    expect(diagnostics).toEqual([]);
+    return { model, plan };
+  };
+
+  it('has the class of the reference, packet by packet', () => {
+    const { model, plan } = plannedForest(10, 4);
+    const told = new Set<number>();
+    for (const file of captures) {
+      const chip = new SimulatedFront(flows);
+      for (const frame of readCapture(readFileSync(file), newNotes())) {
+        const packet = parsePacket(frame);
+        if (typeof packet === 'string') continue;
+        const row = chip.packet(packet, frame.timeNs);
+        const [expected] = interpretRows(model, row);
+        expect(classOf(plan, row)).toEqual([expected]);
+        told.add(expected!);
+      }
+    }
+    expect(told.size).toBeGreaterThan(1);
+  });
+
+  it('sets the class that no feature changes, and treats by it', () => {
+    const { model, plan } = plannedForest(3, 0);
+    const text = `${tnaFlowFiles(plan, flows).get('program.p4')}`;
+    expect(text).toContain(`meta.class = ${interpretRows(model, new Uint8Array(8))[0]};`);
+    expect(text).not.toContain('hdr.result.');
+    expect(plan.schedule.placed.filter((s) => s.name === 'treatments')).toMatchObject([{ gress: 'egress' }]);
   });
 });

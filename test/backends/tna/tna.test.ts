@@ -1,12 +1,10 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { tnaFiles } from '../../../src/backends/tna/artifact.ts';
 import { chips } from '../../../src/backends/tna/chips.ts';
 import { pairsOf, type TnaKey, type TnaTable } from '../../../src/backends/tna/layers.ts';
 import { planTna, type TnaPlan } from '../../../src/backends/tna/plan.ts';
 import { printTna } from '../../../src/backends/tna/print-program.ts';
-import { PROGRAM_FILE } from '../../../src/backends/tna/replacement.ts';
 import { versionEntries } from '../../../src/backends/tna/tables.ts';
 import type { Model } from '../../../src/model/model.ts';
 import { withVerdict } from '../../../src/model/verdict.ts';
@@ -14,13 +12,10 @@ import { answerTables, interpretTables, levelOf, runLayer } from '../../../src/p
 import { lowerToTables } from '../../../src/passes/tables/lower.ts';
 import { sliceTables } from '../../../src/passes/tables/slice.ts';
 import { type Agreement, Approximator } from '../../../src/targets/approximation.ts';
-import { BAREFOOT, BFAS, compileTna, JUDGED_FILE } from '../../../src/toolchain/tofino.ts';
-import type { Placement } from '../../../src/toolchain/tofino-resources.ts';
 import { intransit, testFolder } from '../../support/io.ts';
 import { random, randomRows } from '../../support/random.ts';
 import { perceptron } from '../../support/small-models.ts';
 import { exampleModel, exampleRows } from '../v1model/examples.ts';
-import { describeWith } from '../v1model/tools.ts';
 
 const options = (model: Model) => ({
   from: 0,
@@ -360,35 +355,5 @@ describe('the command line', () => {
   it('refuses activations that no table can hold', async () => {
     const outcome = await intransit('inspect', 'examples/digits-cnn.onnx', '--target', 'tna');
     expect(outcome).toMatchObject({ code: 1, err: expect.stringContaining('maxPool') });
-  });
-});
-
-describeWith([BAREFOOT, BFAS], 'the open compiler for Tofino and its assembler', () => {
-  // Small ones: a compiler without optimisation takes half a minute of processor time for each.
-  it.each([
-    ['tofino2', [4, 6, 3], 'differences in the last layer, all in ingress'],
-    ['tofino', [6, 8, 4, 2], 'layers in both gresses, sets that are joined'],
-  ] as const)('place on %s what is foretold of %j: %s', { timeout: 900_000 }, async (chip, widths, _) => {
-    const model = withVerdict(perceptron(widths, 7));
-    const rows = randomRows(random(5), 300, widths[0]);
-    const range = { ...options(model), target: chip, bits: 32 };
-    const program = new Approximator(model, range, { rows }).uniform(8).program!;
-    const { plan, diagnostics } = planTna(model, chips[chip], program, options(model));
-    expect(diagnostics).toEqual([]);
-    const folder = testFolder();
-    for (const [name, content] of tnaFiles(plan)) writeFileSync(join(folder, name), content);
-    expect(await compileTna(join(folder, PROGRAM_FILE), chip, 'small.json')).toContain(JUDGED_FILE);
-    const judged: Placement = JSON.parse(readFileSync(join(folder, JUDGED_FILE), 'utf8'));
-    for (const gress of ['ingress', 'egress'] as const)
-      expect(Math.abs(judged.stages[gress] - plan.schedule.stages[gress])).toBeLessThanOrEqual(1);
-    const need = (resource: string) => plan.needs.find((n) => n.resource === resource)!.need;
-    // Of so few blocks, one is much.
-    const near = (made: number, foretold: number) =>
-      expect(Math.abs(made - foretold), `${made}, foretold ${foretold}`).toBeLessThanOrEqual(
-        Math.max(2, 0.15 * foretold),
-      );
-    near(judged.sram, need('SRAM'));
-    near(judged.tcam, need('TCAM'));
-    near(judged.busBytes, need('action data bus'));
   });
 });

@@ -58,6 +58,7 @@ describe.each(['traffic-mlp', 'digits-mlp'] as const)('parts of the approximated
     const whole = approximate(verdict, 32);
     const last = verdict.layers.length - 1;
     expect(cutRefusal(whole, last)).toMatch('the verdict compares the sums');
+    expect(cutRefusal(whole, last + 1)).toBeUndefined();
     const cuts = cutPoints(verdict).filter((cut) => cut !== last);
     expect(cuts.length).toBeGreaterThan(2);
     expect(differing(whole, verdict, cuts, rows)).toEqual({ rows: 400, mismatches: 0 });

@@ -1,7 +1,7 @@
 import type { FeatureDefinition } from '../../../features/definition.ts';
 import { type CoveredLevel, cover } from '../../../passes/tables/cover.ts';
 import { SRAM_BITS, SRAM_ROWS, type StageUse, stageLimits, TCAM_BITS, TCAM_ROWS } from '../chips.ts';
-import type { Unit } from '../schedule.ts';
+import type { Unit } from '../units.ts';
 import type { FlowRegister } from './registers.ts';
 import type { Duration, FunctionTable } from './sources.ts';
 

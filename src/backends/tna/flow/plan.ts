@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnostic } from '../../../diagnostics/index.ts';
 import type { FeatureDefinition } from '../../../features/definition.ts';
 import type { KeyField } from '../../../features/definition-schema.ts';
-import type { Front } from '../plan.ts';
+import type { Front } from '../blocks.ts';
 import { knownFields } from './fields.ts';
 import { layOutFront, type Placed, tooLarge } from './front.ts';
 import { type FlowRegister, readsOf, registersOf } from './registers.ts';
