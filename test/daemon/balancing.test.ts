@@ -59,7 +59,8 @@ const link = (from: object, to: object, latencyUs = 0, mtu = 1500) =>
     ...{ from, to, latencyUs, mtu },
     oneWay: false,
   });
-const deviceAt = (name: string) => objectOf('Device', name, { forwarding: { ports: [], routes: [] } });
+const deviceAt = (name: string) =>
+  objectOf('Device', name, { zone: name, forwarding: { ports: [], routes: [] } });
 const drawn = (...more: StoredObject[]) =>
   networkOf([
     ...['s1', 's2'].map(deviceAt),
@@ -186,8 +187,8 @@ describe('steering', () => {
       steeredIn([service({ isOneAddress, members: [], rawInput })], [], drawn(...own)).get('s1')?.steering;
     expect(steered(false)).toBeUndefined();
     // Which of them a packet is for is not seen here: where one may not have raw input, none has it.
-    expect(steered(false, { around: [], workers: undefined })).toBeUndefined();
-    expect(steered(false, { around: [], workers: ['a'] })).toEqual([{ modelId: 5, nextLayer: 0 }]);
+    expect(steered(false, { zones: ['s1', 's2'], workers: undefined })).toBeUndefined();
+    expect(steered(false, { zones: ['s1', 's2'], workers: ['a'] })).toEqual([{ modelId: 5, nextLayer: 0 }]);
     // Before any worker has the model, the preferred one is asked.
     expect(steered(true)).toEqual([0, 1].map((nextLayer) => ({ modelId: 5, nextLayer, port: 9 })));
   });
@@ -229,7 +230,7 @@ describe('steering', () => {
       return ['s1', 's2'].map((name) => found.get(name)?.steering);
     };
     const kept = (workers: readonly string[], down: readonly string[] = []) =>
-      within({ around: [], workers }, down);
+      within({ zones: ['s1', 's2'], workers }, down);
     const [drop, spread] = [
       { modelId: 5, nextLayer: 0 },
       { modelId: 5, nextLayer: 1, group: 255 },
@@ -246,9 +247,9 @@ describe('steering', () => {
     ]);
     expect(kept(['b'], ['b', 's1'])[1]![0]).toEqual(drop);
     // It is led round devices that may not have it, also where these were to compute it.
-    expect(within({ around: ['s1'], workers: undefined })[1]).toEqual([{ ...spread, nextLayer: 0 }, spread]);
-    expect(within({ around: ['s2'], workers: undefined })[0]).toEqual([{ ...drop, port: 3 }, spread]);
-    expect(within({ around: ['s2'], workers: ['a', 'b'] })[0]).toEqual([drop, spread]);
+    expect(within({ zones: ['s2'], workers: undefined })[1]).toEqual([{ ...spread, nextLayer: 0 }, spread]);
+    expect(within({ zones: ['s1'], workers: undefined })[0]).toEqual([{ ...drop, port: 3 }, spread]);
+    expect(within({ zones: ['s1'], workers: ['a', 'b'] })[0]).toEqual([drop, spread]);
     const [entry] = forwardingEntries({ zones: [], ports: [], routes: [], steering: [drop] });
     expect(entry).toEqual({ table: steer, keys: [5, 0], action: dropAction, parameters: [] });
   });

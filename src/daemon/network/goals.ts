@@ -175,10 +175,8 @@ const packetBytesOf = (model: Model | undefined, mtu: number): readonly number[]
 function rawInputOf(network: Network, { service, workers }: PlacedService): RawInput | undefined {
   const { rawInputZones = [] } = service.spec.policy;
   if (rawInputZones.length === 0) return undefined;
-  const isIn = (zone: string | undefined) => zone !== undefined && rawInputZones.includes(zone);
-  const around = [...network.devices.values()].filter(({ spec }) => !isIn(spec.zone)).map(({ name }) => name);
-  const some = workers.filter((name) => isIn(network.workers.get(name)?.spec.zone));
-  return { around, workers: some.length === workers.length ? undefined : some };
+  const some = workers.filter((name) => rawInputZones.includes(network.workers.get(name)?.spec.zone ?? ''));
+  return { zones: rawInputZones, workers: some.length === workers.length ? undefined : some };
 }
 
 const NOTHING_STEERED: DeviceSteering = { steering: [], balancing: [] };

@@ -41,6 +41,8 @@ function waysOf(network: Network, up: (node: string) => boolean): ReadonlyMap<st
 export interface WayWanted {
   /** Nodes that it leads around. */
   readonly around?: readonly string[];
+  /** Of which one has each device on it, and at its end; undefined where all may be there. */
+  readonly zones?: readonly string[] | undefined;
   /** Of the IP packets that are to go there: no MTU on it is less. */
   readonly bytes?: number;
 }
@@ -59,17 +61,22 @@ export function firstHopsOf(network: Network, up: (node: string) => boolean): Fi
     }
   const mtus = [...new Set([...network.links.values()].map(({ spec }) => spec.mtu))].sort((a, b) => a - b);
   const known = new Map<string, ReadonlyMap<string, Way>>();
-  return (goal, { around = [], bytes = 0 } = {}) => {
+  return (goal, { around = [], zones, bytes = 0 } = {}) => {
     // Packets for which the same links are too small go the same ways.
     const least = mtus.find((mtu) => mtu >= bytes) ?? Number.POSITIVE_INFINITY;
-    const key = [goal, least, ...around].join(' ');
+    const key = JSON.stringify([goal, least, around, zones]);
+    const isOpen = (node: string) =>
+      zones === undefined || zones.includes(network.devices.get(node)?.spec.zone ?? '');
     // Workers lead nothing on.
-    const isPassed = (node: string) => network.devices.has(node) && !around.includes(node);
-    const found = known.get(key) ?? towards(goal, into, isPassed, least);
+    const isPassed = (node: string) => network.devices.has(node) && !around.includes(node) && isOpen(node);
+    const isShut = network.devices.has(goal) && !isOpen(goal);
+    const found = known.get(key) ?? (isShut ? NO_WAYS : towards(goal, into, isPassed, least));
     known.set(key, found);
     return found;
   };
 }
+
+const NO_WAYS: ReadonlyMap<string, Way> = new Map();
 
 /** A way, seen from where it leads. */
 interface Inward {
@@ -169,8 +176,8 @@ export interface Steered {
 
 /** Where the raw input of a service may be; it is dropped rather than led elsewhere. */
 export interface RawInput {
-  /** Devices where it may not be. */
-  readonly around: readonly string[];
+  /** Of devices. */
+  readonly zones: readonly string[];
   /** Workers that may have it; undefined where all may. */
   readonly workers: readonly string[] | undefined;
 }
@@ -197,11 +204,12 @@ export interface Crowded {
 const WORKERS_GROUP = 255;
 
 /**
- * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot
- * be, or is the device itself, to a worker, which finishes anything; or, where the service has several workers with addresses, to whichever
- * the packet is addressed to. Raw input that may go to none of them is dropped. Where several are equal, and the ways to them part at this device, it spreads jobs over them by their shards. All
- * devices do so by the same members, so a device on the way to one of them sends the same jobs there; and no way to a device leads through another
- * one that computes the same layers. Answers go by ordinary forwarding.
+ * Where each device sends requests by the first layer that is not computed yet: to whoever computes it, and where that cannot be,
+ * or is the device itself, to a worker, which finishes anything; or, where the service has several workers with addresses, to
+ * whichever the packet is addressed to. Raw input that may go to none of them is dropped. Where several are equal, and the ways
+ * to them part at this device, it spreads jobs over them by their shards. All devices do so by the same members, so a device on
+ * the way to one of them sends the same jobs there; and no way to a device leads through another one that computes the same
+ * layers. Answers go by ordinary forwarding.
  * @param up nodes that can be reached
  */
 export function steeringOf(
@@ -297,18 +305,17 @@ function steeringAt(
     const preferred = own.filter((s) => s.kind === 'Worker').map((s) => s.node);
     const around = own.filter((s) => s.kind === 'Device').map((s) => s.node);
     const raw = nextLayer === 0 ? service.rawInput : undefined;
-    const shut = raw?.around ?? [];
-    const replicas = (service.replicas.get(nextLayer) ?? []).filter(({ name }) => !shut.includes(name));
+    const zones = raw?.zones;
     const toReplica = (goal: string) =>
-      wayTo(goal, { around: [...around.filter((node) => node !== goal), ...shut], bytes });
-    const toWorker = (goal: string) => wayTo(goal, { around: shut, bytes });
+      wayTo(goal, { around: around.filter((node) => node !== goal), zones, bytes });
+    const toWorker = (goal: string) => wayTo(goal, { zones, bytes });
     // One group for all layers: a job stays with its worker.
-    const toMember = (goal: string) => wayTo(goal, { around: shut, bytes: largest });
+    const toMember = (goal: string) => wayTo(goal, { zones, bytes: largest });
     const one = (name: string): Choice => [WORKERS_GROUP, [{ name, weight: 1 }], toWorker];
     const some = isChosen ? [] : raw?.workers?.filter(up);
     // A list further down is for where none of those before can be reached.
     const choices: readonly Choice[] = [
-      [nextLayer, isHere ? [] : replicas, toReplica],
+      [nextLayer, isHere ? [] : (service.replicas.get(nextLayer) ?? []), toReplica],
       ...(some?.map(one) ?? [
         [WORKERS_GROUP, members, toMember] as const,
         ...[...(isHere ? [] : preferred), ...workers].map(one),
