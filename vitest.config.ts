@@ -35,6 +35,7 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/reporter.ts'],
     globalSetup: './test/global-setup.ts',
+    setupFiles: './test/setup.ts',
     sequence: { sequencer: LongestFirst },
     // Compilers, kernels and switches, on two cores that others may use as well.
     testTimeout: 120_000,

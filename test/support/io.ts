@@ -2,9 +2,10 @@ import { type ChildProcess, type SpawnSyncReturns, spawn, spawnSync } from 'node
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import type { Io } from '../../src/cli/io.ts';
 import { type ExitCode, run } from '../../src/cli/run.ts';
+import { atFileEnd } from './at-end.ts';
 
 export interface Outcome {
   readonly code: ExitCode;
@@ -32,7 +33,7 @@ export async function intransit(...argv: string[]): Promise<Outcome> {
 /** A folder that goes with the test file; its name is not one that the program itself clears. */
 export function testFolder(): string {
   const path = mkdtempSync(join(tmpdir(), `ittest-${process.pid}-`));
-  afterAll(() => rmSync(path, { recursive: true, force: true }));
+  atFileEnd(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 

@@ -1,10 +1,11 @@
 import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import Database from 'libsql';
+import type Database from 'libsql';
 import { refuse } from '../../diagnostics/index.ts';
 import { ensureFolder, type Lock, lockFile, messageOf } from '../../durable/index.ts';
 import { digestOf } from './digest.ts';
+import { closeDatabase, openDatabase } from './sqlite-database.ts';
 import { prepareSchema } from './sqlite-schema.ts';
 import {
   type Batch,
@@ -67,6 +68,7 @@ export function openSqlite(path: string, { history = 10_000 }: SqliteOptions = {
   const file = resolve(path);
   const name = `sqlite:${path}`;
   let lock: Lock | undefined;
+  let db: Database.Database | undefined;
   try {
     ensureFolder(dirname(file), 0o700);
     lock = lockFile(`${file}.lock`);
@@ -78,10 +80,11 @@ export function openSqlite(path: string, { history = 10_000 }: SqliteOptions = {
       });
     closeSync(openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
     chmodSync(file, 0o600);
-    const db = new Database(file);
+    db = openDatabase(file);
     prepareSchema(db);
     return new SqliteStore(db, name, lock, history);
   } catch (error) {
+    if (db !== undefined) closeDatabase(db);
     lock?.release();
     if (error instanceof Error && error.name === 'DiagnosticError') throw error;
     return refuse('store', { store: name, reason: messageOf(error) });
@@ -169,7 +172,7 @@ class SqliteStore implements Store {
 
   async close(): Promise<void> {
     this.#listeners.clear();
-    this.#db.close();
+    closeDatabase(this.#db);
     this.#lock.release();
   }
 

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import type { ApiListen } from '../../../src/daemon/api/access.ts';
 import { type Daemon, type DaemonOptions, openStore, startDaemon } from '../../../src/daemon/index.ts';
+import { atFileEnd } from '../../support/at-end.ts';
 import { intransit, type Outcome, testFolder } from '../../support/io.ts';
 
 export interface TestDaemon extends Daemon {
@@ -29,7 +29,7 @@ export async function testDaemon(
     ...(started && { parts: started }),
     ...(listen && { tokenFile: join(folder, 'token') }),
   });
-  afterAll(() => daemon.close());
+  atFileEnd(() => daemon.close());
   const url = daemon.address.startsWith('unix:') ? daemon.address : `http://${daemon.address}`;
   return {
     ...daemon,
