@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Objects } from '../../../src/daemon/objects/index.ts';
 import { Registry, registrationSchema } from '../../../src/daemon/registry/index.ts';
+import { Keys } from '../../../src/daemon/store/etcd/keys.ts';
+import { EtcdLeases } from '../../../src/daemon/store/etcd/leases.ts';
+import { type Calls, EtcdRpc } from '../../../src/daemon/store/etcd/rpc.ts';
 import {
   copyStore,
   openSqlite,
@@ -85,6 +88,25 @@ describeWithTools(['etcd'], 'etcd', () => {
     expect(await one.leases.renew(first)).toBe(false);
     expect((await other.leases.holder('leader'))?.holder).toBe('b');
     await Promise.all([one.close(), other.close()]);
+  });
+
+  it("is acquired also where etcd ends the lease beneath before one's turn has come", async () => {
+    class Crowded extends EtcdRpc {
+      granted = 0;
+
+      override async call<N extends keyof Calls>(name: N, request: Calls[N][0]): Promise<Calls[N][1]> {
+        const answer = await super.call(name, request);
+        if (name === 'Lease.LeaseGrant' && ++this.granted < 3)
+          await super.call('Lease.LeaseRevoke', { ID: (answer as Calls['Lease.LeaseGrant'][1]).ID });
+        return answer;
+      }
+    }
+    const rpc = new Crowded([etcd.place]);
+    const leases = new EtcdLeases(rpc, new Keys(`/crowd-${process.pid}/`));
+    const term = (await leases.acquire('leader', 'a', 5000))!;
+    expect([rpc.granted, term.term, (await leases.holder('leader'))?.holder]).toEqual([3, 1, 'a']);
+    expect(await leases.renew(term)).toBe(true);
+    rpc.close();
   });
 
   it('a watch that is lost is told of once', async () => {

@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { type Leases, StoreUnavailable, type Term, termsOf } from '../store.ts';
 import type { Keys } from './keys.ts';
-import type { Compare, EtcdRpc, RangeRequest } from './rpc.ts';
+import type { Compare, EtcdRpc, RangeRequest, Txn } from './rpc.ts';
 
 const text = (value: string | number): Buffer => Buffer.from(String(value));
 
@@ -45,33 +45,26 @@ export class EtcdLeases implements Leases {
   async acquire(lease: string, holder: string, ttlMs: number, isOthers = false): Promise<Term | undefined> {
     let isFree = await this.#freedBy(lease);
     if (isFree === undefined) return undefined;
-    const { ID: id } = await this.#rpc.call('Lease.LeaseGrant', {
-      TTL: Math.max(LEAST_TTL, Math.ceil(ttlMs / 1000)),
-    });
+    let id = await this.#grant(ttlMs);
     while (isFree !== undefined) {
       const before = await this.#term(lease);
       const term = before.term + 1;
-      const { succeeded } = await this.#rpc.call('KV.Txn', {
-        compare: [
-          ...isFree,
-          {
-            result: 'EQUAL',
-            target: 'MOD',
-            key: this.#keys.term(termsOf(lease)),
-            mod_revision: before.revision,
-          },
-        ],
+      const key = this.#keys.term(termsOf(lease));
+      const taken = await this.#onLease({
+        compare: [...isFree, { result: 'EQUAL', target: 'MOD', key, mod_revision: before.revision }],
         success: [
           { request_put: { key: this.#keys.lease(lease), value: text(term), lease: id } },
           { request_put: { key: this.#keys.holder(lease), value: text(holder), lease: id } },
-          { request_put: { key: this.#keys.term(termsOf(lease)), value: text(term) } },
+          { request_put: { key, value: text(term) } },
           ...(isOthers ? [] : [this.#beat(lease, ttlMs, id)]),
         ],
       });
-      if (succeeded) {
+      if (taken === true) {
         if (!isOthers) this.#own.set(nameOf({ lease, term }), { id, ttlMs, prolongedAt: performance.now() });
         return { lease, term };
       }
+      // In a crowd that wants terms of the same count its turn may come later than etcd waits.
+      if (taken === 'ended') id = await this.#grant(ttlMs);
       // Another one was faster with this lease, or with a term of the same count.
       isFree = await this.#freedBy(lease);
     }
@@ -178,15 +171,24 @@ export class EtcdLeases implements Leases {
 
   /** Shows that the holder lives. @returns whether the term goes on */
   async #showLife(term: Term, { id, ttlMs }: Own): Promise<boolean> {
+    const shown = await this.#onLease({
+      compare: [fenceOf(this.#keys, term)],
+      success: [this.#beat(term.lease, ttlMs, id)],
+    });
+    return shown === true;
+  }
+
+  async #grant(ttlMs: number): Promise<string> {
+    const TTL = Math.max(LEAST_TTL, Math.ceil(ttlMs / 1000));
+    return (await this.#rpc.call('Lease.LeaseGrant', { TTL })).ID;
+  }
+
+  /** A transaction whose keys hang on a lease of etcd's. @returns whether it succeeded, or that etcd has ended the lease */
+  async #onLease(transaction: Txn): Promise<boolean | 'ended'> {
     try {
-      const { succeeded } = await this.#rpc.call('KV.Txn', {
-        compare: [fenceOf(this.#keys, term)],
-        success: [this.#beat(term.lease, ttlMs, id)],
-      });
-      return succeeded;
+      return (await this.#rpc.call('KV.Txn', transaction)).succeeded;
     } catch (error) {
-      // Etcd has ended the lease beneath.
-      if (error instanceof Error && 'code' in error && error.code === status.NOT_FOUND) return false;
+      if (error instanceof Error && 'code' in error && error.code === status.NOT_FOUND) return 'ended';
       throw error;
     }
   }

@@ -79,7 +79,8 @@ export interface WatchResponse {
   readonly events: readonly { readonly type: 'PUT' | 'DELETE'; readonly kv: KeyValue }[];
 }
 
-interface Calls {
+/** What is asked and what is answered, by the name of the call. */
+export interface Calls {
   'KV.Range': readonly [RangeRequest, RangeResponse];
   'KV.Txn': readonly [Txn, TxnResponse];
   'Lease.LeaseGrant': readonly [{ readonly TTL: number }, { readonly ID: string; readonly TTL: string }];
