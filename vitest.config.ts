@@ -40,8 +40,8 @@ export default defineConfig({
     // Compilers, kernels and switches, on two cores that others may use as well.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // p4c takes seconds a program, and tests of many files want the same ones.
-    env: { INTRANSIT_P4C_CACHE: join(import.meta.dirname, 'node_modules/.cache/intransit-p4c') },
+    // Compilers take half a second to half a minute a program, and tests of many files want the same ones.
+    env: { INTRANSIT_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/intransit-compiled') },
     pool: 'forks',
     poolOptions: {
       // Processes of many files: to load all modules anew took more than most files take. As many at least as at most, because

@@ -28,7 +28,8 @@ import { createWorkspace } from '../src/runtime/bmv2/workspace.ts';
 import { planOrRefuse } from '../src/runtime/xdp/engine.ts';
 import { temporaryFolder } from '../src/temporary.ts';
 import { compileBpf } from '../src/toolchain/clang.ts';
-import { compileP4Program, findTool, P4C, SWITCH } from '../src/toolchain/p4c.ts';
+import { findTool } from '../src/toolchain/find-tool.ts';
+import { compileP4Program, P4C, SWITCH } from '../src/toolchain/p4c.ts';
 import { smallModel } from '../test/controller/small-model.ts';
 import { BalancedNetwork, THREE_REPLICAS } from '../test/daemon/live/balanced.ts';
 import {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { processIo, table } from '../src/cli/io.ts';
 import { run } from '../src/cli/run.ts';
 import { temporaryFolder } from '../src/temporary.ts';
-import { findTool } from '../src/toolchain/p4c.ts';
+import { findTool } from '../src/toolchain/find-tool.ts';
 import { BAREFOOT, BFAS } from '../src/toolchain/tofino.ts';
 import { comparedIn, entriesIn, type JudgedProgram, judgedPrograms } from '../test/backends/tna/programs.ts';
 

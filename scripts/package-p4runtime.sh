@@ -5,9 +5,9 @@ target=$(realpath -m "${1:?usage: package-p4runtime.sh DIR}")
 cd "$(dirname "$0")/.."
 mkdir -p "$target"
 rm -rf "$target/dist" "$target/proto"
-npx tsc -p tsconfig.p4runtime.json --outDir "$target/dist"
+node node_modules/typescript-native/bin/tsc -p tsconfig.p4runtime.json --outDir "$target/dist"
 # The same for `require`: a folder of its own says what its files are.
-npx tsc -p tsconfig.p4runtime.json --outDir "$target/dist/cjs" --module commonjs --moduleResolution node10 \
+node node_modules/typescript/bin/tsc -p tsconfig.p4runtime.json --outDir "$target/dist/cjs" --module commonjs --moduleResolution node10 \
   --verbatimModuleSyntax false --esModuleInterop
 rm "$target"/dist/cjs/bin.*
 printf '{ "type": "commonjs" }\n' > "$target/dist/cjs/package.json"

@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { BpfError, CompileError, remedies } from '../bpf/errors.ts';
+import { compileEntry } from './compile-cache.ts';
+import { findTool } from './find-tool.ts';
 
 /** How `compileBpf` calls clang. */
 export interface CompileOptions {
@@ -15,6 +18,13 @@ export interface CompileOptions {
 /** BTF (`-g`) gives maps their types and the verifier's log its source lines; v3 has 32-bit jumps. */
 export const BPF_FLAGS: readonly string[] = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-Wall', '-Werror'];
 
+/** Of the kernel and of libbpf: with another version of either, one of them is another file. */
+const SYSTEM_HEADERS = [
+  '/usr/include/linux/bpf.h',
+  '/usr/include/linux/version.h',
+  '/usr/include/bpf/bpf_helpers.h',
+];
+
 /**
  * Compiles one C file to a BPF object. clang writes a temporary file and renames it, so the object is whole or absent.
  *
@@ -27,10 +37,14 @@ export async function compileBpf(
   options: CompileOptions = {},
 ): Promise<void> {
   const clang = options.clang ?? 'clang';
-  const includes = [...(options.includeDirs ?? []).map((dir) => `-I${dir}`), ...systemIncludes()];
-  const args = [...BPF_FLAGS, ...includes, ...(options.flags ?? []), '-c', sourcePath, '-o', objectPath];
+  const { includeDirs = [], flags = [] } = options;
+  const entry = await keptOutput(clang, sourcePath, options);
+  const known = await entry?.read();
+  if (known !== undefined) return await writeFile(objectPath, known);
+  const includes = [...includeDirs.map((dir) => `-I${dir}`), ...systemIncludes()];
+  const args = [...BPF_FLAGS, ...includes, ...flags, '-c', sourcePath, '-o', objectPath];
   const { error, log } = await run(clang, args, options.signal);
-  if (error === null) return;
+  if (error === null) return await entry?.keep(await readFile(objectPath));
   if (error.code === 'ENOENT' || error.code === 'EACCES') {
     throw new BpfError('bpf-clang-missing', `${clang} does not start: ${error.code}`, {
       remedy: remedies.clang,
@@ -38,6 +52,19 @@ export async function compileBpf(
     });
   }
   throw compileError(sourcePath, log, error);
+}
+
+function keptOutput(clang: string, source: string, { includeDirs, flags = [] }: CompileOptions) {
+  const tool = findTool(clang);
+  if (tool === undefined) return undefined;
+  return compileEntry({
+    tool,
+    source,
+    flags: [...BPF_FLAGS, ...flags],
+    ...(includeDirs && { includeDirs }),
+    endings: ['.c', '.h'],
+    systemFiles: SYSTEM_HEADERS,
+  });
 }
 
 /**

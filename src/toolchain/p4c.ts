@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
 import { SHARED_BODIES } from '../backends/v1model/shared-bodies.ts';
 import { refuse } from '../diagnostics/index.ts';
 import { linkBmv2Json } from './bmv2-json.ts';
-import { p4cEntry } from './p4c-cache.ts';
+import { compileEntry } from './compile-cache.ts';
+import { findTool } from './find-tool.ts';
 
 /** Compiler for BMv2, found on the PATH. */
 export const P4C = 'p4c-bm2-ss';
@@ -20,20 +19,6 @@ const INSTALL: Readonly<Record<string, string>> = {
     "Debian and Ubuntu do not package it: take p4lang's own packages (p4lang-bmv2, https://github.com/p4lang/behavioral-model) " +
     'or run inside the image docker.io/p4lang/behavioral-model',
 };
-
-/** Path of a program on the PATH. */
-export function findTool(name: string, path = process.env.PATH ?? ''): string | undefined {
-  for (const directory of path.split(delimiter)) {
-    const file = join(directory, name);
-    try {
-      accessSync(file, constants.X_OK);
-      return file;
-    } catch {
-      // Not in this directory.
-    }
-  }
-  return undefined;
-}
 
 /** @throws DiagnosticError that says where to get it. */
 export const requireTool = (name: string): string =>
@@ -83,14 +68,19 @@ export function summariseP4c(log: string): string {
 /** Compiles a program of ours, and links it. @throws DiagnosticError where p4c is missing or has anything to say */
 export async function compileP4Program(program: string, json: string, file: string): Promise<void> {
   const macros = [SHARED_BODIES];
-  const entry = await p4cEntry(requireTool(P4C), program, macros);
+  const entry = await compileEntry({
+    tool: requireTool(P4C),
+    source: program,
+    flags: macros,
+    endings: ['.p4'],
+  });
   let made = await entry?.read();
   if (made === undefined) {
     const { ok, log } = await runP4c(program, json, undefined, macros);
     // A warning is a fault of ours: what p4c doubts may not mean what was proven.
     if (!ok || log !== '') refuse('tool-failed', { tool: P4C, summary: summariseP4c(log) }, { file }, log);
-    made = await readFile(json, 'utf8');
+    made = await readFile(json);
     await entry?.keep(made);
   }
-  await writeFile(json, linkBmv2Json(made));
+  await writeFile(json, linkBmv2Json(made.toString()));
 }

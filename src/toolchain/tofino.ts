@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 
 import { basename, dirname, join } from 'node:path';
 import { jsonText, refuse } from '../diagnostics/index.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { findTool } from './p4c.ts';
+import { findTool } from './find-tool.ts';
 import { readPlacement } from './tofino-resources.ts';
 
 /** The open compiler for Tofino, and its assembler: only this one refuses what does not fit. */

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, afterEach, beforeAll, describe } from 'vitest';
 import { probeAll } from '../../src/bpf/index.ts';
-import { findTool, P4C, SWITCH } from '../../src/toolchain/p4c.ts';
+import { findTool } from '../../src/toolchain/find-tool.ts';
+import { P4C, SWITCH } from '../../src/toolchain/p4c.ts';
 import { loading } from '../support/machine.ts';
 import { PYTHON, SCRIPT, type SwitchKind, Testbed, type Topology } from './testbed.ts';
 

@@ -53,7 +53,10 @@ writeFileSync(
 
 const node = (...args: readonly string[]): Promise<string> => done(process.execPath, args, folder.path);
 const status = (...args: readonly string[]): Promise<Said> => run(process.execPath, args, folder.path);
-const tsc = join(root, 'node_modules/typescript/bin/tsc');
+/** The compilers that users have: the one of JavaScript, and the one that takes a tenth of its time. */
+const [tsc, nativeTsc] = ['typescript', 'typescript-native'].map((name) =>
+  join(root, 'node_modules', name, 'bin/tsc'),
+) as [string, string];
 const strict = [
   '--noEmit',
   '--target',
@@ -107,7 +110,7 @@ console.log(back.high === 2n ** 63n, Object.keys(p4).sort().join());`,
       "import { P4Client } from 'p4runtime-js';\nexport const wrong: string = new P4Client({ address: 1 });",
     );
     const said = async (file: string) =>
-      (await status(tsc, ...strict, '--module', module, '--moduleResolution', resolution, file)).stdout;
+      (await status(nativeTsc, ...strict, '--module', module, '--moduleResolution', resolution, file)).stdout;
     expect(await said('use.ts')).toBe('');
     expect(await said('wrong.ts')).toContain('TS2322');
   });

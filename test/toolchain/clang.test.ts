@@ -1,8 +1,9 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { CompileError } from '../../src/bpf/index.ts';
 import { compileBpf, compileError, systemIncludes } from '../../src/toolchain/clang.ts';
+import { CACHE_VARIABLE } from '../../src/toolchain/compile-cache.ts';
 import { describeWith, failure, scratch } from '../bpf/support.ts';
 
 let count = 0;
@@ -79,6 +80,40 @@ describeWith(['clang'], 'compileBpf', () => {
   it('can be given up', async () => {
     const error = await failure(compile('int x = 1;\n', { signal: AbortSignal.abort() }));
     expect(error).toMatchObject({ code: 'bpf-compile' });
+  });
+});
+
+describe('where a folder for the output is named', () => {
+  const before = process.env[CACHE_VARIABLE];
+  afterEach(() => {
+    process.env[CACHE_VARIABLE] = before;
+  });
+
+  it('clang runs once for sources, flags and headers', async () => {
+    const folder = join(scratch, 'once');
+    mkdirSync(join(folder, 'headers'), { recursive: true });
+    process.env[CACHE_VARIABLE] = join(folder, 'kept');
+    // Stands in for clang: counts its calls, and gives the source for an object.
+    const clang = join(folder, 'clang');
+    const script =
+      'echo run >> "$0.calls"; while [ $# -gt 1 ]; do case $1 in -o) out=$2;; -c) in=$2;; esac; shift; done; cat "$in" > "$out"';
+    writeFileSync(clang, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const [source, object, header] = ['a.c', 'a.o', 'headers/h.h'].map((name) => join(folder, name));
+    const made = async (text: string, flags: readonly string[] = [], included = '') => {
+      writeFileSync(source!, text);
+      writeFileSync(header!, included);
+      await compileBpf(source!, object!, { clang, includeDirs: [join(folder, 'headers')], flags });
+      const calls = readFileSync(`${clang}.calls`, 'utf8').split('\n').length - 1;
+      return [readFileSync(object!, 'utf8'), calls];
+    };
+    expect(await made('int x;')).toEqual(['int x;', 1]);
+    expect(await made('int y;')).toEqual(['int y;', 2]);
+    expect(await made('int x;')).toEqual(['int x;', 2]);
+    expect(await made('int x;', ['-DLANES=3'])).toEqual(['int x;', 3]);
+    expect(await made('int x;', [], '#define A')).toEqual(['int x;', 4]);
+    expect(await made('int x;')).toEqual(['int x;', 4]);
+    process.env[CACHE_VARIABLE] = '';
+    expect(await made('int x;')).toEqual(['int x;', 5]);
   });
 });
 

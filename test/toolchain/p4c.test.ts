@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { linkBmv2Json } from '../../src/toolchain/bmv2-json.ts';
+import { CACHE_VARIABLE } from '../../src/toolchain/compile-cache.ts';
 import { compileP4Program, P4C } from '../../src/toolchain/p4c.ts';
-import { CACHE_VARIABLE } from '../../src/toolchain/p4c-cache.ts';
 import { testFolder } from '../support/io.ts';
 
 const action = (id: number, name: string, primitives: unknown[] = []) => ({

@@ -9,7 +9,7 @@ import { tnaP4Info } from '../../backends/tna/tables.ts';
 import { type Diagnostic, diagnostic } from '../../diagnostics/index.ts';
 import { layerRangeRefusals } from '../../model/layer-count.ts';
 import type { Model } from '../../model/model.ts';
-import { findTool } from '../../toolchain/p4c.ts';
+import { findTool } from '../../toolchain/find-tool.ts';
 import { BAREFOOT, BFAS, compileTna } from '../../toolchain/tofino.ts';
 import { calibrationRefusal } from '../calibration.ts';
 import { defineTarget, type Planned, type TargetProgram } from '../target.ts';

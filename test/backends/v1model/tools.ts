@@ -2,7 +2,8 @@ import { describe, expect } from 'vitest';
 import type { Model } from '../../../src/model/model.ts';
 import { interpretRows } from '../../../src/reference/interpreter.ts';
 import { createBmv2Engine } from '../../../src/runtime/bmv2/engine.ts';
-import { findTool, P4C, SWITCH } from '../../../src/toolchain/p4c.ts';
+import { findTool } from '../../../src/toolchain/find-tool.ts';
+import { P4C, SWITCH } from '../../../src/toolchain/p4c.ts';
 
 /** `describe`, or a skip whose title says which tools are not there. */
 export function describeWith(tools: readonly string[], title: string, body: () => void): void {
