@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { BpfError, CompileError, remedies } from '../bpf/errors.ts';
 import { compileEntry } from './compile-cache.ts';
 import { findTool } from './find-tool.ts';
@@ -40,7 +40,11 @@ export async function compileBpf(
   const { includeDirs = [], flags = [] } = options;
   const entry = await keptOutput(clang, sourcePath, options);
   const known = await entry?.read();
-  if (known !== undefined) return await writeFile(objectPath, known);
+  if (known !== undefined) {
+    const whole = `${objectPath}.${process.pid}`;
+    await writeFile(whole, known);
+    return await rename(whole, objectPath);
+  }
   const includes = [...includeDirs.map((dir) => `-I${dir}`), ...systemIncludes()];
   const args = [...BPF_FLAGS, ...includes, ...flags, '-c', sourcePath, '-o', objectPath];
   const { error, log } = await run(clang, args, options.signal);

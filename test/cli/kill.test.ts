@@ -3,12 +3,14 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { layCable } from '../../src/demo/network.ts';
+import { CACHE_VARIABLE } from '../../src/toolchain/compile-cache.ts';
 import { cliArguments, spawnIntransit, startIntransit, testFolder } from '../support/io.ts';
 import { describeWith, loading } from '../support/machine.ts';
 import { random } from '../support/random.ts';
 
 const folder = testFolder();
-const env = { TMPDIR: folder };
+/** Compilers run, so that they can be met at their work. */
+const env = { TMPDIR: folder, [CACHE_VARIABLE]: '' };
 const compile = (dir: string) => ['compile', 'examples/digits-cnn.onnx', '-o', dir, '--target', 'xdp'];
 
 /** Starts a command line and kills it after so many milliseconds. */
