@@ -69,6 +69,7 @@ async function digestOf(compilation: Compilation): Promise<string> {
   const { tool, source, flags, includeDirs = [], endings, systemFiles = [] } = compilation;
   const hash = createHash('sha256').update(JSON.stringify([tool, flags, basename(source)]));
   for (const file of [tool, ...systemFiles]) {
+    // One that is not there is another file than one that is.
     const found = await stat(file).catch(() => undefined);
     hash.update(JSON.stringify([found?.size, found?.mtimeMs]));
   }

@@ -12,6 +12,7 @@ function isExecutable(file: string): boolean {
     accessSync(file, constants.X_OK);
     return true;
   } catch {
+    // Not in this folder.
     return false;
   }
 }
