@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { BpfError, CompileError, remedies } from '../bpf/errors.ts';
-import { compileEntry } from './compile-cache.ts';
+import { type CompileEntry, compileEntry } from './compile-cache.ts';
 import { findTool } from './find-tool.ts';
 
 /** How `compileBpf` calls clang. */
@@ -38,7 +38,7 @@ export async function compileBpf(
 ): Promise<void> {
   const clang = options.clang ?? 'clang';
   const { includeDirs = [], flags = [] } = options;
-  const entry = await keptOutput(clang, sourcePath, options);
+  const entry = await keptOutput(clang, sourcePath, includeDirs, flags);
   const known = await entry?.read();
   if (known !== undefined) {
     const whole = `${objectPath}.${process.pid}`;
@@ -58,14 +58,19 @@ export async function compileBpf(
   throw compileError(sourcePath, log, error);
 }
 
-function keptOutput(clang: string, source: string, { includeDirs, flags = [] }: CompileOptions) {
+async function keptOutput(
+  clang: string,
+  source: string,
+  includeDirs: readonly string[],
+  flags: readonly string[],
+): Promise<CompileEntry | undefined> {
   const tool = findTool(clang);
   if (tool === undefined) return undefined;
   return compileEntry({
     tool,
     source,
     flags: [...BPF_FLAGS, ...flags],
-    ...(includeDirs && { includeDirs }),
+    includeDirs,
     endings: ['.c', '.h'],
     systemFiles: SYSTEM_HEADERS,
   });

@@ -10,9 +10,12 @@ type Connection = Database.Database;
 /** Each with the statement that is kept. */
 const open = new Map<Connection, Database.Statement>();
 
+process.once('exit', () => {
+  for (const db of open.keys()) closeDatabase(db);
+});
+
 /** @throws Error of the library where the file cannot be opened */
 export function openDatabase(file: string): Connection {
-  if (open.size === 0) process.once('exit', closeAll);
   const db = new Database(file);
   open.set(db, db.prepare('select 1'));
   return db;
@@ -23,9 +26,4 @@ export function closeDatabase(db: Connection): void {
   if (!open.has(db)) return;
   db.close();
   open.delete(db);
-  if (open.size === 0) process.off('exit', closeAll);
-}
-
-function closeAll(): void {
-  for (const db of [...open.keys()]) closeDatabase(db);
 }
