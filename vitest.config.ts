@@ -17,7 +17,9 @@ const MOCKED = ['test/cli/mismatch.test.ts'];
  * there.
  */
 const SHARED = [
-  'test/{dataplane,diagnostics,features,import,model,passes,planner,quantise,reference,rows,scripts,wire}/**/*.test.ts',
+  'test/{dataplane,diagnostics,features,model,passes,planner,quantise,reference,rows,scripts,wire}/**/*.test.ts',
+  // That one counts the processor time of its process.
+  'test/import/**/!(sizes).test.ts',
   'test/backends/{common,tna}/**/*.test.ts',
   'test/backends/v1model/{expression,lanes,refusals}.test.ts',
   'test/cli/{features,flow-refusals,help-text,numbers,odd-arguments,odd-names}.test.ts',
